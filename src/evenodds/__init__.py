@@ -1,0 +1,42 @@
+"""evenodds: generative adversarial networks that people can trust."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evenodds.engine import Local as Local
+    from evenodds.game import Costs as Costs
+    from evenodds.game import Game as Game
+    from evenodds.game import Move as Move
+    from evenodds.game import Progress as Progress
+    from evenodds.learners import Gradient as Gradient
+    from evenodds.run import fit as fit
+    from evenodds.run import resume as resume
+    from evenodds.session import Session as Session
+    from evenodds.session import load as load
+    from evenodds.train import train as train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BadInput": "errors",
+    "Costs": "game",
+    "Game": "game",
+    "Gradient": "learners",
+    "Local": "engine",
+    "Move": "game",
+    "Progress": "game",
+    "Session": "session",
+    "fit": "run",
+    "load": "session",
+    "resume": "run",
+    "train": "train",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what is asked for when it is asked for, so that `import evenodds` costs nothing."""
+    if name in _HOMES:
+        return getattr(import_module(f"evenodds.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'evenodds' has no attribute '{name}'")

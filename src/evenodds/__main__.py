@@ -1,0 +1,7 @@
+"""`python -m evenodds` is the command `evenodds`."""
+
+import sys
+
+from evenodds.cli import main
+
+sys.exit(main())

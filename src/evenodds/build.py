@@ -1,0 +1,118 @@
+"""A configuration becomes objects: players, task, learners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from evenodds import views
+from evenodds.config import Config
+from evenodds.engine import Local, pick_device
+from evenodds.errors import BadInput
+from evenodds.find import accepts, find, make, network
+from evenodds.game import mix
+from evenodds.learners import Gradient
+from evenodds.tasks.contest import Contest, Penalty
+from evenodds.tasks.generate import Generate
+
+__all__ = ["build_engine", "build_learner", "build_players", "build_task"]
+
+
+def build_players(config: Config, shape: Sequence[int]) -> dict[str, nn.Module]:
+    """The players of a generation game for data of that shape, freshly initialised from the seed."""
+    latent = build_prior(config).size
+    makers = {
+        "generator": (config.generator, "Generator", (latent, tuple(shape))),
+        "discriminator": (config.discriminator, "Discriminator", (tuple(shape),)),
+    }
+    players: dict[str, nn.Module] = {}
+    with torch.random.fork_rng():
+        for number, (role, (part, kind, fixed)) in enumerate(makers.items()):
+            torch.manual_seed(mix(config.seed, -1, number))
+            players[role] = make(f"{role} '{part.name}'", network(part.name, kind), part.options, *fixed)
+    penalty = build_penalty(config)
+    if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
+        players["penalty"] = penalty
+    return players
+
+
+def build_task(config: Config, penalty: Penalty | None = None) -> Generate:
+    """The task, with its contest.
+
+    Args:
+        penalty: the object to use where it holds state; made from the configuration where None.
+    """
+    contest = Contest(
+        loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
+        penalty=penalty if penalty is not None else build_penalty(config),
+        weight=config.penalty_weight,
+        every=config.penalty_every,
+        view=views.compose([find("views", name) for name in config.views]) if config.views else None,
+        view_dice=4 * len(config.views),
+        fused=config.fused,
+    )
+    return Generate(build_prior(config), contest, config.discriminator_steps, config.generator_steps)
+
+
+def build_prior(config: Config) -> Any:
+    """The prior of z."""
+    return make(f"prior '{config.prior.name}'", find("priors", config.prior.name), config.prior.options)
+
+
+def build_penalty(config: Config) -> Penalty | None:
+    """The penalty as a function of (score, real, fake) and its draws."""
+    if config.penalty is None:
+        return None
+    maker = find("penalties", config.penalty.name)
+    what = f"penalty '{config.penalty.name}'"
+    if isinstance(maker, type):
+        made: Penalty = make(what, maker, config.penalty.options)
+        return made
+    bound = _bound(what, maker, config.penalty.options)
+    if "view" in accepts(maker):
+        return partial(bound, view=views.compose([views.flip, views.translation]))
+    return bound
+
+
+def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
+    """One optimizer for each player that has parameters; penalties with state have none."""
+    rates = {"discriminator": config.discriminator_learning_rate}
+    optimizers = {}
+    for name, player in players.items():
+        if not any(True for _ in player.parameters()):
+            continue
+        maker = find("optimizers", config.optimizer.name)
+        own = rates.get(name)
+        options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if own is None else own}
+        optimizers[name] = make(f"optimizer '{config.optimizer.name}'", maker, options, list(player.parameters()))
+    return Gradient(optimizers, build_decay(config))
+
+
+def build_decay(config: Config) -> Any:
+    """The factor on the learning rates, by progress."""
+    maker = find("schedules", config.decay.name)
+    return (
+        maker if config.decay.name == "constant" else make(f"decay '{config.decay.name}'", maker, config.decay.options)
+    )
+
+
+def build_engine(config: Config) -> Local:
+    """Where the run is played."""
+    return Local(pick_device(config.device), config.precision, config.channels_last, config.compile)
+
+
+def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:
+    """The function with its options fixed."""
+    for option in options:
+        if option not in accepts(function):
+            raise BadInput(f"{what} has no option '{option}'; it takes {', '.join(accepts(function)[3:]) or 'none'}")
+    return partial(function, **options) if options else function
+
+
+def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    """YAML has no tuples, and torch wants its betas as floats."""
+    return {k: tuple(float(x) for x in v) if isinstance(v, list) else v for k, v in options.items()}

@@ -1,0 +1,47 @@
+"""The command line: `evenodds --help`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit status. Errors are one line on standard error, never a traceback.
+
+    Set EVENODDS_DEBUG=1 to see the traceback of an error.
+    """
+    from cyclopts import CycloptsError
+
+    from evenodds.cli.commands import app
+    from evenodds.errors import BadInput, Diverged
+
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _fail(" ".join(str(error).split()) + " See --help.", 2)
+    except BadInput as error:
+        return _fail(str(error), 2)
+    except Diverged as error:
+        return _fail(f"the run has diverged: {error}", 3)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 1)
+    except MemoryError:
+        return _fail("out of memory; use a smaller batch or network", 1)
+    except Exception as error:
+        return _fail(f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
+    return 0
+
+
+def _fail(message: str, status: int) -> int:
+    if os.environ.get("EVENODDS_DEBUG"):
+        raise
+    print(f"evenodds: error: {' '.join(message.split())}", file=sys.stderr)
+    return status

@@ -1,0 +1,69 @@
+"""The progress bar: images seen, images per second, time left, and what the discriminator believes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from evenodds.train import Stage
+
+INTERVAL = 0.5
+"""Seconds between two looks; each waits for the device."""
+
+
+class Bar:
+    """A listener that draws a line on standard error; on something that is no terminal, a plain line now and then."""
+
+    def __init__(self) -> None:
+        console = Console(file=sys.stderr)
+        self.plain = not console.is_terminal
+        self.progress = Progress(
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=False,
+        )
+        self.task: TaskID | None = None
+        self.looked = 0.0
+        self.clock = 0.0
+
+    def begin(self, stage: Stage) -> None:
+        self.first, self.clock = stage.progress.images, time.perf_counter()
+        if not self.plain:
+            self.task = self.progress.add_task("", total=stage.progress.total, completed=self.first)
+            self.progress.start()
+
+    def hear(self, stage: Stage) -> None:
+        now = time.perf_counter()
+        if now - self.looked < (20 * INTERVAL if self.plain else INTERVAL):
+            return
+        self.looked = now
+        line = self.line(stage, now)
+        if self.task is not None:
+            self.progress.update(self.task, completed=stage.progress.images, description=line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def line(self, stage: Stage, now: float) -> str:
+        """How far, how fast, and D's mean probabilities of real and fake."""
+        images, terms = stage.progress.images, stage.engine.read(stage.terms)
+        rate = (images - self.first) / max(1e-9, now - self.clock)
+        text = f"{images:,} of {stage.progress.total:,} images, {rate:,.0f}/s"
+        for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
+            if name in terms:
+                text += f", {label} {terms[name]:.2f}"
+        left = (stage.progress.total - images) / max(1e-9, rate)
+        return text + (f", {left:,.0f} s left" if self.plain else "")
+
+    def end(self, stage: Stage) -> None:
+        if self.task is not None:
+            self.progress.update(
+                self.task, completed=stage.progress.images, description=self.line(stage, time.perf_counter())
+            )
+            self.progress.stop()

@@ -1,0 +1,257 @@
+"""The commands. Each reads its flags, calls one function of `run` or `session`, and says what it did."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+import evenodds
+from evenodds.errors import BadInput
+
+app = App(
+    name="evenodds",
+    help="Train generative adversarial networks on your own data, and put them to work.",
+    version=evenodds.__version__,
+    help_format="plaintext",
+)
+
+Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
+Device = Annotated[str, Parameter(name="--device")]
+
+
+def say(line: str) -> None:
+    """A sentence to the user; standard output is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@app.command
+def train(
+    recipe: str = "digits",
+    *,
+    data: str | None = None,
+    budget: str | None = None,
+    images: str | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    device: str | None = None,
+    settings: Settings = None,
+    quiet: bool = False,
+) -> None:
+    """Train on data; everything goes to a run folder.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe (see: evenodds list recipes) or a YAML file.
+    data
+        Folder or zip of images, .npz/.npy array, .csv table, or a source by name.
+    budget
+        Wall-clock time, e.g. 60s, 10m, 2h; the number of images is planned from a measured rate.
+    images
+        Length of the run in real images shown, e.g. 200k.
+    seed
+        Of everything that is random.
+    out
+        Run folder [default: runs/<recipe>-<n>].
+    device
+        auto, cpu, cuda, mps.
+    settings
+        Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
+    quiet
+        No progress bar.
+    """
+    from evenodds.cli.bar import Bar
+    from evenodds.config import recipe as named
+    from evenodds.config import with_settings
+    from evenodds.run import as_seconds, start
+
+    if budget is not None and images is not None:
+        raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
+    given = {"data": data, "images": images, "seed": seed, "device": device}
+    changes = {key: value for key, value in given.items() if value is not None} | parsed(settings)
+    session = start(
+        with_settings(named(recipe), changes),
+        out=out,
+        budget=as_seconds(budget),
+        listeners=[] if quiet else [Bar()],
+        say=say,
+    )
+    conclude(session)
+
+
+@app.command
+def resume(run: Path, *, images: str | None = None, settings: Settings = None, quiet: bool = False) -> None:
+    """Go on with a run from its newest whole checkpoint.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    images
+        A new length of the run, e.g. 400k.
+    settings
+        Other settings that may change on resume: device, keep, save_share.
+    quiet
+        No progress bar.
+    """
+    from evenodds.cli.bar import Bar
+    from evenodds.run import resume as go_on
+
+    changes = {"images": images} if images is not None else {}
+    session = go_on(run, settings=changes | parsed(settings), listeners=[] if quiet else [Bar()], say=say)
+    conclude(session)
+
+
+@app.command
+def sample(
+    run: Path,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 64,
+    grid: Path | None = None,
+    folder: Path | None = None,
+    npz: Path | None = None,
+    seed: int = 0,
+    checkpoint: str = "last",
+    device: Device = "auto",
+) -> None:
+    """Draw samples: a picture of a grid, a folder of files, or an array.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    n
+        How many.
+    grid
+        One picture of all samples [default, where nothing else is asked for: samples.png in the run folder].
+    folder
+        One PNG per sample (a CSV file for tables).
+    npz
+        An array: key x in the data's own units, uint8 for 8-bit images, float32 for tables.
+    seed
+        The same seed gives the same samples.
+    checkpoint
+        last, best (by the held-out score), or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.results import write_samples
+    from evenodds.session import load
+
+    session = load(run, checkpoint, device)
+    if grid is None and folder is None and npz is None:
+        grid = run / "samples.png"
+    for path in write_samples(session, session.sample(n, seed), grid=grid, folder=folder, npz=npz):
+        print(path)
+
+
+@app.command
+def walk(
+    run: Path,
+    *,
+    out: Path | None = None,
+    steps: int = 48,
+    stops: int = 4,
+    seed: int = 0,
+    checkpoint: str = "last",
+    device: Device = "auto",
+) -> None:
+    """Walk through the latent space: a GIF, or a strip where the name ends in .png.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        The file to write [default: walk.gif in the run folder].
+    steps
+        Frames in all.
+    stops
+        Random points on the way; the walk closes.
+    seed
+        Of the points.
+    checkpoint
+        last, best, or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.results import write_walk
+    from evenodds.session import load
+
+    print(write_walk(load(run, checkpoint, device), out or run / "walk.gif", steps, stops, seed))
+
+
+@app.command(name="list")
+def list_(kind: str = "kinds") -> None:
+    """List what can be named: losses, penalties, networks, recipes, priors, views, sources, optimizers, settings.
+
+    Parameters
+    ----------
+    kind
+        What to list.
+    """
+    from evenodds.find import KINDS, describe
+
+    if kind == "kinds":
+        rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "settings"]]
+    elif kind == "settings":
+        from evenodds.config import documented
+
+        rows = [(key, f"{note} [{default}]") for key, default, note in documented()]
+    else:
+        rows = describe(kind)
+    width = max(len(name) for name, _ in rows)
+    for name, note in rows:
+        print(f"{name:<{width}}  {note}")
+
+
+@app.command
+def show(run: Path) -> None:
+    """Show what a run is and how it stands.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    """
+    from evenodds.results import summary
+
+    for name, value in summary(run).items():
+        print(f"{name:<14}  {value}")
+
+
+def parsed(settings: list[str] | None) -> dict[str, Any]:
+    """`key=value` words as a mapping."""
+    pairs = [text.partition("=") for text in settings or []]
+    for key, sign, _ in pairs:
+        if not sign or not key:
+            raise BadInput(f"--set takes key=value, got '{key}'; for example --set learning_rate=0.001")
+    return {key.strip(): value for key, _, value in pairs}
+
+
+def conclude(session: Any) -> None:
+    """Says where everything is and what to do next."""
+    from evenodds.results import finish
+
+    for path in finish(session):
+        print(path)
+    if not (session.folder / "history.png").exists():
+        say("no history.png: plotting needs matplotlib; pip install 'evenodds[plot]'")
+    folder = session.folder
+    if session.images < session.config.images:
+        say(f"stopped at {session.images:,} of {session.config.images:,} images; everything is saved")
+        say(f"go on with:    {command()} resume {folder}")
+        return
+    say(f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}")
+    say(f"more samples:  {command()} sample {folder} -n 100 --grid more.png")
+    say(f"how it went:   {command()} show {folder}")
+    say(f"your own data: {command()} train gray-28 --data FOLDER --budget 10m")
+
+
+def command() -> str:
+    """What to type to run evenodds here: its name where the shell finds it, else the path that was used."""
+    return "evenodds" if shutil.which("evenodds") else sys.argv[0]

@@ -1,0 +1,164 @@
+"""NumPy files, NumPy arrays and tensors."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset, Units, encode_labels
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["READS", "arrays", "from_array"]
+
+READS = (".npy", ".npz")
+"""The file names' endings for which `load` comes here."""
+
+Array = NDArray[Any]
+
+
+def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "auto") -> Dataset:
+    """A .npy file of items, or a .npz file with `x` (and `y`), or `x_train`, `x_test` (and `y_train`, `y_test`).
+
+    Args:
+        path: the file; never unpickled.
+        split: "train", "test" or "all", for files with `x_train` and `x_test`.
+        layout: see `from_array`. Ranges and classes are taken over the whole file, so that its splits agree.
+
+    Raises:
+        BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
+    """
+    path = Path(path)
+    found = _read(path)
+    if split not in ("train", "test", "all"):
+        raise unknown("split", split, ("train", "test", "all"))
+    parts: list[str] = [key for key in ("x", "x_train", "x_test") if key in found]
+    parts = parts or (list(found) if len(found) == 1 else [])
+    if not parts:
+        raise BadInput(f"{path.name} needs an array named x or x_train, got {', '.join(found) or 'none'}; rename one")
+    wanted = [key for key in parts if split == "all" or key == f"x_{split}" or (key == parts[0] and split == "train")]
+    if not wanted:
+        raise BadInput(f"{path.name} has no array x_{split}, only {', '.join(found)}; choose another split")
+    try:
+        whole = from_array(_joined([found[key] for key in parts]), _labels(found, parts), layout)
+    except BadInput as error:
+        raise BadInput(f"{path.name}: {error}") from None
+    if wanted == parts:
+        return whole
+    start = 0 if parts[0] == wanted[0] else len(found[parts[0]])
+    return whole.take(torch.arange(start, start + len(found[wanted[0]])))
+
+
+def from_array(x: Array | Tensor, y: Array | Tensor | Sequence[Any] | None = None, layout: str = "auto") -> Dataset:
+    """A data set from memory.
+
+    Args:
+        x: (N, H, W), (N, H, W, C) or (N, C, H, W) images, or (N, D) rows. Images keep uint8 and uint16; other
+            integers are kept as the smaller of the two that holds them; floats take their range from the data, one
+            for all images, one for each column of rows.
+        y: (N,) labels, whole numbers (-1 unknown) or words, or None.
+        layout: "nhwc", "nchw", or "auto": the shorter one of the second and the last side counts channels.
+
+    Raises:
+        BadInput: a shape or dtype that fits none of these, or a value that is not finite (its place is named).
+    """
+    values = _as_numpy(x)
+    if values.ndim not in (2, 3, 4) or 0 in values.shape:
+        raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}")
+    if layout not in ("auto", "nhwc", "nchw"):
+        raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
+    _check_finite(values)
+    labels, classes = (None, ()) if y is None else encode_labels(_as_numpy(y))
+    if labels is not None and len(labels) != len(values):
+        raise BadInput(f"x and y need the same length, got {len(values)} and {len(labels)}")
+    if values.ndim == 2:
+        low, high = values.min(0).astype(np.float32), values.max(0).astype(np.float32)
+        report = (f"Read {len(values):,} rows of {values.shape[1]} columns.",)
+        rows = torch.from_numpy(values.astype(np.float32))
+        return Dataset(rows, Units(tuple(low), tuple(high), "float32"), labels, classes, kind="table", report=report)
+    pictures, units = _in_units(_channels_first(values, layout))
+    _, channels, height, width = pictures.shape
+    report = (
+        f"Read {len(values):,} images of {height} x {width} with {channels} channel{'s' * (channels > 1)}, "
+        f"{units.dtype}, range {units.low[0]:g} to {units.high[0]:g}.",
+    )
+    return Dataset(torch.from_numpy(pictures), units, labels, classes, report=report)
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {"x": found}
+        with found:
+            wanted = [key for key in found.files if key in _KEYS] or found.files[:2]
+            return {key: found[key] for key in wanted}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else "it is cut short"
+        if "pickle" in reason:
+            reason = "it holds Python objects or is no NumPy file; save plain numbers with np.savez(path, x=..., y=...)"
+        raise BadInput(f"{path.name} cannot be read: {reason}") from error
+
+
+def _labels(found: Mapping[str, Array], parts: list[str]) -> Array | None:
+    keys = ["y" + key[1:] for key in parts]
+    have = [key for key in keys if key in found]
+    if not have:
+        return None
+    if have != keys:
+        missing = next(key for key in keys if key not in have)
+        raise BadInput(f"there are labels {have[0]} but none named {missing}; give labels to all parts or to none")
+    return _joined([found[key] for key in keys])
+
+
+def _joined(parts: list[Array]) -> Array:
+    if len(parts) == 1:
+        return parts[0]
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise BadInput(f"x_train and x_test need items of one shape, got {parts[0].shape} and {parts[1].shape}")
+    return np.concatenate(parts)
+
+
+def _as_numpy(values: Any) -> Array:
+    array: Array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.dtype.kind not in "biufUS":
+        raise BadInput(f"arrays need plain numbers, got dtype {array.dtype}; convert them with .astype(float)")
+    return array
+
+
+def _check_finite(values: Array) -> None:
+    if values.dtype.kind in "US":
+        raise BadInput(f"x needs numbers, got dtype {values.dtype}; convert it with .astype(float)")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        at = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
+        raise BadInput(f"x must be finite, got {values[at]} at {list(at)}; remove or fill in such items")
+
+
+def _channels_first(values: Array, layout: str) -> Array:
+    if values.ndim == 3:
+        return values[:, None]
+    if layout == "nhwc" or (layout == "auto" and values.shape[3] <= values.shape[1]):
+        return np.moveaxis(values, 3, 1)
+    return values
+
+
+def _in_units(values: Array) -> tuple[Array, Units]:
+    kind, low, high = values.dtype, values.min(), values.max()
+    if kind.kind == "b":
+        return values.astype(np.uint8), Units((0,), (1,), "uint8")
+    if kind == np.uint8 or (kind.kind in "iu" and kind != np.uint16 and low >= 0 and high <= 255):
+        return values.astype(np.uint8, copy=False), Units((0,), (255,), "uint8")
+    if kind.kind in "iu" and low >= 0 and high <= 65535:
+        return values.astype(np.int32), Units((0,), (65535,), "uint16")
+    real = values.astype(np.float32)
+    return real, Units((float(real.min()),), (float(real.max()),), "float32")
+
+
+_KEYS = ("x", "y", "x_train", "y_train", "x_test", "y_test")

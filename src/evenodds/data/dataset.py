@@ -1,0 +1,305 @@
+"""Data in its own units, its exact conversion to and from [-1, 1], and the batches drawn from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.errors import BadInput, unknown
+from evenodds.game import mix
+
+__all__ = ["Batches", "Dataset", "Units", "encode_labels"]
+
+_STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
+"""The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """How the data's own numbers map to [-1, 1]: `low` to -1, `high` to 1, linearly, without clipping.
+
+    Integers come back exactly: to_data(to_model(x)) == x for every uint8 and uint16 value in [low, high].
+    """
+
+    low: tuple[float, ...]
+    """One for all channels or columns, or one for each."""
+    high: tuple[float, ...]
+    """As long as `low`; equal to it where a column is constant, which maps to 0 and back to that constant."""
+    dtype: str
+    """"uint8", "uint16" or "float32"."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", tuple(float(value) for value in self.low))
+        object.__setattr__(self, "high", tuple(float(value) for value in self.high))
+        if self.dtype not in _STORED:
+            raise unknown("dtype of units", self.dtype, _STORED)
+        if len(self.low) != len(self.high) or not self.low:
+            raise BadInput(f"units need as many low as high values, got {len(self.low)} and {len(self.high)}")
+        for low, high in zip(self.low, self.high, strict=True):
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise BadInput(f"units need finite low <= high, got [{low:g}, {high:g}]; give the range of the data")
+
+    def to_model(self, x: Tensor) -> Tensor:
+        """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1]."""
+        middle, half = self._line(x)
+        # Subtract, then divide: both ends then land on -1 and 1 exactly, which a rounded factor would miss.
+        return (x.to(torch.float32) - middle) / (half + (half == 0) if isinstance(half, Tensor) else half or 1.0)
+
+    def to_data(self, x: Tensor) -> Tensor:
+        """(N, C, ...) float -> own units: uint8, int32 (for uint16) or float32.
+
+        Integers are rounded and clipped to [low, high]; floats are not clipped. Gradients do not pass.
+        """
+        middle, half = self._line(x)
+        own = x.detach().to(torch.float32) * half + middle
+        if self.dtype != "float32":
+            own = own.round_().clamp_(min(self.low), max(self.high))
+        return own.to(_STORED[self.dtype])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, read back by `from_json`."""
+        return {"low": list(self.low), "high": list(self.high), "dtype": self.dtype}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Units:
+        """The units that `to_json` wrote."""
+        return cls(tuple(data["low"]), tuple(data["high"]), str(data["dtype"]))
+
+    def _line(self, x: Tensor) -> tuple[float | Tensor, float | Tensor]:
+        middle = tuple((high + low) / 2 for low, high in zip(self.low, self.high, strict=True))
+        half = tuple((high - low) / 2 for low, high in zip(self.low, self.high, strict=True))
+        return _along_channels(middle, x.ndim, x.device), _along_channels(half, x.ndim, x.device)
+
+
+@lru_cache(maxsize=64)
+def _along_channels(values: tuple[float, ...], ndim: int, device: torch.device) -> float | Tensor:
+    # Cached, so that a batch on an accelerator does not wait for its columns' ranges to be sent again.
+    if len(values) == 1:
+        return values[0]
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, *[1] * (ndim - 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All items in memory, in their own units, and what is known of them."""
+
+    x: Tensor
+    """(N, C, H, W) uint8, int32 holding 16-bit values, or float32; or (N, D) float32. Images are kept channels-last."""
+    units: Units
+    y: Tensor | None = None
+    """(N,) int64, -1 unknown."""
+    classes: tuple[str, ...] = ()
+    """The name of each label."""
+    names: tuple[str, ...] = ()
+    """The file of each item; empty where there are none."""
+    columns: tuple[str, ...] = ()
+    """The name of each column of a table."""
+    kind: str = "image"
+    """"image", "table" or "toy"."""
+    report: tuple[str, ...] = ()
+    """What was read, skipped, resized and converted: one plain sentence each."""
+
+    def __post_init__(self) -> None:
+        x, y, n = self.x, self.y, len(self.x)
+        if x.ndim not in (2, 4) or not x.numel():
+            raise BadInput(f"data need the shape (N, C, H, W) or (N, D) with no empty side, got {tuple(x.shape)}")
+        if x.dtype != _STORED[self.units.dtype]:
+            raise BadInput(f"{self.units.dtype} data are held as {_STORED[self.units.dtype]}, got {x.dtype}")
+        if len(self.units.low) not in (1, x.shape[1]):
+            raise BadInput(f"units need 1 or {x.shape[1]} ranges, got {len(self.units.low)}")
+        if self.names and len(self.names) != n:
+            raise BadInput(f"{n} items need {n} names or none, got {len(self.names)}")
+        if y is not None and (y.shape != (n,) or y.dtype != torch.int64):
+            raise BadInput(f"{n} items need ({n},) int64 labels, got {tuple(y.shape)} {y.dtype}")
+        if y is not None and (int(y.min()) < -1 or int(y.max()) >= len(self.classes)):
+            raise BadInput(f"labels must lie in [-1, {len(self.classes) - 1}], got [{int(y.min())}, {int(y.max())}]")
+        if x.ndim == 4:
+            object.__setattr__(self, "x", x.contiguous(memory_format=torch.channels_last))
+
+    def __len__(self) -> int:
+        """The number of items."""
+        return len(self.x)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One item's shape: (C, H, W) or (D,)."""
+        return tuple(self.x.shape[1:])
+
+    def batch(self, index: Tensor, device: torch.device | str | None = None) -> dict[str, Tensor]:
+        """Some items as a game wants them.
+
+        Args:
+            index: (n,) int64.
+            device: where the batch is wanted; the items travel in their own units, then are converted there.
+
+        Returns:
+            "x" (n, C, H, W), channels-last, or (n, D), float32 in [-1, 1]; "y" (n,) int64 if there are labels.
+        """
+        index = index.to(self.x.device)
+        batch = {"x": self.units.to_model(_rows(self.x, index).to(device))}
+        if self.y is not None:
+            batch["y"] = self.y[index].to(device)
+        return batch
+
+    def take(self, index: Tensor) -> Dataset:
+        """The data set of some items, in the order of index (n,) int64."""
+        names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
+        return replace(self, x=_rows(self.x, index), y=None if self.y is None else self.y[index], names=names)
+
+    def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
+        """Parts the items into those to train on and those to judge by.
+
+        Every class gives its share to within one item; classes too small to give one item are drawn from together.
+
+        Args:
+            held_out: the share to hold out, in [0, 1); at least one item is held out if it is above 0 and N >= 2.
+            seed: decides which items; the same seed gives the same split.
+
+        Returns:
+            Sorted int64 indices (train, held out), disjoint and complete.
+        """
+        if not 0 <= held_out < 1:
+            raise BadInput(f"the held-out share must lie in [0, 1), got {held_out:g}; 0.1 holds out a tenth")
+        n = len(self)
+        count = min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
+        strata = self._strata(held_out)
+        quotas = [held_out * len(stratum) for stratum in strata]
+        takes = [int(quota) for quota in quotas]
+        # Largest remainders first, so that the shares add up to the count.
+        by_remainder = sorted(range(len(strata)), key=lambda k: takes[k] - quotas[k])
+        for k in by_remainder[: count - sum(takes)]:
+            takes[k] += 1
+        held = torch.zeros(n, dtype=torch.bool)
+        for k, (stratum, take) in enumerate(zip(strata, takes, strict=True)):
+            held[stratum[_permutation(len(stratum), seed, k)[:take]]] = True
+        return (~held).nonzero().flatten(), held.nonzero().flatten()
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of shape, dtype, units, values and labels; two data sets with the same one are the same."""
+        head = {"shape": list(self.x.shape), "units": self.units.to_json(), "labels": self.y is not None}
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        values = self.x.permute(0, 2, 3, 1) if self.x.ndim == 4 else self.x
+        for tensor in (values, self.y):
+            if tensor is not None:
+                digest.update(tensor.contiguous().cpu().numpy().data)
+        return digest.hexdigest()
+
+    def _strata(self, held_out: float) -> list[Tensor]:
+        if self.y is None:
+            return [torch.arange(len(self))]
+        groups = [(self.y == label).nonzero().flatten() for label in np.unique(self.y.numpy()).tolist()]
+        large = [group for group in groups if held_out * len(group) >= 1]
+        small = [group for group in groups if held_out * len(group) < 1]
+        return [*large, torch.cat(small)] if small else large
+
+
+class Batches:
+    """An endless sequence of batches that is a function of the seed and the position alone.
+
+    Epoch e is the permutation dealt by mix(seed, e); the epochs follow each other without a gap. The batch at image
+    `position` is the next `size` items of that sequence, wherever reading started: to resume is to ask for a position.
+    """
+
+    def __init__(self, dataset: Dataset, index: Tensor | None, size: int, seed: int) -> None:
+        """Prepares to deal.
+
+        Args:
+            dataset: where the items are.
+            index: (n,) int64, which of them to deal, e.g. the training part of a split; None for all.
+            size: items per batch; may exceed n.
+            seed: decides the order.
+        """
+        self.dataset = dataset
+        self.index = torch.arange(len(dataset)) if index is None else index
+        if size < 1 or not len(self.index):
+            raise BadInput(f"batches need size >= 1 and at least one item, got {size} and {len(self.index)} items")
+        self.size = size
+        self.seed = seed
+        self._orders: dict[int, Tensor] = {}
+
+    def at(self, position: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
+        """The batch that starts at image `position` (>= 0) of the sequence; see `Dataset.batch`."""
+        return self.dataset.batch(self.indices(position), device)
+
+    def indices(self, position: int) -> Tensor:
+        """(size,) int64: which items of the data set the batch at `position` holds."""
+        if position < 0:
+            raise BadInput(f"a position in the data must be >= 0, got {position}")
+        epoch, start = divmod(position, len(self.index))
+        parts, missing = [], self.size
+        while missing:
+            parts.append(self._order(epoch)[start : start + missing])
+            missing -= len(parts[-1])
+            epoch, start = epoch + 1, 0
+        return torch.cat(parts)
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:
+            # Two are kept: a batch that spans the boundary of epochs needs the old one and the new one.
+            recent = list(self._orders.items())[-1:]
+            self._orders = dict([*recent, (epoch, self.index[_permutation(len(self.index), self.seed, epoch)])])
+        return self._orders[epoch]
+
+
+def encode_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels of any kind as numbers.
+
+    Args:
+        values: N integers (-1 unknown), integral floats, booleans or strings ("" unknown).
+
+    Returns:
+        (N,) int64 with -1 unknown, and the class names: the values that occur, numbers in their order, then words.
+    """
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise BadInput(f"labels need the shape (N,), got {array.shape}; give one label for each item")
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (array == np.round(array))
+        if not whole.all():
+            at = int(np.argmin(whole))
+            raise BadInput(f"labels must be whole numbers or words, got {array[at]} at item {at}")
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "biuUS":
+        raise BadInput(f"labels must be whole numbers or words, got dtype {array.dtype}")
+    found, inverse = np.unique(array.astype(str) if array.dtype.kind in "US" else array, return_inverse=True)
+    if array.dtype.kind in "US":
+        found, inverse = _numbers_in_order(found, inverse)
+    known = [str(value) not in ("", "-1") for value in found.tolist()]
+    number = np.where(known, np.cumsum(known) - 1, -1)
+    classes = tuple(str(value) for value, keep in zip(found.tolist(), known, strict=True) if keep)
+    return torch.from_numpy(number[inverse.reshape(-1)].astype(np.int64)), classes
+
+
+def _numbers_in_order(found: NDArray[Any], inverse: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    # As words, "10" comes before "2"; labels read from text should be ordered as the numbers that they are.
+    def key(k: int) -> tuple[bool, int, str]:
+        word = str(found[k])
+        number = word.lstrip("-").isdecimal()
+        return not number, int(word) if number else 0, word
+
+    order = sorted(range(len(found)), key=key)
+    return found[order], np.argsort(order)[inverse]
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    # Whole images are copied, each one contiguous: fast, and channels-last stays channels-last.
+    if x.ndim == 4:
+        return x.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+    return x.index_select(0, index)
+
+
+def _permutation(n: int, seed: int, number: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, number)))

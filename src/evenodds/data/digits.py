@@ -1,0 +1,32 @@
+"""Handwritten digits that come with scikit-learn: small, real, and there without a download."""
+
+import numpy as np
+import torch
+
+from evenodds.data.dataset import Dataset, Units
+from evenodds.errors import BadInput
+
+__all__ = ["digits"]
+
+
+def digits() -> Dataset:
+    """The 1,797 digits of Alpaydin and Kaynak (1998) as in scikit-learn.
+
+    Returns:
+        x (1797, 1, 8, 8) uint8 from 0 to 16, y 0-9.
+
+    Raises:
+        BadInput: scikit-learn cannot be imported.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except Exception as error:
+        raise BadInput("the data source 'digits' needs scikit-learn; pip install 'evenodds[sklearn]'") from error
+    found = load_digits()
+    return Dataset(
+        x=torch.from_numpy(found.images.astype(np.uint8)[:, None]),
+        units=Units((0.0,), (16.0,), "uint8"),
+        y=torch.from_numpy(found.target.astype(np.int64)),
+        classes=tuple(str(digit) for digit in range(10)),
+        report=("Read 1,797 digits of 8 x 8 with 1 channel, values 0 to 16, from scikit-learn.",),
+    )

@@ -1,0 +1,409 @@
+"""Folders and zip files of images, as people have them: mixed sizes, mixed modes, some of them damaged."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from evenodds.data.dataset import Dataset, Units
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["READS", "images"]
+
+READS = (".zip", "/")
+"""The file names' endings for which `load` comes here; "/" is a folder."""
+
+_ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
+_ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
+# Only these decoders: others, such as that of EPS, start programs.
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
+_MAX_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs: a quarter of a gibibyte at 3 bytes.
+_MAX_BYTES = 1 << 30
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
+Pixels = NDArray[Any]
+Size = tuple[int, int]
+
+
+class _File(NamedTuple):
+    name: str
+    open: Callable[[], Path | IO[bytes]]
+
+
+class _Picture(NamedTuple):
+    name: str
+    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1.
+    size: Size  # (height, width) as stored, after rotation.
+    rotated: bool
+    cut: bool  # 16-bit colour, which Pillow reads at 8 bits.
+    animated: bool
+
+
+class _Unusable(Exception):
+    """Why one file cannot be used."""
+
+
+def images(
+    path: str | os.PathLike[str],
+    size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    fit: str = "crop",
+    labels: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """All images in a folder or a zip file, in the order of their names. Nothing is written or executed.
+
+    Args:
+        path: the folder (searched through and through) or the zip file (read in memory, never extracted).
+        size: side of a square, or (height, width). None: the size that they all have, else the most common one.
+        channels: 1 grey, 3 RGB, 4 RGB and alpha. None: 1 if all are grey, else 3. Without alpha, what is transparent
+            becomes white.
+        fit: how an image of another size gets there, by Lanczos resampling: "crop" fills the size and cuts the rest
+            off evenly, "pad" fits inside it with black around, "stretch" ignores the proportions.
+        labels: if every image lies one folder deep (below what all have in common), the folders name the classes.
+        progress: told (files done, files in all) now and then.
+
+    Returns:
+        x (N, C, H, W) uint8, or int32 of 16 bits if all images are 16-bit grey. `report` tells what was skipped,
+        resized and converted; hidden files and other kinds of files are ignored and counted.
+
+    Raises:
+        BadInput: an option that cannot be, or no usable image.
+    """
+    root = Path(path)
+    wanted = _checked(root, size, channels, fit)
+    with _opened(root) as (files, ignored), warnings.catch_warnings():
+        # Pillow's warnings (large images, odd metadata) would go to the terminal; what matters is in the report.
+        warnings.simplefilter("ignore")
+        if not files:
+            raise BadInput(f"{root.name} holds no images ({', '.join(_ENDINGS)}), only {len(ignored)} other files")
+        results = list(_each(lambda file: _decode(file, wanted, fit), files, progress))
+        pictures = [result for result in results if isinstance(result, _Picture)]
+        skipped = [result for result in results if isinstance(result, str)]
+        if not pictures:
+            raise BadInput(f"{root.name}: none of {len(files)} images can be read, e.g. {skipped[0]}")
+        target = wanted or _common_size([picture.size for picture in pictures])
+        values, channels, report = _assembled(pictures, target, channels, fit)
+    y, classes, said = _classes([picture.name for picture in pictures], labels)
+    deep = values.dtype == np.uint16
+    height, width = target
+    report = [
+        f"Read {len(pictures):,} images of {height} x {width} (height x width) with {channels} "
+        f"channel{'s' * (channels > 1)}, {16 if deep else 8} bits.",
+        *_listed("Skipped {} that cannot be read: {}.", skipped),
+        *_listed("Ignored {} hidden or not images: {}.", ignored),
+        *report,
+        *said,
+    ]
+    x = torch.from_numpy(values.astype(np.int32) if deep else values).permute(0, 3, 1, 2)
+    units = Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
+    return Dataset(x, units, y, classes, tuple(picture.name for picture in pictures), report=tuple(report))
+
+
+def _checked(root: Path, size: int | Sequence[int] | None, channels: int | None, fit: str) -> Size | None:
+    if not root.exists():
+        raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or zip file of images")
+    if channels not in (None, 1, 3, 4):
+        raise BadInput(f"images have 1 (grey), 3 (RGB) or 4 (RGB and alpha) channels, got {channels}; choose one")
+    if fit not in ("crop", "pad", "stretch"):
+        raise unknown("fit", fit, ("crop", "pad", "stretch"))
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in sides):
+        raise BadInput(f"size needs a side or (height, width), each from 1 to 16384, got {size!r}")
+    return sides[0], sides[1]
+
+
+# --- finding files ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[tuple[list[_File], list[str]]]:
+    """The image files by name, and the names of all others."""
+    if root.is_dir():
+        yield _parted([_File(path.relative_to(root).as_posix(), _constant(path)) for path in _walk(root)])
+        return
+    try:
+        archive = zipfile.ZipFile(root)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{root.name} cannot be read as a zip file; pack it again") from error
+    with archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        yield _parted([_File(entry.filename.replace("\\", "/"), _unpacker(archive, entry)) for entry in entries])
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    seen = set()  # Links to folders are followed, but never in a circle.
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder, name) for name in names)
+
+
+def _constant(path: Path) -> Callable[[], Path]:
+    return lambda: path
+
+
+def _unpacker(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+    def unpack() -> IO[bytes]:
+        if entry.flag_bits & 1:
+            raise _Unusable("encrypted")
+        if entry.file_size > _MAX_BYTES:
+            raise _Unusable("over 1 GiB")
+        return BytesIO(archive.read(entry))
+
+    return unpack
+
+
+def _parted(files: list[_File]) -> tuple[list[_File], list[str]]:
+    def usable(name: str) -> bool:
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+        return name.lower().endswith(_ENDINGS) and not hidden
+
+    files = sorted(files, key=lambda file: file.name)
+    return [file for file in files if usable(file.name)], [file.name for file in files if not usable(file.name)]
+
+
+def _each(
+    work: Callable[[_File], _Picture | str], files: list[_File], progress: Callable[[int, int], None] | None
+) -> Iterator[_Picture | str]:
+    """The results in the order of the files, computed by one thread per core (Pillow decodes outside the lock)."""
+    groups = [files[start : start + 32] for start in range(0, len(files), 32)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    done = 0
+    try:
+        for results in pool.map(lambda group: [work(file) for file in group], groups):
+            yield from results
+            done += len(results)
+            if progress:
+                progress(done, len(files))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# --- one image -------------------------------------------------------------------------------------------------------
+
+
+def _decode(file: _File, size: Size | None, fit: str) -> _Picture | str:
+    """The picture, resized if a size is given, or the file's name and why it cannot be used."""
+    try:
+        source = file.open()
+        if isinstance(source, Path) and not source.is_file():
+            raise _Unusable("not a plain file")
+        with Image.open(source, formats=_FORMATS) as image:
+            return _picture(file.name, image, size, fit)
+    except _Unusable as error:
+        return f"{file.name} ({error})"
+    except UnidentifiedImageError:
+        return f"{file.name} (not an image)"
+    except Image.DecompressionBombError:
+        return f"{file.name} (too many pixels)"
+    except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
+        return f"{file.name} (damaged)"
+
+
+def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> _Picture:
+    width, height = image.size
+    if width * height > _MAX_PIXELS:
+        raise _Unusable("too many pixels")
+    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    if size:
+        # A much larger JPEG is decoded at 1/2, 1/4 or 1/8: still twice the side that is wanted, whichever way up.
+        image.draft(None, (2 * max(size), 2 * max(size)))
+    pixels = _pixels(image)
+    way_up = _orientation(image)
+    pixels = _upright(pixels, way_up)
+    stored = (width, height) if way_up >= 5 else (height, width)
+    if size:
+        pixels = _resized(pixels, size, fit)
+    animated = bool(getattr(image, "is_animated", False))
+    return _Picture(name, np.ascontiguousarray(pixels), stored, way_up > 1, cut, animated)
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha, uint8; or grey uint16."""
+    mode = image.mode
+    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
+    if mode in ("I", "F"):
+        raise _Unusable("32 bits per pixel; save it as .npy")
+    image.load()
+    clear = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if mode in ("1", "L", "LA", "La") or (mode in ("P", "PA") and _grey_palette(image)):
+        return np.asarray(image.convert("RGBA"))[..., [0, 3]] if clear else np.asarray(_in_mode(image, "L"))[..., None]
+    return np.asarray(_in_mode(image, "RGBA" if clear else "RGB"))
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    used = colours[[index for _, index in image.getcolors(256) or [] if index < len(colours)]]  # type: ignore[index,operator]
+    return bool((used == used[:, :1]).all())
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # Damaged metadata say nothing about the pixels.
+        return 1
+
+
+def _upright(pixels: Pixels, way_up: int) -> Pixels:
+    """EXIF 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels lie in the picture."""
+    if way_up in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if way_up in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if way_up in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _resized(pixels: Pixels, size: Size, fit: str) -> Pixels:
+    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits."""
+    height, width = pixels.shape[:2]
+    if (height, width) == size:
+        return pixels
+    deep = pixels.dtype == np.uint16
+    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
+    box, inner = (0.0, 0.0, float(width), float(height)), size
+    if fit == "crop":
+        scale = min(width / size[1], height / size[0])
+        left, top = max(0.0, (width - scale * size[1]) / 2), max(0.0, (height - scale * size[0]) / 2)
+        box = (left, top, width - left, height - top)
+    elif fit == "pad":
+        scale = min(size[1] / width, size[0] / height)
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+    image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    values = np.asarray(image).reshape(*inner, pixels.shape[2])
+    if deep:
+        values = values.round().clip(0, 65535).astype(np.uint16)
+    top_rows, left_columns = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    around = [(top_rows, size[0] - inner[0] - top_rows), (left_columns, size[1] - inner[1] - left_columns), (0, 0)]
+    return np.pad(values, around)
+
+
+def _in_channels(pixels: Pixels, channels: int) -> Pixels:
+    """(H, W, 1 to 4) -> (H, W, channels); transparent parts over white unless alpha is kept."""
+    have = pixels.shape[2]
+    if have == channels:
+        return pixels
+    full = np.iinfo(pixels.dtype).max
+    colour = pixels[..., :3] if have >= 3 else pixels[..., :1]
+    if channels == 4:
+        alpha = pixels[..., -1:] if have == 2 else np.full_like(colour[..., :1], full)
+        return np.concatenate([np.broadcast_to(colour, (*colour.shape[:2], 3)), alpha], axis=2)
+    wide: Pixels = colour.astype(np.uint32)
+    if have in (2, 4):
+        alpha = pixels[..., -1:].astype(np.uint32)
+        wide = (wide * alpha + full * (full - alpha) + full // 2) // full
+    if wide.shape[2] > channels:  # ITU-R BT.601 luma, as Pillow computes it.
+        wide = (wide @ np.array([[19595], [38470], [7471]], dtype=np.uint32) + 32768) >> 16
+    return np.broadcast_to(wide, (*wide.shape[:2], channels)).astype(pixels.dtype)
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+def _common_size(sizes: list[Size]) -> Size:
+    """The most common size; the one of middle area if several are equally common."""
+    counts = Counter(sizes)
+    most = max(counts.values())
+    tied = sorted((size for size, count in counts.items() if count == most), key=lambda size: (size[0] * size[1], size))
+    return tied[len(tied) // 2]
+
+
+def _assembled(pictures: list[_Picture], size: Size, channels: int | None, fit: str) -> tuple[Pixels, int, list[str]]:
+    """One array (N, H, W, C), its channels, and what had to be done."""
+    kinds = Counter(picture.pixels.shape[2] for picture in pictures)
+    channels = channels or (3 if kinds[3] or kinds[4] else 1)
+    deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
+    dtype: type[Any] = np.uint16 if deep == len(pictures) else np.uint8
+    needed = len(pictures) * size[0] * size[1] * channels * np.dtype(dtype).itemsize
+    if needed > (memory := _memory()):
+        raise BadInput(f"the images need {needed / 2**30:.1f} GiB, there are {memory / 2**30:.1f}; give a smaller size")
+    values = np.empty((len(pictures), *size, channels), dtype)
+    clear = 0
+    for k, picture in enumerate(pictures):
+        pixels = _resized(picture.pixels, size, fit)
+        if pixels.dtype != dtype:
+            pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        clear += pixels.shape[2] in (2, 4) and bool((pixels[..., -1] < 255).any())
+        values[k] = _in_channels(pixels, channels)
+    return values, channels, _done(pictures, size, channels, fit, clear, deep if dtype is np.uint8 else 0)
+
+
+def _done(pictures: list[_Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int) -> list[str]:
+    resized = [picture.size for picture in pictures if picture.size != size]
+    enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in resized)
+    grey = sum(picture.pixels.shape[2] < 3 for picture in pictures)
+    counts = {
+        f"Resized {{}} to {size[0]} x {size[1]} (fit: {fit}; Lanczos).": len(resized),
+        f"Enlarged {{}} that had a side below {size[0]} x {size[1]}; they are blurred.": enlarged,
+        "Turned {} upright, as their EXIF data ask.": sum(picture.rotated for picture in pictures),
+        "Repeated the grey of {} in all colour channels.": grey if channels > 1 else 0,
+        "Turned {} from colour to grey.": len(pictures) - grey if channels == 1 else 0,
+        "Laid {} with transparent parts over white; channels=4 keeps the alpha.": clear if channels < 4 else 0,
+        "Reduced {} from 16 to 8 bits, as others have 8.": narrowed,
+        "Read {} at 8 bits that have 16 bits per colour.": sum(picture.cut for picture in pictures),
+        "Took the first frame of {} with several.": sum(picture.animated for picture in pictures),
+    }
+    return [said.format(_count(count, "image")) for said, count in counts.items() if count]
+
+
+def _classes(names: list[str], labels: bool) -> tuple[torch.Tensor | None, tuple[str, ...], list[str]]:
+    """Labels from the folders, if they are classes."""
+    if not labels:
+        return None, (), []
+    parts = [name.split("/") for name in names]
+    while all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1:
+        parts = [part[1:] for part in parts]
+    if all(len(part) == 1 for part in parts):
+        return None, (), []
+    if any(len(part) != 2 for part in parts):
+        return None, (), ["The folders are not one level deep, so they name no classes."]
+    if {part[0].lower() for part in parts} <= _SPLITS:
+        return None, (), ["The folders name splits, not classes; all of them were read."]
+    classes = tuple(sorted({part[0] for part in parts}))
+    number = {name: k for k, name in enumerate(classes)}
+    y = torch.tensor([number[part[0]] for part in parts])
+    return y, classes, [f"Took {len(classes)} folders as classes; labels=false leaves them out."]
+
+
+def _listed(said: str, names: list[str], show: int = 5) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - show:,} more" if len(names) > show else ""
+    return [said.format(_count(len(names), "file"), ", ".join(names[:show]) + more)]
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Not told on every system.
+        return 1 << 50

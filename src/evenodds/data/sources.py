@@ -1,0 +1,102 @@
+"""Data by name, by path, or from memory."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import evenodds.data
+from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["READERS", "SOURCES", "load"]
+
+Source = Callable[..., Dataset]
+
+_NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt")
+_ALIASES = {"mixture_1d": "mixture"}
+
+
+def load(source: Any, progress: Callable[[int, int], None] | None = None, **options: Any) -> Dataset:
+    """The data set that `source` names.
+
+    Args:
+        source: the name of a source ("digits", "ring", ...), a path (.npy, .npz, .csv, .tsv, .zip or a folder of
+            images), or an array or tensor (see `arrays.from_array`).
+        progress: told (files done, files in all) by sources that take long.
+        options: what the source itself takes, e.g. `size` for images, `label` for a table.
+
+    Raises:
+        BadInput: there is no such source or option, or the source refuses its content.
+    """
+    function, arguments = _chosen(source)
+    taken = list(inspect.signature(function).parameters)[len(arguments) :]
+    for option in options:
+        if option not in taken:
+            raise _unknown_option(function.__name__, option, [name for name in taken if name != "progress"])
+    if "progress" in taken:
+        options["progress"] = progress
+    return function(*arguments, **options)
+
+
+def _chosen(source: Any) -> tuple[Source, tuple[Any, ...]]:
+    """The function for this source, and its first argument where it takes one."""
+    if not isinstance(source, str | os.PathLike):
+        return from_array, (source,)
+    name = str(source).replace("-", "_")
+    name = _ALIASES.get(name, name)
+    if name in SOURCES:
+        return SOURCES[name], ()
+    path = Path(source).expanduser()
+    ending = path.suffix.lower()
+    if ending in _NEVER_OPENED:
+        raise BadInput(f"{path.name} is not opened: {ending} files can run code; save arrays as .npz instead")
+    if not path.exists():
+        raise BadInput(f"{unknown('data source', str(source), SOURCES)}; and no file or folder of this name exists")
+    ending = "/" if path.is_dir() else ending
+    if ending not in READERS:
+        known = ", ".join(sorted(READERS))
+        raise BadInput(f"{path.name} needs an ending that can be read ({known}), got '{ending}'; convert it")
+    return READERS[ending], (path,)
+
+
+def _unknown_option(source: str, option: str, taken: list[str]) -> BadInput:
+    if not taken:
+        return BadInput(f"the data source '{source}' takes no options, got '{option}'; leave it out")
+    return unknown(f"option of the data source '{source}'", option, taken)
+
+
+def _modules() -> list[Any]:
+    found = sorted(info.name for info in pkgutil.iter_modules(evenodds.data.__path__))
+    return [import_module(f"evenodds.data.{name}") for name in found if name not in ("dataset", "sources")]
+
+
+def _sources(module: Any) -> dict[str, Source]:
+    public = {name: getattr(module, name) for name in module.__all__}
+    return {
+        name: value
+        for name, value in public.items()
+        if inspect.isfunction(value) and inspect.signature(value).return_annotation in (Dataset, "Dataset")
+    }
+
+
+SOURCES: dict[str, Source] = {
+    name: function
+    for module in _modules()
+    for name, function in _sources(module).items()
+    if all(p.default is not p.empty for p in inspect.signature(function).parameters.values())
+}
+"""The sources that need no file: every public function in a module of `evenodds.data` that can be called bare."""
+
+READERS: dict[str, Source] = {
+    ending: getattr(module, module.__name__.rpartition(".")[2])
+    for module in _modules()
+    for ending in getattr(module, "READS", ())
+}
+"""The readers by the ending of the file name ("/" is a folder): the modules of `evenodds.data` that state `READS`."""

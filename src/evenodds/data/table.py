@@ -1,0 +1,142 @@
+"""Tables of numbers in text files: comma, semicolon or tab between the cells."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset, Units, encode_labels
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["READS", "table"]
+
+READS = (".csv", ".tsv")
+"""The file names' endings for which `load` comes here."""
+
+
+def table(
+    path: str | os.PathLike[str],
+    label: str | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+) -> Dataset:
+    """A table of numbers, each column with a range of its own.
+
+    Args:
+        path: UTF-8 text, one row per line.
+        label: the column that names each row's class (numbers or words, empty if unknown); it leaves the numbers.
+        delimiter: what stands between the cells; None finds out whether it is a comma, a semicolon or a tab.
+        header: whether the first row names the columns; None takes it for names if no cell of it is a number.
+            Columns without a name are called "column 1" and so on.
+
+    Raises:
+        BadInput: a cell that is empty or no finite number; its row (as in a spreadsheet, from 1) and column are named.
+    """
+    path = Path(path)
+    delimiter = delimiter or _sniff(path)
+    first = next(_rows(path, delimiter), (0, []))[1]
+    if not first:
+        raise BadInput(f"{path.name} needs rows of numbers, got an empty file")
+    header = not any(_is_number(cell) for cell in first) if header is None else header
+    columns = [cell.strip() if header else f"column {k}" for k, cell in enumerate(first, 1)]
+    if label is not None and label not in columns:
+        raise unknown(f"column of {path.name}", label, columns)
+    numeric = [k for k, name in enumerate(columns) if name != label]
+    if not numeric:
+        raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}', got none")
+    values, words = _read(path, delimiter, columns, numeric, header)
+    y, classes = encode_labels(words) if label is not None else (None, ())
+    return _dataset(values, y, classes, tuple(columns[k] for k in numeric))
+
+
+def _dataset(values: NDArray[Any], y: Tensor | None, classes: tuple[str, ...], columns: tuple[str, ...]) -> Dataset:
+    x = values.astype(np.float32)
+    report = [f"Read {len(x):,} rows of {len(columns)} columns."]
+    low, high = values.min(0), values.max(0)
+    coarse = np.abs(x - values).max(0) > 1e-4 * (high - low)
+    report += [
+        f"Column '{name}' varies little beside its size and loses precision; subtract {start:g} from it."
+        for name, start, lost in zip(columns, low, coarse, strict=True)
+        if lost
+    ]
+    report += [f"Column '{name}' is constant." for name, a, b in zip(columns, low, high, strict=True) if a == b]
+    if y is not None and (y < 0).any():
+        report.append(f"{int((y < 0).sum()):,} rows have no label.")
+    units = Units(tuple(x.min(0).tolist()), tuple(x.max(0).tolist()), "float32")
+    return Dataset(torch.from_numpy(x), units, y, classes, columns=columns, kind="table", report=tuple(report))
+
+
+def _read(
+    path: Path, delimiter: str, columns: list[str], numeric: list[int], header: bool
+) -> tuple[NDArray[Any], list[str]]:
+    """The numbers (N, D) float64, and the words of the other column."""
+    numbers: list[list[float]] = []
+    words: list[str] = []
+    other = [k for k in range(len(columns)) if k not in numeric]
+    for row, cells in islice(_rows(path, delimiter), int(header), None):
+        if len(cells) != len(columns):
+            raise BadInput(f"{path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")
+        try:
+            numbers.append([float(cells[k]) for k in numeric])
+        except ValueError:
+            raise _bad_cell(path, row, cells, columns, numeric) from None
+        if not all(map(math.isfinite, numbers[-1])):
+            raise _bad_cell(path, row, cells, columns, numeric)
+        words += [cells[k].strip() for k in other]
+    if not numbers:
+        raise BadInput(f"{path.name} needs rows of numbers, got a header alone")
+    values = np.array(numbers)
+    if np.abs(values).max() > float(np.finfo(np.float32).max):
+        row_at, k = np.unravel_index(int(np.abs(values).argmax()), values.shape)
+        raise BadInput(f"{path.name}: column '{columns[numeric[k]]}' holds {values[row_at, k]:g}; divide it by 1e10")
+    return values, words
+
+
+def _bad_cell(path: Path, row: int, cells: list[str], columns: list[str], numeric: list[int]) -> BadInput:
+    k = next(k for k in numeric if not _is_number(cells[k], finite=True))
+    came = f"holds '{cells[k].strip()}'" if cells[k].strip() else "is empty"
+    hint = "fill it in, remove the row, or name the column as the label if it holds the class"
+    if _is_number(cells[k].replace(",", "."), finite=True):
+        hint = "write a decimal point instead of the comma"
+    elif row == 1:
+        hint += "; if the first row holds names, say header=true"
+    return BadInput(f"{path.name}: row {row}, column '{columns[k]}' {came}, not a finite number; {hint}")
+
+
+def _is_number(cell: str, finite: bool = False) -> bool:
+    try:
+        return not finite or math.isfinite(float(cell)) if float(cell) is not None else False
+    except ValueError:
+        return False
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, with their number in the file, from 1."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for row, cells in enumerate(csv.reader(file, delimiter=delimiter), 1):
+                if any(cell.strip() for cell in cells):
+                    yield row, cells
+    except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+        raise BadInput(
+            f"{path.name} cannot be read as text in UTF-8 with '{delimiter}' between cells: {error}"
+        ) from error
+
+
+def _sniff(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            line = next((line for line in file if line.strip()), "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path.name} cannot be read as text in UTF-8: {error}") from error
+    return max(",;\t", key=line.count)

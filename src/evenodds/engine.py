@@ -1,0 +1,116 @@
+"""Where a game is played: the device, its memory format and its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.game import Batch
+
+__all__ = ["Engine", "Local"]
+
+
+class Engine(Protocol):
+    """What the trainer and the learners need of the place where they run."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where players, hands and draws live."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes this is, from 0; draws differ between ranks."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many processes play together; each shows its own images."""
+        ...
+
+    def adopt(self, players: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        """The players, moved and wrapped for playing; their parameters stay those of the originals."""
+        ...
+
+    def send(self, batch: Batch) -> dict[str, Tensor]:
+        """A batch on the device, in the engine's memory format."""
+        ...
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The arithmetic in which costs are computed."""
+        ...
+
+    def read(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        """Terms as numbers, averaged over all processes. Waits for the device: call it rarely."""
+        ...
+
+
+@dataclass(frozen=True)
+class Local:
+    """One process on one device.
+
+    Args:
+        device: "cpu", "cuda", "mps", ..., or "auto" for the best that is there.
+        precision: "float32", or "bfloat16" for matrix products and convolutions under autocast.
+        channels_last: store images as NHWC, which more than doubles small convolutions on a CPU.
+        compile: compile each player (needs a C++ compiler). Penalties with a double backward cannot be compiled.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: str = "float32"
+    channels_last: bool = True
+    compile: bool = False
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("float32", "bfloat16"):
+            raise BadInput(f"precision must be float32 or bfloat16, got '{self.precision}'")
+        object.__setattr__(self, "device", pick_device(self.device))
+
+    def adopt(self, players: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        for player in players.values():
+            player.to(self.device)
+            if self.channels_last:
+                player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not self.compile:
+            return dict(players)
+        return {name: torch.compile(player) for name, player in players.items()}  # type: ignore[misc]
+
+    def send(self, batch: Batch) -> dict[str, Tensor]:
+        return {name: self._send(value) for name, value in batch.items()}
+
+    def _send(self, value: Tensor) -> Tensor:
+        if self.channels_last and value.dim() == 4:
+            return value.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        return value.to(self.device, non_blocking=True)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def read(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        if not terms:
+            return {}
+        values = torch.stack([value.detach().float() for value in terms.values()]).tolist()  # one wait for all
+        return dict(zip(terms, values, strict=True))
+
+
+def pick_device(name: str | torch.device) -> torch.device:
+    """The device of that name; "auto" is CUDA, else Apple's MPS, else the CPU."""
+    if str(name) == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInput(f"device must be auto, cpu, cuda, cuda:1, mps, ...; got '{name}'") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BadInput(f"device '{device}' was asked for, but this torch sees no CUDA device; use device=cpu")
+    return device

@@ -1,0 +1,28 @@
+"""What evenodds says when the input cannot be used: one line with what was needed, what came, what to change."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["BadInput", "Diverged", "unknown"]
+
+
+class BadInput(ValueError):
+    """The user's input cannot be used. The message is one line, fit to be shown as it is."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
+    """The error for a name that nobody has, with the nearest match and the whole choice.
+
+    Args:
+        kind: what the name should name, in the singular, e.g. "penalty".
+        name: the name that came.
+        known: the names that exist.
+    """
+    choices = sorted(known)
+    near = get_close_matches(name, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ";"
+    return BadInput(f"no {kind} '{name}'{hint} known: {', '.join(choices)}")
+
+
+class Diverged(RuntimeError):
+    """A run whose numbers are no longer finite. The message is one line."""

@@ -1,0 +1,163 @@
+"""Names become objects here. A member is known because it exists: no list is kept by hand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module, resources
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["KINDS", "accepts", "describe", "find", "make", "names", "network"]
+
+
+def _public(*modules: str) -> dict[str, Any]:
+    """The functions and classes that the modules define and export."""
+    found: dict[str, Any] = {}
+    for name in modules:
+        module = import_module(f"evenodds.{name}")
+        for member in module.__all__:
+            value = getattr(module, member)
+            if callable(value) and getattr(value, "__module__", None) == module.__name__:
+                found[member] = value
+    return found
+
+
+def _losses() -> dict[str, Any]:
+    return _public("losses.adversarial", "losses.divergences")
+
+
+def _penalties() -> dict[str, Any]:
+    return {name: value for name, value in _public("losses.penalties").items() if name.islower()}
+
+
+def _priors() -> dict[str, Any]:
+    return {name.lower(): value for name, value in _public("priors").items() if name != "Prior"}
+
+
+def _views() -> dict[str, Any]:
+    return {name: value for name, value in _public("views").items() if name != "compose" and name.islower()}
+
+
+def _schedules() -> dict[str, Any]:
+    return {name: value for name, value in _public("schedule").items() if name in ("constant", "linear", "cosine")}
+
+
+def _networks() -> dict[str, Any]:
+    package = import_module("evenodds.networks")
+    families = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
+    return {name: import_module(f"evenodds.networks.{name}") for name in sorted(families)}
+
+
+def _sources() -> dict[str, Any]:
+    return dict(import_module("evenodds.data.sources").SOURCES)
+
+
+def _optimizers() -> dict[str, Any]:
+    from torch import optim
+
+    bases = (optim.LBFGS, optim.SparseAdam, optim.Optimizer)
+    members = inspect.getmembers(optim, lambda m: inspect.isclass(m) and issubclass(m, optim.Optimizer))
+    return {name: value for name, value in members if value not in bases}
+
+
+def _recipes() -> dict[str, Any]:
+    folder = resources.files("evenodds.recipes")
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    return {file.name.removesuffix(".yaml"): file for file in files}
+
+
+KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "losses": ("loss", _losses),
+    "networks": ("network", _networks),
+    "optimizers": ("optimizer", _optimizers),
+    "penalties": ("penalty", _penalties),
+    "priors": ("prior", _priors),
+    "recipes": ("recipe", _recipes),
+    "schedules": ("schedule", _schedules),
+    "sources": ("data source", _sources),
+    "views": ("view", _views),
+}
+"""What can be named: plural -> (singular, how its members are found)."""
+
+
+@cache
+def _members(kind: str) -> dict[str, Any]:
+    if kind not in KINDS:
+        raise unknown("kind of part", kind, KINDS)
+    return KINDS[kind][1]()
+
+
+def names(kind: str) -> list[str]:
+    """The known names of a kind, such as "losses"."""
+    return sorted(_members(kind))
+
+
+def find(kind: str, name: str) -> Any:
+    """The object of that name; "my_package.module:thing" names a user's own. Names are found whatever their case."""
+    if ":" in name:
+        return _own(kind, name)
+    members = _members(kind)
+    for known, value in members.items():
+        if known.lower() == name.lower().replace("-", "_") or known.lower() == name.lower():
+            return value
+    raise unknown(KINDS[kind][0], name, members)
+
+
+def network(name: str, role: str) -> Any:
+    """The class of a network: "dcgan" and "dcgan.Generator" both name a family's class for the role "Generator"."""
+    if ":" in name:
+        return _own("networks", name)
+    family, _, given = name.partition(".")
+    module: ModuleType = find("networks", family)
+    classes = {n: getattr(module, n) for n in ("Generator", "Discriminator") if hasattr(module, n)}
+    if (given or role) not in classes:
+        raise unknown(f"role in network family '{family}'", given or role, classes)
+    return classes[given or role]
+
+
+def _own(kind: str, name: str) -> Any:
+    module, _, member = name.partition(":")
+    try:
+        return getattr(import_module(module), member)
+    except (ImportError, AttributeError) as error:
+        raise BadInput(
+            f"{KINDS[kind][0]} '{name}' cannot be imported: {error}; is its folder on PYTHONPATH?"
+        ) from error
+
+
+def accepts(maker: Callable[..., Any]) -> list[str]:
+    """The names of the options that a class or function takes."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [name for name, p in inspect.signature(maker).parameters.items() if p.kind in kinds]
+
+
+def make(what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
+    """Calls `maker(*fixed, **options)`; an option that it does not take is an error that names the nearest."""
+    open_to = accepts(maker)[len(fixed) :]
+    for option in options:
+        if option not in open_to:
+            raise unknown(f"option of {what}", option, open_to)
+    try:
+        return maker(*fixed, **options)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{what} cannot be made: {error}") from error
+
+
+def describe(kind: str) -> list[tuple[str, str]]:
+    """Each name of a kind with the first line of its documentation."""
+    return [(name, _first_line(value)) for name, value in sorted(_members(kind).items())]
+
+
+def _first_line(value: Any) -> str:
+    if hasattr(value, "read_text"):  # a recipe: its first comment
+        text = value.read_text(encoding="utf-8")
+        return text.splitlines()[0].lstrip("# ") if text.startswith("#") else ""
+    lines = (inspect.getdoc(value) or "").strip().splitlines()
+    return lines[0] if lines else ""

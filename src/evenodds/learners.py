@@ -1,0 +1,121 @@
+"""How players improve. A learner lowers the cost of a move by changing its movers, by whatever means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from evenodds.engine import Engine
+from evenodds.game import Batch, Costs, Move, Players, Progress, State
+from evenodds.schedule import Schedule, constant
+
+__all__ = ["Gradient", "Learner"]
+
+
+class Learner(Protocol):
+    """Improves players. It need not use gradients: it may search, or refit a player on the hand."""
+
+    def improve(self, move: Move, players: Players, hand: Batch, engine: Engine, progress: Progress) -> Costs:
+        """Changes the movers that it is responsible for so that the move's cost falls; returns the costs it saw."""
+        ...
+
+    def state(self) -> State:
+        """All that it needs to go on where it was."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Goes on from a state."""
+        ...
+
+
+@dataclass
+class Gradient:
+    """Backpropagation and a torch optimizer for each player; the movers of one move share one backward pass.
+
+    Args:
+        optimizers: by player name.
+        rate: factor on every learning rate, as a function of the progress.
+    """
+
+    optimizers: Mapping[str, Optimizer]
+    rate: Schedule = constant
+    base: dict[str, list[float]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.base = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimizers.items()}
+
+    def improve(self, move: Move, players: Players, hand: Batch, engine: Engine, progress: Progress) -> Costs:
+        movers = [name for name in move.movers if name in self.optimizers]
+        for name in movers:
+            self.optimizers[name].zero_grad(set_to_none=True)
+        # Frozen opponents: otherwise every gradient of theirs is computed, and sent between processes, for nothing.
+        with frozen(players, but=move.movers):
+            with engine.autocast():
+                costs = move.cost(players, hand)
+            costs = costs if isinstance(costs, Costs) else Costs(costs)
+            costs.total().backward()  # type: ignore[no-untyped-call]
+        for name in movers:
+            self._step(name, self.rate(progress))
+        return costs
+
+    def _step(self, name: str, rate: float) -> None:
+        optimizer = self.optimizers[name]
+        for group, base in zip(optimizer.param_groups, self.base[name], strict=True):
+            group["lr"] = base * rate
+        optimizer.step()
+
+    def state(self) -> State:
+        tensors: dict[str, Tensor] = {}
+        data: dict[str, object] = {}
+        for name, optimizer in self.optimizers.items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    key = f"{name}.{index}.{slot}"
+                    if isinstance(value, Tensor):
+                        tensors[key] = value
+                    else:
+                        data[key] = value
+        return State(tensors, data)
+
+    def restore(self, state: State) -> None:
+        for name, optimizer in self.optimizers.items():
+            slots: dict[int, dict[str, object]] = {}
+            for key, value in {**state.tensors, **state.data}.items():
+                player, index, slot = key.rsplit(".", 2)
+                if player == name:
+                    slots.setdefault(int(index), {})[slot] = value
+            optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+            _match_strides(optimizer)
+
+
+@contextmanager
+def frozen(players: Players, but: tuple[str, ...]) -> Iterator[None]:
+    """No parameter of the players requires a gradient inside, except those of the players named in `but`."""
+    held = [
+        parameter
+        for name, player in players.items()
+        if name not in but
+        for parameter in player.parameters()
+        if parameter.requires_grad
+    ]
+    for parameter in held:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
+
+
+def _match_strides(optimizer: Optimizer) -> None:
+    """Lays the optimizer's moments out like their parameters: other strides could round otherwise."""
+    for parameter, slots in optimizer.state.items():
+        for slot, value in slots.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                slots[slot] = torch.empty_like(parameter).copy_(value)

@@ -1,0 +1,69 @@
+"""Moving averages of players: the weights that are sampled from."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.checkpoint import PlayersState
+from evenodds.game import Players, State
+from evenodds.train import Stage
+
+__all__ = ["Average"]
+
+
+@dataclass
+class Average:
+    """Exponential moving averages of parameters and buffers (Yazici et al. 2019), with a half-life in images.
+
+    Args:
+        players: the players of the game.
+        names: whose average to keep.
+        half_life_images: images after which a past value counts half.
+        ramp: the half-life is at most this share of the images seen, so that the start is forgotten.
+    """
+
+    players: Players
+    names: tuple[str, ...]
+    half_life_images: float
+    ramp: float = 0.05
+    copies: dict[str, nn.Module] = field(init=False)
+    seen: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.copies = {name: deepcopy(self.players[name]).eval().requires_grad_(False) for name in self.names}
+
+    def begin(self, stage: Stage) -> None:
+        for copy in self.copies.values():
+            copy.to(stage.engine.device)
+        self.seen = stage.progress.images
+
+    @torch.no_grad()
+    def hear(self, stage: Stage) -> None:
+        images = stage.progress.images
+        half_life = max(1e-8, min(self.half_life_images, self.ramp * images))
+        weight = 1 - 0.5 ** ((images - self.seen) / half_life)
+        self.seen = images
+        for name, copy in self.copies.items():
+            mine, theirs = _values(copy), _values(self.players[name])
+            floats = [(a, b) for a, b in zip(mine, theirs, strict=True) if a.is_floating_point()]
+            torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
+            for a, b in zip(mine, theirs, strict=True):
+                if not a.is_floating_point():
+                    a.copy_(b)
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+    def state(self) -> State:
+        return PlayersState(self.copies).state()
+
+    def restore(self, state: State) -> None:
+        PlayersState(self.copies).restore(state)
+
+
+def _values(player: nn.Module) -> list[Tensor]:
+    return [*player.parameters(), *player.buffers()]

@@ -1,0 +1,77 @@
+"""The history of a run: one line of JSON per interval."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evenodds.errors import Diverged
+from evenodds.files import write_text
+from evenodds.train import Stage
+
+__all__ = ["Log", "read_history"]
+
+
+@dataclass
+class Log:
+    """Appends to `metrics.jsonl`: images, round, seconds, images per second, and every reported term.
+
+    Args:
+        path: of the file; lines past the position of a resume are taken back, since they will be written again.
+        every_images: interval. Reading the terms waits for the device.
+    """
+
+    path: Path
+    every_images: int
+    seconds: float = field(init=False, default=0.0)
+    _clock: float = field(init=False, default=0.0)
+    _last: tuple[int, float] = field(init=False, default=(0, 0.0))
+
+    def begin(self, stage: Stage) -> None:
+        lines = [line for line in read_history(self.path) if line["images"] <= stage.progress.images]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
+        self.seconds = float(lines[-1]["seconds"]) if lines else 0.0
+        self._clock = time.perf_counter() - self.seconds
+        self._last = (stage.progress.images, self.seconds)
+
+    def hear(self, stage: Stage) -> None:
+        if stage.progress.images - self._last[0] >= self.every_images:
+            self.write(stage)
+
+    def end(self, stage: Stage) -> None:
+        if stage.whole and stage.progress.images > self._last[0]:
+            self.write(stage)
+
+    def write(self, stage: Stage, **more: Any) -> None:
+        """Writes a line now. Raises Diverged where a term is not finite."""
+        terms = stage.engine.read(stage.terms)
+        self.seconds = time.perf_counter() - self._clock
+        images, before = stage.progress.images, self._last
+        rate = (images - before[0]) / max(1e-9, self.seconds - before[1])
+        line = {"images": images, "round": stage.progress.round, "seconds": round(self.seconds, 3)}
+        line |= {"images_per_second": round(rate, 1)} if images > before[0] else {}
+        line |= {name: value if math.isfinite(value) else None for name, value in terms.items()} | more
+        with self.path.open("a") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._last = (images, self.seconds)
+        lost = [name for name, value in terms.items() if not math.isfinite(value)]
+        if lost:
+            raise Diverged(
+                f"{lost[0]} is no longer a finite number after {images:,} images; "
+                "lower learning_rate or raise penalty_weight; checkpoints made before are intact"
+            )
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl; a last line that was cut short is left out."""
+    lines = []
+    for text in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines

@@ -1,0 +1,104 @@
+"""Saves checkpoints and judges each by a held-out score."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evenodds import checkpoint
+from evenodds.checkpoint import Stateful
+from evenodds.errors import Diverged
+from evenodds.game import Players
+from evenodds.train import Stage
+
+__all__ = ["Save", "best_of"]
+
+
+@dataclass
+class Save:
+    """Writes a checkpoint at every interval and at the end; keeps the last few and the best.
+
+    Args:
+        folder: gets one folder per checkpoint, named by its images.
+        parts: what a checkpoint holds.
+        every_images: interval.
+        header: further JSON values to keep, such as the configuration.
+        score: a held-out figure, lower is better; None for none. It must not touch the run's random state.
+        keep: how many of the last to keep.
+        saved: called after each, with the stage and the score.
+    """
+
+    folder: Path
+    parts: Mapping[str, Stateful]
+    every_images: int
+    header: Mapping[str, Any] = field(default_factory=dict)
+    score: Callable[[], float] | None = None
+    keep: int = 3
+    saved: Callable[[Stage, float | None], None] | None = None
+    _last: int = field(init=False, default=0)
+
+    def begin(self, stage: Stage) -> None:
+        self._last = stage.progress.images
+
+    def hear(self, stage: Stage) -> None:
+        if stage.progress.images - self._last >= self.every_images:
+            self.save(stage)
+
+    def end(self, stage: Stage) -> None:
+        # Not after a failure in mid-round: some players would have moved and others not.
+        if stage.whole and stage.progress.images > self._last:
+            self.save(stage)
+
+    def save(self, stage: Stage) -> None:
+        """Writes a checkpoint now."""
+        require_finite(stage.game.players, stage.progress.images)
+        score = self.score() if self.score is not None else None
+        images = stage.progress.images
+        header = {
+            **self.header,
+            "progress": asdict(stage.progress),
+            "seed": stage.seed,
+            "draws": "every draw of round r is seeded by mix(seed, r): seed and round are the whole random state",
+            "score": score if score is None or math.isfinite(score) else None,
+        }
+        checkpoint.save(self.folder / f"{images:012d}", self.parts, header)
+        self._last = images
+        self._prune()
+        if self.saved is not None:
+            self.saved(stage, score)
+
+    def _prune(self) -> None:
+        spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}
+        for path in checkpoint.listing(self.folder):
+            if path not in spared:
+                shutil.rmtree(path)
+
+
+def best_of(folder: Path) -> Path | None:
+    """The checkpoint with the lowest score; None where none has one."""
+    scored = []
+    for path in checkpoint.listing(folder):
+        try:
+            score = checkpoint.read_header(path).get("score")
+        except checkpoint.Damaged:
+            continue
+        if score is not None:
+            scored.append((score, path))
+    return min(scored)[1] if scored else None
+
+
+def require_finite(players: Players, images: int) -> None:
+    """Raises Diverged where a parameter is not a finite number."""
+    for name, player in players.items():
+        values: list[torch.Tensor] = list(player.parameters())
+        if values and not bool(torch.isfinite(torch.stack(torch._foreach_norm([*values]))).all()):
+            raise Diverged(
+                f"the parameters of '{name}' are no longer finite after {images:,} images; "
+                "lower learning_rate or raise penalty_weight; checkpoints made before are intact"
+            )

@@ -1,0 +1,1 @@
+"""What the players minimise: adversarial losses, variational divergences and penalties, as functions of tensors."""

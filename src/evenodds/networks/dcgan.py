@@ -1,0 +1,148 @@
+"""Strided convolutions, batch normalisation and nothing else, for images of any size and number of channels.
+
+Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks" (2016). Kernels of 4 with stride 2 and, where a side of the ladder is odd, one more row or column of
+padding, so that every size is met exactly and nothing is cut off afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from evenodds.errors import unknown
+from evenodds.networks._ladder import (
+    Size,
+    beside_spread,
+    check_batch,
+    image_shape,
+    ladder,
+    strided,
+    transposed,
+    widths,
+)
+
+__all__ = ["Discriminator", "Generator"]
+
+
+class Generator(nn.Module):
+    """z (N, latent) -> (N, C, H, W) in [-1, 1].
+
+    Batch normalisation needs more than one value per channel: in training mode a batch of 1 works because the
+    coarsest rung has at least 4 x 4 pixels, but the items of a batch influence one another.
+
+    Args:
+        latent: length of z.
+        shape: (C, H, W), H and W at least 4.
+        width: channels of the finest hidden rung, half the size of the image; 128 in the paper.
+        growth: factor from a rung to the next coarser one.
+        cap: most channels of a rung; 1024 in the paper.
+        bottom: least side of the coarsest rung.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        *,
+        width: int = 64,
+        growth: float = 2.0,
+        cap: int = 512,
+        bottom: int = 4,
+    ) -> None:
+        super().__init__()
+        channels, size = image_shape("dcgan", shape)
+        rungs = _rungs(size, bottom)
+        outputs = [channels, *widths(width, growth, cap, len(rungs))]
+        self.bottom = (outputs[-1], *rungs[-1][1])
+        self.project = nn.Linear(latent, outputs[-1] * rungs[-1][1][0] * rungs[-1][1][1], bias=False)
+        layers: list[nn.Module] = []
+        for rung in range(len(rungs) - 1, -1, -1):
+            fine, coarse = rungs[rung]
+            layers += [nn.BatchNorm2d(outputs[rung + 1]), nn.ReLU(inplace=True)]
+            layers += [transposed(outputs[rung + 1], outputs[rung], coarse, fine, bias=rung == 0)]
+        self.layers = nn.Sequential(*layers)
+        _start(self, 0.02)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x: Tensor = self.layers(self.project(z).unflatten(1, self.bottom))
+        return x.tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) -> logits (N,).
+
+    Args:
+        shape: (C, H, W), H and W at least 4.
+        width: channels of the finest hidden rung, half the size of the image; 128 in the paper.
+        growth: factor from a rung to the next coarser one.
+        cap: most channels of a rung; 1024 in the paper.
+        bottom: least side of the coarsest rung.
+        norm: "spectral" (Miyato et al. 2018), "batch", the paper's, on all but the first layer, or "none". Under
+            "batch" the items of a batch influence one another, which penalties on gradients do not allow for.
+        minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        width: int = 64,
+        growth: float = 2.0,
+        cap: int = 512,
+        bottom: int = 4,
+        norm: str = "spectral",
+        minibatch_std: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, size = image_shape("dcgan", shape)
+        if norm not in _NORMS:
+            raise unknown("norm", norm, _NORMS)
+        self.shape, self.minibatch_std = (channels, *size), minibatch_std
+        rungs = _rungs(size, bottom)
+        inputs = [channels, *widths(width, growth, cap, len(rungs))]
+        layers: list[nn.Module] = []
+        for rung, (fine, coarse) in enumerate(rungs):
+            normed = norm == "batch" and rung > 0
+            layers += [strided(inputs[rung], inputs[rung + 1], fine, coarse, bias=not normed)]
+            layers += [nn.BatchNorm2d(inputs[rung + 1])] if normed else []
+            layers += [nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers)
+        last = rungs[-1][1]
+        self.logit = nn.Linear((inputs[-1] + minibatch_std) * last[0] * last[1], 1)
+        _start(self, 0.02 if norm == "batch" else None)
+        if norm == "spectral":
+            for layer in [*self.layers, self.logit]:
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    spectral_norm(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch(x, self.shape)
+        features: Tensor = self.layers(x)
+        features = beside_spread(features) if self.minibatch_std else features
+        logit: Tensor = self.logit(features.flatten(1))
+        return logit.squeeze(1)
+
+
+def _rungs(size: Size, bottom: int) -> list[tuple[Size, Size]]:
+    """The steps of the ladder, finest first; an image too small to be halved has one step that keeps its size."""
+    sizes = ladder(size, bottom)
+    return list(pairwise(sizes)) or [(size, size)]
+
+
+_NORMS = ("spectral", "batch", "none")
+
+
+def _start(net: nn.Module, spread: float | None) -> None:
+    """Weights normal with deviation `spread` (section 4 of the paper), or after He et al. (2015); biases at 0."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if spread is None:
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
+            else:
+                nn.init.normal_(layer.weight, 0.0, spread)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

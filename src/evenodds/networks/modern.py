@@ -1,0 +1,210 @@
+"""Residual blocks without normalisation, grouped convolutions and resampling without aliasing.
+
+Huang, Gokaslan, Kuleshov and Tompkin, "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024), configuration
+E: blocks of 1 x 1, grouped 3 x 3 and 1 x 1 convolutions with leaky rectifiers between them, started as in Fixup
+(Zhang et al. 2019); a learned constant basis at one end, a learned pooling at the other. The paper pairs them with
+the relativistic loss and both zero-centred penalties (R1 and R2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.networks._ladder import (
+    Down,
+    Size,
+    Up,
+    beside_spread,
+    check_batch,
+    image_shape,
+    ladder,
+    strided,
+    transposed,
+    widths,
+)
+
+__all__ = ["Block", "Discriminator", "Generator"]
+
+
+class Generator(nn.Module):
+    """z (N, latent) -> (N, C, H, W) in [-1, 1].
+
+    Args:
+        latent: length of z.
+        shape: (C, H, W), H and W at least 4.
+        width: channels of the finest rung.
+        growth: factor from a rung to the next coarser one.
+        cap: most channels of a rung.
+        blocks: residual blocks per rung; one number for all, or one per rung, finest first.
+        expansion: hidden channels of a block per channel of its rung; 2 in the paper.
+        group: channels per group of the 3 x 3 convolutions; 16 in the paper, 1 is depthwise and fastest on a CPU.
+        stem: 2 leaves the finest rung to one transposed convolution, for a quarter of the work; 1 has blocks there.
+        bottom: least side of the coarsest rung.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        *,
+        width: int = 32,
+        growth: float = 2.0,
+        cap: int = 256,
+        blocks: int | Sequence[int] = 1,
+        expansion: float = 2.0,
+        group: int = 16,
+        stem: int = 1,
+        bottom: int = 4,
+    ) -> None:
+        super().__init__()
+        channels, size = image_shape("modern", shape)
+        sizes = _rungs(size, bottom, stem)
+        rungs = widths(width, growth, cap, len(sizes))
+        counts = _counts(blocks, len(sizes))
+        self.basis = nn.Parameter(torch.randn(1, rungs[-1], *sizes[-1]))
+        self.mix = nn.Linear(latent, rungs[-1])
+        nn.init.kaiming_normal_(self.mix.weight, nonlinearity="linear")
+        nn.init.zeros_(self.mix.bias)
+        layers: list[nn.Module] = []
+        for rung in range(len(sizes) - 1, -1, -1):
+            layers += [Block(rungs[rung], expansion, group, sum(counts)) for _ in range(counts[rung])]
+            if rung:
+                layers += [_change(rungs[rung], rungs[rung - 1]), Up(sizes[rung], sizes[rung - 1])]
+        self.layers = nn.Sequential(*layers)
+        halves = sizes[0] != size
+        self.paint = transposed(rungs[0], channels, sizes[0], size) if halves else nn.Conv2d(rungs[0], channels, 1)
+        _start(self.paint)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.basis * self.mix(z)[:, :, None, None]
+        image: Tensor = self.paint(self.layers(x))
+        return image.tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) -> logits (N,).
+
+    Args:
+        shape: (C, H, W), H and W at least 4.
+        width: channels of the finest rung.
+        growth: factor from a rung to the next coarser one.
+        cap: most channels of a rung.
+        blocks: residual blocks per rung; one number for all, or one per rung, finest first.
+        expansion: hidden channels of a block per channel of its rung; 2 in the paper.
+        group: channels per group of the 3 x 3 convolutions; 16 in the paper, 1 is depthwise and fastest on a CPU.
+        stem: 2 leaves the finest rung to one strided convolution, for a quarter of the work; 1 has blocks there.
+        bottom: least side of the coarsest rung.
+        minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        width: int = 32,
+        growth: float = 2.0,
+        cap: int = 256,
+        blocks: int | Sequence[int] = 1,
+        expansion: float = 2.0,
+        group: int = 16,
+        stem: int = 1,
+        bottom: int = 4,
+        minibatch_std: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, size = image_shape("modern", shape)
+        self.shape, self.minibatch_std = (channels, *size), minibatch_std
+        sizes = _rungs(size, bottom, stem)
+        rungs = widths(width, growth, cap, len(sizes))
+        counts = _counts(blocks, len(sizes))
+        halves = sizes[0] != size
+        self.stem = strided(channels, rungs[0], size, sizes[0]) if halves else nn.Conv2d(channels, rungs[0], 1)
+        _start(self.stem)
+        layers: list[nn.Module] = []
+        for rung in range(len(sizes)):
+            if rung:
+                layers += [Down(sizes[rung - 1], sizes[rung]), _change(rungs[rung - 1], rungs[rung])]
+            layers += [Block(rungs[rung], expansion, group, sum(counts)) for _ in range(counts[rung])]
+        self.layers = nn.Sequential(*layers)
+        features = rungs[-1] + minibatch_std
+        self.basis = nn.Parameter(torch.randn(1, features, *sizes[-1]) / math.sqrt(math.prod(sizes[-1])))
+        self.logit = nn.Linear(features, 1)
+        nn.init.kaiming_normal_(self.logit.weight, nonlinearity="linear")
+        nn.init.zeros_(self.logit.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch(x, self.shape)
+        features: Tensor = self.layers(self.stem(x))
+        features = beside_spread(features) if self.minibatch_std else features
+        logit: Tensor = self.logit((features * self.basis).sum((2, 3)))
+        return logit.squeeze(1)
+
+
+class Block(nn.Module):
+    """x + W3 a(W2 a(W1 x)) on (N, channels, H, W); W1, W3 are 1 x 1, W2 is 3 x 3 in groups, a a leaky rectifier.
+
+    W3 starts at zero, so that the block starts as the identity; W1 and W2 start after He et al. (2015), made smaller
+    by the fourth root of the number of blocks: L ** (-1 / (2 m - 2)) for m = 3 layers per block (Fixup).
+
+    Args:
+        channels: of input and output.
+        expansion: hidden channels per channel, rounded up to whole groups.
+        group: channels per group.
+        blocks: residual blocks in the network, L above.
+    """
+
+    def __init__(self, channels: int, expansion: float, group: int, blocks: int) -> None:
+        super().__init__()
+        if group < 1 or expansion <= 0:
+            raise BadInput(f"a block needs group >= 1 and expansion > 0, got {group} and {expansion}")
+        groups = math.ceil(channels * expansion / group)
+        hidden = groups * group
+        self.widen = nn.Conv2d(channels, hidden, 1)
+        self.look = nn.Conv2d(hidden, hidden, 3, padding=1, groups=groups)
+        self.narrow = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.activation = nn.LeakyReLU(0.2)
+        gain = math.sqrt(2 / (1 + 0.2**2)) * blocks**-0.25
+        _start(self.widen, gain)
+        _start(self.look, gain)
+        nn.init.zeros_(self.narrow.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.activation(self.look(self.activation(self.widen(x))))
+        change: Tensor = self.narrow(hidden)
+        return x + change
+
+
+def _rungs(size: Size, bottom: int, stem: int) -> list[Size]:
+    """The sizes at which there are blocks, finest first; an image too small to be halved has one in any case."""
+    if stem not in (1, 2):
+        raise BadInput(f"stem must be 1 or 2, got {stem}; 2 halves the image at once")
+    sizes = ladder(size, bottom)
+    return sizes[1:] if stem == 2 and len(sizes) > 1 else sizes
+
+
+def _counts(blocks: int | Sequence[int], rungs: int) -> list[int]:
+    counts = [blocks] * rungs if isinstance(blocks, int) else [int(count) for count in blocks]
+    if len(counts) != rungs or min(counts) < 0:
+        raise BadInput(f"blocks needs one number >= 0, or one for each of {rungs} rungs, finest first; got {blocks}")
+    return counts
+
+
+def _change(inputs: int, outputs: int) -> nn.Module:
+    """From one rung's channels to another's. Commutes with resampling, so it is done on the coarser rung."""
+    return nn.Identity() if inputs == outputs else _start(nn.Conv2d(inputs, outputs, 1, bias=False))
+
+
+def _start(conv: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Module:
+    """Weights normal so that outputs have gain ** 2 times the mean square of the inputs, He et al. (2015); no biases."""
+    kernel, stride = math.prod(conv.kernel_size), math.prod(conv.stride)
+    # A pixel of a transposed convolution is reached by only one in `stride` entries of the kernel.
+    terms = kernel / stride if isinstance(conv, nn.ConvTranspose2d) else kernel
+    nn.init.normal_(conv.weight, 0.0, gain / math.sqrt(terms * conv.in_channels / conv.groups))
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv

@@ -1,0 +1,164 @@
+"""Residual blocks, with batch normalisation in the generator and spectral normalisation in the discriminator.
+
+Miyato, Kataoka, Koyama and Yoshida, "Spectral Normalization for Generative Adversarial Networks" (2018), appendix B.
+The paper's networks for 32 x 32 are Generator(width=256, growth=1) and Discriminator(width=128, growth=1, flat=2,
+bottom=8).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from evenodds.errors import BadInput
+from evenodds.networks._ladder import Size, beside_spread, check_batch, image_shape, ladder, stride_of, widths
+
+__all__ = ["Discriminator", "Generator"]
+
+
+class Generator(nn.Module):
+    """z (N, latent) -> (N, C, H, W) in [-1, 1].
+
+    Batch normalisation needs more than one value per channel: in training mode a batch of 1 works because the
+    coarsest rung has at least 4 x 4 pixels, but the items of a batch influence one another.
+
+    Args:
+        latent: length of z.
+        shape: (C, H, W), H and W at least 4.
+        width: channels of the finest rung.
+        growth: factor from a rung to the next coarser one; 1 in the paper's networks for 32 x 32.
+        cap: most channels of a rung.
+        bottom: least side of the coarsest rung.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        *,
+        width: int = 64,
+        growth: float = 2.0,
+        cap: int = 256,
+        bottom: int = 4,
+    ) -> None:
+        super().__init__()
+        channels, size = image_shape("resnet", shape)
+        sizes = ladder(size, bottom)
+        rungs = widths(width, growth, cap, len(sizes))
+        self.bottom = (rungs[-1], *sizes[-1])
+        self.project = nn.Linear(latent, math.prod(self.bottom))
+        nn.init.xavier_uniform_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+        steps = range(len(sizes) - 1, 0, -1)
+        self.blocks = nn.Sequential(*[_UpBlock(rungs[rung], rungs[rung - 1], sizes[rung - 1]) for rung in steps])
+        self.norm = nn.BatchNorm2d(rungs[0])
+        self.paint = _conv(rungs[0], channels, 3)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.blocks(self.project(z).unflatten(1, self.bottom))
+        image: Tensor = self.paint(F.relu(self.norm(x)))
+        return image.tanh()
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) -> logits (N,).
+
+    Args:
+        shape: (C, H, W), H and W at least 4.
+        width: channels of the finest rung.
+        growth: factor from a rung to the next coarser one; 1 in the paper's networks for 32 x 32.
+        cap: most channels of a rung.
+        bottom: least side of the coarsest rung; 8 in the paper's networks for 32 x 32.
+        flat: blocks on the coarsest rung, which keep the size; 2 in the paper's networks for 32 x 32.
+        minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        width: int = 64,
+        growth: float = 2.0,
+        cap: int = 256,
+        bottom: int = 4,
+        flat: int = 1,
+        minibatch_std: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, size = image_shape("resnet", shape)
+        if flat < 0:
+            raise BadInput(f"flat counts blocks, got {flat}; give 0 or more")
+        self.shape, self.minibatch_std = (channels, *size), minibatch_std
+        sizes = ladder(size, bottom)
+        # An image too small to be halved still gets the first block.
+        flat = max(flat, len(sizes) == 1)
+        outputs = widths(width, growth, cap, max(1, len(sizes) - 1))
+        outputs = [channels, *outputs, *outputs[-1:] * flat]
+        sizes += sizes[-1:] * flat
+        strides = [stride_of(fine, coarse) for fine, coarse in pairwise(sizes)]
+        self.blocks = nn.Sequential(
+            *[_DownBlock(outputs[i], outputs[i + 1], stride, first=i == 0) for i, stride in enumerate(strides)]
+        )
+        self.logit = spectral_norm(nn.Linear(outputs[-1] + minibatch_std, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_batch(x, self.shape)
+        features: Tensor = F.relu(self.blocks(x)).sum((2, 3))
+        logit: Tensor = self.logit(beside_spread(features) if self.minibatch_std else features)
+        return logit.squeeze(1)
+
+
+class _UpBlock(nn.Module):
+    """(N, inputs, h, w) -> (N, outputs, *size): normalise, rectify, enlarge, convolve; normalise, rectify, convolve."""
+
+    def __init__(self, inputs: int, outputs: int, size: Size) -> None:
+        super().__init__()
+        self.size = size
+        self.norms = nn.ModuleList([nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)])
+        # A bias before a batch normalisation would be subtracted again.
+        self.first = _conv(inputs, outputs, 3, bias=False)
+        self.second = _conv(outputs, outputs, 3)
+        self.skip = _conv(inputs, outputs, 1, gain=1.0, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.first(self._enlarge(F.relu(self.norms[0](x))))
+        change: Tensor = self.second(F.relu(self.norms[1](branch)))
+        # A 1 x 1 convolution commutes with repeating pixels, and is cheaper before it.
+        return change + self._enlarge(self.skip(x))
+
+    def _enlarge(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, size=self.size, mode="nearest")
+
+
+class _DownBlock(nn.Module):
+    """(N, inputs, h, w) -> (N, outputs, ...): rectify (not in the first block), convolve; rectify, convolve; shrink."""
+
+    def __init__(self, inputs: int, outputs: int, stride: Size, *, first: bool) -> None:
+        super().__init__()
+        self.stride, self.rectify = stride, not first
+        self.first = spectral_norm(_conv(inputs, outputs, 3))
+        self.second = spectral_norm(_conv(outputs, outputs, 3))
+        keeps = inputs == outputs and stride == (1, 1)
+        self.skip = nn.Identity() if keeps else spectral_norm(_conv(inputs, outputs, 1, gain=1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.second(F.relu(self.first(F.relu(x) if self.rectify else x)))
+        # A 1 x 1 convolution commutes with averaging, and is cheaper after it.
+        skip: Tensor = self.skip(self._shrink(x))
+        return skip + self._shrink(branch)
+
+    def _shrink(self, x: Tensor) -> Tensor:
+        return x if self.stride == (1, 1) else F.avg_pool2d(x, self.stride, ceil_mode=True)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, *, gain: float = math.sqrt(2), bias: bool = True) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+    nn.init.xavier_uniform_(conv.weight, gain)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv

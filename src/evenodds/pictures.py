@@ -1,0 +1,100 @@
+"""Pictures of arrays: grids of images, point clouds, histograms, animations. Pillow only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from evenodds.errors import BadInput
+from evenodds.files import replaced
+
+__all__ = ["animation", "cloud", "enlarge", "grid", "to_image", "write"]
+
+Pixels = NDArray[np.uint8]
+
+
+def to_image(x: NDArray[np.generic]) -> Image.Image:
+    """A Pillow image of one picture.
+
+    Args:
+        x: (C, H, W) with C = 1, 3 or 4; uint8, or uint16 for one channel. With another C, the first channel is shown.
+    """
+    if x.shape[0] in (3, 4):
+        return Image.fromarray(np.ascontiguousarray(np.moveaxis(x, 0, -1)).astype(np.uint8))
+    plane = np.ascontiguousarray(x[0])
+    return Image.fromarray(plane if plane.dtype == np.uint16 else plane.astype(np.uint8))
+
+
+def grid(x: NDArray[np.generic], columns: int | None = None, gap: int = 1) -> Pixels:
+    """Lays pictures out in rows, left to right.
+
+    Args:
+        x: (N, C, H, W) uint8.
+        columns: per row; about the square root of N where None.
+        gap: grey pixels between two.
+
+    Returns:
+        (C, H', W') uint8.
+    """
+    n, c, h, w = x.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = np.full((c, rows * (h + gap) - gap, columns * (w + gap) - gap), 128, np.uint8)
+    for k in range(n):
+        top, left = (k // columns) * (h + gap), (k % columns) * (w + gap)
+        sheet[:, top : top + h, left : left + w] = x[k]
+    return sheet
+
+
+def cloud(points: NDArray[np.floating], low: Sequence[float], high: Sequence[float], side: int = 320) -> Pixels:
+    """A picture of points: their density in the first two columns, or a histogram of a single column.
+
+    Args:
+        points: (N, D) float.
+        low, high: bounds of each column; what lies beyond is left out.
+
+    Returns:
+        (1, side, side) uint8, white paper, the vertical axis upwards.
+    """
+    if points.shape[1] == 1:
+        return _bars(points[:, 0], low[0], high[0], side)
+    bounds = [(low[k % len(low)], high[k % len(high)]) for k in (0, 1)]
+    counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=side, range=bounds)
+    ink = np.sqrt(counts / max(1.0, np.quantile(counts[counts > 0], 0.9) if counts.any() else 1.0))
+    return (255 * (1 - ink.clip(0, 1).T[::-1])).astype(np.uint8)[None]
+
+
+def _bars(values: NDArray[np.floating], low: float, high: float, side: int) -> Pixels:
+    counts, _ = np.histogram(values, bins=side // 4, range=(low, high))
+    heights = np.repeat(counts / max(1, counts.max()) * (side - 2), 4)
+    rows = np.arange(side)[::-1][:, None]
+    bars: Pixels = np.where(rows < heights[None, :side], 60, 255).astype(np.uint8)
+    return bars[None]
+
+
+def enlarge(x: Pixels, least: int = 384) -> Pixels:
+    """Repeats pixels so that the longer side of (C, H, W) has at least about `least` pixels."""
+    factor = max(1, round(least / max(x.shape[1:])))
+    return x.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def write(path: Path, x: NDArray[np.generic]) -> Path:
+    """Writes one (C, H, W) picture; the suffix says in which format."""
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise BadInput(f"no picture format for '{path.name}'; use .png, .tiff, .jpg or .webp")
+    with replaced(path) as temporary:
+        to_image(x).save(temporary)
+    return path
+
+
+def animation(path: Path, frames: Sequence[Pixels], milliseconds: int = 80) -> Path:
+    """Writes (C, H, W) uint8 frames as a GIF that loops."""
+    first, *rest = [to_image(frame) for frame in frames]
+    with replaced(path) as temporary:
+        first.save(temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    return path

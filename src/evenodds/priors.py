@@ -1,0 +1,137 @@
+"""Distributions of z. A prior draws (N, size) from a generator, on the generator's device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from evenodds.errors import BadInput
+
+__all__ = ["Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
+
+
+class Prior(Protocol):
+    """Draws z, and goes from one z to another without leaving where the prior has its mass."""
+
+    @property
+    def size(self) -> int:
+        """The number of dimensions of z."""
+        ...
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        """(n, size) float draws, on rng's device."""
+        ...
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """The points at `share` (T,) in [0, 1] of the way from start (size,) to end (size,); (T, size)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Standard normal."""
+
+    size: int
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(n, self.size, generator=rng, device=rng.device)
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return _slerp(start, end, share)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform on [-1, 1], as in the adversarial nets of Goodfellow et al. (2014)."""
+
+    size: int
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        return 2 * torch.rand(n, self.size, generator=rng, device=rng.device) - 1
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return torch.lerp(start, end, share[:, None])
+
+
+@dataclass(frozen=True)
+class Spherical:
+    """Uniform on the sphere of radius sqrt(size), where a normal of many dimensions has its mass."""
+
+    size: int
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        z = torch.randn(n, self.size, generator=rng, device=rng.device)
+        return z * (math.sqrt(self.size) / torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp_min(1e-12))
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return _slerp(start, end, share)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Equal parts of `components` normals whose means lie on the sphere of radius sqrt(size).
+
+    Args:
+        spread: standard deviation of each part.
+        seed: of the means, which are fixed.
+    """
+
+    size: int
+    components: int = 10
+    spread: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.components < 1 or self.spread <= 0:
+            raise BadInput(f"a mixture needs components >= 1 and spread > 0, got {self.components} and {self.spread}")
+
+    def means(self) -> Tensor:
+        """(components, size), the same for every draw."""
+        return Spherical(self.size)(self.components, torch.Generator().manual_seed(self.seed))
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        part = torch.randint(self.components, (n,), generator=rng, device=rng.device)
+        noise = torch.randn(n, self.size, generator=rng, device=rng.device)
+        return self.means().to(rng.device)[part] + self.spread * noise
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return torch.lerp(start, end, share[:, None])
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """Standard normal, each coordinate conditioned on |z| <= limit (the truncation of Brock et al. 2019).
+
+    Drawn by inverting the distribution function: one uniform number per coordinate, no rejection.
+    """
+
+    size: int
+    limit: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.limit <= 0:
+            raise BadInput(f"truncation needs limit > 0, got {self.limit}")
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        inside = math.erf(self.limit / math.sqrt(2))
+        u = 2 * torch.rand(n, self.size, generator=rng, device=rng.device) - 1
+        return (math.sqrt(2) * torch.erfinv(inside * u)).clamp(-self.limit, self.limit)
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return _slerp(start, end, share).clamp(-self.limit, self.limit)
+
+
+def _slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+    """Along the great circle, with the length going linearly (White 2016); a straight line where both are parallel."""
+    lengths = torch.linalg.vector_norm(start), torch.linalg.vector_norm(end)
+    a, b = start / lengths[0].clamp_min(1e-12), end / lengths[1].clamp_min(1e-12)
+    angle = torch.acos((a @ b).clamp(-1, 1))
+    t = share[:, None]
+    if float(angle.sin()) < 1e-4:
+        return torch.lerp(start, end, t)
+    way = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+    return way * torch.lerp(lengths[0], lengths[1], t)

@@ -1,0 +1,1 @@
+"""Recipes: YAML files, each a complete way to train on one kind of data."""

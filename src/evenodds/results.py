@@ -1,0 +1,128 @@
+"""What a run leaves for a person: pictures, files of samples, the history's plot, a page that says what is what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evenodds import checkpoint, pictures
+from evenodds.errors import BadInput
+from evenodds.files import replaced, write_text
+from evenodds.listeners.save import best_of
+from evenodds.session import Session, load
+
+__all__ = ["finish", "summary", "write_history", "write_samples", "write_walk"]
+
+
+def write_samples(
+    session: Session, x: Any, *, grid: Path | None = None, folder: Path | None = None, npz: Path | None = None
+) -> list[Path]:
+    """Writes samples in the asked forms; returns what was written."""
+    written = []
+    if grid is not None:
+        written.append(pictures.write(grid, session.picture(x)))
+    if folder is not None:
+        written.append(_write_folder(session, x, folder))
+    if npz is not None:
+        with replaced(npz if npz.suffix == ".npz" else npz.with_suffix(".npz")) as temporary:
+            np.savez_compressed(temporary, x=x)
+        written.append(npz)
+    return written
+
+
+def _write_folder(session: Session, x: Any, folder: Path) -> Path:
+    """One PNG per image, or one CSV for a table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if session.card.kind == "image":
+        depth = x if x.dtype in (np.uint8, np.uint16) else session.eight_bit(x)
+        for k, one in enumerate(depth):
+            pictures.write(folder / f"{k:06d}.png", one)
+        return folder
+    columns = session.card.columns or tuple(f"x{k}" for k in range(x.shape[1]))
+    lines = [",".join(columns), *(",".join(f"{v:.9g}" for v in row) for row in x)]
+    write_text(folder / "samples.csv", "\n".join(lines) + "\n")
+    return folder / "samples.csv"
+
+
+def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, seed: int = 0) -> Path:
+    """A latent walk: an animation, or a strip where the file is a PNG."""
+    if session.card.kind != "image":
+        raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}, use `evenodds sample --npz`")
+    frames = session.eight_bit(session.walk(steps, stops, seed))
+    if path.suffix.lower() == ".gif":
+        return pictures.animation(path, [pictures.enlarge(frame, 256) for frame in frames])
+    return pictures.write(path, pictures.enlarge(pictures.grid(frames, columns=-(-steps // stops)), 768))
+
+
+def finish(session: Session) -> list[Path]:
+    """Leaves samples, a walk, the history's plot and a README in the run folder; returns what was written."""
+    folder, image = session.folder, session.card.kind == "image"
+    many = 64 if image else 10_000
+    written = write_samples(session, session.sample(many), grid=folder / "samples.png")
+    if image:
+        written += [write_walk(session, folder / "walk.gif"), write_walk(session, folder / "walk.png", 32, 4)]
+    written += write_history(session)
+    write_text(folder / "README.txt", readme(session))
+    return [*written, folder / "README.txt"]
+
+
+def write_history(session: Session) -> list[Path]:
+    """The plot of the history, where matplotlib is installed."""
+    try:
+        from evenodds.history import plot
+    except Exception:  # matplotlib is optional
+        return []
+    return [plot(session.history(), session.folder / "history.png", scores(session.folder))]
+
+
+def scores(folder: Path) -> list[tuple[int, float]]:
+    """(images, held-out score) of the checkpoints that are kept."""
+    headers = [checkpoint.read_header(path) for path in checkpoint.listing(folder / "checkpoints")]
+    return [(h["progress"]["images"], h["score"]) for h in headers if h.get("score") is not None]
+
+
+def summary(folder: Path) -> dict[str, str]:
+    """How a run stands, in words."""
+    session = load(folder)
+    config, data = session.config, session.card.more or {}
+    best = best_of(folder / "checkpoints")
+    header = checkpoint.read_header(best) if best else {}
+    last = session.history()[-1] if session.history() else {}
+    shape = " x ".join(map(str, session.card.shape))
+    lines = {
+        "run": str(folder),
+        "recipe": f"{config.recipe}, seed {config.seed}",
+        "data": f"{config.data.name}: {data.get('items', 0):,} items of {shape}, {data.get('trained_on', 0):,} to train",
+        "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
+        "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
+        "progress": f"{session.images:,} of {config.images:,} images",
+        "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
+        "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(folder / "checkpoints")),
+    }
+    if best:
+        lines["best"] = f"{best.name.lstrip('0')}, score {header['score']:.4f}: {header['score_is']}"
+    return lines
+
+
+def readme(session: Session) -> str:
+    """What each file of a run folder is."""
+    notes = {
+        "samples.png": "64 samples of the generator (its moving average), from seed 0",
+        "walk.gif": "a closed walk through the latent space: neighbouring z give neighbouring pictures",
+        "walk.png": "a shorter walk as a sheet, row by row",
+        "history.png": "every reported term over the run; D near 1/2 on real and fake alike is the equilibrium",
+        "samples/": "the same z at every checkpoint, to watch how they change",
+        "checkpoints/": "players, their averages and the learners' state: safetensors and JSON, nothing executable",
+        "config.yaml": "the complete configuration; `evenodds train config.yaml` repeats the run",
+        "data.json": "what is known of the data, and which items were held out",
+        "metrics.jsonl": "the history, one JSON object per line",
+        "environment.json": "versions and threads, on which exact bits depend",
+    }
+    there = {name: note for name, note in notes.items() if (session.folder / name).exists()}
+    width = max(map(len, there))
+    head = (
+        f"A run of evenodds: recipe {session.config.recipe}, {session.images:,} images, seed {session.config.seed}.\n\n"
+    )
+    return head + "".join(f"{name:<{width}}  {note}\n" for name, note in there.items())

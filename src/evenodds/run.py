@@ -1,0 +1,348 @@
+"""A run: from data and a recipe to a folder with everything in it, and on from there."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import evenodds
+from evenodds import checkpoint, pictures
+from evenodds.build import build_engine, build_learner, build_players, build_task
+from evenodds.checkpoint import PlayersState, Stateful
+from evenodds.config import Config, Part, difference, from_mapping, read, recipe, with_settings
+from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.sources import load as load_data
+from evenodds.engine import Local
+from evenodds.errors import BadInput
+from evenodds.files import write_json, write_text
+from evenodds.game import Game, Progress, mix
+from evenodds.learners import Gradient
+from evenodds.listeners.average import Average
+from evenodds.listeners.interrupt import Interrupt
+from evenodds.listeners.log import Log
+from evenodds.listeners.save import Save
+from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.session import DataCard, Session, load
+from evenodds.train import Listener, Stage, train
+
+__all__ = ["Run", "fit", "open_data", "plan", "resume", "start"]
+
+IN_MEMORY = "in-memory"
+SCORE = "sliced Wasserstein distance to held-out data (lower is better)"
+
+
+@dataclass
+class Run:
+    """The parts of a run, assembled from its configuration and its data."""
+
+    config: Config
+    dataset: Dataset
+    engine: Local = field(init=False)
+    game: Game = field(init=False)
+    learner: Gradient = field(init=False)
+    average: Average | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.engine = build_engine(config)
+        players = build_players(config, self.dataset.shape)
+        self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
+        self.game = Game(build_task(config, players.get("penalty")), players)
+        self.learner = build_learner(config, players)
+        if config.average_half_life > 0:
+            half_life = config.average_half_life * config.images
+            self.average = Average(players, ("generator",), half_life)
+        self.train_index, self.held_index = self.dataset.split(config.held_out, config.seed)
+        if len(self.train_index) < 1:
+            raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
+
+    @property
+    def feed(self) -> Batches:
+        """Training batches by position."""
+        return Batches(self.dataset, self.train_index, self.config.batch, self.config.seed)
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint holds."""
+        parts: dict[str, Stateful] = {"players": PlayersState(self.game.players), "learner": self.learner}
+        return {**parts, "average": self.average} if self.average is not None else parts
+
+    @property
+    def card(self) -> DataCard:
+        """What the run's folder says of the data."""
+        d = self.dataset
+        more = {
+            "fingerprint": d.fingerprint(),
+            "items": len(d),
+            "trained_on": len(self.train_index),
+            "held_out": self.held_index.tolist(),
+            "report": list(d.report),
+        }
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, more)
+
+    def session(self, folder: Path, images: int) -> Session:
+        """The game as it stands, for sampling: copies, so that training is not disturbed."""
+        players = {name: deepcopy(player).eval() for name, player in self.game.players.items()}
+        if self.average is not None:
+            players |= {name: deepcopy(copy) for name, copy in self.average.copies.items()}
+        return Session(folder, self.config, self.card_light, self.game.task, players, self.engine.device, images)
+
+    @property
+    def card_light(self) -> DataCard:
+        d = self.dataset
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns)
+
+    @torch.no_grad()
+    def score(self) -> float:
+        """The held-out score of the generator as it stands; always the same draws, so that scores can be compared."""
+        if len(self.held_index) < 2:
+            return float("nan")
+        index = self.held_index[:2000]
+        real = self.dataset.batch(index)["x"]
+        z = self.game.task.prior(len(index), torch.Generator().manual_seed(mix(self.config.seed, -2)))  # type: ignore[attr-defined]
+        generator = (
+            self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
+        )
+        fake = torch.cat([generator(part.to(self.engine.device)).cpu() for part in z.split(256)])
+        rng = torch.Generator().manual_seed(mix(self.config.seed, -3))
+        return float(sliced_wasserstein(_flat(fake), _flat(real), rng=rng))
+
+
+def _flat(x: Tensor) -> Tensor:
+    return x.reshape(len(x), -1)
+
+
+def fit(data: Any, recipe: str = "digits", *, out: str | Path | None = None, **overrides: Any) -> Session:
+    """Trains a generator on data.
+
+    Args:
+        data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a path, or the name of a source.
+        recipe: see `evenodds list recipes`, or a YAML file.
+        out: the run folder; `runs/<recipe>-<n>` where None.
+        overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32.
+            `budget="60s"` plans the length by the clock.
+
+    Returns:
+        The trained session.
+    """
+    settings = {key.replace("__", "."): value for key, value in overrides.items()}
+    budget = settings.pop("budget", None)
+    config = named_recipe(recipe)
+    if isinstance(data, str | Path):
+        return start(with_settings(config, {"data": str(data), **settings}), out=out, budget=as_seconds(budget))
+    dataset = load_data(data)
+    config = with_settings(config, {**settings, "data": Part(IN_MEMORY)})
+    return start(config, out=out, budget=as_seconds(budget), dataset=dataset)
+
+
+named_recipe = recipe  # `recipe` is a parameter of fit
+
+
+def start(
+    config: Config,
+    *,
+    out: str | Path | None = None,
+    budget: float | None = None,
+    dataset: Dataset | None = None,
+    listeners: Sequence[Listener] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Session:
+    """Starts a run and plays it to its end.
+
+    Args:
+        out: the run folder, which must not hold a run; `runs/<recipe>-<n>` where None.
+        budget: seconds from now to the end of the run; its length in images is planned from a measured rate.
+        dataset: the data, where it is in memory; otherwise it is opened from config.data.
+        listeners: further ones, such as a progress bar.
+        say: gets plain sentences on what is found and done.
+    """
+    clock = time.perf_counter()
+    folder = Path(out) if out is not None else next_folder(Path("runs"), config.recipe)
+    if (folder / "config.yaml").exists():
+        raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
+    dataset = dataset if dataset is not None else open_data(config)
+    for line in dataset.report:
+        say(line)
+    if budget is not None:
+        config = plan(config, dataset, budget - (time.perf_counter() - clock), say)
+    run = Run(config, dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "config.yaml", config.to_yaml())
+    write_json(folder / "data.json", run.card.to_json())
+    write_json(folder / "environment.json", environment(run.engine))
+    return play(run, folder, Progress(total=config.images), listeners)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    dataset: Dataset | None = None,
+    listeners: Sequence[Listener] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Session:
+    """Goes on with a run where its newest whole checkpoint is: on the CPU, to the very bits of an uninterrupted run.
+
+    Args:
+        settings: changes to the configuration; only lengths, the device and what is kept may change.
+        dataset: the data, where the run was fitted to data in memory.
+
+    Raises:
+        BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it.
+    """
+    folder = Path(folder)
+    if not (folder / "config.yaml").is_file():
+        raise BadInput(f"no run at {folder}: it has no config.yaml")
+    config = with_settings(read(folder / "config.yaml"), settings or {})
+    states, header, complaints = checkpoint.newest(folder / "checkpoints")
+    for line in complaints:
+        say(line)
+    misfits = difference(config, from_mapping(header["config"], "the checkpoint"))
+    if misfits:
+        raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
+    run = Run(config, dataset if dataset is not None else open_data(config))
+    if run.dataset.fingerprint() != header["data"]:
+        raise BadInput(f"data: '{config.data.name}' is not what the run was trained on (its fingerprint differs)")
+    checkpoint.restore(run.parts, states)
+    done = Progress(**{**header["progress"], "total": config.images})
+    say(f"resuming at {done.images:,} of {config.images:,} images")
+    write_text(folder / "config.yaml", config.to_yaml())
+    return play(run, folder, done, listeners)
+
+
+def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listener] = ()) -> Session:
+    """Plays a run from where it is to its end, and leaves everything in its folder."""
+    config, log = run.config, Log(folder / "metrics.jsonl", max(config_interval(run.config, 200), 1))
+    save = Save(
+        folder / "checkpoints",
+        run.parts,
+        config_interval(config, round(1 / config.save_share)),
+        {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": SCORE},
+        run.score if len(run.held_index) > 1 else None,
+        config.keep,
+        lambda stage, score: on_saved(run, folder, stage),
+    )
+    averages: list[Listener] = [run.average] if run.average is not None else []
+    everyone = [*averages, Interrupt(), log, save, *listeners]
+    train(
+        run.game,
+        run.feed,
+        run.learner,
+        run.engine,
+        images=config.images,
+        seed=config.seed,
+        progress=progress,
+        listeners=everyone,
+    )
+    return load(folder, device=str(run.engine.device))
+
+
+def config_interval(config: Config, parts: int) -> int:
+    """The images in one of so many parts of the run."""
+    return max(config.batch, config.images // parts)
+
+
+def on_saved(run: Run, folder: Path, stage: Stage) -> None:
+    """Leaves a picture of always the same z beside each checkpoint."""
+    session = run.session(folder, stage.progress.images)
+    many = 4096 if run.dataset.kind != "image" else 64
+    picture = session.picture(session.sample(many, seed=run.config.seed))
+    pictures.write(folder / "samples" / f"{stage.progress.images:012d}.png", picture)
+
+
+def open_data(config: Config) -> Dataset:
+    """The data that a configuration names."""
+    if config.data.name == IN_MEMORY:
+        raise BadInput("this run was fitted to data in memory; pass the same data as `dataset`")
+    return load_data(config.data.name, **config.data.options)
+
+
+def next_folder(base: Path, name: str) -> Path:
+    """The first of base/name-1, base/name-2, ... that is free."""
+    taken = {int(p.name.rpartition("-")[2]) for p in base.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()}
+    return base / f"{name}-{max(taken, default=0) + 1}"
+
+
+def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None) -> Config:
+    """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game."""
+    begun = time.perf_counter()
+    run = Run(replace(config, images=10**9), dataset)
+    whole_penalties = config.penalty_every * max(1, -(-8 // config.penalty_every))
+    lap = _Lap(warm_up=2, rounds=whole_penalties, seconds=max(1.0, min(6.0, 0.05 * seconds)))
+    averages: list[Listener] = [run.average] if run.average is not None else []
+    train(run.game, run.feed, run.learner, run.engine, images=10**9, seed=config.seed, listeners=[*averages, lap])
+    pause = time.perf_counter()
+    run.score()
+    saves = (1 / config.save_share + 1) * (time.perf_counter() - pause + 0.2)
+    left = seconds - (time.perf_counter() - begun) - saves
+    images = int(lap.rate * left) // config.batch * config.batch
+    if images < 10 * config.batch:
+        raise BadInput(
+            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {lap.rate:.0f} images/s, fewer than ten "
+            "batches; give more time, a smaller network or a smaller batch"
+        )
+    say(f"measured {lap.rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
+    return replace(config, images=images)
+
+
+@dataclass
+class _Lap:
+    """Measures images per second over whole cycles of rounds, then ends the game."""
+
+    warm_up: int
+    rounds: int
+    seconds: float
+    rate: float = 0.0
+    _from: tuple[int, float] = (0, 0.0)
+
+    def begin(self, stage: Stage) -> None:
+        """Waits for the warm-up."""
+
+    def hear(self, stage: Stage) -> None:
+        now, done = time.perf_counter(), stage.progress.round - self.warm_up
+        if done <= 0:
+            self._from = (stage.progress.images, now)
+        elif done % self.rounds == 0:
+            stage.engine.read(stage.terms)
+            self.rate = (stage.progress.images - self._from[0]) / (time.perf_counter() - self._from[1])
+            stage.stop = now - self._from[1] >= self.seconds
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+
+def environment(engine: Local) -> dict[str, Any]:
+    """What the bits of a run depend on, beside its configuration."""
+    return {
+        "evenodds": evenodds.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": str(engine.device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def as_seconds(text: str | float | None) -> float | None:
+    """A length of time such as 90, "90s", "10m", "2h"."""
+    if text is None or isinstance(text, int | float):
+        return None if text is None else float(text)
+    factors = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in factors else (text, "s")
+    try:
+        value = float(number) * factors[unit]
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise BadInput(f"a budget is a length of time such as 60s, 10m or 2h; got '{text}'")
+    return value

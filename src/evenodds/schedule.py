@@ -1,0 +1,61 @@
+"""When a move is played, and how a number changes over a run. All are functions of the progress alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from evenodds.errors import BadInput
+
+if TYPE_CHECKING:
+    from evenodds.game import Progress
+
+__all__ = ["Schedule", "When", "after", "always", "but_every", "constant", "cosine", "every", "linear"]
+
+When = Callable[["Progress"], bool]
+Schedule = Callable[["Progress"], float]
+
+
+def always(progress: Progress) -> bool:
+    """In every round."""
+    return True
+
+
+def every(n: int) -> When:
+    """In rounds 0, n, 2n, ...: a lazy penalty, or one discriminator move per n generator moves."""
+    if n < 1:
+        raise BadInput(f"every(n) needs n >= 1, got {n}")
+    return lambda progress: progress.round % n == 0
+
+
+def but_every(n: int) -> When:
+    """In all rounds in which every(n) is not played."""
+    played = every(n)
+    return lambda progress: not played(progress)
+
+
+def after(images: int) -> When:
+    """Once `images` real images were shown."""
+    return lambda progress: progress.images >= images
+
+
+def constant(progress: Progress) -> float:
+    """1 throughout."""
+    return 1.0
+
+
+def linear(start: float = 0.5, end: float = 0.0) -> Schedule:
+    """1 until the share `start` of the run, then a straight line to `end` at its close."""
+    return _decay(start, end, lambda t: t)
+
+
+def cosine(start: float = 0.0, end: float = 0.0) -> Schedule:
+    """1 until the share `start` of the run, then half a cosine to `end` at its close."""
+    return _decay(start, end, lambda t: 0.5 - 0.5 * math.cos(math.pi * t))
+
+
+def _decay(start: float, end: float, shape: Callable[[float], float]) -> Schedule:
+    if not 0 <= start < 1:
+        raise BadInput(f"a decay starts at a share of the run in [0, 1), got {start}")
+    return lambda progress: 1 - (1 - end) * shape(max(0.0, (progress.share - start) / (1 - start)))

@@ -1,0 +1,201 @@
+"""A trained game at work: everything that a face needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from evenodds import checkpoint, pictures
+from evenodds.build import build_players, build_task
+from evenodds.checkpoint import PlayersState
+from evenodds.config import Config, read
+from evenodds.data.dataset import Units
+from evenodds.engine import pick_device
+from evenodds.errors import BadInput
+from evenodds.game import Task, mix
+from evenodds.listeners.log import read_history
+from evenodds.listeners.save import best_of
+
+__all__ = ["DataCard", "Session", "load"]
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What a run knows of its data without the data: enough to make samples in the data's own units."""
+
+    kind: str
+    """image, table or toy."""
+    shape: tuple[int, ...]
+    units: Units
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    more: Mapping[str, Any] | None = None
+    """Counts, fingerprint, held-out positions and the report of the intake."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        names = {"classes": list(self.classes), "columns": list(self.columns)}
+        return {
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "units": self.units.to_json(),
+            **names,
+            **(self.more or {}),
+        }
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> DataCard:
+        """Reads what to_json wrote."""
+        v = dict(values)
+        kind, shape, units = v.pop("kind"), tuple(v.pop("shape")), Units.from_json(v.pop("units"))
+        return DataCard(kind, shape, units, tuple(v.pop("classes")), tuple(v.pop("columns")), v)
+
+
+@dataclass
+class Session:
+    """A run that can be sampled from. Made by `evenodds.fit` or `evenodds.load`.
+
+    Args:
+        folder: of the run.
+        players: with the generator's average in place of the generator, in evaluation mode.
+        images: real images that these players have seen.
+    """
+
+    folder: Path
+    config: Config
+    card: DataCard
+    task: Task
+    players: Mapping[str, nn.Module]
+    device: torch.device
+    images: int
+
+    def sample(self, n: int, seed: int = 0, batch: int = 256) -> NDArray[Any]:
+        """Draws n samples in the data's own units.
+
+        Returns:
+            (n, C, H, W) uint8 or uint16 for images of that depth; (n, D) float32 for tables and toys. The same seed
+            gives the same samples; the first of a longer request are those of a shorter one.
+        """
+        if n < 1:
+            raise BadInput(f"n must be at least 1, got {n}")
+        blocks = [self._block(seed, k, min(batch, n - k * batch), batch) for k in range(-(-n // batch))]
+        return np.concatenate(blocks)
+
+    def _block(self, seed: int, k: int, n: int, batch: int) -> NDArray[Any]:
+        return self.render(self.prior(batch, mix(seed, k))[:n])
+
+    def prior(self, n: int, seed: int) -> Tensor:
+        """(n, latent) draws of z."""
+        rng = torch.Generator().manual_seed(seed)
+        z: Tensor = self.task.prior(n, rng)  # type: ignore[attr-defined]
+        return z
+
+    def render(self, z: Tensor) -> NDArray[Any]:
+        """The samples of z (N, latent), in the data's own units."""
+        x = self.task.answer(self.players, {"z": z.to(self.device)})["x"]
+        return np.asarray(self.card.units.to_data(x.cpu().contiguous()))
+
+    def walk(self, steps: int = 48, stops: int = 4, seed: int = 0) -> NDArray[Any]:
+        """A closed walk through the latent space.
+
+        Args:
+            steps: frames in all.
+            stops: random points on the way; 1 or more.
+
+        Returns:
+            (steps, C, H, W) or (steps, D), in the data's own units.
+        """
+        if stops < 1 or steps < stops:
+            raise BadInput(f"a walk needs 1 <= stops <= steps, got stops={stops}, steps={steps}")
+        corners = self.prior(stops, mix(seed, 0))
+        parts = np.array_split(np.arange(steps), stops)
+        z = [
+            self.task.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))  # type: ignore[attr-defined]
+            for k, p in enumerate(parts)
+        ]
+        return self.render(torch.cat(z))
+
+    @torch.no_grad()
+    def judge(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """D(x), the discriminator's probability that x is real.
+
+        Args:
+            x: (N, ...) in the data's own units.
+        """
+        inside = self.card.units.to_model(torch.as_tensor(x)).to(self.device)
+        logits = self.players["discriminator"](inside)
+        return np.asarray(logits.sigmoid().cpu(), np.float32)
+
+    def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:
+        """Samples as one (C, H, W) uint8 picture: a grid of images, or a cloud of points."""
+        if self.card.kind != "image":
+            low, high = self.card.units.low, self.card.units.high
+            return pictures.cloud(x, low, high)
+        return pictures.enlarge(pictures.grid(self.eight_bit(x), columns), least)
+
+    def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
+        """Images in the data's own units as 8 bit, for showing."""
+        inside = self.card.units.to_model(torch.as_tensor(x))
+        return np.asarray(((inside + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return read_history(self.folder / "metrics.jsonl")
+
+
+def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -> Session:
+    """A trained run, ready to be sampled from. Needs neither the data nor the code that trained it.
+
+    Args:
+        run: its folder.
+        checkpoint_name: "last", "best" (by the held-out score), or a number of images as in `checkpoints/`.
+    """
+    folder = Path(run)
+    if folder.is_file():
+        raise BadInput(f"a run is a folder with a config.yaml, got the file {folder}; evenodds opens no pickles")
+    if not (folder / "config.yaml").is_file():
+        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+    config = read(folder / "config.yaml")
+    states, header = chosen(folder / "checkpoints", checkpoint_name)
+    card = read_card(folder)
+    players = build_players(config, card.shape)
+    PlayersState(players).restore(states["players"])
+    if "average" in states:
+        averaged = {key.split("/")[0] for key in states["average"].tensors}
+        PlayersState({name: players[name] for name in averaged}).restore(states["average"])
+    place = pick_device(device)
+    for player in players.values():
+        player.to(place).eval()
+    return Session(folder, config, card, build_task(config), players, place, int(header["progress"]["images"]))
+
+
+def chosen(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The states and header of the checkpoint of that name."""
+    if name == "last":
+        states, header, _ = checkpoint.newest(folder)
+        return states, header
+    path = (
+        best_of(folder)
+        if name == "best"
+        else next((p for p in checkpoint.listing(folder) if p.name.lstrip("0") == name.lstrip("0")), None)
+    )
+    if path is None:
+        have = ", ".join(p.name.lstrip("0") for p in checkpoint.listing(folder)) or "none"
+        raise BadInput(f"no checkpoint '{name}' in {folder}; there are last, best, {have}")
+    return checkpoint.load(path)
+
+
+def read_card(folder: Path) -> DataCard:
+    """What a run's folder says of its data."""
+    try:
+        return DataCard.from_json(json.loads((folder / "data.json").read_text()))
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{folder / 'data.json'} cannot be read: {error}") from error

@@ -1,0 +1,133 @@
+"""What all adversarial tasks share: the loss, the penalty, and what the discriminator sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import signature
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.game import Costs
+
+__all__ = ["Adversarial", "Contest", "Penalty", "Score", "View"]
+
+Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(real, fake) logits (N,) -> (discriminator, generator) cost (N,), unreduced."""
+Score = Callable[[Tensor], Tensor]
+"""x -> logits (N,)."""
+Penalty = Callable[..., Tensor]
+"""(score, real x, fake x, *, uniform or normal numbers that it names) -> (N,)."""
+View = Callable[[Tensor, Tensor], Tensor]
+"""(x, uniform numbers (N, 4 per view)) -> x, differentiable."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The terms on which a generator and a discriminator meet.
+
+    Args:
+        loss: of logits; see evenodds.losses.
+        penalty: on the discriminator; None for none.
+        weight: of the penalty.
+        every: rounds from one penalty to the next. The weight is multiplied by it, so that the mean gradient is that
+            of a penalty in every round (lazy regularisation, Karras et al. 2020).
+        view: augmentation through which the discriminator sees real and fake alike (Zhao et al. 2020); None for none.
+        view_dice: uniform numbers per item that the view needs.
+        fused: score real and fake in one pass of the discriminator. Not for one with batch norm, whose statistics
+            would then mix both.
+    """
+
+    loss: Adversarial
+    penalty: Penalty | None = None
+    weight: float = 1.0
+    every: int = 1
+    view: View | None = None
+    view_dice: int = 4
+    fused: bool = False
+    draws: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise BadInput(f"a penalty is played every n >= 1 rounds, got {self.every}")
+        named = signature(self.penalty).parameters if self.penalty is not None else {}
+        object.__setattr__(self, "draws", tuple(name for name in ("uniform", "normal") if name in named))
+
+    def deal(self, real: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers that one play needs."""
+        n, hand = len(real), {}
+        if self.view is not None:
+            hand["view"] = torch.rand(2, n, self.view_dice, generator=rng, device=rng.device)
+        if "uniform" in self.draws:
+            hand["uniform"] = torch.rand(n, 4, generator=rng, device=rng.device)
+        if "normal" in self.draws:
+            hand["normal"] = torch.randn(real.shape, generator=rng, device=rng.device)
+        return hand
+
+    def discriminator_costs(
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, hand: dict[str, Tensor], penalised: bool
+    ) -> Costs:
+        """What the discriminator minimises: its adversarial cost and, where due, the penalty, in ONE backward.
+
+        Args:
+            real: (N, ...) in [-1, 1].
+            fake: (N, ...) detached from the generator.
+        """
+        real, fake = self._seen(real, fake, hand)
+        penalised = penalised and self.penalty is not None
+        if penalised:  # leaves of their own: a penalty differentiates the score with respect to them
+            real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        score = Remembered(discriminator)
+        if self.fused:
+            score.both(real, fake)
+        on_real, on_fake = score(real), score(fake)
+        costs = {"adversarial": self.loss(on_real, on_fake)[0].mean()}
+        if penalised and self.penalty is not None:
+            draws = {name: hand[name] for name in self.draws}
+            penalty = self.penalty(score, real, fake, **draws).mean()
+            costs["penalty"] = self.weight * self.every * penalty
+        return Costs(costs, facts={"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()})
+
+    def generator_costs(self, discriminator: nn.Module, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> Costs:
+        """What the generator minimises; only losses that pair or average real logits need a pass over real."""
+        real, fake = self._seen(real, fake, hand)
+        on_fake = discriminator(fake)
+        on_real = discriminator(real) if self.relative else torch.zeros_like(on_fake)
+        return Costs({"adversarial": self.loss(on_real, on_fake)[1].mean()}, facts={"fake": on_fake.sigmoid().mean()})
+
+    @cached_property
+    def relative(self) -> bool:
+        """Whether the generator's cost depends on the real logits, found by asking for its gradient."""
+        real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+        cost = self.loss(real, fake)[1].sum()
+        (gradient,) = torch.autograd.grad(cost, real, allow_unused=True)
+        return gradient is not None and bool((gradient != 0).any())
+
+    def _seen(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        if self.view is None:
+            return real, fake
+        return self.view(real, hand["view"][0]), self.view(fake, hand["view"][1])
+
+
+class Remembered:
+    """A score that computes each tensor once, so that loss and penalty share one forward pass."""
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        self.discriminator = discriminator
+        self.known: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for asked, answer in self.known:
+            if asked is x:
+                return answer
+        logits: Tensor = self.discriminator(x)
+        self.known.append((x, logits))
+        return logits
+
+    def both(self, real: Tensor, fake: Tensor) -> None:
+        """Scores both in one pass."""
+        on_real, on_fake = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
+        self.known += [(real, on_real), (fake, on_fake)]

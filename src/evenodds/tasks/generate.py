@@ -1,0 +1,79 @@
+"""Generation: p_g against p_data, Algorithm 1 of Goodfellow et al. (2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from evenodds.game import Batch, Costs, Move, Players
+from evenodds.priors import Prior
+from evenodds.schedule import but_every, every
+from evenodds.tasks.contest import Contest
+
+__all__ = ["Generate"]
+
+
+@dataclass(frozen=True)
+class Generate:
+    """A generator turns z into x; a discriminator tells x from data.
+
+    Args:
+        prior: of z.
+        contest: loss, penalty and views.
+        discriminator_steps: k of Algorithm 1.
+        generator_steps: plays of the generator per round.
+    """
+
+    prior: Prior
+    contest: Contest
+    discriminator_steps: int = 1
+    generator_steps: int = 1
+    roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Adds "z" and the contest's draws."""
+        return {**real, "z": self.prior(len(real["x"]), rng), **self.contest.deal(real["x"], rng)}
+
+    def moves(self) -> Sequence[Move]:
+        """k discriminator moves, with the penalty in every n-th round, then the generator's."""
+        k, n = self.discriminator_steps, self.contest.every
+        generator = Move("generator", ("generator",), self.generator_cost, self.generator_steps)
+        if self.contest.penalty is None or n == 1:
+            return [Move("discriminator", ("discriminator",), self.penalised_cost, k), generator]
+        return [
+            Move("discriminator", ("discriminator",), self.penalised_cost, k, every(n)),
+            Move("discriminator", ("discriminator",), self.plain_cost, k, but_every(n)),
+            generator,
+        ]
+
+    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, with the penalty."""
+        return self._discriminator_cost(players, hand, penalised=True)
+
+    def plain_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, without the penalty."""
+        return self._discriminator_cost(players, hand, penalised=False)
+
+    def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
+        with torch.no_grad():
+            fake = players["generator"](hand["z"])
+        return self.contest.discriminator_costs(players["discriminator"], hand["x"], fake, dict(hand), penalised)
+
+    def generator_cost(self, players: Players, hand: Batch) -> Costs:
+        """The generator's."""
+        fake = players["generator"](hand["z"])
+        return self.contest.generator_costs(players["discriminator"], hand["x"], fake, dict(hand))
+
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """Request "z" (N, latent); answers "x" in [-1, 1]."""
+        return {"x": _evaluate(players["generator"], request["z"])}
+
+
+@torch.no_grad()
+def _evaluate(player: nn.Module, z: torch.Tensor) -> torch.Tensor:
+    x: torch.Tensor = player(z)
+    return x

@@ -1,0 +1,143 @@
+"""The trainer plays moves. It knows no task, no loss and no network by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from evenodds.engine import Engine
+from evenodds.game import Batch, Costs, Game, Move, Players, Progress, mix
+from evenodds.learners import Learner
+
+__all__ = ["Feed", "Listener", "Stage", "train"]
+
+
+class Feed(Protocol):
+    """Real data as a pure function of the position, so that a position is all that a resume needs."""
+
+    @property
+    def size(self) -> int:
+        """Items per batch."""
+        ...
+
+    def at(self, position: int) -> Batch:
+        """The batch that begins at item `position` of the endless sequence of shuffled epochs."""
+        ...
+
+
+@dataclass
+class Stage:
+    """All that takes part in a run, as the listeners see it."""
+
+    game: Game
+    learners: Mapping[str, Learner]
+    engine: Engine
+    progress: Progress
+    seed: int
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    """The latest value of each reported term, on the device; read them with `engine.read`, rarely."""
+    stop: bool = False
+    """A listener sets this to end the run after the round."""
+    whole: bool = True
+    """False in the midst of a round, and after a failure there: some players have moved and others not."""
+
+
+class Listener(Protocol):
+    """Watches a run: logs, averages, saves, measures. None of it is the trainer's business."""
+
+    def begin(self, stage: Stage) -> None:
+        """Before the first round, after a resume too."""
+        ...
+
+    def hear(self, stage: Stage) -> None:
+        """After each round."""
+        ...
+
+    def end(self, stage: Stage) -> None:
+        """After the last round, also when the run was interrupted."""
+        ...
+
+
+def train(
+    game: Game,
+    data: Feed,
+    learners: Learner | Mapping[str, Learner],
+    engine: Engine,
+    *,
+    images: int,
+    seed: int = 0,
+    progress: Progress | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Progress:
+    """Plays the game until `images` real images were shown.
+
+    Args:
+        data: batches by position.
+        learners: one for all players, or one for each by name.
+        images: when to end; with a `progress` that is already there, nothing happens.
+        seed: of all draws. The same seed gives the same bits on the same machine's CPU, also across a resume.
+        progress: where to go on; a fresh one where None.
+        listeners: called in this order.
+
+    Returns:
+        The progress made, which is `progress` itself where one was given.
+    """
+    progress = progress if progress is not None else Progress(total=images)
+    by_name = learners if isinstance(learners, Mapping) else dict.fromkeys(game.players, learners)
+    stage = Stage(game, by_name, engine, progress, seed)
+    players = engine.adopt(game.players)
+    with _own_randomness():
+        for listener in listeners:
+            listener.begin(stage)
+        try:
+            while progress.images < images and not stage.stop:
+                play_round(stage, players, data)
+                for listener in listeners:
+                    listener.hear(stage)
+        finally:
+            for listener in listeners:
+                listener.end(stage)
+    return progress
+
+
+def play_round(stage: Stage, players: Players, data: Feed) -> None:
+    """Plays every move that is due. The n-th play of each move in a round sees the n-th real batch of that round."""
+    engine, progress = stage.engine, stage.progress
+    stage.whole = False
+    # All draws of a round are a function of (seed, round, rank): no random state survives it, none need be saved.
+    rng = torch.Generator(engine.device).manual_seed(mix(stage.seed, progress.round, engine.rank))
+    torch.manual_seed(mix(stage.seed, progress.round, engine.rank, 1))  # dropout draws from here
+    reals: list[Batch] = []
+    for move in stage.game.moves:
+        if not move.when(progress):
+            continue
+        for turn in range(move.repeat):
+            if turn == len(reals):
+                position = progress.images + (turn * engine.size + engine.rank) * data.size
+                reals.append(engine.send(data.at(position)))
+            hand = stage.game.task.deal(reals[turn], rng)
+            stage.terms.update(_play(move, players, hand, stage))
+    progress.images += max(1, len(reals)) * data.size * engine.size
+    progress.round += 1
+    stage.whole = True
+
+
+def _play(move: Move, players: Players, hand: Batch, stage: Stage) -> dict[str, Tensor]:
+    terms: dict[str, Tensor] = {}
+    for learner in {id(learner): learner for learner in map(stage.learners.__getitem__, move.movers)}.values():
+        costs: Costs = learner.improve(move, players, hand, stage.engine, stage.progress)
+        for name, value in {**costs, **costs.facts}.items():
+            terms[f"{move.name}/{name}"] = value.detach()
+    return terms
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """The run seeds torch's default generator for dropout; the caller's random state comes back afterwards."""
+    with torch.random.fork_rng():
+        yield

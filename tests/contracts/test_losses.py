@@ -1,0 +1,75 @@
+"""What every adversarial loss keeps, discovered by being there."""
+
+import inspect
+import pkgutil
+from importlib import import_module
+
+import pytest
+import torch
+
+from evenodds import losses
+from evenodds.losses.adversarial import Adversarial
+
+
+def members() -> dict[str, Adversarial]:
+    """All public functions (real, fake) of the modules in evenodds.losses."""
+    modules = [import_module(f"{losses.__name__}.{found.name}") for found in pkgutil.iter_modules(losses.__path__)]
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and not name.startswith("_")
+        and value.__module__ == module.__name__
+        and list(inspect.signature(value).parameters) == ["real", "fake"]
+    }
+
+
+MEMBERS = members()
+every_loss = pytest.mark.parametrize("name", sorted(MEMBERS))
+
+
+def test_discovery_finds_the_known_ones() -> None:
+    assert {"minimax", "non_saturating", "hinge", "wasserstein", "relativistic_paired", "kl", "pearson"} <= set(MEMBERS)
+
+
+@every_loss
+def test_is_documented_and_public(name: str) -> None:
+    loss = MEMBERS[name]
+    assert loss.__doc__
+    assert name in import_module(loss.__module__).__all__
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("n", [1, 7])
+def test_costs_are_unreduced_finite_and_of_the_same_kind(name: str, n: int, dtype: torch.dtype) -> None:
+    real, fake = torch.randn(2, n, generator=torch.Generator().manual_seed(n)).to(dtype)
+    for cost in MEMBERS[name](real, fake):
+        assert cost.shape == (n,)
+        assert cost.dtype == dtype
+        assert cost.isfinite().all()
+
+
+@every_loss
+@pytest.mark.parametrize("n", [1, 7])
+def test_gradients_reach_the_logits(name: str, n: int) -> None:
+    """The discriminator's cost moves reals and fakes apart, the generator's raises every fake."""
+    loss = MEMBERS[name]
+    real, fake = (0.1 * torch.randn(2, n, generator=torch.Generator().manual_seed(n))).unbind()
+    real, fake = real.requires_grad_(), fake.requires_grad_()
+    discriminator, generator = loss(real, fake)
+    on_real, on_fake = torch.autograd.grad(discriminator.sum(), (real, fake), retain_graph=True)
+    (raises,) = torch.autograd.grad(generator.sum(), fake)
+    assert (on_real < 0).all()
+    assert on_fake.sum() > 0
+    assert (raises < 0).all()
+
+
+@every_loss
+def test_leaves_its_arguments_alone_and_repeats(name: str) -> None:
+    real, fake = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
+    before = real.clone(), fake.clone()
+    first, second = MEMBERS[name](real, fake), MEMBERS[name](real, fake)
+    torch.testing.assert_close((real, fake), before, rtol=0, atol=0)
+    torch.testing.assert_close(first, second, rtol=0, atol=0)

@@ -13,13 +13,12 @@ from evenodds.files import replaced
 __all__ = ["plot"]
 
 
-def plot(history: Sequence[dict[str, Any]], path: Path, scores: Sequence[tuple[int, float]] = ()) -> Path:
+def plot(history: Sequence[dict[str, Any]], path: Path) -> Path:
     """Draws costs, what the discriminator believes, and the held-out scores.
 
     Args:
         history: the lines of metrics.jsonl.
         path: the picture to write.
-        scores: (images, score) of checkpoints.
     """
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -38,7 +37,8 @@ def plot(history: Sequence[dict[str, Any]], path: Path, scores: Sequence[tuple[i
         axis.legend(fontsize=8)
     axes[0].axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
     axes[0].set_ylim(0, 1)
-    axes[2].set(title="held-out score of kept checkpoints (lower is better)", xlabel="real images shown")
+    axes[2].set(title="held-out score of checkpoints (lower is better)", xlabel="real images shown")
+    scores = [(line["images"], line["score"]) for line in history if line.get("score") is not None]
     if scores:
         axes[2].plot(*zip(*scores, strict=True), marker="o", linewidth=1)
     with replaced(path) as temporary:

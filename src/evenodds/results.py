@@ -74,13 +74,7 @@ def write_history(session: Session) -> list[Path]:
         from evenodds.history import plot
     except Exception:  # matplotlib is optional
         return []
-    return [plot(session.history(), session.folder / "history.png", scores(session.folder))]
-
-
-def scores(folder: Path) -> list[tuple[int, float]]:
-    """(images, held-out score) of the checkpoints that are kept."""
-    headers = [checkpoint.read_header(path) for path in checkpoint.listing(folder / "checkpoints")]
-    return [(h["progress"]["images"], h["score"]) for h in headers if h.get("score") is not None]
+    return [plot(session.history(), session.folder / "history.png")]
 
 
 def summary(folder: Path) -> dict[str, str]:

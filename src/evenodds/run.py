@@ -229,7 +229,7 @@ def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listene
         {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": SCORE},
         run.score if len(run.held_index) > 1 else None,
         config.keep,
-        lambda stage, score: on_saved(run, folder, stage),
+        lambda stage, score: on_saved(run, folder, log, stage, score),
     )
     averages: list[Listener] = [run.average] if run.average is not None else []
     everyone = [*averages, Interrupt(), log, save, *listeners]
@@ -251,8 +251,10 @@ def config_interval(config: Config, parts: int) -> int:
     return max(config.batch, config.images // parts)
 
 
-def on_saved(run: Run, folder: Path, stage: Stage) -> None:
-    """Leaves a picture of always the same z beside each checkpoint."""
+def on_saved(run: Run, folder: Path, log: Log, stage: Stage, score: float | None) -> None:
+    """Leaves a picture of always the same z beside each checkpoint, and its score in the history."""
+    if score is not None:
+        log.write(stage, score=score)
     session = run.session(folder, stage.progress.images)
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))

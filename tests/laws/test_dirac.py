@@ -53,7 +53,7 @@ def spectrum(name: str, penalty: Penalty | None = None, weight: float = 0.0) -> 
     """Eigenvalues at the equilibrium of the field (-d generator cost / d theta, -d discriminator cost / d psi)."""
 
     def field(place: Tensor) -> Tensor:
-        theta, psi = place
+        theta, psi = place.unbind()
 
         def score(x: Tensor) -> Tensor:
             return psi * x[:, 0] + EVEN.get(name, 0.0)

@@ -17,6 +17,7 @@ app = App(
     help="Train generative adversarial networks on your own data, and put them to work.",
     version=evenodds.__version__,
     help_format="plaintext",
+    result_action="return_value",
 )
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]

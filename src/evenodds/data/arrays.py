@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
     if wanted == parts:
         return whole
     start = 0 if parts[0] == wanted[0] else len(found[parts[0]])
-    return whole.take(torch.arange(start, start + len(found[wanted[0]])))
+    part = whole.take(torch.arange(start, start + len(found[wanted[0]])))
+    return replace(part, report=_report(part))
 
 
 def from_array(x: Array | Tensor, y: Array | Tensor | Sequence[Any] | None = None, layout: str = "auto") -> Dataset:
@@ -80,16 +81,23 @@ def from_array(x: Array | Tensor, y: Array | Tensor | Sequence[Any] | None = Non
         raise BadInput(f"x and y need the same length, got {len(values)} and {len(labels)}")
     if values.ndim == 2:
         low, high = values.min(0).astype(np.float32), values.max(0).astype(np.float32)
-        report = (f"Read {len(values):,} rows of {values.shape[1]} columns.",)
         rows = torch.from_numpy(values.astype(np.float32))
-        return Dataset(rows, Units(tuple(low), tuple(high), "float32"), labels, classes, kind="table", report=report)
-    pictures, units = _in_units(_channels_first(values, layout))
-    _, channels, height, width = pictures.shape
-    report = (
-        f"Read {len(values):,} images of {height} x {width} with {channels} channel{'s' * (channels > 1)}, "
-        f"{units.dtype}, range {units.low[0]:g} to {units.high[0]:g}.",
+        dataset = Dataset(rows, Units(tuple(low), tuple(high), "float32"), labels, classes, kind="table")
+    else:
+        pictures, units = _in_units(_channels_first(values, layout))
+        dataset = Dataset(torch.from_numpy(pictures), units, labels, classes)
+    return replace(dataset, report=_report(dataset))
+
+
+def _report(dataset: Dataset) -> tuple[str, ...]:
+    if dataset.kind == "table":
+        return (f"Read {len(dataset):,} rows of {dataset.shape[0]} columns.",)
+    channels, height, width = dataset.shape
+    units = dataset.units
+    return (
+        f"Read {len(dataset):,} images of {height} x {width} (height x width) with {channels} "
+        f"channel{'s' * (channels > 1)}, {units.dtype}, range {units.low[0]:g} to {units.high[0]:g}.",
     )
-    return Dataset(torch.from_numpy(pictures), units, labels, classes, report=report)
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -100,7 +108,7 @@ def _read(path: Path) -> dict[str, Array]:
         with found:
             wanted = [key for key in found.files if key in _KEYS] or found.files[:2]
             return {key: found[key] for key in wanted}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Damaged files fail in many ways: ValueError, BadZipFile, TokenError, zlib.error, ...
         reason = str(error).splitlines()[0] if str(error) else "it is cut short"
         if "pickle" in reason:
             reason = "it holds Python objects or is no NumPy file; save plain numbers with np.savez(path, x=..., y=...)"
@@ -139,6 +147,8 @@ def _check_finite(values: Array) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         at = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
         raise BadInput(f"x must be finite, got {values[at]} at {list(at)}; remove or fill in such items")
+    if values.dtype.kind == "f" and (most := np.abs(values).max()) > float(np.finfo(np.float32).max):
+        raise BadInput(f"x must fit in single precision, got a value of size {most:g}; divide it by 1e10")
 
 
 def _channels_first(values: Array, layout: str) -> Array:

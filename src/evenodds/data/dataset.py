@@ -53,7 +53,9 @@ class Units:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1]."""
         middle, half = self._line(x)
         # Subtract, then divide: both ends then land on -1 and 1 exactly, which a rounded factor would miss.
-        return (x.to(torch.float32) - middle) / (half + (half == 0) if isinstance(half, Tensor) else half or 1.0)
+        # In place where x was copied anyway: large batches are bound by memory.
+        moved = x - middle if x.dtype == torch.float32 else x.to(torch.float32).sub_(middle)
+        return moved.div_(half + (half == 0) if isinstance(half, Tensor) else half or 1.0)
 
     def to_data(self, x: Tensor) -> Tensor:
         """(N, C, ...) float -> own units: uint8, int32 (for uint16) or float32.
@@ -256,7 +258,7 @@ def encode_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Tensor, tuple[s
     """Labels of any kind as numbers.
 
     Args:
-        values: N integers (-1 unknown), integral floats, booleans or strings ("" unknown).
+        values: N integers (-1 unknown), integral floats, booleans or strings ("" or "-1" unknown).
 
     Returns:
         (N,) int64 with -1 unknown, and the class names: the values that occur, numbers in their order, then words.

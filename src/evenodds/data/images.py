@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -32,6 +34,8 @@ _ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
 _MAX_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs: a quarter of a gibibyte at 3 bytes.
 _MAX_BYTES = 1 << 30
+_GROUP = 32  # Files per piece of work, so that handing it over costs little.
+_SMALL = 128 * 128  # Pixels per image up to which one thread is fastest.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 Pixels = NDArray[Any]
@@ -90,9 +94,7 @@ def images(
         warnings.simplefilter("ignore")
         if not files:
             raise BadInput(f"{root.name} holds no images ({', '.join(_ENDINGS)}), only {len(ignored)} other files")
-        results = list(_each(lambda file: _decode(file, wanted, fit), files, progress))
-        pictures = [result for result in results if isinstance(result, _Picture)]
-        skipped = [result for result in results if isinstance(result, str)]
+        pictures, skipped = _gathered(_each(lambda file: _decode(file, wanted, fit), files, progress))
         if not pictures:
             raise BadInput(f"{root.name}: none of {len(files)} images can be read, e.g. {skipped[0]}")
         target = wanted or _common_size([picture.size for picture in pictures])
@@ -139,7 +141,7 @@ def _opened(root: Path) -> Iterator[tuple[list[_File], list[str]]]:
         return
     try:
         archive = zipfile.ZipFile(root)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise BadInput(f"{root.name} cannot be read as a zip file; pack it again") from error
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -181,15 +183,36 @@ def _parted(files: list[_File]) -> tuple[list[_File], list[str]]:
     return [file for file in files if usable(file.name)], [file.name for file in files if not usable(file.name)]
 
 
+def _gathered(results: Iterator[_Picture | str]) -> tuple[list[_Picture], list[str]]:
+    """The pictures, and what was skipped; stops before they fill the machine."""
+    pictures: list[_Picture] = []
+    skipped: list[str] = []
+    held, limit = 0, _memory() // 2  # The other half is for the one array that they become.
+    for result in results:
+        if isinstance(result, str):
+            skipped.append(result)
+            continue
+        pictures.append(result)
+        held += result.pixels.nbytes
+        if held > limit:
+            raise BadInput(
+                f"{len(pictures):,} images already fill {limit / 2**30:.1f} GiB, half the memory; give a smaller size"
+            )
+    return pictures, skipped
+
+
 def _each(
     work: Callable[[_File], _Picture | str], files: list[_File], progress: Callable[[int, int], None] | None
 ) -> Iterator[_Picture | str]:
-    """The results in the order of the files, computed by one thread per core (Pillow decodes outside the lock)."""
-    groups = [files[start : start + 32] for start in range(0, len(files), 32)]
-    pool = ThreadPoolExecutor(os.cpu_count())
+    """The results in the order of the files, decoded by one thread per core where that pays."""
+    first = [work(file) for file in files[:_GROUP]]
+    areas = [result.size[0] * result.size[1] for result in first if isinstance(result, _Picture)]
+    # Pillow decodes outside Python's lock, but around small images the threads only wait for it: 1.3 times slower.
+    pool = ThreadPoolExecutor(os.cpu_count() if sum(areas) > _SMALL * len(areas) else 1)
+    groups = [files[start : start + _GROUP] for start in range(_GROUP, len(files), _GROUP)]
     done = 0
     try:
-        for results in pool.map(lambda group: [work(file) for file in group], groups):
+        for results in chain([first], pool.map(lambda group: [work(file) for file in group], groups)):
             yield from results
             done += len(results)
             if progress:
@@ -207,7 +230,7 @@ def _decode(file: _File, size: Size | None, fit: str) -> _Picture | str:
         source = file.open()
         if isinstance(source, Path) and not source.is_file():
             raise _Unusable("not a plain file")
-        with Image.open(source, formats=_FORMATS) as image:
+        with Image.open(source, formats=_formats()) as image:
             return _picture(file.name, image, size, fit)
     except _Unusable as error:
         return f"{file.name} ({error})"
@@ -217,6 +240,12 @@ def _decode(file: _File, size: Size | None, fit: str) -> _Picture | str:
         return f"{file.name} (too many pixels)"
     except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
         return f"{file.name} (damaged)"
+
+
+@cache
+def _formats() -> list[str]:
+    Image.init()  # Pillow otherwise knows only its commonest formats, and fails on the name of another.
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> _Picture:
@@ -360,7 +389,7 @@ def _done(pictures: list[_Picture], size: Size, channels: int, fit: str, clear: 
     grey = sum(picture.pixels.shape[2] < 3 for picture in pictures)
     counts = {
         f"Resized {{}} to {size[0]} x {size[1]} (fit: {fit}; Lanczos).": len(resized),
-        f"Enlarged {{}} that had a side below {size[0]} x {size[1]}; they are blurred.": enlarged,
+        f"Enlarged {{}} that had a side below {size[0]} x {size[1]}, which blurs.": enlarged,
         "Turned {} upright, as their EXIF data ask.": sum(picture.rotated for picture in pictures),
         "Repeated the grey of {} in all colour channels.": grey if channels > 1 else 0,
         "Turned {} from colour to grey.": len(pictures) - grey if channels == 1 else 0,

@@ -28,6 +28,7 @@ class Log:
     path: Path
     every_images: int
     seconds: float = field(init=False, default=0.0)
+    _rate: float = field(init=False, default=0.0)
     _clock: float = field(init=False, default=0.0)
     _last: tuple[int, float] = field(init=False, default=(0, 0.0))
 
@@ -51,9 +52,10 @@ class Log:
         terms = stage.engine.read(stage.terms)
         self.seconds = time.perf_counter() - self._clock
         images, before = stage.progress.images, self._last
-        rate = (images - before[0]) / max(1e-9, self.seconds - before[1])
-        line = {"images": images, "round": stage.progress.round, "seconds": round(self.seconds, 3)}
-        line |= {"images_per_second": round(rate, 1)} if images > before[0] else {}
+        if images > before[0]:
+            self._rate = (images - before[0]) / max(1e-9, self.seconds - before[1])
+        line: dict[str, Any] = {"images": images, "round": stage.progress.round, "seconds": round(self.seconds, 3)}
+        line |= {"images_per_second": round(self._rate, 1)}
         line |= {name: value if math.isfinite(value) else None for name, value in terms.items()} | more
         with self.path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")

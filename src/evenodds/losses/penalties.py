@@ -52,7 +52,10 @@ def r2(score: Score, real: Tensor, fake: Tensor) -> Tensor:
 
 def r1_r2(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """r1 + r2, as in Huang et al. (2024), "The GAN is dead; long live the GAN!". Keeps modes that r1 alone loses."""
-    return r1(score, real, fake) + r2(score, real, fake)
+    leaves = _leaf(real), _leaf(fake)
+    # One backward for both: where the score was computed in one pass over both, two would walk the whole graph twice.
+    at_real, at_fake = torch.autograd.grad(sum(score(x).sum() for x in leaves), leaves, create_graph=True)
+    return 0.5 * (at_real.flatten(1).square().sum(1) + at_fake.flatten(1).square().sum(1))
 
 
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor, *, uniform: Tensor) -> Tensor:
@@ -146,9 +149,14 @@ lecam = LeCam
 
 def _slopes(score: Score, x: Tensor) -> Tensor:
     """d score / d x, (N, D) with a graph of its own, so that it can be minimised."""
-    leaf = x if x.requires_grad else x.detach().requires_grad_()
+    leaf = _leaf(x)
     (slopes,) = torch.autograd.grad(score(leaf).sum(), leaf, create_graph=True)
     return slopes.flatten(1)
+
+
+def _leaf(x: Tensor) -> Tensor:
+    """x itself where it requires a gradient, so that a score that remembers knows it."""
+    return x if x.requires_grad else x.detach().requires_grad_()
 
 
 def _one_centred(score: Score, x: Tensor) -> Tensor:

@@ -17,7 +17,9 @@ def rows(x: Tensor, name: str, least: int = 1) -> Tensor:
         BadInput: x is no matrix, has fewer than `least` rows, no column, or a value that is not finite.
     """
     if x.ndim != 2 or x.shape[1] == 0:
-        raise BadInput(f"'{name}' must be a matrix (N, D), one row per example, got {tuple(x.shape)}; flatten(1) it first")
+        raise BadInput(
+            f"'{name}' must be a matrix (N, D), one row per example, got {tuple(x.shape)}; flatten(1) it first"
+        )
     if len(x) < least:
         raise BadInput(f"'{name}' needs at least {least} rows, got {len(x)}; give more examples")
     x = (x.detach().cpu() if x.device.type == "mps" else x.detach()).to(torch.float64)

@@ -56,15 +56,16 @@ def frechet_of_moments(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Ten
     root = _root(cov_a)
     between = torch.linalg.eigvalsh(root @ cov_b @ root).clamp_min(0).sqrt().sum()
     shift = (mean_a - mean_b).square().sum()
-    return (shift + cov_a.trace() + cov_b.trace() - 2 * between).clamp_min(0)
+    value: Tensor = shift + cov_a.trace() + cov_b.trace() - 2 * between
+    return value.clamp_min(0)
 
 
 def _covariance(x: Tensor) -> Tensor:
     centred = x - x.mean(0)
-    return centred.T @ centred / (len(x) - 1)
+    return torch.mm(centred.T, centred) / (len(x) - 1)
 
 
 def _root(cov: Tensor) -> Tensor:
     """The symmetric square root of a positive semi-definite matrix."""
     values, vectors = torch.linalg.eigh(cov)
-    return vectors * values.clamp_min(0).sqrt() @ vectors.T
+    return torch.mm(vectors * values.clamp_min(0).sqrt(), vectors.T)

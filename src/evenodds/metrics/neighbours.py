@@ -28,9 +28,7 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
     """
     a, b = pair(a, b)
     middle = b.mean(0)
-    parts = [
-        squared_distances(a[part] - middle, b - middle).argmin(1) for part in portions(len(a), len(b), entries)
-    ]
+    parts = [squared_distances(a[part] - middle, b - middle).argmin(1) for part in portions(len(a), len(b), entries)]
     index = torch.cat(parts)
     return torch.linalg.vector_norm(a - b[index], dim=1), index
 
@@ -63,5 +61,6 @@ def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -
         itself = torch.arange(len(everything), device=everything.device)[part, None]
         distances.scatter_(1, itself, torch.inf)
         right.append(is_real[distances.argmin(1)] == is_real[part])
-    on_real, on_fake = torch.cat(right).to(torch.float64).split([len(real), len(fake)])
-    return (on_real.mean() + on_fake.mean()) / 2
+    rights = torch.cat(right).to(torch.float64)
+    accuracy: Tensor = (rights[is_real].mean() + rights[~is_real].mean()) / 2
+    return accuracy

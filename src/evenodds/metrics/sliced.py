@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.metrics._rows import pair
+from evenodds.metrics._rows import pair, portions
 
 __all__ = ["sliced_wasserstein"]
 
@@ -38,7 +38,8 @@ def sliced_wasserstein(
     lines = _lines(directions, a.shape[1], rng).to(a)
     first, second, share = _staircases(len(a), len(b), a.device)
     parts = []
-    for some in lines.split(32):
+    for part in portions(len(lines), len(share), 1 << 22):
+        some = lines[part]
         apart = ((a @ some.T).sort(0).values[first] - (b @ some.T).sort(0).values[second]).abs()
         parts.append(share @ apart**power)
     return torch.cat(parts).mean() ** (1 / power)
@@ -60,6 +61,7 @@ def _staircases(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, T
 
     The levels i / N and j / M are counted in units of 1 / (N M), where they are whole numbers and nothing rounds.
     """
-    levels = torch.cat([torch.arange(n + 1, device=device) * m, torch.arange(m + 1, device=device) * n]).unique()
-    start = levels[:-1]
-    return start // m, start // n, levels.diff().to(torch.float64) / (n * m)
+    start = torch.cat([torch.arange(n, device=device) * m, torch.arange(m, device=device) * n]).sort().values
+    # Where both staircases step at one level, one of the two equal starts has length 0.
+    length = start.diff(append=start.new_tensor([n * m]))
+    return start // m, start // n, length.to(torch.float64) / (n * m)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.networks._conv import Conv2d, conv2d
 
 __all__ = [
     "Down",
@@ -85,25 +86,28 @@ class Down(nn.Module):
     """One rung down through a binomial low-pass filter (Zhang 2019): (N, C, *fine) -> (N, C, *coarse).
 
     A side of even length is filtered with [1, 3, 3, 1] / 8, a side of odd length with [1, 2, 1] / 4 about its
-    first, third, ..., last pixel. The border is repeated: constants stay constant, and where both sides are even
-    the mean of the image is kept. Measured on a CPU, a depthwise convolution costs a fifth of an antialiased
-    `interpolate`.
+    first, third, ..., last pixel. At the border the taps that remain are scaled up, so that constants stay constant.
+    Measured on a CPU, a depthwise convolution costs a fifth of an antialiased `interpolate`.
     """
 
     kernel: Tensor
+    border: Tensor
 
     def __init__(self, fine: Size, coarse: Size) -> None:
         super().__init__()
         self.stride = stride_of(fine, coarse)
+        self.padding = (self.stride[0] - 1, self.stride[1] - 1)
         rows, columns = (_taps(side, stride) for side, stride in zip(fine, self.stride, strict=True))
-        self.register_buffer("kernel", (rows[:, None] * columns)[None, None], persistent=False)
-        rim_h, rim_w = (stride - 1 for stride in self.stride)
-        self.rim = (rim_w, rim_w, rim_h, rim_h)
+        kernel = (rows[:, None] * columns)[None, None]
+        # Padding beforehand would do as well, but it copies the finer image, and its derivatives leave channels-last.
+        border = 1 / F.conv2d(torch.ones(1, 1, *fine), kernel, stride=self.stride, padding=self.padding)
+        self.register_buffer("kernel", kernel, persistent=False)
+        self.register_buffer("border", border, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         kernel = self.kernel.expand(channels, -1, -1, -1)
-        return F.conv2d(F.pad(x, self.rim, mode="replicate"), kernel, stride=self.stride, groups=channels)
+        return conv2d(x, kernel, stride=self.stride, padding=self.padding, groups=channels) * self.border
 
 
 def _taps(side: int, stride: int) -> Tensor:
@@ -137,7 +141,7 @@ def strided(inputs: int, outputs: int, fine: Size, coarse: Size, *, bias: bool =
     """The convolution (N, inputs, *fine) -> (N, outputs, *coarse) from a rung of the ladder to the next coarser one."""
     stride = stride_of(fine, coarse)
     kernel = (stride[0] + 2, stride[1] + 2)
-    return nn.Conv2d(inputs, outputs, kernel, stride, _padding(fine, stride), bias=bias)
+    return Conv2d(inputs, outputs, kernel, stride, _padding(fine, stride), bias=bias)
 
 
 def transposed(inputs: int, outputs: int, coarse: Size, fine: Size, *, bias: bool = True) -> nn.ConvTranspose2d:

@@ -51,7 +51,7 @@ class Generator(nn.Module):
         _start(self, init)
 
     def forward(self, z: Tensor) -> Tensor:
-        x: Tensor = self.layers(z).unflatten(1, self.shape)
+        x: Tensor = self.layers(z).view(-1, *self.shape)
         return x.tanh() if self.bounded else x
 
 
@@ -114,7 +114,7 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         affine: Tensor = self.affine(x)
-        return affine.unflatten(1, self.pieces).amax(1)
+        return affine.view(-1, *self.pieces).amax(1)
 
 
 _OUTPUTS = ("auto", "tanh", "linear")

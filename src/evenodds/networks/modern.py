@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.networks._conv import Conv2d
 from evenodds.networks._ladder import (
     Down,
     Size,
@@ -123,7 +124,7 @@ class Discriminator(nn.Module):
         rungs = widths(width, growth, cap, len(sizes))
         counts = _counts(blocks, len(sizes))
         halves = sizes[0] != size
-        self.stem = strided(channels, rungs[0], size, sizes[0]) if halves else nn.Conv2d(channels, rungs[0], 1)
+        self.stem = strided(channels, rungs[0], size, sizes[0]) if halves else Conv2d(channels, rungs[0], 1)
         _start(self.stem)
         layers: list[nn.Module] = []
         for rung in range(len(sizes)):
@@ -164,9 +165,9 @@ class Block(nn.Module):
             raise BadInput(f"a block needs group >= 1 and expansion > 0, got {group} and {expansion}")
         groups = math.ceil(channels * expansion / group)
         hidden = groups * group
-        self.widen = nn.Conv2d(channels, hidden, 1)
-        self.look = nn.Conv2d(hidden, hidden, 3, padding=1, groups=groups)
-        self.narrow = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.widen = Conv2d(channels, hidden, 1)
+        self.look = Conv2d(hidden, hidden, 3, padding=1, groups=groups)
+        self.narrow = Conv2d(hidden, channels, 1, bias=False)
         self.activation = nn.LeakyReLU(0.2)
         gain = math.sqrt(2 / (1 + 0.2**2)) * blocks**-0.25
         _start(self.widen, gain)
@@ -196,11 +197,11 @@ def _counts(blocks: int | Sequence[int], rungs: int) -> list[int]:
 
 def _change(inputs: int, outputs: int) -> nn.Module:
     """From one rung's channels to another's. Commutes with resampling, so it is done on the coarser rung."""
-    return nn.Identity() if inputs == outputs else _start(nn.Conv2d(inputs, outputs, 1, bias=False))
+    return nn.Identity() if inputs == outputs else _start(Conv2d(inputs, outputs, 1, bias=False))
 
 
 def _start(conv: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Module:
-    """Weights normal so that outputs have gain ** 2 times the mean square of the inputs, He et al. (2015); no biases."""
+    """Normal weights, so that outputs have gain ** 2 times the mean square of inputs (He et al. 2015); biases at 0."""
     kernel, stride = math.prod(conv.kernel_size), math.prod(conv.stride)
     # A pixel of a transposed convolution is reached by only one in `stride` entries of the kernel.
     terms = kernel / stride if isinstance(conv, nn.ConvTranspose2d) else kernel

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from evenodds.errors import BadInput
+from evenodds.networks._conv import Conv2d
 from evenodds.networks._ladder import Size, beside_spread, check_batch, image_shape, ladder, stride_of, widths
 
 __all__ = ["Discriminator", "Generator"]
@@ -157,7 +158,7 @@ class _DownBlock(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, kernel: int, *, gain: float = math.sqrt(2), bias: bool = True) -> nn.Conv2d:
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+    conv = Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
     nn.init.xavier_uniform_(conv.weight, gain)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

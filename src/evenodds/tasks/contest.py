@@ -89,14 +89,14 @@ class Contest:
             draws = {name: hand[name] for name in self.draws}
             penalty = self.penalty(score, real, fake, **draws).mean()
             costs["penalty"] = self.weight * self.every * penalty
-        return Costs(costs, facts={"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()})
+        return Costs(costs, facts=self._beliefs(on_real, on_fake))
 
     def generator_costs(self, discriminator: nn.Module, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> Costs:
         """What the generator minimises; only losses that pair or average real logits need a pass over real."""
         real, fake = self._seen(real, fake, hand)
         on_fake = discriminator(fake)
         on_real = discriminator(real) if self.relative else torch.zeros_like(on_fake)
-        return Costs({"adversarial": self.loss(on_real, on_fake)[1].mean()}, facts={"fake": on_fake.sigmoid().mean()})
+        return Costs({"adversarial": self.loss(on_real, on_fake)[1].mean()})
 
     @cached_property
     def relative(self) -> bool:
@@ -105,6 +105,16 @@ class Contest:
         cost = self.loss(real, fake)[1].sum()
         (gradient,) = torch.autograd.grad(cost, real, allow_unused=True)
         return gradient is not None and bool((gradient != 0).any())
+
+    def _beliefs(self, on_real: Tensor, on_fake: Tensor) -> dict[str, Tensor]:
+        """The mean probabilities of being real, D(x) and D(G(z)).
+
+        A relative loss fixes logits up to a shift; each is then held against the mean logit of the other side, as in
+        Jolicoeur-Martineau (2018), eq. 7.
+        """
+        if self.relative:
+            on_real, on_fake = on_real - on_fake.mean(), on_fake - on_real.mean()
+        return {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
 
     def _seen(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if self.view is None:

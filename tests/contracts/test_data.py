@@ -1,0 +1,476 @@
+"""What holds for every data source, for what people feed it, and for a folder of the worst kind."""
+
+import io
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.data.sources import READERS, SOURCES, load
+from evenodds.errors import BadInput
+
+RNG = np.random.default_rng(0)
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (20, 16)) -> Image.Image:
+    """A random picture; size is (width, height)."""
+    noise = RNG.integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    return Image.fromarray(noise, "RGBA").convert(mode)
+
+
+def npz(folder: Path) -> Path:
+    np.savez(folder / "a.npz", x=RNG.integers(0, 256, (12, 6, 7, 3), dtype=np.uint8), y=np.arange(12) % 3)
+    return folder / "a.npz"
+
+
+def npy(folder: Path) -> Path:
+    np.save(folder / "a.npy", RNG.normal(size=(12, 4)))
+    return folder / "a.npy"
+
+
+def csv(folder: Path, ending: str = "csv", cut: str = ",") -> Path:
+    path = folder / f"a.{ending}"
+    path.write_text(f"a{cut}b c\n1{cut}-2.5\n3{cut}4e1\n")
+    return path
+
+
+def class_folders(folder: Path) -> Path:
+    for k in range(6):
+        path = folder / "pictures" / ("cat", "dog")[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture().save(path)
+    return folder / "pictures"
+
+
+def packed(folder: Path) -> Path:
+    return Path(shutil.make_archive(str(folder / "packed"), "zip", class_folders(folder)))
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {
+    ".npz": npz,
+    ".npy": npy,
+    ".csv": csv,
+    ".tsv": lambda folder: csv(folder, "tsv", "\t"),
+    "/": class_folders,
+    ".zip": packed,
+}
+
+
+@pytest.mark.parametrize("name", [*SOURCES, *READERS])
+def test_source(name: str, tmp_path: Path) -> None:
+    source = EXAMPLES[name](tmp_path) if name in READERS else name
+    data = load(source)
+    assert data.kind in ("image", "table", "toy")
+    assert data.shape == tuple(data.x.shape[1:])
+    assert data.report
+    assert all(line.endswith(".") and "\n" not in line for line in data.report)
+    batch = Batches(data, None, 1, 0).at(0)
+    assert batch["x"].shape == (1, *data.shape)
+    every = data.batch(torch.arange(len(data)))
+    assert every["x"].dtype == torch.float32
+    limit = 1.3 if data.kind == "toy" else 1 + 1e-6  # A toy's units are fixed; rare samples lie beyond them.
+    assert every["x"].abs().max() <= limit
+    assert ("y" in every) == (data.y is not None)
+    if data.y is not None:
+        assert every["y"].dtype == torch.int64
+        assert set(every["y"].tolist()) == set(range(len(data.classes)))
+    own = data.units.to_data(every["x"])
+    assert own.dtype == data.x.dtype
+    if data.units.dtype == "float32":
+        assert torch.allclose(own, data.x, rtol=1e-5, atol=1e-5)
+    else:
+        assert torch.equal(own, data.x)
+    again = load(source)
+    assert again.fingerprint() == data.fingerprint() != load(torch.zeros(3, 2)).fingerprint()
+    assert Units.from_json(data.units.to_json()) == data.units
+
+
+def test_every_reader_has_an_example_here() -> None:
+    assert set(EXAMPLES) == set(READERS)
+
+
+# --- names, paths and options ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("rin", {}, "did you mean 'ring'.*no file or folder"),
+        ("./nowhere", {}, "no data source './nowhere'.*no file or folder"),
+        ("ring", {"sigmas": 1.0}, "did you mean 'sigma'"),
+        ("digits", {"size": 8}, "takes no options"),
+        ("ring", {"n": 0}, "n > 0"),
+        ("model.pkl", {}, "can run code"),
+        ("model.PT", {}, "can run code"),
+        (np.zeros((2, 3)), {"size": 8}, "no option"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why(source: object, options: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput, match=said) as caught:
+        load(source, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_endings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.doc").write_text("hello")
+    with pytest.raises(BadInput, match=r"a\.doc needs an ending that can be read"):
+        load(tmp_path / "a.doc")
+
+
+def test_names_forgive_dashes() -> None:
+    assert load("two-moons", n=5).fingerprint() == load("two_moons", n=5).fingerprint()
+    assert load("mixture-1d", n=5, seed=3).shape == (1,)
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "shape", "kind", "low", "high"),
+    [
+        (np.zeros((5, 8, 9), np.uint8), (1, 8, 9), "uint8", 0, 255),
+        (np.full((5, 8, 9, 3), 300, np.uint16), (3, 8, 9), "uint16", 0, 65535),
+        (np.full((5, 3, 8, 9), 255, np.int64), (3, 8, 9), "uint8", 0, 255),
+        (np.full((5, 8, 9, 5), 256, np.int64), (5, 8, 9), "uint16", 0, 65535),
+        (np.ones((5, 8, 9), bool), (1, 8, 9), "uint8", 0, 1),
+        (np.linspace(-3, 5, 5 * 72).reshape(5, 8, 9), (1, 8, 9), "float32", -3, 5),
+        (torch.full((5, 1, 8, 9), 0.5), (1, 8, 9), "float32", 0.5, 0.5),
+        (np.arange(10).reshape(5, 2), (2,), "float32", 0, 8),
+    ],
+)
+def test_arrays_of_any_shape_and_depth(x: object, shape: tuple[int, ...], kind: str, low: float, high: float) -> None:
+    data = load(x)
+    assert data.shape == shape
+    assert data.units.dtype == kind
+    assert (data.units.low[0], data.units.high[0]) == (low, high)
+    assert torch.allclose(data.units.to_data(data.batch(torch.arange(5))["x"]).double(), data.x.double())
+
+
+def test_layout_can_be_said() -> None:
+    x = np.zeros((2, 5, 6, 7), np.uint8)
+    assert load(x).shape == (5, 6, 7)
+    assert load(x, layout="nhwc").shape == (7, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "said"),
+    [
+        (np.array([[0.0, np.nan]]), None, r"nan at \[0, 1\]"),
+        (np.full((2, 3, 3), np.inf), None, r"inf at \[0, 0, 0\]"),
+        (np.full((2, 3), 1e300), None, "single precision"),
+        (np.zeros((2, 3)), [0], "same length, got 2 and 1"),
+        (np.zeros(3), None, "shape"),
+        (np.zeros((0, 3)), None, "shape"),
+        (np.array([["a"]]), None, "needs numbers"),
+        (np.array([[object()]]), None, "plain numbers"),
+        (np.zeros((2, 3)), [0.5, 1], "whole numbers"),
+    ],
+)
+def test_arrays_that_cannot_be_used(x: object, y: object, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        load(x, y=y)
+
+
+def test_train_and_test_share_classes_and_range(tmp_path: Path) -> None:
+    path = tmp_path / "both.npz"
+    x_train, x_test = np.zeros((3, 4, 4)), np.full((2, 4, 4), 9.0)
+    np.savez(path, x_train=x_train, y_train=["b", "c", "c"], x_test=x_test, y_test=["a", "c"])
+    train, test, both = (load(path, split=split) for split in ("train", "test", "all"))
+    assert (len(train), len(test), len(both)) == (3, 2, 5)
+    assert train.units == test.units == Units((0,), (9,), "float32")
+    assert train.classes == ("a", "b", "c")
+    assert train.y is not None
+    assert test.y is not None
+    assert train.y.tolist() == [1, 2, 2]
+    assert test.y.tolist() == [0, 2]
+    assert test.x.min() == 9
+    assert "Read 2 images" in test.report[0]
+
+
+def test_files_that_are_no_arrays(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "short.npz").write_bytes(npz(tmp_path).read_bytes()[:200])
+    (tmp_path / "empty.npy").write_bytes(b"")
+    np.savez(tmp_path / "keys.npz", left=np.zeros(3), right=np.zeros(3))
+    for name in ("objects.npy", "text.npz", "short.npz", "empty.npy", "keys.npz"):
+        with pytest.raises(BadInput, match=name) as caught:
+            load(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", [",", ";", "\t"])
+def test_tables_find_their_delimiter_and_header(tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\ufeff" + "\n".join(cut.join(row) for row in (["a", "kind", " b "], "1x2", "3y4", "5x6")) + "\n\n")
+    data = load(path, label="kind")
+    assert data.columns == ("a", "b")
+    assert data.x.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert data.classes == ("x", "y")
+    assert data.y is not None
+    assert data.y.tolist() == [0, 1, 0]
+    assert data.batch(torch.arange(3))["x"].tolist() == [[-1, -1], [0, 0], [1, 1]]
+
+
+def test_tables_without_a_header_and_with_constant_columns(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("1,7,a\n2,7,b\n")
+    data = load(tmp_path / "t.csv", label="column 3")
+    assert data.columns == ("column 1", "column 2")
+    assert data.batch(torch.arange(2))["x"].tolist() == [[-1, 0], [1, 0]]
+    assert "Column 'column 2' is constant." in data.report
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("a,b\n1,2\n3,\n", {}, "row 3, column 'b' is empty"),
+        ("a,b\n1,nan\n", {}, "row 2, column 'b' holds 'nan'.*fill it in"),
+        ("a,b\n1,-inf\n", {}, "row 2, column 'b' holds '-inf'"),
+        ("a,b\n\n1,red\n", {}, "row 3, column 'b' holds 'red'.*label"),
+        ("1,b\n1,2\n", {}, "row 1, column 'column 2' holds 'b'.*header=true"),
+        ("a;b\n1;2,5\n", {}, "decimal point"),
+        ("a,b\n1,2,3\n", {}, "row 2 has 3 cells"),
+        ("a,b\n1,1e300\n", {}, "column 'b' holds 1e\\+300"),
+        ("a,b\n1,2\n", {"label": "c"}, "no column of t.csv 'c'"),
+        ("a\n1\n", {"label": "a"}, "beside the label"),
+        ("a,b\n", {}, "a header alone"),
+        ("", {}, "empty file"),
+        ("\x00\x01", {}, "t.csv"),
+    ],
+)
+def test_tables_name_the_cell_that_is_wrong(tmp_path: Path, text: str, options: dict[str, str], said: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(BadInput, match=said) as caught:
+        load(tmp_path / "t.csv", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_tables_say_when_single_precision_is_too_coarse(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("time,value\n1700000001,0.1\n1700000002,0.2\n")
+    assert any("'time'" in line and "precision" in line for line in load(tmp_path / "t.csv").report)
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What people have in a folder; 14 of the files can be used."""
+    folder = tmp_path_factory.mktemp("nasty")
+    for name in ("sub/deeper", ".hidden", "__MACOSX"):
+        (folder / name).mkdir(parents=True)
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        image = picture("RGB").quantize(200) if mode == "P" else picture(mode)
+        image.save(folder / f"mode {mode.replace(';', '')}.png")
+    picture("CMYK").save(folder / "cmyk.jpg")
+    picture("P").save(folder / "clear.gif", transparency=3)
+    picture("RGB", (1, 1)).save(folder / "one.png")
+    picture("RGB", (3, 50)).save(folder / "thin.bmp")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture("RGB", (16, 20)).save(folder / "turned.jpg", exif=exif)
+    picture("RGB", (90, 70)).save(folder / "sub" / "BIG.TIFF")
+    picture().save(folder / "sub" / "deeper" / "umläut.webp")
+    for name in (".hidden/a.png", "__MACOSX/._a.png", ".b.png"):
+        picture().save(folder / name)
+    whole = (folder / "turned.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "truncated.png").write_bytes((folder / "mode RGB.png").read_bytes()[:300])
+    (folder / "text.png").write_text("I am not an image")
+    (folder / "empty.png").write_bytes(b"")
+    Image.fromarray(np.ones((4, 4), np.float32)).save(folder / "float.tif")
+    (folder / "readme.txt").write_text("hello")
+    (folder / "model.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    return folder
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("channels", [None, 1, 3, 4])
+@pytest.mark.parametrize("size", [None, 8, (5, 11)])
+def test_the_worst_folder(nasty: Path, size: object, channels: int | None, fit: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load(nasty, size=size, channels=channels, fit=fit)
+    assert len(data) == len(data.names) == 14
+    assert data.names == tuple(sorted(data.names))
+    height, width = (16, 20) if size is None else (8, 8) if size == 8 else (5, 11)
+    assert data.shape == (channels or 3, height, width)
+    assert data.x.dtype == torch.uint8
+    assert data.y is None
+    report = " ".join(data.report)
+    for name in ("truncated.jpg (", "truncated.png (", "text.png (", "empty.png (", "float.tif ("):
+        assert name in report
+    assert "Skipped 5 files" in report
+    assert "Ignored 5 files" in report
+    assert "readme.txt" in report
+    assert "Turned 1 image upright" in report
+    assert "Reduced 1 image from 16 to 8 bits" in report
+    assert "Enlarged" in report
+    assert ("over white" in report) == (channels != 4)
+
+
+def test_a_zip_file_is_its_folder(nasty: Path, tmp_path: Path) -> None:
+    path = shutil.make_archive(str(tmp_path / "nasty"), "zip", nasty)
+    zipped, plain = load(path), load(nasty)
+    assert zipped.fingerprint() == plain.fingerprint()
+    assert (zipped.names, zipped.report) == (plain.names, plain.report)
+    assert list(tmp_path.iterdir()) == [Path(path)]
+
+
+def test_pixels_are_those_of_pillow(nasty: Path) -> None:
+    data = load(nasty)
+    for name in ("mode RGB.png", "mode L.png", "mode P.png", "cmyk.jpg", "turned.jpg", "mode 1.png"):
+        expected = np.asarray(ImageOps.exif_transpose(Image.open(nasty / name)).convert("RGB"))
+        assert np.array_equal(data.x[data.names.index(name)].permute(1, 2, 0).numpy(), expected), name
+    white = Image.new("RGBA", (20, 16), "white")
+    white.alpha_composite(Image.open(nasty / "mode RGBA.png"))
+    seen = data.x[data.names.index("mode RGBA.png")].permute(1, 2, 0).numpy().astype(int)
+    assert np.abs(seen - np.asarray(white.convert("RGB"))).max() <= 1
+    grey = load(nasty, channels=1)
+    expected = np.asarray(Image.open(nasty / "mode RGB.png").convert("L"))
+    assert np.array_equal(grey.x[grey.names.index("mode RGB.png")][0].numpy(), expected)
+    clear = load(nasty, channels=4)
+    expected = np.asarray(Image.open(nasty / "mode RGBA.png"))
+    assert np.array_equal(clear.x[clear.names.index("mode RGBA.png")].permute(1, 2, 0).numpy(), expected)
+
+
+def test_sixteen_bits_are_kept_and_grey_stays_grey(tmp_path: Path) -> None:
+    deep = [picture("I;16") for _ in range(3)]
+    for k, image in enumerate(deep):
+        image.save(tmp_path / f"{k}.png")
+    data = load(tmp_path)
+    assert data.x.dtype == torch.int32
+    assert data.units == Units((0,), (65535,), "uint16")
+    assert np.array_equal(data.x[:, 0].numpy(), np.stack([np.asarray(image) for image in deep]))
+    assert load(tmp_path, size=7).x.dtype == torch.int32
+    picture("L").save(tmp_path / "8.png")
+    mixed = load(tmp_path)
+    assert mixed.shape == (1, 16, 20)
+    assert np.array_equal(mixed.x[0, 0].numpy(), np.asarray(deep[0]) // 257)
+
+
+def test_folders_name_classes_only_where_they_can(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path)
+    data = load(folder)
+    assert data.classes == ("cat", "dog")
+    assert data.y is not None
+    assert [data.classes[k] for k in data.y] == [name.split("/")[0] for name in data.names]
+    assert load(tmp_path).classes == ("cat", "dog")  # One folder around all of them says nothing.
+    assert load(folder, labels=False).y is None
+    assert load(folder / "cat").y is None
+    picture().save(folder / "outside.png")
+    assert load(folder).y is None
+    for name in ("train", "val"):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        picture().save(tmp_path / "parts" / name / "a.png")
+    parts = load(tmp_path / "parts")
+    assert parts.y is None
+    assert any("splits" in line for line in parts.report)
+
+
+def test_large_photographs_are_reduced_as_if_decoded_whole(tmp_path: Path) -> None:
+    wave = np.sin(np.linspace(0, 9, 640))[:, None] * np.cos(np.linspace(0, 7, 480))[None] * 120 + 128
+    Image.fromarray(np.repeat(wave[..., None], 3, 2).astype(np.uint8)).save(tmp_path / "a.jpg", quality=95)
+    Image.open(tmp_path / "a.jpg").save(tmp_path / "b.png")
+    data = load(tmp_path, size=(40, 30))
+    assert (data.x[0].int() - data.x[1].int()).abs().max() <= 6
+
+
+def test_the_most_common_size_wins(tmp_path: Path) -> None:
+    for k, size in enumerate([(9, 9), (12, 10), (12, 10), (99, 50)]):
+        picture("L", size).save(tmp_path / f"{k}.png")
+    data = load(tmp_path)
+    assert data.shape == (1, 10, 12)
+    assert any("Resized 2 images to 10 x 12" in line for line in data.report)
+
+
+def test_progress_reaches_the_end(nasty: Path) -> None:
+    told: list[tuple[int, int]] = []
+    load(nasty, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (19, 19)
+
+
+@pytest.mark.parametrize(("memory", "said"), [(1000, "4 images already fill"), (3000, "the images need")])
+def test_images_beyond_the_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, said: str
+) -> None:
+    for k in range(10):
+        picture("L", (14, 10)).save(tmp_path / f"{k}.png")
+    monkeypatch.setattr("evenodds.data.images._memory", lambda: memory)
+    with pytest.raises(BadInput, match=f"{said}.*smaller size"):
+        load(tmp_path, channels=4)
+
+
+def test_many_threads_keep_the_order(tmp_path: Path) -> None:
+    for k in range(70):
+        Image.new("L", (150, 150), k).save(tmp_path / f"{k:02}.png")
+    assert load(tmp_path).x[:, 0, 0, 0].tolist() == list(range(70))
+
+
+def bomb(folder: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
+
+
+def locked(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "locked.zip", "w") as archive:
+        stream = io.BytesIO()
+        picture().save(stream, "PNG")
+        archive.writestr("a.png", stream.getvalue())
+    data = bytearray((folder / "locked.zip").read_bytes())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + at] |= 1
+    (folder / "locked.zip").write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "options", "said"),
+    [
+        (lambda folder: None, "", {}, "holds no images"),
+        (lambda folder: (folder / "a.png").write_text("no"), "", {}, r"none of 1 images can be read.*a\.png"),
+        (bomb, "", {}, "too many pixels"),
+        (locked, "locked.zip", {}, "encrypted"),
+        (lambda folder: (folder / "a.zip").write_text("no"), "a.zip", {}, "cannot be read as a zip"),
+        (class_folders, "", {"channels": 2}, "channels, got 2"),
+        (class_folders, "", {"fit": "crob"}, "did you mean 'crop'"),
+        (class_folders, "", {"size": 0}, "size needs"),
+        (class_folders, "", {"size": (1, 2, 3)}, "size needs"),
+        (class_folders, "", {"size": "big"}, "size needs"),
+        (class_folders, "", {"sizes": 8}, "did you mean 'size'"),
+    ],
+)
+def test_images_that_cannot_be_used(
+    tmp_path: Path, make: Callable[[Path], object], name: str, options: dict[str, object], said: str
+) -> None:
+    make(tmp_path)
+    with pytest.raises(BadInput, match=said) as caught:
+        load(tmp_path / name, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_sets_that_cannot_be_are_refused() -> None:
+    x = torch.zeros(3, 2)
+    units = Units((0,), (1,), "float32")
+    for make in (
+        lambda: Dataset(x[0], units),
+        lambda: Dataset(x.double(), units),
+        lambda: Dataset(x, Units((0, 0, 0), (1, 1, 1), "float32")),
+        lambda: Dataset(x, units, torch.tensor([0, 1, 2]), ("a", "b")),
+        lambda: Dataset(x, units, torch.tensor([0, 1]), ("a", "b")),
+        lambda: Dataset(x, units, names=("a",)),
+        lambda: Batches(Dataset(x, units), None, 0, 0),
+        lambda: Batches(Dataset(x, units), None, 1, 0).at(-1),
+    ):
+        with pytest.raises(BadInput):
+            make()

@@ -1,0 +1,157 @@
+"""Resumed = uninterrupted, bit for bit; the same seed twice = the same bits; damage falls back, said aloud."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from evenodds import checkpoint
+from evenodds.config import recipe, with_settings
+from evenodds.errors import BadInput
+from evenodds.run import resume, start
+from evenodds.train import Stage
+
+SMALL = {
+    "images": 6400,
+    "batch": 32,
+    "generator.width": 8,
+    "discriminator.width": 8,
+    "penalty_every": 3,
+    "views": "translation",
+    "save_share": 0.05,
+    "device": "cpu",
+}
+
+
+class StopAt:
+    """Ends the run after some images, as an interruption would."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+
+    def begin(self, stage: Stage) -> None: ...
+
+    def hear(self, stage: Stage) -> None:
+        stage.stop = stage.stop or stage.progress.images >= self.images
+
+    def end(self, stage: Stage) -> None: ...
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    states, header, _ = checkpoint.newest(folder / "checkpoints")
+    assert header["progress"]["images"] == 6400
+    return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
+
+
+def same(a: Path, b: Path) -> None:
+    mine, other = tensors(a), tensors(b)
+    assert mine.keys() == other.keys()
+    assert len(mine) > 40
+    for name in mine:
+        assert torch.equal(mine[name], other[name]), name
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    start(with_settings(recipe("digits"), SMALL), out=folder)
+    return folder
+
+
+def test_same_seed_same_bits(whole: Path, tmp_path: Path) -> None:
+    start(with_settings(recipe("digits"), SMALL), out=tmp_path / "again")
+    same(whole, tmp_path / "again")
+
+
+def test_another_seed_other_bits(whole: Path, tmp_path: Path) -> None:
+    start(with_settings(recipe("digits"), {**SMALL, "seed": 1}), out=tmp_path / "other")
+    a, b = tensors(whole), tensors(tmp_path / "other")
+    assert any(not torch.equal(a[name], b[name]) for name in a)
+
+
+def test_resumed_is_uninterrupted(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "halved"
+    half = start(with_settings(recipe("digits"), SMALL), out=folder, listeners=[StopAt(2000)])
+    assert 2000 <= half.images < 6400
+    session = resume(folder)
+    assert session.images == 6400
+    same(whole, folder)
+    assert np.array_equal(session.sample(8), session.sample(8))
+    images = [line["images"] for line in session.history()]
+    assert images == sorted(images)
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_killed_and_resumed_is_uninterrupted(whole: Path, tmp_path: Path, moment: int) -> None:
+    folder = tmp_path / "killed"
+    settings = [f"{key}={value}" for key, value in SMALL.items()]
+    command = [sys.executable, "-m", "evenodds", "train", "digits", "--out", str(folder), "--quiet", "--set", *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    saves = np.random.default_rng(moment).integers(1, 16)
+    deadline = time.monotonic() + 120
+    while len(written(folder)) < saves and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(float(np.random.default_rng(moment).uniform(0, 0.05)))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert written(folder), process.stderr.read() if process.stderr else ""
+    assert resume(folder).images == 6400
+    same(whole, folder)
+
+
+def written(folder: Path) -> list[int]:
+    """Images at which a picture was left: one per checkpoint, and none is ever pruned."""
+    return [int(path.stem) for path in (folder / "samples").glob("[0-9]*.png")]
+
+
+def test_a_damaged_newest_checkpoint_falls_back_and_says_so(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    start(with_settings(recipe("digits"), SMALL), out=folder, listeners=[StopAt(3000)])
+    newest = checkpoint.listing(folder / "checkpoints")[-1]
+    content = bytearray((newest / "players.safetensors").read_bytes())
+    content[-7] ^= 1
+    (newest / "players.safetensors").write_bytes(content)
+    said: list[str] = []
+    resume(folder, say=said.append)
+    assert "damaged" in said[0]
+    assert "falling back" in said[0]
+    same(whole, folder)
+
+
+def test_a_configuration_that_does_not_fit_names_the_field(whole: Path) -> None:
+    with pytest.raises(BadInput, match=r"generator\.width is 16, the checkpoint has 8"):
+        resume(whole, settings={"generator.width": 16})
+    with pytest.raises(BadInput, match="loss is 'hinge', the checkpoint has 'relativistic_paired'"):
+        resume(whole, settings={"loss": "hinge"})
+
+
+def test_other_data_are_noticed(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (64, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x=x)
+    settings = {**SMALL, "images": 128, "data": str(tmp_path / "data.npz")}
+    start(with_settings(recipe("digits"), settings), out=tmp_path / "run")
+    np.savez(tmp_path / "data.npz", x=x[::-1])
+    with pytest.raises(BadInput, match="fingerprint differs"):
+        resume(tmp_path / "run")
+
+
+def test_a_longer_run_goes_on(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "longer"
+    start(with_settings(recipe("digits"), {**SMALL, "images": 640}), out=folder)
+    assert resume(folder, settings={"images": "960"}).images == 960
+
+
+def test_checkpoints_hold_tensors_and_json_alone(whole: Path) -> None:
+    kept = checkpoint.listing(whole / "checkpoints")
+    assert 3 <= len(kept) <= 4  # the last three and the best
+    for path in kept:
+        assert {file.suffix for file in path.iterdir()} == {".safetensors", ".json"}
+        assert json.loads((path / "checkpoint.json").read_text())["seed"] == 0

@@ -249,6 +249,7 @@ def main() -> None:
         torch.randperm(60_000, generator=torch.Generator().manual_seed(0))[:10_000].numpy()
     ]
     report["frechet_of_training_images"] = score(train_images, test)["frechet"]
+    report["judge"] = judge.fingerprint("mnist", arguments.data)
     report["judge_accuracy"] = judge.accuracy("mnist", arguments.data)
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / "peer-dcgan-mnist.json", report)

@@ -51,5 +51,7 @@ def small_task(loss: Callable[..., Any] = non_saturating, **terms: Any) -> Gener
 def small_game(**terms: Any) -> tuple[Game, Gradient, Local]:
     players = small_players()
     game = Game(small_task(**terms), players)
-    optimizers = {name: torch.optim.Adam(p.parameters(), lr=1e-2, betas=(0.0, 0.99), eps=1e-3) for name, p in players.items()}
+    optimizers = {
+        name: torch.optim.Adam(p.parameters(), lr=1e-2, betas=(0.0, 0.99), eps=1e-3) for name, p in players.items()
+    }
     return game, Gradient(optimizers), Local()

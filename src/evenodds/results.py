@@ -88,7 +88,7 @@ def summary(folder: Path) -> dict[str, str]:
     lines = {
         "run": str(folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
-        "data": f"{config.data.name}: {data.get('items', 0):,} items of {shape}, {data.get('trained_on', 0):,} to train",
+        "data": f"{config.data.name}: {data.get('items', 0):,} of {shape}, trained on {data.get('trained_on', 0):,}",
         "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
         "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
         "progress": f"{session.images:,} of {config.images:,} images",

@@ -164,7 +164,9 @@ def test_a_full_disk_in_a_run_is_one_line(
     assert main(["resume", str(out), "--quiet"]) == 0
 
 
-def test_a_run_that_diverges_says_so_and_keeps_what_was_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_diverges_says_so_and_keeps_what_was_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["train", "ring", "--images", "20000", "--out", str(tmp_path / "run"), "--quiet", "--set"]
     status = main([*words, "learning_rate=1e30", "decay=constant", "optimizer=SGD", "device=cpu", "batch=16"])
     one_line(status, capsys, "no longer finite" if status == 3 else "no longer a finite number")

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from evenodds.engine import Local
+from evenodds.engine import Engine, Local
 from evenodds.errors import BadInput
-from evenodds.game import Costs, Game, Move, Progress, State, mix
+from evenodds.game import Batch, Costs, Game, Move, Players, Progress, State, mix
 from evenodds.learners import Gradient, frozen
 from evenodds.losses.penalties import dragan, gradient_penalty, r1
 from evenodds.schedule import after, but_every, cosine, every, linear
@@ -87,7 +87,7 @@ def test_a_learner_needs_no_gradient() -> None:
             self.rng = torch.Generator().manual_seed(0)
 
         @torch.no_grad()
-        def improve(self, move, players, hand, engine, progress):  # type: ignore[no-untyped-def] # noqa: ANN
+        def improve(self, move: Move, players: Players, hand: Batch, engine: Engine, progress: Progress) -> Costs:
             costs = Costs(move.cost(players, hand))
             parameter = players["point"].weight
             old = parameter.clone()
@@ -104,10 +104,10 @@ def test_a_learner_needs_no_gradient() -> None:
     class Nearest:
         roles = ("point",)
 
-        def deal(self, real, rng):  # type: ignore[no-untyped-def] # noqa: ANN
+        def deal(self, real: Batch, rng: torch.Generator) -> Batch:
             return real
 
-        def moves(self):  # type: ignore[no-untyped-def] # noqa: ANN
+        def moves(self) -> list[Move]:
             return [Move("near", ("point",), lambda p, h: {"distance": (p["point"].weight - h["x"]).square().mean()})]
 
     game = Game(Nearest(), {"point": nn.Linear(2, 1)})  # type: ignore[arg-type]

@@ -67,6 +67,8 @@ class Discriminator(nn.Module):
         pieces: affine maps per maxout unit.
         dropout: share of hidden units dropped while training. Dropout draws from PyTorch's global generator.
         dropout_input: share of inputs dropped while training.
+        gain: factor on x. Raise it for densities with details much finer than their range, which a network learns
+            late (Rahaman et al. 2019); penalties on gradients see it too.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
         init: weights start uniform in [-init, init], biases at 0; None leaves PyTorch's own start.
     """
@@ -81,6 +83,7 @@ class Discriminator(nn.Module):
         pieces: int = 5,
         dropout: float = 0.0,
         dropout_input: float = 0.0,
+        gain: float = 1.0,
         minibatch_std: bool = False,
         init: float | None = None,
     ) -> None:
@@ -93,13 +96,13 @@ class Discriminator(nn.Module):
         for a, b in pairwise(sizes):
             layers += [*_hidden(activation, a, b, pieces), *_dropout(dropout)]
         self.layers = nn.Sequential(*layers)
-        self.minibatch_std = minibatch_std
+        self.gain, self.minibatch_std = gain, minibatch_std
         self.logit = nn.Linear(sizes[-1] + minibatch_std, 1)
         _start(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
-        features: Tensor = self.layers(x.flatten(1))
+        features: Tensor = self.layers(self.gain * x.flatten(1))
         logit: Tensor = self.logit(beside_spread(features) if self.minibatch_std else features)
         return logit.squeeze(1)
 

@@ -1,0 +1,103 @@
+"""Toy densities with known p(x): does the game reach the equilibrium of the paper, and do all modes survive?
+
+    python benchmarks/toys.py [ring grid mixture] [--seeds 0 1 2 3 4] [--budget 50s] [--threads 1]
+
+Each run is the recipe of that name, planned for the budget. Written to benchmarks/results/NAME.json, with a picture
+of the samples of the first seed beside it.
+"""
+
+import argparse
+import json
+import math
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import softplus
+
+from evenodds.config import recipe, with_settings
+from evenodds.data.toys import Grid, Mixture1D, Ring
+from evenodds.metrics.divergence import histogram_divergence
+from evenodds.metrics.modes import mode_coverage
+from evenodds.run import as_seconds, start
+from evenodds.session import Session
+
+RESULTS = Path(__file__).parent / "results"
+DENSITIES: dict[str, Any] = {"ring": Ring(), "grid": Grid(), "mixture": Mixture1D()}
+
+
+def modes(name: str, session: Session) -> dict[str, Any]:
+    """How many modes were found, the share of the least, and of samples within 3 sigma of a mode."""
+    density = DENSITIES[name]
+    found = mode_coverage(torch.as_tensor(session.sample(20_000, seed=1)), density.modes, density.sigma)
+    share = found[0]
+    return {
+        "modes": int((share > 0).sum()),
+        "of": len(share),
+        "least_share_of_its_due": round(float(share.min() * len(share)), 3),
+        "within_3_sigma": round(float(found[1]), 4),
+    }
+
+
+@torch.no_grad()
+def equilibrium(session: Session) -> dict[str, Any]:
+    """|D - 1/2| on the support, V(D, G) against -log 4, and the divergence of samples from fresh data."""
+    density = DENSITIES["mixture"]
+    x = torch.as_tensor(session.sample(100_000, seed=1))
+    real = density.sample(100_000, torch.Generator().manual_seed(1234))
+    logits = [session.players["discriminator"](session.card.units.to_model(v)) for v in (real, x)]
+    value = -float(softplus(-logits[0]).mean() + softplus(logits[1]).mean())
+    return {
+        "mean_distance_of_D_from_half": round(float((logits[0].sigmoid() - 0.5).abs().mean()), 4),
+        "value_plus_log_4": round(value + math.log(4), 4),
+        "jsd_of_samples_nats": round(float(histogram_divergence(x[:, 0], real[:, 0], 100, -5.0, 6.5)), 4),
+    }
+
+
+def one(name: str, seed: int, budget: str, settings: dict[str, str]) -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp())
+    begun = time.perf_counter()
+    config = with_settings(recipe(name), {"seed": seed, **settings})
+    session = start(config, out=folder / "run", budget=as_seconds(budget))
+    seconds = time.perf_counter() - begun
+    figures = equilibrium(session) if name == "mixture" else modes(name, session)
+    if seed == 0 and not settings:
+        picture(session, RESULTS / f"{name}.png")
+    shutil.rmtree(folder)
+    return {"recipe": name, "seed": seed, "seconds": round(seconds, 1), "images": session.images, **figures}
+
+
+def picture(session: Session, path: Path) -> None:
+    """Samples beside data."""
+    fake = session.picture(session.sample(20_000))[0]
+    real = session.picture(DENSITIES[session.config.recipe].sample(20_000, torch.Generator().manual_seed(0)).numpy())[0]
+    Image.fromarray(np.hstack([real, np.full((len(real), 4), 128, np.uint8), fake])).save(path, optimize=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=[*DENSITIES])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--budget", default="50s")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--set", nargs="*", default=[], dest="settings")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    settings = dict(pair.split("=", 1) for pair in arguments.settings)
+    for name in arguments.names:
+        rows = []
+        for seed in arguments.seeds:
+            rows.append(one(name, seed, arguments.budget, settings))
+            print(json.dumps({**settings, **rows[-1]}), flush=True)
+        if not settings:
+            about = {"budget": arguments.budget, "threads": arguments.threads, "torch": torch.__version__}
+            (RESULTS / f"{name}.json").write_text(json.dumps({**about, "runs": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

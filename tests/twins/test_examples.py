@@ -1,0 +1,18 @@
+"""The examples run as they stand, and do what they say."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def test_own_game(capsys: pytest.CaptureFixture[str]) -> None:
+    source = (EXAMPLES / "own_game.py").read_text()
+    assert len([line for line in source.splitlines() if line.strip()]) <= 40
+    runpy.run_path(str(EXAMPLES / "own_game.py"))
+    mean, spread = map(float, re.findall(r"is ([\d.]+) \+- ([\d.]+)", capsys.readouterr().out)[0])
+    assert mean == pytest.approx(0.8, abs=0.08)
+    assert spread < 0.12

@@ -145,7 +145,7 @@ def test_convolution_follows_autocast() -> None:
         y = ours(x)
     assert y.dtype == torch.bfloat16
     (slope,) = torch.autograd.grad(y.float().sum(), x, create_graph=True)
-    slope.square().sum().backward()
+    torch.autograd.backward(slope.square().sum())
     exact = torch.autograd.grad(F.conv2d(x, ours.weight, ours.bias, padding=1).sum(), x)[0]
     assert slope.dtype == torch.float32
     assert torch.allclose(slope, exact, atol=0.05)
@@ -170,7 +170,7 @@ def test_blocks_start_as_the_identity() -> None:
 def test_modern_signals_start_with_the_variance_of_their_input(stem: int) -> None:
     torch.manual_seed(0)
     fakes = modern.Generator(64, (3, 32, 32), width=64, stem=stem)(torch.randn(64, 64)).atanh()
-    assert 0.1 < fakes.square().mean() < 3
+    assert 0.2 < fakes.square().mean() < 1
     logits = modern.Discriminator((3, 32, 32), width=64, stem=stem)(torch.randn(64, 3, 32, 32))
     assert 1e-3 < logits.var() < 3
 

@@ -1,0 +1,1 @@
+"""Who plays: families of generators and discriminators, one file each, for images of any size."""

@@ -5,8 +5,8 @@ input and in the weight, so its gradients and all of theirs are three bilinear m
 
     y = output(x, w),    dL/dx = to_input(dL/dy, w),    dL/dw = to_weight(x, dL/dy).
 
-The gradients of each are the other two. Measured on a CPU with R1, a discriminator of grouped convolutions trains
-twice as fast, and the results are the same.
+The gradients of each are the other two. Measured on a CPU for `modern`, a pass with R1 takes 2.7 times as long as one
+without, instead of 3.3 times with 16 channels per group and 4.9 times with one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""What Goodfellow et al. (2014) prove, reached by training on densities that are known."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from evenodds.config import recipe, with_settings
+from evenodds.data.toys import Grid, Mixture1D, Ring
+from evenodds.engine import Local
+from evenodds.game import Batch, Game, Move, Players
+from evenodds.learners import Gradient
+from evenodds.losses.adversarial import minimax
+from evenodds.metrics.divergence import histogram_divergence
+from evenodds.metrics.modes import mode_coverage
+from evenodds.networks.mlp import Discriminator
+from evenodds.run import start
+from evenodds.schedule import cosine
+from evenodds.session import Session
+from evenodds.train import train
+
+P, Q = torch.distributions.Normal(-0.3, 0.2), torch.distributions.Normal(0.2, 0.4)
+
+
+class Pairs:
+    """Real from P, fake from Q: a game in which only the discriminator moves."""
+
+    size = 1024
+
+    def at(self, position: int) -> dict[str, Tensor]:
+        noise = torch.randn(2, self.size, 1, generator=torch.Generator().manual_seed(position))
+        return {"x": P.loc + P.scale * noise[0], "fake": Q.loc + Q.scale * noise[1]}
+
+
+class Tell:
+    """The discriminator's part of equation 1."""
+
+    roles = ("discriminator",)
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        return real
+
+    def moves(self) -> list[Move]:
+        return [Move("discriminator", ("discriminator",), self.cost)]
+
+    def cost(self, players: Players, hand: Batch) -> dict[str, Tensor]:
+        d = players["discriminator"]
+        return {"adversarial": minimax(d(hand["x"]), d(hand["fake"]))[0].mean()}
+
+    def answer(self, players: Players, request: Batch) -> Batch:
+        return {"probability": players["discriminator"](request["x"]).sigmoid()}
+
+
+def test_a_trained_discriminator_is_p_over_p_plus_q() -> None:
+    """Proposition 1: D*(x) = p(x) / (p(x) + q(x)); and its value is 2 JSD(P, Q) - log 4 (theorem 1)."""
+    torch.manual_seed(0)
+    game = Game(Tell(), {"discriminator": Discriminator((1,), width=64, depth=2)})
+    adam = torch.optim.Adam(game.players["discriminator"].parameters(), lr=5e-3)
+    train(game, Pairs(), Gradient({"discriminator": adam}, cosine(0.3)), Local(), images=1500 * 1024)
+    x = torch.linspace(-0.9, 1.2, 400)[:, None]
+    p, q = P.log_prob(x).exp()[:, 0], Q.log_prob(x).exp()[:, 0]
+    with torch.no_grad():
+        d = game.task.answer(game.players, {"x": x})["probability"]
+        far = Pairs().at(10**9)
+        on_real, on_fake = (game.players["discriminator"](far[name]) for name in ("x", "fake"))
+    assert float((d - p / (p + q)).abs().mean()) < 0.015
+    step, m = 2.1 / 399, (p + q) / 2
+    jsd = 0.5 * step * float((p * (p / m).log() + q * (q / m).log()).sum())
+    assert -float(softplus(-on_real).mean() + softplus(on_fake).mean()) == pytest.approx(
+        2 * jsd - math.log(4), abs=0.05
+    )
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return start(with_settings(recipe("mixture"), {"device": "cpu"}), out=tmp_path_factory.mktemp("runs") / "mixture")
+
+
+@torch.no_grad()
+def test_the_game_ends_at_even_odds(played: Session) -> None:
+    """Theorem 1: at the equilibrium D = 1/2 and V = -log 4, and the samples are the data."""
+    density = Mixture1D()
+    real, fake = density.sample(50_000, torch.Generator().manual_seed(9)), torch.as_tensor(played.sample(50_000))
+    on_real, on_fake = (
+        played.players["discriminator"](played.card.units.to_model(v).float()) for v in (real, fake)
+    )
+    assert float((on_real.sigmoid() - 0.5).abs().mean()) <= 0.05
+    assert -float(softplus(-on_real).mean() + softplus(on_fake).mean()) == pytest.approx(-math.log(4), abs=0.05)
+    assert float(histogram_divergence(fake[:, 0], real[:, 0], 100, -5.0, 6.5)) <= 0.02
+
+
+@pytest.mark.parametrize(("name", "density", "share"), [("ring", Ring(), 0.9), ("grid", Grid(), 0.85)])
+def test_no_mode_is_lost(name: str, density: Ring | Grid, share: float, tmp_path: Path) -> None:
+    session = start(with_settings(recipe(name), {"device": "cpu", "images": 1_000_000}), out=tmp_path / name)
+    found = mode_coverage(torch.as_tensor(session.sample(10_000, seed=1)), density.modes, density.sigma)
+    assert float(found[0].min()) >= 1 / (3 * len(density.modes))
+    assert float(found[1]) >= share

@@ -72,7 +72,7 @@ def build_penalty(config: Config) -> Penalty | None:
     if isinstance(maker, type):
         made: Penalty = make(what, maker, config.penalty.options)
         return made
-    bound = _bound(what, maker, config.penalty.options)
+    bound: Penalty = _bound(what, maker, config.penalty.options)
     if "view" in accepts(maker):
         return partial(bound, view=views.compose([views.flip, views.translation]))
     return bound

@@ -31,8 +31,12 @@ class Config:
 
     recipe: str = "custom"
     """The recipe that it came from."""
-    data: Part = field(default_factory=lambda: Part("digits"))
+    data: Part | None = None
     """A source by name, or a path to a folder or zip of images, an .npz or .npy array, or a .csv table."""
+    size: int | None = None
+    """Side in pixels to which folders and zips of images are cropped and resized; none: their most common size."""
+    channels: int | None = None
+    """Channels of folders and zips of images: 1 grey, 3 colour, 4 with alpha; none: as the images are."""
     held_out: float = 0.1
     """Share of the data kept aside for judging, in [0, 0.9]."""
     prior: Part = field(default_factory=lambda: Part("normal", {"size": 64}))

@@ -66,7 +66,8 @@ def cloud(points: NDArray[np.floating], low: Sequence[float], high: Sequence[flo
     bounds = [(low[k % len(low)], high[k % len(high)]) for k in (0, 1)]
     counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=side, range=bounds)
     ink = np.sqrt(counts / max(1.0, np.quantile(counts[counts > 0], 0.9) if counts.any() else 1.0))
-    return (255 * (1 - ink.clip(0, 1).T[::-1])).astype(np.uint8)[None]
+    paper: Pixels = (255 * (1 - ink.clip(0, 1).T[::-1])).astype(np.uint8)
+    return paper[None]
 
 
 def _bars(values: NDArray[np.floating], low: float, high: float, side: int) -> Pixels:

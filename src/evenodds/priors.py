@@ -65,7 +65,8 @@ class Spherical:
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         z = torch.randn(n, self.size, generator=rng, device=rng.device)
-        return z * (math.sqrt(self.size) / torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp_min(1e-12))
+        length: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+        return z * (math.sqrt(self.size) / length.clamp_min(1e-12))
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return _slerp(start, end, share)
@@ -127,7 +128,7 @@ class Truncated:
 
 def _slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """Along the great circle, with the length going linearly (White 2016); a straight line where both are parallel."""
-    lengths = torch.linalg.vector_norm(start), torch.linalg.vector_norm(end)
+    lengths: tuple[Tensor, Tensor] = torch.linalg.vector_norm(start), torch.linalg.vector_norm(end)
     a, b = start / lengths[0].clamp_min(1e-12), end / lengths[1].clamp_min(1e-12)
     angle = torch.acos((a @ b).clamp(-1, 1))
     t = share[:, None]

@@ -85,10 +85,11 @@ def summary(folder: Path) -> dict[str, str]:
     header = checkpoint.read_header(best) if best else {}
     last = session.history()[-1] if session.history() else {}
     shape = " x ".join(map(str, session.card.shape))
+    source = config.data.name if config.data else ""
     lines = {
         "run": str(folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
-        "data": f"{config.data.name}: {data.get('items', 0):,} of {shape}, trained on {data.get('trained_on', 0):,}",
+        "data": f"{source}: {data.get('items', 0):,} of {shape}, trained on {data.get('trained_on', 0):,}",
         "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
         "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
         "progress": f"{session.images:,} of {config.images:,} images",

@@ -21,9 +21,11 @@ from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.config import Config, Part, difference, from_mapping, read, recipe, with_settings
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
+from evenodds.data.sources import options_of
 from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.files import write_json, write_text
+from evenodds.find import names
 from evenodds.game import Game, Progress, mix
 from evenodds.learners import Gradient
 from evenodds.listeners.average import Average
@@ -155,6 +157,7 @@ def start(
     dataset: Dataset | None = None,
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
+    reading: Callable[[int, int], None] | None = None,
 ) -> Session:
     """Starts a run and plays it to its end.
 
@@ -164,12 +167,14 @@ def start(
         dataset: the data, where it is in memory; otherwise it is opened from config.data.
         listeners: further ones, such as a progress bar.
         say: gets plain sentences on what is found and done.
+        reading: told (files done, files in all) while data are read.
     """
     clock = time.perf_counter()
     folder = Path(out) if out is not None else next_folder(Path("runs"), config.recipe)
     if (folder / "config.yaml").exists():
         raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
-    dataset = dataset if dataset is not None else open_data(config)
+    config = replace(config, data=placed(config.data))
+    dataset = dataset if dataset is not None else open_data(config, reading)
     for line in dataset.report:
         say(line)
     if budget is not None:
@@ -189,6 +194,7 @@ def resume(
     dataset: Dataset | None = None,
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
+    reading: Callable[[int, int], None] | None = None,
 ) -> Session:
     """Goes on with a run where its newest whole checkpoint is: on the CPU, to the very bits of an uninterrupted run.
 
@@ -209,9 +215,9 @@ def resume(
     misfits = difference(config, from_mapping(header["config"], "the checkpoint"))
     if misfits:
         raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
-    run = Run(config, dataset if dataset is not None else open_data(config))
+    run = Run(config, dataset if dataset is not None else open_data(config, reading))
     if run.dataset.fingerprint() != header["data"]:
-        raise BadInput(f"data: '{config.data.name}' is not what the run was trained on (its fingerprint differs)")
+        raise BadInput("data: this is not what the run was trained on (its fingerprint differs)")
     checkpoint.restore(run.parts, states)
     done = Progress(**{**header["progress"], "total": config.images})
     say(f"resuming at {done.images:,} of {config.images:,} images")
@@ -261,11 +267,27 @@ def on_saved(run: Run, folder: Path, log: Log, stage: Stage, score: float | None
     pictures.write(folder / "samples" / f"{stage.progress.images:012d}.png", picture)
 
 
-def open_data(config: Config) -> Dataset:
-    """The data that a configuration names."""
+def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
+    """The data that a configuration names.
+
+    Args:
+        reading: told (files done, files in all) by sources that take long.
+    """
+    if config.data is None:
+        raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; pass the same data as `dataset`")
-    return load_data(config.data.name, **config.data.options)
+    wished = {"size": config.size, "channels": config.channels}
+    taken = options_of(config.data.name)  # an array has its own shape, a table none
+    fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
+    return load_data(config.data.name, progress=reading, **{**fitting, **config.data.options})
+
+
+def placed(data: Part | None) -> Part | None:
+    """A path made absolute, so that a run can be resumed from anywhere."""
+    if data is None or data.name == IN_MEMORY or not Path(data.name).exists() or data.name in names("sources"):
+        return data
+    return Part(str(Path(data.name).resolve()), data.options)
 
 
 def next_folder(base: Path, name: str) -> Path:

@@ -84,9 +84,7 @@ def test_the_game_ends_at_even_odds(played: Session) -> None:
     """Theorem 1: at the equilibrium D = 1/2 and V = -log 4, and the samples are the data."""
     density = Mixture1D()
     real, fake = density.sample(50_000, torch.Generator().manual_seed(9)), torch.as_tensor(played.sample(50_000))
-    on_real, on_fake = (
-        played.players["discriminator"](played.card.units.to_model(v).float()) for v in (real, fake)
-    )
+    on_real, on_fake = (played.players["discriminator"](played.card.units.to_model(v).float()) for v in (real, fake))
     assert float((on_real.sigmoid() - 0.5).abs().mean()) <= 0.05
     assert -float(softplus(-on_real).mean() + softplus(on_fake).mean()) == pytest.approx(-math.log(4), abs=0.05)
     assert float(histogram_divergence(fake[:, 0], real[:, 0], 100, -5.0, 6.5)) <= 0.02

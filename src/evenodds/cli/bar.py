@@ -67,3 +67,9 @@ class Bar:
                 self.task, completed=stage.progress.images, description=self.line(stage, time.perf_counter())
             )
             self.progress.stop()
+
+
+def reading(done: int, total: int) -> None:
+    """Draws how many files have been read, where a person is looking."""
+    if sys.stderr.isatty() and (done % 100 == 0 or done == total):
+        print(f"\rreading {done:,} of {total:,} files", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -65,7 +65,7 @@ def train(
     quiet
         No progress bar.
     """
-    from evenodds.cli.bar import Bar
+    from evenodds.cli.bar import Bar, reading
     from evenodds.config import recipe as named
     from evenodds.config import with_settings
     from evenodds.run import as_seconds, start
@@ -80,6 +80,7 @@ def train(
         budget=as_seconds(budget),
         listeners=[] if quiet else [Bar()],
         say=say,
+        reading=None if quiet else reading,
     )
     conclude(session)
 
@@ -99,11 +100,17 @@ def resume(run: Path, *, images: str | None = None, settings: Settings = None, q
     quiet
         No progress bar.
     """
-    from evenodds.cli.bar import Bar
+    from evenodds.cli.bar import Bar, reading
     from evenodds.run import resume as go_on
 
     changes = {"images": images} if images is not None else {}
-    session = go_on(run, settings=changes | parsed(settings), listeners=[] if quiet else [Bar()], say=say)
+    session = go_on(
+        run,
+        settings=changes | parsed(settings),
+        listeners=[] if quiet else [Bar()],
+        say=say,
+        reading=None if quiet else reading,
+    )
     conclude(session)
 
 

@@ -36,13 +36,19 @@ def load(source: Any, progress: Callable[[int, int], None] | None = None, **opti
         BadInput: there is no such source or option, or the source refuses its content.
     """
     function, arguments = _chosen(source)
-    taken = list(inspect.signature(function).parameters)[len(arguments) :]
+    taken = options_of(source)
     for option in options:
         if option not in taken:
             raise _unknown_option(function.__name__, option, [name for name in taken if name != "progress"])
     if "progress" in taken:
         options["progress"] = progress
     return function(*arguments, **options)
+
+
+def options_of(source: Any) -> list[str]:
+    """The names of the options that a source takes."""
+    function, arguments = _chosen(source)
+    return list(inspect.signature(function).parameters)[len(arguments) :]
 
 
 def _chosen(source: Any) -> tuple[Source, tuple[Any, ...]]:

@@ -54,7 +54,7 @@ def r1_r2(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """r1 + r2, as in Huang et al. (2024), "The GAN is dead; long live the GAN!". Keeps modes that r1 alone loses."""
     leaves = _leaf(real), _leaf(fake)
     # One backward for both: where the score was computed in one pass over both, two would walk the whole graph twice.
-    at_real, at_fake = torch.autograd.grad(sum(score(x).sum() for x in leaves), leaves, create_graph=True)
+    at_real, at_fake = torch.autograd.grad([score(x).sum() for x in leaves], leaves, create_graph=True)
     return 0.5 * (at_real.flatten(1).square().sum(1) + at_fake.flatten(1).square().sum(1))
 
 

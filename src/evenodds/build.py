@@ -88,6 +88,8 @@ def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
         maker = find("optimizers", config.optimizer.name)
         own = rates.get(name)
         options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if own is None else own}
+        if "fused" in accepts(maker) and pick_device(config.device).type in ("cpu", "cuda"):
+            options.setdefault("fused", True)  # one pass over memory instead of one per operation
         optimizers[name] = make(f"optimizer '{config.optimizer.name}'", maker, options, list(player.parameters()))
     return Gradient(optimizers, build_decay(config))
 

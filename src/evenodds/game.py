@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.schedule import When, always
+from evenodds.schedule import Progress, When, always
 
 __all__ = ["Batch", "Costs", "Game", "Move", "Players", "Progress", "State", "Task", "mix"]
 
@@ -32,23 +32,6 @@ class Costs(dict[str, Tensor]):
     def total(self) -> Tensor:
         """The scalar that the movers minimise."""
         return torch.stack(list(self.values())).sum() if len(self) > 1 else next(iter(self.values()))
-
-
-@dataclass
-class Progress:
-    """How far a run has come. Time is counted in real images shown to the discriminator."""
-
-    total: int
-    """Images that the whole run will show; schedules end here."""
-    images: int = 0
-    """Images shown so far; also the position in the data."""
-    round: int = 0
-    """Rounds played; a round plays each move of the game once (or `repeat` times)."""
-
-    @property
-    def share(self) -> float:
-        """The part of the run that is over, in [0, 1]."""
-        return min(1.0, self.images / self.total) if self.total else 1.0
 
 
 @dataclass(frozen=True)

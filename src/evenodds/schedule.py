@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from evenodds.errors import BadInput
 
-if TYPE_CHECKING:
-    from evenodds.game import Progress
+__all__ = ["Progress", "Schedule", "When", "after", "always", "but_every", "constant", "cosine", "every", "linear"]
 
-__all__ = ["Schedule", "When", "after", "always", "but_every", "constant", "cosine", "every", "linear"]
 
-When = Callable[["Progress"], bool]
-Schedule = Callable[["Progress"], float]
+@dataclass
+class Progress:
+    """How far a run has come. Time is counted in real images shown to the discriminator."""
+
+    total: int
+    """Images that the whole run will show; schedules end here."""
+    images: int = 0
+    """Images shown so far; also the position in the data."""
+    round: int = 0
+    """Rounds played; a round plays each move of the game once (or `repeat` times)."""
+
+    @property
+    def share(self) -> float:
+        """The part of the run that is over, in [0, 1]."""
+        return min(1.0, self.images / self.total) if self.total else 1.0
+
+
+When = Callable[[Progress], bool]
+Schedule = Callable[[Progress], float]
 
 
 def always(progress: Progress) -> bool:

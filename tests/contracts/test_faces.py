@@ -1,0 +1,133 @@
+"""The faces: the command line and the Python functions do what they say, in the data's own units."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import evenodds
+from evenodds.cli import main
+from evenodds.session import Session
+
+SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "images": 320, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    x = np.random.default_rng(0).integers(0, 256, (60, 3, 10, 14), dtype=np.uint8)
+    return evenodds.fit(x, "digits", out=tmp_path_factory.mktemp("runs") / "run", **SMALL)
+
+
+def test_samples_are_in_the_datas_own_units(session: Session) -> None:
+    x = session.sample(10, seed=3)
+    assert x.shape == (10, 3, 10, 14)
+    assert x.dtype == np.uint8
+    assert np.array_equal(x[:4], session.sample(4, seed=3))
+    assert not np.array_equal(x, session.sample(10, seed=4))
+
+
+def test_a_loaded_run_samples_the_same(session: Session) -> None:
+    assert np.array_equal(evenodds.load(session.folder).sample(5), session.sample(5))
+    best = evenodds.load(session.folder, "best")
+    assert best.sample(2).shape == (2, 3, 10, 14)
+
+
+def test_a_walk_closes_and_moves_in_small_steps(session: Session) -> None:
+    frames = session.walk(steps=40, stops=2, seed=1).astype(float)
+    steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).mean((1, 2, 3))
+    apart = np.abs(frames[0] - frames[20]).mean()
+    assert len(frames) == 40
+    assert steps.max() < apart
+
+
+def test_the_discriminator_answers_in_probabilities(session: Session) -> None:
+    p = session.judge(session.sample(6))
+    assert p.shape == (6,)
+    assert ((p > 0) & (p < 1)).all()
+
+
+def test_tables_come_back_as_floats(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal([10.0, -300.0], [1.0, 50.0], (200, 2))
+    out = tmp_path / "table"
+    session = evenodds.fit(x, "table", out=out, generator__width=16, discriminator__width=16, images=2560, device="cpu")
+    sample = session.sample(50)
+    assert sample.shape == (50, 2)
+    assert sample.dtype == np.float32
+    assert main(["sample", str(out), "-n", "5", "--folder", str(tmp_path / "s")]) == 0
+    rows = (tmp_path / "s" / "samples.csv").read_text().splitlines()
+    assert len(rows) == 6
+
+
+def test_sample_writes_grids_folders_and_arrays(session: Session, tmp_path: Path) -> None:
+    run, grid, folder, npz = str(session.folder), tmp_path / "g.png", tmp_path / "f", tmp_path / "x.npz"
+    words = ["sample", run, "-n", "9", "--grid", str(grid), "--folder", str(folder), "--npz", str(npz), "--seed", "2"]
+    assert main(words) == 0
+    x = np.load(npz)["x"]
+    assert np.array_equal(x, session.sample(9, seed=2))
+    assert len(list(folder.glob("*.png"))) == 9
+    with Image.open(folder / "000000.png") as image:
+        assert np.array_equal(np.moveaxis(np.asarray(image), -1, 0), x[0])
+    with Image.open(grid) as image:
+        assert image.width > 3 * 14
+
+
+def test_walk_writes_a_gif_or_a_strip(session: Session, tmp_path: Path) -> None:
+    assert main(["walk", str(session.folder), "--steps", "12", "--out", str(tmp_path / "w.gif")]) == 0
+    assert main(["walk", str(session.folder), "--steps", "12", "--out", str(tmp_path / "w.png")]) == 0
+    with Image.open(tmp_path / "w.gif") as image:
+        assert getattr(image, "n_frames", 1) > 6
+
+
+def test_show_and_list(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(session.folder)]) == 0
+    said = capsys.readouterr().out
+    assert "320 of 320 images" in said
+    assert "best" in said
+    for kind in ("kinds", "losses", "settings", "recipes"):
+        assert main(["list", kind]) == 0
+        assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+def test_a_budget_is_kept_and_recorded(tmp_path: Path) -> None:
+    session = evenodds.fit("ring", "ring", out=tmp_path / "a", budget="6s", batch=64, device="cpu")
+    lines = session.history()
+    assert 2 < lines[-1]["seconds"] < 8
+    assert lines[-1]["images"] == session.config.images
+    again = evenodds.fit("ring", "ring", out=tmp_path / "b", images=session.config.images, batch=64, device="cpu")
+    for a, b in zip(session.players["generator"].parameters(), again.players["generator"].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_held_out_part_is_recorded_and_never_trained_on(session: Session) -> None:
+    card = json.loads((session.folder / "data.json").read_text())
+    assert len(card["held_out"]) + card["trained_on"] == card["items"] == 60
+    assert len(card["held_out"]) == 12
+
+
+def test_help_and_import_are_cheap() -> None:
+    heavy = "('torch', 'numpy', 'sklearn')"
+    code = f"import sys, evenodds, evenodds.cli.commands; print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_nothing_optional_is_needed(tmp_path: Path) -> None:
+    """Training from an array works where scikit-learn and matplotlib cannot be imported."""
+    code = f"""
+import sys
+for name in ("sklearn", "matplotlib", "torchvision"):
+    sys.modules[name] = None
+import numpy as np, evenodds
+from evenodds.results import finish
+x = np.zeros((20, 8, 8), dtype=np.uint8)
+s = evenodds.fit(x, "digits", out={str(tmp_path / "run")!r}, images=64, batch=16, device="cpu", generator__width=8)
+print(sorted(p.name for p in finish(s)))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "samples.png" in said.stdout, said.stderr
+    assert "history.png" not in said.stdout

@@ -1,0 +1,63 @@
+"""Every recipe: complete, documented, playable on the kind of data that it is for."""
+
+import numpy as np
+import pytest
+
+from evenodds.config import Config, as_number, documented, from_mapping, recipe, with_settings
+from evenodds.data.arrays import from_array
+from evenodds.errors import BadInput
+from evenodds.find import KINDS, describe, names
+from evenodds.run import Run, open_data
+from evenodds.train import train
+
+
+@pytest.mark.parametrize("name", names("recipes"))
+def test_recipe(name: str) -> None:
+    config = with_settings(recipe(name), {"device": "cpu", "batch": 4})
+    assert from_mapping(config.to_mapping()) == config  # what is written is what is read
+    if config.data is not None:
+        dataset = open_data(config)
+    elif config.size is not None:
+        shape = (12, config.channels or 3, config.size, config.size)
+        dataset = from_array(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    else:
+        dataset = from_array(np.random.default_rng(0).normal(size=(40, 5)))
+    run = Run(config, dataset)
+    before = [p.detach().clone() for player in run.game.players.values() for p in player.parameters()]
+    progress = train(run.game, run.feed, run.learner, run.engine, images=8)
+    after = [p for player in run.game.players.values() for p in player.parameters()]
+    assert progress.images >= 8
+    assert sum(not np.array_equal(a, b.detach()) for a, b in zip(before, after, strict=True)) > len(after) / 2
+
+
+def test_every_member_says_what_it_is() -> None:
+    for kind in KINDS:
+        assert names(kind)
+        for name, note in describe(kind):
+            assert note, f"{kind}: {name} has no documentation"
+    assert {key for key, _, note in documented() if note} == set(Config().to_mapping())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("200k", 200_000), ("1.5M", 1_500_000), ("7", 7), ("-.5", -0.5), ("1_000", 1000), ("x", None)],
+)
+def test_numbers_as_people_write_them(text: str, value: float | None) -> None:
+    assert as_number(text) == value
+    assert isinstance(as_number("7"), int)
+
+
+def test_settings() -> None:
+    config = with_settings(
+        recipe("digits"), {"learning_rate": "1e-3", "generator.width": "8", "penalty": "none", "views": "flip,color"}
+    )
+    assert config.learning_rate == 1e-3
+    assert config.generator.options["width"] == 8
+    assert config.penalty is None
+    assert config.views == ("flip", "color")
+    assert with_settings(config, {"optimizer": "SGD"}).optimizer.options == {}
+
+
+def test_a_recipe_without_data_asks_for_it() -> None:
+    with pytest.raises(BadInput, match="recipe 'gray-28' needs data"):
+        open_data(recipe("gray-28"))

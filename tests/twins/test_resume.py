@@ -90,21 +90,34 @@ def test_resumed_is_uninterrupted(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moment", range(5))
 def test_killed_and_resumed_is_uninterrupted(whole: Path, tmp_path: Path, moment: int) -> None:
-    folder = tmp_path / "killed"
+    rng = np.random.default_rng(moment)
+    said = strike(tmp_path / "run", signal.SIGKILL, int(rng.integers(1, 16)), float(rng.uniform(0, 0.05)))
+    assert written(tmp_path / "run"), said
+    assert resume(tmp_path / "run").images == 6400
+    same(whole, tmp_path / "run")
+
+
+def test_control_c_saves_and_says_how_to_go_on(whole: Path, tmp_path: Path) -> None:
+    said = strike(tmp_path / "run", signal.SIGINT, saves=3)
+    assert "everything is saved" in said
+    assert f"resume {tmp_path / 'run'}" in said
+    assert "Traceback" not in said
+    assert resume(tmp_path / "run").images == 6400
+    same(whole, tmp_path / "run")
+
+
+def strike(folder: Path, blow: signal.Signals, saves: int, delay: float = 0.0) -> str:
+    """Trains in another process, hits it after so many checkpoints, and returns what it said."""
     settings = [f"{key}={value}" for key, value in SMALL.items()]
     command = [sys.executable, "-m", "evenodds", "train", "digits", "--out", str(folder), "--quiet", "--set", *settings]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    saves = np.random.default_rng(moment).integers(1, 16)
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while len(written(folder)) < saves and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    time.sleep(float(np.random.default_rng(moment).uniform(0, 0.05)))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert written(folder), process.stderr.read() if process.stderr else ""
-    assert resume(folder).images == 6400
-    same(whole, folder)
+    time.sleep(delay)
+    process.send_signal(blow)
+    return process.communicate(timeout=60)[1]
 
 
 def written(folder: Path) -> list[int]:

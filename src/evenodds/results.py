@@ -36,7 +36,7 @@ def _write_folder(session: Session, x: Any, folder: Path) -> Path:
     """One PNG per image, or one CSV for a table."""
     folder.mkdir(parents=True, exist_ok=True)
     if session.card.kind == "image":
-        depth = x if x.dtype in (np.uint8, np.uint16) else session.eight_bit(x)
+        depth = x if x.dtype == np.uint16 else session.eight_bit(x)  # the latter changes no full 8 bit
         for k, one in enumerate(depth):
             pictures.write(folder / f"{k:06d}.png", one)
         return folder

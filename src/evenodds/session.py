@@ -20,9 +20,10 @@ from evenodds.config import Config, read
 from evenodds.data.dataset import Units
 from evenodds.engine import pick_device
 from evenodds.errors import BadInput
-from evenodds.game import Task, mix
+from evenodds.game import mix
 from evenodds.listeners.log import read_history
 from evenodds.listeners.save import best_of
+from evenodds.tasks.generate import Generate
 
 __all__ = ["DataCard", "Session", "load"]
 
@@ -72,7 +73,7 @@ class Session:
     folder: Path
     config: Config
     card: DataCard
-    task: Task
+    task: Generate
     players: Mapping[str, nn.Module]
     device: torch.device
     images: int
@@ -95,13 +96,12 @@ class Session:
     def prior(self, n: int, seed: int) -> Tensor:
         """(n, latent) draws of z."""
         rng = torch.Generator().manual_seed(seed)
-        z: Tensor = self.task.prior(n, rng)  # type: ignore[attr-defined]
-        return z
+        return self.task.prior(n, rng)
 
     def render(self, z: Tensor) -> NDArray[Any]:
         """The samples of z (N, latent), in the data's own units."""
         x = self.task.answer(self.players, {"z": z.to(self.device)})["x"]
-        return np.asarray(self.card.units.to_data(x.cpu().contiguous()))
+        return np.asarray(self.card.units.to_data(x.cpu().contiguous())).astype(self.card.units.dtype, copy=False)
 
     def walk(self, steps: int = 48, stops: int = 4, seed: int = 0) -> NDArray[Any]:
         """A closed walk through the latent space.
@@ -118,7 +118,7 @@ class Session:
         corners = self.prior(stops, mix(seed, 0))
         parts = np.array_split(np.arange(steps), stops)
         z = [
-            self.task.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))  # type: ignore[attr-defined]
+            self.task.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))
             for k, p in enumerate(parts)
         ]
         return self.render(torch.cat(z))
@@ -130,21 +130,26 @@ class Session:
         Args:
             x: (N, ...) in the data's own units.
         """
-        inside = self.card.units.to_model(torch.as_tensor(x)).to(self.device)
-        logits = self.players["discriminator"](inside)
+        logits = self.players["discriminator"](self._inside(x).to(self.device))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
     def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:
         """Samples as one (C, H, W) uint8 picture: a grid of images, or a cloud of points."""
         if self.card.kind != "image":
-            low, high = self.card.units.low, self.card.units.high
+            pairs = list(zip(self.card.units.low, self.card.units.high, strict=True))
+            margins = [0.05 * (high - low) for low, high in pairs]
+            low = [pair[0] - margin for pair, margin in zip(pairs, margins, strict=True)]
+            high = [pair[1] + margin for pair, margin in zip(pairs, margins, strict=True)]
             return pictures.cloud(x, low, high)
         return pictures.enlarge(pictures.grid(self.eight_bit(x), columns), least)
 
     def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Images in the data's own units as 8 bit, for showing."""
-        inside = self.card.units.to_model(torch.as_tensor(x))
-        return np.asarray(((inside + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        return np.asarray(((self._inside(x) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+
+    def _inside(self, x: NDArray[Any]) -> Tensor:
+        """The data's own units -> [-1, 1]."""
+        return self.card.units.to_model(torch.as_tensor(x.astype(np.int32) if x.dtype == np.uint16 else x))
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""

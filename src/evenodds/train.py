@@ -99,6 +99,9 @@ def train(
                 play_round(stage, players, data)
                 for listener in listeners:
                     listener.hear(stage)
+        except BaseException:
+            stage.whole = False
+            raise
         finally:
             for listener in listeners:
                 listener.end(stage)

@@ -92,7 +92,7 @@ def test_the_game_ends_at_even_odds(played: Session) -> None:
 
 @pytest.mark.parametrize(("name", "density", "share"), [("ring", Ring(), 0.9), ("grid", Grid(), 0.85)])
 def test_no_mode_is_lost(name: str, density: Ring | Grid, share: float, tmp_path: Path) -> None:
-    session = start(with_settings(recipe(name), {"device": "cpu", "images": 1_000_000}), out=tmp_path / name)
+    session = start(with_settings(recipe(name), {"device": "cpu", "images": 1_500_000}), out=tmp_path / name)
     found = mode_coverage(torch.as_tensor(session.sample(10_000, seed=1)), density.modes, density.sigma)
     assert float(found[0].min()) >= 1 / (3 * len(density.modes))
     assert float(found[1]) >= share

@@ -157,7 +157,7 @@ def peak(device: torch.device) -> float:
     return best
 
 
-def measure(family: str, device: torch.device, seconds: float, laps: int) -> dict[str, object]:
+def measure(family: str, device: torch.device, seconds: float, laps: int, compiled: bool) -> dict[str, object]:
     """Every variant of one family, lap by lap in turn."""
     steps = naive(make(family), device)
 
@@ -170,6 +170,7 @@ def measure(family: str, device: torch.device, seconds: float, laps: int) -> dic
     variants["ours, fused passes"] = ours(family, Local(device), fused=True)
     if device.type == "cuda":
         variants["ours, bfloat16"] = ours(family, Local(device, precision="bfloat16"), fused=False)
+    if compiled:
         variants["ours, compiled"] = ours(family, Local(device, compile=True), fused=False)
     rounds = {}
     for name, play in variants.items():
@@ -195,6 +196,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=10, help="per variant")
     parser.add_argument("--laps", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="a compiled variant too; needs a C++ compiler")
     parser.add_argument("--families", nargs="*", default=list(FAMILIES))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "step.json")
     arguments = parser.parse_args()
@@ -207,7 +209,7 @@ def main() -> None:
         "convolution_peak_gflop_per_second": round(peak(device), 1),
     }
     for family in arguments.families:
-        result[family] = measure(family, device, arguments.seconds, arguments.laps)
+        result[family] = measure(family, device, arguments.seconds, arguments.laps, arguments.compile)
         print(family, json.dumps(result[family], indent=1), flush=True)
     result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,8 @@ import evenodds
 from evenodds import checkpoint, pictures
 from evenodds.build import build_engine, build_learner, build_players, build_task
 from evenodds.checkpoint import PlayersState, Stateful
-from evenodds.config import Config, Part, difference, from_mapping, read, recipe, with_settings
+from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
+from evenodds.config import recipe as read_recipe
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
@@ -126,12 +127,12 @@ def _flat(x: Tensor) -> Tensor:
     return x.reshape(len(x), -1)
 
 
-def fit(data: Any, recipe: str = "digits", *, out: str | Path | None = None, **overrides: Any) -> Session:
+def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
     """Trains a generator on data.
 
     Args:
         data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a path, or the name of a source.
-        recipe: see `evenodds list recipes`, or a YAML file.
+        recipe: see `evenodds list recipes`, or a YAML file; chosen by the data where None.
         out: the run folder; `runs/<recipe>-<n>` where None.
         overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32.
             `budget="60s"` plans the length by the clock.
@@ -141,15 +142,14 @@ def fit(data: Any, recipe: str = "digits", *, out: str | Path | None = None, **o
     """
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
     budget = settings.pop("budget", None)
-    config = named_recipe(recipe)
+    seconds = as_seconds(budget)
     if isinstance(data, str | Path):
-        return start(with_settings(config, {"data": str(data), **settings}), out=out, budget=as_seconds(budget))
+        config = read_recipe(recipe or recipe_for(str(data)))
+        return start(with_settings(config, {"data": str(data), **settings}), out=out, budget=seconds)
     dataset = load_data(data)
+    config = read_recipe(recipe or ("table" if dataset.kind == "table" else "gray-28"))
     config = with_settings(config, {**settings, "data": Part(IN_MEMORY)})
-    return start(config, out=out, budget=as_seconds(budget), dataset=dataset)
-
-
-named_recipe = recipe  # `recipe` is a parameter of fit
+    return start(config, out=out, budget=seconds, dataset=dataset)
 
 
 def start(
@@ -194,7 +194,7 @@ def resume(
     folder: str | Path,
     *,
     settings: Mapping[str, Any] | None = None,
-    dataset: Dataset | None = None,
+    data: Any = None,
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
     reading: Callable[[int, int], None] | None = None,
@@ -203,7 +203,7 @@ def resume(
 
     Args:
         settings: changes to the configuration; only lengths, the device and what is kept may change.
-        dataset: the data, where the run was fitted to data in memory.
+        data: the same array or tensor again, where the run was fitted to one.
 
     Raises:
         BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it.
@@ -218,7 +218,7 @@ def resume(
     misfits = difference(config, from_mapping(header["config"], "the checkpoint"))
     if misfits:
         raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
-    run = Run(config, dataset if dataset is not None else open_data(config, reading))
+    run = Run(config, load_data(data) if data is not None else open_data(config, reading))
     if run.dataset.fingerprint() != header["data"]:
         raise BadInput("data: this is not what the run was trained on (its fingerprint differs)")
     checkpoint.restore(run.parts, states)
@@ -279,11 +279,21 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     if config.data is None:
         raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
     if config.data.name == IN_MEMORY:
-        raise BadInput("this run was fitted to data in memory; pass the same data as `dataset`")
+        raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
     wished = {"size": config.size, "channels": config.channels}
     taken = options_of(config.data.name)  # an array has its own shape, a table none
     fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
     return load_data(config.data.name, progress=reading, **{**fitting, **config.data.options})
+
+
+def recipe_for(data: str | None) -> str:
+    """The recipe to take where only the data were named."""
+    if data is None:
+        return "digits"
+    if data in names("recipes"):  # a toy, or the digits
+        return data
+    kind = Path(data).suffix.lower()
+    return {".csv": "table", ".tsv": "table", ".npz": "gray-28", ".npy": "gray-28"}.get(kind, "photos-128")
 
 
 def placed(data: Part | None) -> Part | None:
@@ -311,7 +321,7 @@ def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], 
     run.score()
     saves = (1 / config.save_share + 1) * (time.perf_counter() - pause + 0.2)
     left = seconds - (time.perf_counter() - begun) - saves
-    # A machine is seldom as fast for long as it is for seconds: 5 % are kept back, measured over runs of 1 to 10 minutes.
+    # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
     images = int(0.95 * lap.rate * left) // config.batch * config.batch
     if images < 10 * config.batch:
         raise BadInput(

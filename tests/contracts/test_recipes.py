@@ -7,7 +7,7 @@ from evenodds.config import Config, as_number, documented, from_mapping, recipe,
 from evenodds.data.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.find import KINDS, describe, names
-from evenodds.run import Run, open_data
+from evenodds.run import Run, open_data, recipe_for
 from evenodds.train import train
 
 
@@ -56,6 +56,14 @@ def test_settings() -> None:
     assert config.penalty is None
     assert config.views == ("flip", "color")
     assert with_settings(config, {"optimizer": "SGD"}).optimizer.options == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe_"),
+    [(None, "digits"), ("ring", "ring"), ("a.csv", "table"), ("x.npz", "gray-28"), ("d", "photos-128")],
+)
+def test_the_data_choose_a_recipe(data: str | None, recipe_: str) -> None:
+    assert recipe_for(data) == recipe_
 
 
 def test_a_recipe_without_data_asks_for_it() -> None:

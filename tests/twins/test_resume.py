@@ -15,7 +15,7 @@ import torch
 from evenodds import checkpoint
 from evenodds.config import recipe, with_settings
 from evenodds.errors import BadInput
-from evenodds.run import resume, start
+from evenodds.run import fit, resume, start
 from evenodds.train import Stage
 
 SMALL = {
@@ -154,6 +154,15 @@ def test_other_data_are_noticed(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=x[::-1])
     with pytest.raises(BadInput, match="fingerprint differs"):
         resume(tmp_path / "run")
+
+
+def test_a_run_fitted_to_an_array_goes_on_with_that_array(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (64, 8, 8), dtype=np.uint8)
+    small = {"batch": 32, "generator__width": 8, "discriminator__width": 8, "device": "cpu"}
+    fit(x, "digits", out=tmp_path / "run", images=64, **small)
+    with pytest.raises(BadInput, match="data="):
+        resume(tmp_path / "run")
+    assert resume(tmp_path / "run", data=x, settings={"images": 128}).images == 128
 
 
 def test_a_longer_run_goes_on(whole: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def say(line: str) -> None:
 
 @app.command
 def train(
-    recipe: str = "digits",
+    recipe: str | None = None,
     *,
     data: str | None = None,
     budget: str | None = None,
@@ -47,7 +47,7 @@ def train(
     Parameters
     ----------
     recipe
-        Name of a recipe (see: evenodds list recipes) or a YAML file.
+        Name of a recipe (see: evenodds list recipes) or a YAML file [default: by the data; digits without any].
     data
         Folder or zip of images, .npz/.npy array, .csv table, or a source by name.
     budget
@@ -68,10 +68,13 @@ def train(
     from evenodds.cli.bar import Bar, reading
     from evenodds.config import recipe as named
     from evenodds.config import with_settings
-    from evenodds.run import as_seconds, start
+    from evenodds.run import as_seconds, recipe_for, start
 
     if budget is not None and images is not None:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
+    if recipe is None:
+        recipe = recipe_for(data)
+        say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
     given = {"data": data, "images": images, "seed": seed, "device": device}
     changes = {key: value for key, value in given.items() if value is not None} | parsed(settings)
     session = start(

@@ -103,11 +103,11 @@ class Clock:
         stage.engine.read(stage.terms)
 
 
-def ours(family: str, engine: Local, fused: bool) -> Callable[[int], None]:
+def ours(family: str, engine: Local, fused: bool, simultaneous: bool = False) -> Callable[[int], None]:
     """A function that plays so many rounds of the package's own game."""
     players = make(family)
     engine.adopt(players)
-    game = Game(Generate(Normal(LATENT), Contest(non_saturating, fused=fused)), players)
+    game = Game(Generate(Normal(LATENT), Contest(non_saturating, fused=fused), simultaneous=simultaneous), players)
     options = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
     learner = Gradient({name: torch.optim.Adam(p.parameters(), **options) for name, p in players.items()})  # type: ignore[arg-type]
     feed = Feed()
@@ -168,8 +168,10 @@ def measure(family: str, device: torch.device, seconds: float, laps: int, compil
     variants: dict[str, Callable[[int], None]] = {"naive": play_naive}
     variants["ours"] = ours(family, Local(device), fused=False)
     variants["ours, fused passes"] = ours(family, Local(device), fused=True)
-    if device.type == "cuda":
-        variants["ours, bfloat16"] = ours(family, Local(device, precision="bfloat16"), fused=False)
+    variants["ours, simultaneous"] = ours(family, Local(device), fused=True, simultaneous=True)
+    variants["ours, bfloat16"] = ours(family, Local(device, precision="bfloat16"), fused=True)
+    both = Local(device, precision="bfloat16")
+    variants["ours, simultaneous, bfloat16"] = ours(family, both, fused=True, simultaneous=True)
     if compiled:
         variants["ours, compiled"] = ours(family, Local(device, compile=True), fused=False)
     rounds = {}

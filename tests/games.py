@@ -44,7 +44,7 @@ class Points:
 
 
 def small_task(loss: Callable[..., Any] = non_saturating, **terms: Any) -> Generate:
-    steps = {key: terms.pop(key) for key in ("discriminator_steps", "generator_steps") if key in terms}
+    steps = {key: terms.pop(key) for key in ("discriminator_steps", "generator_steps", "simultaneous") if key in terms}
     return Generate(Normal(3), Contest(loss, **terms), **steps)
 
 

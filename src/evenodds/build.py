@@ -55,7 +55,8 @@ def build_task(config: Config, penalty: Penalty | None = None) -> Generate:
         view_dice=4 * len(config.views),
         fused=config.fused,
     )
-    return Generate(build_prior(config), contest, config.discriminator_steps, config.generator_steps)
+    steps = config.discriminator_steps, config.generator_steps
+    return Generate(build_prior(config), contest, *steps, simultaneous=config.simultaneous)
 
 
 def build_prior(config: Config) -> Any:

@@ -61,6 +61,8 @@ class Config:
     """Discriminator moves per round (k of Algorithm 1)."""
     generator_steps: int = 1
     """Generator moves per round."""
+    simultaneous: bool = False
+    """In rounds without a penalty both move at once, from one pass; not with batch norm in the discriminator."""
     optimizer: Part = field(default_factory=lambda: Part("Adam", {"betas": [0.0, 0.99]}))
     """A torch optimizer and its options, for both players."""
     learning_rate: float = 2e-4

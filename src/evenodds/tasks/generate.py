@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.priors import Prior
 from evenodds.schedule import but_every, every
@@ -26,12 +27,16 @@ class Generate:
         contest: loss, penalty and views.
         discriminator_steps: k of Algorithm 1.
         generator_steps: plays of the generator per round.
+        simultaneous: in rounds without a penalty both move at once, from the same pass (simultaneous gradient descent
+            in place of the alternating one of Algorithm 1; Mescheder et al. 2017). Faster; see
+            Contest.simultaneous_costs for what it needs.
     """
 
     prior: Prior
     contest: Contest
     discriminator_steps: int = 1
     generator_steps: int = 1
+    simultaneous: bool = False
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
@@ -40,6 +45,8 @@ class Generate:
 
     def moves(self) -> Sequence[Move]:
         """k discriminator moves, with the penalty in every n-th round, then the generator's."""
+        if self.simultaneous:
+            return self._simultaneous_moves()
         k, n = self.discriminator_steps, self.contest.every
         generator = Move("generator", ("generator",), self.generator_cost, self.generator_steps)
         if self.contest.penalty is None or n == 1:
@@ -48,6 +55,20 @@ class Generate:
             Move("discriminator", ("discriminator",), self.penalised_cost, k, every(n)),
             Move("discriminator", ("discriminator",), self.plain_cost, k, but_every(n)),
             generator,
+        ]
+
+    def _simultaneous_moves(self) -> Sequence[Move]:
+        if (self.discriminator_steps, self.generator_steps) != (1, 1):
+            raise BadInput("simultaneous moves are 1:1; leave discriminator_steps and generator_steps at 1")
+        n = self.contest.every
+        if self.contest.penalty is None:
+            return [Move("discriminator", self.roles, self.simultaneous_cost)]
+        if n == 1:
+            raise BadInput("simultaneous moves are those without a penalty; set penalty_every above 1")
+        return [
+            Move("discriminator", ("discriminator",), self.penalised_cost, 1, every(n)),
+            Move("generator", ("generator",), self.generator_cost, 1, every(n)),
+            Move("discriminator", self.roles, self.simultaneous_cost, 1, but_every(n)),
         ]
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
@@ -67,6 +88,11 @@ class Generate:
         """The generator's."""
         fake = players["generator"](hand["z"])
         return self.contest.generator_costs(players["discriminator"], hand["x"], fake, dict(hand))
+
+    def simultaneous_cost(self, players: Players, hand: Batch) -> Costs:
+        """Both players'."""
+        fake = players["generator"](hand["z"])
+        return self.contest.simultaneous_costs(players["discriminator"], hand["x"], fake, dict(hand))
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "z" (N, latent); answers "x" in [-1, 1]."""

@@ -32,7 +32,7 @@ from evenodds.losses.adversarial import non_saturating
 from evenodds.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
-from evenodds.train import Stage, train
+from evenodds.trainer import Stage, train
 
 LATENT, BATCH, SHAPE = 64, 64, (3, 32, 32)
 FAMILIES: dict[str, tuple[dict[str, object], dict[str, object]]] = {

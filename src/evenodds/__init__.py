@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evenodds.run import resume as resume
     from evenodds.session import Session as Session
     from evenodds.session import load as load
-    from evenodds.train import train as train
+    from evenodds.trainer import train as train
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _HOMES = {
     "fit": "run",
     "load": "session",
     "resume": "run",
-    "train": "train",
+    "train": "trainer",
 }
 __all__ = [*_HOMES]
 

@@ -36,7 +36,7 @@ from evenodds.listeners.save import Save
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.session import DataCard, Session, load
 from evenodds.tasks.generate import Generate
-from evenodds.train import Listener, Stage, train
+from evenodds.trainer import Listener, Stage, train
 
 __all__ = ["Run", "fit", "open_data", "plan", "resume", "start"]
 

@@ -8,7 +8,7 @@ from evenodds.data.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.find import KINDS, describe, names
 from evenodds.run import Run, open_data, recipe_for
-from evenodds.train import train
+from evenodds.trainer import train
 
 
 @pytest.mark.parametrize("name", names("recipes"))

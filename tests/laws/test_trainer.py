@@ -10,7 +10,7 @@ from evenodds.game import Batch, Costs, Game, Move, Players, Progress, State, mi
 from evenodds.learners import Gradient, frozen
 from evenodds.losses.penalties import dragan, gradient_penalty, r1
 from evenodds.schedule import after, but_every, cosine, every, linear
-from evenodds.train import Stage, train
+from evenodds.trainer import Stage, train
 from tests.games import Points, small_game, small_players, small_task
 
 

@@ -16,3 +16,11 @@ def test_own_game(capsys: pytest.CaptureFixture[str]) -> None:
     mean, spread = map(float, re.findall(r"is ([\d.]+) \+- ([\d.]+)", capsys.readouterr().out)[0])
     assert mean == pytest.approx(0.8, abs=0.08)
     assert spread < 0.12
+
+
+def test_the_public_names_are_what_they_say() -> None:
+    import evenodds
+    import evenodds.run  # loads every room: none may hide a public function behind a module of its name
+
+    for name in evenodds.__all__:
+        assert callable(getattr(evenodds, name)), name

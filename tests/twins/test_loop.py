@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from evenodds.game import mix
 from evenodds.losses.adversarial import relativistic_paired
 from evenodds.losses.penalties import r1_r2
-from evenodds.train import train
+from evenodds.trainer import train
 from tests.games import Points, small_game, small_players
 
 ROUNDS = 50

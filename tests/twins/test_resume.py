@@ -16,7 +16,7 @@ from evenodds import checkpoint
 from evenodds.config import recipe, with_settings
 from evenodds.errors import BadInput
 from evenodds.run import fit, resume, start
-from evenodds.train import Stage
+from evenodds.trainer import Stage
 
 SMALL = {
     "images": 6400,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from evenodds.train import Stage
+    from evenodds.trainer import Stage
 
 INTERVAL = 0.5
 """Seconds between two looks; each waits for the device."""

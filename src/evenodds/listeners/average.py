@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from evenodds.checkpoint import PlayersState
 from evenodds.game import Players, State
-from evenodds.train import Stage
+from evenodds.trainer import Stage
 
 __all__ = ["Average"]
 

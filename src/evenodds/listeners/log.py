@@ -11,7 +11,7 @@ from typing import Any
 
 from evenodds.errors import Diverged
 from evenodds.files import write_text
-from evenodds.train import Stage
+from evenodds.trainer import Stage
 
 __all__ = ["Log", "read_history"]
 

@@ -15,7 +15,7 @@ from evenodds import checkpoint
 from evenodds.checkpoint import Stateful
 from evenodds.errors import Diverged
 from evenodds.game import Players
-from evenodds.train import Stage
+from evenodds.trainer import Stage
 
 __all__ = ["Save", "best_of"]
 

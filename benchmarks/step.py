@@ -128,10 +128,10 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def flops_per_image(family: str) -> float:
+def flops_per_image(family: str, simultaneous: bool = False) -> float:
     """Floating-point operations of one round of ours, per image shown."""
     players, counter = make(family), FlopCounterMode(display=False)
-    game = Game(Generate(Normal(LATENT), Contest(non_saturating)), players)
+    game = Game(Generate(Normal(LATENT), Contest(non_saturating), simultaneous=simultaneous), players)
     learner = Gradient({name: torch.optim.SGD(p.parameters(), lr=0.0) for name, p in players.items()})
     with counter:
         train(game, Feed(), learner, Local(), images=BATCH)
@@ -183,12 +183,12 @@ def measure(family: str, device: torch.device, seconds: float, laps: int, compil
         for name, play in variants.items():
             rates[name].append(lap(play, rounds[name], device))
     middle = {name: statistics.median(values) for name, values in rates.items()}
-    gflops = flops_per_image(family) / 1e9
+    gflops = {name: flops_per_image(family, "simultaneous" in name) / 1e9 for name in middle if name != "naive"}
     return {
         "images_per_second": {name: round(value, 1) for name, value in middle.items()},
         "times_naive": {name: round(value / middle["naive"], 2) for name, value in middle.items()},
-        "gflop_per_image": round(gflops, 3),
-        "gflop_per_second": {name: round(value * gflops, 1) for name, value in middle.items() if name != "naive"},
+        "gflop_per_image": {name: round(value, 3) for name, value in gflops.items()},
+        "gflop_per_second": {name: round(middle[name] * value, 1) for name, value in gflops.items()},
         "parameters": {name: sum(p.numel() for p in player.parameters()) for name, player in make(family).items()},
     }
 

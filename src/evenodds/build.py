@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from evenodds import views
 from evenodds.config import Config
@@ -75,8 +75,15 @@ def build_penalty(config: Config) -> Penalty | None:
         return made
     bound: Penalty = _bound(what, maker, config.penalty.options)
     if "view" in accepts(maker):
-        return partial(bound, view=views.compose([views.flip, views.translation]))
+        return partial(bound, view=_mirrored_and_moved)
     return bound
+
+
+def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
+    """The views of Zhang et al. (2020), from different columns of the same (N, 4) numbers; vectors are jittered."""
+    if x.dim() == 2:
+        return views.jitter(x, uniform)
+    return views.translation(views.flip(x, uniform.flip(1)), uniform)
 
 
 def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:

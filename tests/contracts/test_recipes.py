@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from evenodds.config import Config, as_number, documented, from_mapping, recipe, with_settings
 from evenodds.data.arrays import from_array
@@ -28,6 +29,25 @@ def test_recipe(name: str) -> None:
     after = [p for player in run.game.players.values() for p in player.parameters()]
     assert progress.images >= 8
     assert sum(not np.array_equal(a, b.detach()) for a, b in zip(before, after, strict=True)) > len(after) / 2
+
+
+@pytest.mark.parametrize("data", ["digits", "ring"])
+@pytest.mark.parametrize(
+    ("key", "name"), [("loss", n) for n in names("losses")] + [("penalty", n) for n in names("penalties")]
+)
+def test_every_loss_and_penalty_plays_on_images_and_vectors(key: str, name: str, data: str) -> None:
+    small = {"generator.width": 8, "discriminator.width": 8, "batch": 8, "penalty_every": 2, "device": "cpu"}
+    config = with_settings(recipe(data), {**small, key: name})
+    run = Run(config, open_data(config))
+    train(run.game, run.feed, run.learner, run.engine, images=32)
+    assert all(p.isfinite().all() for player in run.game.players.values() for p in player.parameters())
+    again = Run(config, open_data(config))
+    for part, other in zip(run.parts.values(), again.parts.values(), strict=True):
+        other.restore(part.state())
+    for part, other in zip(run.parts.values(), again.parts.values(), strict=True):
+        mine, theirs = part.state().tensors, other.state().tensors
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[k], theirs[k]) for k in mine)
 
 
 def test_every_member_says_what_it_is() -> None:

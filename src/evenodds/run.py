@@ -93,7 +93,7 @@ class Run:
             "held_out": self.held_index.tolist(),
             "report": list(d.report),
         }
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, more)
+        return replace(self.card_light, more=more)
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
@@ -104,6 +104,7 @@ class Run:
 
     @property
     def card_light(self) -> DataCard:
+        """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
         return DataCard(d.kind, d.shape, d.units, d.classes, d.columns)
 

@@ -45,3 +45,6 @@ def test_what_cannot_be_simultaneous_is_refused() -> None:
         small_task(simultaneous=True, discriminator_steps=2).moves()
     with pytest.raises(BadInput, match="penalty_every above 1"):
         small_task(simultaneous=True, penalty=r1).moves()
+    for loss in (adversarial.hinge, adversarial.least_squares):
+        with pytest.raises(BadInput, match="slopes at every logit"):
+            small_task(loss, simultaneous=True).moves()

@@ -119,6 +119,13 @@ class Contest:
         facts = {"generator": costs[1].mean(), **self._beliefs(on_real, on_fake)}
         return Costs({"adversarial": costs[0].mean()}, facts)
 
+    @cached_property
+    def slopes_everywhere(self) -> bool:
+        """Whether the discriminator's cost has a slope at every fake logit, as simultaneous moves need."""
+        logits = torch.linspace(-8, 8, 65, requires_grad=True)
+        (slope,) = torch.autograd.grad(self.loss(torch.zeros(65), logits)[0].sum(), logits)
+        return bool((slope != 0).all())
+
     def _slope_ratio(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
         """(N,) slope of the generator's cost over that of the discriminator's, at each fake logit."""
         logits = on_fake.detach().float().requires_grad_()

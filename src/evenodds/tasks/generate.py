@@ -60,6 +60,8 @@ class Generate:
     def _simultaneous_moves(self) -> Sequence[Move]:
         if (self.discriminator_steps, self.generator_steps) != (1, 1):
             raise BadInput("simultaneous moves are 1:1; leave discriminator_steps and generator_steps at 1")
+        if not self.contest.slopes_everywhere:
+            raise BadInput("simultaneous moves need a loss that slopes at every logit; hinge and least squares do not")
         n = self.contest.every
         if self.contest.penalty is None:
             return [Move("discriminator", self.roles, self.simultaneous_cost)]

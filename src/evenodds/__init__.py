@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from evenodds.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from evenodds.engine import Local as Local
     from evenodds.game import Costs as Costs
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from evenodds.session import load as load
     from evenodds.trainer import train as train
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "BadInput": "errors",

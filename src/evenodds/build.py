@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from evenodds import views
 from evenodds.config import Config
+from evenodds.data.dataset import Dataset
+from evenodds.data.sources import load as load_data
+from evenodds.data.sources import options_of
 from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import accepts, find, make, network
@@ -19,7 +22,10 @@ from evenodds.learners import Gradient
 from evenodds.tasks.contest import Contest, Penalty
 from evenodds.tasks.generate import Generate
 
-__all__ = ["build_engine", "build_learner", "build_players", "build_task"]
+__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "open_data"]
+
+IN_MEMORY = "in-memory"
+"""The name of data that were handed over as an array."""
 
 
 def build_players(config: Config, shape: Sequence[int]) -> dict[str, nn.Module]:
@@ -113,6 +119,22 @@ def build_decay(config: Config) -> Any:
 def build_engine(config: Config) -> Local:
     """Where the run is played."""
     return Local(pick_device(config.device), config.precision, config.channels_last, config.compile)
+
+
+def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
+    """The data that a configuration names.
+
+    Args:
+        reading: told (files done, files in all) by sources that take long.
+    """
+    if config.data is None:
+        raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
+    if config.data.name == IN_MEMORY:
+        raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
+    wished = {"size": config.size, "channels": config.channels}
+    taken = options_of(config.data.name)  # an array has its own shape, a table none
+    fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
+    return load_data(config.data.name, progress=reading, **{**fitting, **config.data.options})
 
 
 def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:

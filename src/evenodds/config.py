@@ -38,7 +38,7 @@ class Config:
     channels: int | None = None
     """Channels of folders and zips of images: 1 grey, 3 colour, 4 with alpha; none: as the images are."""
     held_out: float = 0.1
-    """Share of the data kept aside for judging, in [0, 0.9]."""
+    """Share of the data kept aside for judging, in [0, 0.9]; which items is decided by the data alone."""
     prior: Part = field(default_factory=lambda: Part("normal", {"size": 64}))
     """Distribution of z."""
     generator: Part = field(default_factory=lambda: Part("dcgan"))
@@ -78,7 +78,7 @@ class Config:
     images: int = 200_000
     """Length of the run."""
     seed: int = 0
-    """Of the data split, the networks and every draw."""
+    """Of the networks, the order of the data and every draw; the held-out items are the same for every seed."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     precision: str = "float32"
@@ -89,6 +89,8 @@ class Config:
     """Compile the players; needs a C++ compiler and a penalty without double backward."""
     save_share: float = 0.1
     """Share of the run from one checkpoint, with samples and a held-out score, to the next."""
+    evaluate_share: float = 0.1
+    """Share of the run from one look at held-out figures to the next."""
     keep: int = 3
     """Checkpoints to keep beside the best."""
 
@@ -99,8 +101,9 @@ class Config:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.held_out <= 0.9:
             raise BadInput(f"held_out is a share of the data in [0, 0.9], got {self.held_out}")
-        if not 0 < self.save_share <= 1:
-            raise BadInput(f"save_share is a share of the run in (0, 1], got {self.save_share}")
+        for name in ("save_share", "evaluate_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(self, name)}")
         if self.learning_rate < 0 or (self.discriminator_learning_rate or 0) < 0:
             raise BadInput("learning rates must not be negative")
 
@@ -113,7 +116,7 @@ class Config:
         return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
 
 
-MAY_CHANGE = ("images", "device", "keep", "save_share", "recipe")
+MAY_CHANGE = ("images", "device", "keep", "save_share", "evaluate_share", "recipe")
 """Fields in which a resumed run may differ from its checkpoint."""
 
 

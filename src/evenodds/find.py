@@ -53,6 +53,11 @@ def _networks() -> dict[str, Any]:
     return {name: import_module(f"evenodds.networks.{name}") for name in sorted(families)}
 
 
+def _features() -> dict[str, Any]:
+    extract = import_module("evenodds.features.extract")
+    return {name: extract.extractor(name) for name in extract.names()}
+
+
 def _sources() -> dict[str, Any]:
     return dict(import_module("evenodds.data.sources").SOURCES)
 
@@ -72,6 +77,7 @@ def _recipes() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "features": ("kind of features", _features),
     "losses": ("loss", _losses),
     "networks": ("network", _networks),
     "optimizers": ("optimizer", _optimizers),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,25 @@ import numpy as np
 
 from evenodds import checkpoint, pictures
 from evenodds.errors import BadInput
-from evenodds.files import replaced, write_text
+from evenodds.evaluation.judge import Evaluation, Examination, Step, examine, judge
+from evenodds.evaluation.material import gather
+from evenodds.evaluation.pairs import neighbours
+from evenodds.files import replaced, write_json, write_text
 from evenodds.listeners.save import best_of
+from evenodds.report.content import Content, Picture
+from evenodds.report.page import page
 from evenodds.session import Session, load
 
-__all__ = ["finish", "summary", "write_history", "write_samples", "write_walk"]
+__all__ = [
+    "finish",
+    "report",
+    "summary",
+    "write_evaluation",
+    "write_history",
+    "write_report",
+    "write_samples",
+    "write_walk",
+]
 
 
 def write_samples(
@@ -77,6 +94,58 @@ def write_history(session: Session) -> list[Path]:
     return [plot(session.history(), session.folder / "history.png")]
 
 
+def write_evaluation(evaluation: Evaluation, path: Path) -> Path:
+    """The evaluation as JSON."""
+    write_json(path, dict(evaluation.content))
+    return path
+
+
+def report(
+    session: Session,
+    out: Path | None = None,
+    *,
+    against: Any = None,
+    metrics: Sequence[str] | None = None,
+    features: str | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    step: Step = lambda what, done, total: None,
+) -> list[Path]:
+    """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments."""
+    begun = time.perf_counter()
+    material = gather(session, against, n=n, seed=seed, reading=lambda done, total: step("reading", done, total))
+    examination = examine(material, features, step)
+    found = judge(examination, metrics, seed, step)
+    evaluation = Evaluation({**found.content, "seconds": round(time.perf_counter() - begun, 2)})
+    write_evaluation(evaluation, session.folder / "evaluation.json")
+    page = write_report(session, examination, evaluation, out or session.folder / "report.html")
+    return [page, session.folder / "evaluation.json"]
+
+
+def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
+    """One self-contained page with everything that is known of the run."""
+    config, folder = session.config, session.folder
+    images = {"samples": Picture.of(session.picture(session.sample(64)), "64 samples, seed 0.", "A grid of samples.")}
+    for key, (pixels, caption) in neighbours(examination, evaluation.content).items():
+        images[key] = Picture.of(pixels, caption, f"Pairs of images. {caption}")
+    if session.card.kind == "image":
+        frames = session.eight_bit(session.walk(32, 4))
+        sheet = pictures.enlarge(pictures.grid(frames, columns=8), 480)
+        images["walk"] = Picture.of(sheet, "A walk through the latent space, row by row.", "Images that change slowly.")
+    environment = folder / "environment.json"
+    content = Content(
+        f"evenodds: {folder.name}",
+        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real images shown",
+        evaluation.content,
+        images,
+        session.history(),
+        config.to_mapping(),
+        json.loads(environment.read_text()) if environment.is_file() else {},
+    )
+    write_text(path, page(content))
+    return path
+
+
 def summary(folder: Path) -> dict[str, str]:
     """How a run stands, in words."""
     session = load(folder)
@@ -112,6 +181,8 @@ def readme(session: Session) -> str:
         "checkpoints/": "players, their averages and the learners' state: safetensors and JSON, nothing executable",
         "config.yaml": "the complete configuration; `evenodds train config.yaml` repeats the run",
         "data.json": "what is known of the data, and which items were held out",
+        "report.html": "the report: scores against the floor, copies, the distance from equilibrium, pictures",
+        "evaluation.json": "the same figures as plain values, for `evenodds compare`",
         "metrics.jsonl": "the history, one JSON object per line",
         "environment.json": "versions and threads, on which exact bits depend",
     }

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +17,33 @@ from torch import Tensor
 
 import evenodds
 from evenodds import checkpoint, pictures
-from evenodds.build import build_engine, build_learner, build_players, build_task
+from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
 from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
-from evenodds.data.sources import options_of
 from evenodds.engine import Local
 from evenodds.errors import BadInput
+from evenodds.evaluation.halves import Side, intervals
+from evenodds.features.extract import extract
 from evenodds.files import write_json, write_text
-from evenodds.find import names
+from evenodds.find import find, names
 from evenodds.game import Game, Progress, mix
 from evenodds.learners import Gradient
 from evenodds.listeners.average import Average
+from evenodds.listeners.evaluate import Evaluate
 from evenodds.listeners.interrupt import Interrupt
 from evenodds.listeners.log import Log
 from evenodds.listeners.save import Save
+from evenodds.metrics.kernel import kernel_distance
+from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein
-from evenodds.session import DataCard, Session, load
+from evenodds.session import SPLIT_SEED, DataCard, Session, load
 from evenodds.tasks.generate import Generate
 from evenodds.trainer import Listener, Stage, train
 
-__all__ = ["Run", "fit", "open_data", "plan", "resume", "start"]
-
-IN_MEMORY = "in-memory"
-SCORE = "sliced Wasserstein distance to held-out data (lower is better)"
+__all__ = ["Run", "fit", "plan", "resume", "start"]
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Run:
         if config.average_half_life > 0:
             half_life = config.average_half_life * config.images
             self.average = Average(players, ("generator",), half_life)
-        self.train_index, self.held_index = self.dataset.split(config.held_out, config.seed)
+        self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
 
@@ -109,23 +111,49 @@ class Run:
         return DataCard(d.kind, d.shape, d.units, d.classes, d.columns)
 
     @torch.no_grad()
-    def score(self) -> float:
-        """The held-out score of the generator as it stands; always the same draws, so that scores can be compared."""
-        if len(self.held_index) < 2:
-            return float("nan")
-        index = self.held_index[:2000]
-        real = self.dataset.batch(index)["x"]
-        z = self.task.prior(len(index), torch.Generator().manual_seed(mix(self.config.seed, -2)))
+    def measure(self) -> dict[str, float]:
+        """Held-out figures of the generator as it stands; always the same draws, so that they can be compared.
+
+        Images: the kernel distance, precision and recall in random features; others: the sliced Wasserstein distance.
+        """
+        if len(self.held_index) < 4:
+            return {}
+        real = self._held_out
+        z = self.task.prior(len(real), torch.Generator().manual_seed(mix(self.config.seed, -2)))
         generator = (
             self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
         )
-        fake = torch.cat([generator(part.to(self.engine.device)).cpu() for part in torch.split(z, 256)])
-        rng = torch.Generator().manual_seed(mix(self.config.seed, -3))
-        return float(sliced_wasserstein(_flat(fake), _flat(real), rng=rng))
+        fake = torch.cat([generator(part.to(self.engine.device)).float().cpu() for part in torch.split(z, 256)])
+        found = intervals(self._statistic, real, self._side(fake), pairs=4, seed=self.config.seed)
+        score, *others = found.items()
+        figures = {"score": score[1].value, "score_low": score[1].low, "score_high": score[1].high}
+        return figures | {name: interval.value for name, interval in others}
 
+    @cached_property
+    def _held_out(self) -> Side:
+        index = self.held_index[torch.linspace(0, len(self.held_index) - 1, min(1000, len(self.held_index))).long()]
+        return self._side(self.dataset.batch(index)["x"])
 
-def _flat(x: Tensor) -> Tensor:
-    return x.reshape(len(x), -1)
+    @cached_property
+    def _extractor(self) -> Any:
+        return find("features", "random" if self.dataset.kind == "image" else "pixels")(self.dataset.shape)
+
+    def _side(self, x: Tensor) -> Side:
+        return Side(x, extract(self._extractor, x))
+
+    def _statistic(self, real: Side, fake: Side) -> dict[str, float]:
+        a, b = real.features, fake.features
+        if self.dataset.kind != "image":
+            return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
+        found = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
+        figures = {"precision": float(found.precision), "recall": float(found.recall)}
+        return {"score": float(kernel_distance(a, b)), **figures}
+
+    @property
+    def score_is(self) -> str:
+        """What the score means."""
+        kind = "kernel distance in random features" if self.dataset.kind == "image" else "sliced Wasserstein distance"
+        return f"{kind}, to held-out data (lower is better)"
 
 
 def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
@@ -232,17 +260,18 @@ def resume(
 def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listener] = ()) -> Session:
     """Plays a run from where it is to its end, and leaves everything in its folder."""
     config, log = run.config, Log(folder / "metrics.jsonl", max(config_interval(run.config, 200), 1))
+    evaluate = Evaluate(run.measure, config_interval(config, round(1 / config.evaluate_share)), log)
     save = Save(
         folder / "checkpoints",
         run.parts,
         config_interval(config, round(1 / config.save_share)),
-        {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": SCORE},
-        run.score if len(run.held_index) > 1 else None,
+        {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": run.score_is},
+        evaluate.score if len(run.held_index) >= 4 else None,
         config.keep,
-        lambda stage, score: on_saved(run, folder, log, stage, score),
+        lambda stage: on_saved(run, folder, stage),
     )
     averages: list[Listener] = [run.average] if run.average is not None else []
-    everyone = [*averages, Interrupt(), log, save, *listeners]
+    everyone = [*averages, Interrupt(), log, evaluate, save, *listeners]
     train(
         run.game,
         run.feed,
@@ -261,30 +290,12 @@ def config_interval(config: Config, parts: int) -> int:
     return max(config.batch, config.images // parts)
 
 
-def on_saved(run: Run, folder: Path, log: Log, stage: Stage, score: float | None) -> None:
-    """Leaves a picture of always the same z beside each checkpoint, and its score in the history."""
-    if score is not None:
-        log.write(stage, score=score)
+def on_saved(run: Run, folder: Path, stage: Stage) -> None:
+    """Leaves a picture of always the same z beside each checkpoint."""
     session = run.session(folder, stage.progress.images)
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))
     pictures.write(folder / "samples" / f"{stage.progress.images:012d}.png", picture)
-
-
-def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data that a configuration names.
-
-    Args:
-        reading: told (files done, files in all) by sources that take long.
-    """
-    if config.data is None:
-        raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
-    if config.data.name == IN_MEMORY:
-        raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
-    wished = {"size": config.size, "channels": config.channels}
-    taken = options_of(config.data.name)  # an array has its own shape, a table none
-    fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
-    return load_data(config.data.name, progress=reading, **{**fitting, **config.data.options})
 
 
 def recipe_for(data: str | None) -> str:
@@ -319,9 +330,9 @@ def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], 
     averages: list[Listener] = [run.average] if run.average is not None else []
     train(run.game, run.feed, run.learner, run.engine, images=10**9, seed=config.seed, listeners=[*averages, lap])
     pause = time.perf_counter()
-    run.score()
-    saves = (1 / config.save_share + 1) * (time.perf_counter() - pause + 0.2)
-    left = seconds - (time.perf_counter() - begun) - saves
+    run.measure()
+    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * (time.perf_counter() - pause + 0.2)
+    left = seconds - (time.perf_counter() - begun) - looks
     # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
     images = int(0.95 * lap.rate * left) // config.batch * config.batch
     if images < 10 * config.batch:

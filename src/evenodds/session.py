@@ -25,7 +25,11 @@ from evenodds.listeners.log import read_history
 from evenodds.listeners.save import best_of
 from evenodds.tasks.generate import Generate
 
-__all__ = ["DataCard", "Session", "load"]
+__all__ = ["SPLIT_SEED", "DataCard", "Session", "load"]
+
+SPLIT_SEED = 0
+"""Of the split into training and held-out items: a function of the data alone, so that runs of every seed are judged
+by the same items."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,11 @@ class Session:
 
     def render(self, z: Tensor) -> NDArray[Any]:
         """The samples of z (N, latent), in the data's own units."""
-        x = self.task.answer(self.players, {"z": z.to(self.device)})["x"]
-        return np.asarray(self.card.units.to_data(x.cpu().contiguous())).astype(self.card.units.dtype, copy=False)
+        return np.asarray(self.card.units.to_data(self.answer(z))).astype(self.card.units.dtype, copy=False)
+
+    def answer(self, z: Tensor) -> Tensor:
+        """The samples of z (N, latent) as the generator gives them, (N, C, H, W) or (N, D) in [-1, 1]."""
+        return self.task.answer(self.players, {"z": z.to(self.device)})["x"].cpu().contiguous()
 
     def walk(self, steps: int = 48, stops: int = 4, seed: int = 0) -> NDArray[Any]:
         """A closed walk through the latent space.
@@ -130,7 +137,7 @@ class Session:
         Args:
             x: (N, ...) in the data's own units.
         """
-        logits = self.players["discriminator"](self._inside(x).to(self.device))
+        logits = self.players["discriminator"](self.inside(x).to(self.device))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
     def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:
@@ -145,10 +152,10 @@ class Session:
 
     def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Images in the data's own units as 8 bit, for showing."""
-        return np.asarray(((self._inside(x) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        return np.asarray(((self.inside(x) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
 
-    def _inside(self, x: NDArray[Any]) -> Tensor:
-        """The data's own units -> [-1, 1]."""
+    def inside(self, x: NDArray[Any]) -> Tensor:
+        """(N, ...) in the data's own units -> float32 in [-1, 1]."""
         return self.card.units.to_model(torch.as_tensor(x.astype(np.int32) if x.dtype == np.uint16 else x))
 
     def history(self) -> list[dict[str, Any]]:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from evenodds.build import open_data
 from evenodds.config import Config, as_number, documented, from_mapping, recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.find import KINDS, describe, names
-from evenodds.run import Run, open_data, recipe_for
+from evenodds.run import Run, recipe_for
 from evenodds.trainer import train
 
 

@@ -73,3 +73,30 @@ def reading(done: int, total: int) -> None:
     """Draws how many files have been read, where a person is looking."""
     if sys.stderr.isatty() and (done % 100 == 0 or done == total):
         print(f"\rreading {done:,} of {total:,} files", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+class Steps:
+    """Draws a bar with the time left for each step of long work, where a person is looking."""
+
+    def __init__(self) -> None:
+        console = Console(file=sys.stderr)
+        self.progress = Progress(
+            BarColumn(bar_width=24), TextColumn("{task.description}"), TimeRemainingColumn(), console=console,
+            transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> Steps:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Shows the step; a new one begins with a fresh clock."""
+        if self.task is None or self.progress.tasks[-1].description != what:
+            for task in self.progress.task_ids:
+                self.progress.remove_task(task)
+            self.task = self.progress.add_task(what, total=total)
+        self.progress.update(self.task, completed=done, total=total)

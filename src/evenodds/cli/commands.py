@@ -22,6 +22,7 @@ app = App(
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
 Device = Annotated[str, Parameter(name="--device")]
+Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 
 
 def say(line: str) -> None:
@@ -196,9 +197,149 @@ def walk(
     print(write_walk(load(run, checkpoint, device), out or run / "walk.gif", steps, stops, seed))
 
 
+@app.command
+def evaluate(
+    subject: Path,
+    *,
+    against: str | None = None,
+    metrics: Names = None,
+    features: str | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 10_000,
+    train: str | None = None,
+    seed: int = 0,
+    checkpoint: str = "last",
+    json: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    device: Device = "auto",
+) -> None:
+    """Judge a run, or samples of any tool, by real data: scores with intervals, floors and a fingerprint.
+
+    Parameters
+    ----------
+    subject
+        A run's folder; or samples: a folder or zip of images, an .npz with key x, .npy or .csv.
+    against
+        Real data, or a run whose data and split are taken [default: the held-out data of the run that is judged].
+    metrics
+        Names such as frechet kernel memorisation likelihood duality_gap, or all (see: evenodds list metrics).
+    features
+        pixels, random, classifier, inception or dino [default: classifier for labelled images, random for others].
+    n
+        At most so many samples, and so many items of real data.
+    train
+        The data that the samples' generator was trained on, to look for copies; known for runs.
+    seed
+        Of a run's samples.
+    checkpoint
+        last, best (by the held-out score), or a number of images.
+    json
+        Print the result as JSON, and nothing else, on standard output.
+    out
+        Write the result as JSON to this file [default for runs: evaluation.json in the run's folder].
+    device
+        auto, cpu, cuda, mps.
+    """
+    import json as to_json
+
+    from evenodds.cli.bar import Steps
+    from evenodds.cli.tables import evaluated
+    from evenodds.evaluation.judge import evaluate as judge
+    from evenodds.evaluation.material import is_run
+    from evenodds.results import write_evaluation
+
+    with Steps() as step:
+        result = judge(
+            str(subject),
+            against,
+            metrics=split(metrics),
+            features=features,
+            train=train,
+            n=n,
+            seed=seed,
+            checkpoint=checkpoint,
+            device=device,
+            step=step,
+        )
+    target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
+    if target is not None:
+        say(f"written: {write_evaluation(result, target)}")
+    print(to_json.dumps(dict(result.content), indent=2, ensure_ascii=False) if json else evaluated(result))
+
+
+@app.command
+def compare(*evaluations: Path, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Rank evaluations by each score; those that were not made in the same way are refused, with the reason.
+
+    Parameters
+    ----------
+    evaluations
+        Files written by `evenodds evaluate --out`, or folders of runs that were evaluated.
+    json
+        Print the result as JSON, and nothing else, on standard output.
+    """
+    import json as to_json
+    from dataclasses import asdict
+
+    from evenodds.cli.tables import compared
+    from evenodds.evaluation.compare import compare as rank
+    from evenodds.evaluation.judge import read
+
+    result = rank({str(path): read(path) for path in evaluations})
+    print(to_json.dumps(asdict(result), indent=2, ensure_ascii=False) if json else compared(result))
+
+
+@app.command
+def report(
+    run: Path,
+    *,
+    against: str | None = None,
+    metrics: Names = None,
+    features: str | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 10_000,
+    seed: int = 0,
+    checkpoint: str = "last",
+    out: Path | None = None,
+    device: Device = "auto",
+) -> None:
+    """Evaluate a run and write everything that is known of it as one self-contained page.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    against
+        As for evaluate.
+    metrics
+        As for evaluate.
+    features
+        As for evaluate.
+    n
+        As for evaluate.
+    seed
+        Of the samples.
+    checkpoint
+        last, best (by the held-out score), or a number of images.
+    out
+        The page [default: report.html in the run folder].
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.cli.bar import Steps
+    from evenodds.results import report as write
+    from evenodds.session import load
+
+    session = load(run, checkpoint, device)
+    with Steps() as step:
+        written = write(
+            session, out, against=against, metrics=split(metrics), features=features, n=n, seed=seed, step=step
+        )
+    for path in written:
+        print(path)
+
+
 @app.command(name="list")
 def list_(kind: str = "kinds") -> None:
-    """List what can be named: losses, penalties, networks, recipes, priors, views, sources, optimizers, settings.
+    """List what can be named: losses, networks, recipes, sources, features, metrics, settings, ...
 
     Parameters
     ----------
@@ -208,7 +349,11 @@ def list_(kind: str = "kinds") -> None:
     from evenodds.find import KINDS, describe
 
     if kind == "kinds":
-        rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "settings"]]
+        rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "metrics", "settings"]]
+    elif kind == "metrics":
+        from evenodds.evaluation.measures import documented as metrics
+
+        rows = metrics()
     elif kind == "settings":
         from evenodds.config import documented
 
@@ -244,6 +389,11 @@ def parsed(settings: list[str] | None) -> dict[str, Any]:
     return {key.strip(): value for key, _, value in pairs}
 
 
+def split(names: list[str] | None) -> list[str] | None:
+    """Names given one by one or with commas between them."""
+    return None if names is None else [part for name in names for part in name.split(",") if part]
+
+
 def conclude(session: Any) -> None:
     """Says where everything is and what to do next."""
     from evenodds.results import finish
@@ -260,6 +410,7 @@ def conclude(session: Any) -> None:
     say(f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}")
     say(f"more samples:  {command()} sample {folder} -n 100 --grid more.png")
     say(f"how it went:   {command()} show {folder}")
+    say(f"how good it is: {command()} report {folder}")
     say(f"your own data: {command()} train gray-28 --data FOLDER --budget 10m")
 
 

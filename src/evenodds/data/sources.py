@@ -28,7 +28,7 @@ def load(source: Any, progress: Callable[[int, int], None] | None = None, **opti
 
     Args:
         source: the name of a source ("digits", "ring", ...), a path (.npy, .npz, .csv, .tsv, .zip or a folder of
-            images), or an array or tensor (see `arrays.from_array`).
+            images), an array or tensor (see `arrays.from_array`), or a data set, which is returned as it is.
         progress: told (files done, files in all) by sources that take long.
         options: what the source itself takes, e.g. `size` for images, `label` for a table.
 
@@ -53,6 +53,8 @@ def options_of(source: Any) -> list[str]:
 
 def _chosen(source: Any) -> tuple[Source, tuple[Any, ...]]:
     """The function for this source, and its first argument where it takes one."""
+    if isinstance(source, Dataset):
+        return _itself, (source,)
     if not isinstance(source, str | os.PathLike):
         return from_array, (source,)
     name = str(source).replace("-", "_")
@@ -70,6 +72,10 @@ def _chosen(source: Any) -> tuple[Source, tuple[Any, ...]]:
         known = ", ".join(sorted(READERS))
         raise BadInput(f"{path.name} needs an ending that can be read ({known}), got '{ending}'; convert it")
     return READERS[ending], (path,)
+
+
+def _itself(source: Dataset) -> Dataset:
+    return source
 
 
 def _unknown_option(source: str, option: str, taken: list[str]) -> BadInput:

@@ -29,18 +29,18 @@ class Save:
         parts: what a checkpoint holds.
         every_images: interval.
         header: further JSON values to keep, such as the configuration.
-        score: a held-out figure, lower is better; None for none. It must not touch the run's random state.
+        score: a held-out figure of the stage, lower is better; None for none. It must not touch the run's random state.
         keep: how many of the last to keep.
-        saved: called after each, with the stage and the score.
+        saved: called after each, with the stage.
     """
 
     folder: Path
     parts: Mapping[str, Stateful]
     every_images: int
     header: Mapping[str, Any] = field(default_factory=dict)
-    score: Callable[[], float] | None = None
+    score: Callable[[Stage], float | None] | None = None
     keep: int = 3
-    saved: Callable[[Stage, float | None], None] | None = None
+    saved: Callable[[Stage], None] | None = None
     _last: int = field(init=False, default=0)
 
     def begin(self, stage: Stage) -> None:
@@ -58,7 +58,7 @@ class Save:
     def save(self, stage: Stage) -> None:
         """Writes a checkpoint now."""
         require_finite(stage.game.players, stage.progress.images)
-        score = self.score() if self.score is not None else None
+        score = self.score(stage) if self.score is not None else None
         images = stage.progress.images
         header = {
             **self.header,
@@ -71,7 +71,7 @@ class Save:
         self._last = images
         self._prune()
         if self.saved is not None:
-            self.saved(stage, score)
+            self.saved(stage)
 
     def _prune(self) -> None:
         spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}

@@ -1,10 +1,12 @@
 """The Fréchet distance between Gaussians fitted to two sets of features (Heusel et al. 2017)."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.metrics._rows import pair
+from evenodds.metrics._rows import centred, column_means, matching, portions
 
 __all__ = ["frechet", "frechet_of_moments"]
 
@@ -16,6 +18,10 @@ def frechet(a: Tensor, b: Tensor) -> Tensor:
     amount that falls with N and grows with D: compare only values from equal numbers of examples. With N <= D the
     covariances are singular; the value stays defined.
 
+    Covariances are summed up in float64 from portions of rows, so that beside a and b only a few (D, D) matrices are
+    held. With N <= D they are not needed: with centred rows A and B, A'A / (N - 1) being the covariance,
+    tr((A B)^1/2) is the sum of the singular values of A B' / sqrt((N - 1) (M - 1)), which is only (N, M).
+
     Args:
         a: (N, D) features, N >= 2; computed in float64.
         b: (M, D) features, M >= 2.
@@ -26,8 +32,20 @@ def frechet(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         BadInput: no matrices, different D, too few rows, or values that are not finite.
     """
-    a, b = pair(a, b, least=2)
-    return frechet_of_moments(a.mean(0), _covariance(a), b.mean(0), _covariance(b))
+    a, b = matching(a, b, least=2)
+    few, many = (a, b) if len(a) <= len(b) else (b, a)
+    if len(few) > few.shape[1]:
+        return frechet_of_moments(*_moments(few), *_moments(many))
+    shift = (column_means(few) - column_means(many)).square().sum()
+    factor = _factor(few)
+    if len(many) <= many.shape[1]:
+        other = _factor(many)
+        spread, between = other.square().sum(), torch.linalg.svdvals(factor @ other.T).sum()
+    else:
+        _, cov = _moments(many)
+        spread, between = cov.trace(), _sum_of_roots(factor @ cov @ factor.T)
+    value: Tensor = shift + factor.square().sum() + spread - 2 * between
+    return value.clamp_min(0)
 
 
 def frechet_of_moments(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> Tensor:
@@ -54,15 +72,35 @@ def frechet_of_moments(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Ten
         raise BadInput(f"moments need means (D,) twice and covariances (D, D) twice, got {shapes}; match D")
     mean_a, cov_a, mean_b, cov_b = (x.detach().to(torch.float64) for x in (mean_a, cov_a, mean_b, cov_b))
     root = _root(cov_a)
-    between = torch.linalg.eigvalsh(root @ cov_b @ root).clamp_min(0).sqrt().sum()
+    between = _sum_of_roots(root @ cov_b @ root)
     shift = (mean_a - mean_b).square().sum()
     value: Tensor = shift + cov_a.trace() + cov_b.trace() - 2 * between
     return value.clamp_min(0)
 
 
-def _covariance(x: Tensor) -> Tensor:
-    centred = x - x.mean(0)
-    return torch.mm(centred.T, centred) / (len(x) - 1)
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) in float64, from portions of rows."""
+    mean, columns = column_means(x), x.shape[1]
+    products = mean.new_zeros(columns, columns)
+    width = max(256, columns // 8)
+    for part in portions(len(x), x.shape[1], 1 << 22):
+        some = centred(x[part], mean)
+        # A product with itself is symmetric: only the blocks on and above the diagonal, half the work.
+        for start in range(0, columns, width):
+            block = some[:, start : start + width]
+            products[start : start + width, start:].addmm_(block.T, some[:, start:])
+    return mean, (products.triu() + products.triu(1).T) / (len(x) - 1)
+
+
+def _factor(x: Tensor) -> Tensor:
+    """(N, D) whose product with itself, transposed first, is the covariance."""
+    return centred(x, column_means(x)) / math.sqrt(len(x) - 1)
+
+
+def _sum_of_roots(product: Tensor) -> Tensor:
+    """The trace of the root of a positive semi-definite matrix."""
+    values: Tensor = torch.linalg.eigvalsh(product)
+    return values.clamp_min(0).sqrt().sum()
 
 
 def _root(cov: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evenodds.metrics._rows import pair, portions, squared_distances
+from evenodds.metrics._rows import centred, column_means, matching, portions, squared_distances
 
 __all__ = ["nearest", "two_sample_accuracy"]
 
@@ -26,11 +26,16 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
     Raises:
         BadInput: no matrices, different D, no rows, or values that are not finite.
     """
-    a, b = pair(a, b)
-    middle = b.mean(0)
-    parts = [squared_distances(a[part] - middle, b - middle).argmin(1) for part in portions(len(a), len(b), entries)]
-    index = torch.cat(parts)
-    return torch.linalg.vector_norm(a - b[index], dim=1), index
+    a, b = matching(a, b)
+    middle = column_means(b)
+    around = centred(b, middle)
+    distances, indices = [], []
+    for part in portions(len(a), len(b), entries):
+        index = squared_distances(centred(a[part], middle), around).argmin(1)
+        # Measured again between the rows as they came: centred ones round, and equal rows would be apart.
+        distances.append(torch.linalg.vector_norm(a[part].to(torch.float64) - b[index].to(torch.float64), dim=1))
+        indices.append(index)
+    return torch.cat(distances), torch.cat(indices)
 
 
 def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -> Tensor:
@@ -51,9 +56,10 @@ def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -
     Raises:
         BadInput: no matrices, different D, too few rows, or values that are not finite.
     """
-    real, fake = pair(real, fake, least=2, names=("real", "fake"))
-    everything = torch.cat([real, fake])
-    everything = everything - everything.mean(0)
+    real, fake = matching(real, fake, least=2, names=("real", "fake"))
+    everything = torch.empty(len(real) + len(fake), real.shape[1], dtype=torch.float64, device=real.device)
+    everything[: len(real)], everything[len(real) :] = real, fake
+    everything -= everything.mean(0)
     is_real = torch.arange(len(everything), device=everything.device) < len(real)
     right = []
     for part in portions(len(everything), len(everything), entries):

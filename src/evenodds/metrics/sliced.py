@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.metrics._rows import pair, portions
+from evenodds.metrics._rows import matching, portions
 
 __all__ = ["sliced_wasserstein"]
 
@@ -32,15 +32,15 @@ def sliced_wasserstein(
     Raises:
         BadInput: no matrices, different D, no rows, values that are not finite, no direction, or no rng.
     """
-    a, b = pair(a, b)
+    a, b = matching(a, b)
     if power < 1:
         raise BadInput(f"'power' must be at least 1, got {power}; 1 and 2 are usual")
-    lines = _lines(directions, a.shape[1], rng).to(a)
+    lines = _lines(directions, a.shape[1], rng).to(a.device)
     first, second, share = _staircases(len(a), len(b), a.device)
     parts = []
     for part in portions(len(lines), len(share), 1 << 22):
         some = lines[part]
-        apart = ((a @ some.T).sort(0).values[first] - (b @ some.T).sort(0).values[second]).abs()
+        apart = (_sorted(a, some)[first] - _sorted(b, some)[second]).abs()
         parts.append(share @ apart**power)
     return torch.cat(parts).mean() ** (1 / power)
 
@@ -54,6 +54,12 @@ def _lines(directions: Tensor | int, columns: int, rng: torch.Generator | None) 
     if directions.ndim != 2 or len(directions) == 0 or directions.shape[1] != columns:
         raise BadInput(f"'directions' must be (K, {columns}) with K >= 1, got {tuple(directions.shape)}; match D")
     return F.normalize(directions.to(torch.float64), dim=1)
+
+
+def _sorted(x: Tensor, lines: Tensor) -> Tensor:
+    """(N, K) float64: where the points lie along each line, in order."""
+    parts = [x[part].to(torch.float64) @ lines.T for part in portions(len(x), x.shape[1], 1 << 22)]
+    return torch.cat(parts).sort(0).values
 
 
 def _staircases(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,119 @@
+"""Evaluations as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evenodds.evaluation.compare import Comparison
+from evenodds.evaluation.judge import Evaluation
+
+__all__ = ["compared", "evaluated"]
+
+WAYS = {"lower": "lower is better", "higher": "higher is better", "middle": "best: as the real data"}
+
+
+def evaluated(evaluation: Evaluation) -> str:
+    """The verdict, the scores and what else was found."""
+    e = evaluation.content
+    subject, reference = e["subject"], e["reference"]
+    head = [
+        f"{subject['path']}: {subject['items']:,} samples against {reference['items']:,} {reference['role']}",
+        f"features: {e['fingerprint']['features']}"
+        f" ({'compares with ' + e['comparable'] if e['comparable'] else 'does not compare with published figures'})",
+        "",
+        *e["verdict"],
+        "",
+    ]
+    rows = [("", "value", "95 % interval", "real against real", ""), *map(_score, e["scores"])]
+    refused = [f"{s['title']}: {s['note']}" for s in e["scores"] if s["value"] is None]
+    parts = [_memorisation(e["memorisation"]), _equilibrium(e["equilibrium"]), _likelihood(e["likelihood"])]
+    classes = _classes(e["classes"])
+    lines = [*head, *_aligned([row for row in rows if row]), *refused, *(x for x in parts if x), *classes]
+    return "\n".join(lines)
+
+
+def _score(s: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if s["value"] is None:
+        return None
+    floor = "" if s["floor"] is None else f"{s['floor']:.4g} ({s['floor_low']:.4g} to {s['floor_high']:.4g})"
+    note = f"{WAYS[s['better']]}{'; ' + s['note'] if s['note'] else ''}"
+    return s["title"], f"{s['value']:.4g}", f"{s['low']:.4g} to {s['high']:.4g}", floor, note
+
+
+def _memorisation(m: Mapping[str, Any] | None) -> str:
+    if m is None:
+        return ""
+    if "refused" in m:
+        return f"Copies: not looked for: {m['refused']}"
+    return (
+        f"Copies: {m['verdict']}; suspected {m['share']:.2%} ({m['low']:.2%} to {m['high']:.2%}, honest "
+        f"{m['expected']:.2%}); authenticity {m['authenticity']:.2f} (held-out {m['authenticity_floor']:.2f}); "
+        f"C_T {m['c_t']:.1f}"
+    )
+
+
+def _equilibrium(q: Mapping[str, Any] | None) -> str:
+    if q is None:
+        return ""
+    parts = []
+    if q["accuracy"] is not None:
+        parts.append(f"own discriminator: accuracy {q['accuracy']:.3f}, V = {q['value']:.3f} (even odds: -1.386)")
+    if q["fresh"] is not None:
+        f = q["fresh"]
+        parts.append(
+            f"fresh discriminator: accuracy {f['accuracy']:.3f}, JSD at least {f['jsd']:.3f} nats "
+            f"({f['low']:.3f} to {f['high']:.3f}; real against real {f['floor']:.3f})"
+        )
+    if q["duality_gap"] is not None:
+        parts.append(f"duality gap {q['duality_gap']['gap']:.3f}")
+    return "Equilibrium: " + "; ".join([*parts, *q["notes"]])
+
+
+def _likelihood(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return (
+        f"Parzen log-likelihood: {found['mean']:.1f} +- {found['standard_error']:.1f} nats, sigma "
+        f"{found['sigma']:.3f} (real samples: {found['ceiling']:.1f} +- {found['ceiling_standard_error']:.1f})"
+    )
+
+
+def _classes(rows: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    if not rows:
+        return []
+    body = [
+        (r["name"], f"{r['real_share']:.1%}", f"{r['fake_share']:.1%}", _number(r["precision"]), _number(r["recall"]))
+        for r in rows
+    ]
+    return ["", *_aligned([("class", "real", "samples", "precision", "recall"), *body])]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def compared(comparison: Comparison) -> str:
+    """A table for each score, from best to worst."""
+    lines = [f"{name} is not ranked: {why}" for name, why in comparison.left_out.items()]
+    for score in comparison.scores:
+        floor = "" if score["floor"] is None else f", real against real {score['floor']:.4g}"
+        lines += ["", f"{score['title']} ({WAYS[score['better']]}{floor})"]
+        lines += _aligned(
+            [
+                (f"  {e['name']}", f"{e['value']:.4g}", f"{e['low']:.4g} to {e['high']:.4g}", _standing(k, e))
+                for k, e in enumerate(score["entries"])
+            ]
+        )
+    return "\n".join(lines).lstrip("\n")
+
+
+def _standing(place: int, entry: Mapping[str, Any]) -> str:
+    return "best" if place == 0 else "cannot be told from the best" if entry["with_the_best"] else "worse"
+
+
+def _aligned(rows: Sequence[tuple[str, ...] | None]) -> list[str]:
+    """Columns as wide as their widest entry."""
+    full = [row for row in rows if row]
+    widths = [max(len(row[k]) for row in full) for k in range(len(full[0]))]
+    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in full]

@@ -1,0 +1,1 @@
+"""A generator put to the test: scores with intervals and floors, copies, the distance from equilibrium."""

@@ -1,0 +1,66 @@
+"""Whether a generator hands out its training items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evenodds.errors import BadInput
+from evenodds.evaluation.halves import Side
+from evenodds.evaluation.material import Material
+from evenodds.game import mix
+from evenodds.metrics.memorisation import authenticity, data_copying, suspects
+
+__all__ = ["copies"]
+
+SHOWN = 50
+"""At most so many suspects are listed, the closest first."""
+
+
+def copies(material: Material, train: Tensor | None, fake: Side, real: Side, seed: int) -> dict[str, Any]:
+    """Suspected copies with the training items that they resemble, and two tests of the whole; or why not.
+
+    Args:
+        train: (T, F) features of the training items.
+        fake: the samples.
+        real: held-out items, which set the level at which honest samples are accused.
+    """
+    if train is None:
+        return {"refused": "what the generator was trained on is not known; name it with --train"}
+    try:
+        found = suspects(fake.features, train, real.features)
+        authentic, floor = (authenticity(x, train).double().mean() for x in (fake.features, real.features))
+        rng = torch.Generator().manual_seed(mix(seed, 51))
+        copying = data_copying(train, real.features, fake.features, rng=rng)
+    except BadInput as error:
+        return {"refused": str(error)}
+    order = found.ratio.argsort()
+    closest = [k for k in order.tolist() if bool(found.suspected[k])][:SHOWN]
+    excess = found.low > found.expected_high
+    return {
+        "share": found.share,
+        "low": found.low,
+        "high": found.high,
+        "expected": found.expected,
+        "suspects": [_suspect(k, found, material) for k in closest],
+        "authenticity": float(authentic),
+        "authenticity_floor": float(floor),
+        "c_t": float(copying.c_t),
+        "verdict": "copies of training items" if excess else "no sign of copying",
+        "n_train": len(train),
+        "n_held_out": len(real),
+    }
+
+
+def _suspect(k: int, found: Any, material: Material) -> dict[str, Any]:
+    index = int(found.train_index[k])
+    return {
+        "sample": k,
+        "training": index,
+        "file": material.train_names[index] if material.train_names else None,
+        "distance": float(found.train_distance[k]),
+        "held_out_distance": float(found.held_out_distance[k]),
+        "ratio": float(found.ratio[k]),
+    }

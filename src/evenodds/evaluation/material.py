@@ -1,0 +1,229 @@
+"""What an evaluation looks at: samples, the real items that judge them, further real items for the floor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evenodds.build import open_data
+from evenodds.data.dataset import Dataset, Units
+from evenodds.data.sources import load as load_data
+from evenodds.data.sources import options_of
+from evenodds.errors import BadInput
+from evenodds.game import mix
+from evenodds.session import SPLIT_SEED, Session, load
+
+__all__ = ["Material", "gather", "is_run"]
+
+Reading = Callable[[int, int], None]
+FLOOR_ITEMS = 10_000
+"""At most so many real items are set apart for the floor, at most half of those at hand."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that an evaluation looks at. Reference, floor and fitting items are disjoint."""
+
+    fake: Tensor
+    """(N, C, H, W) or (N, D) in [-1, 1]: the samples that are judged."""
+    real: Dataset
+    """The reference: held out from the run, or half of the data."""
+    floor: Dataset
+    """Further real items: they take the samples' place to measure the real-versus-real floor."""
+    fitting: Dataset
+    """Real items that a classifier of features may learn from."""
+    fake_labels: Tensor | None = None
+    """(N,) int64, numbers of `real.classes`; where the samples came with labels."""
+    train: Dataset | None = None
+    """What the generator was trained on; None where that is not known."""
+    train_names: tuple[str, ...] = ()
+    """The file, or the position in the data, of each training item."""
+    session: Session | None = None
+    """The run that drew the samples; None for samples of any other tool."""
+    subject: dict[str, Any] = field(default_factory=dict)
+    reference: dict[str, Any] = field(default_factory=dict)
+    resized: str = "none"
+    """What was done to the samples' size."""
+
+
+def is_run(path: Any) -> bool:
+    """Whether this is the folder of a run."""
+    return isinstance(path, str | os.PathLike) and (Path(path) / "config.yaml").is_file()
+
+
+def gather(
+    subject: Any,
+    against: Any = None,
+    *,
+    train: Any = None,
+    n: int = 10_000,
+    seed: int = 0,
+    checkpoint: str = "last",
+    device: str = "auto",
+    reading: Reading | None = None,
+) -> Material:
+    """Opens samples and real data, and says who plays which part.
+
+    Args:
+        subject: a Session, a run's folder, or samples: a folder or zip of images, .npz, .npy, .csv, an array.
+        against: real data: a source, a path, an array or Dataset, or a run's folder, whose data and split are taken.
+            None for the data of the run that is judged. A run's held-out items are the reference; other data are cut
+            into halves, always the same ones.
+        train: what the samples' generator was trained on, where it is no run of evenodds: needed to look for copies.
+        n: at most so many samples and so many items of the reference.
+        seed: of the samples of a run.
+        checkpoint: of the run.
+    """
+    if n < 1:
+        raise BadInput(f"n must be at least 1, got {n}")
+    session = _session(subject, checkpoint, device)
+    home, data = _data(session, against, device, reading)
+    if home is not None:
+        rest, held = data.split(home.config.held_out, SPLIT_SEED)
+        held = held[_parted(len(held), 0, SPLIT_SEED)[0]]
+        role = "held-out items of the run"
+    else:
+        rest, held = _parted(len(data), len(data) // 2, SPLIT_SEED)
+        role = "one half of the data; the other half measures the floor"
+    if len(held) < 2 or len(rest) < 4:
+        raise BadInput(f"judging needs at least 2 items held out and 4 others, got {len(held)} and {len(rest)}")
+    pool, real = data.take(rest), data.take(_first(held, n))
+    fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
+    trained = _training(session, home, data, rest, train, reading)
+    count = min(n, len(floor))
+    fake, labels, resized, what = _fakes(session, subject, data, count, seed, reading)
+    place = _path(home.config.data.name if against is None and home and home.config.data else against)
+    return Material(
+        fake,
+        real,
+        pool.take(_first(floor, n)),
+        pool.take(fit),
+        labels,
+        *trained,
+        session,
+        what,
+        {"path": place, "kind": data.kind, "shape": list(data.shape), "items": len(real), "role": role},
+        resized,
+    )
+
+
+def _session(subject: Any, checkpoint: str, device: str) -> Session | None:
+    if isinstance(subject, Session):
+        return subject
+    return load(subject, checkpoint, device) if is_run(subject) else None
+
+
+def _data(
+    session: Session | None, against: Any, device: str, reading: Reading | None
+) -> tuple[Session | None, Dataset]:
+    """The real data, and the run whose split of them holds: the one named, or the one that was trained on them."""
+    home = session if against is None else load(against, device=device) if is_run(against) else None
+    if home is None and against is None:
+        raise BadInput("samples are judged against real data; name them with --against: a folder, an array, or a run")
+    if home is None:
+        data = load_data(against, progress=reading)
+        return (session if session is not None and _trained_on(session) == data.fingerprint() else None), data
+    data = open_data(home.config, reading)
+    if _trained_on(home) not in (None, data.fingerprint()):
+        raise BadInput(f"the data of {home.folder} have changed since it was trained; name data with --against")
+    return home, data
+
+
+def _trained_on(session: Session) -> str | None:
+    fingerprint: str | None = (session.card.more or {}).get("fingerprint")
+    return fingerprint
+
+
+def _parted(n: int, second: int, seed: int) -> tuple[Tensor, Tensor]:
+    """n rows in random order, as n - second and second of them.
+
+    In random order, since data often come sorted and some scores compare one half with the other. Not by strata: parts
+    with equal shares of every class are more alike than independent draws are.
+    """
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, 5)))
+    return order[second:], order[:second]
+
+
+def _first(index: Tensor, n: int) -> Tensor:
+    """At most n of them: always the same ones, spread evenly."""
+    return index if len(index) <= n else index[torch.linspace(0, len(index) - 1, n).round().long()]
+
+
+def _training(
+    session: Session | None, home: Session | None, data: Dataset, rest: Tensor, train: Any, reading: Reading | None
+) -> tuple[Dataset | None, tuple[str, ...]]:
+    """What the generator was trained on, with the name of each item."""
+    if train is not None:
+        known = load_data(train, progress=reading, **_like(data, train))
+        return known, known.names or tuple(map(str, range(len(known))))
+    if session is not None and session is not home:
+        data = open_data(session.config, reading)
+        rest, _ = data.split(session.config.held_out, SPLIT_SEED)
+    elif home is None:
+        return None, ()
+    return data.take(rest), tuple(data.names[i] if data.names else str(i) for i in rest.tolist())
+
+
+def _fakes(
+    session: Session | None, subject: Any, data: Dataset, count: int, seed: int, reading: Reading | None
+) -> tuple[Tensor, Tensor | None, str, dict[str, Any]]:
+    """The samples in [-1, 1], their labels, what was done to their size, and what they are."""
+    if session is not None:
+        if session.card.shape != data.shape:
+            raise BadInput(f"the run makes {session.card.shape}, the data are {data.shape}; name data of that shape")
+        x = session.inside(session.sample(count, seed))
+        what = {"kind": "run", "path": str(session.folder), "items": len(x), "images_seen": session.images}
+        return x, None, "none", {**what, "seed": seed}
+    samples = load_data(subject, progress=reading, **_like(data, subject))
+    if samples.shape != data.shape:
+        raise BadInput(f"the samples are {samples.shape}, the data {data.shape}; they must have one shape")
+    chosen = _first(torch.arange(len(samples)), count)
+    resized = "resized" if any("esized" in line for line in samples.report) else "none"
+    what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}
+    x = _units(samples, data).to_model(samples.x[chosen])
+    return x, _labels(samples, data, chosen), resized, what
+
+
+def _like(data: Dataset, source: Any) -> dict[str, Any]:
+    """Options with which another source gives items of the data's shape."""
+    wished = {"size": data.shape[1:], "channels": data.shape[0]} if data.kind == "image" else {}
+    taken = options_of(source)
+    return {key: value for key, value in wished.items() if key in taken}
+
+
+def _units(samples: Dataset, data: Dataset) -> Units:
+    """Those in which the samples are: image files have the range of their depth, arrays the data's own."""
+    if samples.names and samples.units.dtype == data.units.dtype:
+        return samples.units
+    low, high = float(samples.x.min()), float(samples.x.max())
+    if samples.units.dtype != data.units.dtype or (
+        data.units.dtype != "float32" and not min(data.units.low) <= low <= high <= max(data.units.high)
+    ):
+        ours = f"{data.units.dtype} in [{min(data.units.low):g}, {max(data.units.high):g}]"
+        raise BadInput(
+            f"the samples are {samples.units.dtype} in [{low:g}, {high:g}], the data {ours}; save the samples in the "
+            "data's own units"
+        )
+    return data.units
+
+
+def _labels(samples: Dataset, data: Dataset, chosen: Tensor) -> Tensor | None:
+    """The samples' labels as numbers of the data's classes; -1 for a class that the data lack."""
+    if samples.y is None or data.y is None:
+        return None
+    numbers = [data.classes.index(name) if name in data.classes else -1 for name in samples.classes]
+    table = torch.tensor([*numbers, -1])
+    return table[samples.y[chosen]]
+
+
+def _path(source: Any) -> str:
+    return (
+        str(source) if isinstance(source, str | os.PathLike) else f"array of {np.shape(getattr(source, 'x', source))}"
+    )

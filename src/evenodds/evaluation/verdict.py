@@ -1,0 +1,99 @@
+"""What the scores say, in plain sentences, and whether they may be ranked at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["verdict"]
+
+MISSING = 0.2
+"""A class is missing where its share of the samples is below this part of its share of the real items."""
+
+
+def verdict(content: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """The sentences, most important first, and whether the scores are sound.
+
+    Scores of a generator that copies say nothing of what it has learned: real items score best. So they are declared
+    unsound, and `compare` leaves them out of its ranking; likewise where whole classes are missing.
+    """
+    serious = [*_copying(content["memorisation"]), *_missing(content["classes"])]
+    lines = [*serious, *_coverage(content), *_quality(content), *_closeness(content), *_distance(content)]
+    return lines or ["nothing stands out: too little was measured"], not serious
+
+
+def _copying(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None or "refused" in found or found["verdict"] == "no sign of copying":
+        return []
+    return [
+        f"The generator copies: {_percent(found['share'])} of its samples are suspected copies of training items "
+        f"({_percent(found['low'])} to {_percent(found['high'])}; honest samples: {_percent(found['expected'])})."
+    ]
+
+
+def _closeness(content: Mapping[str, Any]) -> list[str]:
+    """No proof of copies: smooth samples lie closer to everything."""
+    found = content["memorisation"] or {}
+    if found.get("c_t", 0.0) >= -3:
+        return []
+    return [f"Samples lie closer to training items than held-out items do (C_T {found['c_t']:.1f}, below -3)."]
+
+
+def _missing(classes: list[Mapping[str, Any]] | None) -> list[str]:
+    gone = [c["name"] for c in classes or [] if c["real_share"] > 0.01 and c["fake_share"] < MISSING * c["real_share"]]
+    if not gone:
+        return []
+    return [
+        f"{len(gone)} of {len(classes or [])} classes are missing or nearly so: {', '.join(gone[:12])}"
+        f"{' ...' if len(gone) > 12 else ''}."
+    ]
+
+
+def _coverage(content: Mapping[str, Any]) -> list[str]:
+    low = [s for s in _given(content, ("recall", "coverage")) if s["high"] < 0.7 * s["floor"]]
+    if not low:
+        return []
+    said = ", ".join(f"{s['title'].lower()} {s['value']:.2f} where real data reach {s['floor']:.2f}" for s in low)
+    return [f"Samples are less varied than the data: {said}."]
+
+
+def _quality(content: Mapping[str, Any]) -> list[str]:
+    for s in _given(content, ("precision",)):
+        if s["high"] < 0.7 * s["floor"]:
+            return [
+                f"Many samples do not look like the data: precision {s['value']:.2f} where real data reach "
+                f"{s['floor']:.2f}."
+            ]
+    return []
+
+
+def _distance(content: Mapping[str, Any]) -> list[str]:
+    """Which scores stand apart from real data, and how well the samples can be told from them."""
+    apart: list[str] = []
+    level: list[str] = []
+    for s in _given(content, ("frechet", "kernel", "two_sample_accuracy", "sliced_wasserstein")):
+        (level if s["low"] <= s["floor_high"] and s["floor_low"] <= s["high"] else apart).append(s["title"])
+    lines = []
+    if apart:
+        lines.append(f"Apart from real data, beyond the intervals: {', '.join(apart)}.")
+    if level:
+        lines.append(f"Not to be told from real data with so many items: {', '.join(level)}.")
+    told = [
+        f"a nearest neighbour with {_percent(s['value'])} accuracy (real against real: {_percent(s['floor'])})"
+        for s in _given(content, ("two_sample_accuracy",))
+    ]
+    fresh = (content["equilibrium"] or {}).get("fresh")
+    if fresh is not None:
+        told.append(
+            f"a fresh discriminator with {_percent(fresh['accuracy'])}, which puts the Jensen-Shannon divergence at "
+            f"{max(0.0, fresh['low']):.2f} nats or more (even odds: 0; without overlap: 0.69)"
+        )
+    return [*lines, f"Samples are told from held-out items by {' and by '.join(told)}."] if told else lines
+
+
+def _given(content: Mapping[str, Any], names: tuple[str, ...]) -> list[Mapping[str, Any]]:
+    return [s for s in content["scores"] if s["name"] in names and s["value"] is not None and s["floor"] is not None]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"

@@ -1,0 +1,154 @@
+"""Weights of extractors: where their files are, whether they are the right ones, what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.files import write_text
+
+__all__ = [
+    "cache_folder",
+    "check_colours",
+    "check_items",
+    "colours",
+    "digest",
+    "fill",
+    "find_weights",
+    "located",
+    "read_weights",
+]
+
+
+def cache_folder() -> Path:
+    """$EVENODDS_CACHE, else "evenodds" in the user's cache ($XDG_CACHE_HOME or ~/.cache). It may not exist yet."""
+    if own := os.environ.get("EVENODDS_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "evenodds"
+
+
+def find_weights(name: str, file: str, sha256: str, url: str) -> Path:
+    """The file with an extractor's weights, found on this machine and checked; nothing is downloaded.
+
+    It is looked for in $EVENODDS_WEIGHTS, then in `weights/` of the cache folder, there also under the same stem with
+    the suffix .safetensors. A file whose SHA-256 nobody published is pinned: the digest is written beside it at the
+    first use, and another content is refused from then on.
+
+    Args:
+        name: the extractor, for the message.
+        file: the file's name.
+        sha256: its digest in hex, or how it begins; "" where it is not known.
+        url: where it can be had.
+
+    Raises:
+        BadInput: no such file, or another content.
+    """
+    path = located(file)
+    if path is None:
+        raise BadInput(
+            f"'{name}' needs the file {file}, which is not here; download {url} and put it into {_folders()[0]} "
+            "(or set EVENODDS_WEIGHTS to its folder)"
+        )
+    _check(path, sha256 if path.name == file else "", url)
+    return path
+
+
+def located(file: str) -> Path | None:
+    """Where `find_weights` finds a file; None where it does not."""
+    names = (file, str(Path(file).with_suffix(".safetensors")))
+    return next((folder / name for name in names for folder in _folders() if (folder / name).is_file()), None)
+
+
+def _folders() -> list[Path]:
+    own = os.environ.get("EVENODDS_WEIGHTS")
+    return [*([Path(own).expanduser()] if own else []), cache_folder() / "weights"]
+
+
+def _check(path: Path, expected: str, url: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    pin = path.with_name(f"{path.name}.sha256")
+    if not expected and not pin.is_file():
+        with suppress(OSError):  # a folder that may only be read: nothing can be pinned there
+            write_text(pin, f"{found}  {path.name}\n")
+        return
+    known = expected or pin.read_text(encoding="utf-8").split(maxsplit=1)[0]
+    if not found.startswith(known):
+        remedy = f"download it again from {url}" if expected else f"delete {pin.name} if the change was meant"
+        raise BadInput(f"{path} must have SHA-256 {known}, got {found}; {remedy}")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a file that torch or safetensors wrote, on the CPU; nothing in it is executed.
+
+    Raises:
+        BadInput: it cannot be read, or holds something other than named tensors.
+    """
+    try:
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except Exception as error:  # damaged files fail in many ways, most of them private to what reads them
+        raise BadInput(f"{path} cannot be read as weights: {str(error).splitlines()[0]}; get it again") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise BadInput(f"{path} must hold named tensors, got something else; give the file with the weights alone")
+    return dict(state)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> nn.Module:
+    """Gives a network on the meta device its weights, as float32; ready for inference.
+
+    Raises:
+        BadInput: other names or shapes than the network's.
+    """
+    wanted = network.state_dict()
+    # Counters that some writers leave out; inference does not read them.
+    counters = {key: torch.zeros((), dtype=torch.int64) for key in wanted if key.endswith("num_batches_tracked")}
+    state = {**counters, **state}
+    wrong = sorted(set(wanted) ^ set(state)) or [key for key in wanted if wanted[key].shape != state[key].shape]
+    if wrong:
+        raise BadInput(
+            f"these are not the weights of '{name}': {len(wrong)} tensors do not fit, the first is {wrong[0]}; "
+            "take the published file"
+        )
+    own = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    network.load_state_dict(own, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """ "sha256:" and the digest (hex) of the tensors' bytes in the order of their names."""
+    whole = hashlib.sha256()
+    for name in sorted(state):
+        whole.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return f"sha256:{whole.hexdigest()}"
+
+
+def check_items(x: Tensor, shape: Sequence[int]) -> None:
+    """Raises BadInput unless x is (N, *shape)."""
+    if tuple(x.shape[1:]) != tuple(shape):
+        want = ", ".join(map(str, shape))
+        raise BadInput(f"features of ({want}) need x (N, {want}), got {tuple(x.shape)}; use data of one shape")
+
+
+def check_colours(shape: Sequence[int], name: str) -> tuple[int, ...]:
+    """The shape of an item as a tuple; BadInput unless it is that of a grey or coloured image."""
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise BadInput(f"'{name}' needs images (1 or 3, H, W), got {tuple(shape)}; leave alpha out, or use 'random'")
+    return tuple(shape)
+
+
+def colours(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """(N, *shape) in [-1, 1], grey or colour, -> (N, 3, H, W) float32, whole numbers in [0, 255]; grey is repeated."""
+    check_items(x, shape)
+    return (x.float() * 127.5 + 127.5).round_().clamp_(0, 255).expand(-1, 3, -1, -1)

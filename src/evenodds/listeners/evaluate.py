@@ -1,0 +1,50 @@
+"""Evaluation while the game is played: cheap figures on held-out data, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from evenodds.listeners.log import Log
+from evenodds.trainer import Stage
+
+__all__ = ["Evaluate"]
+
+
+@dataclass
+class Evaluate:
+    """Measures at every interval and writes the figures to the history.
+
+    Args:
+        measure: named figures of the game as it stands; "score", lower is better, chooses the best checkpoint. It must
+            not touch the run's random state.
+        every_images: interval.
+        log: the history.
+    """
+
+    measure: Callable[[], Mapping[str, float]]
+    every_images: int
+    log: Log
+    figures: Mapping[str, float] = field(init=False, default_factory=dict)
+    _last: int = field(init=False, default=0)
+
+    def begin(self, stage: Stage) -> None:
+        self._last = stage.progress.images
+
+    def hear(self, stage: Stage) -> None:
+        if stage.progress.images - self._last >= self.every_images:
+            self.look(stage)
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close; what is saved at the end asks for its score."""
+
+    def score(self, stage: Stage) -> float | None:
+        """The score of the game as it stands, measured now unless it just was."""
+        if not self.figures or self._last != stage.progress.images:
+            self.look(stage)
+        return self.figures.get("score")
+
+    def look(self, stage: Stage) -> None:
+        """Measures now."""
+        self.figures, self._last = dict(self.measure()), stage.progress.images
+        self.log.write(stage, **self.figures)

@@ -1,0 +1,164 @@
+"""How far the game is from even odds, and the likelihood: each part gives its markup, or None without data."""
+
+# ruff: noqa: RUF001  the prose has true minus signs and apostrophes
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evenodds.report.charts import Bin, calibration
+from evenodds.report.markup import Html, element, join, paragraph
+from evenodds.report.measures import Figure, Measure, measures
+from evenodds.report.numerals import count, finite, number, part, percent, records, text
+from evenodds.report.words import sentence
+
+__all__ = ["equilibrium", "likelihood"]
+
+Evaluation = Mapping[str, Any]
+
+
+def equilibrium(evaluation: Evaluation) -> Html | None:
+    """How far the game is from even odds."""
+    found = part(evaluation, "equilibrium")
+    if not found:
+        return None
+    rows = [row for row in (*_own(found), *_fresh(part(found, "fresh")), *_gap(part(found, "duality_gap"))) if row]
+    known = [row for row in rows if row.value.known]
+    given = found.get("notes")
+    told = [text(note) for note in given] if isinstance(given, Sequence) and not isinstance(given, str) else []
+    notes = [element("li", sentence(note)) for note in told if note]
+    lead = (
+        "At the equilibrium of the game the generator draws from the data’s own distribution, and the best that any "
+        "discriminator D can do is to give even odds."
+    )
+    parts = [
+        paragraph(lead, "lead"),
+        measures(known, "Equilibrium") if known else None,
+        _calibrated(found),
+        element("ul", notes, class_="notes") if notes else None,
+    ]
+    return join(parts) if any(parts[1:]) else None
+
+
+def _own(found: Mapping[str, Any]) -> list[Measure]:
+    ideal = finite(found.get("ideal"))
+    return [
+        Measure(
+            "D’s accuracy",
+            "How often the run’s own discriminator tells unseen real examples from new samples.",
+            Figure(found.get("accuracy"), found.get("accuracy_low"), found.get("accuracy_high")),
+            Figure(0.5),
+            "even odds",
+            "even odds",
+            "best near 50 %",
+            percent=True,
+            exact=True,
+            holds=(0.5, 1),
+        ),
+        Measure(
+            "Value V(D, G)",
+            "The mean log probability that D gives to the truth, on real data plus on samples: what both play for.",
+            Figure(found.get("value"), found.get("value_low"), found.get("value_high")),
+            Figure(-math.log(4) if ideal is None else ideal),
+            "−log 4",
+            "−log 4",
+            "best near −log 4",
+            exact=True,
+            holds=(0,),
+        ),
+    ]
+
+
+def _fresh(found: Mapping[str, Any]) -> list[Measure]:
+    sides = [(found.get("n_fit"), "to fit"), (found.get("n_test"), "to test")]
+    accuracy = found.get("accuracy")
+    note = f"It is right for {percent(accuracy)} of the items." if finite(accuracy) is not None else ""
+    return [
+        Measure(
+            "JSD, at least",
+            "A new discriminator, trained after the game, shows how far data and samples are still apart: a lower "
+            "bound of the Jensen–Shannon divergence, from 0 (equal) to log 2 = 0.693 nats (nothing in common).",
+            Figure.of(found, "jsd"),
+            Figure.of(found, "floor", "floor_"),
+            "real against real",
+            "floor",
+            "lower is better",
+            note,
+            [f"{count(n)} {side}" for n, side in sides if finite(n) is not None],
+        )
+    ]
+
+
+def _gap(found: Mapping[str, Any]) -> list[Measure]:
+    best_d, best_g, images = (found.get(name) for name in ("best_discriminator", "best_generator", "images"))
+    sides = []
+    if finite(best_d) is not None and finite(best_g) is not None:
+        sides.append(f"V is {number(best_d)} against the best D found, {number(best_g)} with the best G found.")
+    if finite(images) is not None:
+        sides.append(f"Each was given {count(images)} images.")
+    return [
+        Measure(
+            "Duality gap",
+            "What either player could still gain by answering a fixed opponent as well as it can: 0 at an equilibrium.",
+            Figure(found.get("gap")),
+            Figure(0),
+            "an equilibrium",
+            "ideal",
+            "lower is better",
+            " ".join(sides),
+            exact=True,
+            holds=(1,),
+        )
+    ]
+
+
+def _calibrated(found: Mapping[str, Any]) -> Html | None:
+    bins = [
+        Bin(p, o, None if (n := finite(row.get("n"))) is None else max(1, round(n)))
+        for row in records(found, "calibration")
+        if (p := finite(row.get("predicted"))) is not None and (o := finite(row.get("observed"))) is not None
+        if 0 <= p <= 1 and 0 <= o <= 1
+    ]
+    if not bins:
+        return None
+    error = found.get("calibration_error")
+    told = f" On average they differ by {number(error)} (calibration error)." if finite(error) is not None else ""
+    words = (
+        "Each dot gathers items to which D gave about the same probability of being real, larger where there are more; "
+        "the line through it is the 95 % interval. On the diagonal D can be taken at its word. At the equilibrium all "
+        f"dots gather in the middle.{told}"
+    )
+    alt = "Predicted and observed: " + "; ".join(f"{number(b.predicted)}, {number(b.observed)}" for b in bins)
+    head = element("figcaption", element("h3", "Is D’s belief calibrated?"), paragraph(words))
+    return element("figure", calibration(bins, alt), head, class_="beside")
+
+
+def likelihood(evaluation: Evaluation) -> Html | None:
+    """The Parzen-window estimate of Goodfellow et al. (2014), section 5, with its ceiling."""
+    found = part(evaluation, "likelihood")
+    if finite(found.get("mean")) is None:
+        return None
+    samples, sigma = found.get("samples"), found.get("sigma")
+    examples = [f"{count(samples)} samples"] if finite(samples) is not None else []
+    row = Measure(
+        "Parzen-window log-likelihood",
+        "How probable held-out data are, in nats, under a cloud of small Gaussians around the samples. Kept for "
+        "comparison with older work: it can rank a poor generator above a good one (Theis et al. 2016).",
+        _with_error(found.get("mean"), found.get("standard_error")),
+        _with_error(found.get("ceiling"), found.get("ceiling_standard_error")),
+        "real data in the samples’ place",
+        "ceiling",
+        "higher is better",
+        f"Width of the Gaussians: σ = {number(sigma)}." if finite(sigma) is not None else "",
+        examples,
+    )
+    return measures([row], "Likelihood")
+
+
+def _with_error(mean: Any, standard_error: Any) -> Figure:
+    middle, error = finite(mean), finite(standard_error)
+    if middle is None or error is None:
+        return Figure(middle)
+    return Figure(middle, middle - 1.96 * error, middle + 1.96 * error)

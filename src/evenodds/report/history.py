@@ -1,0 +1,139 @@
+"""The course of every reported term, as small charts of the same width."""
+
+# ruff: noqa: RUF001  the prose has true minus signs and apostrophes
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evenodds.report.charts import Line, lines, swatch
+from evenodds.report.markup import Html, element, join
+from evenodds.report.numerals import count, duration, finite, number
+from evenodds.report.scales import Point
+from evenodds.report.words import TERMS
+
+__all__ = ["course", "panels"]
+
+BELIEFS = ("real", "fake")
+STYLES = "abcd"
+History = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart with its heading and what it says in words."""
+
+    title: str
+    why: str
+    chart: Html
+    drawn: Sequence[Line]
+    facts: str
+
+
+def course(history: History) -> Html | None:
+    """All panels below a line that says how long the run was; None where no line tells anything."""
+    placed = [line for line in history if finite(line.get("images")) is not None]
+    found = panels(placed)
+    if not found:
+        return None
+    end = max(float(line["images"]) for line in placed)
+    spans = [line["seconds"] for line in placed if finite(line.get("seconds")) is not None]
+    took = f", {duration(spans[-1])} of training" if spans else ""
+    lead = f"{count(len(placed))} {'report' if len(placed) == 1 else 'reports'} up to {count(end)} real images shown"
+    return join(element("p", f"{lead}{took}."), element("div", [_figure(one) for one in found], class_="panels"))
+
+
+def panels(history: History) -> list[Panel]:
+    """What each player believes, the held-out score, then every other term, in the order of the lines."""
+    names = dict.fromkeys(name for line in history for name in line if "/" in name)
+    end = max((float(line["images"]) for line in history), default=1.0)
+    beliefs: dict[str, list[str]] = {}
+    others = []
+    for name in names:
+        player, _, term = name.rpartition("/")
+        if term in BELIEFS and all(0 <= y <= 1 for _, y in points(history, name) if y is not None):
+            beliefs.setdefault(player, []).append(name)
+        else:
+            others.append(name)
+    found = [_beliefs(history, player, own, end) for player, own in beliefs.items()]
+    found += [_score(history, end), *(_term(history, name, end) for name in others)]
+    return [panel for panel in found if panel is not None]
+
+
+def points(history: History, name: str) -> list[Point]:
+    """(images, value) of every line that has the term; a value that is not finite breaks the line."""
+    return [(float(line["images"]), finite(line[name])) for line in history if name in line]
+
+
+def _known(drawn: Sequence[Line]) -> bool:
+    return any(y is not None for line in drawn for _, y in line.points)
+
+
+def _lost(drawn: Sequence[Line]) -> str:
+    lost = [x for line in drawn for x, y in line.points if y is None]
+    return f" Not finite {count(len(lost))}×, first at {count(lost[0])} images." if lost else ""
+
+
+def _beliefs(history: History, player: str, names: Sequence[str], end: float) -> Panel | None:
+    drawn = [
+        Line(f"on {name.rpartition('/')[2]}", points(history, name), style)
+        for name, style in zip(sorted(names, reverse=True), STYLES, strict=False)
+    ]
+    if not _known(drawn):
+        return None
+    whose = "D’s belief" if player == "discriminator" else f"D’s belief, {_words(player)}’s move"
+    why = "Mean probability of being real that D gives. At the equilibrium both are 1/2: even odds."
+    alt = f"{whose}: {', '.join(f'{line.name} {_last(line)} at the end' for line in drawn)}; line at 1/2"
+    chart = lines(drawn, alt, "probability of being real", (0, 1), (0.5, "1/2"), end)
+    return Panel(whose, why, chart, drawn, _lost(drawn).strip())
+
+
+def _score(history: History, end: float) -> Panel | None:
+    kept = [line for line in history if finite(line.get("score")) is not None]
+    if not kept:
+        return None
+    band = [
+        (float(line["images"]), low, high)
+        for line in kept
+        if (low := finite(line.get("score_low"))) is not None and (high := finite(line.get("score_high"))) is not None
+    ]
+    drawn = Line("score", points(kept, "score"), "c", band, dots=True)
+    best = min(kept, key=lambda line: float(line["score"]))
+    facts = f"Lowest {number(float(best['score']))} at {count(best['images'])} images; {_last(drawn)} at the end."
+    why = "Distance from held-out data at each checkpoint; lower is better." + (" Band: 95 % interval." if band else "")
+    return Panel("Held-out score", why, lines([drawn], f"Held-out score. {facts}", "score", x_end=end), [drawn], facts)
+
+
+def _term(history: History, name: str, end: float) -> Panel | None:
+    drawn = Line(name, points(history, name), "d")
+    if not _known([drawn]):
+        return None
+    values = [y for _, y in drawn.points if y is not None]
+    facts = f"From {number(min(values))} to {number(max(values))}; {_last(drawn)} at the end.{_lost([drawn])}"
+    player, _, term = name.rpartition("/")
+    title = f"{_words(player).capitalize()}: {_words(term)}"
+    why = TERMS.get(term, "")
+    return Panel(title, why, lines([drawn], f"{title}. {facts}", "cost", x_end=end), [drawn], facts)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("/", " ")
+
+
+def _last(line: Line) -> str:
+    return number(next((y for _, y in reversed(line.points) if y is not None), None))
+
+
+def _figure(panel: Panel) -> Html:
+    keys = None
+    if len(panel.drawn) > 1 or panel.title.startswith("D’s"):
+        entries = [
+            element("span", swatch(line.style), f" {line.name}, {_last(line)} at the end", class_="entry")
+            for line in panel.drawn
+        ]
+        keys = element("p", entries, class_="legend")
+    facts = element("p", panel.facts, class_="facts") if panel.facts else None
+    words = element("figcaption", element("h3", panel.title), element("p", panel.why) if panel.why else None)
+    return element("figure", words, panel.chart, keys, facts, class_="panel")

@@ -1,0 +1,169 @@
+"""The table that every measured number stands in: what it is, its interval, what it is held against, a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evenodds.report.charts import Interval, intervals
+from evenodds.report.markup import Child, Html, element, join
+from evenodds.report.numerals import THIN, alike, between, finite, number
+
+__all__ = ["Figure", "Measure", "cell", "measures", "table"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its interval, any of which may be missing."""
+
+    value: Any = None
+    low: Any = None
+    high: Any = None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any], name: str, prefix: str = "") -> Figure:
+        """The number of that name, with its ends `low` and `high` behind the prefix."""
+        return cls(found.get(name), found.get(f"{prefix}low"), found.get(f"{prefix}high"))
+
+    @property
+    def known(self) -> bool:
+        return finite(self.value) is not None
+
+    def interval(self, label: str, style: str, factor: float) -> Interval:
+        """As a chart shows it."""
+        value, low, high = (None if (x := finite(v)) is None else factor * x for v in (self.value, self.low, self.high))
+        return Interval(label, value, low, high, style)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row.
+
+    Args:
+        title: of the measure.
+        why: one sentence that says what it measures.
+        value: what was measured.
+        held: what it is held against.
+        against: what `held` is, where the head of the column does not say it.
+        word: what `held` is, in a short word for the chart.
+        better: which way is better, in words.
+        note: a warning, or why there is no value.
+        examples: how many were used, line by line.
+        percent: whether its numbers are shares.
+        exact: whether `held` is a known number rather than a measured one, and gets a line through the chart.
+        holds: values that the chart must hold, so that what is near looks near.
+        shown: the title as it is set, where it is not plain text.
+    """
+
+    title: str
+    why: str
+    value: Figure
+    held: Figure = Figure()
+    against: str = ""
+    word: str = ""
+    better: str = ""
+    note: str = ""
+    examples: Sequence[str] = ()
+    percent: bool = False
+    exact: bool = False
+    holds: Sequence[float] = ()
+    shown: Html | None = None
+
+    @property
+    def factor(self) -> float:
+        return 100 if self.percent else 1
+
+    @property
+    def unit(self) -> str:
+        return "%" if self.percent else ""
+
+
+def cell(label: str, *children: Child, class_: str | None = None, colspan: int | None = None) -> Html:
+    """A cell that carries the head of its column, which it shows where the table becomes cards."""
+    return element("td", *children, data_label=label, role="cell", class_=class_, colspan=colspan)
+
+
+def table(heads: Sequence[str], rows: Sequence[Html], class_: str, caption: str) -> Html:
+    """A table whose rows become cards on a narrow page. Roles are named since cards would lose them."""
+    head = [element("th", name, scope="col", role="columnheader") for name in heads]
+    return element(
+        "table",
+        element("caption", caption, class_="unseen"),
+        element("thead", element("tr", head, role="row"), role="rowgroup"),
+        element("tbody", rows, role="rowgroup"),
+        role="table",
+        class_=f"cards {class_}",
+    )
+
+
+def measures(rows: Sequence[Measure], caption: str, against: str = "Held against") -> Html:
+    """The table of measures; the examples have a column where any row names them."""
+    examples = any(row.examples for row in rows)
+    heads = ["Measure", "Value", against, "Chart", *(["Examples"] if examples else [])]
+    return table(heads, [_row(row, against, examples) for row in rows], "measures", caption)
+
+
+def _row(row: Measure, against: str, examples: bool) -> Html:
+    known = row.value.known
+    head = [
+        element("span", row.shown or row.title, class_="name"),
+        element("span", row.better, class_="better") if row.better else None,
+        element("p", row.why, class_="why") if row.why else None,
+        element("p", row.note, class_="note") if row.note and known else None,
+    ]
+    cells = _measured(row, against) if known else _refused(row)
+    if examples:
+        cells.append(
+            cell("Examples", [element("span", one, class_="example") for one in row.examples], class_="examples")
+        )
+    return element("tr", element("th", head, scope="row", role="rowheader"), cells, role="row")
+
+
+def _measured(row: Measure, against: str) -> list[Html]:
+    held = join(_figure(row, row.held), _small(row.against, "against")) if row.held.known else _small(number(None))
+    return [
+        cell("Value", _figure(row, row.value)),
+        cell(against, held),
+        cell("Chart", _chart(row), class_="drawing"),
+    ]
+
+
+def _refused(row: Measure) -> list[Html]:
+    reason = element("span", row.note, class_="reason") if row.note else None
+    return [cell("Value", element("span", "Not computed", class_="refused"), reason, class_="wide", colspan=3)]
+
+
+def _figure(row: Measure, figure: Figure) -> Html:
+    shown = figure.interval("", "", row.factor)
+    form, unit = alike(shown.low, shown.high), row.unit and THIN + row.unit
+    reach = between(shown.low, shown.high, form)
+    value = figure.value if row.factor == 1 else shown.value
+    return join(element("span", form(value) + unit, class_="figure"), _small(reach and reach + unit))
+
+
+def _small(words: str, class_: str = "interval") -> Html | None:
+    return element("span", words, class_=class_) if words else None
+
+
+def _chart(row: Measure) -> Html:
+    mark = row.held.interval("", "", row.factor).value if row.exact else None
+    drawn = [row.value.interval("value", "a", row.factor)]
+    drawn += [row.held.interval(row.word, "z", row.factor)] if row.held.known else []
+    words = comparison(row)
+    alt = f"{row.title}: " + "; ".join(f"{one.label} {number(one.value)}{row.unit}" for one in drawn)
+    chart = intervals(drawn, alt, mark, [row.factor * held for held in row.holds], row.unit)
+    return join(chart, element("p", words, class_="words") if words else None)
+
+
+def comparison(row: Measure) -> str:
+    """Whether the intervals of a value and of what it is held against have numbers in common, in words."""
+    held = [row.held.value] * 2 if row.exact else [row.held.low, row.held.high]
+    known = [x for end in (row.value.low, row.value.high, *held) if (x := finite(end)) is not None]
+    if len(known) < 4:
+        return ""
+    low, high, held_low, held_high = known
+    apart = low > held_high or high < held_low
+    if row.exact:
+        return f"the interval {'leaves out' if apart else 'holds'} {row.against}"
+    return f"the intervals {'are apart' if apart else 'overlap'}"

@@ -1,0 +1,200 @@
+"""What was measured, the verdict, the scores and the copies: each part gives its markup, or None without data."""
+
+# ruff: noqa: RUF001  the prose has true minus signs and apostrophes
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evenodds.report.markup import Html, element, join, paragraph
+from evenodds.report.measures import Figure, Measure, cell, measures, table
+from evenodds.report.numerals import count, duration, finite, number, part, records, text
+from evenodds.report.words import BETTER, SCORES, score_title, sentence
+
+__all__ = ["measured", "memorisation", "scores", "suspects", "verdict"]
+
+Evaluation = Mapping[str, Any]
+SHOWN = 12
+"""Rows of a list of suspects that are seen at once; the rest unfolds."""
+
+SOUND = {
+    True: ("sound", "M4 13l5 5L20 6", "Sound", "The scores below may be compared and ranked."),
+    False: ("unsound", "M5 5l14 14M19 5L5 19", "Not sound", "The scores below must not be compared or ranked."),
+    None: ("open", "M5 12h14", "No verdict", "Whether the scores below may be ranked was not decided."),
+}
+
+
+def measured(evaluation: Evaluation) -> Html | None:
+    """What was measured, in a sentence."""
+    subject, reference = part(evaluation, "subject"), part(evaluation, "reference")
+    if not subject and not reference:
+        return None
+    items, seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
+    given = [
+        f"{count(items)} samples" if finite(items) is not None else "Samples",
+        f" of {text(subject.get('path'))}" if subject.get("path") else "",
+        f" after {count(seen)} real images" if finite(seen) is not None else "",
+        f", seed {text(seed)}" if seed is not None else "",
+        ", held against ",
+        _reference(reference),
+    ]
+    taken = evaluation.get("seconds")
+    spent = f" Measured in {duration(taken)}." if finite(taken) is not None else ""
+    return paragraph("".join(given) + "." + spent, "measured")
+
+
+def _reference(reference: Mapping[str, Any]) -> str:
+    items = reference.get("items")
+    role = text(reference.get("role")) or "real items"
+    named = f"{count(items)} {role}" if finite(items) is not None else role
+    shape = reference.get("shape")
+    size = " × ".join(map(text, shape)) if isinstance(shape, Sequence) and not isinstance(shape, str) else ""
+    inside = ", ".join(filter(None, (text(reference.get("path")), f"{text(reference.get('kind'))} {size}".strip())))
+    return f"{named} ({inside})" if inside else named
+
+
+def verdict(evaluation: Evaluation) -> Html:
+    """Whether the scores may be ranked, unmistakable in words, and why."""
+    sound = evaluation.get("sound")
+    name, icon, title, meaning = SOUND[sound if isinstance(sound, bool) else None]
+    if not evaluation:
+        meaning = "This run has not been evaluated: there are no scores to show. “evenodds evaluate” makes them."
+    given = evaluation.get("verdict")
+    lines = [given] if isinstance(given, str) else given if isinstance(given, Sequence) else []
+    drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")
+    head = element("h2", drawing, element("span", "Verdict: ", class_="unseen"), title, id="verdict")
+    told = element("ul", [element("li", text(line)) for line in lines if text(line)]) if any(map(text, lines)) else None
+    return element(
+        "section", head, paragraph(meaning, "meaning"), told, class_=f"verdict {name}", aria_labelledby="verdict"
+    )
+
+
+def scores(evaluation: Evaluation) -> Html | None:
+    """Every score with its interval against the floor."""
+    rows = [
+        row for row in records(evaluation, "scores") if any(text(row.get(name)) for name in ("name", "title", "value"))
+    ]
+    if not rows:
+        return None
+    warned = evaluation.get("sound") is False
+    warning = element("strong", "Not sound: do not rank these scores. The verdict at the top says why.")
+    how = (
+        "Each value stands with its 95 % interval. The floor is the same measure between two sets of real data: what a "
+        "perfect generator would score with about as many examples. Where the intervals overlap, this measure could "
+        "not tell the samples from real data."
+    )
+    return join(
+        paragraph(warning, "warning") if warned else None,
+        paragraph(how, "lead"),
+        measures([_score(row) for row in rows], "Scores", "Floor: real against real"),
+    )
+
+
+def _score(row: Mapping[str, Any]) -> Measure:
+    sides = [(row.get("n_real"), "real"), (row.get("n_fake"), "fake")]
+    return Measure(
+        title=score_title(row),
+        why=SCORES.get(text(row.get("name")), ""),
+        value=Figure.of(row, "value"),
+        held=Figure.of(row, "floor", "floor_"),
+        word="floor",
+        better=BETTER.get(text(row.get("better")), ""),
+        note=text(row.get("note")),
+        examples=[f"{count(n)} {side}" for n, side in sides if finite(n)],
+    )
+
+
+def memorisation(evaluation: Evaluation) -> Html | None:
+    """Whether the generator copies what it was trained on."""
+    found = part(evaluation, "memorisation")
+    if not found:
+        return None
+    if text(found.get("refused")):
+        return paragraph(sentence(f"not measured: {text(found['refused'])}"))
+    sides = [(found.get("n_train"), "training"), (found.get("n_held_out"), "held out")]
+    examples = [f"{count(n)} {side}" for n, side in sides if finite(n) is not None]
+    rows = [
+        Measure(
+            "Suspected copies",
+            "The share of samples that lie far closer to a training example than to any held-out one. Expected: the "
+            "share at which a generator that copies nothing would be suspected.",
+            Figure(found.get("share"), found.get("low"), found.get("high")),
+            Figure(found.get("expected")),
+            "the expected share",
+            "expected",
+            "lower is better",
+            examples=examples,
+            percent=True,
+            exact=True,
+            holds=(0,),
+        ),
+        Measure(
+            "Authenticity",
+            "The share of samples that are further from their nearest training example than that example is from the "
+            "nearest other one: low means copies.",
+            Figure(found.get("authenticity")),
+            Figure(found.get("authenticity_floor")),
+            "held-out data",
+            "held out",
+            "best nearest to held-out data",
+            percent=True,
+            holds=(0, 1),
+        ),
+        Measure(
+            "C_T",
+            "Compares how far samples and held-out data lie from the training set, in standard deviations: near 0 is "
+            "right, below −3 says copying, above 3 says samples further off than new data.",
+            Figure(found.get("c_t")),
+            Figure(0),
+            "no difference",
+            "equal",
+            "best near 0",
+            exact=True,
+            holds=(-4, 4),
+            shown=join("C", element("sub", "T")),
+        ),
+    ]
+    known = [row for row in rows if row.value.known]
+    said = text(found.get("verdict"))
+    return join(
+        paragraph(element("strong", sentence(said))) if said else None,
+        measures(known, "Memorisation") if known else None,
+    )
+
+
+def suspects(evaluation: Evaluation) -> Html | None:
+    """The samples that look copied, and from what."""
+    found = records(part(evaluation, "memorisation"), "suspects")
+    rows = [row for row in found if finite(row.get("sample")) is not None]
+    if not rows:
+        return None
+    lead = (
+        "Ratio: the distance to the training example over the distance to the nearest held-out one; "
+        "near 0 is a copy, near 1 is what new data shows."
+    )
+    first, rest = rows[:SHOWN], rows[SHOWN:]
+    title = f"{count(len(rest))} further {'suspect' if len(rest) == 1 else 'suspects'}"
+    more = element("details", element("summary", title), _suspects(rest)) if rest else None
+    return join(element("h3", "Suspects"), paragraph(lead, "lead"), _suspects(first), more)
+
+
+def _suspects(rows: Sequence[Mapping[str, Any]]) -> Html:
+    heads = ["Sample", "Training example", "File", "Distance", "To held-out data", "Ratio"]
+    return table(heads, [_suspect(row) for row in rows], "suspects", "Samples that look copied")
+
+
+def _suspect(row: Mapping[str, Any]) -> Html:
+    file = element("bdi", text(row.get("file")), class_="file") if row.get("file") else number(None)
+    return element(
+        "tr",
+        element(
+            "th", element("span", "Sample ", class_="narrow"), count(row.get("sample")), scope="row", role="rowheader"
+        ),
+        cell("Training example", count(row.get("training"))),
+        cell("File", file),
+        cell("Distance", number(row.get("distance"))),
+        cell("To held-out data", number(row.get("held_out_distance"))),
+        cell("Ratio", number(row.get("ratio"))),
+        role="row",
+    )

@@ -29,13 +29,14 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
     a, b = matching(a, b)
     middle = column_means(b)
     around = centred(b, middle)
-    distances, indices = [], []
+    # Written in place: small tensors that stay alive between large ones would keep the allocator from reusing memory.
+    distance = torch.empty(len(a), dtype=torch.float64, device=a.device)
+    index = torch.empty(len(a), dtype=torch.int64, device=a.device)
     for part in portions(len(a), len(b), entries):
-        index = squared_distances(centred(a[part], middle), around).argmin(1)
+        index[part] = squared_distances(centred(a[part], middle), around).argmin(1)
         # Measured again between the rows as they came: centred ones round, and equal rows would be apart.
-        distances.append(torch.linalg.vector_norm(a[part].to(torch.float64) - b[index].to(torch.float64), dim=1))
-        indices.append(index)
-    return torch.cat(distances), torch.cat(indices)
+        distance[part] = torch.linalg.vector_norm(a[part].to(torch.float64) - b[index[part]].to(torch.float64), dim=1)
+    return distance, index
 
 
 def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -> Tensor:

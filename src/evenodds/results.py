@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 
 from evenodds import checkpoint, pictures
 from evenodds.errors import BadInput
-from evenodds.evaluation.judge import Evaluation, Examination, Step, examine, judge
-from evenodds.evaluation.material import gather
+from evenodds.evaluation.examination import Examination, Step
+from evenodds.evaluation.judge import Evaluation, assess
 from evenodds.evaluation.pairs import neighbours
 from evenodds.files import replaced, write_json, write_text
 from evenodds.listeners.save import best_of
@@ -109,14 +108,10 @@ def report(
     features: str | None = None,
     n: int = 10_000,
     seed: int = 0,
-    step: Step = lambda what, done, total: None,
+    step: Step | None = None,
 ) -> list[Path]:
     """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments."""
-    begun = time.perf_counter()
-    material = gather(session, against, n=n, seed=seed, reading=lambda done, total: step("reading", done, total))
-    examination = examine(material, features, step)
-    found = judge(examination, metrics, seed, step)
-    evaluation = Evaluation({**found.content, "seconds": round(time.perf_counter() - begun, 2)})
+    evaluation, examination = assess(session, against, metrics, features, seed, step, n=n)
     write_evaluation(evaluation, session.folder / "evaluation.json")
     page = write_report(session, examination, evaluation, out or session.folder / "report.html")
     return [page, session.folder / "evaluation.json"]

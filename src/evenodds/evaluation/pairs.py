@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds import pictures
-from evenodds.evaluation.judge import Examination
+from evenodds.evaluation.examination import Examination
 from evenodds.metrics.neighbours import nearest
 
 __all__ = ["neighbours"]

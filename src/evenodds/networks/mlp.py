@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
@@ -67,6 +68,8 @@ class Discriminator(nn.Module):
         pieces: affine maps per maxout unit.
         dropout: share of hidden units dropped while training. Dropout draws from PyTorch's global generator.
         dropout_input: share of inputs dropped while training.
+        noise: standard deviation of Gaussian noise added to x while training (instance noise, Sønderby et al. 2017;
+            Arjovsky and Bottou 2017): the players then meet on p_data and p_g blurred by it, which overlap.
         gain: factor on x. Raise it for densities with details much finer than their range, which a network learns
             late (Rahaman et al. 2019); penalties on gradients see it too.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
@@ -83,6 +86,7 @@ class Discriminator(nn.Module):
         pieces: int = 5,
         dropout: float = 0.0,
         dropout_input: float = 0.0,
+        noise: float = 0.0,
         gain: float = 1.0,
         minibatch_std: bool = False,
         init: float | None = None,
@@ -96,12 +100,16 @@ class Discriminator(nn.Module):
         for a, b in pairwise(sizes):
             layers += [*_hidden(activation, a, b, pieces), *_dropout(dropout)]
         self.layers = nn.Sequential(*layers)
-        self.gain, self.minibatch_std = gain, minibatch_std
+        if noise < 0:
+            raise BadInput(f"'noise' is a standard deviation of at least 0, got {noise}; 0.1 to 0.5 is usual")
+        self.gain, self.minibatch_std, self.noise = gain, minibatch_std, noise
         self.logit = nn.Linear(sizes[-1] + minibatch_std, 1)
         _start(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
+        if self.noise and self.training:
+            x = x + self.noise * torch.randn_like(x)
         features: Tensor = self.layers(self.gain * x.flatten(1))
         logit: Tensor = self.logit(beside_spread(features) if self.minibatch_std else features)
         return logit.squeeze(1)

@@ -1,0 +1,83 @@
+"""What an evaluation computes on: the material with its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.evaluation.halves import Side
+from evenodds.evaluation.material import Material
+from evenodds.features.classifier import trained
+from evenodds.features.extract import together
+from evenodds.find import find
+
+__all__ = ["Examination", "Step", "examine", "inside", "usual_features"]
+
+Step = Callable[[str, int, int], None]
+"""Is told what is being done, how far it is, and how far it goes."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Material with its features: what scores, copies and pictures are computed from."""
+
+    material: Material
+    extractor: Any
+    real: Side
+    fake: Side
+    floor: Side
+    train: Tensor | None
+    """(T, F) features of the training items, where they are known."""
+
+
+def examine(material: Material, features: str | None = None, step: Step = lambda *_: None) -> Examination:
+    """Extracts the features of all sides."""
+    name = features or usual_features(material.real)
+    extractor = _extractor(name, material, step)
+
+    def side(what: str, x: Tensor, labels: Tensor | None) -> Side:
+        def told(done: int, total: int) -> None:
+            step(f"features of {what}", done, total)
+
+        return Side(x, *together(extractor, x, progress=told), labels)
+
+    real, floor = (side(what, inside(d), d.y) for what, d in (("reference", material.real), ("floor", material.floor)))
+    fake = side("samples", material.fake, material.fake_labels)
+    train = side("training items", inside(material.train), None).features if material.train is not None else None
+    return Examination(material, extractor, real, fake, floor, train)
+
+
+def usual_features(data: Dataset) -> str:
+    """The features for a kind of data where none are named."""
+    if data.kind != "image":
+        return "pixels"
+    return "classifier" if _teachable(data) else "random"
+
+
+def _teachable(data: Dataset) -> bool:
+    """Whether there are labels to learn from: two classes or more with ten items in the mean."""
+    return data.y is not None and len(data.classes) > 1 and int((data.y >= 0).sum()) >= 10 * len(data.classes)
+
+
+def _extractor(name: str, material: Material, step: Step) -> Any:
+    maker = find("features", name)
+    if name != "classifier":
+        return maker(material.real.shape)
+    fitting = material.fitting
+    if not _teachable(fitting) or fitting.y is None:
+        raise BadInput("features 'classifier' need labelled data: class folders, a y; or take --features random")
+
+    def told(done: int, total: int) -> None:
+        step("training the classifier of the features", done, total)
+
+    return trained(inside(fitting), fitting.y, fitting.classes, key=fitting.fingerprint(), progress=told)
+
+
+def inside(data: Dataset) -> Tensor:
+    """All items in [-1, 1]."""
+    return data.units.to_model(data.x)

@@ -19,8 +19,8 @@ SHOWN = 12
 """Rows of a list of suspects that are seen at once; the rest unfolds."""
 
 SOUND = {
-    True: ("sound", "M4 13l5 5L20 6", "Sound", "The scores below may be compared and ranked."),
-    False: ("unsound", "M5 5l14 14M19 5L5 19", "Not sound", "The scores below must not be compared or ranked."),
+    True: ("sound", "M4 13l5 5L20 6", "The scores are sound", "They may be compared and ranked."),
+    False: ("unsound", "M5 5l14 14M19 5L5 19", "The scores are not sound", "They must not be compared or ranked."),
     None: ("open", "M5 12h14", "No verdict", "Whether the scores below may be ranked was not decided."),
 }
 

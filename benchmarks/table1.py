@@ -5,6 +5,8 @@ from each, and judges them by the Parzen protocol (see parzen.py; sigma on the r
 `evenodds.evaluate` in the features of a classifier. What is finished is kept in the working folder and not done again.
 
     python benchmarks/table1.py --budget 20m --work /tmp/table1     # writes benchmarks/results/table1.{json,png}
+
+With `--train RECIPE` only that run is made: two such commands side by side give each recipe one core.
 """
 
 import argparse
@@ -45,9 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--work", type=Path, required=True, help="folder for runs; what is there is not done again")
+    parser.add_argument("--train", choices=RECIPES, help="train this one only, and judge nothing yet")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.train:
+        trained(arguments.train, arguments.budget, arguments.work, arguments.data)
+        return
     arrays = judge.read("mnist", arguments.data)
     known, test = parzen.unit(arrays["x_train"], "x_train"), parzen.unit(arrays["x_test"], "x_test")
     subjects, runs, rows = {}, {}, []

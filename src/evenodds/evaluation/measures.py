@@ -21,8 +21,8 @@ from evenodds.metrics.ssim import diversity
 
 __all__ = ["MEASURES", "Measure", "Scale", "chosen", "classes_of", "documented"]
 
-ALL_PAIRS = 25_000_000
-"""Up to so many pairs the kernel distance uses every one; beyond, disjoint blocks of 1,000 rows."""
+PRODUCTS = 1 << 34
+"""Up to so many multiplications the kernel distance uses every pair; beyond, disjoint blocks of 1,000 rows."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _frechet(real: Side, fake: Side) -> dict[str, float]:
 
 
 def _kernel(real: Side, fake: Side) -> dict[str, float]:
-    if len(real) * len(fake) <= ALL_PAIRS:
+    if len(real) * len(fake) * real.features.shape[1] <= PRODUCTS:
         return {"kernel": float(kernel_distance(real.features, fake.features))}
     return {"kernel": float(kernel_distance_blocks(real.features, fake.features).mean)}
 

@@ -126,6 +126,7 @@ def test_samples_with_another_size_are_resized_and_the_fingerprint_says_so(
     ("words", "said"),
     [
         (["evaluate", "{samples}/x.npz"], "--against"),
+        (["evaluate", "{samples}/none"], "no file or folder of this name exists"),
         (["evaluate", "{run}", "--metrics", "frechett"], "did you mean 'frechet'"),
         (["evaluate", "{run}", "--features", "incept"], "did you mean 'inception'"),
         (["evaluate", "{run}", "--features", "inception"], "6726825d"),

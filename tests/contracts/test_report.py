@@ -164,7 +164,11 @@ def test_tables_fold_into_cards_that_name_their_columns() -> None:
 @pytest.mark.parametrize("sound", [True, False, None])
 def test_the_verdict_is_said_in_words_before_all_else(sound: bool | None) -> None:
     text = Reader(page(replace(realistic(), evaluation={**some_evaluation(), "sound": sound}))).text
-    said = {True: "Verdict: The scores are sound", False: "Verdict: The scores are not sound", None: "Verdict: No verdict"}
+    said = {
+        True: "Verdict: The scores are sound",
+        False: "Verdict: The scores are not sound",
+        None: "Verdict: No verdict",
+    }
     assert said[sound] in text
     assert [other in text for other in said.values()].count(True) == 1
     assert text.index(said[sound]) < text.index("64 samples, drawn with seed 0")

@@ -181,7 +181,7 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
             found["notes"] = [*found["notes"], f"no fresh discriminator: {error}"]
     if "duality_gap" in extras and session is not None and material.train is not None:
         step("duality gap", 0, 1)
-        images = max(session.config.batch * 50, session.images // 20)
+        images = min(10_000, max(session.config.batch * 50, session.images // 20))
         z = session.prior(len(fake), mix(seed, 41))
         found["duality_gap"] = asdict(duality_gap(session, material.train, real, z, images, seed))
     return found

@@ -84,6 +84,8 @@ def gather(
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
     session = _session(subject, checkpoint, device)
+    if session is None:
+        options_of(subject)  # what cannot be read is said before anything else is opened
     home, data = _data(session, against, device, reading)
     if home is not None:
         rest, held = data.split(home.config.held_out, SPLIT_SEED)

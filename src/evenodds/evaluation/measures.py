@@ -140,13 +140,14 @@ EXTRAS: Mapping[str, str] = {
     "likelihood": "Parzen-window log-likelihood",
 }
 """What is computed in another way than from two matrices, but chosen alike."""
-USUAL_EXTRAS = ("memorisation", "equilibrium")
+USUAL_EXTRAS = ("memorisation", "equilibrium", "duality_gap")
 
 
 def documented() -> list[tuple[str, str]]:
     """Each name with its title; an asterisk marks those that are usual."""
     scores = [(scale.name, scale.title + " *" * m.usual) for m in MEASURES for scale in m.scales]
-    return [*scores, *((name, title + " *" * (name in USUAL_EXTRAS)) for name, title in EXTRAS.items())]
+    extras = [(name, title + " *" * (name in USUAL_EXTRAS)) for name, title in EXTRAS.items()]
+    return [*scores, *extras, ("*", "computed where none is named")]
 
 
 def chosen(wanted: Sequence[str] | None) -> tuple[list[tuple[Measure, list[Scale]]], list[str]]:

@@ -19,37 +19,61 @@ from evenodds.errors import BadInput
 from evenodds.find import accepts, find, make, network
 from evenodds.game import mix
 from evenodds.learners import Gradient
+from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest, Penalty
 from evenodds.tasks.generate import Generate
 
-__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "open_data"]
+__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "conditional", "open_data"]
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
 
 
-def build_players(config: Config, shape: Sequence[int]) -> dict[str, nn.Module]:
-    """The players of a generation game for data of that shape, freshly initialised from the seed."""
+def build_players(config: Config, shape: Sequence[int], classes: int = 0) -> dict[str, nn.Module]:
+    """The players for data of that shape and so many classes, freshly initialised from the seed."""
     latent = build_prior(config).size
+    own: dict[str, dict[str, Any]] = {"generator": {}, "discriminator": {}}
+    seen: Sequence[int] = tuple(shape)
+    if conditional(config):
+        wanted = discriminator_options(config.task.options.get("way", "projection"), shape, needed(config, classes))
+        seen = wanted.pop("shape")
+        own = {"generator": {"condition": classes}, "discriminator": wanted}
     makers = {
         "generator": (config.generator, "Generator", (latent, tuple(shape))),
-        "discriminator": (config.discriminator, "Discriminator", (tuple(shape),)),
+        "discriminator": (config.discriminator, "Discriminator", (seen,)),
     }
     players: dict[str, nn.Module] = {}
     with torch.random.fork_rng():
         for number, (role, (part, kind, fixed)) in enumerate(makers.items()):
             torch.manual_seed(mix(config.seed, -1, number))
-            players[role] = make(f"{role} '{part.name}'", network(part.name, kind), part.options, *fixed)
+            options = {**part.options, **own[role]}
+            players[role] = make(f"{role} '{part.name}'", network(part.name, kind), options, *fixed)
     penalty = build_penalty(config)
     if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
         players["penalty"] = penalty
     return players
 
 
-def build_task(config: Config, penalty: Penalty | None = None) -> Generate:
+def conditional(config: Config) -> bool:
+    """Whether samples are asked for by class."""
+    return bool(find("tasks", config.task.name) is Condition)
+
+
+def needed(config: Config, classes: int) -> int:
+    """The number of classes, which a conditional game must have."""
+    if classes < 2:
+        raise BadInput(
+            f"task '{config.task.name}' needs data with at least 2 classes, got {classes}; give class folders or a y, "
+            "or take --set task=generate"
+        )
+    return classes
+
+
+def build_task(config: Config, penalty: Penalty | None = None, classes: int = 0) -> Generate:
     """The task, with its contest.
 
     Args:
+        classes: of the data, for a conditional game.
         penalty: the object to use where it holds state; made from the configuration where None.
     """
     contest = Contest(
@@ -61,8 +85,11 @@ def build_task(config: Config, penalty: Penalty | None = None) -> Generate:
         view_dice=4 * len(config.views),
         fused=config.fused,
     )
-    steps = config.discriminator_steps, config.generator_steps
-    return Generate(build_prior(config), contest, *steps, simultaneous=config.simultaneous)
+    fixed = (build_prior(config), contest, config.discriminator_steps, config.generator_steps, config.simultaneous)
+    maker = find("tasks", config.task.name)
+    given = {"length": needed(config, classes)} if conditional(config) else {}
+    task: Generate = make(f"task '{config.task.name}'", partial(maker, **given), config.task.options, *fixed)
+    return task
 
 
 def build_prior(config: Config) -> Any:

@@ -39,6 +39,8 @@ class Config:
     """Channels of folders and zips of images: 1 grey, 3 colour, 4 with alpha; none: as the images are."""
     held_out: float = 0.1
     """Share of the data kept aside for judging, in [0, 0.9]; which items is decided by the data alone."""
+    task: Part = field(default_factory=lambda: Part("generate"))
+    """What is played: generate, or condition (samples of a class that is asked for)."""
     prior: Part = field(default_factory=lambda: Part("normal", {"size": 64}))
     """Distribution of z."""
     generator: Part = field(default_factory=lambda: Part("dcgan"))
@@ -75,6 +77,8 @@ class Config:
     """Images per batch."""
     average_half_life: float = 0.01
     """Half-life of the generator's moving average, as a share of the run; 0 for none."""
+    average_ramp: float = 0.05
+    """The half-life is at most this share of the images seen so far, so that the start is forgotten."""
     images: int = 200_000
     """Length of the run."""
     seed: int = 0
@@ -104,6 +108,8 @@ class Config:
         for name in ("save_share", "evaluate_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(self, name)}")
+        if not self.average_ramp > 0 or self.average_half_life < 0:
+            raise BadInput("average_ramp must be above 0, and average_half_life at least 0")
         if self.learning_rate < 0 or (self.discriminator_learning_rate or 0) < 0:
             raise BadInput("learning rates must not be negative")
 

@@ -39,6 +39,12 @@ def _priors() -> dict[str, Any]:
     return {name.lower(): value for name, value in _public("priors").items() if name != "Prior"}
 
 
+def _tasks() -> dict[str, Any]:
+    return {
+        name.lower(): value for name, value in _public("tasks.generate", "tasks.condition").items() if name[0].isupper()
+    }
+
+
 def _views() -> dict[str, Any]:
     return {name: value for name, value in _public("views").items() if name != "compose" and name.islower()}
 
@@ -86,6 +92,7 @@ KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "recipes": ("recipe", _recipes),
     "schedules": ("schedule", _schedules),
     "sources": ("data source", _sources),
+    "tasks": ("task", _tasks),
     "views": ("view", _views),
 }
 """What can be named: plural -> (singular, how its members are found)."""

@@ -21,6 +21,7 @@ from evenodds.report.page import page
 from evenodds.session import Session, load
 
 __all__ = [
+    "asked",
     "finish",
     "report",
     "summary",
@@ -32,33 +33,63 @@ __all__ = [
 ]
 
 
+def asked(session: Session, n: int, name: str | None, per_class: int | None, seed: int) -> list[int] | None:
+    """The classes of the samples that are asked for; None where the run is not conditional.
+
+    Args:
+        n: how many, where nothing else says so.
+        name: all of this class.
+        per_class: so many of every class, class by class.
+    """
+    if name is not None and per_class is not None:
+        raise BadInput("--class asks for one class and --per-class for all; give one of them")
+    if per_class is not None and per_class < 1:
+        raise BadInput(f"--per-class needs at least 1, got {per_class}")
+    if not session.conditional and (name is not None or per_class is not None):
+        raise BadInput("this run is not conditional, so no class can be asked for; train with --set task=condition")
+    if per_class is not None:
+        return [k for k in range(len(session.card.classes)) for _ in range(per_class)]
+    drawn = session.labels(n, seed)
+    return [session.class_number(name)] * n if name is not None else None if drawn is None else drawn.tolist()
+
+
 def write_samples(
-    session: Session, x: Any, *, grid: Path | None = None, folder: Path | None = None, npz: Path | None = None
+    session: Session,
+    x: Any,
+    y: Sequence[int] | None = None,
+    *,
+    grid: Path | None = None,
+    folder: Path | None = None,
+    npz: Path | None = None,
 ) -> list[Path]:
-    """Writes samples in the asked forms; returns what was written."""
+    """Writes samples, with their classes where there are any, in the asked forms; returns what was written."""
     written = []
     if grid is not None:
         written.append(pictures.write(grid, session.picture(x)))
     if folder is not None:
-        written.append(_write_folder(session, x, folder))
+        written.append(_write_folder(session, x, y, folder))
     if npz is not None:
+        labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
         with replaced(npz if npz.suffix == ".npz" else npz.with_suffix(".npz")) as temporary:
-            np.savez_compressed(temporary, x=x)
+            np.savez_compressed(temporary, x=x, **labels)
         written.append(npz)
     return written
 
 
-def _write_folder(session: Session, x: Any, folder: Path) -> Path:
-    """One PNG per image, or one CSV for a table."""
+def _write_folder(session: Session, x: Any, y: Sequence[int] | None, folder: Path) -> Path:
+    """One PNG per image, in folders by class where there are classes; or one CSV for a table."""
     folder.mkdir(parents=True, exist_ok=True)
     if session.card.kind == "image":
         depth = x if x.dtype == np.uint16 else session.eight_bit(x)  # the latter changes no full 8 bit
         for k, one in enumerate(depth):
-            pictures.write(folder / f"{k:06d}.png", one)
+            home = folder if y is None else folder / session.card.classes[y[k]]
+            pictures.write(home / f"{k:06d}.png", one)
         return folder
     columns = session.card.columns or tuple(f"x{k}" for k in range(x.shape[1]))
-    lines = [",".join(columns), *(",".join(f"{v:.9g}" for v in row) for row in x)]
-    write_text(folder / "samples.csv", "\n".join(lines) + "\n")
+    ends = [""] * len(x) if y is None else [f",{session.card.classes[k]}" for k in y]
+    head = ",".join(columns) + ("" if y is None else ",label")
+    rows = (",".join(f"{v:.9g}" for v in row) + end for row, end in zip(x, ends, strict=True))
+    write_text(folder / "samples.csv", "\n".join([head, *rows]) + "\n")
     return folder / "samples.csv"
 
 

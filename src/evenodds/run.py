@@ -17,7 +17,7 @@ from torch import Tensor
 
 import evenodds
 from evenodds import checkpoint, pictures
-from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
+from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, conditional, open_data
 from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
@@ -29,7 +29,7 @@ from evenodds.evaluation.halves import Side, intervals
 from evenodds.features.extract import extract
 from evenodds.files import write_json, write_text
 from evenodds.find import find, names
-from evenodds.game import Game, Progress, mix
+from evenodds.game import Batch, Game, Progress, mix
 from evenodds.learners import Gradient
 from evenodds.listeners.average import Average
 from evenodds.listeners.evaluate import Evaluate
@@ -61,14 +61,15 @@ class Run:
     def __post_init__(self) -> None:
         config = self.config
         self.engine = build_engine(config)
-        players = build_players(config, self.dataset.shape)
+        classes = len(self.dataset.classes)
+        players = build_players(config, self.dataset.shape, classes)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
-        self.task = build_task(config, players.get("penalty"))
+        self.task = build_task(config, players.get("penalty"), classes)
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players)
         if config.average_half_life > 0:
             half_life = config.average_half_life * config.images
-            self.average = Average(players, ("generator",), half_life)
+            self.average = Average(players, ("generator",), half_life, config.average_ramp)
         self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
@@ -93,16 +94,25 @@ class Run:
             "items": len(d),
             "trained_on": len(self.train_index),
             "held_out": self.held_index.tolist(),
+            "class_counts": self._class_counts(),
             "report": list(d.report),
         }
         return replace(self.card_light, more=more)
+
+    def _class_counts(self) -> list[int]:
+        """Training items of each class."""
+        if self.dataset.y is None:
+            return []
+        known = self.dataset.y[self.train_index]
+        return torch.bincount(known[known >= 0], minlength=len(self.dataset.classes)).tolist()
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
         players = {name: deepcopy(player).eval() for name, player in self.game.players.items()}
         if self.average is not None:
             players |= {name: deepcopy(copy) for name, copy in self.average.copies.items()}
-        return Session(folder, self.config, self.card_light, self.task, players, self.engine.device, images)
+        card = replace(self.card_light, more={"class_counts": self._class_counts()})
+        return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 
     @property
     def card_light(self) -> DataCard:
@@ -123,16 +133,24 @@ class Run:
         generator = (
             self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
         )
-        fake = torch.cat([generator(part.to(self.engine.device)).float().cpu() for part in torch.split(z, 256)])
+        request = {"z": z, **({"y": self._judging["y"]} if conditional(self.config) else {})}
+        parts = zip(*(torch.split(value.to(self.engine.device), 256) for value in request.values()), strict=True)
+        answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
+        fake = torch.cat([answer["x"].float().cpu() for answer in answers])
         found = intervals(self._statistic, real, self._side(fake), pairs=4, seed=self.config.seed)
         score, *others = found.items()
         figures = {"score": score[1].value, "score_low": score[1].low, "score_high": score[1].high}
         return figures | {name: interval.value for name, interval in others}
 
     @cached_property
-    def _held_out(self) -> Side:
+    def _judging(self) -> Batch:
+        """At most 1,000 held-out items."""
         index = self.held_index[torch.linspace(0, len(self.held_index) - 1, min(1000, len(self.held_index))).long()]
-        return self._side(self.dataset.batch(index)["x"])
+        return self.dataset.batch(index)
+
+    @cached_property
+    def _held_out(self) -> Side:
+        return self._side(self._judging["x"])
 
     @cached_property
     def _extractor(self) -> Any:

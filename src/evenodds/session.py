@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evenodds import checkpoint, pictures
-from evenodds.build import build_players, build_task
+from evenodds.build import build_players, build_task, conditional
 from evenodds.checkpoint import PlayersState
 from evenodds.config import Config, read
 from evenodds.data.dataset import Units
 from evenodds.engine import pick_device
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
 from evenodds.listeners.log import read_history
 from evenodds.listeners.save import best_of
+from evenodds.tasks.condition import Condition
 from evenodds.tasks.generate import Generate
 
 __all__ = ["SPLIT_SEED", "DataCard", "Session", "load"]
@@ -82,8 +83,11 @@ class Session:
     device: torch.device
     images: int
 
-    def sample(self, n: int, seed: int = 0, batch: int = 256) -> NDArray[Any]:
+    def sample(self, n: int, seed: int = 0, batch: int = 256, y: Sequence[int] | None = None) -> NDArray[Any]:
         """Draws n samples in the data's own units.
+
+        Args:
+            y: the number of the class of each sample, for a conditional run; None: as `labels` draws them.
 
         Returns:
             (n, C, H, W) uint8 or uint16 for images of that depth; (n, D) float32 for tables and toys. The same seed
@@ -91,31 +95,79 @@ class Session:
         """
         if n < 1:
             raise BadInput(f"n must be at least 1, got {n}")
-        blocks = [self._block(seed, k, min(batch, n - k * batch), batch) for k in range(-(-n // batch))]
+        if y is not None and not self.conditional:
+            raise BadInput("this run is not conditional, so no class can be asked for; train with --set task=condition")
+        if y is not None and len(y) != n:
+            raise BadInput(f"{n} samples need {n} classes, got {len(y)}")
+        wanted = self.labels(n, seed, batch) if y is None else np.asarray(y, np.int64)
+        blocks = []
+        for k in range(0, n, batch):
+            z = self.prior(batch, mix(seed, k // batch))[: n - k]
+            blocks.append(self.render(z, None if wanted is None else torch.as_tensor(wanted[k : k + batch])))
         return np.concatenate(blocks)
 
-    def _block(self, seed: int, k: int, n: int, batch: int) -> NDArray[Any]:
-        return self.render(self.prior(batch, mix(seed, k))[:n])
+    def labels(self, n: int, seed: int = 0, batch: int = 256) -> NDArray[np.int64] | None:
+        """(n,) the classes of `sample(n, seed)` where none are asked for: drawn in the shares of the training items.
+
+        None for a run that is not conditional.
+        """
+        if not self.conditional:
+            return None
+        counts = torch.tensor((self.card.more or {}).get("class_counts") or [1] * len(self.card.classes))
+        ends = (counts / counts.sum()).cumsum(0)[:-1]
+        rngs = (torch.Generator().manual_seed(mix(seed, k, 1)) for k in range(-(-n // batch)))
+        drawn = torch.cat([torch.bucketize(torch.rand(batch, generator=rng), ends) for rng in rngs])
+        return np.asarray(drawn[:n], np.int64)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether samples are asked for by class."""
+        return conditional(self.config)
+
+    def class_number(self, name: str) -> int:
+        """The number of a class; BadInput with the list where there is none of that name."""
+        if name not in self.card.classes:
+            raise unknown("class", name, self.card.classes)
+        return self.card.classes.index(name)
 
     def prior(self, n: int, seed: int) -> Tensor:
         """(n, latent) draws of z."""
         rng = torch.Generator().manual_seed(seed)
         return self.task.prior(n, rng)
 
-    def render(self, z: Tensor) -> NDArray[Any]:
-        """The samples of z (N, latent), in the data's own units."""
-        return np.asarray(self.card.units.to_data(self.answer(z))).astype(self.card.units.dtype, copy=False)
+    def render(self, z: Tensor, y: Tensor | None = None) -> NDArray[Any]:
+        """The samples of z (N, latent) and, for a conditional run, y (N,) int64, in the data's own units."""
+        return np.asarray(self.card.units.to_data(self.answer(z, y))).astype(self.card.units.dtype, copy=False)
 
-    def answer(self, z: Tensor) -> Tensor:
-        """The samples of z (N, latent) as the generator gives them, (N, C, H, W) or (N, D) in [-1, 1]."""
-        return self.task.answer(self.players, {"z": z.to(self.device)})["x"].cpu().contiguous()
+    def answer(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The samples as the generator gives them, (N, C, H, W) or (N, D) in [-1, 1].
 
-    def walk(self, steps: int = 48, stops: int = 4, seed: int = 0) -> NDArray[Any]:
+        Args:
+            z: (N, latent).
+            y: (N,) int64, for a conditional run; None: the first class.
+        """
+        request = {"z": z.to(self.device)}
+        if self.conditional:
+            request["y"] = (torch.zeros(len(z), dtype=torch.int64) if y is None else y).to(self.device)
+        return self.task.answer(self.players, request)["x"].cpu().contiguous()
+
+    def bound(self, y: Tensor | None) -> dict[str, nn.Module]:
+        """The players as those of an unconditional game: given y (N,) int64 where the run is conditional."""
+        if not isinstance(self.task, Condition):
+            return dict(self.players)
+        if y is None:
+            raise BadInput("a conditional discriminator judges x by its class; give y")
+        c = self.task.condition({"y": y.to(self.device)})
+        generator, discriminator = self.task.given(self.players, c)
+        return {"generator": generator, "discriminator": discriminator}
+
+    def walk(self, steps: int = 48, stops: int = 4, seed: int = 0, y: int = 0) -> NDArray[Any]:
         """A closed walk through the latent space.
 
         Args:
             steps: frames in all.
             stops: random points on the way; 1 or more.
+            y: the number of the class to stay in, for a conditional run.
 
         Returns:
             (steps, C, H, W) or (steps, D), in the data's own units.
@@ -128,16 +180,18 @@ class Session:
             self.task.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))
             for k, p in enumerate(parts)
         ]
-        return self.render(torch.cat(z))
+        return self.render(torch.cat(z), torch.full((steps,), y))
 
     @torch.no_grad()
-    def judge(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """D(x), the discriminator's probability that x is real.
+    def judge(self, x: NDArray[Any], y: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """D(x), the discriminator's probability that x is real; of a conditional run, that x is real among class y.
 
         Args:
             x: (N, ...) in the data's own units.
+            y: (N,) numbers of classes, for a conditional run.
         """
-        logits = self.players["discriminator"](self.inside(x).to(self.device))
+        discriminator = self.bound(None if y is None else torch.as_tensor(y))["discriminator"]
+        logits = discriminator(self.inside(x).to(self.device))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
     def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:
@@ -178,7 +232,7 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     config = read(folder / "config.yaml")
     states, header = chosen(folder / "checkpoints", checkpoint_name)
     card = read_card(folder)
-    players = build_players(config, card.shape)
+    players = build_players(config, card.shape, len(card.classes))
     PlayersState(players).restore(states["players"])
     if "average" in states:
         averaged = {key.split("/")[0] for key in states["average"].tensors}
@@ -186,7 +240,8 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     place = pick_device(device)
     for player in players.values():
         player.to(place).eval()
-    return Session(folder, config, card, build_task(config), players, place, int(header["progress"]["images"]))
+    task = build_task(config, classes=len(card.classes))
+    return Session(folder, config, card, task, players, place, int(header["progress"]["images"]))
 
 
 def chosen(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -124,6 +124,81 @@ def test_discriminator(name: str, shape: tuple[int, ...]) -> None:
     assert net(x[:1]).shape == (1,)
 
 
+@pytest.mark.parametrize("minibatch_std", [False, True])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 27, 33)])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_several_outputs_and_the_features_below_them(name: str, shape: tuple[int, ...], minibatch_std: bool) -> None:
+    """The last layer is linear in the features, for one output and for many; forward hands both out."""
+    for outputs in (1, 4):
+        net = discriminator(name, shape, outputs=outputs, minibatch_std=minibatch_std)
+        x = images(5, shape)
+        one_step(net, x)
+        net.eval()
+        logits, features = net(x, features=True)
+        assert logits.shape == ((5,) if outputs == 1 else (5, outputs))
+        assert features.dim() == 2
+        assert torch.equal(net(x), logits)
+        assert torch.equal(family(name).Discriminator.features(net, x), features)
+        last = net.get_submodule("logit")
+        affine = torch.nn.functional.linear(features, last.weight, last.bias)  # type: ignore[arg-type]
+        torch.testing.assert_close(logits.view(5, outputs), affine, atol=1e-5, rtol=1e-4)
+        net.zero_grad()
+        (logits * torch.randn_like(logits)).sum().backward()
+        assert_all_learn(net)
+
+
+CONDITIONAL: list[dict[str, Any]] = [{}, {"conditional_norm": True}]
+
+
+@pytest.mark.parametrize(("name", "player", "option"), known(CONDITIONAL, "Generator"))
+def test_a_generator_follows_c(name: str, player: str, option: dict[str, Any]) -> None:
+    net = generator(name, (3, 27, 33), condition=3, **option)
+    z = torch.cat([torch.randn(5, LATENT), torch.eye(3)[torch.tensor([0, 1, 2, 2, 0])]], 1)
+    one_step(net, z)
+    x = net(z)
+    assert x.shape == (5, 3, 27, 33)
+    (x * torch.randn_like(x)).sum().backward()
+    assert_all_learn(net)
+    net.eval()
+    one, other = (torch.cat([z[:1, :LATENT], c], 1) for c in torch.eye(3)[:2, None])
+    assert not torch.allclose(net(one), net(other), atol=1e-4), "c must matter"
+    torch.testing.assert_close(net(z)[:1], net(z[:1]), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [p.values[0] for p in known(CONDITIONAL[1:], "Generator")])
+def test_a_conditional_norm_starts_as_the_plain_one_and_then_has_gains_for_each_c(name: str) -> None:
+    """Two batches that differ in c alone: with c hidden from the first layer only the norms can tell them apart."""
+
+    def blind() -> nn.Module:
+        torch.manual_seed(0)
+        net = generator(name, (1, 8, 8), condition=2, conditional_norm=True)
+        with torch.no_grad():
+            net.get_submodule("project").get_parameter("weight")[:, LATENT:] = 0
+        return net
+
+    z = torch.randn(6, LATENT)
+    one, other = (torch.cat([z, c.expand(6, 2)], 1) for c in torch.eye(2))
+    net = blind()
+    assert torch.equal(net(one), net(other))
+    with torch.no_grad():
+        for key, parameter in net.named_parameters():
+            if key.endswith("change"):
+                parameter[:, 0] += 0.5
+    assert not torch.allclose(net(one), net(other), atol=1e-3)
+    torch.testing.assert_close(net(other), blind()(other))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_conditions_and_outputs_that_make_no_sense_are_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="outputs >= 1"):
+        discriminator(name, (1, 8, 8), outputs=0)
+    with pytest.raises(BadInput, match="length of c"):
+        generator(name, (1, 8, 8), condition=-1)
+    if "conditional_norm" in inspect.signature(family(name).Generator).parameters:
+        with pytest.raises(BadInput, match="conditional_norm"):
+            generator(name, (1, 8, 8), conditional_norm=True)
+
+
 @pytest.mark.parametrize(("name", "player", "option"), known(OPTIONS, "Generator", "Discriminator"))
 def test_options_are_plain_and_work(name: str, player: str, option: dict[str, Any]) -> None:
     make, x = (generator, torch.randn(4, LATENT)) if player == "Generator" else (discriminator, images(4, (1, 12, 10)))

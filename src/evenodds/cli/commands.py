@@ -126,6 +126,8 @@ def sample(
     grid: Path | None = None,
     folder: Path | None = None,
     npz: Path | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    per_class: int | None = None,
     seed: int = 0,
     checkpoint: str = "last",
     device: Device = "auto",
@@ -143,7 +145,11 @@ def sample(
     folder
         One PNG per sample (a CSV file for tables).
     npz
-        An array: key x in the data's own units, uint8 for 8-bit images, float32 for tables.
+        An array: key x in the data's own units, uint8 for 8-bit images, float32 for tables; key y of a conditional run.
+    class_
+        Of a conditional run, samples of this class only.
+    per_class
+        Of a conditional run, so many samples of every class; a folder then holds one folder for each.
     seed
         The same seed gives the same samples.
     checkpoint
@@ -151,13 +157,15 @@ def sample(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.results import write_samples
+    from evenodds.results import asked, write_samples
     from evenodds.session import load
 
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
-    for path in write_samples(session, session.sample(n, seed), grid=grid, folder=folder, npz=npz):
+    y = asked(session, n, class_, per_class, seed)
+    x = session.sample(n if y is None else len(y), seed, y=y)
+    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz):
         print(path)
 
 

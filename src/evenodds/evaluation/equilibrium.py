@@ -146,17 +146,20 @@ class Own:
 
 
 @torch.no_grad()
-def own_discriminator(session: Session, real: Tensor, fake: Tensor) -> Own:
+def own_discriminator(
+    session: Session, real: Tensor, fake: Tensor, classes: tuple[Tensor | None, Tensor | None] = (None, None)
+) -> Own:
     """Accuracy, calibration and value of the run's discriminator.
+
+    Args:
+        real: (N, ...) held-out items.
+        fake: (M, ...) samples.
+        classes: (N,) and (M,) int64 of both, for a conditional run, whose discriminator judges x by its class.
 
     Where the loss sees only differences of logits (relativistic, Wasserstein), their level means nothing; then half of
     the items set it, to the highest value, and the other half are judged.
     """
-    discriminator = session.players["discriminator"]
-    logits = [
-        torch.cat([discriminator(part.to(session.device)).float().cpu() for part in torch.split(x, 256)])
-        for x in (real, fake)
-    ]
+    logits = [_judged(session, x, y) for x, y in zip((real, fake), classes, strict=True)]
     notes = []
     if _level_free(session.task.contest):
         shift = _level(*(x[::2] for x in logits))
@@ -165,6 +168,16 @@ def own_discriminator(session: Session, real: Tensor, fake: Tensor) -> Own:
     on_real, on_fake = logits
     error, table = _calibration(on_real, on_fake)
     return Own(value(on_real, on_fake), accuracy(on_real, on_fake), error, table, notes)
+
+
+def _judged(session: Session, x: Tensor, y: Tensor | None) -> Tensor:
+    """(N,) logits of the run's discriminator."""
+    parts = []
+    for start in range(0, len(x), 256):
+        part = slice(start, start + 256)
+        discriminator = session.bound(None if y is None else y[part])["discriminator"]
+        parts.append(discriminator(x[part].to(session.device)).float().cpu())
+    return torch.cat(parts)
 
 
 def _level_free(contest: Contest) -> bool:

@@ -169,7 +169,7 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     found: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
     found |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
     if session is not None:
-        own = own_discriminator(session, real, fake)
+        own = own_discriminator(session, real, fake, (examination.real.labels, examination.fake.labels))
         found |= {"value": own.value.value, "value_low": own.value.low, "value_high": own.value.high}
         found |= {"accuracy": own.accuracy.value, "notes": own.notes}
         found |= {"accuracy_low": own.accuracy.low, "accuracy_high": own.accuracy.high}
@@ -179,7 +179,9 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
             found["fresh"] = _fresh(examination, seed, step)
         except BadInput as error:
             found["notes"] = [*found["notes"], f"no fresh discriminator: {error}"]
-    if "duality_gap" in extras and session is not None and material.train is not None:
+    if session is not None and session.conditional and "duality_gap" in extras:
+        found["notes"] = [*found["notes"], "no duality gap: it is computed for unconditional games only"]
+    elif "duality_gap" in extras and session is not None and material.train is not None:
         step("duality gap", 0, 1)
         images = min(10_000, max(session.config.batch * 50, session.images // 20))
         z = session.prior(len(fake), mix(seed, 41))

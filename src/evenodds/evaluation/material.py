@@ -182,7 +182,9 @@ def _fakes(
             raise BadInput(f"the run makes {session.card.shape}, the data are {data.shape}; name data of that shape")
         x = session.inside(session.sample(count, seed))
         what = {"kind": "run", "path": str(session.folder), "items": len(x), "images_seen": session.images}
-        return x, None, "none", {**what, "seed": seed}
+        drawn = session.labels(count, seed)
+        labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)
+        return x, labels, "none", {**what, "seed": seed}
     samples = load_data(subject, progress=reading, **_like(data, subject))
     if samples.shape != data.shape:
         raise BadInput(f"the samples are {samples.shape}, the data {data.shape}; they must have one shape")

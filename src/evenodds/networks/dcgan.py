@@ -7,6 +7,7 @@ padding, so that every size is met exactly and nothing is cut off afterwards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -24,6 +25,7 @@ from evenodds.networks._ladder import (
     transposed,
     widths,
 )
+from evenodds.networks._roles import Scores, batch_norm, follow, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -41,6 +43,8 @@ class Generator(nn.Module):
         growth: factor from a rung to the next coarser one.
         cap: most channels of a rung; 1024 in the paper.
         bottom: least side of the coarsest rung.
+        condition: length of c, which stands behind z: the input is then (N, latent + condition).
+        conditional_norm: also lets the gain and bias of each normalisation follow c (de Vries et al. 2017).
     """
 
     def __init__(
@@ -52,27 +56,32 @@ class Generator(nn.Module):
         growth: float = 2.0,
         cap: int = 512,
         bottom: int = 4,
+        condition: int = 0,
+        conditional_norm: bool = False,
     ) -> None:
         super().__init__()
         channels, size = image_shape("dcgan", shape)
         rungs = _rungs(size, bottom)
         outputs = [channels, *widths(width, growth, cap, len(rungs))]
         self.bottom = (outputs[-1], *rungs[-1][1])
-        self.project = nn.Linear(latent, outputs[-1] * rungs[-1][1][0] * rungs[-1][1][1], bias=False)
+        self.latent, length = latent, input_length(latent, condition, conditional_norm)
+        self.project = nn.Linear(length, math.prod(self.bottom), bias=False)
         layers: list[nn.Module] = []
         for rung in range(len(rungs) - 1, -1, -1):
             fine, coarse = rungs[rung]
-            layers += [nn.BatchNorm2d(outputs[rung + 1]), nn.ReLU(inplace=True)]
+            layers += [batch_norm(outputs[rung + 1], condition * conditional_norm), nn.ReLU(inplace=True)]
             layers += [transposed(outputs[rung + 1], outputs[rung], coarse, fine, bias=rung == 0)]
         self.layers = nn.Sequential(*layers)
         _start(self, 0.02)
 
     def forward(self, z: Tensor) -> Tensor:
-        x: Tensor = self.layers(self.project(z).unflatten(1, self.bottom))
+        x: Tensor = self.project(z).unflatten(1, self.bottom)
+        for layer in self.layers:
+            x = follow(layer, x, z[:, self.latent :])
         return x.tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(Scores):
     """x (N, C, H, W) -> logits (N,).
 
     Args:
@@ -84,6 +93,7 @@ class Discriminator(nn.Module):
         norm: "spectral" (Miyato et al. 2018), "batch", the paper's, on all but the first layer, or "none". Under
             "batch" the items of a batch influence one another, which penalties on gradients do not allow for.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+        outputs: numbers per item; with more than one the logits are (N, outputs).
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class Discriminator(nn.Module):
         bottom: int = 4,
         norm: str = "spectral",
         minibatch_std: bool = False,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         channels, size = image_shape("dcgan", shape)
@@ -103,28 +114,26 @@ class Discriminator(nn.Module):
             raise unknown("norm", norm, _NORMS)
         self.shape, self.minibatch_std = (channels, *size), minibatch_std
         rungs = _rungs(size, bottom)
-        inputs = [channels, *widths(width, growth, cap, len(rungs))]
+        sides = [channels, *widths(width, growth, cap, len(rungs))]
         layers: list[nn.Module] = []
         for rung, (fine, coarse) in enumerate(rungs):
             normed = norm == "batch" and rung > 0
-            layers += [strided(inputs[rung], inputs[rung + 1], fine, coarse, bias=not normed)]
-            layers += [nn.BatchNorm2d(inputs[rung + 1])] if normed else []
+            layers += [strided(sides[rung], sides[rung + 1], fine, coarse, bias=not normed)]
+            layers += [nn.BatchNorm2d(sides[rung + 1])] if normed else []
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         last = rungs[-1][1]
-        self.logit = nn.Linear((inputs[-1] + minibatch_std) * last[0] * last[1], 1)
+        self.logit = head((sides[-1] + minibatch_std) * last[0] * last[1], outputs)
         _start(self, 0.02 if norm == "batch" else None)
         if norm == "spectral":
             for layer in [*self.layers, self.logit]:
                 if isinstance(layer, nn.Conv2d | nn.Linear):
                     spectral_norm(layer)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
         features: Tensor = self.layers(x)
-        features = beside_spread(features) if self.minibatch_std else features
-        logit: Tensor = self.logit(features.flatten(1))
-        return logit.squeeze(1)
+        return (beside_spread(features) if self.minibatch_std else features).flatten(1)
 
 
 def _rungs(size: Size, bottom: int) -> list[tuple[Size, Size]]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.networks._ladder import beside_spread, check_batch
+from evenodds.networks._roles import Scores, head, input_length
 
 __all__ = ["Discriminator", "Generator", "Maxout"]
 
@@ -29,6 +30,7 @@ class Generator(nn.Module):
         depth: hidden layers of rectifiers; 0 makes the network affine.
         output: "tanh", "linear", or "auto": tanh for images, linear for vectors.
         init: weights start uniform in [-init, init], biases at 0; None leaves PyTorch's own start.
+        condition: length of c, which stands behind z: the input is then (N, latent + condition).
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class Generator(nn.Module):
         depth: int = 2,
         output: str = "auto",
         init: float | None = None,
+        condition: int = 0,
     ) -> None:
         super().__init__()
         self.shape = _shape(shape)
         if output not in _OUTPUTS:
             raise unknown("output", output, _OUTPUTS)
         self.bounded = output == "tanh" or (output == "auto" and len(self.shape) == 3)
-        sizes = [latent, *[width] * depth]
+        sizes = [input_length(latent, condition), *[width] * depth]
         hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(sizes[-1], math.prod(self.shape)))
         _start(self, init)
@@ -56,7 +59,7 @@ class Generator(nn.Module):
         return x.tanh() if self.bounded else x
 
 
-class Discriminator(nn.Module):
+class Discriminator(Scores):
     """x (N, *shape) -> logits (N,).
 
     Args:
@@ -74,6 +77,7 @@ class Discriminator(nn.Module):
             late (Rahaman et al. 2019); penalties on gradients see it too.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
         init: weights start uniform in [-init, init], biases at 0; None leaves PyTorch's own start.
+        outputs: numbers per item; with more than one the logits are (N, outputs).
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Discriminator(nn.Module):
         gain: float = 1.0,
         minibatch_std: bool = False,
         init: float | None = None,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         self.shape = _shape(shape)
@@ -103,16 +108,15 @@ class Discriminator(nn.Module):
         if noise < 0:
             raise BadInput(f"'noise' is a standard deviation of at least 0, got {noise}; 0.1 to 0.5 is usual")
         self.gain, self.minibatch_std, self.noise = gain, minibatch_std, noise
-        self.logit = nn.Linear(sizes[-1] + minibatch_std, 1)
+        self.logit = head(sizes[-1] + minibatch_std, outputs)
         _start(self, init)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
         if self.noise and self.training:
             x = x + self.noise * torch.randn_like(x)
         features: Tensor = self.layers(self.gain * x.flatten(1))
-        logit: Tensor = self.logit(beside_spread(features) if self.minibatch_std else features)
-        return logit.squeeze(1)
+        return beside_spread(features) if self.minibatch_std else features
 
 
 class Maxout(nn.Module):

@@ -28,6 +28,7 @@ from evenodds.networks._ladder import (
     transposed,
     widths,
 )
+from evenodds.networks._roles import Scores, head, input_length
 
 __all__ = ["Block", "Discriminator", "Generator"]
 
@@ -46,6 +47,7 @@ class Generator(nn.Module):
         group: channels per group of the 3 x 3 convolutions; 16 in the paper, 1 is depthwise and fastest on a CPU.
         stem: 2 leaves the finest rung to one transposed convolution, for a quarter of the work; 1 has blocks there.
         bottom: least side of the coarsest rung.
+        condition: length of c, which stands behind z: the input is then (N, latent + condition).
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Generator(nn.Module):
         group: int = 16,
         stem: int = 1,
         bottom: int = 4,
+        condition: int = 0,
     ) -> None:
         super().__init__()
         channels, size = image_shape("modern", shape)
@@ -68,7 +71,7 @@ class Generator(nn.Module):
         rungs = widths(width, growth, cap, len(sizes))
         counts = _counts(blocks, len(sizes))
         self.basis = nn.Parameter(torch.randn(1, rungs[-1], *sizes[-1]))
-        self.mix = nn.Linear(latent, rungs[-1])
+        self.mix = nn.Linear(input_length(latent, condition), rungs[-1])
         nn.init.kaiming_normal_(self.mix.weight, nonlinearity="linear")
         nn.init.zeros_(self.mix.bias)
         layers: list[nn.Module] = []
@@ -87,7 +90,7 @@ class Generator(nn.Module):
         return image.tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(Scores):
     """x (N, C, H, W) -> logits (N,).
 
     Args:
@@ -101,6 +104,7 @@ class Discriminator(nn.Module):
         stem: 2 leaves the finest rung to one strided convolution, for a quarter of the work; 1 has blocks there.
         bottom: least side of the coarsest rung.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+        outputs: numbers per item; with more than one the logits are (N, outputs).
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class Discriminator(nn.Module):
         stem: int = 1,
         bottom: int = 4,
         minibatch_std: bool = False,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         channels, size = image_shape("modern", shape)
@@ -134,16 +139,15 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         features = rungs[-1] + minibatch_std
         self.basis = nn.Parameter(torch.randn(1, features, *sizes[-1]) / math.sqrt(math.prod(sizes[-1])))
-        self.logit = nn.Linear(features, 1)
+        self.logit = head(features, outputs)
         nn.init.kaiming_normal_(self.logit.weight, nonlinearity="linear")
         nn.init.zeros_(self.logit.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
         features: Tensor = self.layers(self.stem(x))
         features = beside_spread(features) if self.minibatch_std else features
-        logit: Tensor = self.logit((features * self.basis).sum((2, 3)))
-        return logit.squeeze(1)
+        return (features * self.basis).sum((2, 3))
 
 
 class Block(nn.Module):

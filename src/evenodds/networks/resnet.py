@@ -18,6 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from evenodds.errors import BadInput
 from evenodds.networks._conv import Conv2d
 from evenodds.networks._ladder import Size, beside_spread, check_batch, image_shape, ladder, stride_of, widths
+from evenodds.networks._roles import Scores, batch_norm, follow, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -35,6 +36,8 @@ class Generator(nn.Module):
         growth: factor from a rung to the next coarser one; 1 in the paper's networks for 32 x 32.
         cap: most channels of a rung.
         bottom: least side of the coarsest rung.
+        condition: length of c, which stands behind z: the input is then (N, latent + condition).
+        conditional_norm: also lets the gain and bias of each normalisation follow c (de Vries et al. 2017).
     """
 
     def __init__(
@@ -46,27 +49,33 @@ class Generator(nn.Module):
         growth: float = 2.0,
         cap: int = 256,
         bottom: int = 4,
+        condition: int = 0,
+        conditional_norm: bool = False,
     ) -> None:
         super().__init__()
         channels, size = image_shape("resnet", shape)
         sizes = ladder(size, bottom)
         rungs = widths(width, growth, cap, len(sizes))
-        self.bottom = (rungs[-1], *sizes[-1])
-        self.project = nn.Linear(latent, math.prod(self.bottom))
+        self.bottom, self.latent = (rungs[-1], *sizes[-1]), latent
+        self.project = nn.Linear(input_length(latent, condition, conditional_norm), math.prod(self.bottom))
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
+        followed = condition * conditional_norm
         steps = range(len(sizes) - 1, 0, -1)
-        self.blocks = nn.Sequential(*[_UpBlock(rungs[rung], rungs[rung - 1], sizes[rung - 1]) for rung in steps])
-        self.norm = nn.BatchNorm2d(rungs[0])
+        blocks = [_UpBlock(rungs[rung], rungs[rung - 1], sizes[rung - 1], followed) for rung in steps]
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = batch_norm(rungs[0], followed)
         self.paint = _conv(rungs[0], channels, 3)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.blocks(self.project(z).unflatten(1, self.bottom))
-        image: Tensor = self.paint(F.relu(self.norm(x)))
+        x, c = self.project(z).unflatten(1, self.bottom), z[:, self.latent :]
+        for block in self.blocks:
+            x = block(x, c)
+        image: Tensor = self.paint(F.relu(follow(self.norm, x, c)))
         return image.tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(Scores):
     """x (N, C, H, W) -> logits (N,).
 
     Args:
@@ -77,6 +86,7 @@ class Discriminator(nn.Module):
         bottom: least side of the coarsest rung; 8 in the paper's networks for 32 x 32.
         flat: blocks on the coarsest rung, which keep the size; 2 in the paper's networks for 32 x 32.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+        outputs: numbers per item; with more than one the logits are (N, outputs).
     """
 
     def __init__(
@@ -89,6 +99,7 @@ class Discriminator(nn.Module):
         bottom: int = 4,
         flat: int = 1,
         minibatch_std: bool = False,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         channels, size = image_shape("resnet", shape)
@@ -98,37 +109,37 @@ class Discriminator(nn.Module):
         sizes = ladder(size, bottom)
         # An image too small to be halved still gets the first block.
         flat = max(flat, len(sizes) == 1)
-        outputs = widths(width, growth, cap, max(1, len(sizes) - 1))
-        outputs = [channels, *outputs, *outputs[-1:] * flat]
+        rungs = widths(width, growth, cap, max(1, len(sizes) - 1))
+        rungs = [channels, *rungs, *rungs[-1:] * flat]
         sizes += sizes[-1:] * flat
         strides = [stride_of(fine, coarse) for fine, coarse in pairwise(sizes)]
         self.blocks = nn.Sequential(
-            *[_DownBlock(outputs[i], outputs[i + 1], stride, first=i == 0) for i, stride in enumerate(strides)]
+            *[_DownBlock(rungs[i], rungs[i + 1], stride, first=i == 0) for i, stride in enumerate(strides)]
         )
-        self.logit = spectral_norm(nn.Linear(outputs[-1] + minibatch_std, 1))
+        self.logit = head(rungs[-1] + minibatch_std, outputs)
+        spectral_norm(self.logit)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
         features: Tensor = F.relu(self.blocks(x)).sum((2, 3))
-        logit: Tensor = self.logit(beside_spread(features) if self.minibatch_std else features)
-        return logit.squeeze(1)
+        return beside_spread(features) if self.minibatch_std else features
 
 
 class _UpBlock(nn.Module):
     """(N, inputs, h, w) -> (N, outputs, *size): normalise, rectify, enlarge, convolve; normalise, rectify, convolve."""
 
-    def __init__(self, inputs: int, outputs: int, size: Size) -> None:
+    def __init__(self, inputs: int, outputs: int, size: Size, condition: int) -> None:
         super().__init__()
         self.size = size
-        self.norms = nn.ModuleList([nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)])
+        self.norms = nn.ModuleList([batch_norm(inputs, condition), batch_norm(outputs, condition)])
         # A bias before a batch normalisation would be subtracted again.
         self.first = _conv(inputs, outputs, 3, bias=False)
         self.second = _conv(outputs, outputs, 3)
         self.skip = _conv(inputs, outputs, 1, gain=1.0, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        branch = self.first(self._enlarge(F.relu(self.norms[0](x))))
-        change: Tensor = self.second(F.relu(self.norms[1](branch)))
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        branch = self.first(self._enlarge(F.relu(follow(self.norms[0], x, c))))
+        change: Tensor = self.second(F.relu(follow(self.norms[1], branch, c)))
         # A 1 x 1 convolution commutes with repeating pixels, and is cheaper before it.
         return change + self._enlarge(self.skip(x))
 

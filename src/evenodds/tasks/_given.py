@@ -1,0 +1,142 @@
+"""Players given c: what a generator makes of z and c, and three ways for a discriminator to judge x by c.
+
+c is (N, K) float. Whoever binds it to a player gets a player of the unconditional game: losses, penalties and views
+then act on x alone, c being fixed, and every one of them plays the conditional game unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["COSTS", "WAYS", "GivenDiscriminator", "GivenGenerator", "balanced", "discriminator_options", "one_hot"]
+
+Answer = tuple[Tensor, Tensor | None]
+"""Adversarial logits (n,), and what the discriminator says of c, (n, K), where it is asked."""
+
+
+class GivenGenerator(nn.Module):
+    """z (N, latent) -> x, for a c (N, K) that is put behind z."""
+
+    def __init__(self, generator: nn.Module, c: Tensor) -> None:
+        super().__init__()
+        self.generator, self.c = generator, c
+
+    def forward(self, z: Tensor) -> Tensor:
+        x: Tensor = self.generator(torch.cat([z, self.c.to(z.dtype)], 1))
+        return x
+
+
+class GivenDiscriminator(nn.Module):
+    """x (n, ...) -> logits (n,), for a c (N, K). Item i is judged by c[i % N]: n is N, or 2N for real beside fake.
+
+    Args:
+        discriminator: built with `discriminator_options`.
+        way: a key of WAYS.
+    """
+
+    def __init__(self, discriminator: nn.Module, c: Tensor, way: str) -> None:
+        super().__init__()
+        self.discriminator, self.c, self.way = discriminator, c, WAYS[way]
+        self.said: list[Tensor] = []
+        """What it said of c beside its logits, call by call, in the auxiliary way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits, of_c = self.way(self.discriminator, x, self.c.repeat(len(x) // len(self.c), 1))
+        self.said += [] if of_c is None else [of_c]
+        return logits
+
+
+def concatenation(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """c joins x as further columns or constant planes: Mirza and Osindero (2014). Any function of x and c."""
+    planes = c.to(x.dtype).view(*c.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
+    return discriminator(torch.cat([x, planes], 1)), None
+
+
+def projection(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """out[:, 0] + <c, out[:, 1:]>: Miyato and Koyama (2018), eq. 3, y^T V phi(x) + psi(phi(x)).
+
+    The outputs are one linear layer W phi + b. Its row 0 is a linear psi, as in the paper's networks; rows 1 to K are
+    V, one embedding for each class. The biases of these rows add c^T b, which the derivation holds as well: the
+    log ratio of p(c) to q(c). No layer is missing. The logit is linear in c.
+    """
+    out: Tensor = discriminator(x)
+    return out[:, 0] + (out[:, 1:] * c).sum(1), None
+
+
+def auxiliary(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """out[:, 0] says whether x is real, out[:, 1:] which c it belongs to: Odena et al. (2017)."""
+    out: Tensor = discriminator(x)
+    return out[:, 0], out[:, 1:]
+
+
+WAYS: Mapping[str, Callable[[nn.Module, Tensor, Tensor], Answer]] = {
+    "concatenation": concatenation,
+    "projection": projection,
+    "auxiliary": auxiliary,
+}
+"""How a discriminator judges x (n, ...) by c (n, K)."""
+
+
+def discriminator_options(way: str, shape: Sequence[int], length: int) -> dict[str, Any]:
+    """What a discriminator is to be built with: the shape of what it sees, and its number of outputs.
+
+    Args:
+        shape: of x, (D,) or (C, H, W).
+        length: K, of c.
+    """
+    if way == "concatenation":
+        return {"shape": (shape[0] + length, *shape[1:]), "outputs": 1}
+    return {"shape": tuple(shape), "outputs": 1 + length}
+
+
+def cross_entropy(said: Tensor, c: Tensor) -> Tensor:
+    """Scalar mean over the items whose class is known, for logits (n, K) and one-hot c; rows of zeros do not enter."""
+    return -(c * said.log_softmax(1)).sum() / c.sum().clamp(min=1)
+
+
+def binary_cross_entropy(said: Tensor, c: Tensor) -> Tensor:
+    """Scalar mean over items and attributes, for logits (n, K) and c in {0, 1}."""
+    return F.binary_cross_entropy_with_logits(said, c.to(said.dtype))
+
+
+def squared_error(said: Tensor, c: Tensor) -> Tensor:
+    """Scalar mean over items and values, for estimates (n, K) of c."""
+    return (said - c).square().mean()
+
+
+COSTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "classes": cross_entropy,
+    "attributes": binary_cross_entropy,
+    "values": squared_error,
+}
+"""What being wrong about c costs, by what c holds: one of K classes, K attributes of 0 or 1, or K values in [-1, 1]."""
+
+
+def one_hot(y: Tensor, classes: int) -> Tensor:
+    """(N,) int64 -> (N, classes) float32; zeros where y is -1. Reads no values back from the device."""
+    return (y[:, None] == torch.arange(classes, device=y.device)).float()
+
+
+def balanced(c: Tensor, rng: torch.Generator) -> Tensor:
+    """Indices (N,) of a batch in which all classes that are present take equal shares.
+
+    An item is drawn with the chance 1 / number of its class, so x given c stays as it was, and only p(c) changes.
+    Items of no class keep the share that they have. The sampling is systematic (Madow 1949): each class gets its share,
+    rounded up or down.
+
+    Args:
+        c: (N, K) one-hot, or zeros where the class is not known.
+    """
+    groups = torch.cat([1 - c.sum(1, keepdim=True), c], 1)
+    counts = groups.sum(0)
+    present = (counts[1:] > 0).sum().clamp(min=1)
+    shares = torch.cat([counts[:1], counts[1:].sum().expand(c.shape[1]) / present])  # in items; they sum to N
+    order = groups.argmax(1).argsort(stable=True)
+    reach = (groups @ (shares / counts.clamp(min=1)))[order].cumsum(0)
+    at = torch.arange(len(c), device=c.device) + torch.rand(1, generator=rng, device=c.device)
+    return order[torch.searchsorted(reach, at).clamp(max=len(c) - 1)]

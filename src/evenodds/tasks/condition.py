@@ -1,0 +1,136 @@
+"""Conditional generation: p_g(x | c) against p_data(x | c), for classes, attributes or values c."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evenodds.errors import BadInput, unknown
+from evenodds.game import Batch, Costs, Players
+from evenodds.tasks._given import (
+    COSTS,
+    WAYS,
+    GivenDiscriminator,
+    GivenGenerator,
+    balanced,
+    discriminator_options,
+    one_hot,
+)
+from evenodds.tasks.generate import Generate
+
+__all__ = ["Condition", "discriminator_options"]
+
+BALANCES = ("data", "classes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition(Generate):
+    """The game of Generate, played given c: both players see the c of the batch, the fakes that of the reals.
+
+    So p(c) is the same for real and fake, as it must be, or the discriminator could tell them apart by c alone; and
+    a pair of real and fake, which relativistic losses compare, has one c.
+
+    The way in which the discriminator sees c decides what is matched:
+
+    - "projection": p(x | c), by a logit that is linear in c. For classes and attributes.
+    - "concatenation": p(x | c), by a logit that is any function of x and c. The one for values, whose
+      log p(x | c) / q(x | c) is not linear in c; with many classes its planes are costly.
+    - "auxiliary": p(x), and that c can be told from x. It lacks a term for the entropy of c given x, so that the
+      generator gains by samples that are easy to classify: p(x | c) keeps away from the border of the classes and is
+      less diverse than the data (Shu et al. 2017; Gong et al. 2019).
+
+    The generator takes (N, latent + length): c stands behind z. Discriminators are built with
+    `discriminator_options(way, shape, length)`.
+
+    Args:
+        length: K, of c: the number of classes, attributes or values.
+        kind: what c holds. "classes": the batch has "y" (N,) int64 in [0, K), -1 unknown, and c is one-hot, zeros
+            where unknown. "attributes": the batch has "c" (N, K) in {0, 1}. "values": it has "c" (N, K) in [-1, 1].
+        way: how the discriminator sees c.
+        auxiliary_weight: of the auxiliary cost, for both: cross-entropy for classes (unknown ones do not enter), binary
+            cross-entropy for attributes, squared error for values.
+        balance: "data" leaves p(c) as it is; "classes" draws each batch again from its own items, so that every class
+            in it takes an equal share, for real and fake alike. A class that is missing in a batch stays missing.
+    """
+
+    length: int
+    kind: str = "classes"
+    way: str = "projection"
+    auxiliary_weight: float = 1.0
+    balance: str = "data"
+
+    def __post_init__(self) -> None:
+        for option, known in (("kind", COSTS), ("way", WAYS), ("balance", BALANCES)):
+            if getattr(self, option) not in known:
+                raise unknown(f"{option} of condition", getattr(self, option), known)
+        if self.length < 1:
+            raise BadInput(f"a condition needs length >= 1, got {self.length}; give the number of classes or values")
+        if self.simultaneous and self.way == "auxiliary":
+            raise BadInput("simultaneous moves leave out an auxiliary cost; choose another way, or simultaneous=false")
+        if self.balance == "classes" and self.kind != "classes":
+            raise BadInput(f"only classes can be balanced, got {self.kind}; set balance to data")
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Adds "c" (N, K) to what Generate deals."""
+        real = {**real, "c": self.condition(real)}
+        if self.balance == "classes":
+            index = balanced(real["c"], rng)
+            real = {name: value[index] for name, value in real.items()}
+        return super().deal(real, rng)
+
+    def condition(self, batch: Batch) -> Tensor:
+        """The c (N, K) float of a batch: its "c", else made of its labels "y"."""
+        if self.kind == "classes" and "c" not in batch and "y" in batch:
+            return one_hot(batch["y"], self.length)
+        if "c" not in batch:
+            needed = "labels 'y' (N,)" if self.kind == "classes" else f"'c' (N, {self.length})"
+            raise BadInput(f"a condition on {self.kind} needs {needed}, got {', '.join(sorted(batch))}; add them")
+        c = batch["c"]
+        if c.shape != (len(c), self.length):
+            raise BadInput(f"c must be (N, {self.length}), got {tuple(c.shape)}; check `length`")
+        return c
+
+    def given(self, players: Players, c: Tensor) -> tuple[GivenGenerator, GivenDiscriminator]:
+        """Both players as those of the unconditional game, for c (N, K)."""
+        return GivenGenerator(players["generator"], c), GivenDiscriminator(players["discriminator"], c, self.way)
+
+    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, with the penalty, which sees x alone change."""
+        return self._cost(super().penalised_cost, players, hand, 2)
+
+    def plain_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, without the penalty."""
+        return self._cost(super().plain_cost, players, hand, 2)
+
+    def generator_cost(self, players: Players, hand: Batch) -> Costs:
+        """The generator's."""
+        return self._cost(super().generator_cost, players, hand, 1)
+
+    def simultaneous_cost(self, players: Players, hand: Batch) -> Costs:
+        """Both players'."""
+        return self._cost(super().simultaneous_cost, players, hand, 2)
+
+    def _cost(self, cost: Callable[[Players, Batch], Costs], players: Players, hand: Batch, sides: int) -> Costs:
+        generator, discriminator = self.given(players, hand["c"])
+        costs = cost({"generator": generator, "discriminator": discriminator}, hand)
+        if discriminator.said:
+            # A contest asks of reals, then of fakes, or of both at once; the generator's asks of fakes first.
+            c = hand["c"].repeat(sides, 1)
+            wrong = COSTS[self.kind](torch.cat(discriminator.said)[: len(c)], c)
+            # The paper's L_C is a mean over the reals plus one over the fakes.
+            costs["auxiliary"] = sides * self.auxiliary_weight * wrong
+        return costs
+
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """Request "z" (N, latent) with "y" (N,) int64, -1 any, or "c" (N, K), which may mix classes; answers "x"."""
+        z, c = request["z"], self.condition(request)
+        if "c" not in request:
+            low, high = int(request["y"].min()), int(request["y"].max())
+            if low < -1 or high >= self.length:
+                raise BadInput(f"y must lie in [0, {self.length - 1}], or be -1 for any, got [{low}, {high}]")
+        if len(z) != len(c):
+            raise BadInput(f"z and c need one length, got {len(z)} and {len(c)}; give one c for each z")
+        return super().answer({"generator": GivenGenerator(players["generator"], c.to(z.device))}, request)

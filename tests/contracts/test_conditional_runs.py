@@ -1,0 +1,123 @@
+"""A conditional run as a user meets it: classes are asked for by name, files come sorted by class."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+import evenodds
+from evenodds.cli import main
+from evenodds.errors import BadInput
+from evenodds.evaluation.judge import evaluate
+from evenodds.session import Session
+
+SMALL = {"generator__width": 16, "discriminator__width": 16, "batch": 32, "device": "cpu", "task": "condition"}
+
+
+@pytest.fixture(scope="module", params=["projection", "concatenation", "auxiliary"])
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    home = tmp_path_factory.mktemp("runs")
+    images = (load_digits().images * 255 / 16).round().astype(np.uint8)
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    np.savez(home / "digits.npz", x=images, y=names[load_digits().target])
+    way = {"task__way": request.param}
+    return evenodds.fit(home / "digits.npz", "digits", out=home / "run", images=3200, **SMALL, **way)
+
+
+def test_a_loaded_run_samples_the_same_and_says_which_classes(session: Session) -> None:
+    again = evenodds.load(session.folder)
+    assert np.array_equal(again.sample(40, seed=2), session.sample(40, seed=2))
+    labels, more = again.labels(40, seed=2), again.labels(300, seed=2)
+    assert labels is not None
+    assert more is not None
+    assert np.array_equal(labels, more[:40])
+    assert np.array_equal(again.sample(40, seed=2, y=labels.tolist()), again.sample(40, seed=2))
+
+
+def test_classes_are_drawn_in_the_shares_of_the_data(session: Session) -> None:
+    labels = session.labels(5000)
+    counts = np.asarray((session.card.more or {})["class_counts"])
+    assert np.abs(np.bincount(labels, minlength=10) / 5000 - counts / counts.sum()).max() < 0.02  # type: ignore[arg-type]
+
+
+def test_asking_for_a_class_changes_the_samples_and_nothing_else(session: Session) -> None:
+    three, four = (session.sample(20, seed=1, y=[k] * 20) for k in (3, 4))
+    assert not np.array_equal(three, four)
+    assert np.array_equal(three, session.sample(20, seed=1, y=[3] * 20))
+
+
+def test_files_come_in_class_folders_and_arrays_with_names(session: Session, tmp_path: Path) -> None:
+    words = ["sample", str(session.folder), "--folder", str(tmp_path / "f"), "--npz", str(tmp_path / "x.npz")]
+    assert main([*words, "--per-class", "3"]) == 0
+    assert {p.name: len(list(p.iterdir())) for p in (tmp_path / "f").iterdir()} == dict.fromkeys(
+        session.card.classes, 3
+    )
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert arrays["y"].tolist() == [name for name in session.card.classes for _ in range(3)]
+    assert main([*words[:2], "--class", "seven", "-n", "5", "--npz", str(tmp_path / "7.npz")]) == 0
+    with np.load(tmp_path / "7.npz") as arrays:
+        assert arrays["y"].tolist() == ["seven"] * 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--class", "eleven"], "no class 'eleven'; did you mean 'seven'? known: eight, five"),
+        (["--class", "one", "--per-class", "2"], "give one of them"),
+        (["--per-class", "0"], "at least 1"),
+    ],
+)
+def test_bad_requests_get_one_line(
+    words: list[str], said: str, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", str(session.folder), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_discriminator_judges_by_class(session: Session) -> None:
+    x = session.sample(6, y=[2] * 6)
+    assert session.judge(x, [2] * 6).shape == (6,)
+    if session.config.task.options["way"] != "auxiliary":
+        assert not np.array_equal(session.judge(x, [2] * 6), session.judge(x, [5] * 6))
+    with pytest.raises(BadInput, match="give y"):
+        session.judge(x)
+
+
+def test_an_evaluation_knows_the_classes_of_the_samples(session: Session) -> None:
+    found = evaluate(
+        session, metrics=["kernel", "accuracy_score", "class_frechet", "equilibrium", "duality_gap"], n=300
+    )
+    scores = {s["name"]: s for s in found["scores"]}
+    assert scores["accuracy_score"]["value"] is not None
+    assert scores["class_frechet"]["value"] is not None
+    assert len(found["classes"]) == 10
+    assert any("unconditional" in note for note in found["equilibrium"]["notes"])
+
+
+def test_resuming_gives_the_bits_of_an_uninterrupted_run(session: Session, tmp_path: Path) -> None:
+    data = session.config.data
+    assert data is not None
+    options = {**SMALL, "task__way": session.config.task.options["way"], "average_half_life": 0}
+    whole = evenodds.fit(data.name, "digits", out=tmp_path / "whole", images=1280, decay="constant", **options)
+    evenodds.fit(data.name, "digits", out=tmp_path / "parts", images=640, decay="constant", **options)
+    rest = evenodds.resume(tmp_path / "parts", settings={"images": 1280})
+    for a, b in zip(whole.players["generator"].parameters(), rest.players["generator"].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_data_without_classes_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "ring", "--set", "task=condition", "--out", str(tmp_path / "run"), "--images", "500"]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "needs data with at least 2 classes" in error
+    assert error.splitlines()[-1].startswith("evenodds: error")
+
+
+def test_an_unconditional_run_cannot_be_asked(tmp_path: Path) -> None:
+    session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, generator__width=8, device="cpu")
+    assert session.labels(3) is None
+    with pytest.raises(BadInput, match="not conditional"):
+        session.sample(3, y=[0, 1, 2])
+    assert main(["sample", str(tmp_path / "run"), "--class", "3"]) == 2

@@ -65,10 +65,13 @@ def _checked(p: Tensor) -> Tensor:
 
 
 def _score(p: Tensor) -> Tensor:
-    p = p / p.sum(1, keepdim=True)
-    return (_entropy(p.mean(0)) - _entropy(p).mean()).clamp_min(0).exp()
+    # Rows divided by their sums s, without a copy of them: H(p / s) = log s - sum p log p / s.
+    sums = p.sum(1)
+    mean = (1 / (sums * len(p))) @ p
+    own = sums.log() - _plogp(p) / sums
+    return (-_plogp(mean) - own.mean()).clamp_min(0).exp()
 
 
-def _entropy(p: Tensor) -> Tensor:
-    """H along the last dimension, in nats; what has probability 0 adds 0."""
-    return -torch.xlogy(p, p).sum(-1)
+def _plogp(p: Tensor) -> Tensor:
+    """The sum of p log p along the last dimension; what has probability 0 adds 0."""
+    return p.clamp_min(1e-300).log_().mul_(p).sum(-1)

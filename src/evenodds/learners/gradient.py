@@ -1,37 +1,21 @@
-"""How players improve. A learner lowers the cost of a move by changing its movers, by whatever means."""
+"""Learning by differentiating the cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from evenodds.engine import Engine
+from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players, Progress, State
 from evenodds.schedule import Schedule, constant
 
-__all__ = ["Gradient", "Learner"]
-
-
-class Learner(Protocol):
-    """Improves players. It need not use gradients: it may search, or refit a player on the hand."""
-
-    def improve(self, move: Move, players: Players, hand: Batch, engine: Engine, progress: Progress) -> Costs:
-        """Changes the movers that it is responsible for so that the move's cost falls; returns the costs it saw."""
-        ...
-
-    def state(self) -> State:
-        """All that it needs to go on where it was."""
-        ...
-
-    def restore(self, state: State) -> None:
-        """Goes on from a state."""
-        ...
+__all__ = ["Gradient", "frozen", "play"]
 
 
 @dataclass
@@ -54,14 +38,23 @@ class Gradient:
         movers = [name for name in move.movers if name in self.optimizers]
         for name in movers:
             self.optimizers[name].zero_grad(set_to_none=True)
-        # Frozen opponents: otherwise every gradient of theirs is computed, and sent between processes, for nothing.
-        with frozen(players, but=move.movers):
-            with engine.autocast():
-                costs = move.cost(players, hand)
-            costs = costs if isinstance(costs, Costs) else Costs(costs)
-            costs.total().backward()  # type: ignore[no-untyped-call]
+        costs = self._differentiate(move, players, hand, engine)
         for name in movers:
             self._step(name, self.rate(progress))
+        return costs
+
+    def _differentiate(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:
+        """Leaves the slope of the costs in the `grad` of the movers' parameters."""
+        # Frozen opponents: otherwise every gradient of theirs is computed, and sent between processes, for nothing.
+        with frozen(players, but=move.movers):
+            costs = play(move, players, hand, engine)
+            total = costs.total()
+            if not total.requires_grad:
+                raise BadInput(
+                    f"the cost of move '{move.name}' has no gradient: some player between it and"
+                    f" {', '.join(move.movers)} is not differentiable; improve the movers by Evolution"
+                )
+            total.backward()  # type: ignore[no-untyped-call]
         return costs
 
     def _step(self, name: str, rate: float) -> None:
@@ -92,6 +85,13 @@ class Gradient:
                     slots.setdefault(int(index), {})[slot] = value
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
             _match_strides(optimizer)
+
+
+def play(move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:
+    """The costs of one hand, in the engine's arithmetic."""
+    with engine.autocast():
+        costs = move.cost(players, hand)
+    return costs if isinstance(costs, Costs) else Costs(costs)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Who fills in: generators for the task `fill`, one file for each kind of data."""

@@ -1,0 +1,150 @@
+"""A filler for the rows of a table, which looks up rows that are alike beside what it has learned.
+
+The look-up is a nearest-neighbour rule whose distances are learned through a soft vote (Goldberger et al. 2004), on
+the entries that two rows both have; a network that attends to other rows of the table is that of Kossen et al. (2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.fillers._late import Residual, several
+
+__all__ = ["Generator", "Neighbours"]
+
+
+class Generator(nn.Module):
+    """(x (N, D), mask (N, D), z (K N, latent), row (N,) or None) -> (K N, D): K fillings of each row.
+
+    Columns are best scaled to mean 0 and deviation 1. A first part, without z, says where the fillings have their
+    centre; a second one, which z enters, how they spread. So K fillings cost much less than K times one.
+
+    Args:
+        latent: length of z.
+        shape: (D,).
+        width: units per layer.
+        depth: residual steps before z enters.
+        late: residual steps afterwards.
+        dropout: share of hidden units dropped while training, before z enters.
+        memory: rows that can be looked up; 0 for none. Give them to `remember`.
+        neighbours: how many of them vote.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        *,
+        width: int = 256,
+        depth: int = 3,
+        late: int = 1,
+        dropout: float = 0.0,
+        memory: int = 0,
+        neighbours: int = 32,
+    ) -> None:
+        super().__init__()
+        if len(shape) != 1 or shape[0] < 1:
+            raise BadInput(f"a filler of rows needs a shape (D,), got {tuple(shape)}; use the one of images for images")
+        columns = shape[0]
+        self.neighbours = Neighbours(columns, memory, min(neighbours, memory)) if memory else None
+        self.enter = nn.Linear((4 if memory else 2) * columns, width)
+        self.trunk = nn.Sequential(*[Residual(width, dropout) for _ in range(depth)])
+        self.centre = nn.Linear(width, columns)
+        self.noise, self.gate = nn.Linear(latent, width), nn.Linear(width, width)
+        self.late = nn.Sequential(*[Residual(width) for _ in range(late)])
+        self.spread = nn.Linear(width, columns)
+        _start(self.centre)
+        _start(self.spread, 0.3)
+        nn.init.ones_(self.gate.bias)
+
+    def remember(self, x: Tensor, observed: Tensor) -> None:
+        """Sets the rows that are looked up: x (memory, D), of any value where observed (memory, D) is 0."""
+        if self.neighbours is None or x.shape != self.neighbours.table.shape:
+            raise BadInput(f"the filler was built for another memory than {tuple(x.shape)}; set `memory` to the rows")
+        with torch.no_grad():
+            self.neighbours.table.copy_(torch.where(observed > 0, x, 0.0))
+            self.neighbours.known.copy_(observed)
+
+    def forward(self, x: Tensor, mask: Tensor, z: Tensor, row: Tensor | None = None) -> Tensor:
+        seen = [squashed(x), mask]
+        vote = torch.zeros_like(x)
+        if self.neighbours is not None:
+            vote, disagreement = self.neighbours(x, mask, row)
+            seen += [squashed(vote), disagreement]
+        hidden = self.trunk(self.enter(torch.cat(seen, 1)))
+        centre = vote + self.centre(hidden)
+        # A gate, as how much noise there is, and of which kind, follows what is observed.
+        mixed = torch.addcmul(several(hidden, z), several(self.gate(hidden), z), self.noise(z))
+        change: Tensor = self.spread(self.late(mixed))
+        return several(centre, z) + change
+
+
+class Neighbours(nn.Module):
+    """(x (N, D), mask (N, D)) -> what rows alike have, (N, D), and how much they disagree, (N, D).
+
+    The nearest rows are found by one learned weight per column; then each column has its own distances among them,
+    as other columns tell of each. Where columns are many, several in a row share theirs.
+    """
+
+    table: Tensor
+    known: Tensor
+
+    def __init__(self, columns: int, rows: int, count: int, kinds: int = 64) -> None:
+        super().__init__()
+        kinds = min(kinds, columns)
+        self.count = count
+        self.weights = nn.Parameter(torch.zeros(kinds, columns))
+        self.sharpness = nn.Parameter(torch.full((kinds, 1), -0.7))
+        self.kind = [column * kinds // columns for column in range(columns)]
+        self.register_buffer("table", torch.zeros(rows, columns))
+        self.register_buffer("known", torch.zeros(rows, columns))
+
+    def forward(self, x: Tensor, mask: Tensor, row: Tensor | None) -> tuple[Tensor, Tensor]:
+        nearest = self._search(x, mask, row)
+        values, known = self.table[nearest], self.known[nearest]  # (N, count, D)
+        both = known * mask[:, None]
+        squares = both * (values - x[:, None]).square()
+        weights = self.weights.exp().T
+        far = _distance(squares @ weights, both @ weights, weights.sum(0)) * self.sharpness.exp().T
+        far = far[..., self.kind].masked_fill(known == 0, torch.finfo(far.dtype).max)  # finite: none may know
+        votes = (-far).softmax(1) * known
+        total = votes.sum(1) + 1e-3
+        vote = (votes * values).sum(1) / total
+        return vote, ((votes * (values - vote[:, None]).square()).sum(1) / total + 1e-4).sqrt()
+
+    @torch.no_grad()
+    def _search(self, x: Tensor, mask: Tensor, row: Tensor | None) -> Tensor:
+        """(N, count) int64: the nearest rows, but not the row itself, whose place in the memory is row (N,), or -1."""
+        weights = self.weights.exp().mean(0)
+        mine = weights * mask
+        squares = (mine * x.square()) @ self.known.T
+        squares = torch.addmm(squares, 2 * mine * x, self.table.T, alpha=-1).addmm_(mine, self.table.square().T)
+        far = _distance(squares, mine @ self.known.T, weights.sum())
+        if row is not None:
+            at = row.clamp_min(0)[:, None]
+            far.scatter_(1, at, torch.where(row[:, None] >= 0, torch.inf, far.gather(1, at)))
+        return far.topk(self.count, largest=False).indices
+
+
+def _distance(squares: Tensor, weight: Tensor, whole: Tensor) -> Tensor:
+    """Weighted squared differences over the columns that two rows both have, made up to the whole weight.
+
+    A fiftieth of the whole weight counts as 2, the mean for strangers: rows with little in common are no neighbours.
+    """
+    few = 0.02 * whole
+    return (squares + 2 * few) / (weight + few) * whole
+
+
+def squashed(x: Tensor) -> Tensor:
+    """Long tails brought in: linear about 0, logarithmic from a few deviations on."""
+    return 3 * torch.asinh(x / 3)
+
+
+def _start(layer: nn.Linear, size: float = 0.0) -> None:
+    with torch.no_grad():
+        layer.weight.mul_(size)
+    nn.init.zeros_(layer.bias)

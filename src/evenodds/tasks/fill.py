@@ -1,0 +1,177 @@
+"""All conditionals p(x_S | x_rest), for every subset S, by one network: the third extension that Goodfellow et al.
+(2014) name in their conclusions, a stochastic extension of the multi-prediction deep Boltzmann machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.game import Batch, Costs, Move, Players
+from evenodds.losses import scoring
+from evenodds.masks import Masks
+from evenodds.tasks.generate import Generate
+
+__all__ = ["Fill", "Filling", "Judging", "complete"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fill(Generate):
+    """The game of Generate, played on x with a random part S hidden: fakes are completed items, reals whole ones.
+
+    Both sides have the same distribution of (mask, observed part), so at the equilibrium fillings have the
+    distribution p(x_S | x_rest) for every S that the masks deal. A small adversarial game finds means slowly; proper
+    scoring rules of several fillings per item find them fast, and pay for spread just as it is needed.
+
+    What is missing in the data themselves is no target: where a batch has "observed" (shaped like a mask, 1 where
+    there is a value), masks are dealt inside it, and the discriminator is shown zeros where nothing is known, for
+    real and fake alike. Values that are not observed may be NaN.
+
+    The generator is called with (x, mask, z): x with zeros for what is hidden, z (K N, latent) for K fillings of each,
+    filling k of item n at place k N + n. It answers (K N, ...); what is observed is put back whatever it answers.
+    The discriminator is one of the unconditional game that sees x with the mask and what is to be judged appended:
+    for x (C, H, W) built for (C + 2, H, W), for x (D,) built for (3 D,).
+
+    Args:
+        masks: dealt to each item; see evenodds.masks.
+        fillings: of each item that the scoring rules compare; at least 2, or 1 where all their weights are 0.
+        adversarial: weight of the adversarial cost of the generator; with 0 there is no discriminator.
+        joint: weight of the energy score of all that is hidden.
+        marginal: weight of the ranked probability score of each hidden entry.
+        mean: weight of the squared error of the mean of the fillings.
+        beside: names of further entries of the batch that the generator is called with, by name.
+    """
+
+    masks: Masks
+    fillings: int = 2
+    adversarial: float = 1.0
+    joint: float = 1.0
+    marginal: float = 1.0
+    mean: float = 1.0
+    beside: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.adversarial, self.joint, self.marginal, self.mean) < 0:
+            raise BadInput("weights of filling must be at least 0; leave a cost out by the weight 0")
+        if self.fillings < 1 + bool(self._scores()):
+            raise BadInput(
+                f"scoring rules need at least 2 fillings of each item, got {self.fillings}; raise `fillings`"
+            )
+        if not self.adversarial and not self._scores():
+            raise BadInput("filling needs a cost: raise adversarial, joint, marginal or mean above 0")
+        if self.simultaneous:
+            raise BadInput("filling has no simultaneous moves, as its scoring rules are the generator's alone")
+
+    @property
+    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The generator, and the discriminator where the weight of the adversarial cost is not 0."""
+        return Generate.roles if self.adversarial else ("generator",)
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Adds "mask", "hidden" (known, but not shown to the generator), "z" (fillings N, latent) and the contest's."""
+        x = real["x"]
+        dealt = self.masks(x.shape, rng)
+        known = real["observed"].to(dealt) if "observed" in real else torch.ones_like(dealt)
+        hand = {**real, "mask": known * dealt, "hidden": known * (1 - dealt)}
+        hand["x"] = torch.where(known > 0, x, 0.0)
+        return {**hand, "z": self.prior(self.fillings * len(x), rng), **self.contest.deal(x, rng)}
+
+    def moves(self) -> Sequence[Move]:
+        """Those of Generate; the generator's alone where there is no discriminator."""
+        moves = super().moves()
+        return moves if self.adversarial else [move for move in moves if move.name == "generator"]
+
+    def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
+        # One filling of each item: the scoring rules alone compare several.
+        hand = {**hand, "z": hand["z"][: len(hand["x"])]}
+        return super()._discriminator_cost(self._bound(players, hand), hand, penalised)
+
+    def generator_cost(self, players: Players, hand: Batch) -> Costs:
+        """The adversarial cost of the first filling of each item, and the scores of all."""
+        x = hand["x"]
+        bound = self._bound(players, hand)
+        fillings = bound["generator"](hand["z"]).unflatten(0, (self.fillings, len(x)))
+        costs: dict[str, Tensor] = {}
+        if self.adversarial:
+            found = self.contest.generator_costs(bound["discriminator"], x, fillings[0], dict(hand))
+            costs = {name: self.adversarial * cost for name, cost in found.items()}
+        for name, weight in self._scores().items():
+            costs[name] = weight * scoring.score(fillings, x, hand["hidden"], getattr(scoring, name)).mean()
+        return Costs(costs)
+
+    def _scores(self) -> dict[str, float]:
+        weights = {"joint": self.joint, "marginal": self.marginal, "mean": self.mean}
+        return {name: weight for name, weight in weights.items() if weight}
+
+    def _bound(self, players: Players, hand: Batch) -> dict[str, nn.Module]:
+        """The players of the unconditional game, for the masks of a hand."""
+        beside = {name: hand[name] for name in self.beside}
+        mask, hidden = hand["mask"], hand["hidden"]
+        bound: dict[str, nn.Module] = {"generator": Filling(players["generator"], hand["x"], mask, hidden, beside)}
+        if self.adversarial:
+            bound["discriminator"] = Judging(players["discriminator"], mask, hidden)
+        return bound
+
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """Fills in.
+
+        Args:
+            request: "x" (N, ...), of any value where hidden; "mask" (N, 1, H, W) or (N, D); "z" (K N, latent); and
+                what `beside` names.
+
+        Returns:
+            "x" (K N, ...): K fillings of each item, bit for bit the x of the request where the mask is 1.
+        """
+        x, mask, z = request["x"], request["mask"], request["z"]
+        _check(x, mask, z)
+        with torch.no_grad():
+            return {"x": complete(players["generator"], x, mask, z, {name: request[name] for name in self.beside})}
+
+
+class Filling(nn.Module):
+    """z (K N, latent) -> completed x (K N, ...), zeros where neither observed nor hidden: a generator of one hand."""
+
+    def __init__(
+        self, generator: nn.Module, x: Tensor, mask: Tensor, hidden: Tensor, beside: dict[str, Tensor]
+    ) -> None:
+        super().__init__()
+        self.generator, self.x, self.mask, self.known, self.beside = generator, x, mask, mask + hidden, beside
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = complete(self.generator, self.x, self.mask, z, self.beside)
+        return torch.where(_times(self.known, len(z)) > 0, x, 0.0)
+
+
+class Judging(nn.Module):
+    """x (n, ...) -> logits (n,), for masks (N, ...). Item i has mask i % N: n is N, or 2N for real beside fake."""
+
+    def __init__(self, discriminator: nn.Module, mask: Tensor, hidden: Tensor) -> None:
+        super().__init__()
+        self.discriminator, self.told = discriminator, torch.cat([mask, hidden], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(torch.cat([x, _times(self.told, len(x)).to(x.dtype)], 1))
+        return logits
+
+
+def complete(generator: nn.Module, x: Tensor, mask: Tensor, z: Tensor, beside: dict[str, Tensor]) -> Tensor:
+    """(K N, ...): x where observed, and what the generator draws elsewhere. Hidden values of x have no influence."""
+    shown = torch.where(mask > 0, x, 0.0)
+    filled: Tensor = generator(shown, mask, z, **beside)
+    return torch.where(_times(mask, len(z)) > 0, _times(shown, len(z)), filled)
+
+
+def _times(x: Tensor, n: int) -> Tensor:
+    """The items of x, over and over, n in all."""
+    return x if len(x) == n else x.repeat(n // len(x), *[1] * (x.dim() - 1))
+
+
+def _check(x: Tensor, mask: Tensor, z: Tensor) -> None:
+    want = (len(x), 1, *x.shape[2:]) if x.dim() == 4 else tuple(x.shape)
+    if tuple(mask.shape) != want:
+        raise BadInput(f"the mask of x {tuple(x.shape)} must be {want}, got {tuple(mask.shape)}; 1 is observed")
+    if not len(z) or len(z) % len(x):
+        raise BadInput(f"z needs one row, or K rows, for each of {len(x)} items, got {len(z)}")

@@ -1,0 +1,162 @@
+"""Filling: closed-form conditionals of a Gaussian for every subset, and the properties of its scoring rules."""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from evenodds.engine import Local
+from evenodds.fillers.rows import Generator
+from evenodds.game import Batch, Game, mix
+from evenodds.learners import Gradient
+from evenodds.losses import scoring
+from evenodds.losses.adversarial import non_saturating
+from evenodds.losses.penalties import r1_r2
+from evenodds.masks import Everything, OneOf, Scattered
+from evenodds.networks.mlp import Discriminator
+from evenodds.priors import Normal
+from evenodds.schedule import cosine
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.fill import Fill
+from evenodds.trainer import train
+
+MEAN = torch.tensor([0.5, -0.5, 0.0, 0.0])
+COVARIANCE = torch.tensor([[1.0, 0.8, 0.3, -0.5], [0.8, 1.0, 0.0, -0.5], [0.3, 0.0, 1.0, 0.4], [-0.5, -0.5, 0.4, 1.0]])
+SUBSETS = [(0,), (3,), (1, 3), (0, 1), (0, 1, 2), (0, 1, 2, 3)]
+
+
+def gaussian(n: int, seed: int) -> Tensor:
+    z = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
+    root: Tensor = torch.linalg.cholesky(COVARIANCE)
+    return MEAN + z @ root.T
+
+
+class Rows:
+    """Fresh draws at each position."""
+
+    size = 256
+
+    def at(self, position: int) -> Batch:
+        return {"x": gaussian(self.size, mix(7, position))}
+
+
+def task() -> Fill:
+    contest = Contest(non_saturating, r1_r2, weight=0.1, every=4, fused=True)
+    masks = OneOf((Scattered(0.1, 0.9), Everything()), (4, 1))
+    return Fill(Normal(8), contest, masks=masks, fillings=4, marginal=0.0, mean=0.0)
+
+
+@functools.cache
+def trained() -> dict[str, torch.nn.Module]:
+    torch.manual_seed(0)
+    players = {"generator": Generator(8, (4,), width=64, depth=2), "discriminator": Discriminator((12,), width=64)}
+    optimizers = {n: torch.optim.Adam(p.parameters(), 3e-3, betas=(0.5, 0.99)) for n, p in players.items()}
+    train(Game(task(), players), Rows(), Gradient(optimizers, cosine()), Local(), images=300_000)
+    return {name: player.eval() for name, player in players.items()}
+
+
+def fill(x: Tensor, hidden: tuple[int, ...], draws: int, seed: int = 0) -> Tensor:
+    """(draws, N, 4) fillings of the hidden columns."""
+    mask = torch.ones_like(x)
+    mask[:, list(hidden)] = 0
+    z = torch.randn(draws * len(x), 8, generator=torch.Generator().manual_seed(seed))
+    return task().answer(trained(), {"x": x, "mask": mask, "z": z})["x"].view(draws, *x.shape)
+
+
+@pytest.mark.parametrize("hidden", SUBSETS, ids=str)
+def test_one_network_has_the_conditional_means_and_covariances_of_every_subset(hidden: tuple[int, ...]) -> None:
+    x = gaussian(400, 1)
+    s, rest = list(hidden), [k for k in range(4) if k not in hidden]
+    slope = COVARIANCE[s][:, rest] @ torch.linalg.inv(COVARIANCE[rest][:, rest])
+    mean = MEAN[s] + (x[:, rest] - MEAN[rest]) @ slope.T
+    covariance = COVARIANCE[s][:, s] - slope @ COVARIANCE[rest][:, s]
+    found = fill(x, hidden, 500)[..., s]
+    centred = found - found.mean(0)
+    spread = (centred[..., :, None] * centred[..., None, :]).mean((0, 1)) * 500 / 499
+    scale = covariance.diagonal().sqrt()
+    off = (found.mean(0) - mean) / scale
+    # In deviations of the conditional; 0.045 is due to having 500 draws.
+    assert off.square().mean().sqrt() < 0.2
+    assert ((spread - covariance) / (scale[:, None] * scale)).abs().max() < 0.25
+
+
+def test_the_mean_of_fillings_errs_less_than_one_by_the_law_of_both_moments() -> None:
+    """For calibrated fillings the squared error of a mean of K is (1 + 1 / K) times the conditional variance."""
+    x = gaussian(4000, 2)
+    error = {k: (fill(x, (1, 3), k).mean(0) - x)[:, [1, 3]].square().mean() for k in (1, 8)}
+    assert float(error[8] / error[1]) == pytest.approx((1 + 1 / 8) / 2, rel=0.06)
+
+
+def test_ranks_of_the_truth_among_fillings_are_uniform() -> None:
+    x = gaussian(4000, 3)
+    ranks = (fill(x, (0, 1, 2), 9) < x).sum(0)[:, :3]
+    shares = torch.stack([(ranks == rank).float().mean(0) for rank in range(10)])
+    assert (shares - 0.1).abs().max() < 0.03
+
+
+def test_observed_values_come_back_bit_for_bit_and_hidden_ones_have_no_influence() -> None:
+    x = gaussian(64, 4)
+    x[0, 0] = -0.0
+    found = fill(x, (1, 3), 2)
+    assert found[..., [0, 2]].numpy().tobytes() == x[:, [0, 2]].expand(2, -1, -1).numpy().tobytes()
+    blind = x.clone()
+    blind[:, [1, 3]] = math.nan
+    assert torch.equal(found, fill(blind, (1, 3), 2))
+    assert (found[0] - found[1])[:, [1, 3]].abs().min() > 0, "two z give two fillings"
+
+
+def test_with_everything_observed_nothing_changes() -> None:
+    x = gaussian(16, 5)
+    assert torch.equal(fill(x, (), 3), x.expand(3, -1, -1))
+
+
+RULES = {"joint": scoring.joint, "marginal": scoring.marginal, "mean": scoring.mean}
+
+
+def expected(rule: str, scale: float, correlation: float) -> float:
+    """The mean score of two fillings N(0, scale^2 C) where the truth is N(0, C0), with correlation 0.8."""
+    rng = torch.Generator().manual_seed(0)
+    chol = [torch.linalg.cholesky(torch.tensor([[1.0, r], [r, 1.0]])) for r in (correlation, 0.8)]
+    z = torch.randn(3, 400_000, 2, generator=rng)
+    return float(scoring.score(scale * z[:2] @ chol[0].T, z[2] @ chol[1].T, torch.ones(1, 2), RULES[rule]).mean())
+
+
+@pytest.mark.parametrize("rule", ["joint", "marginal"])
+def test_scoring_rules_are_least_for_the_right_spread(rule: str) -> None:
+    best = expected(rule, 1.0, 0.8)
+    assert expected(rule, 0.7, 0.8) > best + 0.01
+    assert expected(rule, 1.4, 0.8) > best + 0.01
+
+
+def test_only_the_joint_rule_sees_dependence() -> None:
+    assert expected("joint", 1.0, 0.0) > expected("joint", 1.0, 0.8) + 0.003
+    assert expected("marginal", 1.0, 0.0) == pytest.approx(expected("marginal", 1.0, 0.8), abs=2e-3)
+
+
+def test_the_rule_of_the_mean_is_a_product_of_errors() -> None:
+    rng = torch.Generator().manual_seed(0)
+    fillings, truth = torch.randn(2, 6, 3, generator=rng).double(), torch.randn(6, 3, generator=rng).double()
+    product = ((fillings[0] - truth) * (fillings[1] - truth)).mean(1)
+    torch.testing.assert_close(scoring.score(fillings, truth, torch.ones(1, 3), scoring.mean), product)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_scores_are_the_plain_sum_over_pairs_and_do_not_depend_on_what_does_not_count(rule: str) -> None:
+    rng = torch.Generator().manual_seed(1)
+    fillings, truth = torch.randn(4, 5, 3, generator=rng).double(), torch.randn(5, 3, generator=rng).double()
+    where = torch.tensor([[1, 1, 0]] * 4 + [[0, 0, 0]]).double()
+    plain: Callable[[Tensor], Tensor] = {
+        "joint": lambda d: d[:2].square().mean().sqrt(),
+        "marginal": lambda d: d[:2].abs().mean(),
+        "mean": lambda d: d[:2].square().mean(),
+    }[rule]
+    ours = scoring.score(fillings, truth, where, RULES[rule])
+    for n in range(4):
+        to = torch.stack([plain(fillings[k, n] - truth[n]) for k in range(4)]).mean()
+        apart = [plain(fillings[j, n] - fillings[k, n]) for j, k in itertools.combinations(range(4), 2)]
+        assert float(ours[n]) == pytest.approx(float(to - torch.stack(apart).mean() / 2), abs=1e-6)
+    assert ours[4].abs() < 1e-5

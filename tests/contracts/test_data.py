@@ -419,6 +419,33 @@ def test_many_threads_keep_the_order(tmp_path: Path) -> None:
     assert load(tmp_path).x[:, 0, 0, 0].tolist() == list(range(70))
 
 
+def flat(folder: Path, lines: str = "file,class\na.png,cat\nb.png,dog\nc.png,\ngone.png,dog\n") -> Path:
+    for name in "abc":
+        picture().save(folder / f"{name}.png")
+    (folder / "labels.csv").write_text(lines)
+    return folder
+
+
+def test_labels_csv_names_the_classes_of_a_folder_and_of_its_zip(tmp_path: Path) -> None:
+    plain = load(flat(tmp_path))
+    assert plain.classes == ("cat", "dog")
+    assert plain.y is not None and plain.y.tolist() == [0, 1, -1]
+    report = " ".join(plain.report)
+    assert "2 classes from labels.csv" in report
+    assert "1 images have no class" in report
+    assert "1 names in labels.csv are of no image" in report
+    zipped = load(shutil.make_archive(str(tmp_path / ".." / "flat"), "zip", tmp_path))
+    assert zipped.fingerprint() == plain.fingerprint()
+    assert load(tmp_path, labels=False).y is None
+
+
+def test_labels_csv_stands_above_class_folders(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path)
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
+    (folder / "labels.csv").write_text("file,class\n" + "".join(f"{name},all\n" for name in names))
+    assert load(folder).classes == ("all",)
+
+
 def bomb(folder: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
 
@@ -448,6 +475,9 @@ def locked(folder: Path) -> None:
         (class_folders, "", {"size": (1, 2, 3)}, "size needs"),
         (class_folders, "", {"size": "big"}, "size needs"),
         (class_folders, "", {"sizes": 8}, "did you mean 'size'"),
+        (lambda folder: flat(folder, "file,class\nx.png,cat\n"), "", {}, "names none of the 3 images"),
+        (lambda folder: flat(folder, "file,class\na.png\n"), "", {}, "line 2: a name, a comma and a class"),
+        (lambda folder: flat(folder, "f,c\na.png,cat\na.png,dog\n"), "", {}, "line 3: 'a.png' has a class already"),
     ],
 )
 def test_images_that_cannot_be_used(

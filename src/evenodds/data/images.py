@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from evenodds.data._labels import LABELS, labelled
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput, unknown
 
@@ -77,7 +78,9 @@ def images(
             becomes white.
         fit: how an image of another size gets there, by Lanczos resampling: "crop" fills the size and cuts the rest
             off evenly, "pad" fits inside it with black around, "stretch" ignores the proportions.
-        labels: if every image lies one folder deep (below what all have in common), the folders name the classes.
+        labels: take the classes from labels.csv (a line with the names of the columns, then lines `name,class`), where
+            the folder holds one; else, if every image lies one folder deep (below what all have in common), the folders
+            name the classes.
         progress: told (files done, files in all) now and then.
 
     Returns:
@@ -89,9 +92,11 @@ def images(
     """
     root = Path(path)
     wanted = _checked(root, size, channels, fit)
-    with _opened(root) as (files, ignored), warnings.catch_warnings():
+    with _opened(root) as (files, others), warnings.catch_warnings():
         # Pillow's warnings (large images, odd metadata) would go to the terminal; what matters is in the report.
         warnings.simplefilter("ignore")
+        tabled = [file for file in others if file.name == LABELS and labels]
+        ignored = [file.name for file in others if file not in tabled]
         if not files:
             raise BadInput(f"{root.name} holds no images ({', '.join(_ENDINGS)}), only {len(ignored)} other files")
         pictures, skipped = _gathered(_each(lambda file: _decode(file, wanted, fit), files, progress))
@@ -99,7 +104,8 @@ def images(
             raise BadInput(f"{root.name}: none of {len(files)} images can be read, e.g. {skipped[0]}")
         target = wanted or _common_size([picture.size for picture in pictures])
         values, channels, report = _assembled(pictures, target, channels, fit)
-    y, classes, said = _classes([picture.name for picture in pictures], labels)
+        names = [picture.name for picture in pictures]
+        y, classes, said = labelled(names, _content(tabled[0])) if tabled else _classes(names, labels)
     deep = values.dtype == np.uint16
     height, width = target
     report = [
@@ -112,7 +118,7 @@ def images(
     ]
     x = torch.from_numpy(values.astype(np.int32) if deep else values).permute(0, 3, 1, 2)
     units = Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
-    return Dataset(x, units, y, classes, tuple(picture.name for picture in pictures), report=tuple(report))
+    return Dataset(x, units, y, classes, tuple(names), report=tuple(report))
 
 
 def _checked(root: Path, size: int | Sequence[int] | None, channels: int | None, fit: str) -> Size | None:
@@ -134,8 +140,8 @@ def _checked(root: Path, size: int | Sequence[int] | None, channels: int | None,
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[tuple[list[_File], list[str]]]:
-    """The image files by name, and the names of all others."""
+def _opened(root: Path) -> Iterator[tuple[list[_File], list[_File]]]:
+    """The image files by name, and all others."""
     if root.is_dir():
         yield _parted([_File(path.relative_to(root).as_posix(), _constant(path)) for path in _walk(root)])
         return
@@ -174,13 +180,18 @@ def _unpacker(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], 
     return unpack
 
 
-def _parted(files: list[_File]) -> tuple[list[_File], list[str]]:
+def _content(file: _File) -> bytes:
+    source = file.open()
+    return source.read_bytes() if isinstance(source, Path) else source.read()
+
+
+def _parted(files: list[_File]) -> tuple[list[_File], list[_File]]:
     def usable(name: str) -> bool:
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
         return name.lower().endswith(_ENDINGS) and not hidden
 
     files = sorted(files, key=lambda file: file.name)
-    return [file for file in files if usable(file.name)], [file.name for file in files if not usable(file.name)]
+    return [file for file in files if usable(file.name)], [file for file in files if not usable(file.name)]
 
 
 def _gathered(results: Iterator[_Picture | str]) -> tuple[list[_Picture], list[str]]:

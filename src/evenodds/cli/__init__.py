@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from cyclopts import CycloptsError
 
+    import evenodds.cli.backwards  # noqa: F401  its commands join the app
     from evenodds.cli.commands import app
     from evenodds.errors import BadInput, Diverged
 

@@ -1,0 +1,194 @@
+"""The commands that read a run backwards: features, encode, reconstruct, directions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evenodds.cli.commands import Device, app, say
+from evenodds.errors import BadInput
+
+__all__ = ["directions", "encode", "features", "reconstruct"]
+
+
+@app.command
+def features(
+    run: Path, data: str | None = None, *, out: Path | None = None, checkpoint: str = "last", device: Device = "auto"
+) -> None:
+    """Write what a run's discriminator sees in data: inputs for a classifier where labels are few.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    data
+        Folder or zip of images, .npz/.npy array, .csv table [default: the data of the run].
+    out
+        The .npz to write: features (N, F), y and names where known [default: features.npz in the run folder].
+    checkpoint
+        last, best (by the held-out score), or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.cli.bar import reading
+    from evenodds.inference import write_features
+    from evenodds.session import load
+
+    path = out or run / "features.npz"
+    n, length = write_features(load(run, checkpoint, device), data, path, reading)
+    say(f"{n:,} items, {length:,} features each")
+    print(path)
+
+
+@app.command
+def encode(
+    run: Path,
+    data: str | None = None,
+    *,
+    out: Path | None = None,
+    steps: int = 0,
+    images: str = "200k",
+    checkpoint: str = "last",
+    device: Device = "auto",
+) -> None:
+    """Find the z of data: by a network that learns it from the run's own samples at the first call.
+
+    Parameters
+    ----------
+    run
+        The run folder; the network stays there.
+    data
+        Folder or zip of images, .npz/.npy array, .csv table [default: the data of the run].
+    out
+        The .npz to write: z (N, latent), y and names where known [default: codes.npz in the run folder].
+    steps
+        Of refinement by descent in z.
+    images
+        Samples of the generator that the network learns from.
+    checkpoint
+        last, best, or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.inference import write_codes
+
+    session, held, codes = _codes(run, data, steps, images, checkpoint, device)
+    path = out or run / "codes.npz"
+    write_codes(session, data, codes, held, path)
+    say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
+    print(path)
+
+
+@app.command
+def reconstruct(
+    run: Path,
+    data: str | None = None,
+    *,
+    out: Path | None = None,
+    steps: int = 100,
+    n: int = 32,
+    images: str = "200k",
+    checkpoint: str = "last",
+    device: Device = "auto",
+) -> None:
+    """Draw images above what the generator makes of their z.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    data
+        Folder or zip of images, .npz/.npy array [default: the data of the run].
+    out
+        The picture to write [default: reconstructions.png in the run folder].
+    steps
+        Of refinement by descent in z.
+    n
+        At most so many, spread over the data.
+    images
+        Samples of the generator that the encoder learns from.
+    checkpoint
+        last, best, or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.inference import write_reconstructions
+
+    session, held, codes = _codes(run, data, steps, images, checkpoint, device, n)
+    say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
+    print(write_reconstructions(session, held, codes, out or run / "reconstructions.png"))
+
+
+@app.command
+def directions(
+    run: Path,
+    *,
+    n: int | None = None,
+    how: str = "jacobian",
+    by: float = 3.0,
+    move: int | None = None,
+    samples: int = 16,
+    seed: int = 0,
+    out: Path | None = None,
+    checkpoint: str = "last",
+    device: Device = "auto",
+) -> None:
+    """Find the directions of z along which samples change most: a sheet with a row for each, or samples moved by one.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    n
+        How many directions, the strongest first [default: 8, or all where z is shorter].
+    how
+        jacobian (of the whole generator), or weights (of its first layer).
+    by
+        How far to go, in units of z; the sheet goes from -by to by.
+    move
+        Number of a direction, from 1: draw samples above the same samples moved along it.
+    samples
+        How many of them.
+    seed
+        Of the samples.
+    out
+        The picture to write [default: directions.png or moved.png in the run folder].
+    checkpoint
+        last, best, or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.inference import directions_of, write_directions, write_moved
+    from evenodds.session import load
+
+    session = load(run, checkpoint, device)
+    if move is None:
+        found = directions_of(session, min(8, session.task.prior.size) if n is None else n, how)
+        print(write_directions(session, out or run / "directions.png", found, by, seed=seed))
+        return
+    if move < 1 or samples < 1:
+        raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
+    chosen = directions_of(session, move, how)[move - 1]
+    print(write_moved(session, out or run / "moved.png", chosen, by, samples, seed))
+
+
+def _codes(
+    run: Path, data: str | None, steps: int, images: str, checkpoint: str, device: str, n: int | None = None
+) -> tuple[Any, Any, Any]:
+    """The session, the items and their codes."""
+    import torch
+
+    from evenodds.cli.bar import Bar, reading
+    from evenodds.config import as_number
+    from evenodds.inference import encoder_of, items, read_backwards
+    from evenodds.session import load
+
+    length = as_number(images)
+    if not isinstance(length, int) or length < 1:
+        raise BadInput(f"--images needs a whole number such as 50000 or 50k, got '{images}'")
+    session = load(run, checkpoint, device)
+    held = items(session, data, reading)
+    if n is not None and n < len(held):
+        held = held.take(torch.linspace(0, len(held) - 1, n).long())
+    encoder = encoder_of(session, length, (Bar(),))
+    return session, held, read_backwards(session, held.batch(torch.arange(len(held)))["x"], encoder, steps)

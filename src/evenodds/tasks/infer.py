@@ -1,0 +1,122 @@
+"""Learned approximate inference: an encoder that says which z made x, for a generator that is already there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.game import Batch, Costs, Move, Players
+from evenodds.priors import Prior
+
+__all__ = ["Infer", "at_rest", "encode", "encoder_options"]
+
+
+@dataclass(frozen=True)
+class Infer:
+    """An encoder learns to predict z from x = G(z), G being fixed.
+
+    Section 6, point 2, of Goodfellow et al. (2014): "Learned approximate inference can be performed by training an
+    auxiliary network to predict z given x. This is similar to the inference net trained by the wake-sleep algorithm
+    but with the advantage that the inference net may be trained for a fixed generator net". It is the sleep phase of
+    Hinton et al. (1995): pairs (x, z) come from the generator alone. Real data set the pace and are not looked at.
+
+    The best encoder is the posterior mean E[z | x] of the generator's own joint distribution; with `spread` also the
+    posterior variance of each coordinate. So x that the generator never makes are outside of what it has learned.
+
+    An encoder is any family's Discriminator built with `encoder_options(latent, spread)`. Spectral normalisation,
+    the default of some families, bounds its slopes far below what inference needs: build it with another `norm`.
+
+    Args:
+        prior: of z; the one that the generator was trained with.
+        spread: the encoder also predicts how far off it is, and pays the negative logarithm of a Gaussian density
+            instead of the squared error.
+    """
+
+    prior: Prior
+    spread: bool = False
+    roles: ClassVar[tuple[str, ...]] = ("encoder", "generator")
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Adds "z"."""
+        return {**real, "z": self.prior(len(real["x"]), rng)}
+
+    def moves(self) -> Sequence[Move]:
+        """One: only the encoder moves."""
+        return [Move("encoder", ("encoder",), self.encoder_cost)]
+
+    def encoder_cost(self, players: Players, hand: Batch) -> Costs:
+        """How badly z is predicted from G(z): per coordinate, a mean over items and coordinates."""
+        z = hand["z"]
+        with torch.no_grad(), at_rest(players["generator"]) as generator:
+            x = generator(z)
+        mean, log_variance = encode(players["encoder"], x, self.prior.size, self.spread)
+        squared = (mean - z).square()
+        if log_variance is None:
+            return Costs({"error": squared.mean()})
+        surprise = 0.5 * (log_variance + squared * (-log_variance).exp())
+        return Costs({"surprise": surprise.mean()}, {"error": squared.mean()})
+
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """Request "x" (N, ...) in [-1, 1], "z" (N, latent), or both.
+
+        Returns:
+            For "x": "z" = E(x), with `spread` its "deviation" (N, latent), and "reconstruction" = G(E(x)).
+            For "z": "x" = G(z).
+        """
+        return inferred(players, request, self.prior.size, self.spread)
+
+
+@torch.no_grad()
+def inferred(players: Players, request: Batch, latent: int, spread: bool) -> Batch:
+    """What Infer.answer says, for any task with an encoder and a generator."""
+    if not {"x", "z"} & set(request):
+        raise BadInput(f"inference needs 'x', 'z' or both, got {', '.join(sorted(request)) or 'nothing'}; add one")
+    said: dict[str, Tensor] = {}
+    if "z" in request:
+        said["x"] = players["generator"](request["z"])
+    if "x" in request:
+        mean, log_variance = encode(players["encoder"], request["x"], latent, spread)
+        said |= {"z": mean, "reconstruction": players["generator"](mean)}
+        if log_variance is not None:
+            said["deviation"] = (0.5 * log_variance).exp()
+    return said
+
+
+def encoder_options(latent: int, spread: bool = False) -> dict[str, int]:
+    """What a family's Discriminator is to be built with, beside the shape of x, to be an encoder."""
+    return {"outputs": 2 * latent if spread else latent}
+
+
+def encode(encoder: nn.Module, x: Tensor, latent: int, spread: bool) -> tuple[Tensor, Tensor | None]:
+    """The mean (N, latent) of z given x and, with `spread`, the logarithm of its variance, (N, latent)."""
+    out: Tensor = encoder(x).view(len(x), -1)
+    needed = encoder_options(latent, spread)["outputs"]
+    if out.shape[1] != needed:
+        raise BadInput(f"the encoder needs {needed} outputs, got {out.shape[1]}; build it with outputs={needed}")
+    if not spread:
+        return out, None
+    mean, raw = out[:, :latent], out[:, latent:]
+    # Bounded smoothly, so that a coordinate that G fixes exactly cannot drive the density to infinity.
+    return mean, LIMIT * (raw / LIMIT).tanh()
+
+
+LIMIT = 10.0
+"""Bound on |log variance|: deviations lie between exp(-5) and exp(5)."""
+
+
+@contextmanager
+def at_rest(player: nn.Module) -> Iterator[nn.Module]:
+    """The player in evaluation mode: neither its running statistics nor its spectral norms change inside."""
+    modes = [(module, module.training) for module in player.modules()]
+    player.eval()
+    try:
+        yield player
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -1,0 +1,95 @@
+"""A run read backwards: features, encoder, reconstructions, directions, and their commands."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import evenodds
+from evenodds import inference
+from evenodds.cli import main
+from evenodds.errors import BadInput
+from evenodds.session import Session
+
+SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return evenodds.fit("digits", "digits", out=folder, images=1280, **SMALL)
+
+
+def test_features_are_those_before_the_last_layer(session: Session) -> None:
+    x = inference.items(session).batch(torch.arange(300))["x"]
+    discriminator = session.players["discriminator"]
+    found = torch.from_numpy(inference.features(session, x))
+    with torch.no_grad():
+        assert torch.allclose(discriminator.logit(found).squeeze(1), discriminator(x), atol=1e-5)
+
+
+def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Session) -> None:
+    z = session.prior(200, 5)
+    x = session.answer(z)
+    (session.folder / inference.ENCODER).unlink(missing_ok=True)
+    early = inference.read_backwards(session, x, inference.encoder_of(session, 64))
+    (session.folder / inference.ENCODER).unlink()
+    encoder = inference.encoder_of(session, 20_000)
+    late = inference.read_backwards(session, x, encoder)
+    assert late.error < 0.7 * early.error
+    assert torch.equal(inference.read_backwards(session, x, inference.encoder_of(session, 1)).z, late.z)
+    assert inference.read_backwards(session, x, encoder, steps=20).error < late.error
+    (session.folder / "checkpoints" / "later").touch()
+    assert not torch.equal(inference.read_backwards(session, x, inference.encoder_of(session, 64)).z, late.z)
+    (session.folder / "checkpoints" / "later").unlink()
+
+
+def test_the_commands_leave_their_files(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(session.folder)
+    assert main(["features", run]) == 0
+    assert main(["encode", run, "--images", "1k"]) == 0
+    assert main(["reconstruct", run, "--steps", "2", "--n", "20"]) == 0
+    assert main(["directions", run, "--n", "3"]) == 0
+    assert main(["directions", run, "--move", "2", "--by", "2.0", "--samples", "5"]) == 0
+    written = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [path.name for path in written] == [
+        "features.npz", "codes.npz", "reconstructions.png", "directions.png", "moved.png",
+    ]  # fmt: skip
+    with np.load(written[0]) as arrays:
+        assert len(arrays["features"]) == len(arrays["y"]) == len(arrays["held_out"]) == 1797
+        assert arrays["held_out"].sum() == len((session.card.more or {})["held_out"])
+    with np.load(written[1]) as arrays:
+        assert arrays["z"].shape == (1797, 6)
+    for path in written[2:]:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["encode", "RUN", "--images", "six"], "--images needs a whole number"),
+        (["directions", "RUN", "--n", "7"], "z has 6 directions, got n=7"),
+        (["directions", "RUN", "--move", "0"], "counts directions from 1"),
+        (["directions", "RUN", "--how", "sefa"], "jacobian"),
+        (["features", "RUN", "ring"], "the run knows items of"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    session: Session, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main([str(session.folder) if word == "RUN" else word for word in arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert "\n" not in error
+
+
+def test_conditional_runs_have_features_but_no_encoder(tmp_path: Path) -> None:
+    session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=640, task="condition", **SMALL)
+    x = inference.items(session).batch(torch.arange(4))["x"]
+    assert inference.features(session, x).shape[0] == 4
+    for refused in (lambda: inference.encoder_of(session, 64), lambda: inference.directions_of(session, 2)):
+        with pytest.raises(BadInput, match="conditional"):
+            refused()

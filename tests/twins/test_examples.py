@@ -25,6 +25,31 @@ def test_conditional(capsys: pytest.CaptureFixture[str]) -> None:
     assert int(re.findall(r"(\d+)% of 1,000 samples", capsys.readouterr().out)[0]) >= 95
 
 
+def test_fill(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen: 0.78, 0.90, 0.68. The best mean beats the average; one draw has the error of the truth's own spread too."""
+    source = (EXAMPLES / "fill.py").read_text()
+    assert len([line for line in source.splitlines() if line.strip()]) <= 40
+    runpy.run_path(str(EXAMPLES / "fill.py"))
+    average, one, mean = map(float, re.findall(r": ([\d.]+)", capsys.readouterr().out))
+    assert average == pytest.approx(0.78, abs=0.01)
+    assert 0.5 < mean < 0.73
+    assert 1.1 * mean < one < 1.0
+
+
+def test_non_neural(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen: 0.22 near -0.56 +- 0.15 and 0.78 near 0.51 +- 0.08; the truth is 0.25, -0.6, 0.1 and 0.75, 0.5, 0.1."""
+    pytest.importorskip("sklearn")
+    source = (EXAMPLES / "non_neural.py").read_text()
+    assert len([line for line in source.splitlines() if line.strip()]) <= 42
+    runpy.run_path(str(EXAMPLES / "non_neural.py"))
+    found = re.findall(r"([\d.]+) of the samples near ([-+][\d.]+) \+- ([\d.]+)", capsys.readouterr().out)
+    left, right = sorted((tuple(map(float, part)) for part in found), key=lambda part: part[1])
+    assert left[:2] == pytest.approx((0.25, -0.6), abs=0.09)
+    assert right[:2] == pytest.approx((0.75, 0.5), abs=0.09)
+    assert 0.04 < right[2] < 0.14
+    assert 0.04 < left[2] < 0.22
+
+
 def test_the_public_names_are_what_they_say() -> None:
     import evenodds
     import evenodds.run  # loads every room: none may hide a public function behind a module of its name

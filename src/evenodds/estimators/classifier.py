@@ -1,0 +1,140 @@
+"""A classifier that learns from few labelled items and many without a label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from evenodds.errors import BadInput
+from evenodds.estimators._core import Array, Items, Kept, Plan, check_counts, feed, learn, start, validated
+from evenodds.priors import Normal
+from evenodds.tasks.classify import Classify, WithLabels
+
+__all__ = ["GANClassifier"]
+
+
+class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A discriminator that names the class of what is real (Salimans et al. 2016, section 5).
+
+    In y, -1 is "no label" where at least two other classes occur, as in sklearn.semi_supervised; else it is a class.
+
+    Args:
+        network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
+            or the name of another network of evenodds.
+        latent: length of z.
+        width: units per layer of fully connected networks.
+        rows: items shown in training; None for 200 times the data, within [20,000, 200,000].
+        batch_size: items per update; of labelled ones there are as many again.
+        learning_rate: of both players.
+        unsupervised: weight of telling real from generated; 0 makes it a plain classifier, which sees labels alone.
+        noise: standard deviation of noise on all that the discriminator sees, where columns have deviation 1 and
+            images lie in [-1, 1]; 0.3 of a range of 1 in the paper.
+        device: where it trains: "cpu", "cuda", "auto".
+        random_state: an int makes it repeatable.
+        verbose: 1 prints how far the training is.
+
+    Attributes:
+        n_features_in_: X.shape[1].
+        classes_: the classes, sorted, without -1 where that is no class.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: str = "auto",
+        latent: int = 32,
+        width: int = 128,
+        rows: int | None = None,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        unsupervised: float = 1.0,
+        noise: float = 0.6,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.network = network
+        self.latent = latent
+        self.width = width
+        self.rows = rows
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.unsupervised = unsupervised
+        self.noise = noise
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> GANClassifier:
+        """Learns from items X (N, D), (N, H, W) or (N, C, H, W), and their classes y (N,), -1 where not known."""
+        check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent)
+        if y is None:
+            raise BadInput("requires y to be passed, but the target y is None")
+        X = validated(self, X, reset=True, allow_nd=True)
+        labels = self._labels(y, len(X))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.items_ = Items.of(X, few=0)
+        self.judge_ = self._play(self.items_.to_model(X), torch.from_numpy(labels), seed)
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """(N, K) float64 probabilities of `classes_`."""
+        check_is_fitted(self)
+        x = self.items_.to_model(validated(self, X, reset=False, allow_nd=True))
+        with torch.no_grad():
+            logits = torch.cat([self.judge_.module(part).double() for part in torch.split(x, 512)])
+        return np.asarray(logits.softmax(1).numpy())
+
+    def predict(self, X: Any) -> Array:
+        """(N,) the likeliest class of each item."""
+        likeliest = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[likeliest])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _labels(self, y: Any, n: int) -> Array:
+        """(N,) int64, -1 unknown; sets `classes_`."""
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != n:
+            raise BadInput(f"X and y need one length, got {n} and {len(y)}")
+        classes, labels = np.unique(y, return_inverse=True)
+        if y.dtype.kind in "if" and len(classes) > 2 and classes[0] == -1:
+            classes, labels = classes[1:], labels - 1
+        if len(classes) < 2:
+            raise BadInput(f"classes to tell apart are at least 2, got {len(classes)} class; give items of another")
+        self.classes_ = classes
+        return np.asarray(labels.astype(np.int64))
+
+    def _play(self, x: torch.Tensor, y: torch.Tensor, seed: int) -> Kept:
+        shape, length = tuple(x.shape[1:]), len(self.classes_)
+        plan = Plan(
+            self.network,
+            self.latent,
+            self.width,
+            self.rows,
+            self.batch_size,
+            self.learning_rate,
+            self.device,
+            self.verbose,
+        )
+        options, name = plan.options(shape), plan.name(shape)
+        judge = {"shape": shape, "outputs": length, **options}
+        players = start(
+            name, {"generator": {"latent": plan.latent, "shape": shape, **options}, "discriminator": judge}, seed
+        )
+        known = y >= 0
+        data = WithLabels(feed(x, None, length, plan, seed), {"x": x[known], "y": y[known]}, plan.batch, seed)
+        task = Classify(
+            prior=Normal(plan.latent), classes=length, unsupervised=self.unsupervised, noise=self.noise, fused=True
+        )
+        return Kept(learn(task, players, data, plan, plan.total(len(x)), seed, "discriminator"), judge)

@@ -1,0 +1,136 @@
+"""Missing values of a table, filled by draws; see evenodds.imputer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from evenodds import imputer
+from evenodds.errors import BadInput, unknown
+from evenodds.estimators._core import Array, Kept, check_counts, validated
+from evenodds.imputer import Imputer, Settings, fit
+
+__all__ = ["GANImputer"]
+
+STRATEGIES = ("mean", "draw")
+
+
+class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Fills NaN by what a generator learned of the table itself.
+
+    A column with at most `few` distinct values gets no others in draws; encode words as numbers first.
+
+    Args:
+        strategy: what `transform` gives: "mean", the mean of `n_draws` fillings, which has the least squared error; or
+            "draw", one filling, which keeps the spread of the columns and how they hang together.
+        n_draws: fillings that the mean is taken of.
+        rows: shown in training; None for 60 times the table, within [20,000, 200,000].
+        batch_size: rows per update.
+        scale: "standard", "minmax" or "quantile", the last for columns with long tails.
+        few: a column with at most so many distinct values gets no others.
+        width: units per layer.
+        random_state: an int makes fit and fillings repeatable.
+        verbose: 1 prints how far the training is.
+
+    Attributes:
+        n_features_in_: D.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategy: str = "mean",
+        n_draws: int = 64,
+        rows: int | None = None,
+        batch_size: int = 256,
+        scale: str = "standard",
+        few: int = 20,
+        width: int = 256,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.strategy = strategy
+        self.n_draws = n_draws
+        self.rows = rows
+        self.batch_size = batch_size
+        self.scale = scale
+        self.few = few
+        self.width = width
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> GANImputer:
+        """Learns from a table X (N, D), NaN where missing, N at least 2; every column needs an observed value."""
+        if self.strategy not in STRATEGIES:
+            raise unknown("strategy", self.strategy, STRATEGIES)
+        check_counts(rows=self.rows, batch_size=self.batch_size, n_draws=self.n_draws)
+        X = validated(self, X, reset=True, missing=True, dtype=np.float64, ensure_min_samples=2)
+        if np.isnan(X).all(0).any():
+            raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
+        seed = self._seed()
+        found = fit(X, self._settings(len(X)), seed, _printer() if self.verbose else None)
+        self.columns_, self.seed_ = found.columns, seed
+        self.filler_ = Kept(found.generator, self._arguments(found))
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """(N, D) float64: X where observed, and filled where it is NaN; always in the same way after one fit."""
+        X, found = self._ready(X)
+        if self.strategy == "mean":
+            return found.mean(X, self.n_draws, self.seed_)
+        return np.asarray(found.impute(X, 1, self.seed_)[0])
+
+    def sample_posterior(self, X: Any, n_draws: int = 10) -> Array:
+        """(n_draws, N, D) float64: several fillings, equal to X where it is observed."""
+        check_counts(n_draws=n_draws)
+        X, found = self._ready(X)
+        return found.impute(X, n_draws, self._seed())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:  # scikit-learn 1.5
+        return {"allow_nan": True}
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _settings(self, rows: int) -> Settings:
+        total = self.rows or min(max(60 * rows, 20_000), 200_000)
+        return Settings(rows=total, batch=self.batch_size, scale=self.scale, few=self.few, width=self.width)
+
+    def _arguments(self, found: Imputer) -> dict[str, Any]:
+        settings, memory = found.settings, len(found.generator.get_buffer("neighbours.table"))
+        return {
+            "latent": settings.latent,
+            "shape": (self.n_features_in_,),
+            "width": settings.width,
+            "depth": settings.depth,
+            "dropout": settings.dropout,
+            "memory": memory,
+            "neighbours": min(settings.neighbours, memory - 1),
+        }
+
+    def _ready(self, X: Any) -> tuple[Array, Imputer]:
+        check_is_fitted(self)
+        X = validated(self, X, reset=False, missing=True, dtype=np.float64)
+        settings = Settings()  # of the training; to fill in, the task needs none but the length of z
+        return X, Imputer(self.columns_, imputer._task(settings), self.filler_.module, settings)
+
+
+def _printer() -> Callable[[int, int], None]:
+    told = [0]
+
+    def tell(shown: int, total: int) -> None:
+        if 10 * shown // total > told[0]:
+            told[0] = 10 * shown // total
+            print(f"{shown} of {total} rows shown")
+
+    return tell

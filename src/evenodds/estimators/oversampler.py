@@ -1,0 +1,173 @@
+"""More items of rare classes, in the manner of imbalanced-learn, which need not be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from evenodds.errors import BadInput, unknown
+from evenodds.estimators._core import Array, Items, Plan, check_counts, draw, play, validated
+from evenodds.tasks._given import WAYS, one_hot
+
+__all__ = ["GANOverSampler"]
+
+STRATEGIES = ("auto", "minority", "not majority", "all")
+
+
+class GANOverSampler(BaseEstimator):  # type: ignore[misc]
+    """Adds items of rare classes, drawn by a generator that was told the class (Mirza and Osindero 2014).
+
+    One game is played for all classes, in equal shares, so that a rare class gains by what classes have in common.
+
+    Args:
+        sampling_strategy: "auto" (the same as "not majority" and "all") brings all classes up to the largest one,
+            "minority" the smallest one alone; or a dict of the items that each class named is to have.
+        way: how the discriminator sees the class: "projection", "concatenation" or "auxiliary".
+        network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
+            or the name of another network of evenodds.
+        latent: length of z.
+        width: units per layer of fully connected networks.
+        rows: items shown in training; None for 200 times the data, within [20,000, 200,000].
+        batch_size: items per update.
+        learning_rate: of both players.
+        few: a column of a table with at most so many distinct values gets no others.
+        device: where it trains: "cpu", "cuda", "auto".
+        random_state: an int makes everything repeatable.
+        verbose: 1 prints how far the training is.
+
+    Attributes:
+        n_features_in_: X.shape[1].
+        classes_: the classes, sorted.
+        sampling_strategy_: by class, the number of items that `fit_resample` adds.
+    """
+
+    _estimator_type = "sampler"
+    _sampling_type = "over-sampling"
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: str | dict[Any, int] = "auto",
+        way: str = "projection",
+        network: str = "auto",
+        latent: int = 32,
+        width: int = 128,
+        rows: int | None = None,
+        batch_size: int = 64,
+        learning_rate: float = 2e-3,
+        few: int = 20,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.way = way
+        self.network = network
+        self.latent = latent
+        self.width = width
+        self.rows = rows
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.few = few
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> GANOverSampler:
+        """Learns what items of each class look like; see `fit_resample`."""
+        X, y = self._checked(X, y)
+        return self._fit(X, y)
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Array, Array]:
+        """The items with synthetic ones behind them.
+
+        Args:
+            X: (N, D) numbers, or images (N, H, W) or (N, C, H, W).
+            y: (N,) classes, at least 2.
+
+        Returns:
+            X and y as arrays: first the N rows that came, untouched, then the synthetic ones, class by class.
+        """
+        X, y = self._checked(X, y)
+        self._fit(X, y)
+        asked = np.array([label for label, n in self.sampling_strategy_.items() for _ in range(n)], dtype=y.dtype)
+        if not len(asked):
+            return X.copy(), y.copy()
+        return np.concatenate([X, self.sample(asked)]), np.concatenate([y, asked])
+
+    def sample(self, y: Any) -> Array:
+        """Synthetic items (n, ...) of the classes y (n,), in the units and dtype of those fitted."""
+        check_is_fitted(self)
+        y = np.asarray(y)
+        labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        if not len(y) or (self.classes_[labels] != y).any():
+            raise BadInput(f"y must hold some of the classes {self.classes_.tolist()}, and nothing else")
+        c = one_hot(torch.from_numpy(labels), len(self.classes_))
+        made = draw(self.generator_.module, self.generator_.arguments["latent"], c, len(y), self._seed())
+        return self.items_.to_own(made)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _checked(self, X: Any, y: Any) -> tuple[Array, Array]:
+        if self.way not in WAYS:
+            raise unknown("way", self.way, WAYS)
+        check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent)
+        if y is None:
+            raise BadInput("requires y to be passed, but the target y is None")
+        X = validated(self, X, reset=True, allow_nd=True, ensure_min_samples=2)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != len(X):
+            raise BadInput(f"X and y need one length, got {len(X)} and {len(y)}")
+        return X, y
+
+    def _fit(self, X: Array, y: Array) -> GANOverSampler:
+        self.classes_, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if len(self.classes_) < 2:
+            raise BadInput("classes to balance are at least 2, got 1 class")
+        self.sampling_strategy_ = self._missing(dict(zip(self.classes_.tolist(), counts.tolist(), strict=True)))
+        self.items_ = Items.of(X, self.few)
+        x, known = self.items_.to_model(X), torch.from_numpy(labels.astype(np.int64))
+        self.generator_ = play(x, known, len(self.classes_), self._plan(), self._seed(), self.way)
+        return self
+
+    def _plan(self) -> Plan:
+        return Plan(
+            self.network,
+            self.latent,
+            self.width,
+            self.rows,
+            self.batch_size,
+            self.learning_rate,
+            self.device,
+            self.verbose,
+        )
+
+    def _missing(self, counts: Mapping[Any, int]) -> dict[Any, int]:
+        """How many items each class lacks."""
+        most, least = max(counts.values()), min(counts.values())
+        if isinstance(self.sampling_strategy, str):
+            if self.sampling_strategy not in STRATEGIES:
+                raise unknown("sampling_strategy", self.sampling_strategy, STRATEGIES)
+            rare = [k for k, n in counts.items() if self.sampling_strategy != "minority" or n == least]
+            return {k: most - counts[k] for k in (rare[:1] if self.sampling_strategy == "minority" else rare)}
+        for k, wanted in self.sampling_strategy.items():
+            if k not in counts:
+                raise BadInput(f"sampling_strategy names the class {k!r}, which y does not hold; it has {list(counts)}")
+            if wanted < counts[k]:
+                raise BadInput(f"class {k!r} has {counts[k]} items and is to have {wanted}; items are only added")
+        return {k: wanted - counts[k] for k, wanted in self.sampling_strategy.items()}

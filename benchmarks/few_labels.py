@@ -1,0 +1,205 @@
+"""MNIST with 10 labels per class, as in Table 1 of Salimans et al., "Improved Techniques for Training GANs" (2016).
+
+All 60,000 training images are shown, 100 of them with their label; the error is that on the 10,000 test images. Beside
+the semi-supervised classifier stand, for the same 100 labels: the same network without unlabelled images, label
+spreading of scikit-learn over 10 neighbours of the labelled and further images, and a logistic regression on the
+features that the semi-supervised network has learned. A seed draws the labels and the weights. No image is turned,
+moved or deformed, and no network knows which pixels lie side by side.
+
+What results/few_labels.json holds already is not done again.
+
+    python benchmarks/few_labels.py                       # 3 seeds of 10 minutes each, on one thread
+    python benchmarks/few_labels.py --seeds 1 --minutes 3
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evenodds import Game, Gradient, Local, Progress, train
+from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.files import write_json
+from evenodds.game import Players
+from evenodds.listeners.average import Average
+from evenodds.priors import Normal
+from evenodds.tasks.classify import Classify, WithLabels, draw_labels
+from evenodds.trainer import Stage
+from judge import read
+
+FILE = Path(__file__).parent / "results" / "few_labels.json"
+PUBLISHED = {"Salimans et al., feature matching, 10 draws": 0.0093, "the same, 10 networks voting": 0.0086}
+"""Table 1 of the paper, 100 labels: 93 +- 6.5 and 86 +- 5.6 wrong of 10,000, after 300 epochs."""
+LATENT, WIDTHS = 100, (500, 250, 250)
+RATES = {"generator": 3e-3, "discriminator": 5e-4}
+ALONE = 0.1
+"""The share of the minutes that the network has for the labels alone: it is done with 100 images much sooner."""
+
+
+class Network(nn.Module):
+    """x (N, 1, 28, 28) in [-1, 1] -> logits (N, 10): the paper's layers with noise, fewer and narrower.
+
+    Gaussian noise of 0.3 on pixels in [0, 1] and of 0.5 on each hidden layer, while training.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [784, *WIDTHS]
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, WIDTHS, strict=False))
+        for layer in self.hidden:
+            nn.init.kaiming_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.logit = nn.Linear(WIDTHS[-1], 10)
+
+    def forward(self, x: Tensor, features: bool = False) -> Any:
+        """Logits (N, 10); with `features` the pair (logits, features (N, 250))."""
+        seen, spread = (x.flatten(1) + 1) / 2, 0.3
+        for layer in self.hidden:
+            seen = F.relu(layer(seen + spread * torch.randn_like(seen) if self.training else seen))
+            spread = 0.5
+        logits = self.logit(seen + spread * torch.randn_like(seen) if self.training else seen)
+        return (logits, seen) if features else logits
+
+
+def generator() -> nn.Module:
+    """The paper's: two layers of 500 softplus units with batch norm."""
+    layers: list[nn.Module] = []
+    for inputs in (LATENT, 500):
+        layers += [nn.Linear(inputs, 500, bias=False), nn.BatchNorm1d(500), nn.Softplus()]
+    return nn.Sequential(*layers, nn.Linear(500, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+
+
+@dataclass
+class Clock:
+    """Ends a run after so many seconds of processor time, and lets the rate fall to 0 over the last half of them."""
+
+    limit: float
+    test: Callable[[Players], float]
+    begun: float = field(default_factory=time.process_time)
+    said: int = 0
+
+    def share(self) -> float:
+        """Of the time, what is gone."""
+        return (time.process_time() - self.begun) / self.limit
+
+    def rate(self, progress: Progress) -> float:
+        """Factor on the learning rates."""
+        return max(0.0, min(1.0, 2 * (1 - self.share())))
+
+    def begin(self, stage: Stage) -> None:
+        """Nothing to open."""
+
+    def hear(self, stage: Stage) -> None:
+        """After a round."""
+        share = self.share()
+        stage.stop = share >= 1
+        if int(10 * share) > self.said:
+            self.said = int(10 * share)
+            terms = {name: round(value, 4) for name, value in stage.engine.read(stage.terms).items()}
+            print(
+                f"{share:.0%}, {stage.progress.round} rounds, error {self.test(stage.game.players):.4f}, {terms}",
+                flush=True,
+            )
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+
+def learn(
+    unsupervised: float, feed: WithLabels, test: dict[str, Tensor], seconds: float, seed: int
+) -> tuple[nn.Module, int]:
+    """The averaged classifier after so many seconds, and its rounds."""
+    torch.manual_seed(seed)
+    task = Classify(prior=Normal(LATENT), classes=10, unsupervised=unsupervised, fused=True)
+    players = {"generator": generator(), "discriminator": Network()}
+    clock = Clock(seconds, lambda of: error(of["discriminator"], test))
+    optimizers = {
+        name: torch.optim.Adam(player.parameters(), RATES[name], betas=(0.5, 0.999)) for name, player in players.items()
+    }
+    average = Average(players, ("discriminator",), half_life_images=100_000)
+    game = Game(task, players, tuple(task.moves() if unsupervised else task.moves()[:1]))
+    learner = Gradient(optimizers, clock.rate)
+    made = train(game, feed, learner, Local(), images=10**10, seed=seed, listeners=[average, clock])
+    return average.copies["discriminator"], made.round
+
+
+@torch.no_grad()
+def error(network: nn.Module, test: dict[str, Tensor]) -> float:
+    """The share of wrong answers, without noise."""
+    said = deepcopy(network).eval()(test["x"]).argmax(1)
+    return round(float((said != test["y"]).float().mean()), 4)
+
+
+def spread_error(x: Tensor, y: Tensor, test: dict[str, Tensor]) -> float:
+    """Of label spreading among 10 neighbours; y is -1 where it may not be seen."""
+    from sklearn.semi_supervised import LabelSpreading
+
+    spread = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=100).fit(x.flatten(1).numpy(), y.numpy())
+    return round(float((spread.predict(test["x"].flatten(1).numpy()) != test["y"].numpy()).mean()), 4)
+
+
+@torch.no_grad()
+def probe_error(network: nn.Module, labelled: dict[str, Tensor], test: dict[str, Tensor]) -> float:
+    """Of a logistic regression on the network's features, fitted to the labelled images."""
+    from sklearn.linear_model import LogisticRegression
+
+    of_labelled, of_test = (deepcopy(network).eval()(batch["x"], features=True)[1] for batch in (labelled, test))
+    probe = LogisticRegression(max_iter=1000).fit(of_labelled.numpy(), labelled["y"].numpy())
+    return round(float((probe.predict(of_test.numpy()) != test["y"].numpy()).mean()), 4)
+
+
+def cell(data: Dataset, test: dict[str, Tensor], arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """All errors for one draw of the labels."""
+    assert data.y is not None
+    index = draw_labels(data.y, 10, seed)
+    labelled = data.batch(index)
+    feed = WithLabels(Batches(data, None, 100, seed), labelled, 100, seed)
+    errors, seconds = {}, 60 * arguments.minutes
+    alone, _ = learn(0.0, feed, test, ALONE * seconds, seed)
+    errors["labels alone"] = error(alone, test)
+    hidden = data.batch(Batches(data, None, arguments.neighbours, seed).indices(0))["x"]
+    x, y = torch.cat([labelled["x"], hidden]), torch.cat([labelled["y"], torch.full((len(hidden),), -1)])
+    errors[f"label spreading, {len(hidden)} images"] = spread_error(x, y, test)
+    network, rounds = learn(0.5, feed, test, seconds, seed)
+    errors["evenodds"] = error(network, test)
+    errors["logistic regression on its features"] = probe_error(network, labelled, test)
+    return {"errors": errors, "rounds": rounds, "epochs": round(rounds * 100 / len(data), 1)}
+
+
+def images(x: Any, y: Any) -> Dataset:
+    """Arrays (N, 28, 28) uint8 and (N,) as a data set."""
+    names = tuple(str(digit) for digit in range(10))
+    return Dataset(torch.from_numpy(x)[:, None], Units((0,), (255,), "uint8"), torch.from_numpy(y).long(), names)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=10, help="of processor time for each semi-supervised run")
+    parser.add_argument("--neighbours", type=int, default=10_000, help="unlabelled images of label spreading")
+    parser.add_argument("--data", type=Path, help="folder with mnist.npz; default ../shared/data")
+    parser.add_argument("--out", type=Path, default=FILE)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arrays = read("mnist", arguments.data)
+    data, held_out = images(arrays["x_train"], arrays["y_train"]), images(arrays["x_test"], arrays["y_test"])
+    test = held_out.batch(torch.arange(len(held_out)))
+    known = json.loads(arguments.out.read_text())["cells"] if arguments.out.exists() else {}
+    for seed in range(arguments.seeds):
+        key = f"100 labels, {arguments.minutes:g} minutes, seed {seed}"
+        if key not in known:
+            known[key] = cell(data, test, arguments, seed)
+            write_json(arguments.out, {"published": PUBLISHED, "torch": torch.__version__, "cells": known})
+        print(key, json.dumps(known[key]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Semi-supervised classification: few labelled items, many without a label, and a generator to tell them from.
+
+Salimans, Goodfellow, Zaremba, Cheung, Radford and Chen, "Improved Techniques for Training GANs" (2016), section 5.
+A classifier of K classes gets a further one, "generated". Its logit may be fixed at 0, since a softmax does not change
+when all logits are shifted. With Z(x) = sum_k exp l_k(x) over the K others, the chance that x is real is
+
+    D(x) = Z(x) / (Z(x) + 1),
+
+so -log D = softplus(-log Z) and -log(1 - D) = softplus(log Z): the game of Goodfellow et al. (2014) with log Z for the
+logit. Labelled items add the cross-entropy of their class among the K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evenodds.errors import BadInput, unknown
+from evenodds.game import Batch, Costs, Move, Players, mix
+from evenodds.priors import Prior
+from evenodds.tasks._given import COSTS, one_hot
+from evenodds.tasks.contest import View
+
+__all__ = ["Classify", "WithLabels", "draw_labels"]
+
+MATCHINGS = ("squared", "absolute")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classify:
+    """A discriminator with K logits tells classes apart, and data from what the generator makes.
+
+    The generator matches the mean features of the data (section 3.1 of the paper), where features are what the last
+    layer of the discriminator sees. A perfect generator would teach the classifier nothing; one whose samples fill the
+    gaps between the classes moves the borders into these gaps (Dai et al. 2017, section 3).
+
+    Batches have the labels "y" (N,) int64, -1 unknown, which do not enter. Where labels are rare, a batch of the data
+    holds next to none: a feed may then add "labelled_x" (M, ...) and "labelled_y" (M,), see `WithLabels`, and "y" is
+    not looked at. The discriminator is built with `outputs=classes`.
+
+    Args:
+        prior: of z.
+        classes: K, at least 2.
+        unsupervised: weight of -log D(x) - log(1 - D(G(z))); the paper's program has 1/2. At 0 the discriminator is
+            a plain classifier.
+        matching: how mean features are compared, by the mean of "squared" or "absolute" differences.
+        entropy: weight of the entropy of the class given x, over items without regard to their labels; it makes the
+            classifier decide (Dai et al. 2017, section 4.3).
+        pull_away: weight of the generator's pull-away term on the features of a batch, the mean squared cosine of all
+            pairs, which keeps samples apart (Zhao et al. 2017, section 2.4; Dai et al. 2017, eq. 6).
+        noise: standard deviation of Gaussian noise on all that the discriminator sees; 0.3 of a range of 1 in the
+            paper's network for MNIST, which is 0.6 here.
+        view: augmentation of all that the discriminator sees, which must keep the class; None for none.
+        fused: one pass of the discriminator in place of two or three. Not for one with batch norm, whose statistics
+            would then mix labelled, real and fake.
+    """
+
+    prior: Prior
+    classes: int
+    unsupervised: float = 1.0
+    matching: str = "squared"
+    entropy: float = 0.0
+    pull_away: float = 0.0
+    noise: float = 0.0
+    view: View | None = None
+    fused: bool = False
+    roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise BadInput(f"classes to tell apart are at least 2, got {self.classes}; give the number of labels")
+        if self.matching not in MATCHINGS:
+            raise unknown("matching of classify", self.matching, MATCHINGS)
+        for name in ("unsupervised", "entropy", "pull_away", "noise"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"'{name}' must be at least 0, got {getattr(self, name):g}; 0 leaves it out")
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Adds "z", and the draws of noise and view for each part: labelled, real and fake."""
+        if "labelled_x" not in real and "y" not in real:
+            raise BadInput(f"a classifier needs 'y' (N,), -1 unknown, got {', '.join(sorted(real))}; or use WithLabels")
+        hand = {**real, "z": self.prior(len(real["x"]), rng)}
+        parts = {"real": real["x"], "fake": real["x"]}
+        if "labelled_x" in real:
+            parts["labelled"] = real["labelled_x"]
+        for name, x in parts.items():
+            if self.noise:
+                hand[f"noise_{name}"] = torch.randn(x.shape, generator=rng, device=rng.device)
+            if self.view is not None:
+                hand[f"view_{name}"] = torch.rand(len(x), 4, generator=rng, device=rng.device)
+        return hand
+
+    def moves(self) -> Sequence[Move]:
+        """One of each per round."""
+        return [
+            Move("discriminator", ("discriminator",), self.discriminator_cost),
+            Move("generator", ("generator",), self.generator_cost),
+        ]
+
+    def discriminator_cost(self, players: Players, hand: Batch) -> Costs:
+        """Cross-entropy of the known labels and, by their weights, -log D(x) - log(1 - D(G(z))) and the entropy."""
+        said = self._said(players, hand)
+        source, y = ("labelled", hand["labelled_y"]) if "labelled" in said else ("real", hand["y"])
+        costs = {"labels": COSTS["classes"](said[source], one_hot(y, self.classes))}
+        facts = {"right": _share_right(said[source], y)}
+        if self.unsupervised:
+            on_real, on_fake = said["real"].logsumexp(1), said["fake"].logsumexp(1)
+            costs["adversarial"] = self.unsupervised * (F.softplus(-on_real) + F.softplus(on_fake)).mean()
+            facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
+        if self.entropy:
+            costs["entropy"] = self.entropy * _entropy(said["real"]).mean()
+        return Costs(costs, facts)
+
+    def generator_cost(self, players: Players, hand: Batch) -> Costs:
+        """The distance of the mean features of data and fakes, and by its weight the pull-away term."""
+        x = {"real": hand["x"], "fake": players["generator"](hand["z"])}
+        seen = self._pass(players["discriminator"], self._viewed(x, hand))
+        real, fake = seen["real"][1], seen["fake"][1]
+        apart = real.mean(0).detach() - fake.mean(0)
+        costs = {"matching": (apart.square() if self.matching == "squared" else apart.abs()).mean()}
+        if self.pull_away:
+            costs["pull_away"] = self.pull_away * _pull_away(fake)
+        return Costs(costs)
+
+    def _said(self, players: Players, hand: Batch) -> dict[str, Tensor]:
+        """The logits (n, K) of those parts that the discriminator's cost needs."""
+        x: dict[str, Tensor] = {}
+        if "labelled_x" in hand:
+            x["labelled"] = hand["labelled_x"]
+        if "labelled_x" not in hand or self.unsupervised or self.entropy:
+            x["real"] = hand["x"]
+        if self.unsupervised:
+            with torch.no_grad():
+                x["fake"] = players["generator"](hand["z"])
+        seen = self._pass(players["discriminator"], self._viewed(x, hand))
+        return {name: logits for name, (logits, _) in seen.items()}
+
+    def _viewed(self, x: Mapping[str, Tensor], hand: Batch) -> dict[str, Tensor]:
+        seen = dict(x)
+        for name in seen:
+            if self.view is not None:
+                seen[name] = self.view(seen[name], hand[f"view_{name}"])
+            if self.noise:
+                seen[name] = seen[name] + self.noise * hand[f"noise_{name}"]
+        return seen
+
+    def _pass(self, discriminator: nn.Module, x: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Logits (n, K) and features (n, F) of each part."""
+        if not self.fused:
+            return {name: self._checked(discriminator(part, features=True)) for name, part in x.items()}
+        logits, features = self._checked(discriminator(torch.cat(list(x.values())), features=True))
+        lengths = [len(part) for part in x.values()]
+        return dict(zip(x, zip(torch.split(logits, lengths), torch.split(features, lengths), strict=True), strict=True))
+
+    def _checked(self, seen: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        if seen[0].shape[1:] != (self.classes,):
+            got = tuple(seen[0].shape[1:]) or (1,)
+            raise BadInput(f"a classifier of {self.classes} classes needs as many logits, got {got[0]}; set `outputs`")
+        return seen
+
+    @torch.no_grad()
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """What is asked for by the players as they are; put them in eval mode before.
+
+        Args:
+            players: both.
+            request: "x" (N, ...) in [-1, 1] to classify, or "z" (N, latent) to generate, or both.
+
+        Returns:
+            For "x": "y" (N,) int64, "probabilities" (N, K) of the classes if x is real, and "real" (N,), D(x).
+            For "z": "x" in [-1, 1].
+        """
+        found: dict[str, Tensor] = {}
+        if "x" in request:
+            logits: Tensor = players["discriminator"](request["x"])
+            found |= {"y": logits.argmax(1), "probabilities": logits.softmax(1), "real": logits.logsumexp(1).sigmoid()}
+        if "z" in request:
+            found["x"] = players["generator"](request["z"])
+        if not found:
+            raise BadInput(f"a request needs 'x' or 'z', got {', '.join(sorted(request)) or 'nothing'}; add one")
+        return found
+
+
+class Feed(Protocol):
+    """Batches by position."""
+
+    @property
+    def size(self) -> int:
+        """Items per batch."""
+        ...
+
+    def at(self, position: int) -> Batch:
+        """The batch that begins at item `position`."""
+        ...
+
+
+class WithLabels:
+    """A feed whose every batch comes with one of labelled items, "labelled_x" and "labelled_y".
+
+    Which ones is a function of the seed and the position alone, so that a resumed run sees what it would have seen.
+
+    Args:
+        data: the feed of all items; its own labels stay in the batch, and `Classify` does not look at them.
+        labelled: "x" (M, ...) in [-1, 1] and "y" (M,) int64 in [0, K).
+        size: labelled items per batch; each is in it size / M times, rounded up or down.
+        seed: of the draws.
+    """
+
+    def __init__(self, data: Feed, labelled: Batch, size: int, seed: int = 0) -> None:
+        x, y = labelled["x"], labelled["y"]
+        if not len(x) or y.shape != (len(x),) or int(y.min()) < 0:
+            raise BadInput(f"labelled items need y (M,) from 0 for x {tuple(x.shape)}, got {tuple(y.shape)}; drop -1")
+        if size < 1:
+            raise BadInput(f"labelled batches need size >= 1, got {size}; 50 to 100 is usual")
+        self.data, self.x, self.y, self.labelled_size, self.seed = data, x, y, size, seed
+
+    @property
+    def size(self) -> int:
+        """Items per batch, not counting the labelled ones, which are shown again and again."""
+        return self.data.size
+
+    def at(self, position: int) -> dict[str, Tensor]:
+        """The batch that begins at item `position`, and its labelled one."""
+        rng = torch.Generator().manual_seed(mix(self.seed, position))
+        rounds = -(-self.labelled_size // len(self.x))
+        index = torch.cat([torch.randperm(len(self.x), generator=rng) for _ in range(rounds)])[: self.labelled_size]
+        index = index.to(self.x.device)
+        return {**self.data.at(position), "labelled_x": self.x[index], "labelled_y": self.y[index]}
+
+
+def draw_labels(y: Tensor, each: int, seed: int) -> Tensor:
+    """Sorted indices of `each` items of every class of y (N,) int64; -1 is no class. The same seed, the same items."""
+    rng, drawn = torch.Generator().manual_seed(mix(seed, each)), []
+    for label in sorted(set(y[y >= 0].tolist())):
+        places = (y == label).nonzero().flatten()
+        if len(places) < each:
+            raise BadInput(f"class {label} has {len(places)} items, {each} were asked for; ask for fewer of each")
+        drawn.append(places[torch.randperm(len(places), generator=rng)[:each]])
+    return torch.cat(drawn).sort().values
+
+
+def _share_right(logits: Tensor, y: Tensor) -> Tensor:
+    return (logits.argmax(1) == y).sum() / (y >= 0).sum().clamp(min=1)
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    """(N,) of the softmax of logits (N, K), in nats."""
+    return -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
+
+
+def _pull_away(features: Tensor) -> Tensor:
+    """Mean squared cosine of the pairs i != j of features (N, F); 0 for a single item."""
+    n, unit = len(features), F.normalize(features, dim=1)
+    squares = (unit @ unit.T).square()
+    return (squares.sum() - squares.diagonal().sum()) / max(1, n * (n - 1))

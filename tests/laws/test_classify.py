@@ -14,7 +14,7 @@ from evenodds.data.digits import digits
 from evenodds.engine import Local
 from evenodds.game import Game
 from evenodds.learners import Gradient
-from evenodds.networks import dcgan, mlp
+from evenodds.networks import mlp
 from evenodds.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, _entropy, _pull_away, draw_labels
 from evenodds.trainer import train
@@ -175,34 +175,3 @@ def test_entropy_and_pull_away_in_closed_form() -> None:
     torch.testing.assert_close(options.discriminator_cost(of, hand)["entropy"], torch.tensor(3.0).log() / 2)
     alike = {**hand, "z": torch.eye(2)[[0, 0]]}
     torch.testing.assert_close(options.generator_cost(of, alike)["pull_away"], torch.tensor(2.0))
-
-
-# What it is for
-
-
-def held_out_accuracy(unsupervised: float) -> float:
-    data, shape = digits(), (1, 8, 8)
-    training, held_out = data.split(0.3, seed=0)
-    assert data.y is not None
-    labelled = data.batch(training[draw_labels(data.y[training], 5, seed=0)])
-    feed = WithLabels(Batches(data, training, 64, seed=0), labelled, size=50)
-    torch.manual_seed(0)
-    game = Classify(prior=Normal(16), classes=10, unsupervised=unsupervised, noise=0.3, fused=True)
-    of = {
-        "generator": dcgan.Generator(16, shape, width=32),
-        "discriminator": mlp.Discriminator(shape, outputs=10, dropout=0.3),
-    }
-    learner = Gradient(
-        {name: torch.optim.Adam(player.parameters(), 1e-3, betas=(0.5, 0.99)) for name, player in of.items()}
-    )
-    moves = tuple(game.moves()[: 2 if unsupervised else 1])
-    train(Game(game, of, moves), feed, learner, Local(), images=100_000)
-    test = data.batch(held_out)
-    of["discriminator"].eval()
-    return float((game.answer(of, test)["y"] == test["y"]).float().mean())
-
-
-def test_items_without_a_label_teach() -> None:
-    alone, together = held_out_accuracy(0.0), held_out_accuracy(0.5)
-    assert 0.75 < alone < 0.9
-    assert together > alone + 0.04

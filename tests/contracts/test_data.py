@@ -429,7 +429,8 @@ def flat(folder: Path, lines: str = "file,class\na.png,cat\nb.png,dog\nc.png,\ng
 def test_labels_csv_names_the_classes_of_a_folder_and_of_its_zip(tmp_path: Path) -> None:
     plain = load(flat(tmp_path))
     assert plain.classes == ("cat", "dog")
-    assert plain.y is not None and plain.y.tolist() == [0, 1, -1]
+    assert plain.y is not None
+    assert plain.y.tolist() == [0, 1, -1]
     report = " ".join(plain.report)
     assert "2 classes from labels.csv" in report
     assert "1 images have no class" in report

@@ -18,6 +18,7 @@ from evenodds import pictures
 from evenodds.build import build_engine, open_data
 from evenodds.config import Part
 from evenodds.data.dataset import Dataset
+from evenodds.data.images import images, is_image
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
@@ -39,6 +40,7 @@ __all__ = [
     "features",
     "items",
     "read_backwards",
+    "walk_between",
     "write_codes",
     "write_directions",
     "write_features",
@@ -64,8 +66,11 @@ def items(session: Session, source: Any = None, reading: Callable[[int, int], No
         return open_data(session.config, reading)
     shape = session.card.shape
     wished = {"size": shape[1:], "channels": shape[0]} if session.card.kind == "image" else {}
-    taken = options_of(source)
-    data = load_data(source, progress=reading, **{key: value for key, value in wished.items() if key in taken})
+    if wished and isinstance(source, str | Path) and is_image(Path(source)):
+        data = images(source, shape[1:], shape[0])
+    else:
+        taken = options_of(source)
+        data = load_data(source, progress=reading, **{key: value for key, value in wished.items() if key in taken})
     if data.shape != shape:
         raise BadInput(f"the run knows items of {shape}, the data are of {data.shape}; give data of that shape")
     return data
@@ -151,6 +156,25 @@ def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: P
     return pictures.write(path, pictures.enlarge(pictures.grid(shown, columns=columns), 512))
 
 
+def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, steps: int, encoder: nn.Module) -> Path:
+    """A walk from the z of one image to that of another: an animation, or a strip where the file is a PNG.
+
+    Args:
+        first, last: (1, C, H, W) in [-1, 1].
+        steps: frames, both ends among them.
+    """
+    if session.card.kind != "image":
+        raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}")
+    if steps < 2:
+        raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
+    z = read_backwards(session, torch.cat([first, last]), encoder, steps=200).z
+    between = session.task.prior.between(z[0], z[1], torch.linspace(0, 1, steps))
+    frames = session.eight_bit(session.render(between))
+    if path.suffix.lower() == ".gif":
+        return pictures.animation(path, [pictures.enlarge(frame, 256) for frame in frames])
+    return pictures.write(path, pictures.enlarge(pictures.grid(frames, columns=min(steps, 12)), 768))
+
+
 def directions_of(session: Session, n: int, how: str = "jacobian") -> Tensor:
     """(n, latent): the directions of z along which samples change most; see evenodds.latent.directions."""
     if session.conditional:
@@ -181,7 +205,7 @@ def _sheet(session: Session, z: Tensor, path: Path, columns: int) -> Path:
 
 
 def encoder_of(
-    session: Session, images: int = 200_000, listeners: tuple[Listener, ...] = (), seed: int = 0
+    session: Session, samples: int = 200_000, listeners: tuple[Listener, ...] = (), seed: int = 0
 ) -> nn.Module:
     """The encoder of a run: from its folder, or trained now on the generator's own samples and left there.
 
@@ -189,7 +213,7 @@ def encoder_of(
     section 6, point 2. It is of the discriminator's family, and needs no data.
 
     Args:
-        images: samples of the generator to learn from.
+        samples: of the generator, to learn from.
         listeners: such as a progress bar.
     """
     if session.conditional:
@@ -204,7 +228,7 @@ def encoder_of(
     rate = torch.optim.Adam(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
     game = Game(Infer(session.task.prior), players)
     learner = Gradient({"encoder": rate}, cosine())
-    train(game, _Nothing(session.config.batch), learner, engine, images=images, seed=seed, listeners=listeners)
+    train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
     with replaced(path) as temporary:
         save_file({name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}, temporary)
     return encoder.eval()

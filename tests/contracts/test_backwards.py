@@ -67,9 +67,27 @@ def test_the_commands_leave_their_files(session: Session, capsys: pytest.Capture
             assert min(picture.size) > 8
 
 
+def test_a_walk_goes_from_one_image_to_another(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = inference.items(session).batch(torch.tensor([0, 4]))["x"]
+    for name, pixels in zip(
+        ("a.png", "b.png"), session.eight_bit(session.card.units.to_data(ends).numpy()), strict=True
+    ):
+        Image.fromarray(pixels[0]).save(tmp_path / name)
+    a, b, out = (str(tmp_path / name) for name in ("a.png", "b.png", "walk.png"))
+    found = inference.items(session, a).batch(torch.arange(1))["x"]
+    torch.testing.assert_close(found, ends[:1], atol=0.01, rtol=0)
+    assert main(["walk", str(session.folder), "--from", a, "--to", b, "--steps", "6", "--out", out]) == 0
+    assert capsys.readouterr().out.split() == [out]
+    with Image.open(out) as picture:
+        assert picture.size[0] > 5 * picture.size[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["walk", "RUN", "--from", "a.png"], "needs both --from and --to"),
         (["encode", "RUN", "--images", "six"], "--images needs a whole number"),
         (["directions", "RUN", "--n", "7"], "z has 6 directions, got n=7"),
         (["directions", "RUN", "--move", "0"], "counts directions from 1"),

@@ -172,6 +172,20 @@ def directions(
     print(write_moved(session, out or run / "moved.png", chosen, by, samples, seed))
 
 
+def walk_between(session: Any, first: str | None, last: str | None, path: Path, steps: int) -> Path:
+    """A walk from the z of one image to that of another."""
+    import torch
+
+    from evenodds.cli.bar import Bar
+    from evenodds.inference import encoder_of, items
+    from evenodds.inference import walk_between as walk
+
+    if first is None or last is None:
+        raise BadInput("a walk between two images needs both --from and --to; give the other one too")
+    ends = [items(session, name).batch(torch.arange(1))["x"] for name in (first, last)]
+    return walk(session, ends[0], ends[1], path, steps, encoder_of(session, listeners=(Bar(),)))
+
+
 def _codes(
     run: Path, data: str | None, steps: int, images: str, checkpoint: str, device: str, n: int | None = None
 ) -> tuple[Any, Any, Any]:

@@ -177,6 +177,8 @@ def walk(
     steps: int = 48,
     stops: int = 4,
     seed: int = 0,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    to: str | None = None,
     checkpoint: str = "last",
     device: Device = "auto",
 ) -> None:
@@ -194,6 +196,10 @@ def walk(
         Random points on the way; the walk closes.
     seed
         Of the points.
+    from_
+        An image to walk from, with --to; their z are found as by `evenodds encode`.
+    to
+        An image to walk to.
     checkpoint
         last, best, or a number of images.
     device
@@ -202,6 +208,11 @@ def walk(
     from evenodds.results import write_walk
     from evenodds.session import load
 
+    if from_ is not None or to is not None:
+        from evenodds.cli.backwards import walk_between
+
+        print(walk_between(load(run, checkpoint, device), from_, to, out or run / "walk.gif", steps))
+        return
     print(write_walk(load(run, checkpoint, device), out or run / "walk.gif", steps, stops, seed))
 
 

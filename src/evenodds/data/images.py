@@ -24,7 +24,7 @@ from evenodds.data._labels import LABELS, labelled
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["READS", "images"]
+__all__ = ["READS", "images", "is_image"]
 
 READS = (".zip", "/")
 """The file names' endings for which `load` comes here; "/" is a folder."""
@@ -61,6 +61,11 @@ class _Unusable(Exception):
     """Why one file cannot be used."""
 
 
+def is_image(path: Path) -> bool:
+    """Whether the name is that of an image file."""
+    return path.name.lower().endswith(_ENDINGS)
+
+
 def images(
     path: str | os.PathLike[str],
     size: int | Sequence[int] | None = None,
@@ -69,10 +74,10 @@ def images(
     labels: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """All images in a folder or a zip file, in the order of their names. Nothing is written or executed.
+    """All images in a folder or a zip file, or one image, in the order of their names. Nothing is written or executed.
 
     Args:
-        path: the folder (searched through and through) or the zip file (read in memory, never extracted).
+        path: the folder (searched through and through), the zip file (read in memory, never extracted) or the image.
         size: side of a square, or (height, width). None: the size that they all have, else the most common one.
         channels: 1 grey, 3 RGB, 4 RGB and alpha. None: 1 if all are grey, else 3. Without alpha, what is transparent
             becomes white.
@@ -142,6 +147,9 @@ def _checked(root: Path, size: int | Sequence[int] | None, channels: int | None,
 @contextmanager
 def _opened(root: Path) -> Iterator[tuple[list[_File], list[_File]]]:
     """The image files by name, and all others."""
+    if root.is_file() and is_image(root):
+        yield [_File(root.name, _constant(root))], []
+        return
     if root.is_dir():
         yield _parted([_File(path.relative_to(root).as_posix(), _constant(path)) for path in _walk(root)])
         return

@@ -38,10 +38,12 @@ __all__ = [
     "Plan",
     "Tell",
     "check_counts",
+    "classes_of",
     "draw",
     "feed",
     "learn",
     "play",
+    "seed_of",
     "start",
     "validated",
 ]
@@ -62,6 +64,25 @@ def validated(estimator: Any, X: Any, *, reset: bool, missing: bool = False, **o
     except ImportError:  # scikit-learn 1.5
         return estimator._validate_data(X, reset=reset, force_all_finite=finite, **options)
     return validate_data(estimator, X, reset=reset, ensure_all_finite=finite, **options)
+
+
+def classes_of(y: Any, n: int) -> Array:
+    """y (n,) as an array of classes, by scikit-learn's checks; BadInput if it has another length."""
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import column_or_1d
+
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    if len(y) != n:
+        raise BadInput(f"X and y need one length, got {n} and {len(y)}")
+    return np.asarray(y)
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn takes for `random_state`."""
+    from sklearn.utils import check_random_state
+
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def check_counts(**counts: int | None) -> None:
@@ -183,6 +204,12 @@ class Plan:
     rate: float
     device: str
     verbose: int
+
+    @staticmethod
+    def of(estimator: Any) -> Plan:
+        """By the parameters of an estimator."""
+        e = estimator
+        return Plan(e.network, e.latent, e.width, e.rows, e.batch_size, e.learning_rate, e.device, e.verbose)
 
     def name(self, shape: tuple[int, ...]) -> str:
         """The network for items of that shape."""

@@ -7,12 +7,22 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput
-from evenodds.estimators._core import Array, Items, Kept, Plan, check_counts, feed, learn, start, validated
+from evenodds.estimators._core import (
+    Array,
+    Items,
+    Kept,
+    Plan,
+    check_counts,
+    classes_of,
+    feed,
+    learn,
+    seed_of,
+    start,
+    validated,
+)
 from evenodds.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels
 
@@ -78,7 +88,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise BadInput("requires y to be passed, but the target y is None")
         X = validated(self, X, reset=True, allow_nd=True)
         labels = self._labels(y, len(X))
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         self.items_ = Items.of(X, few=0)
         self.judge_ = self._play(self.items_.to_model(X), torch.from_numpy(labels), seed)
         return self
@@ -103,10 +113,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _labels(self, y: Any, n: int) -> Array:
         """(N,) int64, -1 unknown; sets `classes_`."""
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if len(y) != n:
-            raise BadInput(f"X and y need one length, got {n} and {len(y)}")
+        y = classes_of(y, n)
         classes, labels = np.unique(y, return_inverse=True)
         if y.dtype.kind in "if" and len(classes) > 2 and classes[0] == -1:
             classes, labels = classes[1:], labels - 1
@@ -117,16 +124,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _play(self, x: torch.Tensor, y: torch.Tensor, seed: int) -> Kept:
         shape, length = tuple(x.shape[1:]), len(self.classes_)
-        plan = Plan(
-            self.network,
-            self.latent,
-            self.width,
-            self.rows,
-            self.batch_size,
-            self.learning_rate,
-            self.device,
-            self.verbose,
-        )
+        plan = Plan.of(self)
         options, name = plan.options(shape), plan.name(shape)
         judge = {"shape": shape, "outputs": length, **options}
         players = start(

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.estimators._core import Array, Items, Plan, check_counts, draw, play, validated
+from evenodds.estimators._core import Array, Items, Plan, check_counts, classes_of, draw, play, seed_of, validated
 from evenodds.metrics.likelihood import log_density, parzen
 from evenodds.tasks._given import one_hot
 
@@ -82,13 +81,13 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent, windows=self.windows)
         X = validated(self, X, reset=True, allow_nd=True, ensure_min_samples=2)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         self.classes_, labels = self._classes(y, len(X))
         self.items_ = Items.of(X, self.few)
         x = self.items_.to_model(X)
         length = 0 if self.classes_ is None else len(self.classes_)
         self.shares_ = None if labels is None else np.bincount(labels.numpy()) / len(X)
-        self.generator_ = play(x, labels, length, self._plan(), seed)
+        self.generator_ = play(x, labels, length, Plan.of(self), seed)
         self.window_seed_ = seed
         self.sigma_ = self._sigma(x, seed)
         return self
@@ -134,24 +133,8 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return None, None
         if y is None:
             raise BadInput("requires y to be passed, but the target y is None; or set conditional=False")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if len(y) != n:
-            raise BadInput(f"X and y need one length, got {n} and {len(y)}")
-        classes, labels = np.unique(y, return_inverse=True)
+        classes, labels = np.unique(classes_of(y, n), return_inverse=True)
         return classes, torch.from_numpy(labels.astype(np.int64))
-
-    def _plan(self) -> Plan:
-        return Plan(
-            self.network,
-            self.latent,
-            self.width,
-            self.rows,
-            self.batch_size,
-            self.learning_rate,
-            self.device,
-            self.verbose,
-        )
 
     def _counts(self, n: int, rng: Any) -> Array:
         return np.asarray(rng.multinomial(n, self.shares_))

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds import imputer
 from evenodds.errors import BadInput, unknown
-from evenodds.estimators._core import Array, Kept, check_counts, validated
+from evenodds.estimators._core import Array, Kept, check_counts, seed_of, validated
 from evenodds.imputer import Imputer, Settings, fit
 
 __all__ = ["GANImputer"]
@@ -72,7 +71,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         X = validated(self, X, reset=True, missing=True, dtype=np.float64, ensure_min_samples=2)
         if np.isnan(X).all(0).any():
             raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
-        seed = self._seed()
+        seed = seed_of(self.random_state)
         found = fit(X, self._settings(len(X)), seed, _printer() if self.verbose else None)
         self.columns_, self.seed_ = found.columns, seed
         self.filler_ = Kept(found.generator, self._arguments(found))
@@ -89,7 +88,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         """(n_draws, N, D) float64: several fillings, equal to X where it is observed."""
         check_counts(n_draws=n_draws)
         X, found = self._ready(X)
-        return found.impute(X, n_draws, self._seed())
+        return found.impute(X, n_draws, seed_of(self.random_state))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -98,9 +97,6 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
     def _more_tags(self) -> dict[str, Any]:  # scikit-learn 1.5
         return {"allow_nan": True}
-
-    def _seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _settings(self, rows: int) -> Settings:
         total = self.rows or min(max(60 * rows, 20_000), 200_000)

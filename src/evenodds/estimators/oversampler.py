@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput, unknown
-from evenodds.estimators._core import Array, Items, Plan, check_counts, draw, play, validated
+from evenodds.estimators._core import Array, Items, Plan, check_counts, classes_of, draw, play, seed_of, validated
 from evenodds.tasks._given import WAYS, one_hot
 
 __all__ = ["GANOverSampler"]
@@ -110,7 +108,7 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         if not len(y) or (self.classes_[labels] != y).any():
             raise BadInput(f"y must hold some of the classes {self.classes_.tolist()}, and nothing else")
         c = one_hot(torch.from_numpy(labels), len(self.classes_))
-        made = draw(self.generator_.module, self.generator_.arguments["latent"], c, len(y), self._seed())
+        made = draw(self.generator_.module, self.generator_.arguments["latent"], c, len(y), seed_of(self.random_state))
         return self.items_.to_own(made)
 
     def __sklearn_tags__(self) -> Any:
@@ -119,9 +117,6 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         return tags
 
-    def _seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
     def _checked(self, X: Any, y: Any) -> tuple[Array, Array]:
         if self.way not in WAYS:
             raise unknown("way", self.way, WAYS)
@@ -129,11 +124,7 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise BadInput("requires y to be passed, but the target y is None")
         X = validated(self, X, reset=True, allow_nd=True, ensure_min_samples=2)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if len(y) != len(X):
-            raise BadInput(f"X and y need one length, got {len(X)} and {len(y)}")
-        return X, y
+        return X, classes_of(y, len(X))
 
     def _fit(self, X: Array, y: Array) -> GANOverSampler:
         self.classes_, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
@@ -142,20 +133,8 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         self.sampling_strategy_ = self._missing(dict(zip(self.classes_.tolist(), counts.tolist(), strict=True)))
         self.items_ = Items.of(X, self.few)
         x, known = self.items_.to_model(X), torch.from_numpy(labels.astype(np.int64))
-        self.generator_ = play(x, known, len(self.classes_), self._plan(), self._seed(), self.way)
+        self.generator_ = play(x, known, len(self.classes_), Plan.of(self), seed_of(self.random_state), self.way)
         return self
-
-    def _plan(self) -> Plan:
-        return Plan(
-            self.network,
-            self.latent,
-            self.width,
-            self.rows,
-            self.batch_size,
-            self.learning_rate,
-            self.device,
-            self.verbose,
-        )
 
     def _missing(self, counts: Mapping[Any, int]) -> dict[Any, int]:
         """How many items each class lacks."""

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.priors import Prior
-from evenodds.schedule import but_every, every
 from evenodds.tasks.contest import Contest, View
 from evenodds.tasks.infer import encode, encoder_options, inferred
 
@@ -63,15 +62,8 @@ class Bidirectional:
 
     def moves(self) -> Sequence[Move]:
         """k discriminator moves, with the penalty in every n-th round, then that of generator and encoder."""
-        k, n = self.discriminator_steps, self.contest.every
-        both = Move("generator", ("generator", "encoder"), self.generator_cost)
-        if self.contest.penalty is None or n == 1:
-            return [Move("discriminator", ("discriminator",), self.penalised_cost, k), both]
-        return [
-            Move("discriminator", ("discriminator",), self.penalised_cost, k, every(n)),
-            Move("discriminator", ("discriminator",), self.plain_cost, k, but_every(n)),
-            both,
-        ]
+        judging = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
+        return [*judging, Move("generator", ("generator", "encoder"), self.generator_cost)]
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, with the penalty."""

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Costs
+from evenodds.game import Batch, Costs, Move, Players
+from evenodds.schedule import but_every, every
 
-__all__ = ["Adversarial", "Contest", "Penalty", "Score", "View"]
+__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View"]
 
 Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(real, fake) logits (N,) -> (discriminator, generator) cost (N,), unreduced."""
+Cost = Callable[[Players, Batch], Costs]
+"""What a move minimises."""
 Score = Callable[[Tensor], Tensor]
 """x -> logits (N,)."""
 Penalty = Callable[..., Tensor]
@@ -56,6 +59,16 @@ class Contest:
             raise BadInput(f"a penalty is played every n >= 1 rounds, got {self.every}")
         named = signature(self.penalty).parameters if self.penalty is not None else {}
         object.__setattr__(self, "draws", tuple(name for name in ("uniform", "normal") if name in named))
+
+    def discriminator_moves(self, penalised: Cost, plain: Cost, k: int = 1) -> list[Move]:
+        """k moves of the discriminator by one of two costs: with the penalty in every n-th round, without in others."""
+        movers = ("discriminator",)
+        if self.penalty is None or self.every == 1:
+            return [Move("discriminator", movers, penalised, k)]
+        return [
+            Move("discriminator", movers, penalised, k, every(self.every)),
+            Move("discriminator", movers, plain, k, but_every(self.every)),
+        ]
 
     def deal(self, real: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """The random numbers that one play needs."""

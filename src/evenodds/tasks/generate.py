@@ -47,15 +47,8 @@ class Generate:
         """k discriminator moves, with the penalty in every n-th round, then the generator's."""
         if self.simultaneous:
             return self._simultaneous_moves()
-        k, n = self.discriminator_steps, self.contest.every
-        generator = Move("generator", ("generator",), self.generator_cost, self.generator_steps)
-        if self.contest.penalty is None or n == 1:
-            return [Move("discriminator", ("discriminator",), self.penalised_cost, k), generator]
-        return [
-            Move("discriminator", ("discriminator",), self.penalised_cost, k, every(n)),
-            Move("discriminator", ("discriminator",), self.plain_cost, k, but_every(n)),
-            generator,
-        ]
+        judging = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
+        return [*judging, Move("generator", ("generator",), self.generator_cost, self.generator_steps)]
 
     def _simultaneous_moves(self) -> Sequence[Move]:
         if (self.discriminator_steps, self.generator_steps) != (1, 1):

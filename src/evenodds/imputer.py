@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from evenodds.priors import Normal
 from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
-from evenodds.trainer import Listener, Stage, train
+from evenodds.trainer import Listener, train
 
 __all__ = ["Imputer", "Settings", "fit"]
 
@@ -126,7 +126,7 @@ def fit(
     x: ArrayLike,
     settings: Settings | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Imputer:
     """Trains a filler on the observed values of a table.
 
@@ -134,7 +134,7 @@ def fit(
         x: (N, D), NaN where a value is missing; every column needs an observed value, N at least 2.
         settings: how; the defaults where None.
         seed: of the start and of all draws; the same seed gives the same filler on the same machine's CPU.
-        progress: told (rows shown, rows to show).
+        listeners: such as one that shows how far the training is.
     """
     settings = settings or Settings()
     table = _table(x)
@@ -146,10 +146,9 @@ def fit(
     place, players = _players(common, settings, seed)
     task = _task(settings)
     average = Average(players, ("generator",), half_life_images=rows / 50)
-    listeners: list[Listener] = [average, *([] if progress is None else [_Tell(progress)])]
     feed = _Rows(common, place, settings.batch, seed)
     learner = _learner(players, settings)
-    train(Game(task, players), feed, learner, Local(), images=rows, seed=seed, listeners=listeners)
+    train(Game(task, players), feed, learner, Local(), images=rows, seed=seed, listeners=[average, *listeners])
     return Imputer(columns, task, average.copies["generator"], settings)
 
 
@@ -216,22 +215,6 @@ class _Rows:
     def at(self, position: int) -> dict[str, Tensor]:
         index = self.order.indices(position)
         return {"x": self.x[index], "observed": self.observed[index], "row": self.place[index]}
-
-
-@dataclass(frozen=True)
-class _Tell:
-    """Tells how far the training is."""
-
-    progress: Callable[[int, int], None]
-
-    def begin(self, stage: Stage) -> None:
-        self.hear(stage)
-
-    def hear(self, stage: Stage) -> None:
-        self.progress(min(stage.progress.images, stage.progress.total), stage.progress.total)
-
-    def end(self, stage: Stage) -> None:
-        """Nothing to close."""
 
 
 def _table(x: ArrayLike, columns: int | None = None) -> Table:

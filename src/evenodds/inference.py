@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,9 +19,7 @@ from evenodds import pictures
 from evenodds.build import build_engine, open_data
 from evenodds.config import Part
 from evenodds.data.dataset import Dataset
-from evenodds.data.images import images, is_image
-from evenodds.data.sources import load as load_data
-from evenodds.data.sources import options_of
+from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files import replaced
 from evenodds.find import accepts, make, network
@@ -64,16 +63,7 @@ def items(session: Session, source: Any = None, reading: Callable[[int, int], No
     """
     if source is None:
         return open_data(session.config, reading)
-    shape = session.card.shape
-    wished = {"size": shape[1:], "channels": shape[0]} if session.card.kind == "image" else {}
-    if wished and isinstance(source, str | Path) and is_image(Path(source)):
-        data = images(source, shape[1:], shape[0])
-    else:
-        taken = options_of(source)
-        data = load_data(source, progress=reading, **{key: value for key, value in wished.items() if key in taken})
-    if data.shape != shape:
-        raise BadInput(f"the run knows items of {shape}, the data are of {data.shape}; give data of that shape")
-    return data
+    return load_like(source, session.card, "the items", reading)
 
 
 @torch.no_grad()
@@ -147,13 +137,7 @@ def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: P
     """A sheet of rows in pairs: items above the generator's answers to their codes."""
     if session.card.kind != "image":
         raise BadInput(f"reconstructions are drawn of images; this run's data is a {session.card.kind}, use encode")
-    x, units = data.batch(torch.arange(len(data)))["x"], session.card.units
-    rows = []
-    for items, answers in zip(torch.split(x, columns), torch.split(codes.x, columns), strict=True):
-        blank = x.new_ones(columns - len(items), *x.shape[1:])
-        rows += [items, blank, answers, blank]
-    shown = session.eight_bit(np.asarray(units.to_data(torch.cat(rows))).astype(units.dtype, copy=False))
-    return pictures.write(path, pictures.enlarge(pictures.grid(shown, columns=columns), 512))
+    return _paired(session, data.batch(torch.arange(len(data)))["x"], codes.x, path, columns)
 
 
 def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, steps: int, encoder: nn.Module) -> Path:
@@ -169,10 +153,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
         raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
     z = read_backwards(session, torch.cat([first, last]), encoder, steps=200).z
     between = session.task.prior.between(z[0], z[1], torch.linspace(0, 1, steps))
-    frames = session.eight_bit(session.render(between))
-    if path.suffix.lower() == ".gif":
-        return pictures.animation(path, [pictures.enlarge(frame, 256) for frame in frames])
-    return pictures.write(path, pictures.enlarge(pictures.grid(frames, columns=min(steps, 12)), 768))
+    return pictures.film(path, session.eight_bit(session.render(between)), min(steps, 12))
 
 
 def directions_of(session: Session, n: int, how: str = "jacobian") -> Tensor:
@@ -186,22 +167,33 @@ def write_directions(
     session: Session, path: Path, found: Tensor, by: float = 3.0, steps: int = 9, seed: int = 0
 ) -> Path:
     """A sheet with one row for each direction (n, latent): one sample, moved by -by to by along it."""
+    _images_only(session)
     z = session.prior(1, mix(seed, 0)).repeat(steps, 1)
     moves = torch.linspace(-by, by, steps)
-    return _sheet(session, torch.cat([move(z, one, moves) for one in found]), path, steps)
+    made = session.render(torch.cat([move(z, one, moves) for one in found]))
+    return pictures.write(path, session.picture(made, steps, 512))
 
 
 def write_moved(session: Session, path: Path, direction: Tensor, by: float, n: int, seed: int = 0) -> Path:
-    """A sheet of pairs of rows: samples, above the same ones moved along a direction (latent,)."""
-    z, columns = session.prior(n, mix(seed, 0)), min(n, 16)
-    pairs = ([part, move(part, direction, by)] for part in torch.split(z[: n // columns * columns], columns))
-    return _sheet(session, torch.cat([part for pair in pairs for part in pair]), path, columns)
+    """A sheet of rows in pairs: samples, above the same ones moved along a direction (latent,)."""
+    _images_only(session)
+    z = session.prior(n, mix(seed, 0))
+    return _paired(session, session.answer(z), session.answer(move(z, direction, by)), path, min(n, 16))
 
 
-def _sheet(session: Session, z: Tensor, path: Path, columns: int) -> Path:
+def _images_only(session: Session) -> None:
     if session.card.kind != "image":
         raise BadInput(f"directions are drawn of images; this run's data is a {session.card.kind}")
-    return pictures.write(path, session.picture(session.render(z), columns, 512))
+
+
+def _paired(session: Session, above: Tensor, below: Tensor, path: Path, columns: int) -> Path:
+    """Two batches (N, C, H, W) in [-1, 1] as a sheet: rows of one above those of the other, blanks at the end."""
+    rows = []
+    for pair in zip(torch.split(above, columns), torch.split(below, columns), strict=True):
+        rows += [torch.cat([row, row.new_ones(columns - len(row), *row.shape[1:])]) for row in pair]
+    units = session.card.units
+    shown = np.asarray(units.to_data(torch.cat(rows))).astype(units.dtype, copy=False)
+    return pictures.write(path, session.picture(shown, columns, 512))
 
 
 def encoder_of(
@@ -219,7 +211,7 @@ def encoder_of(
     if session.conditional:
         raise BadInput("an encoder is trained for runs without classes, this one is conditional; use another run")
     path, encoder = session.folder / ENCODER, _new_encoder(session, seed)
-    if path.is_file() and path.stat().st_mtime >= _trained_at(session.folder):
+    if _made_for(path) == session.images:
         encoder.load_state_dict(load_file(path))
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
@@ -230,13 +222,17 @@ def encoder_of(
     learner = Gradient({"encoder": rate}, cosine())
     train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
     with replaced(path) as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}, temporary)
+        state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
+        save_file(state, temporary, {"generator_images": str(session.images)})
     return encoder.eval()
 
 
-def _trained_at(folder: Path) -> float:
-    """When the newest checkpoint was written: an older encoder is of another generator."""
-    return max((path.stat().st_mtime for path in (folder / "checkpoints").iterdir()), default=0.0)
+def _made_for(path: Path) -> int | None:
+    """After how many images the generator was of which this file's encoder learned; None where there is no file."""
+    if not path.is_file():
+        return None
+    with safe_open(path, "pt") as file:
+        return int((file.metadata() or {}).get("generator_images", -1))
 
 
 def _new_encoder(session: Session, seed: int) -> nn.Module:

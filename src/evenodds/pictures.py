@@ -13,7 +13,7 @@ from PIL import Image
 from evenodds.errors import BadInput
 from evenodds.files import replaced
 
-__all__ = ["animation", "cloud", "enlarge", "grid", "to_image", "write"]
+__all__ = ["animation", "cloud", "enlarge", "film", "grid", "to_image", "write"]
 
 Pixels = NDArray[np.uint8]
 
@@ -91,6 +91,13 @@ def write(path: Path, x: NDArray[np.generic]) -> Path:
     with replaced(path) as temporary:
         to_image(x).save(temporary)
     return path
+
+
+def film(path: Path, frames: Pixels, columns: int) -> Path:
+    """Writes frames (N, C, H, W), enlarged: a GIF that loops; to a file of another kind, a sheet of so many columns."""
+    if path.suffix.lower() == ".gif":
+        return animation(path, [enlarge(frame, 256) for frame in frames])
+    return write(path, enlarge(grid(frames, columns), 768))
 
 
 def animation(path: Path, frames: Sequence[Pixels], milliseconds: int = 80) -> Path:

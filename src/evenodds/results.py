@@ -97,10 +97,7 @@ def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, se
     """A latent walk: an animation, or a strip where the file is a PNG."""
     if session.card.kind != "image":
         raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}, use `evenodds sample --npz`")
-    frames = session.eight_bit(session.walk(steps, stops, seed))
-    if path.suffix.lower() == ".gif":
-        return pictures.animation(path, [pictures.enlarge(frame, 256) for frame in frames])
-    return pictures.write(path, pictures.enlarge(pictures.grid(frames, columns=-(-steps // stops)), 768))
+    return pictures.film(path, session.eight_bit(session.walk(steps, stops, seed)), -(-steps // stops))
 
 
 def finish(session: Session) -> list[Path]:

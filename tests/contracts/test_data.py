@@ -5,6 +5,7 @@ import shutil
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from evenodds.data import images
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.data.sources import READERS, SOURCES, load
 from evenodds.errors import BadInput
@@ -51,6 +53,11 @@ def class_folders(folder: Path) -> Path:
     return folder / "pictures"
 
 
+def single(ending: str, folder: Path) -> Path:
+    picture().save(folder / f"one{ending}", format="JPEG" if ending == ".jfif" else None)
+    return folder / f"one{ending}"
+
+
 def packed(folder: Path) -> Path:
     return Path(shutil.make_archive(str(folder / "packed"), "zip", class_folders(folder)))
 
@@ -62,6 +69,7 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     ".tsv": lambda folder: csv(folder, "tsv", "\t"),
     "/": class_folders,
     ".zip": packed,
+    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", ".zip")},
 }
 
 

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evenodds.data._picture import resized, upright
 from evenodds.data.dataset import Batches, Dataset, Units, encode_labels
-from evenodds.data.images import _resized, _upright
 from evenodds.errors import BadInput
 
 BYTE = Units((0,), (255,), "uint8")
@@ -217,17 +217,17 @@ def test_pictures_are_turned_as_exif_says() -> None:
     }
     stored = np.arange(height * width).reshape(height, width, 1)
     for way_up, (corner, right) in places.items():
-        upright = _upright(stored, way_up)
-        assert upright.shape[:2] == ((height, width) if way_up < 5 else (width, height))
-        assert upright[corner] == 0
-        assert upright[right] == 1
+        turned = upright(stored, way_up)
+        assert turned.shape[:2] == ((height, width) if way_up < 5 else (width, height))
+        assert turned[corner] == 0
+        assert turned[right] == 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_resizing_keeps_a_plain_colour_and_the_middle(fit: str, dtype: type) -> None:
     top = np.iinfo(dtype).max
-    plain = _resized(np.full((30, 50, 1), top // 3, dtype), (10, 10), fit)
+    plain = resized(np.full((30, 50, 1), top // 3, dtype), (10, 10), fit)
     assert plain.dtype == dtype
     assert plain.shape == (10, 10, 1)
     if fit == "pad":  # 50 x 30 becomes 10 x 6 with two black rows on either side.
@@ -236,7 +236,7 @@ def test_resizing_keeps_a_plain_colour_and_the_middle(fit: str, dtype: type) -> 
     assert (plain == top // 3).all()
     halves = np.zeros((30, 50, 1), dtype)
     halves[:, 25:] = top
-    half = _resized(halves, (10, 10), fit)[5, :, 0].astype(float) / top
+    half = resized(halves, (10, 10), fit)[5, :, 0].astype(float) / top
     assert np.allclose(half + half[::-1], 1, atol=0.01)  # A symmetric picture stays symmetric about its middle.
     assert half[0] < 0.1
     assert half[-1] > 0.9

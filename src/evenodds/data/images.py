@@ -9,61 +9,30 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from evenodds.data._labels import LABELS, labelled
+from evenodds.data._picture import File, Picture, Pixels, Size, Unusable, decode, in_channels, resized
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["READS", "images", "is_image"]
-
-READS = (".zip", "/")
-"""The file names' endings for which `load` comes here; "/" is a folder."""
+__all__ = ["READS", "images"]
 
 _ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
 _ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
-# Only these decoders: others, such as that of EPS, start programs.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
-_MAX_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs: a quarter of a gibibyte at 3 bytes.
+READS = (".zip", "/", *_ENDINGS)
+"""The file names' endings for which `load` comes here; "/" is a folder."""
+
 _MAX_BYTES = 1 << 30
 _GROUP = 32  # Files per piece of work, so that handing it over costs little.
 _SMALL = 128 * 128  # Pixels per image up to which one thread is fastest.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-
-Pixels = NDArray[Any]
-Size = tuple[int, int]
-
-
-class _File(NamedTuple):
-    name: str
-    open: Callable[[], Path | IO[bytes]]
-
-
-class _Picture(NamedTuple):
-    name: str
-    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1.
-    size: Size  # (height, width) as stored, after rotation.
-    rotated: bool
-    cut: bool  # 16-bit colour, which Pillow reads at 8 bits.
-    animated: bool
-
-
-class _Unusable(Exception):
-    """Why one file cannot be used."""
-
-
-def is_image(path: Path) -> bool:
-    """Whether the name is that of an image file."""
-    return path.name.lower().endswith(_ENDINGS)
 
 
 def images(
@@ -104,7 +73,7 @@ def images(
         ignored = [file.name for file in others if file not in tabled]
         if not files:
             raise BadInput(f"{root.name} holds no images ({', '.join(_ENDINGS)}), only {len(ignored)} other files")
-        pictures, skipped = _gathered(_each(lambda file: _decode(file, wanted, fit), files, progress))
+        pictures, skipped = _gathered(_each(lambda file: decode(file, wanted, fit), files, progress))
         if not pictures:
             raise BadInput(f"{root.name}: none of {len(files)} images can be read, e.g. {skipped[0]}")
         target = wanted or _common_size([picture.size for picture in pictures])
@@ -145,13 +114,13 @@ def _checked(root: Path, size: int | Sequence[int] | None, channels: int | None,
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[tuple[list[_File], list[_File]]]:
+def _opened(root: Path) -> Iterator[tuple[list[File], list[File]]]:
     """The image files by name, and all others."""
-    if root.is_file() and is_image(root):
-        yield [_File(root.name, _constant(root))], []
+    if root.is_file() and root.suffix.lower() in _ENDINGS:
+        yield [File(root.name, _constant(root))], []
         return
     if root.is_dir():
-        yield _parted([_File(path.relative_to(root).as_posix(), _constant(path)) for path in _walk(root)])
+        yield _parted([File(path.relative_to(root).as_posix(), _constant(path)) for path in _walk(root)])
         return
     try:
         archive = zipfile.ZipFile(root)
@@ -159,7 +128,7 @@ def _opened(root: Path) -> Iterator[tuple[list[_File], list[_File]]]:
         raise BadInput(f"{root.name} cannot be read as a zip file; pack it again") from error
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        yield _parted([_File(entry.filename.replace("\\", "/"), _unpacker(archive, entry)) for entry in entries])
+        yield _parted([File(entry.filename.replace("\\", "/"), _unpacker(archive, entry)) for entry in entries])
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -180,20 +149,20 @@ def _constant(path: Path) -> Callable[[], Path]:
 def _unpacker(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
     def unpack() -> IO[bytes]:
         if entry.flag_bits & 1:
-            raise _Unusable("encrypted")
+            raise Unusable("encrypted")
         if entry.file_size > _MAX_BYTES:
-            raise _Unusable("over 1 GiB")
+            raise Unusable("over 1 GiB")
         return BytesIO(archive.read(entry))
 
     return unpack
 
 
-def _content(file: _File) -> bytes:
+def _content(file: File) -> bytes:
     source = file.open()
     return source.read_bytes() if isinstance(source, Path) else source.read()
 
 
-def _parted(files: list[_File]) -> tuple[list[_File], list[_File]]:
+def _parted(files: list[File]) -> tuple[list[File], list[File]]:
     def usable(name: str) -> bool:
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
         return name.lower().endswith(_ENDINGS) and not hidden
@@ -202,9 +171,9 @@ def _parted(files: list[_File]) -> tuple[list[_File], list[_File]]:
     return [file for file in files if usable(file.name)], [file for file in files if not usable(file.name)]
 
 
-def _gathered(results: Iterator[_Picture | str]) -> tuple[list[_Picture], list[str]]:
+def _gathered(results: Iterator[Picture | str]) -> tuple[list[Picture], list[str]]:
     """The pictures, and what was skipped; stops before they fill the machine."""
-    pictures: list[_Picture] = []
+    pictures: list[Picture] = []
     skipped: list[str] = []
     held, limit = 0, _memory() // 2  # The other half is for the one array that they become.
     for result in results:
@@ -221,11 +190,11 @@ def _gathered(results: Iterator[_Picture | str]) -> tuple[list[_Picture], list[s
 
 
 def _each(
-    work: Callable[[_File], _Picture | str], files: list[_File], progress: Callable[[int, int], None] | None
-) -> Iterator[_Picture | str]:
+    work: Callable[[File], Picture | str], files: list[File], progress: Callable[[int, int], None] | None
+) -> Iterator[Picture | str]:
     """The results in the order of the files, decoded by one thread per core where that pays."""
     first = [work(file) for file in files[:_GROUP]]
-    areas = [result.size[0] * result.size[1] for result in first if isinstance(result, _Picture)]
+    areas = [result.size[0] * result.size[1] for result in first if isinstance(result, Picture)]
     # Pillow decodes outside Python's lock, but around small images the threads only wait for it: 1.3 times slower.
     pool = ThreadPoolExecutor(os.cpu_count() if sum(areas) > _SMALL * len(areas) else 1)
     groups = [files[start : start + _GROUP] for start in range(_GROUP, len(files), _GROUP)]
@@ -240,138 +209,7 @@ def _each(
         pool.shutdown(cancel_futures=True)
 
 
-# --- one image -------------------------------------------------------------------------------------------------------
-
-
-def _decode(file: _File, size: Size | None, fit: str) -> _Picture | str:
-    """The picture, resized if a size is given, or the file's name and why it cannot be used."""
-    try:
-        source = file.open()
-        if isinstance(source, Path) and not source.is_file():
-            raise _Unusable("not a plain file")
-        with Image.open(source, formats=_formats()) as image:
-            return _picture(file.name, image, size, fit)
-    except _Unusable as error:
-        return f"{file.name} ({error})"
-    except UnidentifiedImageError:
-        return f"{file.name} (not an image)"
-    except Image.DecompressionBombError:
-        return f"{file.name} (too many pixels)"
-    except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
-        return f"{file.name} (damaged)"
-
-
-@cache
-def _formats() -> list[str]:
-    Image.init()  # Pillow otherwise knows only its commonest formats, and fails on the name of another.
-    return [name for name in _FORMATS if name in Image.OPEN]
-
-
-def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> _Picture:
-    width, height = image.size
-    if width * height > _MAX_PIXELS:
-        raise _Unusable("too many pixels")
-    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
-    if size:
-        # A much larger JPEG is decoded at 1/2, 1/4 or 1/8: still twice the side that is wanted, whichever way up.
-        image.draft(None, (2 * max(size), 2 * max(size)))
-    pixels = _pixels(image)
-    way_up = _orientation(image)
-    pixels = _upright(pixels, way_up)
-    stored = (width, height) if way_up >= 5 else (height, width)
-    if size:
-        pixels = _resized(pixels, size, fit)
-    animated = bool(getattr(image, "is_animated", False))
-    return _Picture(name, np.ascontiguousarray(pixels), stored, way_up > 1, cut, animated)
-
-
-def _pixels(image: Image.Image) -> Pixels:
-    """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha, uint8; or grey uint16."""
-    mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
-        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
-    if mode in ("I", "F"):
-        raise _Unusable("32 bits per pixel; save it as .npy")
-    image.load()
-    clear = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    if mode in ("1", "L", "LA", "La") or (mode in ("P", "PA") and _grey_palette(image)):
-        return np.asarray(image.convert("RGBA"))[..., [0, 3]] if clear else np.asarray(_in_mode(image, "L"))[..., None]
-    return np.asarray(_in_mode(image, "RGBA" if clear else "RGB"))
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _grey_palette(image: Image.Image) -> bool:
-    colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
-    used = colours[[index for _, index in image.getcolors(256) or [] if index < len(colours)]]  # type: ignore[index,operator]
-    return bool((used == used[:, :1]).all())
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(0x0112, 1))
-    except Exception:  # Damaged metadata say nothing about the pixels.
-        return 1
-
-
-def _upright(pixels: Pixels, way_up: int) -> Pixels:
-    """EXIF 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels lie in the picture."""
-    if way_up in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if way_up in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if way_up in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
-
-
-def _resized(pixels: Pixels, size: Size, fit: str) -> Pixels:
-    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits."""
-    height, width = pixels.shape[:2]
-    if (height, width) == size:
-        return pixels
-    deep = pixels.dtype == np.uint16
-    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
-    box, inner = (0.0, 0.0, float(width), float(height)), size
-    if fit == "crop":
-        scale = min(width / size[1], height / size[0])
-        left, top = max(0.0, (width - scale * size[1]) / 2), max(0.0, (height - scale * size[0]) / 2)
-        box = (left, top, width - left, height - top)
-    elif fit == "pad":
-        scale = min(size[1] / width, size[0] / height)
-        inner = max(1, round(height * scale)), max(1, round(width * scale))
-    image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    values = np.asarray(image).reshape(*inner, pixels.shape[2])
-    if deep:
-        values = values.round().clip(0, 65535).astype(np.uint16)
-    top_rows, left_columns = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    around = [(top_rows, size[0] - inner[0] - top_rows), (left_columns, size[1] - inner[1] - left_columns), (0, 0)]
-    return np.pad(values, around)
-
-
-def _in_channels(pixels: Pixels, channels: int) -> Pixels:
-    """(H, W, 1 to 4) -> (H, W, channels); transparent parts over white unless alpha is kept."""
-    have = pixels.shape[2]
-    if have == channels:
-        return pixels
-    full = np.iinfo(pixels.dtype).max
-    colour = pixels[..., :3] if have >= 3 else pixels[..., :1]
-    if channels == 4:
-        alpha = pixels[..., -1:] if have == 2 else np.full_like(colour[..., :1], full)
-        return np.concatenate([np.broadcast_to(colour, (*colour.shape[:2], 3)), alpha], axis=2)
-    wide: Pixels = colour.astype(np.uint32)
-    if have in (2, 4):
-        alpha = pixels[..., -1:].astype(np.uint32)
-        wide = (wide * alpha + full * (full - alpha) + full // 2) // full
-    if wide.shape[2] > channels:  # ITU-R BT.601 luma, as Pillow computes it.
-        wide = (wide @ np.array([[19595], [38470], [7471]], dtype=np.uint32) + 32768) >> 16
-    return np.broadcast_to(wide, (*wide.shape[:2], channels)).astype(pixels.dtype)
-
-
-# --- all of them -----------------------------------------------------------------------------------------------------
+# --- all of them --------------------------------------------------------------------------------------------------
 
 
 def _common_size(sizes: list[Size]) -> Size:
@@ -382,7 +220,7 @@ def _common_size(sizes: list[Size]) -> Size:
     return tied[len(tied) // 2]
 
 
-def _assembled(pictures: list[_Picture], size: Size, channels: int | None, fit: str) -> tuple[Pixels, int, list[str]]:
+def _assembled(pictures: list[Picture], size: Size, channels: int | None, fit: str) -> tuple[Pixels, int, list[str]]:
     """One array (N, H, W, C), its channels, and what had to be done."""
     kinds = Counter(picture.pixels.shape[2] for picture in pictures)
     channels = channels or (3 if kinds[3] or kinds[4] else 1)
@@ -394,15 +232,15 @@ def _assembled(pictures: list[_Picture], size: Size, channels: int | None, fit: 
     values = np.empty((len(pictures), *size, channels), dtype)
     clear = 0
     for k, picture in enumerate(pictures):
-        pixels = _resized(picture.pixels, size, fit)
+        pixels = resized(picture.pixels, size, fit)
         if pixels.dtype != dtype:
             pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
         clear += pixels.shape[2] in (2, 4) and bool((pixels[..., -1] < 255).any())
-        values[k] = _in_channels(pixels, channels)
+        values[k] = in_channels(pixels, channels)
     return values, channels, _done(pictures, size, channels, fit, clear, deep if dtype is np.uint8 else 0)
 
 
-def _done(pictures: list[_Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int) -> list[str]:
+def _done(pictures: list[Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int) -> list[str]:
     resized = [picture.size for picture in pictures if picture.size != size]
     enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in resized)
     grey = sum(picture.pixels.shape[2] < 3 for picture in pictures)

@@ -8,14 +8,14 @@ import pkgutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import evenodds.data
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["READERS", "SOURCES", "load"]
+__all__ = ["READERS", "SOURCES", "load", "load_like", "options_of"]
 
 Source = Callable[..., Dataset]
 
@@ -43,6 +43,40 @@ def load(source: Any, progress: Callable[[int, int], None] | None = None, **opti
     if "progress" in taken:
         options["progress"] = progress
     return function(*arguments, **options)
+
+
+class Like(Protocol):
+    """What is known of items."""
+
+    @property
+    def kind(self) -> str:
+        """image, table or toy."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item, (C, H, W) or (D,)."""
+        ...
+
+
+def load_like(source: Any, known: Like, what: str, progress: Callable[[int, int], None] | None = None) -> Dataset:
+    """The data set that `source` names, in the shape of others: files of images are brought to it.
+
+    Args:
+        source: as for `load`.
+        known: the others.
+        what: begins the message, e.g. "the samples".
+        progress: told (files done, files in all).
+
+    Raises:
+        BadInput: the shape is another one.
+    """
+    wished = {"size": known.shape[1:], "channels": known.shape[0]} if known.kind == "image" else {}
+    taken = options_of(source)
+    found = load(source, progress, **{key: value for key, value in wished.items() if key in taken})
+    if found.shape != known.shape:
+        raise BadInput(f"{what} are {found.shape}, what is known is {known.shape}; give data of that shape")
+    return found
 
 
 def options_of(source: Any) -> list[str]:

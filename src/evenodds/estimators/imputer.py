@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from evenodds import imputer
 from evenodds.errors import BadInput, unknown
-from evenodds.estimators._core import Array, Kept, check_counts, seed_of, validated
+from evenodds.estimators._core import Array, Kept, Tell, check_counts, seed_of, validated
 from evenodds.imputer import Imputer, Settings, fit
 
 __all__ = ["GANImputer"]
@@ -72,7 +71,7 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         if np.isnan(X).all(0).any():
             raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
         seed = seed_of(self.random_state)
-        found = fit(X, self._settings(len(X)), seed, _printer() if self.verbose else None)
+        found = fit(X, self._settings(len(X)), seed, [Tell()] if self.verbose else [])
         self.columns_, self.seed_ = found.columns, seed
         self.filler_ = Kept(found.generator, self._arguments(found))
         return self
@@ -119,14 +118,3 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         X = validated(self, X, reset=False, missing=True, dtype=np.float64)
         settings = Settings()  # of the training; to fill in, the task needs none but the length of z
         return X, Imputer(self.columns_, imputer._task(settings), self.filler_.module, settings)
-
-
-def _printer() -> Callable[[int, int], None]:
-    told = [0]
-
-    def tell(shown: int, total: int) -> None:
-        if 10 * shown // total > told[0]:
-            told[0] = 10 * shown // total
-            print(f"{shown} of {total} rows shown")
-
-    return tell

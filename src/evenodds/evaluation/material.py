@@ -15,7 +15,7 @@ from torch import Tensor
 from evenodds.build import open_data
 from evenodds.data.dataset import Dataset, Units
 from evenodds.data.sources import load as load_data
-from evenodds.data.sources import options_of
+from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.game import mix
 from evenodds.session import SPLIT_SEED, Session, load
@@ -163,7 +163,7 @@ def _training(
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
-        known = load_data(train, progress=reading, **_like(data, train))
+        known = load_like(train, data, "the training data", reading)
         return known, known.names or tuple(map(str, range(len(known))))
     if session is not None and session is not home:
         data = open_data(session.config, reading)
@@ -185,21 +185,12 @@ def _fakes(
         drawn = session.labels(count, seed)
         labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)
         return x, labels, "none", {**what, "seed": seed}
-    samples = load_data(subject, progress=reading, **_like(data, subject))
-    if samples.shape != data.shape:
-        raise BadInput(f"the samples are {samples.shape}, the data {data.shape}; they must have one shape")
+    samples = load_like(subject, data, "the samples", reading)
     chosen = _first(torch.arange(len(samples)), count)
     resized = "resized" if any("esized" in line for line in samples.report) else "none"
     what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}
     x = _units(samples, data).to_model(samples.x[chosen])
     return x, _labels(samples, data, chosen), resized, what
-
-
-def _like(data: Dataset, source: Any) -> dict[str, Any]:
-    """Options with which another source gives items of the data's shape."""
-    wished = {"size": data.shape[1:], "channels": data.shape[0]} if data.kind == "image" else {}
-    taken = options_of(source)
-    return {key: value for key, value in wished.items() if key in taken}
 
 
 def _units(samples: Dataset, data: Dataset) -> Units:

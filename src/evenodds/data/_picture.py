@@ -1,0 +1,167 @@
+"""One image file: decoded without trust, turned upright, resized, brought to a number of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+__all__ = ["File", "Picture", "Pixels", "Size", "Unusable", "decode", "in_channels", "resized", "upright"]
+
+# Only these decoders: others, such as that of EPS, start programs.
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
+_MAX_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs: a quarter of a gibibyte at 3 bytes.
+
+Pixels = NDArray[Any]
+Size = tuple[int, int]
+
+
+class File(NamedTuple):
+    name: str
+    open: Callable[[], Path | IO[bytes]]
+
+
+class Picture(NamedTuple):
+    name: str
+    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1.
+    size: Size  # (height, width) as stored, after rotation.
+    rotated: bool
+    cut: bool  # 16-bit colour, which Pillow reads at 8 bits.
+    animated: bool
+
+
+class Unusable(Exception):
+    """Why one file cannot be used."""
+
+
+def decode(file: File, size: Size | None, fit: str) -> Picture | str:
+    """The picture, resized if a size is given, or the file's name and why it cannot be used."""
+    try:
+        source = file.open()
+        if isinstance(source, Path) and not source.is_file():
+            raise Unusable("not a plain file")
+        with Image.open(source, formats=_formats()) as image:
+            return _picture(file.name, image, size, fit)
+    except Unusable as error:
+        return f"{file.name} ({error})"
+    except UnidentifiedImageError:
+        return f"{file.name} (not an image)"
+    except Image.DecompressionBombError:
+        return f"{file.name} (too many pixels)"
+    except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
+        return f"{file.name} (damaged)"
+
+
+@cache
+def _formats() -> list[str]:
+    Image.init()  # Pillow otherwise knows only its commonest formats, and fails on the name of another.
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> Picture:
+    width, height = image.size
+    if width * height > _MAX_PIXELS:
+        raise Unusable("too many pixels")
+    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    if size:
+        # A much larger JPEG is decoded at 1/2, 1/4 or 1/8: still twice the side that is wanted, whichever way up.
+        image.draft(None, (2 * max(size), 2 * max(size)))
+    pixels = _pixels(image)
+    way_up = _orientation(image)
+    pixels = upright(pixels, way_up)
+    stored = (width, height) if way_up >= 5 else (height, width)
+    if size:
+        pixels = resized(pixels, size, fit)
+    animated = bool(getattr(image, "is_animated", False))
+    return Picture(name, np.ascontiguousarray(pixels), stored, way_up > 1, cut, animated)
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha, uint8; or grey uint16."""
+    mode = image.mode
+    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
+    if mode in ("I", "F"):
+        raise Unusable("32 bits per pixel; save it as .npy")
+    image.load()
+    clear = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if mode in ("1", "L", "LA", "La") or (mode in ("P", "PA") and _grey_palette(image)):
+        return np.asarray(image.convert("RGBA"))[..., [0, 3]] if clear else np.asarray(_in_mode(image, "L"))[..., None]
+    return np.asarray(_in_mode(image, "RGBA" if clear else "RGB"))
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    used = colours[[index for _, index in image.getcolors(256) or [] if index < len(colours)]]  # type: ignore[index,operator]
+    return bool((used == used[:, :1]).all())
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # Damaged metadata say nothing about the pixels.
+        return 1
+
+
+def upright(pixels: Pixels, way_up: int) -> Pixels:
+    """EXIF 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels lie in the picture."""
+    if way_up in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if way_up in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if way_up in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def resized(pixels: Pixels, size: Size, fit: str) -> Pixels:
+    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits."""
+    height, width = pixels.shape[:2]
+    if (height, width) == size:
+        return pixels
+    deep = pixels.dtype == np.uint16
+    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
+    box, inner = (0.0, 0.0, float(width), float(height)), size
+    if fit == "crop":
+        scale = min(width / size[1], height / size[0])
+        left, top = max(0.0, (width - scale * size[1]) / 2), max(0.0, (height - scale * size[0]) / 2)
+        box = (left, top, width - left, height - top)
+    elif fit == "pad":
+        scale = min(size[1] / width, size[0] / height)
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+    image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    values = np.asarray(image).reshape(*inner, pixels.shape[2])
+    if deep:
+        values = values.round().clip(0, 65535).astype(np.uint16)
+    top_rows, left_columns = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    around = [(top_rows, size[0] - inner[0] - top_rows), (left_columns, size[1] - inner[1] - left_columns), (0, 0)]
+    return np.pad(values, around)
+
+
+def in_channels(pixels: Pixels, channels: int) -> Pixels:
+    """(H, W, 1 to 4) -> (H, W, channels); transparent parts over white unless alpha is kept."""
+    have = pixels.shape[2]
+    if have == channels:
+        return pixels
+    full = np.iinfo(pixels.dtype).max
+    colour = pixels[..., :3] if have >= 3 else pixels[..., :1]
+    if channels == 4:
+        alpha = pixels[..., -1:] if have == 2 else np.full_like(colour[..., :1], full)
+        return np.concatenate([np.broadcast_to(colour, (*colour.shape[:2], 3)), alpha], axis=2)
+    wide: Pixels = colour.astype(np.uint32)
+    if have in (2, 4):
+        alpha = pixels[..., -1:].astype(np.uint32)
+        wide = (wide * alpha + full * (full - alpha) + full // 2) // full
+    if wide.shape[2] > channels:  # ITU-R BT.601 luma, as Pillow computes it.
+        wide = (wide @ np.array([[19595], [38470], [7471]], dtype=np.uint32) + 32768) >> 16
+    return np.broadcast_to(wide, (*wide.shape[:2], channels)).astype(pixels.dtype)

@@ -19,66 +19,21 @@ from evenodds.errors import BadInput
 from evenodds.find import accepts, find, make, network
 from evenodds.game import mix
 from evenodds.learners import Gradient
-from evenodds.tasks.condition import Condition, discriminator_options
+from evenodds.tasks._seats import Described
 from evenodds.tasks.contest import Contest, Penalty
 from evenodds.tasks.generate import Generate
 
-__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "conditional", "open_data"]
+__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "open_data"]
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
 
 
-def build_players(config: Config, shape: Sequence[int], classes: int = 0) -> dict[str, nn.Module]:
-    """The players for data of that shape and so many classes, freshly initialised from the seed."""
-    latent = build_prior(config).size
-    own: dict[str, dict[str, Any]] = {"generator": {}, "discriminator": {}}
-    seen: Sequence[int] = tuple(shape)
-    if conditional(config):
-        wanted = discriminator_options(config.task.options.get("way", "projection"), shape, needed(config, classes))
-        seen = wanted.pop("shape")
-        own = {"generator": {"condition": classes}, "discriminator": wanted}
-    makers = {
-        "generator": (config.generator, "Generator", (latent, tuple(shape))),
-        "discriminator": (config.discriminator, "Discriminator", (seen,)),
-    }
-    players: dict[str, nn.Module] = {}
-    with torch.random.fork_rng():
-        for number, (role, (part, kind, fixed)) in enumerate(makers.items()):
-            torch.manual_seed(mix(config.seed, -1, number))
-            options = {**part.options, **own[role]}
-            players[role] = make(f"{role} '{part.name}'", network(part.name, kind), options, *fixed)
-    penalty = build_penalty(config)
-    if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
-        players["penalty"] = penalty
-    return players
-
-
-def conditional(config: Config) -> bool:
-    """Whether samples are asked for by class."""
-    return bool(find("tasks", config.task.name) is Condition)
-
-
-def needed(config: Config, classes: int) -> int:
-    """The number of classes, which a conditional game must have."""
-    if classes < 2:
-        raise BadInput(
-            f"task '{config.task.name}' needs data with at least 2 classes, got {classes}; give class folders or a y, "
-            "or take --set task=generate"
-        )
-    return classes
-
-
-def build_task(config: Config, penalty: Penalty | None = None, classes: int = 0) -> Generate:
-    """The task, with its contest.
-
-    Args:
-        classes: of the data, for a conditional game.
-        penalty: the object to use where it holds state; made from the configuration where None.
-    """
+def build_task(config: Config, data: Described) -> Generate:
+    """The task for such data, with its contest."""
     contest = Contest(
         loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
-        penalty=penalty if penalty is not None else build_penalty(config),
+        penalty=build_penalty(config),
         weight=config.penalty_weight,
         every=config.penalty_every,
         view=views.compose([find("views", name) for name in config.views]) if config.views else None,
@@ -86,10 +41,26 @@ def build_task(config: Config, penalty: Penalty | None = None, classes: int = 0)
         fused=config.fused,
     )
     fixed = (build_prior(config), contest, config.discriminator_steps, config.generator_steps, config.simultaneous)
-    maker = find("tasks", config.task.name)
-    given = {"length": needed(config, classes)} if conditional(config) else {}
-    task: Generate = make(f"task '{config.task.name}'", partial(maker, **given), config.task.options, *fixed)
+    maker, options = find("tasks", config.task.name), config.task.options
+    given = {name: value for name, value in maker.suits(data, options).items() if name not in options}
+    task: Generate = make(f"task '{config.task.name}'", partial(maker, **given), options, *fixed)
     return task
+
+
+def build_players(config: Config, task: Generate, shape: Sequence[int]) -> dict[str, nn.Module]:
+    """The players of a task for data of that shape, freshly initialised from the seed."""
+    parts = {"generator": config.generator}
+    players: dict[str, nn.Module] = {}
+    with torch.random.fork_rng():
+        for number, (role, seat) in enumerate(task.seats(shape).items()):
+            torch.manual_seed(mix(config.seed, -1, number))
+            part = parts.get(role, config.discriminator)
+            options = {**part.options, **seat.options}
+            players[role] = make(f"{role} '{part.name}'", network(part.name, seat.kind), options, *seat.fixed)
+    penalty = task.contest.penalty
+    if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
+        players["penalty"] = penalty
+    return players
 
 
 def build_prior(config: Config) -> Any:

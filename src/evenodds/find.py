@@ -40,9 +40,9 @@ def _priors() -> dict[str, Any]:
 
 
 def _tasks() -> dict[str, Any]:
-    return {
-        name.lower(): value for name, value in _public("tasks.generate", "tasks.condition").items() if name[0].isupper()
-    }
+    package = import_module("evenodds.tasks")
+    modules = [f"tasks.{info.name}" for info in iter_modules(package.__path__) if not info.name.startswith("_")]
+    return {name.lower(): value for name, value in _public(*modules).items() if hasattr(value, "seats")}
 
 
 def _views() -> dict[str, Any]:

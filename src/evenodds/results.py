@@ -34,7 +34,7 @@ __all__ = [
 
 
 def asked(session: Session, n: int, name: str | None, per_class: int | None, seed: int) -> list[int] | None:
-    """The classes of the samples that are asked for; None where the run is not conditional.
+    """The classes of the samples that are asked for; None where the run is not conditional on classes.
 
     Args:
         n: how many, where nothing else says so.
@@ -45,8 +45,10 @@ def asked(session: Session, n: int, name: str | None, per_class: int | None, see
         raise BadInput("--class asks for one class and --per-class for all; give one of them")
     if per_class is not None and per_class < 1:
         raise BadInput(f"--per-class needs at least 1, got {per_class}")
-    if not session.conditional and (name is not None or per_class is not None):
-        raise BadInput("this run is not conditional, so no class can be asked for; train with --set task=condition")
+    if not session.classed and (name is not None or per_class is not None):
+        raise BadInput(
+            "this run is not conditional on classes, so none can be asked for; train with --set task=condition"
+        )
     if per_class is not None:
         return [k for k in range(len(session.card.classes)) for _ in range(per_class)]
     drawn = session.labels(n, seed)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import evenodds
 from evenodds import checkpoint, pictures
-from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, conditional, open_data
+from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
 from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
@@ -61,10 +61,9 @@ class Run:
     def __post_init__(self) -> None:
         config = self.config
         self.engine = build_engine(config)
-        classes = len(self.dataset.classes)
-        players = build_players(config, self.dataset.shape, classes)
+        self.task = build_task(config, self.dataset)
+        players = build_players(config, self.task, self.dataset.shape)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
-        self.task = build_task(config, players.get("penalty"), classes)
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players)
         if config.average_half_life > 0:
@@ -89,7 +88,7 @@ class Run:
     def card(self) -> DataCard:
         """What the run's folder says of the data."""
         d = self.dataset
-        more = {
+        more: dict[str, Any] = {
             "fingerprint": d.fingerprint(),
             "items": len(d),
             "trained_on": len(self.train_index),
@@ -97,7 +96,14 @@ class Run:
             "class_counts": self._class_counts(),
             "report": list(d.report),
         }
-        return replace(self.card_light, more=more)
+        return replace(self.card_light, more={**more, **self._examples()})
+
+    def _examples(self) -> dict[str, Any]:
+        """What is known beside the class of at most 1,000 training items: samples are asked for like them."""
+        if self.dataset.c is None:
+            return {}
+        some = torch.linspace(0, len(self.train_index) - 1, min(1000, len(self.train_index))).long()
+        return {"examples": self.dataset.c[self.train_index[some]].tolist()}
 
     def _class_counts(self) -> list[int]:
         """Training items of each class."""
@@ -111,14 +117,14 @@ class Run:
         players = {name: deepcopy(player).eval() for name, player in self.game.players.items()}
         if self.average is not None:
             players |= {name: deepcopy(copy) for name, copy in self.average.copies.items()}
-        card = replace(self.card_light, more={"class_counts": self._class_counts()})
+        card = replace(self.card_light, more={"class_counts": self._class_counts(), **self._examples()})
         return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 
     @property
     def card_light(self) -> DataCard:
         """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns)
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions)
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
@@ -129,11 +135,10 @@ class Run:
         if len(self.held_index) < 4:
             return {}
         real = self._held_out
-        z = self.task.prior(len(real), torch.Generator().manual_seed(mix(self.config.seed, -2)))
         generator = (
             self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
         )
-        request = {"z": z, **({"y": self._judging["y"]} if conditional(self.config) else {})}
+        request = self.task.trial(self._judging, torch.Generator().manual_seed(mix(self.config.seed, -2)))
         parts = zip(*(torch.split(value.to(self.engine.device), 256) for value in request.values()), strict=True)
         answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
         fake = torch.cat([answer["x"].float().cpu() for answer in answers])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evenodds import checkpoint, pictures
-from evenodds.build import build_players, build_task, conditional
+from evenodds.build import build_players, build_task
 from evenodds.checkpoint import PlayersState
 from evenodds.config import Config, read
-from evenodds.data.dataset import Units
+from evenodds.data.dataset import Conditions, Units
 from evenodds.engine import pick_device
 from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
 from evenodds.listeners.log import read_history
 from evenodds.listeners.save import best_of
+from evenodds.tasks._given import one_hot
 from evenodds.tasks.condition import Condition
 from evenodds.tasks.generate import Generate
 
@@ -43,12 +44,16 @@ class DataCard:
     units: Units
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    conditions: Conditions | None = None
+    """What is known of each item beside its class."""
     more: Mapping[str, Any] | None = None
     """Counts, fingerprint, held-out positions and the report of the intake."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        names = {"classes": list(self.classes), "columns": list(self.columns)}
+        names: dict[str, Any] = {"classes": list(self.classes), "columns": list(self.columns)}
+        if self.conditions is not None:
+            names["conditions"] = self.conditions.to_json()
         return {
             "kind": self.kind,
             "shape": list(self.shape),
@@ -62,7 +67,9 @@ class DataCard:
         """Reads what to_json wrote."""
         v = dict(values)
         kind, shape, units = v.pop("kind"), tuple(v.pop("shape")), Units.from_json(v.pop("units"))
-        return DataCard(kind, shape, units, tuple(v.pop("classes")), tuple(v.pop("columns")), v)
+        classes, columns, named = tuple(v.pop("classes")), tuple(v.pop("columns")), v.pop("conditions", None)
+        conditions = None if named is None else Conditions.from_json(named)
+        return DataCard(kind, shape, units, classes, columns, conditions, v)
 
 
 @dataclass
@@ -83,11 +90,20 @@ class Session:
     device: torch.device
     images: int
 
-    def sample(self, n: int, seed: int = 0, batch: int = 256, y: Sequence[int] | None = None) -> NDArray[Any]:
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        batch: int = 256,
+        y: Sequence[int] | None = None,
+        given: Mapping[str, float] | None = None,
+    ) -> NDArray[Any]:
         """Draws n samples in the data's own units.
 
         Args:
-            y: the number of the class of each sample, for a conditional run; None: as `labels` draws them.
+            y: of a run that is conditional on classes, the number of the class of each sample.
+            given: of one that is conditional on attributes or values, a number for each of them, in its own units. None
+                for both: as they occur in the training items.
 
         Returns:
             (n, C, H, W) uint8 or uint16 for images of that depth; (n, D) float32 for tables and toys. The same seed
@@ -95,34 +111,69 @@ class Session:
         """
         if n < 1:
             raise BadInput(f"n must be at least 1, got {n}")
-        if y is not None and not self.conditional:
-            raise BadInput("this run is not conditional, so no class can be asked for; train with --set task=condition")
         if y is not None and len(y) != n:
             raise BadInput(f"{n} samples need {n} classes, got {len(y)}")
-        wanted = self.labels(n, seed, batch) if y is None else np.asarray(y, np.int64)
+        c = self.drawn(n, seed, batch) if y is None and given is None else self.asked(y, given)
         blocks = []
         for k in range(0, n, batch):
             z = self.prior(batch, mix(seed, k // batch))[: n - k]
-            blocks.append(self.render(z, None if wanted is None else torch.as_tensor(wanted[k : k + batch])))
+            blocks.append(self.render(z, c if c is None or len(c) == 1 else c[k : k + batch]))
         return np.concatenate(blocks)
+
+    def asked(self, y: Sequence[int] | None = None, given: Mapping[str, float] | None = None) -> Tensor:
+        """c (N, K) of classes, or (1, K) of attributes or values; BadInput where the run does not know such."""
+        task = self.task
+        if not isinstance(task, Condition):
+            raise BadInput("this run is not conditional, so nothing can be asked for; train with --set task=condition")
+        if (y is None) == (given is None) or (y is None) == (task.kind == "classes"):
+            raise BadInput(f"this run is conditional on {self._conditions()}; ask for these, and nothing else")
+        if y is not None:
+            if len(y) and not 0 <= min(y) <= max(y) < task.length:
+                raise BadInput(f"classes have the numbers 0 to {task.length - 1}, got {min(y)} to {max(y)}")
+            return one_hot(torch.as_tensor(y), task.length)
+        assert self.card.conditions is not None
+        return self.card.conditions.to_model(given or {})
+
+    def _conditions(self) -> str:
+        named = self.card.classes if self.classed or self.card.conditions is None else self.card.conditions.names
+        return f"{'classes' if self.classed else 'values'} ({', '.join(named)})"
+
+    def drawn(self, n: int, seed: int = 0, batch: int = 256) -> Tensor | None:
+        """c (n, K) of `sample(n, seed)` where nothing is asked for: as it occurs in the training items.
+
+        None for a run that is not conditional.
+        """
+        if not isinstance(self.task, Condition):
+            return None
+        if self.classed:
+            return one_hot(torch.from_numpy(self.labels(n, seed, batch)), self.task.length)
+        some = torch.tensor((self.card.more or {})["examples"])
+        assert self.card.conditions is not None
+        picked = torch.cat([torch.randint(len(some), (batch,), generator=rng) for rng in _rngs(n, seed, batch)])
+        return self.card.conditions.units.to_model(some[picked[:n]])
 
     def labels(self, n: int, seed: int = 0, batch: int = 256) -> NDArray[np.int64] | None:
         """(n,) the classes of `sample(n, seed)` where none are asked for: drawn in the shares of the training items.
 
-        None for a run that is not conditional.
+        None for a run that is not conditional on classes.
         """
-        if not self.conditional:
+        if not self.classed:
             return None
         counts = torch.tensor((self.card.more or {}).get("class_counts") or [1] * len(self.card.classes))
         ends = (counts / counts.sum()).cumsum(0)[:-1]
-        rngs = (torch.Generator().manual_seed(mix(seed, k, 1)) for k in range(-(-n // batch)))
+        rngs = _rngs(n, seed, batch)
         drawn = torch.cat([torch.bucketize(torch.rand(batch, generator=rng), ends) for rng in rngs])
         return np.asarray(drawn[:n], np.int64)
 
     @property
     def conditional(self) -> bool:
+        """Whether something can be asked for: a class, attributes or values."""
+        return isinstance(self.task, Condition)
+
+    @property
+    def classed(self) -> bool:
         """Whether samples are asked for by class."""
-        return conditional(self.config)
+        return isinstance(self.task, Condition) and self.task.kind == "classes"
 
     def class_number(self, name: str) -> int:
         """The number of a class; BadInput with the list where there is none of that name."""
@@ -135,39 +186,40 @@ class Session:
         rng = torch.Generator().manual_seed(seed)
         return self.task.prior(n, rng)
 
-    def render(self, z: Tensor, y: Tensor | None = None) -> NDArray[Any]:
-        """The samples of z (N, latent) and, for a conditional run, y (N,) int64, in the data's own units."""
-        return np.asarray(self.card.units.to_data(self.answer(z, y))).astype(self.card.units.dtype, copy=False)
+    def render(self, z: Tensor, c: Tensor | None = None) -> NDArray[Any]:
+        """The samples of z (N, latent) in the data's own units; c as for `answer`."""
+        return np.asarray(self.card.units.to_data(self.answer(z, c))).astype(self.card.units.dtype, copy=False)
 
-    def answer(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    @torch.no_grad()
+    def answer(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The samples as the generator gives them, (N, C, H, W) or (N, D) in [-1, 1].
 
         Args:
             z: (N, latent).
-            y: (N,) int64, for a conditional run; None: the first class.
+            c: (N, K), or (1, K) for all, of a conditional run, see `asked`; None: the first class, or the middle of all
+                values.
         """
-        request = {"z": z.to(self.device)}
-        if self.conditional:
-            request["y"] = (torch.zeros(len(z), dtype=torch.int64) if y is None else y).to(self.device)
-        return self.task.answer(self.players, request)["x"].cpu().contiguous()
+        x: Tensor = self.bound(self.first if c is None else c)["generator"](z.to(self.device))
+        return x.cpu().contiguous()
 
-    def bound(self, y: Tensor | None) -> dict[str, nn.Module]:
-        """The players as those of an unconditional game: given y (N,) int64 where the run is conditional."""
+    @property
+    def first(self) -> Tensor | None:
+        """c (1, K) where nothing is asked for; None of a run that is not conditional."""
         if not isinstance(self.task, Condition):
-            return dict(self.players)
-        if y is None:
-            raise BadInput("a conditional discriminator judges x by its class; give y")
-        c = self.task.condition({"y": y.to(self.device)})
-        generator, discriminator = self.task.given(self.players, c)
-        return {"generator": generator, "discriminator": discriminator}
+            return None
+        return one_hot(torch.zeros(1, dtype=torch.int64), self.task.length) * float(self.classed)
 
-    def walk(self, steps: int = 48, stops: int = 4, seed: int = 0, y: int = 0) -> NDArray[Any]:
+    def bound(self, c: Tensor | None = None) -> dict[str, nn.Module]:
+        """The players as those of an unconditional game: given c (N, K), or (1, K) for all, where the run has c."""
+        return self.task.unconditional(self.players, self.card.shape, None if c is None else c.to(self.device))
+
+    def walk(self, steps: int = 48, stops: int = 4, seed: int = 0, c: Tensor | None = None) -> NDArray[Any]:
         """A closed walk through the latent space.
 
         Args:
             steps: frames in all.
             stops: random points on the way; 1 or more.
-            y: the number of the class to stay in, for a conditional run.
+            c: (1, K) to stay at, of a conditional run; as for `answer`.
 
         Returns:
             (steps, C, H, W) or (steps, D), in the data's own units.
@@ -180,7 +232,7 @@ class Session:
             self.task.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))
             for k, p in enumerate(parts)
         ]
-        return self.render(torch.cat(z), torch.full((steps,), y))
+        return self.render(torch.cat(z), c)
 
     @torch.no_grad()
     def judge(self, x: NDArray[Any], y: Sequence[int] | None = None) -> NDArray[np.float32]:
@@ -190,7 +242,7 @@ class Session:
             x: (N, ...) in the data's own units.
             y: (N,) numbers of classes, for a conditional run.
         """
-        discriminator = self.bound(None if y is None else torch.as_tensor(y))["discriminator"]
+        discriminator = self.bound(None if y is None else self.asked(y))["discriminator"]
         logits = discriminator(self.inside(x).to(self.device))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
@@ -232,7 +284,8 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     config = read(folder / "config.yaml")
     states, header = chosen(folder / "checkpoints", checkpoint_name)
     card = read_card(folder)
-    players = build_players(config, card.shape, len(card.classes))
+    task = build_task(config, card)
+    players = build_players(config, task, card.shape)
     PlayersState(players).restore(states["players"])
     if "average" in states:
         averaged = {key.split("/")[0] for key in states["average"].tensors}
@@ -240,8 +293,12 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     place = pick_device(device)
     for player in players.values():
         player.to(place).eval()
-    task = build_task(config, classes=len(card.classes))
     return Session(folder, config, card, task, players, place, int(header["progress"]["images"]))
+
+
+def _rngs(n: int, seed: int, batch: int) -> Iterator[torch.Generator]:
+    """One for each batch of n draws of c."""
+    return (torch.Generator().manual_seed(mix(seed, k, 1)) for k in range(-(-n // batch)))
 
 
 def chosen(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

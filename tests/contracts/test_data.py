@@ -486,7 +486,7 @@ def locked(folder: Path) -> None:
         (class_folders, "", {"sizes": 8}, "did you mean 'size'"),
         (lambda folder: flat(folder, "file,class\nx.png,cat\n"), "", {}, "names none of the 3 images"),
         (lambda folder: flat(folder, "file,class\na.png\n"), "", {}, "line 2: a name, a comma and a class"),
-        (lambda folder: flat(folder, "f,c\na.png,cat\na.png,dog\n"), "", {}, "line 3: 'a.png' has a class already"),
+        (lambda folder: flat(folder, "f,c\na.png,cat\na.png,dog\n"), "", {}, "line 3: 'a.png' stands there already"),
     ],
 )
 def test_images_that_cannot_be_used(

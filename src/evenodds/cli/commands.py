@@ -21,6 +21,7 @@ app = App(
 )
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
+Given = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 Device = Annotated[str, Parameter(name="--device")]
 Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 
@@ -128,6 +129,7 @@ def sample(
     npz: Path | None = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     per_class: int | None = None,
+    given: Given = None,
     seed: int = 0,
     checkpoint: str = "last",
     device: Device = "auto",
@@ -150,6 +152,8 @@ def sample(
         Of a conditional run, samples of this class only.
     per_class
         Of a conditional run, so many samples of every class; a folder then holds one folder for each.
+    given
+        Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
     seed
         The same seed gives the same samples.
     checkpoint
@@ -164,7 +168,7 @@ def sample(
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
     y = asked(session, n, class_, per_class, seed)
-    x = session.sample(n if y is None else len(y), seed, y=y)
+    x = session.sample(n if y is None else len(y), seed, y=y, given=numbers(given))
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz):
         print(path)
 
@@ -406,6 +410,22 @@ def parsed(settings: list[str] | None) -> dict[str, Any]:
         if not sign or not key:
             raise BadInput(f"--set takes key=value, got '{key}'; for example --set learning_rate=0.001")
     return {key.strip(): value for key, _, value in pairs}
+
+
+def numbers(given: list[str] | None) -> dict[str, float] | None:
+    """`name=number` words as a mapping."""
+    from evenodds.config import as_number
+
+    if given is None:
+        return None
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        number = as_number(value)
+        if not name or number is None:
+            raise BadInput(f"--given takes name=number, got '{text}'; for example --given angle=30")
+        found[name.strip()] = float(number)
+    return found
 
 
 def split(names: list[str] | None) -> list[str] | None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data.dataset import Dataset, Units, encode_labels
+from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 
 __all__ = ["READS", "arrays", "from_array"]
@@ -25,7 +25,9 @@ Array = NDArray[Any]
 
 
 def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "auto") -> Dataset:
-    """A .npy file of items, or a .npz file with `x` (and `y`), or `x_train`, `x_test` (and `y_train`, `y_test`).
+    """A .npy file of items, or a .npz file with `x` (and `y`, `c`), or `x_train`, `x_test` (and `y_train`, ...).
+
+    `c` holds attributes or values (N, K) or (N,), and `c_names` their names, if they have any.
 
     Args:
         path: the file; never unpickled.
@@ -47,7 +49,9 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
     if not wanted:
         raise BadInput(f"{path.name} has no array x_{split}, only {', '.join(found)}; choose another split")
     try:
-        whole = from_array(_joined([found[key] for key in parts]), _labels(found, parts), layout)
+        y, c = (_beside(found, parts, letter) for letter in "yc")
+        names = [str(name) for name in found["c_names"]] if "c_names" in found else None
+        whole = from_array(_joined([found[key] for key in parts]), y, layout, c, names)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if wanted == parts:
@@ -57,7 +61,13 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
     return replace(part, report=_report(part))
 
 
-def from_array(x: Array | Tensor, y: Array | Tensor | Sequence[Any] | None = None, layout: str = "auto") -> Dataset:
+def from_array(
+    x: Array | Tensor,
+    y: Array | Tensor | Sequence[Any] | None = None,
+    layout: str = "auto",
+    c: Array | Tensor | None = None,
+    c_names: Sequence[str] | None = None,
+) -> Dataset:
     """A data set from memory.
 
     Args:
@@ -66,6 +76,8 @@ def from_array(x: Array | Tensor, y: Array | Tensor | Sequence[Any] | None = Non
             for all images, one for each column of rows.
         y: (N,) labels, whole numbers (-1 unknown) or words, or None.
         layout: "nhwc", "nchw", or "auto": the shorter one of the second and the last side counts channels.
+        c: (N, K) or (N,) attributes, all 0 or 1, or values, by which items can be asked for.
+        c_names: of these.
 
     Raises:
         BadInput: a shape or dtype that fits none of these, or a value that is not finite (its place is named).
@@ -86,6 +98,11 @@ def from_array(x: Array | Tensor, y: Array | Tensor | Sequence[Any] | None = Non
     else:
         pictures, units = _in_units(_channels_first(values, layout))
         dataset = Dataset(torch.from_numpy(pictures), units, labels, classes)
+    if c is not None:
+        known, conditions = encode_conditions(_as_numpy(c), c_names)
+        if len(known) != len(values):
+            raise BadInput(f"x and c need the same length, got {len(values)} and {len(known)}")
+        dataset = replace(dataset, c=known, conditions=conditions)
     return replace(dataset, report=_report(dataset))
 
 
@@ -115,14 +132,15 @@ def _read(path: Path) -> dict[str, Array]:
         raise BadInput(f"{path.name} cannot be read: {reason}") from error
 
 
-def _labels(found: Mapping[str, Array], parts: list[str]) -> Array | None:
-    keys = ["y" + key[1:] for key in parts]
+def _beside(found: Mapping[str, Array], parts: list[str], letter: str) -> Array | None:
+    """What stands beside the parts of x: their y or c."""
+    keys = [letter + key[1:] for key in parts]
     have = [key for key in keys if key in found]
     if not have:
         return None
     if have != keys:
         missing = next(key for key in keys if key not in have)
-        raise BadInput(f"there are labels {have[0]} but none named {missing}; give labels to all parts or to none")
+        raise BadInput(f"there is {have[0]} but nothing named {missing}; give it to all parts or to none")
     return _joined([found[key] for key in keys])
 
 
@@ -171,4 +189,4 @@ def _in_units(values: Array) -> tuple[Array, Units]:
     return real, Units((float(real.min()),), (float(real.max()),), "float32")
 
 
-_KEYS = ("x", "y", "x_train", "y_train", "x_test", "y_test")
+_KEYS = ("x", "y", "c", "x_train", "y_train", "c_train", "x_test", "y_test", "c_test", "c_names")

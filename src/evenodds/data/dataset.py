@@ -18,7 +18,7 @@ from torch import Tensor
 from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
 
-__all__ = ["Batches", "Dataset", "Units", "encode_labels"]
+__all__ = ["Batches", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels"]
 
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
@@ -92,6 +92,39 @@ def _along_channels(values: tuple[float, ...], ndim: int, device: torch.device) 
         return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, *[1] * (ndim - 2))
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What is known of each item beside its class: attributes, which are 0 or 1, or values in units of their own."""
+
+    names: tuple[str, ...]
+    units: Units
+    """Of values, their range; of attributes, one that leaves 0 and 1 as they are."""
+    binary: bool
+    """Whether they are attributes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, read back by `from_json`."""
+        return {"names": list(self.names), "units": self.units.to_json(), "binary": self.binary}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Conditions:
+        """What `to_json` wrote."""
+        return cls(tuple(data["names"]), Units.from_json(data["units"]), bool(data["binary"]))
+
+    def to_model(self, given: Mapping[str, float]) -> Tensor:
+        """One c (1, K) as players see it, from a number in own units for each name; BadInput where one is missing."""
+        for name in given:
+            if name not in self.names:
+                raise unknown("condition", name, self.names)
+        missing = [name for name in self.names if name not in given]
+        if missing:
+            raise BadInput(f"all of {', '.join(self.names)} must be given, {', '.join(missing)} is missing")
+        row = torch.tensor([[float(given[name]) for name in self.names]])
+        if self.binary and not ((row == 0) | (row == 1)).all():
+            raise BadInput(f"the attributes {', '.join(self.names)} are 0 or 1, got {row[0].tolist()}")
+        return self.units.to_model(row)
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """All items in memory, in their own units, and what is known of them."""
@@ -109,6 +142,10 @@ class Dataset:
     """The name of each column of a table."""
     kind: str = "image"
     """"image", "table" or "toy"."""
+    c: Tensor | None = None
+    """(N, K) float32: attributes or values of each item, in their own units."""
+    conditions: Conditions | None = None
+    """What `c` holds; None where there is none."""
     report: tuple[str, ...] = ()
     """What was read, skipped, resized and converted: one plain sentence each."""
 
@@ -126,6 +163,10 @@ class Dataset:
             raise BadInput(f"{n} items need ({n},) int64 labels, got {tuple(y.shape)} {y.dtype}")
         if y is not None and (int(y.min()) < -1 or int(y.max()) >= len(self.classes)):
             raise BadInput(f"labels must lie in [-1, {len(self.classes) - 1}], got [{int(y.min())}, {int(y.max())}]")
+        if (self.c is None) != (self.conditions is None) or (
+            self.conditions is not None and self.c is not None and self.c.shape != (n, len(self.conditions.names))
+        ):
+            raise BadInput(f"{n} items need c ({n}, K) with K names, or neither")
         if x.ndim == 4:
             object.__setattr__(self, "x", x.contiguous(memory_format=torch.channels_last))
 
@@ -146,18 +187,22 @@ class Dataset:
             device: where the batch is wanted; the items travel in their own units, then are converted there.
 
         Returns:
-            "x" (n, C, H, W), channels-last, or (n, D), float32 in [-1, 1]; "y" (n,) int64 if there are labels.
+            "x" (n, C, H, W), channels-last, or (n, D), float32 in [-1, 1]; "y" (n,) int64 if there are labels; "c"
+            (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1].
         """
         index = index.to(self.x.device)
         batch = {"x": self.units.to_model(_rows(self.x, index).to(device))}
         if self.y is not None:
             batch["y"] = self.y[index].to(device)
+        if self.c is not None and self.conditions is not None:
+            batch["c"] = self.conditions.units.to_model(self.c[index]).to(device)
         return batch
 
     def take(self, index: Tensor) -> Dataset:
         """The data set of some items, in the order of index (n,) int64."""
         names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
-        return replace(self, x=_rows(self.x, index), y=None if self.y is None else self.y[index], names=names)
+        y, c = (None if known is None else known[index] for known in (self.y, self.c))
+        return replace(self, x=_rows(self.x, index), y=y, c=c, names=names)
 
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
         """Parts the items into those to train on and those to judge by.
@@ -192,7 +237,7 @@ class Dataset:
         head = {"shape": list(self.x.shape), "units": self.units.to_json(), "labels": self.y is not None}
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         values = self.x.permute(0, 2, 3, 1) if self.x.ndim == 4 else self.x
-        for tensor in (values, self.y):
+        for tensor in (values, self.y, self.c):
             if tensor is not None:
                 digest.update(tensor.contiguous().cpu().numpy().data)
         return digest.hexdigest()
@@ -283,6 +328,28 @@ def encode_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Tensor, tuple[s
     number = np.where(known, np.cumsum(known) - 1, -1)
     classes = tuple(str(value) for value, keep in zip(found.tolist(), known, strict=True) if keep)
     return torch.from_numpy(number[inverse.reshape(-1)].astype(np.int64)), classes
+
+
+def encode_conditions(values: NDArray[Any], names: Sequence[str] | None = None) -> tuple[Tensor, Conditions]:
+    """Attributes or values (N, K) or (N,) of N items as float32 (N, K), and what they are.
+
+    All 0 or 1 are attributes; anything else are values, each with the range that occurs.
+
+    Args:
+        names: K of them; "c1" and so on where None.
+    """
+    rows = np.asarray(values)
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "biuf" or not np.isfinite(rows).all():
+        raise BadInput(
+            f"conditions need finite numbers (N, K), got {rows.dtype} {rows.shape}; give one row for each item"
+        )
+    known = tuple(names) if names is not None else tuple(f"c{k}" for k in range(1, rows.shape[1] + 1))
+    if len(known) != rows.shape[1] or len(set(known)) != len(known):
+        raise BadInput(f"{rows.shape[1]} conditions need as many different names, got {', '.join(known)}")
+    c, binary = torch.from_numpy(rows.astype(np.float32)), bool(np.isin(rows, (0, 1)).all())
+    low, high = ([-1.0] * len(known), [1.0] * len(known)) if binary else (c.amin(0).tolist(), c.amax(0).tolist())
+    return c, Conditions(known, Units(tuple(low), tuple(high), "float32"), binary)
 
 
 def _numbers_in_order(found: NDArray[Any], inverse: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

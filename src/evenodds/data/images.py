@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from evenodds.data._labels import LABELS, labelled
+from evenodds.data._labels import LABELS, Known, labelled
 from evenodds.data._picture import File, Picture, Pixels, Size, Unusable, decode, in_channels, resized
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput, unknown
@@ -52,9 +52,9 @@ def images(
             becomes white.
         fit: how an image of another size gets there, by Lanczos resampling: "crop" fills the size and cuts the rest
             off evenly, "pad" fits inside it with black around, "stretch" ignores the proportions.
-        labels: take the classes from labels.csv (a line with the names of the columns, then lines `name,class`), where
-            the folder holds one; else, if every image lies one folder deep (below what all have in common), the folders
-            name the classes.
+        labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
+            then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
+            image lies one folder deep (below what all have in common), the folders name the classes.
         progress: told (files done, files in all) now and then.
 
     Returns:
@@ -79,7 +79,7 @@ def images(
         target = wanted or _common_size([picture.size for picture in pictures])
         values, channels, report = _assembled(pictures, target, channels, fit)
         names = [picture.name for picture in pictures]
-        y, classes, said = labelled(names, _content(tabled[0])) if tabled else _classes(names, labels)
+        known = labelled(names, _content(tabled[0])) if tabled else _classes(names, labels)
     deep = values.dtype == np.uint16
     height, width = target
     report = [
@@ -88,11 +88,13 @@ def images(
         *_listed("Skipped {} that cannot be read: {}.", skipped),
         *_listed("Ignored {} hidden or not images: {}.", ignored),
         *report,
-        *said,
+        *known.said,
     ]
     x = torch.from_numpy(values.astype(np.int32) if deep else values).permute(0, 3, 1, 2)
     units = Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
-    return Dataset(x, units, y, classes, tuple(names), report=tuple(report))
+    return Dataset(
+        x, units, known.y, known.classes, tuple(names), c=known.c, conditions=known.conditions, report=tuple(report)
+    )
 
 
 def _checked(root: Path, size: int | Sequence[int] | None, channels: int | None, fit: str) -> Size | None:
@@ -258,23 +260,28 @@ def _done(pictures: list[Picture], size: Size, channels: int, fit: str, clear: i
     return [said.format(_count(count, "image")) for said, count in counts.items() if count]
 
 
-def _classes(names: list[str], labels: bool) -> tuple[torch.Tensor | None, tuple[str, ...], list[str]]:
+def _classes(names: list[str], labels: bool) -> Known:
     """Labels from the folders, if they are classes."""
     if not labels:
-        return None, (), []
+        return _nothing()
     parts = [name.split("/") for name in names]
     while all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1:
         parts = [part[1:] for part in parts]
     if all(len(part) == 1 for part in parts):
-        return None, (), []
+        return _nothing()
     if any(len(part) != 2 for part in parts):
-        return None, (), ["The folders are not one level deep, so they name no classes."]
+        return _nothing("The folders are not one level deep, so they name no classes.")
     if {part[0].lower() for part in parts} <= _SPLITS:
-        return None, (), ["The folders name splits, not classes; all of them were read."]
+        return _nothing("The folders name splits, not classes; all of them were read.")
     classes = tuple(sorted({part[0] for part in parts}))
     number = {name: k for k, name in enumerate(classes)}
     y = torch.tensor([number[part[0]] for part in parts])
-    return y, classes, [f"Took {len(classes)} folders as classes; labels=false leaves them out."]
+    said = f"Took {len(classes)} folders as classes; labels=false leaves them out."
+    return Known(y, classes, None, None, [said])
+
+
+def _nothing(*said: str) -> Known:
+    return Known(None, (), None, None, list(said))
 
 
 def _listed(said: str, names: list[str], show: int = 5) -> list[str]:

@@ -7,10 +7,10 @@ D it is 2 JSD(p_data, p_g) - log 4 (theorem 1), so any fixed D gives a lower bou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,12 +21,11 @@ from evenodds.data.dataset import Batches, Dataset
 from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.evaluation.halves import Interval, wilson
-from evenodds.game import Game, mix
+from evenodds.game import Batch, Costs, Game, Players, mix
 from evenodds.losses.adversarial import non_saturating
 from evenodds.probe import fit_probe
 from evenodds.session import Session
 from evenodds.tasks.contest import Contest
-from evenodds.tasks.generate import Generate
 from evenodds.trainer import train
 
 __all__ = [
@@ -147,19 +146,19 @@ class Own:
 
 @torch.no_grad()
 def own_discriminator(
-    session: Session, real: Tensor, fake: Tensor, classes: tuple[Tensor | None, Tensor | None] = (None, None)
+    session: Session, real: Tensor, fake: Tensor, given: tuple[Tensor | None, Tensor | None] = (None, None)
 ) -> Own:
     """Accuracy, calibration and value of the run's discriminator.
 
     Args:
         real: (N, ...) held-out items.
         fake: (M, ...) samples.
-        classes: (N,) and (M,) int64 of both, for a conditional run, whose discriminator judges x by its class.
+        given: c (N, K) and (M, K) of both, for a conditional run, whose discriminator judges x by its c.
 
     Where the loss sees only differences of logits (relativistic, Wasserstein), their level means nothing; then half of
     the items set it, to the highest value, and the other half are judged.
     """
-    logits = [_judged(session, x, y) for x, y in zip((real, fake), classes, strict=True)]
+    logits = [_judged(session.players, session, x, c) for x, c in zip((real, fake), given, strict=True)]
     notes = []
     if _level_free(session.task.contest):
         shift = _level(*(x[::2] for x in logits))
@@ -170,14 +169,24 @@ def own_discriminator(
     return Own(value(on_real, on_fake), accuracy(on_real, on_fake), error, table, notes)
 
 
-def _judged(session: Session, x: Tensor, y: Tensor | None) -> Tensor:
-    """(N,) logits of the run's discriminator."""
-    parts = []
-    for start in range(0, len(x), 256):
-        part = slice(start, start + 256)
-        discriminator = session.bound(None if y is None else y[part])["discriminator"]
-        parts.append(discriminator(x[part].to(session.device)).float().cpu())
-    return torch.cat(parts)
+def _judged(players: Players, session: Session, x: Tensor, c: Tensor | None) -> Tensor:
+    """(N,) logits of the discriminator among the players, for x (N, ...) and c (N, K) where the run has c."""
+    return torch.cat(
+        [
+            play["discriminator"](x[at].to(session.device)).float().cpu()
+            for at, play in _bound(players, session, len(x), c)
+        ]
+    )
+
+
+def _bound(
+    players: Players, session: Session, n: int, c: Tensor | None
+) -> Iterator[tuple[slice, dict[str, nn.Module]]]:
+    """For batches of n items: where they are, and the players as those of an unconditional game, for their c."""
+    for start in range(0, n, 256):
+        at = slice(start, min(n, start + 256))
+        given = None if c is None else c[at].to(session.device)
+        yield at, session.task.unconditional(players, session.card.shape, given)
 
 
 def _level_free(contest: Contest) -> bool:
@@ -228,7 +237,9 @@ class Gap:
     """The budget of either side."""
 
 
-def duality_gap(session: Session, data: Dataset, real: Tensor, z: Tensor, images: int, seed: int = 0) -> Gap:
+def duality_gap(
+    session: Session, data: Dataset, real: Tensor, z: Tensor, images: int, seed: int = 0, c: Tensor | None = None
+) -> Gap:
     """What either player gains by a best response of a fixed budget, on the value V.
 
     Each side starts from where it is and plays against its fixed opponent by the run's own optimizer at its full rate,
@@ -240,12 +251,13 @@ def duality_gap(session: Session, data: Dataset, real: Tensor, z: Tensor, images
         real: (N, ...) held-out items that judge.
         z: (M, latent) draws that judge.
         images: the budget of each side.
+        c: (N, K) of the held-out items, for a conditional run; samples are judged at the same c, so M is N.
     """
-    before = _value_of(session.players, session, real, z)
+    before = _value_of(session.players, session, real, z, c)
     found = {}
     for mover in ("discriminator", "generator"):
         players = _respond(session, mover, data, images, seed)
-        found[mover] = _value_of(players, session, real, z)
+        found[mover] = _value_of(players, session, real, z, c)
     best_d, best_g = max(found["discriminator"], before), min(found["generator"], before)
     return Gap(best_d - best_g, best_d, best_g, images)
 
@@ -253,19 +265,25 @@ def duality_gap(session: Session, data: Dataset, real: Tensor, z: Tensor, images
 def _respond(session: Session, mover: str, data: Dataset, images: int, seed: int) -> dict[str, nn.Module]:
     players = {name: deepcopy(session.players[name]).requires_grad_(True) for name in ("generator", "discriminator")}
     config = replace(session.config, decay=type(session.config.loss)("constant"))
-    task = Generate(session.task.prior, Contest(non_saturating))
-    moves = tuple(move for move in task.moves() if move.movers == (mover,))
+    task = replace(session.task, contest=Contest(non_saturating), simultaneous=False)
+    moves = tuple(
+        replace(move, cost=partial(_value_alone, move.cost)) for move in task.moves() if move.movers == (mover,)
+    )
     game, learner = Game(task, players, moves), build_learner(config, {mover: players[mover]})
     feed = Batches(data, None, min(config.batch, len(data)), mix(seed, 11))
     train(game, feed, learner, Local(session.device), images=images, seed=mix(seed, 12))
     return {name: player.eval() for name, player in players.items()}
 
 
+def _value_alone(cost: Callable[[Players, Batch], Mapping[str, Tensor]], players: Players, hand: Batch) -> Costs:
+    """The adversarial part of a move's costs: the value that is played for."""
+    return Costs({"adversarial": cost(players, hand)["adversarial"]})
+
+
 @torch.no_grad()
-def _value_of(players: Any, session: Session, real: Tensor, z: Tensor) -> float:
-    generator, discriminator = players["generator"], players["discriminator"]
-    on_real = torch.cat([discriminator(part.to(session.device)).cpu() for part in torch.split(real, 256)])
-    on_fake = torch.cat([discriminator(generator(part.to(session.device))).cpu() for part in torch.split(z, 256)])
+def _value_of(players: Players, session: Session, real: Tensor, z: Tensor, c: Tensor | None) -> float:
+    fake = torch.cat([play["generator"](z[at].to(session.device)) for at, play in _bound(players, session, len(z), c)])
+    on_real, on_fake = (_judged(players, session, x, c) for x in (real, fake))
     if _level_free(session.task.contest):
         shift = _level(on_real, on_fake)
         on_real, on_fake = on_real - shift, on_fake - shift

@@ -9,16 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from evenodds.errors import BadInput
 from evenodds.evaluation.copies import copies
 from evenodds.evaluation.equilibrium import LOG4, duality_gap, fresh_discriminator, own_discriminator
 from evenodds.evaluation.examination import Examination, Step, examine, inside
 from evenodds.evaluation.halves import Interval
-from evenodds.evaluation.material import gather
+from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.evaluation.verdict import verdict
 from evenodds.game import mix
+from evenodds.session import Session
+from evenodds.tasks.condition import Condition
 from evenodds.version import __version__
 
 __all__ = ["SCHEMA", "Evaluation", "assess", "evaluate", "judge", "read"]
@@ -169,7 +174,8 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     found: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
     found |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
     if session is not None:
-        own = own_discriminator(session, real, fake, (examination.real.labels, examination.fake.labels))
+        given = _given(session, material)
+        own = own_discriminator(session, real, fake, given)
         found |= {"value": own.value.value, "value_low": own.value.low, "value_high": own.value.high}
         found |= {"accuracy": own.accuracy.value, "notes": own.notes}
         found |= {"accuracy_low": own.accuracy.low, "accuracy_high": own.accuracy.high}
@@ -179,14 +185,22 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
             found["fresh"] = _fresh(examination, seed, step)
         except BadInput as error:
             found["notes"] = [*found["notes"], f"no fresh discriminator: {error}"]
-    if session is not None and session.conditional and "duality_gap" in extras:
-        found["notes"] = [*found["notes"], "no duality gap: it is computed for unconditional games only"]
-    elif "duality_gap" in extras and session is not None and material.train is not None:
+    if "duality_gap" in extras and session is not None and material.train is not None:
         step("duality gap", 0, 1)
         images = min(10_000, max(session.config.batch * 50, session.images // 20))
-        z = session.prior(len(fake), mix(seed, 41))
-        found["duality_gap"] = asdict(duality_gap(session, material.train, real, z, images, seed))
+        z = session.prior(len(real), mix(seed, 41))
+        found["duality_gap"] = asdict(
+            duality_gap(session, material.train, real, z, images, seed, _given(session, material)[0])
+        )
     return found
+
+
+def _given(session: Session, material: Material) -> tuple[Tensor | None, Tensor | None]:
+    """c of the reference and of the samples, where the run is conditional."""
+    if not isinstance(session.task, Condition):
+        return None, None
+    real = session.task.condition(material.real.batch(torch.arange(len(material.real))))
+    return real, session.drawn(len(material.fake), material.subject["seed"])
 
 
 def _fresh(examination: Examination, seed: int, step: Step) -> dict[str, Any]:

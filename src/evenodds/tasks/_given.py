@@ -20,14 +20,14 @@ Answer = tuple[Tensor, Tensor | None]
 
 
 class GivenGenerator(nn.Module):
-    """z (N, latent) -> x, for a c (N, K) that is put behind z."""
+    """z (N, latent) -> x, for a c (N, K), or (1, K) for all, that is put behind z."""
 
     def __init__(self, generator: nn.Module, c: Tensor) -> None:
         super().__init__()
         self.generator, self.c = generator, c
 
     def forward(self, z: Tensor) -> Tensor:
-        x: Tensor = self.generator(torch.cat([z, self.c.to(z.dtype)], 1))
+        x: Tensor = self.generator(torch.cat([z, self.c.to(z.dtype).expand(len(z), -1)], 1))
         return x
 
 

@@ -118,10 +118,12 @@ class Classify:
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The distance of the mean features of data and fakes, and by its weight the pull-away term."""
-        x = {"real": hand["x"], "fake": players["generator"](hand["z"])}
-        seen = self._pass(players["discriminator"], self._viewed(x, hand))
-        real, fake = seen["real"][1], seen["fake"][1]
-        apart = real.mean(0).detach() - fake.mean(0)
+        x = self._viewed({"real": hand["x"], "fake": players["generator"](hand["z"])}, hand)
+        discriminator = players["discriminator"]
+        with torch.no_grad():  # two passes, fused or not: no slope is needed at the data
+            _, real = self._checked(discriminator(x["real"], features=True))
+        _, fake = self._checked(discriminator(x["fake"], features=True))
+        apart = real.mean(0) - fake.mean(0)
         costs = {"matching": (apart.square() if self.matching == "squared" else apart.abs()).mean()}
         if self.pull_away:
             costs["pull_away"] = self.pull_away * _pull_away(fake)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.game import Batch, Costs, Players
@@ -19,6 +20,7 @@ from evenodds.tasks._given import (
     discriminator_options,
     one_hot,
 )
+from evenodds.tasks._seats import Described, Seat
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Condition", "discriminator_options"]
@@ -49,7 +51,7 @@ class Condition(Generate):
         length: K, of c: the number of classes, attributes or values.
         kind: what c holds. "classes": the batch has "y" (N,) int64 in [0, K), -1 unknown, and c is one-hot, zeros
             where unknown. "attributes": the batch has "c" (N, K) in {0, 1}. "values": it has "c" (N, K) in [-1, 1].
-        way: how the discriminator sees c.
+        way: how the discriminator sees c; None for "concatenation" of values and "projection" of all else.
         auxiliary_weight: of the auxiliary cost, for both: cross-entropy for classes (unknown ones do not enter), binary
             cross-entropy for attributes, squared error for values.
         balance: "data" leaves p(c) as it is; "classes" draws each batch again from its own items, so that every class
@@ -58,11 +60,13 @@ class Condition(Generate):
 
     length: int
     kind: str = "classes"
-    way: str = "projection"
+    way: str | None = None
     auxiliary_weight: float = 1.0
     balance: str = "data"
 
     def __post_init__(self) -> None:
+        if self.way is None:
+            object.__setattr__(self, "way", "concatenation" if self.kind == "values" else "projection")
         for option, known in (("kind", COSTS), ("way", WAYS), ("balance", BALANCES)):
             if getattr(self, option) not in known:
                 raise unknown(f"{option} of condition", getattr(self, option), known)
@@ -73,6 +77,25 @@ class Condition(Generate):
         if self.balance == "classes" and self.kind != "classes":
             raise BadInput(f"only classes can be balanced, got {self.kind}; set balance to data")
 
+    @classmethod
+    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The length of c and, where none is chosen, its kind: classes if there are any, else what there is."""
+        named = data.conditions
+        kind = options.get("kind") or ("classes" if named is None or len(data.classes) > 1 else _kind_of(named.binary))
+        length = len(data.classes) if kind == "classes" else len(named.names) if named is not None else 0
+        if length < 1 + (kind == "classes"):
+            needed = "at least 2 classes: class folders, a labels.csv, a y" if kind == "classes" else f"{kind} c"
+            raise BadInput(f"task 'condition' needs data with {needed}, got {length}; or take --set task=generate")
+        return {"length": length, "kind": kind}
+
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for items x of that shape."""
+        wanted = discriminator_options(str(self.way), shape, self.length)
+        return {
+            "generator": Seat("Generator", (self.prior.size, tuple(shape)), {"condition": self.length}),
+            "discriminator": Seat("Discriminator", (wanted.pop("shape"),), wanted),
+        }
+
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "c" (N, K) to what Generate deals."""
         real = {**real, "c": self.condition(real)}
@@ -82,8 +105,8 @@ class Condition(Generate):
         return super().deal(real, rng)
 
     def condition(self, batch: Batch) -> Tensor:
-        """The c (N, K) float of a batch: its "c", else made of its labels "y"."""
-        if self.kind == "classes" and "c" not in batch and "y" in batch:
+        """The c (N, K) float of a batch: made of its labels "y" where it holds classes and there are any, else "c"."""
+        if self.kind == "classes" and "y" in batch:
             return one_hot(batch["y"], self.length)
         if "c" not in batch:
             needed = "labels 'y' (N,)" if self.kind == "classes" else f"'c' (N, {self.length})"
@@ -95,7 +118,14 @@ class Condition(Generate):
 
     def given(self, players: Players, c: Tensor) -> tuple[GivenGenerator, GivenDiscriminator]:
         """Both players as those of the unconditional game, for c (N, K)."""
-        return GivenGenerator(players["generator"], c), GivenDiscriminator(players["discriminator"], c, self.way)
+        return GivenGenerator(players["generator"], c), GivenDiscriminator(players["discriminator"], c, str(self.way))
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """Both players, for c (N, K), or (1, K) for all items."""
+        if c is None:
+            raise BadInput("the players of a conditional game need c (N, K); give one")
+        generator, discriminator = self.given(players, c)
+        return {"generator": generator, "discriminator": discriminator}
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, with the penalty, which sees x alone change."""
@@ -124,6 +154,10 @@ class Condition(Generate):
             costs["auxiliary"] = sides * self.auxiliary_weight * wrong
         return costs
 
+    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request for one sample beside each real item, of its c."""
+        return {**super().trial(real, rng), "c": self.condition(real)}
+
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "z" (N, latent) with "y" (N,) int64, -1 any, or "c" (N, K), which may mix classes; answers "x"."""
         z, c = request["z"], self.condition(request)
@@ -134,3 +168,7 @@ class Condition(Generate):
         if len(z) != len(c):
             raise BadInput(f"z and c need one length, got {len(z)} and {len(c)}; give one c for each z")
         return super().answer({"generator": GivenGenerator(players["generator"], c.to(z.device))}, request)
+
+
+def _kind_of(binary: bool) -> str:
+    return "attributes" if binary else "values"

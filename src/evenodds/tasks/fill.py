@@ -102,6 +102,16 @@ class Fill(Generate):
             costs[name] = weight * scoring.score(fillings, x, hand["hidden"], getattr(scoring, name)).mean()
         return Costs(costs)
 
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """Both players where all is hidden."""
+        some = next(players["generator"].parameters())
+        x = some.new_zeros(1, *shape)
+        mask = x[:, :1] if x.dim() == 4 else x
+        bound: dict[str, nn.Module] = {"generator": Filling(players["generator"], x, mask, 1 + mask, {})}
+        if self.adversarial:
+            bound["discriminator"] = Judging(players["discriminator"], mask, 1 + mask)
+        return bound
+
     def _scores(self) -> dict[str, float]:
         weights = {"joint": self.joint, "marginal": self.marginal, "mean": self.mean}
         return {name: weight for name, weight in weights.items() if weight}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.priors import Prior
 from evenodds.schedule import but_every, every
+from evenodds.tasks._seats import Described, Seat
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Generate"]
@@ -38,6 +39,18 @@ class Generate:
     generator_steps: int = 1
     simultaneous: bool = False
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+
+    @classmethod
+    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Further options, those that follow from the data; BadInput where the data do not suit the task."""
+        return {}
+
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for items x of that shape."""
+        return {
+            "generator": Seat("Generator", (self.prior.size, tuple(shape))),
+            "discriminator": Seat("Discriminator", (tuple(shape),)),
+        }
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "z" and the contest's draws."""
@@ -89,12 +102,26 @@ class Generate:
         fake = players["generator"](hand["z"])
         return self.contest.simultaneous_costs(players["discriminator"], hand["x"], fake, dict(hand))
 
+    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request for one sample beside each real item, by which the generator is judged."""
+        return {"z": self.prior(len(real["x"]), rng)}
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """The players as those of this very game, z -> x and x -> logits (N,), whatever else a task asks.
+
+        Args:
+            players: of the task.
+            shape: of an item x.
+            c: (N, K), or (1, K) for all, where the task has conditions.
+        """
+        return {name: players[name] for name in Generate.roles if name in players}
+
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "z" (N, latent); answers "x" in [-1, 1]."""
         return {"x": _evaluate(players["generator"], request["z"])}
 
 
 @torch.no_grad()
-def _evaluate(player: nn.Module, z: torch.Tensor) -> torch.Tensor:
-    x: torch.Tensor = player(z)
+def _evaluate(player: nn.Module, z: Tensor) -> Tensor:
+    x: Tensor = player(z)
     return x

@@ -27,8 +27,11 @@ from evenodds.game import Batch, Game, mix
 from evenodds.latent import directions, move, refine
 from evenodds.learners import Gradient
 from evenodds.networks._roles import Scores
+from evenodds.priors import Coded
 from evenodds.schedule import cosine
 from evenodds.session import Session
+from evenodds.tasks._given import one_hot
+from evenodds.tasks.condition import Condition
 from evenodds.tasks.infer import Infer, encoder_options
 from evenodds.trainer import Listener, train
 
@@ -38,8 +41,10 @@ __all__ = [
     "encoder_of",
     "features",
     "items",
+    "known",
     "read_backwards",
     "walk_between",
+    "write_code_sheet",
     "write_codes",
     "write_directions",
     "write_features",
@@ -82,7 +87,7 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     discriminator = session.players["discriminator"]
     if not isinstance(discriminator, Scores):
         raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
-    if session.conditional and session.config.task.options.get("way") == "concatenation":
+    if isinstance(session.task, Condition) and session.task.way == "concatenation":
         raise BadInput("this run's discriminator sees x beside its class; train with --set task.way=projection")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     return np.asarray(torch.cat(parts).float())
@@ -109,28 +114,59 @@ class Codes:
     """(N, ...) in [-1, 1]: the generator's answer to z."""
     error: float
     """Root mean squared difference of x and the items, in [0, 2]."""
+    c: Tensor | None = None
+    """(N, K) of a conditional run: what was known of the items, or told by the encoder."""
 
 
-def read_backwards(session: Session, x: Tensor, encoder: nn.Module, steps: int = 0, batch: int = 256) -> Codes:
+def read_backwards(
+    session: Session, x: Tensor, encoder: nn.Module, steps: int = 0, c: Tensor | None = None, batch: int = 256
+) -> Codes:
     """The z of items, and what the generator makes of it.
 
     Args:
         x: (N, ...) in [-1, 1].
         steps: of refinement: descent in z from the encoder's answer on the squared error of the generator's.
+        c: (N, K) of the items, of a conditional run; None: as the encoder tells.
     """
-    generator, parts = session.players["generator"], []
-    for part in torch.split(x, batch):
+    latent, found, answers, told = session.task.prior.size, [], [], []
+    for k, part in enumerate(torch.split(x, batch)):
         with torch.no_grad():
-            z = encoder(part.to(session.device)).view(len(part), -1)
-        parts.append(refine(generator, part.to(session.device), z, steps=steps) if steps else z)
-    z = torch.cat(parts).cpu()
-    again = torch.cat([session.answer(part) for part in torch.split(z, batch)])
-    return Codes(z, again, float((again - x).square().mean().sqrt()))
+            out = encoder(part.to(session.device)).view(len(part), -1)
+        z, given = out[:, :latent], None
+        if session.conditional:
+            given = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
+            told.append(given.cpu())
+        generator = session.bound(given)["generator"]
+        z = refine(generator, part.to(session.device), z, steps=steps) if steps else z
+        found.append(z.cpu())
+        answers.append(session.answer(z, given))
+    again = torch.cat(answers)
+    error = float((again - x).square().mean().sqrt())
+    return Codes(torch.cat(found), again, error, torch.cat(told) if told else None)
+
+
+def known(session: Session, data: Dataset) -> Tensor | None:
+    """c (N, K) of data, as far as the run is conditional and the data say it of every item."""
+    if not isinstance(session.task, Condition) or len(data.classes) != len(session.card.classes):
+        return None
+    batch = data.batch(torch.arange(len(data)))
+    if ("y" if session.classed else "c") not in batch or (session.classed and bool((batch["y"] < 0).any())):
+        return None
+    return session.task.condition(batch)
+
+
+def _decided(session: Session, said: Tensor) -> Tensor:
+    """What an encoder says of c (N, K) as a c that can be: the most likely class, attributes of 0 or 1, values."""
+    if session.classed:
+        return one_hot(said.argmax(1), said.shape[1])
+    conditions = session.card.conditions
+    return (said > 0.5).float() if conditions is not None and conditions.binary else said.clamp(-1, 1)
 
 
 def write_codes(session: Session, source: Any, codes: Codes, data: Dataset, path: Path) -> None:
     """Codes as .npz: `z` (N, latent), and what `write_features` puts beside."""
-    _write(path, {"z": codes.z.numpy(), **_beside(session, data, source)})
+    c = {} if codes.c is None else {"c": codes.c.numpy()}
+    _write(path, {"z": codes.z.numpy(), **c, **_beside(session, data, source)})
 
 
 def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: Path, columns: int = 16) -> Path:
@@ -151,34 +187,70 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
         raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}")
     if steps < 2:
         raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
-    z = read_backwards(session, torch.cat([first, last]), encoder, steps=200).z
-    between = session.task.prior.between(z[0], z[1], torch.linspace(0, 1, steps))
-    return pictures.film(path, session.eight_bit(session.render(between)), min(steps, 12))
+    codes, share = read_backwards(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)
+    between = session.task.prior.between(codes.z[0], codes.z[1], share)
+    c = None if codes.c is None else torch.lerp(codes.c[0], codes.c[1], share[:, None])
+    return pictures.film(path, session.eight_bit(session.render(between, c)), min(steps, 12))
 
 
-def directions_of(session: Session, n: int, how: str = "jacobian") -> Tensor:
-    """(n, latent): the directions of z along which samples change most; see evenodds.latent.directions."""
-    if session.conditional:
-        raise BadInput("directions are found for runs without classes, this one is conditional; use another run")
-    return directions(session.players["generator"], session.task.prior, n, how).cpu()
+def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | None = None) -> Tensor:
+    """(n, latent): the directions of z along which samples change most; see evenodds.latent.directions.
+
+    Args:
+        c: (1, K) of a conditional run, within which they are sought; None: as for `Session.answer`.
+    """
+    generator = session.bound(session.first if c is None else c)["generator"]
+    return directions(generator, session.task.prior, n, how).cpu()
 
 
 def write_directions(
-    session: Session, path: Path, found: Tensor, by: float = 3.0, steps: int = 9, seed: int = 0
+    session: Session,
+    path: Path,
+    found: Tensor,
+    by: float = 3.0,
+    steps: int = 9,
+    seed: int = 0,
+    c: Tensor | None = None,
 ) -> Path:
     """A sheet with one row for each direction (n, latent): one sample, moved by -by to by along it."""
     _images_only(session)
     z = session.prior(1, mix(seed, 0)).repeat(steps, 1)
     moves = torch.linspace(-by, by, steps)
-    made = session.render(torch.cat([move(z, one, moves) for one in found]))
+    made = session.render(torch.cat([move(z, one, moves) for one in found]), c)
     return pictures.write(path, session.picture(made, steps, 512))
 
 
-def write_moved(session: Session, path: Path, direction: Tensor, by: float, n: int, seed: int = 0) -> Path:
+def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 4, seed: int = 0) -> Path:
+    """A sheet of a code: rows of samples with a column for each category, then one row for each value.
+
+    Along a row nothing else changes; values go from -by to by.
+    """
+    _images_only(session)
+    prior = session.task.prior
+    if not isinstance(prior, Coded):
+        raise BadInput("this run has no code; train with --set task=infogan prior=coded")
+    columns, ends = prior.classes or 9, (prior.noise, prior.noise + prior.classes)
+    z = session.prior(rows, mix(seed, 0))
+    z[:, ends[1] :] = 0
+    parts = []
+    for one in z if prior.classes else z[:0]:
+        row = one.repeat(columns, 1)
+        row[:, ends[0] : ends[1]] = torch.eye(columns)
+        parts.append(row)
+    for k in range(prior.values):
+        row = z[0].repeat(columns, 1)
+        row[:, ends[1] + k] = torch.linspace(-by, by, columns)
+        parts.append(row)
+    return pictures.write(path, session.picture(session.render(torch.cat(parts)), columns, 512))
+
+
+def write_moved(
+    session: Session, path: Path, direction: Tensor, by: float, n: int, seed: int = 0, c: Tensor | None = None
+) -> Path:
     """A sheet of rows in pairs: samples, above the same ones moved along a direction (latent,)."""
     _images_only(session)
     z = session.prior(n, mix(seed, 0))
-    return _paired(session, session.answer(z), session.answer(move(z, direction, by)), path, min(n, 16))
+    return _paired(session, session.answer(z, c), session.answer(move(z, direction, by), c), path, min(n, 16))
 
 
 def _images_only(session: Session) -> None:
@@ -202,23 +274,24 @@ def encoder_of(
     """The encoder of a run: from its folder, or trained now on the generator's own samples and left there.
 
     An auxiliary network that predicts z given x, after training, as in wake-sleep: Goodfellow et al. (2014),
-    section 6, point 2. It is of the discriminator's family, and needs no data.
+    section 6, point 2. It is of the discriminator's family, and needs no data. That of a conditional run also tells c.
 
     Args:
         samples: of the generator, to learn from.
         listeners: such as a progress bar.
     """
-    if session.conditional:
-        raise BadInput("an encoder is trained for runs without classes, this one is conditional; use another run")
-    path, encoder = session.folder / ENCODER, _new_encoder(session, seed)
+    prior = _Joint(session) if session.conditional else session.task.prior
+    path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
     if _made_for(path) == session.images:
         encoder.load_state_dict(load_file(path))
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
-    players = {"encoder": encoder, "generator": deepcopy(session.players["generator"])}
+    # That of a conditional run takes c behind z, as _Joint draws it.
+    generator = session.players["generator"] if session.conditional else session.bound()["generator"]
+    players = {"encoder": encoder, "generator": deepcopy(generator)}
     engine.adopt(players)
     rate = torch.optim.Adam(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
-    game = Game(Infer(session.task.prior), players)
+    game = Game(Infer(prior), players)
     learner = Gradient({"encoder": rate}, cosine())
     train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
     with replaced(path) as temporary:
@@ -235,8 +308,29 @@ def _made_for(path: Path) -> int | None:
         return int((file.metadata() or {}).get("generator_images", -1))
 
 
-def _new_encoder(session: Session, seed: int) -> nn.Module:
-    """A network of the discriminator's family with one output for each entry of z."""
+@dataclass(frozen=True)
+class _Joint:
+    """The prior of z and c of a conditional run, side by side."""
+
+    session: Session
+
+    @property
+    def size(self) -> int:
+        assert isinstance(self.session.task, Condition)
+        return self.session.task.prior.size + self.session.task.length
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**62, (), generator=rng))
+        c = self.session.drawn(n, seed, n)
+        assert c is not None
+        return torch.cat([self.session.task.prior(n, rng), c.to(rng.device)], 1)
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        raise NotImplementedError  # an encoder only needs draws
+
+
+def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
+    """A network of the discriminator's family with so many outputs: one for each entry of z, and of c."""
     part: Part = session.config.discriminator
     with torch.random.fork_rng():
         torch.manual_seed(mix(seed, -3))
@@ -244,7 +338,7 @@ def _new_encoder(session: Session, seed: int) -> nn.Module:
         # Neither the noise nor the bounded slopes of a discriminator suit an encoder.
         kept = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
         plain = {"norm": "none"} if "norm" in accepts(maker) else {}
-        options = {**kept, **plain, **encoder_options(session.task.prior.size)}
+        options = {**kept, **plain, **encoder_options(outputs)}
         encoder: nn.Module = make(f"encoder '{part.name}'", maker, options, session.card.shape)
     return encoder
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 
-__all__ = ["Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
+__all__ = ["Coded", "Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
 
 
 class Prior(Protocol):
@@ -124,6 +124,47 @@ class Truncated:
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return _slerp(start, end, share).clamp(-self.limit, self.limit)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Standard normal noise and behind it a code: a category, one-hot, then values uniform on [-1, 1].
+
+    The prior of InfoGAN (Chen et al. 2016, section 7.2). In every draw of n rows the categories have equal shares, to
+    within one row.
+
+    Args:
+        noise: length of the noise.
+        classes: number of categories; 0 for none.
+        values: how many values.
+    """
+
+    noise: int = 62
+    classes: int = 10
+    values: int = 2
+
+    def __post_init__(self) -> None:
+        if min(self.noise, self.classes, self.values) < 0 or self.classes == 1 or not self.classes + self.values:
+            raise BadInput(
+                f"a code needs noise >= 0, classes of 0 or at least 2, values >= 0, and one of both, got {self.noise}, "
+                f"{self.classes} and {self.values}"
+            )
+
+    @property
+    def size(self) -> int:
+        """Length of noise and code."""
+        return self.noise + self.classes + self.values
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        noise = torch.randn(n, self.noise, generator=rng, device=rng.device)
+        values = 2 * torch.rand(n, self.values, generator=rng, device=rng.device) - 1
+        order = torch.randperm(n, generator=rng, device=rng.device)
+        category = (order[:, None] % max(1, self.classes) == torch.arange(self.classes, device=rng.device)).float()
+        return torch.cat([noise, category, values], 1)
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        codes = torch.lerp(start[self.noise :], end[self.noise :], share[:, None])
+        return torch.cat([_slerp(start[: self.noise], end[: self.noise], share), codes], 1)
 
 
 def _slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:

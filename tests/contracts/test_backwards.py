@@ -11,7 +11,6 @@ import evenodds
 from evenodds import inference
 from evenodds.checkpoint import listing
 from evenodds.cli import main
-from evenodds.errors import BadInput
 from evenodds.session import Session, load
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu"}
@@ -105,10 +104,25 @@ def test_what_cannot_be_done_is_said(
     assert "\n" not in error
 
 
-def test_conditional_runs_have_features_but_no_encoder(tmp_path: Path) -> None:
+def test_conditional_runs_are_read_backwards_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=640, task="condition", **SMALL)
     x = inference.items(session).batch(torch.arange(4))["x"]
     assert inference.features(session, x).shape[0] == 4
-    for refused in (lambda: inference.encoder_of(session, 64), lambda: inference.directions_of(session, 2)):
-        with pytest.raises(BadInput, match="conditional"):
-            refused()
+    data = inference.items(session)
+    c = inference.known(session, data)
+    assert c is not None
+    assert data.y is not None
+    assert torch.equal(c.argmax(1), data.y)
+    for k in (2, 7):  # what the encoder learned to tell: which class was drawn
+        drawn = session.answer(session.prior(50, 3), session.asked([k]))
+        codes = inference.read_backwards(session, drawn, inference.encoder_of(session, 6400))
+        assert codes.c is not None
+        assert codes.c.shape == (50, 10)
+        assert codes.c.sum(1).eq(1).all()
+    run = str(tmp_path / "run")
+    assert main(["reconstruct", run, "--n", "8", "--steps", "2"]) == 0
+    assert main(["directions", run, "--n", "2", "--class", "3"]) == 0
+    first = inference.directions_of(session, 2, c=session.asked([3]))
+    assert not torch.allclose(first, inference.directions_of(session, 2, c=session.asked([5])))
+    assert main(["directions", run, "--class", "three"]) == 2
+    assert "no class 'three'" in capsys.readouterr().err

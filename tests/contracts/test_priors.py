@@ -14,16 +14,16 @@ def test_prior(name: str) -> None:
     prior = find("priors", name)(8)
     a = prior(4000, torch.Generator().manual_seed(1))
     b = prior(4000, torch.Generator().manual_seed(1))
-    assert a.shape == (4000, 8)
+    assert a.shape == (4000, prior.size)
     assert a.dtype == torch.float32
     assert torch.equal(a, b)
     assert not torch.equal(a, prior(4000, torch.Generator().manual_seed(2)))
-    assert prior(1, torch.Generator().manual_seed(1)).shape == (1, 8)
+    assert prior(1, torch.Generator().manual_seed(1)).shape == (1, prior.size)
     path = prior.between(a[0], a[1], torch.linspace(0, 1, 5))
     torch.testing.assert_close(path[0], a[0], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(path[-1], a[1], atol=1e-5, rtol=1e-4)
     same = prior.between(a[0], a[0], torch.linspace(0, 1, 5))
-    torch.testing.assert_close(same, a[0].expand(5, 8), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(same, a[0].expand(5, prior.size), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "variance"), [("normal", 1.0), ("uniform", 1 / 3), ("spherical", 1.0)])

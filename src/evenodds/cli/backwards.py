@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from evenodds.cli.commands import Device, app, say
 from evenodds.errors import BadInput
@@ -125,7 +127,8 @@ def directions(
     *,
     n: int | None = None,
     how: str = "jacobian",
-    by: float = 3.0,
+    by: float | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
     move: int | None = None,
     samples: int = 16,
     seed: int = 0,
@@ -142,9 +145,12 @@ def directions(
     n
         How many directions, the strongest first [default: 8, or all where z is shorter].
     how
-        jacobian (of the whole generator), or weights (of its first layer).
+        jacobian (of the whole generator), weights (of its first layer), or codes: the categories and values of a run
+        of the task infogan.
     by
-        How far to go, in units of z; the sheet goes from -by to by.
+        How far to go, in units of z; the sheet goes from -by to by [default: 3, or 1.5 for codes].
+    class_
+        Of a conditional run, the class within which to move [default: the first].
     move
         Number of a direction, from 1: draw samples above the same samples moved along it.
     samples
@@ -158,18 +164,24 @@ def directions(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.inference import directions_of, write_directions, write_moved
+    from evenodds.inference import directions_of, write_code_sheet, write_directions, write_moved
     from evenodds.session import load
 
     session = load(run, checkpoint, device)
+    if how == "codes" and (move, n, class_) == (None, None, None):
+        print(write_code_sheet(session, out or run / "directions.png", 1.5 if by is None else by, seed=seed))
+        return
+    by, c = 3.0 if by is None else by, None
+    if class_ is not None:
+        c = session.asked(y=[session.class_number(class_)])
     if move is None:
-        found = directions_of(session, min(8, session.task.prior.size) if n is None else n, how)
-        print(write_directions(session, out or run / "directions.png", found, by, seed=seed))
+        found = directions_of(session, min(8, session.task.prior.size) if n is None else n, how, c)
+        print(write_directions(session, out or run / "directions.png", found, by, seed=seed, c=c))
         return
     if move < 1 or samples < 1:
         raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
-    chosen = directions_of(session, move, how)[move - 1]
-    print(write_moved(session, out or run / "moved.png", chosen, by, samples, seed))
+    chosen = directions_of(session, move, how, c)[move - 1]
+    print(write_moved(session, out or run / "moved.png", chosen, by, samples, seed, c))
 
 
 def walk_between(session: Any, first: str | None, last: str | None, path: Path, steps: int) -> Path:
@@ -194,7 +206,7 @@ def _codes(
 
     from evenodds.cli.bar import Bar, reading
     from evenodds.config import as_number
-    from evenodds.inference import encoder_of, items, read_backwards
+    from evenodds.inference import encoder_of, items, known, read_backwards
     from evenodds.session import load
 
     length = as_number(images)
@@ -205,4 +217,5 @@ def _codes(
     if n is not None and n < len(held):
         held = held.take(torch.linspace(0, len(held) - 1, n).long())
     encoder = encoder_of(session, length, (Bar(),))
-    return session, held, read_backwards(session, held.batch(torch.arange(len(held)))["x"], encoder, steps)
+    x = held.batch(torch.arange(len(held)))["x"]
+    return session, held, read_backwards(session, x, encoder, steps, known(session, held))

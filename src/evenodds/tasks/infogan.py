@@ -1,0 +1,153 @@
+"""Codes that mean something, learned without labels: InfoGAN (Chen et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evenodds.errors import BadInput
+from evenodds.game import Batch, Costs, Players
+from evenodds.priors import Coded
+from evenodds.tasks._seats import Seat
+from evenodds.tasks.generate import Generate
+
+__all__ = ["InfoGAN", "discriminator_options"]
+
+Read = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoGAN(Generate):
+    """The game of Generate, in which a part of z, the code, must be readable from what the generator makes of it.
+
+    A third network Q, here further outputs of the discriminator, says which code made x. Generator and Q both lower
+
+        -L_I(G, Q) = -E[log Q(c | G(z, c))],
+
+    eq. 5 of the paper: a lower bound on the mutual information of code and x, up to the constant entropy of the code.
+    The categorical part pays the cross-entropy; the values pay half their squared error, which is a Gaussian of unit
+    variance. Real items do not enter. Penalties see the logit of being real alone.
+
+    Discriminators are built with `discriminator_options(prior)`: the logit, then the logits of the classes, then the
+    means of the values.
+
+    Args:
+        prior: a Coded one, which says what the code is made of.
+        classes_weight: of the cross-entropy of the category, for both.
+        values_weight: of half the squared error of the values, summed over them, for both.
+    """
+
+    prior: Coded = field(kw_only=False)
+    classes_weight: float = 1.0
+    values_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prior, Coded):
+            raise BadInput(f"task 'infogan' needs the prior 'coded', got {type(self.prior).__name__}; set prior=coded")
+        if min(self.classes_weight, self.values_weight) < 0:
+            raise BadInput("weights of infogan must be at least 0; 0 leaves a part of the code unread")
+        if self.simultaneous:
+            raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
+
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for items x of that shape."""
+        wanted = discriminator_options(self.prior)
+        return {**super().seats(shape), "discriminator": Seat("Discriminator", (tuple(shape),), wanted)}
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """Both players, of which the discriminator says its logit alone."""
+        bound = super().unconditional(players, shape, c)
+        return {name: Reading(player) if name == "discriminator" else player for name, player in bound.items()}
+
+    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, with the penalty."""
+        return self._cost(super().penalised_cost, players, hand, len(hand["x"]))
+
+    def plain_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, without the penalty."""
+        return self._cost(super().plain_cost, players, hand, len(hand["x"]))
+
+    def generator_cost(self, players: Players, hand: Batch) -> Costs:
+        """The generator's."""
+        return self._cost(super().generator_cost, players, hand, 0)
+
+    def _cost(self, cost: Callable[[Players, Batch], Costs], players: Players, hand: Batch, first: int) -> Costs:
+        """A cost of Generate and that of the code, where the discriminator is asked of fakes after `first` others."""
+        reading = Reading(players["discriminator"])
+        costs = cost({**players, "discriminator": reading}, hand)
+        read = self._read(torch.cat(reading.said)[first : first + len(hand["z"])])
+        noise, classes, _ = self._parts
+        code = hand["z"][:, noise:]
+        if self.prior.classes:
+            category = code[:, :classes].argmax(1)
+            costs["classes"] = self.classes_weight * F.cross_entropy(read["classes"], category)
+            costs.facts["right"] = (read["classes"].argmax(1) == category).float().mean().detach()
+        if self.prior.values:
+            squared = (read["values"] - code[:, classes:]).square()
+            costs["values"] = self.values_weight * 0.5 * squared.sum(1).mean()
+            costs.facts["error"] = squared.mean().detach()
+        return costs
+
+    @property
+    def _parts(self) -> tuple[int, int, int]:
+        return self.prior.noise, self.prior.classes, self.prior.values
+
+    def _read(self, said: Tensor) -> Read:
+        """Outputs after the first, (N, classes + values), as logits of classes and means of values."""
+        _, classes, values = self._parts
+        if said.shape[1] != classes + values:
+            raise BadInput(
+                f"a code of {classes} classes and {values} values needs {1 + classes + values} outputs of the "
+                f"discriminator, got {1 + said.shape[1]}; set `outputs`"
+            )
+        return {"classes": said[:, :classes], "values": said[:, classes:]}
+
+    @torch.no_grad()
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """What is asked for by the players as they are; put them in eval mode before.
+
+        Args:
+            players: both.
+            request: "x" (N, ...) in [-1, 1] to read, or "z" (N, latent) to generate, or both.
+
+        Returns:
+            For "x": "y" (N,) int64 and "probabilities" (N, classes) of the category; "values" (N, values).
+            For "z": "x" in [-1, 1].
+        """
+        found: dict[str, Tensor] = {}
+        if "x" in request:
+            read = self._read(players["discriminator"](request["x"])[:, 1:])
+            if self.prior.classes:
+                found |= {"y": read["classes"].argmax(1), "probabilities": read["classes"].softmax(1)}
+            found["values"] = read["values"]
+        if "z" in request:
+            found["x"] = players["generator"](request["z"])
+        if not found:
+            raise BadInput(f"a request needs 'x' or 'z', got {', '.join(sorted(request)) or 'nothing'}; add one")
+        return found
+
+
+class Reading(nn.Module):
+    """x -> logits (N,) of being real, and beside them what a discriminator says of the code."""
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.said: list[Tensor] = []
+        """(n, classes + values), call by call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.discriminator(x)
+        if out.dim() != 2:
+            raise BadInput("a discriminator that reads a code needs several outputs, got 1; set `outputs`")
+        self.said.append(out[:, 1:])
+        return out[:, 0]
+
+
+def discriminator_options(prior: Coded) -> dict[str, int]:
+    """What a discriminator is to be built with, beside the shape of x."""
+    return {"outputs": 1 + prior.classes + prior.values}

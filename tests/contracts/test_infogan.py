@@ -1,0 +1,76 @@
+"""InfoGAN as a user meets it: a run, its samples, its codes on a sheet, and what cannot be done."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import evenodds
+from evenodds.cli import main
+from evenodds.errors import BadInput
+from evenodds.losses.adversarial import non_saturating
+from evenodds.networks.mlp import Discriminator
+from evenodds.priors import Coded, Normal
+from evenodds.session import Session
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.infogan import InfoGAN
+
+SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "device": "cpu", "average_half_life": 0}
+CODE = {"prior": "coded", "prior__noise": 6, "prior__classes": 3, "prior__values": 2, "task": "infogan"}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return evenodds.fit("digits", "digits", out=tmp_path_factory.mktemp("runs") / "run", images=320, **SMALL, **CODE)
+
+
+def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> None:
+    again = evenodds.load(session.folder)
+    assert (again.sample(20) == session.sample(20)).all()
+    assert not again.conditional
+    x = again.answer(again.prior(7, 0))
+    read = again.task.answer(again.players, {"x": x})
+    assert read["probabilities"].shape == (7, 3)
+    assert read["values"].shape == (7, 2)
+    assert again.judge(again.sample(7)).shape == (7,)
+    whole = evenodds.fit("digits", "digits", out=tmp_path / "a", images=640, decay="constant", **SMALL, **CODE)
+    evenodds.fit("digits", "digits", out=tmp_path / "b", images=320, decay="constant", **SMALL, **CODE)
+    rest = evenodds.resume(tmp_path / "b", settings={"images": 640})
+    for name, player in whole.players.items():
+        for a, b in zip(player.parameters(), rest.players[name].parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_codes_are_drawn_on_a_sheet(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["directions", str(session.folder), "--how", "codes"]) == 0
+    assert Path(capsys.readouterr().out.strip()).name == "directions.png"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda contest: InfoGAN(Normal(4), contest), "needs the prior 'coded'"),  # type: ignore[arg-type]
+        (lambda contest: InfoGAN(Coded(4), contest, simultaneous=True), "simultaneous"),
+        (lambda contest: InfoGAN(Coded(4), contest, classes_weight=-1), "at least 0"),
+        (lambda contest: Coded(4, 1, 0), "classes of 0 or at least 2"),
+        (lambda contest: Coded(4, 0, 0), "one of both"),
+    ],
+)
+def test_what_cannot_be_is_said(make: object, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as caught:
+        make(Contest(non_saturating))  # type: ignore[operator]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_a_discriminator_with_other_outputs_is_refused(outputs: int) -> None:
+    task = InfoGAN(Coded(2, 3, 2), Contest(non_saturating))
+    players = {"generator": torch.nn.Linear(7, 2), "discriminator": Discriminator((2,), width=8, outputs=outputs)}
+    hand = task.deal({"x": torch.zeros(4, 2)}, torch.Generator().manual_seed(0))
+    with pytest.raises(BadInput, match="set `outputs`"):
+        task.plain_cost(players, hand)
+
+
+def test_a_request_needs_x_or_z() -> None:
+    with pytest.raises(BadInput, match="'x' or 'z'"):
+        InfoGAN(Coded(2, 3, 2), Contest(non_saturating)).answer({}, {})

@@ -1,0 +1,128 @@
+"""What a code costs, whom it moves, and that it finds what sets the data apart."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evenodds.engine import Local
+from evenodds.game import Game
+from evenodds.learners import Gradient
+from evenodds.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.losses.penalties import r1_r2
+from evenodds.networks.mlp import Discriminator, Generator
+from evenodds.priors import Coded
+from evenodds.schedule import cosine
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.infogan import InfoGAN, discriminator_options
+from evenodds.trainer import train
+
+PRIOR = Coded(2, 4, 1)
+
+
+class Linear(nn.Module):
+    """x (N, 3) -> (N, 6), and it remembers of how many it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.asked = nn.Linear(3, 6), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.asked += len(x)
+        out: Tensor = self.layer(x)
+        return out
+
+
+def players() -> dict[str, Any]:
+    torch.manual_seed(0)
+    return {"generator": nn.Linear(7, 3), "discriminator": Linear()}
+
+
+def dealt(task: InfoGAN) -> dict[str, Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    return dict(task.deal({"x": torch.randn(8, 3, generator=rng)}, rng))
+
+
+def test_the_code_costs_its_surprise_on_fakes_alone() -> None:
+    for fused in (False, True):
+        for loss in (non_saturating, relativistic_paired):
+            task = InfoGAN(PRIOR, Contest(loss, fused=fused), classes_weight=0.7, values_weight=0.3)
+            both = players()
+            hand = dealt(task)
+            out = both["discriminator"].layer(both["generator"](hand["z"]))
+            category = hand["z"][:, 2:6].argmax(1)
+            surprise = 0.7 * F.cross_entropy(out[:, 1:5], category)
+            squared = 0.3 * 0.5 * (out[:, 5] - hand["z"][:, 6]).square().mean()
+            for cost in (task.plain_cost, task.generator_cost):
+                found = cost(both, hand)
+                torch.testing.assert_close(found["classes"], surprise)
+                torch.testing.assert_close(found["values"], squared)
+            plain = task.plain_cost(both, {**hand, "x": 3 * hand["x"]})
+            torch.testing.assert_close(plain["classes"], surprise)
+
+
+def test_nothing_is_asked_twice() -> None:
+    task, both = InfoGAN(PRIOR, Contest(non_saturating)), players()
+    task.plain_cost(both, dealt(task))
+    assert both["discriminator"].asked == 16
+    task.generator_cost(both, dealt(task))
+    assert both["discriminator"].asked == 24
+
+
+def test_the_code_moves_generator_and_reader_and_the_penalty_sees_the_logit_alone() -> None:
+    task, both = InfoGAN(PRIOR, Contest(non_saturating, r1_r2)), players()
+    hand = dealt(task)
+    task.generator_cost(both, hand)["classes"].backward()
+    assert both["generator"].weight.grad.abs().sum() > 0
+    both = players()
+    task.penalised_cost(both, hand)["penalty"].backward()
+    weight = both["discriminator"].layer.weight.grad
+    assert weight[0].abs().sum() > 0
+    assert weight[1:].abs().sum() == 0
+    both = players()
+    task.plain_cost(both, hand)["classes"].backward()
+    weight = both["discriminator"].layer.weight.grad
+    assert weight[1:5].abs().sum() > 0
+    assert weight[[0, 5]].abs().sum() == 0
+
+
+def test_codes_have_equal_shares_and_uniform_values() -> None:
+    z = Coded(3, 4, 2)(4002, torch.Generator().manual_seed(0))
+    counts = z[:, 3:7].sum(0)
+    assert counts.max() - counts.min() <= 1
+    assert z[:, 3:7].sum(1).eq(1).all()
+    assert z[:, 7:].abs().max() <= 1
+    torch.testing.assert_close(z[:, 7:].var(0), torch.full((2,), 1 / 3), atol=0.02, rtol=0)
+    assert (z[:10, 3:7].argmax(1) != torch.arange(10) % 4).any()  # in no order
+
+
+class Clusters:
+    """Four clouds at the corners of a square."""
+
+    size = 64
+
+    def at(self, position: int) -> dict[str, Tensor]:
+        rng = torch.Generator().manual_seed(position)
+        y = torch.randint(4, (self.size,), generator=rng)
+        corners = 0.7 * torch.tensor([[1.0, 1.0], [1, -1], [-1, 1], [-1, -1]])
+        return {"x": corners[y] + 0.08 * torch.randn(self.size, 2, generator=rng), "y": y}
+
+
+def test_the_category_finds_the_clusters() -> None:
+    prior = Coded(4, 4, 0)
+    torch.manual_seed(0)
+    task = InfoGAN(prior, Contest(non_saturating, r1_r2, weight=0.1, every=4, fused=True))
+    both = {
+        "generator": Generator(prior.size, (2,), width=32),
+        "discriminator": Discriminator((2,), width=32, **discriminator_options(prior)),
+    }
+    adam = {name: torch.optim.Adam(player.parameters(), 3e-3, betas=(0.0, 0.99)) for name, player in both.items()}
+    train(Game(task, both), Clusters(), Gradient(adam, cosine()), Local(), images=64 * 700)
+    batch = Clusters().at(10**6)
+    told = task.answer(both, batch)["y"]
+    table = torch.zeros(4, 4).index_put_((told, batch["y"]), torch.ones(()), accumulate=True)
+    assert table.max(1).values.sum() / 64 > 0.9
+    assert len(table.argmax(1).unique()) == 4
+    assert math.isclose(float(task.answer(both, batch)["probabilities"].sum()), 64, rel_tol=1e-4)

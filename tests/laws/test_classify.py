@@ -175,3 +175,35 @@ def test_entropy_and_pull_away_in_closed_form() -> None:
     torch.testing.assert_close(options.discriminator_cost(of, hand)["entropy"], torch.tensor(3.0).log() / 2)
     alike = {**hand, "z": torch.eye(2)[[0, 0]]}
     torch.testing.assert_close(options.generator_cost(of, alike)["pull_away"], torch.tensor(2.0))
+
+
+class Noisy(nn.Module):
+    """Logits (N, 3) of (N, 2), with noise of its own while training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.noise = nn.Linear(2, 3), nn.Dropout(0.5)
+
+    def forward(self, x: Tensor, features: bool = False) -> Any:
+        seen = self.noise(x)
+        return (self.layer(seen), seen) if features else self.layer(seen)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_consistency_holds_noisy_answers_against_calm_ones(fused: bool) -> None:
+    torch.manual_seed(0)
+    task = Classify(prior=Normal(2), classes=3, consistency=0.7, unsupervised=0.0, fused=fused)
+    judge = Noisy()
+    x = torch.randn(16, 2)
+    hand = {"x": x, "labelled_x": x[:4], "labelled_y": torch.tensor([0, 1, 2, 0]), "z": torch.zeros(16, 2)}
+    torch.manual_seed(1)
+    cost = task.discriminator_cost({"generator": nn.Identity(), "discriminator": judge}, hand)["consistency"]
+    torch.manual_seed(1)
+    noisy = judge.noise(torch.cat([x[:4], x]))[4:] if fused else (judge.noise(x[:4]), judge.noise(x))[1]
+    calm = judge.layer(x).softmax(1).detach()
+    torch.testing.assert_close(cost, -0.7 * (calm * judge.layer(noisy).log_softmax(1)).sum(1).mean())
+    assert judge.training
+    cost.backward()
+    assert judge.layer.weight.grad.abs().sum() > 0
+    still = Classify(prior=Normal(2), classes=3, unsupervised=0.0)
+    assert "consistency" not in still.discriminator_cost({"generator": nn.Identity(), "discriminator": judge}, hand)

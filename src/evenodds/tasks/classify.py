@@ -25,6 +25,7 @@ from evenodds.game import Batch, Costs, Move, Players, mix
 from evenodds.priors import Prior
 from evenodds.tasks._given import COSTS, one_hot
 from evenodds.tasks.contest import View
+from evenodds.tasks.infer import at_rest
 
 __all__ = ["Classify", "WithLabels", "draw_labels"]
 
@@ -53,6 +54,9 @@ class Classify:
             classifier decide (Dai et al. 2017, section 4.3).
         pull_away: weight of the generator's pull-away term on the features of a batch, the mean squared cosine of all
             pairs, which keeps samples apart (Zhao et al. 2017, section 2.4; Dai et al. 2017, eq. 6).
+        consistency: weight of the cross-entropy of what the discriminator says of an item as it is, in evaluation mode,
+            and what it says of it through noise and views, over all items; the former counts as the truth (Bachman et
+            al. 2014; Laine and Aila 2017). It needs noise: the task's, a view, or layers of the discriminator's own.
         noise: standard deviation of Gaussian noise on all that the discriminator sees; 0.3 of a range of 1 in the
             paper's network for MNIST, which is 0.6 here.
         view: augmentation of all that the discriminator sees, which must keep the class; None for none.
@@ -66,6 +70,7 @@ class Classify:
     matching: str = "squared"
     entropy: float = 0.0
     pull_away: float = 0.0
+    consistency: float = 0.0
     noise: float = 0.0
     view: View | None = None
     fused: bool = False
@@ -76,7 +81,7 @@ class Classify:
             raise BadInput(f"classes to tell apart are at least 2, got {self.classes}; give the number of labels")
         if self.matching not in MATCHINGS:
             raise unknown("matching of classify", self.matching, MATCHINGS)
-        for name in ("unsupervised", "entropy", "pull_away", "noise"):
+        for name in ("unsupervised", "entropy", "pull_away", "consistency", "noise"):
             if getattr(self, name) < 0:
                 raise BadInput(f"'{name}' must be at least 0, got {getattr(self, name):g}; 0 leaves it out")
 
@@ -103,7 +108,7 @@ class Classify:
         ]
 
     def discriminator_cost(self, players: Players, hand: Batch) -> Costs:
-        """Cross-entropy of the known labels and, by their weights, -log D(x) - log(1 - D(G(z))) and the entropy."""
+        """Cross-entropy of the known labels, and by their weights -log D(x) - log(1 - D(G(z))) and the others."""
         said = self._said(players, hand)
         source, y = ("labelled", hand["labelled_y"]) if "labelled" in said else ("real", hand["y"])
         costs = {"labels": COSTS["classes"](said[source], one_hot(y, self.classes))}
@@ -112,6 +117,10 @@ class Classify:
             on_real, on_fake = said["real"].logsumexp(1), said["fake"].logsumexp(1)
             costs["adversarial"] = self.unsupervised * (F.softplus(-on_real) + F.softplus(on_fake)).mean()
             facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
+        if self.consistency:
+            with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
+                calm = discriminator(hand["x"]).softmax(1)
+            costs["consistency"] = -self.consistency * (calm * said["real"].log_softmax(1)).sum(1).mean()
         if self.entropy:
             costs["entropy"] = self.entropy * _entropy(said["real"]).mean()
         return Costs(costs, facts)
@@ -134,7 +143,7 @@ class Classify:
         x: dict[str, Tensor] = {}
         if "labelled_x" in hand:
             x["labelled"] = hand["labelled_x"]
-        if "labelled_x" not in hand or self.unsupervised or self.entropy:
+        if "labelled_x" not in hand or self.unsupervised or self.entropy or self.consistency:
             x["real"] = hand["x"]
         if self.unsupervised:
             with torch.no_grad():

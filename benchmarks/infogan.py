@@ -13,6 +13,9 @@ What results/infogan.json holds already is not done again.
 
 import argparse
 import json
+import math
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import judge
 from evenodds import Game, pictures
@@ -27,6 +31,7 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.engine import Local
 from evenodds.files import write_json
+from evenodds.game import Progress
 from evenodds.learners import Gradient
 from evenodds.listeners.average import Average
 from evenodds.losses.adversarial import relativistic_paired
@@ -39,7 +44,20 @@ from evenodds.trainer import train
 from inference import SHAPE, WIDTH, Clock, arrays
 
 PRIOR = Coded(62, 10, 2)
+CONSISTENCY = float(os.environ.get("CONSIST", 0))
+DELAY = float(os.environ.get("DELAY", 0))
 RESULTS = Path(__file__).parent / "results"
+
+
+def deformed(x: Tensor, uniform: Tensor) -> Tensor:
+    """Images turned by up to 20 degrees, scaled and sheared by up to 0.2, moved by up to 2 pixels, each as likely."""
+    turn, high, wide, shear, *shift = (2 * uniform.to(x) - 1).unbind(1)
+    angle, high, wide, shear = turn * math.radians(20), (0.2 * high).exp(), (0.2 * wide).exp(), 0.2 * shear
+    sine, cosine, zero = angle.sin(), angle.cos(), torch.zeros_like(angle)
+    one, about = torch.stack([wide * cosine, shear - sine, zero], 1), torch.stack([sine, high * cosine, zero], 1)
+    grid = F.affine_grid(torch.stack([one, about], 1), list(x.shape), align_corners=False)
+    grid = grid + torch.stack(shift, 1)[:, None, None] * (4 / x.shape[-1])
+    return F.grid_sample(x + 1, grid, align_corners=False) - 1
 
 
 def learn(
@@ -47,18 +65,24 @@ def learn(
 ) -> tuple[InfoGAN, dict[str, nn.Module], int]:
     """The task, its players after so many seconds (the generator's average), and the images shown."""
     torch.manual_seed(seed)
-    contest = Contest(relativistic_paired, r1_r2, weight=0.3, every=8, fused=True)
-    task = InfoGAN(PRIOR, contest, classes_weight=weights[0], values_weight=weights[1])
+    contest = Contest(relativistic_paired, r1_r2, weight=0.3, every=8, view=deformed, view_dice=6, fused=True)
+    task = InfoGAN(PRIOR, contest, classes_weight=weights[0], values_weight=weights[1], consistency=CONSISTENCY)
     players = {
         "generator": dcgan.Generator(PRIOR.size, SHAPE, width=WIDTH),
         "discriminator": dcgan.Discriminator(SHAPE, width=WIDTH, norm="none", **discriminator_options(PRIOR)),
     }
     adam = {name: torch.optim.Adam(p.parameters(), 2e-3, betas=(0.0, 0.99)) for name, p in players.items()}
     clock, average = Clock(seconds), Average(players, ("generator", "discriminator"), half_life_images=10_000)
+    early = Clock(DELAY * seconds)
     engine = Local()
     engine.adopt(players)
     learner = Gradient(adam, clock.rate)
-    made = train(Game(task, players), feed, learner, engine, images=10**9, seed=seed, listeners=[average, clock])
+    silent = Game(replace(task, classes_weight=0.0, values_weight=0.0), players)
+    made = train(silent, feed, learner, engine, images=10**9, seed=seed, listeners=[average, early]) if DELAY else None
+    going = Progress(total=10**9, round=made.round, images=made.images) if made else None
+    made = train(
+        Game(task, players), feed, learner, engine, images=10**9, seed=seed, listeners=[average, clock], progress=going
+    )
     return task, {name: copy.eval() for name, copy in average.copies.items()}, made.images
 
 
@@ -75,8 +99,15 @@ def measured(task: InfoGAN, players: dict[str, nn.Module], real: dict[str, Tenso
     codes, digits = linear_sum_assignment(-table.numpy())
     digit_of = torch.as_tensor(digits)[torch.as_tensor(codes).argsort()]
     right = digit_of[told["test"]] == real["y_test"]
+    z = PRIOR(2000, torch.Generator().manual_seed(5))
+    back = (category(task, players, task.answer(players, {"z": z})["x"]) == z[:, 62:72].argmax(1)).float().mean()
     each = {str(k): round(float(right[real["y_test"] == k].float().mean()), 4) for k in range(10)}
-    return {"error": round(1 - float(right.float().mean()), 4), "digit_of_code": digit_of.tolist(), "right": each}
+    return {
+        "error": round(1 - float(right.float().mean()), 4),
+        "read_back": round(float(back), 4),
+        "digit_of_code": digit_of.tolist(),
+        "right": each,
+    }
 
 
 @torch.no_grad()

@@ -16,9 +16,10 @@ from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
-from evenodds.find import accepts, find, make, network
+from evenodds.find import accepts, describe, find, make, network
 from evenodds.game import mix
 from evenodds.learners import Gradient
+from evenodds.masks import Masks, OneOf
 from evenodds.tasks._seats import Described
 from evenodds.tasks.contest import Contest, Penalty
 from evenodds.tasks.generate import Generate
@@ -42,6 +43,8 @@ def build_task(config: Config, data: Described) -> Generate:
     )
     fixed = (build_prior(config), contest, config.discriminator_steps, config.generator_steps, config.simultaneous)
     maker, options = find("tasks", config.task.name), config.task.options
+    if "masks" in accepts(maker):
+        options = {**options, "masks": build_masks(options.get("masks"))}
     given = {name: value for name, value in maker.suits(data, options).items() if name not in options}
     task: Generate = make(f"task '{config.task.name}'", partial(maker, **given), options, *fixed)
     return task
@@ -61,6 +64,14 @@ def build_players(config: Config, task: Generate, shape: Sequence[int]) -> dict[
     if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
         players["penalty"] = penalty
     return players
+
+
+def build_masks(names: str | Sequence[str] | None) -> Masks:
+    """A mixture of masks by their names, in a list or with commas between them; all that there are where None."""
+    if names is None:
+        names = [name for name, _ in describe("masks")]
+    names = names.split(",") if isinstance(names, str) else names
+    return OneOf(tuple(find("masks", name.strip())() for name in names))
 
 
 def build_prior(config: Config) -> Any:

@@ -59,6 +59,16 @@ def _networks() -> dict[str, Any]:
     return {name: import_module(f"evenodds.networks.{name}") for name in sorted(families)}
 
 
+def _fillers() -> dict[str, Any]:
+    package = import_module("evenodds.fillers")
+    kinds = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
+    return {name: import_module(f"evenodds.fillers.{name}") for name in sorted(kinds)}
+
+
+def _masks() -> dict[str, Any]:
+    return {n.lower(): value for n, value in _public("masks").items() if n not in ("Masks", "OneOf")}
+
+
 def _features() -> dict[str, Any]:
     extract = import_module("evenodds.features.extract")
     return {name: extract.extractor(name) for name in extract.names()}
@@ -84,7 +94,9 @@ def _recipes() -> dict[str, Any]:
 
 KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "features": ("kind of features", _features),
+    "fillers": ("filler", _fillers),
     "losses": ("loss", _losses),
+    "masks": ("kind of mask", _masks),
     "networks": ("network", _networks),
     "optimizers": ("optimizer", _optimizers),
     "penalties": ("penalty", _penalties),
@@ -125,6 +137,8 @@ def network(name: str, role: str) -> Any:
     """The class of a network: "dcgan" and "dcgan.Generator" both name a family's class for the role "Generator"."""
     if ":" in name:
         return _own("networks", name)
+    if role == "Filler":
+        return find("fillers", name).Generator
     family, _, given = name.partition(".")
     module: ModuleType = find("networks", family)
     classes = {n: getattr(module, n) for n in ("Generator", "Discriminator") if hasattr(module, n)}

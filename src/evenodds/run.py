@@ -28,6 +28,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.halves import Side, intervals
 from evenodds.features.extract import extract
 from evenodds.files import write_json, write_text
+from evenodds.filling import fillings, sheet
 from evenodds.find import find, names
 from evenodds.game import Batch, Game, Progress, mix
 from evenodds.learners import Gradient
@@ -40,6 +41,7 @@ from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.session import SPLIT_SEED, DataCard, Session, load
+from evenodds.tasks.fill import Fill
 from evenodds.tasks.generate import Generate
 from evenodds.trainer import Listener, Stage, train
 
@@ -316,9 +318,15 @@ def config_interval(config: Config, parts: int) -> int:
 def on_saved(run: Run, folder: Path, stage: Stage) -> None:
     """Leaves a picture of always the same z beside each checkpoint."""
     session = run.session(folder, stage.progress.images)
+    path = folder / "samples" / f"{stage.progress.images:012d}.png"
+    if isinstance(run.task, Fill) and len(run.held_index):
+        rng, x = torch.Generator().manual_seed(0), run.dataset.batch(run.held_index[:12])["x"]
+        mask = run.task.masks(x.shape, rng)
+        pictures.write(path, pictures.enlarge(sheet(session, x, mask, fillings(session, x, mask, 3)), 384))
+        return
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))
-    pictures.write(folder / "samples" / f"{stage.progress.images:012d}.png", picture)
+    pictures.write(path, picture)
 
 
 def recipe_for(data: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The commands that read a run backwards: features, encode, reconstruct, directions."""
+"""The commands that start from items: features, encode, reconstruct, directions, fill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from evenodds.cli.commands import Device, app, say
 from evenodds.errors import BadInput
 
-__all__ = ["directions", "encode", "features", "reconstruct"]
+__all__ = ["directions", "encode", "features", "fill", "reconstruct"]
 
 
 @app.command
@@ -182,6 +182,49 @@ def directions(
         raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
     chosen = directions_of(session, move, how, c)[move - 1]
     print(write_moved(session, out or run / "moved.png", chosen, by, samples, seed, c))
+
+
+@app.command
+def fill(
+    run: Path,
+    image: str,
+    *,
+    mask: str,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 4,
+    seed: int = 0,
+    out: Path | None = None,
+    checkpoint: str = "last",
+    device: Device = "auto",
+) -> None:
+    """Fill in the hidden part of an image, several times: what is observed stays as it is.
+
+    Parameters
+    ----------
+    run
+        The run folder, of the task fill (evenodds train fill-32 --data FOLDER).
+    image
+        The image; it is brought to the size of the run's images.
+    mask
+        An image of the same proportions, white where it is to be filled in.
+    n
+        How many different fillings.
+    seed
+        The same seed gives the same fillings.
+    out
+        Folder for one PNG each and a sheet of all [default: filled in the run folder].
+    checkpoint
+        last, best, or a number of images.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from evenodds.filling import write_fillings
+    from evenodds.session import load
+
+    written, report = write_fillings(load(run, checkpoint, device), image, mask, out or run / "filled", n, seed)
+    for line in report:
+        say(line)
+    for path in written:
+        print(path)
 
 
 def walk_between(session: Any, first: str | None, last: str | None, path: Path, steps: int) -> Path:

@@ -13,6 +13,7 @@ from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.losses import scoring
 from evenodds.masks import Masks
+from evenodds.tasks._seats import Seat
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Fill", "Filling", "Judging", "complete"]
@@ -64,6 +65,16 @@ class Fill(Generate):
             raise BadInput("filling needs a cost: raise adversarial, joint, marginal or mean above 0")
         if self.simultaneous:
             raise BadInput("filling has no simultaneous moves, as its scoring rules are the generator's alone")
+
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for images of that shape."""
+        if len(shape) != 3:
+            raise BadInput(
+                f"task 'fill' is for images, got items of shape {tuple(shape)}; use evenodds.imputer for tables"
+            )
+        filler = {"generator": Seat("Filler", (self.prior.size, tuple(shape)))}
+        judge = {"discriminator": Seat("Discriminator", ((shape[0] + 2, *shape[1:]),))}
+        return {**filler, **(judge if self.adversarial else {})}
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -124,6 +135,10 @@ class Fill(Generate):
         if self.adversarial:
             bound["discriminator"] = Judging(players["discriminator"], mask, hidden)
         return bound
+
+    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request for one filling of each real item, of which a part is hidden."""
+        return {**super().trial(real, rng), "x": real["x"], "mask": self.masks(real["x"].shape, rng)}
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Fills in.

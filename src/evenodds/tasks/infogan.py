@@ -14,6 +14,7 @@ from evenodds.game import Batch, Costs, Players
 from evenodds.priors import Coded
 from evenodds.tasks._seats import Seat
 from evenodds.tasks.generate import Generate
+from evenodds.tasks.infer import at_rest
 
 __all__ = ["InfoGAN", "discriminator_options"]
 
@@ -30,7 +31,7 @@ class InfoGAN(Generate):
 
     eq. 5 of the paper: a lower bound on the mutual information of code and x, up to the constant entropy of the code.
     The categorical part pays the cross-entropy; the values pay half their squared error, which is a Gaussian of unit
-    variance. Real items do not enter. Penalties see the logit of being real alone.
+    variance. Real items do not enter, but for `consistency`. Penalties see the logit of being real alone.
 
     Discriminators are built with `discriminator_options(prior)`: the logit, then the logits of the classes, then the
     means of the values.
@@ -39,17 +40,23 @@ class InfoGAN(Generate):
         prior: a Coded one, which says what the code is made of.
         classes_weight: of the cross-entropy of the category, for both.
         values_weight: of half the squared error of the values, summed over them, for both.
+        consistency: weight of a cost that the paper has not: the cross-entropy of the category that the discriminator
+            reads in a real item as it is, which counts as the truth, and the one that it reads through the contest's
+            view. It moves the borders of the categories to where there are few items.
     """
 
     prior: Coded = field(kw_only=False)
     classes_weight: float = 1.0
     values_weight: float = 0.1
+    consistency: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.prior, Coded):
             raise BadInput(f"task 'infogan' needs the prior 'coded', got {type(self.prior).__name__}; set prior=coded")
-        if min(self.classes_weight, self.values_weight) < 0:
-            raise BadInput("weights of infogan must be at least 0; 0 leaves a part of the code unread")
+        if min(self.classes_weight, self.values_weight, self.consistency) < 0:
+            raise BadInput("weights of infogan must be at least 0; 0 leaves a cost out")
+        if self.consistency and (self.contest.view is None or not self.prior.classes):
+            raise BadInput("consistency of infogan needs views and categories; set views, or consistency=0")
         if self.simultaneous:
             raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
 
@@ -79,12 +86,18 @@ class InfoGAN(Generate):
         """A cost of Generate and that of the code, where the discriminator is asked of fakes after `first` others."""
         reading = Reading(players["discriminator"])
         costs = cost({**players, "discriminator": reading}, hand)
-        read = self._read(torch.cat(reading.said)[first : first + len(hand["z"])])
+        said = torch.cat(reading.said)
+        read = self._read(said[first : first + len(hand["z"])])
         noise, classes, _ = self._parts
         code = hand["z"][:, noise:]
         if self.prior.classes:
             category = code[:, :classes].argmax(1)
             costs["classes"] = self.classes_weight * F.cross_entropy(read["classes"], category)
+            if self.consistency and first:
+                with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
+                    calm = self._read(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
+                viewed = self._read(said[:first])["classes"].log_softmax(1)
+                costs["consistency"] = -self.consistency * (calm * viewed).sum(1).mean()
             costs.facts["right"] = (read["classes"].argmax(1) == category).float().mean().detach()
         if self.prior.values:
             squared = (read["values"] - code[:, classes:]).square()

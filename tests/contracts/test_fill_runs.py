@@ -1,0 +1,107 @@
+"""A run that fills in, as a user meets it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import evenodds
+from evenodds.cli import main
+from evenodds.errors import BadInput
+from evenodds.evaluation.judge import evaluate
+from evenodds.filling import fillings
+from evenodds.inference import items
+from evenodds.session import Session
+from evenodds.tasks.fill import Fill
+
+SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "device": "cpu", "size": None, "prior__size": 6}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    options = {**SMALL, "task__masks": "boxes,halves"}
+    return evenodds.fit("digits", "fill-32", out=tmp_path_factory.mktemp("runs") / "run", images=640, **options)
+
+
+@pytest.fixture
+def files(session: Session, tmp_path: Path) -> tuple[Path, Path]:
+    """An image of the run's size, and a mask whose lower half is white."""
+    x = session.eight_bit(items(session).x[:1].numpy())[0, 0]
+    Image.fromarray(x).save(tmp_path / "image.png")
+    Image.fromarray(np.repeat([[0], [255]], 4, 0).repeat(8, 1).astype(np.uint8)).save(tmp_path / "mask.png")
+    return tmp_path / "image.png", tmp_path / "mask.png"
+
+
+def test_what_is_observed_stays_and_fillings_differ(
+    session: Session, files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fill", str(session.folder), str(files[0]), "--mask", str(files[1]), "-n", "3", "--out", str(tmp_path)]
+    assert main(words) == 0
+    written = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [path.name for path in written] == ["filling-1.png", "filling-2.png", "filling-3.png", "fillings.png"]
+    x, *made = (np.asarray(Image.open(path)) for path in (files[0], *written[:3]))
+    assert all(np.array_equal(one[:4], x[:4]) for one in made)
+    assert not np.array_equal(made[0][4:], made[1][4:])
+    assert main([*words[:-3], "1", *words[-2:]]) == 0
+    assert np.array_equal(np.asarray(Image.open(written[0])), made[0])
+
+
+def test_a_run_that_fills_is_a_run(session: Session, tmp_path: Path) -> None:
+    assert isinstance(session.task, Fill)
+    again = evenodds.load(session.folder)
+    assert np.array_equal(again.sample(5), session.sample(5))
+    x, mask = items(session).batch(torch.arange(6))["x"], torch.ones(6, 1, 8, 8)
+    mask[:, :, :, 4:] = 0
+    assert torch.equal(fillings(again, x, mask, 2, seed=3), fillings(session, x, mask, 4, seed=3)[:2])
+    found = evaluate(session, metrics=["equilibrium", "duality_gap"], n=60)
+    assert found["equilibrium"]["duality_gap"]["gap"] >= 0
+    scores = [line["score"] for line in session.history() if "score" in line]
+    assert scores
+    assert np.isfinite(scores).all()
+    with Image.open(sorted((session.folder / "samples").iterdir())[-1]) as picture:
+        assert picture.size[0] > 2 * picture.size[1]  # twelve columns of five
+    options = {**SMALL, "average_half_life": 0, "decay": "constant"}
+    whole = evenodds.fit("digits", "fill-32", out=tmp_path / "whole", images=320, **options)
+    evenodds.fit("digits", "fill-32", out=tmp_path / "parts", images=160, **options)
+    rest = evenodds.resume(tmp_path / "parts", settings={"images": 320})
+    for a, b in zip(whole.players["generator"].parameters(), rest.players["generator"].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"mask": "black"}, "hides nothing"),
+        ({"n": "0"}, "n must be at least 1"),
+        ({"image": "missing.png"}, "no file or folder"),
+        ({"run": "plain"}, "fills nothing in"),
+    ],
+)
+def test_what_cannot_be_filled_is_said(
+    session: Session,
+    files: tuple[Path, Path],
+    tmp_path: Path,
+    change: dict[str, str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, image, mask = session.folder, *files
+    if change.get("mask"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(mask)
+    if change.get("run"):
+        run = tmp_path / "plain"
+        evenodds.fit("digits", "digits", out=run, images=64, device="cpu", generator__width=8, discriminator__width=8)
+    words = ["fill", str(run), change.get("image", str(image)), "--mask", str(mask), "-n", change.get("n", "2")]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.strip().splitlines()[-1].startswith("evenodds: error")
+
+
+def test_tables_and_unknown_masks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is for images"):
+        evenodds.fit(np.random.default_rng(0).normal(size=(40, 3)), "table", out=tmp_path / "a", task="fill")
+    with pytest.raises(BadInput, match="did you mean 'boxes'"):
+        evenodds.fit("digits", "fill-32", out=tmp_path / "b", images=64, **SMALL, task__masks="boxs")

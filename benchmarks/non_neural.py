@@ -1,9 +1,9 @@
 """Players that are no networks: does an evolved mixture of Gaussians find the truth against trees, and polynomials?
 
 Nothing here has a gradient that crosses from one player to the other. On the ring of 8 the discriminator is a boosted
-ensemble of trees, on the mixture of 3 on the line a logistic regression on polynomial features, cubic
-pieces between 20 knots; both are refitted by `Fit`. The generator is a mixture of Gaussians that `Evolution` moves. Its density is known, and so is the data's: the
-Jensen-Shannon divergence is a sum over a fine grid, in nats, without samples.
+ensemble of trees, on the mixture of 3 on the line a logistic regression on polynomial features, cubic pieces between 20
+knots; both are refitted by `Fit`. The generator is a mixture of Gaussians that `Evolution` moves. Its density is known,
+and so is the data's: the Jensen-Shannon divergence is a sum over a fine grid, in nats, without samples.
 
 What results/non_neural.json holds already is not done again.
 
@@ -31,7 +31,7 @@ from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.toys import Mixture1D, Ring, mixture, ring
 from evenodds.files import write_json
 from evenodds.game import mix
-from evenodds.learners import Evolution, Fit
+from evenodds.learners import Evolution, Fit, Learner
 from evenodds.losses import adversarial
 from evenodds.metrics.divergence import jensen_shannon
 from evenodds.metrics.modes import mode_coverage
@@ -83,10 +83,10 @@ SETTINGS = {
         batch=768,
         pairs=16,
         stages=(
-            Stage(350, 0.02, 0.03, 0.12),
+            Stage(700, 0.02, 0.03, 0.12),
             Stage(200, 0.01, 0.02, 0.04),
-            Stage(300, 0.005, 0.01, 0.015),
-            Stage(650, 0.003, 0.004, 0.0),
+            Stage(250, 0.005, 0.01, 0.015),
+            Stage(450, 0.003, 0.004, 0.0),
         ),
     ),
     "mixture": Settings(
@@ -101,7 +101,7 @@ DATA: dict[str, tuple[Any, Any]] = {"ring": (Ring(), ring), "mixture": (Mixture1
 
 def estimator(name: str) -> Any:
     if name == "ring":
-        return HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=12, learning_rate=0.2, early_stopping=False)
+        return HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=12, learning_rate=0.2, early_stopping=False)
     return make_pipeline(
         SplineTransformer(n_knots=20, degree=3, extrapolation="linear"),
         LogisticRegression(C=1e3, solver="newton-cholesky"),
@@ -110,7 +110,8 @@ def estimator(name: str) -> Any:
 
 def blurred(deviation: float, x: Tensor, uniform: Tensor) -> Tensor:
     """A view, (N, D) and uniform numbers (N, D) -> (N, D): normal noise is added."""
-    return x + deviation * torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
+    noise: Tensor = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
+    return x + deviation * noise
 
 
 def play(name: str, data: Dataset, seed: int, settings: Settings) -> Gaussians:
@@ -123,9 +124,15 @@ def play(name: str, data: Dataset, seed: int, settings: Settings) -> Gaussians:
         contest = Contest(getattr(adversarial, settings.loss), view=partial(blurred, stage.blur), view_dice=size)
         game = Game(Generate(Normal(size + 1), contest), {**players})
         adam = torch.optim.Adam(generator.parameters(), stage.rate, betas=settings.betas)
-        population = {"sigma": stage.sigma, "pairs": settings.pairs, "at_once": 2 * settings.pairs}
-        learners = {
-            "generator": Evolution({"generator": adam}, cosine(), seed=mix(seed, number), **population),
+        learners: dict[str, Learner] = {
+            "generator": Evolution(
+                {"generator": adam},
+                cosine(),
+                sigma=stage.sigma,
+                pairs=settings.pairs,
+                at_once=2 * settings.pairs,
+                seed=mix(seed, number),
+            ),
             "discriminator": Fit({"discriminator": judge}, rows=settings.rows, every=settings.every, seed=seed),
         }
         feed = Batches(data, None, settings.batch, seed=mix(seed, number))

@@ -1,0 +1,213 @@
+"""Values that were never shown: is p(x | c) right at a c that training left out?
+
+toy: x on the line, c in [-1, 1], two bumps whose places, widths and weights are smooth functions of c. Training leaves
+out -0.3 < c < -0.1 and 0.4 < c < 0.6. Jensen-Shannon divergence of 200,000 samples from the truth, in nats, in 100
+cells, beside that of as many true samples, and that of the marginal p(x), which ignores c.
+
+digits: MNIST images turned by an angle in [-60, 60] degrees, which is c; training leaves out 10 to 25 degrees. One
+network, fitted to turned images of every angle, says how far an image is turned. Handwriting leans by itself, so at
+each angle the mean of what it says of 500 samples is held against that of 500 turned test images.
+
+What results/continuous.json holds already is not done again.
+
+    python benchmarks/continuous.py                 # on one thread: 3 toys of a minute, digits of 6 minutes
+    python benchmarks/continuous.py toy --seeds 1
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import judge
+from evenodds import Game, Gradient, Local, pictures, train
+from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Batches
+from evenodds.files import write_json
+from evenodds.listeners.average import Average
+from evenodds.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.losses.penalties import r1_r2
+from evenodds.metrics.divergence import jensen_shannon
+from evenodds.networks import dcgan, mlp
+from evenodds.priors import Normal
+from evenodds.tasks.condition import Condition, discriminator_options
+from evenodds.tasks.contest import Contest
+from inference import SHAPE, WIDTH, Clock
+
+RESULTS = Path(__file__).parent / "results"
+GAPS = ((-0.3, -0.1), (0.4, 0.6))
+PLACES = {"seen": (-0.9, -0.6, -0.4, 0.0, 0.3, 0.75, 0.95), "unseen": (-0.25, -0.2, -0.15, 0.45, 0.5, 0.55)}
+ANGLES = {"seen": (-60, -45, -30, -15, 0, 5, 30, 45, 60), "unseen": (13, 15, 17.5, 20, 22)}
+LEFT_OUT, MOST = (10.0, 25.0), 60.0
+
+
+def bumps(c: Tensor, rng: torch.Generator) -> Tensor:
+    """x (N, 1) given c (N, 1)."""
+    first = torch.rand(c.shape, generator=rng) < 0.5 + 0.3 * c
+    middle = torch.where(first, -0.45 + 0.3 * torch.sin(2 * c), 0.4 + 0.3 * c * c)
+    width = torch.where(first, 0.08 + 0.04 * c, 0.1 - 0.03 * torch.cos(3 * c))
+    return middle + width * torch.randn(c.shape, generator=rng)
+
+
+class Bumps:
+    """A feed without end, in which no c lies in a gap."""
+
+    size = 256
+
+    def at(self, position: int) -> dict[str, Tensor]:
+        rng = torch.Generator().manual_seed(position)
+        c = 2 * torch.rand(2 * self.size, 1, generator=rng) - 1
+        shown = torch.stack([(c <= low) | (c >= high) for low, high in GAPS]).all(0)[:, 0]
+        c = c[shown][: self.size]
+        return {"x": bumps(c, rng), "c": c}
+
+
+def shares(x: Tensor) -> Tensor:
+    return torch.histc(x.double().clamp(-1.5, 1.5), 100, -1.5, 1.5) / x.numel()
+
+
+def toy(seed: int, minutes: float) -> dict[str, Any]:
+    """Mean divergences at seen and unseen c."""
+    torch.manual_seed(seed)
+    contest = Contest(non_saturating, r1_r2, weight=0.02, every=4, fused=True)
+    task = Condition(Normal(4), contest, length=1, kind="values")
+    players = {
+        "generator": mlp.Generator(4, (1,), width=96, condition=1),
+        "discriminator": mlp.Discriminator(**discriminator_options("concatenation", (1,), 1), width=96),
+    }
+    made = play(task, players, Bumps(), 60 * minutes, seed, 1e-3)
+    rng, n, found = torch.Generator().manual_seed(9), 200_000, {}
+    marginal = shares(bumps(2 * torch.rand(n, 1, generator=rng) - 1, rng))
+    for name, places in PLACES.items():
+        lines = []
+        for place in places:
+            c = torch.full((n, 1), place)
+            truth, again = shares(bumps(c, rng)), shares(bumps(c, rng))
+            fake = shares(task.answer(players, {"z": task.prior(n, rng), "c": c})["x"])
+            lines.append([float(jensen_shannon(truth, other)) for other in (fake, again, marginal)])
+        means = torch.tensor(lines).mean(0).tolist()
+        found[name] = dict(zip(("evenodds", "true samples", "ignoring c"), [round(m, 4) for m in means], strict=True))
+    return {**found, "images": made}
+
+
+def play(task: Condition, players: dict[str, nn.Module], feed: Any, seconds: float, seed: int, rate: float) -> int:
+    """Plays for so many seconds of processor time, puts the generator's average in its place; images shown."""
+    clock, average = Clock(seconds), Average(players, ("generator",), half_life_images=20_000)
+    adam = {name: torch.optim.Adam(p.parameters(), rate, betas=(0.0, 0.99)) for name, p in players.items()}
+    engine = Local()
+    engine.adopt(players)
+    learner = Gradient(adam, clock.rate)
+    made = train(Game(task, players), feed, learner, engine, images=10**9, seed=seed, listeners=[average, clock])
+    players["generator"] = average.copies["generator"]
+    return made.images
+
+
+def turned(x: Tensor, degrees: Tensor) -> Tensor:
+    """(N, 1, H, W) in [-1, 1] turned counter-clockwise, black coming in."""
+    angle = degrees * (math.pi / 180)
+    rows = [[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]]
+    matrix = torch.stack([torch.stack([*row, torch.zeros_like(angle)], 1) for row in rows], 1)
+    return F.grid_sample(x + 1, F.affine_grid(matrix, list(x.shape), align_corners=False), align_corners=False) - 1
+
+
+def goniometer(x: Tensor) -> nn.Module:
+    """A network that says by what share of 60 degrees an image is turned."""
+    torch.manual_seed(0)
+    network, batch, rounds = dcgan.Discriminator(SHAPE, width=16, norm="none"), 128, 2000
+    adam = torch.optim.Adam(network.parameters(), 2e-3)
+    rng = torch.Generator().manual_seed(0)
+    for k in range(rounds):
+        for group in adam.param_groups:
+            group["lr"] = 2e-3 * (1 - k / rounds)
+        some = x[torch.randint(len(x), (batch,), generator=rng)]
+        degrees = MOST * (2 * torch.rand(batch, generator=rng) - 1)
+        loss = (network(turned(some, degrees)) - degrees / MOST).square().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return network.eval()
+
+
+def digits(seed: int, minutes: float) -> dict[str, Any]:
+    """Errors of the angle at seen and unseen angles; writes the picture."""
+    read = judge.read("mnist")
+    x, test = (2 * judge.prepared(read[name]) - 1 for name in ("x_train", "x_test"))
+    rng = torch.Generator().manual_seed(seed)
+    degrees = torch.rand(len(x), generator=rng) * (2 * MOST - (LEFT_OUT[1] - LEFT_OUT[0])) - MOST
+    degrees = torch.where(degrees > LEFT_OUT[0], degrees + LEFT_OUT[1] - LEFT_OUT[0], degrees)
+    eight = ((turned(x, degrees) + 1) * 127.5).round().to(torch.uint8).contiguous()
+    data = from_array(eight.numpy(), layout="nchw", c=degrees.numpy(), c_names=["angle"])
+    torch.manual_seed(seed)
+    prior = Normal(64)
+    contest = Contest(relativistic_paired, r1_r2, weight=0.3, every=8, fused=True)
+    task = Condition(prior, contest, length=1, kind="values")
+    players: dict[str, nn.Module] = {
+        "generator": dcgan.Generator(prior.size, SHAPE, width=WIDTH, condition=1),
+        "discriminator": dcgan.Discriminator(
+            width=WIDTH, norm="none", **discriminator_options("concatenation", SHAPE, 1)
+        ),
+    }
+    images = play(task, players, Batches(data, None, 64, seed), 60 * minutes, seed, 2e-3)
+    says, n = goniometer(x), 500
+    found: dict[str, Any] = {}
+    with torch.no_grad():
+        for name, angles in ANGLES.items():
+            lines = {}
+            for angle in angles:
+                c = torch.full((n, 1), angle / MOST)
+                made = task.answer(players, {"z": prior(n, rng), "c": c})["x"]
+                real = turned(test[torch.randperm(len(test), generator=rng)[:n]], torch.full((n,), float(angle)))
+                of_made, of_real = (MOST * says(batch) for batch in (made, real))
+                lines[f"{angle:g}"] = {
+                    "samples": [round(float(of_made.mean()), 2), round(float(of_made.std()), 2)],
+                    "turned test images": [round(float(of_real.mean()), 2), round(float(of_real.std()), 2)],
+                }
+            apart = [abs(line["samples"][0] - line["turned test images"][0]) for line in lines.values()]
+            found[name] = {"mean_difference": round(sum(apart) / len(apart), 2), "angles": lines}
+    picture(task, players)
+    return {**found, "images": images}
+
+
+def picture(task: Condition, players: dict[str, nn.Module]) -> None:
+    """Columns by angle from -60 to 60, 8 rows by z; a grey rim marks the angles that were never shown."""
+    angles = torch.linspace(-MOST, MOST, 17)
+    z = task.prior(8, torch.Generator().manual_seed(1)).repeat_interleave(17, 0)
+    made = task.answer(players, {"z": z, "c": (angles / MOST).repeat(8)[:, None]})["x"]
+    framed = F.pad(made, (2, 2, 2, 2), value=-1.0)
+    unseen = ((angles > LEFT_OUT[0]) & (angles < LEFT_OUT[1])).repeat(8)
+    rim = torch.ones_like(framed[0], dtype=torch.bool)
+    rim[:, 1:-1, 1:-1] = False
+    framed[unseen[:, None, None, None] & rim] = 0.6
+    eight = ((framed + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    pictures.write(RESULTS / "continuous.png", pictures.grid(eight, columns=17))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=["toy", "digits"])
+    parser.add_argument("--seeds", type=int, default=3, help="of the toy; digits have one")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    path = RESULTS / "continuous.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    plan = {"toy": (toy, 1.0, arguments.seeds), "digits": (digits, 6.0, 1)}
+    for name in arguments.names:
+        measure, minutes, seeds = plan[name]
+        for seed in range(seeds):
+            key, begun = f"{name}, seed {seed}", time.process_time()
+            if key not in found:
+                seconds = {"minutes": minutes, "torch": torch.__version__}
+                found[key] = {**measure(seed, minutes), **seconds}
+                found[key]["processor_seconds"] = round(time.process_time() - begun, 1)
+                write_json(path, found)
+            print(key, json.dumps(found[key]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

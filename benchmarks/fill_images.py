@@ -1,0 +1,168 @@
+"""Hidden parts of images: are several fillings better than one, and do they spread as they should?
+
+The recipe fill-32 on MNIST (28 x 28) and CIFAR-10 (32 x 32), judged on 1,000 test images with two kinds of masks:
+"scattered" hides each pixel with a chance of 50 to 90 %, "box" a box with half of each side. Errors are root mean
+squares over hidden values in [-1, 1]: of one filling, of the mean of 8, of the mean training image, of the one of
+10,000 training images that is nearest in what is observed, and of harmonic inpainting, which solves Laplace's equation.
+Fillings that are draws from p(hidden | observed) are exchangeable with the truth: the mean of 8 then has
+(8 + 1) / (2 * 8) of the squared error of one, and the truth lies within the range of 39 in (39 - 1) / (39 + 1) of all
+cases; pixels count in which the 39 differ by more than 0.05.
+
+What results/fill_images.json holds already is not done again.
+
+    python benchmarks/fill_images.py --minutes 6 mnist
+    python benchmarks/fill_images.py --minutes 12 cifar10
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import judge
+from evenodds import pictures
+from evenodds.config import recipe, with_settings
+from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Dataset
+from evenodds.data.sources import load
+from evenodds.files import write_json
+from evenodds.masks import Boxes, Masks, Scattered
+from evenodds.run import Run
+from evenodds.trainer import train
+from inference import Clock
+
+RESULTS = Path(__file__).parent / "results"
+MASKS: dict[str, Masks] = {"scattered": Scattered(0.5, 0.9), "box": Boxes(0.5, 0.5)}
+JUDGED, FILLINGS, RANGE = 1000, 8, 39
+
+
+def opened(name: str) -> tuple[Dataset, Tensor]:
+    """The training data, and 1,000 test images in [-1, 1]."""
+    if name == "mnist":
+        read = judge.read("mnist")
+        test = from_array(np.ascontiguousarray(read["x_test"][:JUDGED]))
+        return from_array(np.ascontiguousarray(read["x_train"])), test.batch(torch.arange(JUDGED))["x"]
+    home = Path(__file__).parents[2] / "shared" / "data"
+    train_data, test = (load(home / f"cifar10-jpeg-{part}.zip") for part in ("train", "test"))
+    spread = torch.linspace(0, len(test) - 1, JUDGED).long()  # files come class by class
+    order = torch.randperm(len(train_data), generator=torch.Generator().manual_seed(0))
+    return train_data.take(order), test.batch(
+        spread[torch.randperm(JUDGED, generator=torch.Generator().manual_seed(0))]
+    )["x"]
+
+
+def learned(data: Dataset, seconds: float, seed: int) -> tuple[Run, int]:
+    """The run after so many seconds of processor time, and the images shown."""
+    settings = {"size": None, "images": 10**9, "held_out": 0, "average_half_life": 5e-6, "seed": seed, "device": "cpu"}
+    run = Run(with_settings(recipe("fill-32"), settings), data)
+    clock = Clock(seconds)
+    run.learner.rate = clock.rate
+    assert run.average is not None
+    made = train(run.game, run.feed, run.learner, run.engine, images=10**9, seed=seed, listeners=[run.average, clock])
+    return run, made.images
+
+
+def filled(run: Run, x: Tensor, mask: Tensor, n: int) -> Tensor:
+    """(n, N, C, H, W)."""
+    assert run.average is not None
+    rng, players = torch.Generator().manual_seed(7), {"generator": run.average.copies["generator"]}
+    parts = []
+    for some, hidden in zip(x.split(100), mask.split(100), strict=True):
+        z = run.task.prior(n * len(some), rng)
+        made = run.task.answer(players, {"x": some, "mask": hidden, "z": z})["x"]
+        parts.append(made.view(n, *some.shape))
+    return torch.cat(parts, 1)
+
+
+def nearest(train_x: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+    """The training image that is nearest in what is observed of each x."""
+    flat, found = train_x.flatten(1), []
+    for some, shown in zip(x.split(100), mask.expand_as(x).split(100), strict=True):
+        a, m = some.flatten(1), shown.flatten(1)
+        distance = m @ flat.square().T - 2 * (m * a) @ flat.T  # up to what is the same for all training images
+        found.append(train_x[distance.argmin(1)])
+    return torch.cat(found)
+
+
+def harmonic(x: Tensor, mask: Tensor, steps: int = 500) -> Tensor:
+    """Hidden pixels are the mean of their four neighbours; borders are mirrored."""
+    kernel = torch.tensor([[0, 1, 0], [1, 0, 1], [0, 1, 0.0]]).expand(x.shape[1], 1, 3, 3) / 4
+    found = torch.where(mask > 0, x, 0.0)
+    for _ in range(steps):
+        around = F.conv2d(F.pad(found, (1, 1, 1, 1), mode="replicate"), kernel, groups=x.shape[1])
+        found = torch.where(mask > 0, x, around)
+    return found
+
+
+def errors(run: Run, data: Dataset, x: Tensor, masks: Masks) -> dict[str, Any]:
+    """All figures for one kind of mask."""
+    mask = masks(x.shape, torch.Generator().manual_seed(11))
+    hidden = (1 - mask).expand_as(x)
+    made, some = filled(run, x, mask, RANGE), data.batch(torch.arange(10_000))["x"]
+    guesses = {
+        "one filling": made[0],
+        f"mean of {FILLINGS}": made[:FILLINGS].mean(0),
+        "mean image": some.mean(0).expand_as(x),
+        "nearest image": nearest(some, x, mask),
+        "harmonic": harmonic(x, mask),
+    }
+    squares = {name: ((guess - x).square() * hidden).flatten(1).sum(1) for name, guess in guesses.items()}
+    count = hidden.sum()
+    rms = {name: round(float((square.sum() / count).sqrt()), 4) for name, square in squares.items()}
+    gain = (squares["one filling"] - squares[f"mean of {FILLINGS}"]) / hidden.flatten(1).sum(1)
+    half = 1.96 * float(gain.std()) / len(gain) ** 0.5
+    ratio = float(squares[f"mean of {FILLINGS}"].sum() / squares["one filling"].sum())
+    low, high = made.amin(0), made.amax(0)
+    varied = (hidden > 0) & (high - low > 0.05)
+    return {
+        "error": rms,
+        "gain of the mean in squared error": [round(float(gain.mean()) + s * half, 4) for s in (-1, 0, 1)],
+        "ratio of squared errors, due 0.5625": round(ratio, 4),
+        "covered by 39, due 0.95": round(float(((x >= low) & (x <= high))[varied].float().mean()), 4),
+        "share that varies": round(float(varied.sum() / count), 4),
+    }  # fmt: skip
+
+
+def picture(run: Run, x: Tensor, path: Path) -> None:
+    """Ten columns, five with each mask: the image, what is shown of it, four fillings, the mean of 8."""
+    kinds = [masks(x[:5].shape, torch.Generator().manual_seed(3)) for masks in MASKS.values()]
+    some, mask = x[:10], torch.cat(kinds)
+    made = filled(run, some, mask, FILLINGS)
+    rows = torch.cat([some, torch.where(mask > 0, some, torch.zeros(()) + 0.1), *made[:4], made.mean(0)])
+    eight = ((rows + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    pictures.write(path, pictures.enlarge(pictures.grid(eight, columns=10), 600))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", choices=["mnist", "cifar10"])
+    parser.add_argument("--minutes", type=float, default=6.0, help="of processor time")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "fill_images.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    for name in arguments.names:
+        key = f"{name}, {arguments.minutes:g} minutes"
+        if key not in found:
+            data, x = opened(name)
+            begun = time.process_time()
+            run, images = learned(data, 60 * arguments.minutes, 0)
+            spent = round(time.process_time() - begun, 1)
+            with torch.no_grad():
+                found[key] = {kind: errors(run, data, x, masks) for kind, masks in MASKS.items()}
+                picture(run, x, arguments.out / f"fill-{name}.png")
+            found[key] |= {"images": images, "processor_seconds": spent, "torch": torch.__version__}
+            write_json(path, found)
+        print(key, json.dumps(found[key]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

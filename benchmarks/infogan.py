@@ -43,7 +43,7 @@ from evenodds.trainer import train
 from inference import SHAPE, WIDTH, Clock, arrays
 
 PRIOR = Coded(62, 10, 2)
-CONSISTENCY = 0.3
+CONSISTENCY = 0.5
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -19,7 +19,10 @@ test = data.batch(held_out)
 def accuracy(unsupervised: float) -> float:
     """Share of the held-out digits that are named rightly."""
     torch.manual_seed(0)
-    task = Classify(prior=Normal(16), classes=10, unsupervised=unsupervised, noise=0.3, fused=True)
+    consistency = 1.0 if unsupervised else 0.0
+    task = Classify(
+        prior=Normal(16), classes=10, unsupervised=unsupervised, consistency=consistency, noise=0.3, fused=True
+    )
     players = {
         "generator": dcgan.Generator(16, shape, width=32),
         "discriminator": mlp.Discriminator(shape, outputs=10, dropout=0.3),

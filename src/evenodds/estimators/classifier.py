@@ -43,6 +43,8 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: items per update; of labelled ones there are as many again.
         learning_rate: of both players.
         unsupervised: weight of telling real from generated; 0 makes it a plain classifier, which sees labels alone.
+        consistency: weight of holding what the discriminator says through noise against what it says without, over all
+            items, where unsupervised is above 0.
         noise: standard deviation of noise on all that the discriminator sees, where columns have deviation 1 and
             images lie in [-1, 1]; 0.3 of a range of 1 in the paper.
         device: where it trains: "cpu", "cuda", "auto".
@@ -64,6 +66,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         unsupervised: float = 1.0,
+        consistency: float = 1.0,
         noise: float = 0.6,
         device: str = "cpu",
         random_state: Any = None,
@@ -76,6 +79,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.unsupervised = unsupervised
+        self.consistency = consistency
         self.noise = noise
         self.device = device
         self.random_state = random_state
@@ -132,7 +136,14 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         known = y >= 0
         data = WithLabels(feed(x, None, length, plan, seed), {"x": x[known], "y": y[known]}, plan.batch, seed)
+        # Without unlabelled items, or noise, there is nothing to hold answers against.
+        consistency = self.consistency if self.unsupervised else 0.0
         task = Classify(
-            prior=Normal(plan.latent), classes=length, unsupervised=self.unsupervised, noise=self.noise, fused=True
+            prior=Normal(plan.latent),
+            classes=length,
+            unsupervised=self.unsupervised,
+            consistency=consistency,
+            noise=self.noise,
+            fused=True,
         )
         return Kept(learn(task, players, data, plan, plan.total(len(x)), seed, "discriminator"), judge)

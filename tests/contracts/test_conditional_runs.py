@@ -203,3 +203,17 @@ def test_numbers_in_labels_csv_are_conditions(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("\n".join([*lines[:-1], "3.png,b,,3"]))
     with pytest.raises(BadInput, match=r"'angle' of 3\.png must be a number, got ''"):
         load(tmp_path)
+
+
+def test_columns_of_a_table_are_conditions(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("age,kind,height,smokes\n" + "".join(f"{k},a,{2 * k},{k % 2}\n" for k in range(8)))
+    data = load(tmp_path / "t.csv", label="kind", given="age, smokes")
+    assert data.columns == ("height",)
+    assert data.conditions is not None
+    assert (data.conditions.names, data.conditions.binary) == (("age", "smokes"), False)
+    assert data.c is not None
+    assert data.c[:, 0].tolist() == list(range(8))
+    with pytest.raises(BadInput, match=r"no given column of t\.csv 'agee'; did you mean 'age'"):
+        load(tmp_path / "t.csv", label="kind", given="agee")
+    with pytest.raises(BadInput, match="got none"):
+        load(tmp_path / "t.csv", label="kind", given="age,height,smokes")

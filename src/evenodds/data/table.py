@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data.dataset import Dataset, Units, encode_labels
+from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 
 __all__ = ["READS", "table"]
@@ -29,6 +30,7 @@ def table(
     label: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
+    given: str | Sequence[str] | None = None,
 ) -> Dataset:
     """A table of numbers, each column with a range of its own.
 
@@ -38,6 +40,8 @@ def table(
         delimiter: what stands between the cells; None finds out whether it is a comma, a semicolon or a tab.
         header: whether the first row names the columns; None takes it for names if no cell of it is a number.
             Columns without a name are called "column 1" and so on.
+        given: columns by which rows can be asked for, attributes or values (a list, or names with commas between); they
+            leave the numbers too.
 
     Raises:
         BadInput: a cell that is empty or no finite number; its row (as in a spreadsheet, from 1) and column are named.
@@ -51,12 +55,22 @@ def table(
     columns = [cell.strip() if header else f"column {k}" for k, cell in enumerate(first, 1)]
     if label is not None and label not in columns:
         raise unknown(f"column of {path.name}", label, columns)
+    asked = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
+    for name in asked:
+        if name not in columns or name == label:
+            raise unknown(f"given column of {path.name}", name, [other for other in columns if other != label])
     numeric = [k for k, name in enumerate(columns) if name != label]
-    if not numeric:
-        raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}', got none")
+    if len(numeric) <= len(asked):
+        raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
     values, words = _read(path, delimiter, columns, numeric, header)
     y, classes = encode_labels(words) if label is not None else (None, ())
-    return _dataset(values, y, classes, tuple(columns[k] for k in numeric))
+    kept = [place for place, k in enumerate(numeric) if columns[k] not in asked]
+    dataset = _dataset(values[:, kept], y, classes, tuple(columns[numeric[place]] for place in kept))
+    if not asked:
+        return dataset
+    places = [[columns[k] for k in numeric].index(name) for name in asked]
+    c, conditions = encode_conditions(values[:, places], asked)
+    return replace(dataset, c=c, conditions=conditions)
 
 
 def _dataset(values: NDArray[Any], y: Tensor | None, classes: tuple[str, ...], columns: tuple[str, ...]) -> Dataset:

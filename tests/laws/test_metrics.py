@@ -225,3 +225,8 @@ def test_mode_coverage_counts_each_good_sample_once() -> None:
     found = mode_coverage(samples, centres, sigma=1.0)
     assert found.share.tolist() == [0.25, 0.5, 0.0]
     assert float(found.high_quality) == 0.75
+
+
+def test_jensen_shannon_bears_the_smallest_of_numbers() -> None:
+    p, q = torch.tensor([0.5, 0.5, 0.0]).double(), torch.tensor([0.5, 0.5, 5e-324]).double()
+    assert float(jensen_shannon(p, q)) < 1e-12

@@ -28,8 +28,8 @@ def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
     if p.shape[-1:] != q.shape[-1:] or p.ndim == 0:
         raise BadInput(f"p and q need the same number of outcomes, got {tuple(p.shape)} and {tuple(q.shape)}")
     p, q = _normalised(p, "p"), _normalised(q, "q")
-    m = (p + q) / 2
-    value = (_relative_entropy(p, m) + _relative_entropy(q, m)) / 2
+    both = p + q  # not its half, which is 0 where a denormal number stands against 0
+    value = (_relative_entropy(p, both) + _relative_entropy(q, both)) / 2 + math.log(2)
     return value.clamp(0, math.log(2))
 
 

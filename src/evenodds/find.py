@@ -53,16 +53,24 @@ def _schedules() -> dict[str, Any]:
     return {name: value for name, value in _public("schedule").items() if name in ("constant", "linear", "cosine")}
 
 
+def _families(room: str) -> dict[str, Any]:
+    """The modules of a package, by name."""
+    package = import_module(f"evenodds.{room}")
+    found = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
+    return {name: import_module(f"evenodds.{room}.{name}") for name in sorted(found)}
+
+
 def _networks() -> dict[str, Any]:
-    package = import_module("evenodds.networks")
-    families = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name: import_module(f"evenodds.networks.{name}") for name in sorted(families)}
+    judges = {name: module for name, module in _families("mappers").items() if hasattr(module, "Discriminator")}
+    return _families("networks") | judges
 
 
 def _fillers() -> dict[str, Any]:
-    package = import_module("evenodds.fillers")
-    kinds = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name: import_module(f"evenodds.fillers.{name}") for name in sorted(kinds)}
+    return _families("fillers")
+
+
+def _mappers() -> dict[str, Any]:
+    return {name: module for name, module in _families("mappers").items() if hasattr(module, "Generator")}
 
 
 def _masks() -> dict[str, Any]:
@@ -96,6 +104,7 @@ KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "features": ("kind of features", _features),
     "fillers": ("filler", _fillers),
     "losses": ("loss", _losses),
+    "mappers": ("mapper", _mappers),
     "masks": ("kind of mask", _masks),
     "networks": ("network", _networks),
     "optimizers": ("optimizer", _optimizers),
@@ -137,8 +146,8 @@ def network(name: str, role: str) -> Any:
     """The class of a network: "dcgan" and "dcgan.Generator" both name a family's class for the role "Generator"."""
     if ":" in name:
         return _own("networks", name)
-    if role == "Filler":
-        return find("fillers", name).Generator
+    if role in ("Filler", "Mapper"):
+        return find(f"{role.lower()}s", name).Generator
     family, _, given = name.partition(".")
     module: ModuleType = find("networks", family)
     classes = {n: getattr(module, n) for n in ("Generator", "Discriminator") if hasattr(module, n)}

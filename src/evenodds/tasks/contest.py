@@ -101,7 +101,7 @@ class Contest:
         costs = {"adversarial": self.loss(on_real, on_fake)[0].mean()}
         if penalised and self.penalty is not None:
             draws = {name: hand[name] for name in self.draws}
-            penalty = self.penalty(score, real, fake, **draws).mean()
+            penalty = self.penalty(lambda x: per_item(score(x)), real, fake, **draws).mean()
             costs["penalty"] = self.weight * self.every * penalty
         return Costs(costs, facts=self._beliefs(on_real, on_fake))
 
@@ -176,6 +176,11 @@ class Contest:
         if self.view is None:
             return real, fake
         return self.view(real, hand["view"][0]), self.view(fake, hand["view"][1])
+
+
+def per_item(logits: Tensor) -> Tensor:
+    """(N,) of (N,), or of (N, P), the logits of P patches of each item: their mean."""
+    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)
 
 
 TINY = 1e-30

@@ -130,20 +130,24 @@ def build_engine(config: Config) -> Local:
     return Local(pick_device(config.device), config.precision, config.channels_last, config.compile)
 
 
-def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
+def open_data(config: Config, reading: Callable[[int, int], None] | None = None, layout: str = "images") -> Dataset:
     """The data that a configuration names.
 
     Args:
         reading: told (files done, files in all) by sources that take long.
+        layout: see `evenodds.data.sources.load`.
     """
     if config.data is None:
         raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
     wished = {"size": config.size, "channels": config.channels}
-    taken = options_of(config.data.name)  # an array has its own shape, a table none
+    taken = options_of(config.data.name, layout)  # an array has its own shape, a table none
     fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
-    return load_data(config.data.name, progress=reading, **{**fitting, **config.data.options})
+    if layout != "images" and "layout" in config.data.options:
+        raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
+    options = {"layout": layout, **fitting, **config.data.options}
+    return load_data(config.data.name, progress=reading, **options)
 
 
 def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:

@@ -178,7 +178,8 @@ def listed(said: str, names: Sequence[str], show: int = 5, what: str = "file") -
 
 def count(number: int, what: str) -> str:
     """The number and its noun."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number:,} {what}{plural * (number != 1)}"
 
 
 def memory() -> int:

@@ -45,6 +45,7 @@ class Picture(NamedTuple):
     way_up: int = 1  # EXIF's orientation of the file, which the pixels no longer need.
     cut: bool = False  # 16-bit colour, which Pillow reads at 8 bits.
     animated: bool = False
+    palette: dict[int, tuple[int, int, int]] | None = None  # Of a map of labels: the colour of each value.
 
     @property
     def nbytes(self) -> int:

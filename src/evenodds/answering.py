@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds import pictures
+from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.game import Batch
 from evenodds.session import Session
@@ -39,17 +40,19 @@ def sides(session: Session, real: Batch, least: int = 384) -> NDArray[np.uint8]:
     request = maker(session).trial(real, torch.Generator().manual_seed(0))
     answer = answered(session, request["source"])
     name = "x" if "x" in answer else "labels"
-    rows = [_shown(part) for part in (request["source"], answer[name], real[name])]
+    labels = session.card.beside.get("labels")
+    palette = labels.palette if labels is not None else None
+    rows = [_shown(part, palette) for part in (request["source"], answer[name], real[name])]
     size, channels = rows[2].shape[2:], max(row.shape[1] for row in rows)
     alike = [_alike(row, size, channels) for row in rows]
     return pictures.enlarge(pictures.grid(torch.cat(alike).numpy(), columns=len(alike[0])), least)
 
 
-def _shown(part: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 of images in [-1, 1], or of labels (N, H, W) by their colours."""
-    if part.dim() == 4:
-        return ((part + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return COLOURS[part].permute(0, 3, 1, 2)
+def _shown(part: Tensor, palette: Palette | None) -> Tensor:
+    """(N, C, H, W) uint8 of images in [-1, 1], or of labels (N, H, W) in their colours."""
+    if palette is not None and part.dim() == 3:
+        return palette.paint(part)
+    return ((part + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def _alike(row: Tensor, size: tuple[int, ...], channels: int) -> Tensor:

@@ -153,7 +153,7 @@ def build_engine(config: Config) -> Local:
 
 
 def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data that a configuration names.
+    """The data that a configuration names, as its task wants them.
 
     Args:
         reading: told (files done, files in all) by sources that take long.
@@ -166,7 +166,10 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     layout = find("tasks", config.task.name).layout(config.task.options)
     taken = options_of(config.data.name, layout)  # an array has its own shape, a table none
     fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
-    return load_data(config.data.name, progress=reading, layout=layout, **{**fitting, **config.data.options})
+    if layout != "images" and "layout" in config.data.options:
+        raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
+    options = {"layout": layout, **fitting, **config.data.options}
+    return load_data(config.data.name, progress=reading, **options)
 
 
 def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from evenodds.build import build_players, build_task
 from evenodds.checkpoint import PlayersState
 from evenodds.config import Config, read
 from evenodds.data.dataset import Beside, Conditions, Units
+from evenodds.data.palette import Palette
 from evenodds.engine import pick_device
 from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
@@ -45,21 +46,25 @@ class BesideCard:
 
     shape: tuple[int, ...]
     units: Units | None = None
+    palette: Palette | None = None
 
     @staticmethod
     def of(beside: Mapping[str, Beside]) -> dict[str, BesideCard]:
         """That of each."""
-        return {name: BesideCard(one.shape, one.units) for name, one in beside.items()}
+        return {name: BesideCard(one.shape, one.units, one.palette) for name, one in beside.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"shape": list(self.shape), "units": None if self.units is None else self.units.to_json()}
+        known = {"units": self.units, "palette": self.palette}
+        return {"shape": list(self.shape), **{key: one.to_json() for key, one in known.items() if one is not None}}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> BesideCard:
         """Reads what to_json wrote."""
-        units = values["units"]
-        return BesideCard(tuple(values["shape"]), None if units is None else Units.from_json(units))
+        units, palette = values.get("units"), values.get("palette")
+        return BesideCard(
+            tuple(values["shape"]), units and Units.from_json(units), palette and Palette.from_json(palette)
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game import Game, Progress
 from evenodds.losses.adversarial import hinge, non_saturating, relativistic_paired
@@ -14,7 +15,7 @@ from evenodds.tasks._crops import TURNS, deal_piece
 from evenodds.tasks._paired import Beholder
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.cycle import Cycle
-from evenodds.tasks.segment import IGNORED, Segment
+from evenodds.tasks.segment import Segment
 from evenodds.tasks.translate import Translate
 
 CONTEST = Contest(non_saturating)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
 
@@ -133,6 +134,8 @@ class Beside:
     """Images (N, C, H, W) as `Dataset.x` holds them; or labels (N, H, W) uint8, one for each pixel."""
     units: Units | None = None
     """None for labels."""
+    palette: Palette | None = None
+    """Of labels: what they are in files."""
 
     def __post_init__(self) -> None:
         if self.units is None and (self.values.ndim != 3 or self.values.dtype != torch.uint8):

@@ -10,16 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Players
 from evenodds.metrics.segmentation import confusions, intersection_over_union, pixel_accuracy
 from evenodds.tasks._paired import Paired
 from evenodds.tasks._seats import Described, Seat
 
-__all__ = ["IGNORED", "Segment"]
-
-IGNORED = 255
-"""The label of pixels that count nowhere."""
+__all__ = ["Segment"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ class Translate(Paired):
         return torch.stack([error, psnr(answer["x"], real["x"]).to(error).clamp(max=100)], 1)
 
     def figures(self, tallies: Tensor) -> dict[str, float]:
-        """"score", the root mean squared error in [-1, 1], and the mean "psnr" of the images."""
+        """ "score", the root mean squared error in [-1, 1], and the mean "psnr" of the images."""
         error, ratio = tallies.mean(0).tolist()
         return {"score": error**0.5, "psnr": ratio}
 

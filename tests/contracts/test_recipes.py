@@ -19,16 +19,16 @@ from evenodds.trainer import train
 
 @pytest.mark.parametrize("name", names("recipes"))
 def test_recipe(name: str) -> None:
-    config = with_settings(recipe(name), {"device": "cpu", "batch": 4})
+    config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     assert from_mapping(config.to_mapping()) == config  # what is written is what is read
+    layout = find("tasks", config.task.name).layout(config.task.options)
     if config.data is not None:
         dataset = open_data(config)
-    elif config.size is not None:
-        shape = (12, config.channels or 3, config.size, config.size)
+    elif config.size is not None or layout != "images":
+        shape = (12, config.channels or 3, config.size or 36, config.size or 44)
         dataset = from_array(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     else:
         dataset = from_array(np.random.default_rng(0).normal(size=(40, 5)))
-    layout = find("tasks", config.task.name).layout(config.task.options)
     if layout in ("pairs", "unpaired"):
         dataset = replace(dataset, beside={"source": Beside(dataset.x.flip(0), dataset.units)})
     if layout == "maps":

@@ -202,7 +202,7 @@ def test_there_and_back_is_home_for_inverse_maps() -> None:
     back.weight.data = turn.weight.data.transpose(0, 1).contiguous()
     players = {"generator": turn, "backward": back, "discriminator": Judge(2), "discriminator_source": Judge(2)}
     hand = task.deal({"x": torch.rand(4, 2, 8, 8), "source": torch.rand(4, 2, 8, 8)}, rng())
-    assert float(task.generator_cost(players, hand)["cycle"]) < 1e-5
+    assert float(task.generator_cost(players, hand)["cycle"].detach()) < 1e-5
     answer = task.answer(players, {"source": hand["source"].clamp(0, 1)})
     assert task.figures(task.tally({"source": hand["source"]}, answer))["score"] < 1e-3
 

@@ -165,6 +165,17 @@ def test_a_discriminator_of_patches(shape: tuple[int, ...]) -> None:
         net(torch.zeros(1, 9, *shape[1:]))
 
 
+def test_a_patch_spans_as_many_pixels_as_it_says() -> None:
+    """5 * 2^layers - 2: halvings by 4 x 4, then one 3 x 3."""
+    for layers in (1, 2, 3):
+        net = Discriminator((1, 64, 64), width=4, layers=layers)
+        x = torch.zeros(1, 1, 64, 64, requires_grad=True)
+        side = 64 // 2**layers
+        middle = net(x).view(side, side)[side // 2, side // 2]
+        (slope,) = torch.autograd.grad(middle, x)
+        assert int((slope[0, 0] != 0).any(1).sum()) == 5 * 2**layers - 2
+
+
 @pytest.mark.parametrize("penalty", [penalties.r1, penalties.r1_r2, penalties.gradient_penalty, penalties.dragan])
 def test_penalties_of_patches_are_those_of_their_mean(penalty: Any) -> None:
     """As if the discriminator gave one logit, the mean: otherwise they would grow with the square of the patches."""

@@ -26,7 +26,7 @@ class Discriminator(Scores):
         width: channels after the first layer.
         growth: factor from a layer to the next.
         cap: most channels.
-        layers: how often the image is halved, at most until a side is 4; each patch spans 6 * 2^layers - 5 pixels.
+        layers: how often the image is halved, at most until a side is 2; each patch spans 5 * 2^layers - 2 pixels.
     """
 
     def __init__(
@@ -36,16 +36,16 @@ class Discriminator(Scores):
         channels, size = image_shape("patch", shape)
         self.shape = (channels, *size)
         count = max(1, min(layers, min(size).bit_length() - 2))
-        rungs = widths(width, growth, cap, count + 1)
-        self.enter = _start(Conv2d(channels, rungs[0], 3, padding=1))
-        self.layers = nn.ModuleList(_start(Conv2d(rungs[k], rungs[k + 1], 4, 2, 1)) for k in range(count))
+        rungs = [channels, *widths(width, growth, cap, count)]
+        halving = [Conv2d(rungs[k], rungs[k + 1], 4, 2, 1) for k in range(count)]
+        self.layers = nn.ModuleList(map(_start, [*halving, Conv2d(rungs[-1], rungs[-1], 3, padding=1)]))
         self.logit = nn.Linear(rungs[-1], 1)
         self.activation = nn.LeakyReLU(SLOPE)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, P, F): what the last linear layer sees of each patch."""
         check_batch(x, self.shape)
-        hidden = self.activation(self.enter(x))
+        hidden = x
         for layer in self.layers:
             hidden = self.activation(layer(hidden))
         return hidden.flatten(2).transpose(1, 2)

@@ -75,7 +75,9 @@ def scheme(
         ignore: see `maps`.
         colours: of values, as far as they are known.
     """
-    held = sum(np.bincount(one.ravel() + 1, minlength=257) for one in values)[1:]
+    held = np.zeros(256, np.int64)
+    for one in values:
+        held += np.bincount(one.ravel() + 1, minlength=257)[1:]
     used = [int(value) for value in held.nonzero()[0]]
     none, said = _ignored(used, names, ignore)
     named = dict(enumerate(names or ()))
@@ -91,9 +93,8 @@ def scheme(
         share = 100 * float(held[sorted(none)].sum()) / float(held.sum())
         said.append(f"Ignored are {_words(none, named)}: {share:.1f} % of the pixels.")
     if names is not None and unnamed:
-        said += listed(
-            "Named {} after their number, as no name was given: {}.", [str(v) for v in unnamed], what="value"
-        )
+        numbers = [str(value) for value in unnamed]
+        said += listed("Named {} after their number, as no name was given: {}.", numbers, what="value")
     absent = [named[value] for value in kept if value not in used]
     said += listed("Found no pixel of {}: {}.", absent, what="class")
     spare = dict(zip(kept, distinct_colours(len(kept)), strict=True))

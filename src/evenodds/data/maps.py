@@ -76,8 +76,8 @@ def maps(
 
     Maps are grey or palette images without loss, 8 bits or fewer; the value or index of a pixel is its label, whatever
     the colour. In a folder or a zip file, the names of the classes may stand in classes.txt or labels.txt, one a line;
-    the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes. Maps in RGB colours need a file
-    colours.txt of lines `R G B name`, whose numbers are the values.
+    the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
+    Maps in RGB colours need a file colours.txt of lines `R G B name`, whose numbers are the values.
 
     Args:
         path: of what holds both folders.
@@ -193,9 +193,8 @@ def _map(match: Match, image: Image.Image, by_colour: Mapping[Colour, int]) -> P
 def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
     """(H, W): the values in the file, not the colours for which they stand."""
     # Pillow widens grey of 2 and 4 bits to 8, so that white is white; labels are the numbers themselves.
-    widened = next(
-        (by for tile in getattr(image, "tile", ()) for raw, by in _WIDENED.items() if raw in str(tile[3])), 1
-    )
+    raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
+    widened = next((by for mode, by in _WIDENED.items() if mode in raw), 1)
     values = np.asarray(image)
     if image.mode in ("L", "P", "1"):
         return values // widened if image.mode == "L" else values
@@ -222,7 +221,8 @@ def _by_colour(pixels: Pixels, by_colour: Mapping[Colour, int]) -> Pixels:
     at = np.searchsorted(codes, asked).clip(0, len(codes) - 1)
     if (strange := codes[at] != asked).any():
         raise Unusable(f"the colour {' '.join(map(str, pixels[strange][0]))} has no line in the file of colours")
-    return np.array([value for _, value in known])[at]
+    values: Pixels = np.array([value for _, value in known])[at]
+    return values
 
 
 def _values(maps: Sequence[Picture], n: int, size: Size, fit: str) -> Pixels:

@@ -27,7 +27,7 @@ _GOLDEN = 0.6180339887498949
 
 
 def distinct_colours(n: int) -> tuple[Colour, ...]:
-    """n colours, RGB in [0, 255], of which the first 20 differ most, and all differ; black and white are none of them."""
+    """n colours, RGB in [0, 255], of which the first 20 differ most; neither black nor white is among them."""
     first = [(int(word[:2], 16), int(word[2:4], 16), int(word[4:], 16)) for word in _KELLY.split()]
     rest: list[Colour] = []
     for k in range(max(0, n - len(first))):  # Multiples of the golden ratio leave no hue crowded, however many.
@@ -52,12 +52,8 @@ class Palette:
         object.__setattr__(self, "values", tuple(int(value) for value in self.values))
         object.__setattr__(self, "colours", tuple(tuple(int(part) for part in colour) for colour in self.colours))
         object.__setattr__(self, "ignored_colour", tuple(int(part) for part in self.ignored_colour))
-        every = [
-            *self.values,
-            self.ignored,
-            *self.ignored_colour,
-            *(part for colour in self.colours for part in colour),
-        ]
+        parts = [part for colour in self.colours for part in colour]
+        every = [*self.values, self.ignored, *self.ignored_colour, *parts]
         if len(set(self.values)) != len(self.values) or not 1 <= len(self.values) <= IGNORED:
             raise BadInput(f"a palette needs 1 to {IGNORED} different values, got {len(self.values)}")
         if len(self.colours) != len(self.values) or not all(0 <= number <= 255 for number in every):

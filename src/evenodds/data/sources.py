@@ -82,7 +82,7 @@ def load_like(source: Any, known: Like, what: str, progress: Callable[[int, int]
     Raises:
         BadInput: the shape is another one.
     """
-    wished = {"size": known.shape[1:], "channels": known.shape[0]} if known.kind == "image" else {}
+    wished: dict[str, Any] = {"size": known.shape[1:], "channels": known.shape[0]} if known.kind == "image" else {}
     taken = options_of(source)
     found = load(source, progress, **{key: value for key, value in wished.items() if key in taken})
     if found.shape != known.shape:

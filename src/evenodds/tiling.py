@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 
-__all__ = ["Apply", "Tiling", "strips", "tiled"]
+__all__ = ["Apply", "Progress", "Tiling", "strips", "tiled"]
 
 Apply = Callable[[Tensor], Tensor]
 """(N, C, h, w) -> (N, C', s h, s w)."""

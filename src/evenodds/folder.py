@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from evenodds.data._files import ENDINGS, opened
-from evenodds.data._picture import File, Picture, Unusable, decode
+from evenodds.data._files import ENDINGS, count, opened
+from evenodds.data._picture import File, Picture, Unusable
 from evenodds.errors import BadInput
+from evenodds.photo import read
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "jobs"]
 
@@ -46,11 +46,11 @@ class Converted:
 
     def summary(self, out: Path) -> list[str]:
         """Plain lines."""
-        done = f"{_count(len(self.written), 'image')} written to {out}"
+        done = f"{count(len(self.written), 'image')} written to {out}"
         there = f"{len(self.there):,} were there already (--again makes them anew)" if self.there else ""
         skipped = f"{len(self.skipped):,} skipped" if self.skipped else ""
-        ignored = f"{_count(self.ignored, 'other file')} left alone" if self.ignored else ""
-        notes = [f"{_count(n, 'image')} with {clause}" for clause, n in self.notes.items()]
+        ignored = f"{count(self.ignored, 'other file')} left alone" if self.ignored else ""
+        notes = [f"{count(n, 'image')} with {clause}" for clause, n in self.notes.items()]
         return [*notes, "; ".join(part for part in (done, there, skipped, ignored) if part)]
 
 
@@ -118,9 +118,7 @@ def _converted(job: Job, convert: Convert, found: Converted, part: Callable[[int
     """Converts one; its name and the reason where that cannot be."""
     try:
         _inside(job.file.name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, on odd metadata; what matters is said.
-            picture = decode(job.file, None, "stretch")
+        picture = read(job.file)
         if isinstance(picture, Picture):
             found.notes.update(convert(picture, job.target, part))
             found.written.append(job.target)
@@ -180,6 +178,3 @@ def _part(step: Callable[[str, int, int], None] | None, what: str, k: int, files
 
     return told
 
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"

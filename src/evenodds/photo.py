@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from evenodds.data._picture import Picture, Unusable
+from evenodds.data._deep_png import from_png, to_png
+from evenodds.data._files import content
+from evenodds.data._picture import File, Picture, Unusable, decode, upright
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
-from evenodds.files import replaced
+from evenodds.files import replaced, write_bytes
 from evenodds.tiling import Apply, Progress, Tiling, tiled
 
-__all__ = ["Network", "labels", "said", "through", "write"]
+__all__ = ["Network", "labels", "read", "said", "through", "write"]
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as everywhere in evenodds.
 _BICUBIC_REACH = 2
@@ -41,6 +44,21 @@ class Network:
     inputs: int
     outputs: int
     tiling: Tiling
+
+
+def read(file: File) -> Picture | str:
+    """The picture at its own depth, or the file's name and why it cannot be used; unlike `decode`, with colours of 16
+    bits where the file is a PNG."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on odd metadata; what matters is said.
+        picture = decode(file, None, "stretch")
+    if isinstance(picture, str) or not picture.cut:
+        return picture
+    deep = from_png(content(file))
+    if deep is None:
+        return picture
+    pixels = np.ascontiguousarray(upright(deep, picture.way_up))
+    return picture._replace(pixels=pixels, cut=False)
 
 
 def through(network: Network, picture: Picture, progress: Progress | None = None) -> NDArray[Any]:
@@ -98,7 +116,7 @@ def said(picture: Picture, kept: bool = True) -> list[str]:
     found = {
         "16 bits per colour, of which 8 are read": picture.cut,
         "several frames, of which the first was taken": picture.animated,
-        "turned upright, as their EXIF data ask": picture.rotated,
+        "turned upright, as their EXIF data ask": picture.way_up > 1,
         f"{picture.mode}, turned to RGB": turned,
         "a palette, turned to its colours": picture.mode in ("P", "PA"),
         f"a colour profile, {profile}": picture.profile is not None,
@@ -107,15 +125,18 @@ def said(picture: Picture, kept: bool = True) -> list[str]:
 
 
 def write(path: Path, x: NDArray[Any], picture: Picture | None = None) -> Path:
-    """Writes (C, H, W) uint8, or uint16 of one channel, as PNG: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+    """Writes (C, H, W) uint8 or uint16 as PNG: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
 
     Args:
         picture: where it came from; its colour profile is kept where the kind is still the same.
     """
     pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    same = picture is not None and (picture.pixels.shape[2] < 3) == (pixels.shape[2] < 3) and picture.mode != "CMYK"
+    profile = picture.profile if same and picture is not None else None
+    if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
+        write_bytes(path, to_png(pixels, profile))
+        return path
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    same = picture is not None and picture.profile and (picture.pixels.shape[2] < 3) == (pixels.shape[2] < 3)
-    profile = picture.profile if same and picture is not None and picture.mode != "CMYK" else None
     with replaced(path) as temporary:
         image.save(temporary, "PNG", icc_profile=profile)
     return path

@@ -1,7 +1,6 @@
 """Files as people have them, through a network and back: every kind keeps its kind, what is broken is skipped."""
 
 import io
-import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,10 +14,11 @@ from PIL import Image, ImageCms
 from torch import Tensor
 from torch.nn import functional as F
 
-from evenodds.data._picture import File, Picture, decode
+from evenodds.data._deep_png import to_png
+from evenodds.data._picture import File, Picture
 from evenodds.errors import BadInput
 from evenodds.folder import Converted, convert_all
-from evenodds.photo import Network, labels, said, through, write
+from evenodds.photo import Network, labels, read, said, through, write
 from evenodds.tiling import Tiling
 
 RNG = np.random.default_rng(0)
@@ -33,15 +33,11 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return content.getvalue()
 
 
-def deep_png(channels: int) -> bytes:
-    """A PNG of 16 bits per channel, all bytes alike, as Pillow writes none in colour."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", 17, 12, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
-    rows = zlib.compress((b"\0" + b"\x40" * (17 * 2 * channels)) * 12)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+def interlaced() -> bytes:
+    """A PNG of one pixel of 16 bits per colour, which lies in its first pass."""
+    content = to_png(np.full((1, 1, 3), 0x1234, np.uint16))
+    head = content[12:28] + b"\1"
+    return content[:12] + head + zlib.crc32(head).to_bytes(4) + content[33:]
 
 
 def turned() -> bytes:
@@ -66,8 +62,10 @@ READABLE: dict[str, tuple[bytes, int, str, str]] = {
     "colour.jpg": (saved(COLOUR, "JPEG"), 3, "uint8", ""),
     "colour.webp": (saved(COLOUR, "WEBP", lossless=True), 3, "uint8", ""),
     "alpha.png": (saved(ALPHA, "PNG"), 4, "uint8", ""),
-    "colour-16.png": (deep_png(3), 3, "uint8", "16 bits per colour"),
-    "alpha-16.png": (deep_png(4), 4, "uint8", "16 bits per colour"),
+    "colour-16.png": (to_png(DEEP[..., None] ^ np.arange(3, dtype=np.uint16)), 3, "uint16", ""),
+    "alpha-16.png": (to_png(DEEP[..., None] ^ np.arange(4, dtype=np.uint16)), 4, "uint16", ""),
+    "grey-alpha-16.png": (to_png(DEEP[..., None] ^ np.arange(2, dtype=np.uint16)), 2, "uint16", ""),
+    "interlaced-16.png": (interlaced(), 3, "uint8", "16 bits per colour, of which 8"),
     "cmyk.jpg": (saved(COLOUR.convert("CMYK"), "JPEG"), 3, "uint8", "CMYK"),
     "palette.png": (saved(COLOUR.quantize(16), "PNG"), 3, "uint8", "a palette"),
     "palette-clear.png": (saved(COLOUR.quantize(16), "PNG", transparency=3), 4, "uint8", "a palette"),
@@ -88,7 +86,7 @@ BROKEN = {
 
 
 def picture(name: str) -> Picture:
-    found = decode(File(name, lambda: io.BytesIO(READABLE[name][0])), None, "crop")
+    found = read(File(name, lambda: io.BytesIO(READABLE[name][0])))
     assert isinstance(found, Picture)
     return found
 
@@ -105,7 +103,7 @@ def test_a_network_that_changes_nothing_changes_nothing(name: str, channels: int
     made = through(Network(lambda x: x, channels, channels, Tiling(8, 0)), image)
     assert (made.shape[0], str(made.dtype)) == READABLE[name][1:3]
     assert np.array_equal(np.moveaxis(made, 0, -1), image.pixels)
-    again = decode(File(name, lambda: write(tmp_path / "a.png", made, image)), None, "crop")
+    again = read(File(name, lambda: write(tmp_path / "a.png", made, image)))
     assert isinstance(again, Picture)
     assert np.array_equal(again.pixels, image.pixels) or "1x1" in name
     assert (again.profile is not None) == ("profile" in name)

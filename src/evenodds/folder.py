@@ -177,4 +177,3 @@ def _part(step: Callable[[str, int, int], None] | None, what: str, k: int, files
             step(what, _WHOLE * k + _WHOLE * done // max(1, total), _WHOLE * files)
 
     return told
-

@@ -1,8 +1,8 @@
 """Images of any size through a network, in bounded memory: overlapping tiles, of which what the cuts spoil is left out.
 
-A pixel of a convolutional network's result depends on what lies within its reach. A tile therefore goes in with a margin
-of that reach around what is kept of it, and the kept parts join to what the whole image would have given, exactly: tiles
-at the image's borders see these borders, and every tile begins at a multiple of what the network divides sides by.
+A pixel of a convolutional network's result depends on what lies within its reach. A tile therefore goes in with a
+margin of that reach around what is kept of it, and the kept parts join to what the whole image would have given: tiles
+at the image's borders see these borders, and each begins at a multiple of what the network divides sides by.
 """
 
 from __future__ import annotations

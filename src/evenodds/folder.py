@@ -13,7 +13,7 @@ from evenodds.data._picture import File, Picture, Unusable
 from evenodds.errors import BadInput
 from evenodds.photo import read
 
-__all__ = ["Convert", "Converted", "Job", "convert_all", "jobs"]
+__all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]
 
 Convert = Callable[[Picture, Path, Callable[[int, int], None]], list[str]]
 """Writes what becomes of a picture; the file of that path last, as it says that the picture is done. Told (parts done,
@@ -80,7 +80,7 @@ def convert_all(
     """
     found = Converted()
     with jobs(source, out, found) as todo:
-        single = not _many(source)
+        single = not many(source)
         for k, job in enumerate(todo):
             if not again and not single and job.target.is_file():
                 found.there.append(job.target)
@@ -97,7 +97,7 @@ def convert_all(
 def jobs(source: Path, out: Path, found: Converted | None = None) -> Iterator[list[Job]]:
     """The images of a source, in the order of their names, and what they become; their files can be read meanwhile."""
     _check(source, out)
-    if not _many(source):
+    if not many(source):
         target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{source.stem}.png"
         if target.exists() and target.samefile(source):
             raise BadInput(f"{target} is the input itself; name another file or folder for the result")
@@ -140,17 +140,18 @@ def _inside(name: str) -> None:
         raise Unusable("its name leads out of the folder")
 
 
-def _many(source: Path) -> bool:
+def many(source: Path) -> bool:
+    """Whether it is a folder or a zip file."""
     return source.is_dir() or source.suffix.lower() == ".zip"
 
 
 def _check(source: Path, out: Path) -> None:
     if not source.exists():
         raise BadInput(f"no file or folder '{source}' exists; give an image, a folder or a zip file of images")
-    many = _many(source)
-    if many and out.exists() and not out.is_dir():
+    several = many(source)
+    if several and out.exists() and not out.is_dir():
         raise BadInput(f"the images of {source} need a folder to be written to, got the file {out}")
-    if not many and out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
+    if not several and out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
         raise BadInput(f"results are PNG files, as these lose nothing, got '{out.name}'; name it {out.stem}.png")
     if source.is_dir() and out.exists() and out.samefile(source):
         raise BadInput(f"{out} holds the inputs themselves; name another folder for the results")

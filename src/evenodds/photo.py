@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from evenodds.data._deep_png import from_png, to_png
 from evenodds.data._files import content
@@ -20,6 +19,7 @@ from evenodds.data._picture import File, Picture, Unusable, decode, upright
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import replaced, write_bytes
+from evenodds.mappers._parts import enlarged
 from evenodds.tiling import Apply, Progress, Tiling, tiled
 
 __all__ = ["Network", "labels", "read", "said", "through", "write"]
@@ -44,6 +44,8 @@ class Network:
     inputs: int
     outputs: int
     tiling: Tiling
+    own: bool = True
+    """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
 
 
 def read(file: File) -> Picture | str:
@@ -64,11 +66,11 @@ def read(file: File) -> Picture | str:
 def through(network: Network, picture: Picture, progress: Progress | None = None) -> NDArray[Any]:
     """The network's image of a picture, in the picture's own kind and depth.
 
-    A network of as many channels out as in changes the image and not its kind: a grey image is shown to a colour
-    network as grey in all channels, and the luma comes back; of a colour image a grey network sees the luma, and the
-    colours beside it are kept (resized bicubically where it scales). Alpha is likewise kept or resized beside the
-    network, unless it has four channels. With other channels out than in, the result has those. Floats in between have
-    24 bits, so that 16 bits stay 16.
+    A network that betters pictures, with as many channels out as in, leaves their kind: a grey image is shown to a
+    colour network as grey in all channels, and the luma comes back; of a colour image a grey network sees the luma, and
+    the colours beside it are kept (resized bicubically where it scales). Other networks give the channels that they
+    have. Alpha is kept or resized beside the network in either case, unless that has four channels. Floats in between
+    have 24 bits, so that 16 bits stay 16.
 
     Returns:
         (C', s H, s W) uint8 or uint16, C' of 1 to 4.
@@ -145,8 +147,12 @@ def write(path: Path, x: NDArray[Any], picture: Picture | None = None) -> Path:
 def _bytes_of(network: Network, picture: Picture) -> int:
     """Bytes of the result."""
     height, width, have = picture.pixels.shape
-    channels = network.outputs + (have in (2, 4)) if network.outputs != network.inputs else have
+    channels = have if _keeps(network) else min(3, network.outputs) + (have in (2, 4))
     return int(height * width * network.tiling.scale**2 * channels * picture.pixels.dtype.itemsize)
+
+
+def _keeps(network: Network) -> bool:
+    return network.own and network.inputs == network.outputs
 
 
 def _check(network: Network, picture: Picture) -> None:
@@ -175,8 +181,8 @@ def _in_own_kind(network: Network, x: Tensor) -> Tensor:
     """(n, C, h, w) in [-1, 1], alpha included -> (n, C', s h, s w); see `through`."""
     clear, scale = x.shape[1] in (2, 4), network.tiling.scale
     made = network.apply(_shown(x, network.inputs))
-    alpha = made[:, 3:] if network.outputs == 4 else _enlarged(x[:, -1:], scale).to(made)
-    if network.inputs == network.outputs:
+    alpha = made[:, 3:] if network.outputs == 4 else _larger(x[:, -1:], scale).to(made)
+    if _keeps(network):
         made = _recoloured(made[:, :3], x[:, :-1] if clear else x, scale)
     return torch.cat([made[:, :3], alpha], 1) if clear else made[:, :3]
 
@@ -200,7 +206,7 @@ def _recoloured(made: Tensor, colour: Tensor, scale: int) -> Tensor:
     if colour.shape[1] == 1:
         return _luma(made)
     # Cb and Cr are differences to the luma, so that another luma is the same change in red, green and blue.
-    beside = _enlarged(colour, scale).to(made)
+    beside = _larger(colour, scale).to(made)
     return beside + (made - _luma(beside))
 
 
@@ -208,7 +214,5 @@ def _luma(x: Tensor) -> Tensor:
     return x if x.shape[1] == 1 else sum(weight * x[:, k : k + 1] for k, weight in enumerate(_LUMA))  # type: ignore[return-value]
 
 
-def _enlarged(x: Tensor, scale: int) -> Tensor:
-    if scale == 1:
-        return x
-    return F.interpolate(x, scale_factor=scale, mode="bicubic", align_corners=False).clamp(-1, 1)
+def _larger(x: Tensor, scale: int) -> Tensor:
+    return enlarged(x, scale).clamp(-1, 1)

@@ -46,6 +46,8 @@ class Picture(NamedTuple):
     cut: bool = False  # 16-bit colour, which Pillow reads at 8 bits.
     animated: bool = False
     palette: dict[int, tuple[int, int, int]] | None = None  # Of a map of labels: the colour of each value.
+    mode: str = "RGB"  # As Pillow names the kind of the file's pixels.
+    profile: bytes | None = None  # ICC, of the file's colours; nothing here applies it.
 
     @property
     def nbytes(self) -> int:
@@ -89,7 +91,8 @@ def _formats() -> list[str]:
 
 def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> Picture:
     width, height = image.size
-    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    mode, profile = image.mode, image.info.get("icc_profile")
+    cut = not mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     if size:
         # A much larger JPEG is decoded at 1/2, 1/4 or 1/8: still twice the side that is wanted, whichever way up.
         image.draft(None, (2 * max(size), 2 * max(size)))
@@ -100,7 +103,7 @@ def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> Pict
     if size:
         pixels = resized(pixels, size, fit)
     animated = bool(getattr(image, "is_animated", False))
-    return Picture(name, np.ascontiguousarray(pixels), stored, way_up, cut, animated)
+    return Picture(name, np.ascontiguousarray(pixels), stored, way_up, cut, animated, mode=mode, profile=profile)
 
 
 def _pixels(image: Image.Image) -> Pixels:

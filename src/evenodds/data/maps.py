@@ -31,7 +31,7 @@ from evenodds.data._stack import cut, items, stacked
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import IGNORED, Colour
 
-__all__ = ["LAYOUTS", "READS", "maps"]
+__all__ = ["LAYOUTS", "READS", "maps", "read_map"]
 
 READS = (".zip", "/")
 """The file names' endings for which `load` comes here, in this layout."""
@@ -165,7 +165,7 @@ def _topmost(others: Sequence[File], known: Sequence[str]) -> File | None:
 
 def _couple(match: Match, by_colour: Mapping[Colour, int], wanted: Size | None, fit: str) -> Couple | str:
     # Whole: a JPEG file decoded at a fraction may be a pixel larger than that fraction of its map.
-    picture, labels = decode(match.first, None, fit), guarded(match.second, lambda image: _map(match, image, by_colour))
+    picture, labels = decode(match.first, None, fit), read_map(match.second, by_colour)
     if isinstance(picture, str) or isinstance(labels, str):
         return picture if isinstance(picture, str) else str(labels)
     picture, labels, turned = alike(picture, labels, lambda one, other: one == other)
@@ -178,8 +178,12 @@ def _couple(match: Match, by_colour: Mapping[Colour, int], wanted: Size | None, 
     return Couple(match.name, picture, labels, turned)
 
 
-def _map(match: Match, image: Image.Image, by_colour: Mapping[Colour, int]) -> Picture:
-    """The labels of a map, (H, W, 1) int16, upright."""
+def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> Picture | str:
+    """The values of a map of labels, (H, W, 1) int16, upright; or the file's name and why it cannot be used."""
+    return guarded(file, lambda image: _map(file.name, image, by_colour or {}))
+
+
+def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> Picture:
     if image.format in _LOSSY:
         raise Unusable(f"{image.format} changes labels; save maps as PNG")
     way_up = orientation(image)
@@ -187,7 +191,7 @@ def _map(match: Match, image: Image.Image, by_colour: Mapping[Colour, int]) -> P
     colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=int).reshape(-1, 3).tolist()
     palette = {value: (red, green, blue) for value, (red, green, blue) in enumerate(colours)}
     pixels = np.ascontiguousarray(values.astype(np.int16))[..., None]
-    return Picture(match.second.name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
+    return Picture(name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
 
 
 def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:

@@ -302,7 +302,8 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
         return
     if isinstance(run.task, FromSource):
         if len(run.held_index):
-            pictures.write(path, sides(session, run.dataset.batch(run.held_index[:6])))
+            some = run.held_index[torch.linspace(0, len(run.held_index) - 1, min(6, len(run.held_index))).long()]
+            pictures.write(path, sides(session, run.dataset.batch(some)))
         return
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))

@@ -66,9 +66,10 @@ def test_noise_of_known_strength_has_its_signal_to_noise_ratio(deviation: float)
 def test_the_ratio_of_colours_is_that_of_their_luma_and_grey_has_its_own() -> None:
     x, y = torch.rand(2, 3, 3, 9, 9, generator=rng()) * 2 - 1
     assert torch.allclose(psnr(x, y), psnr(luma(x), luma(y)))
-    grey = torch.full((1, 3, 4, 4), 0.5)
-    assert torch.allclose(luma(grey), grey[:, :1] * 219 / 255, atol=1e-6)  # studio range: 16 to 235
-    assert float(luma(torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1))) == pytest.approx(65.481 / 255)
+    ends = luma(torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten()
+    assert ((ends + 1) * 127.5).tolist() == pytest.approx([16, 235], abs=1e-4)
+    red = luma(torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1))
+    assert float((red + 1) * 127.5) == pytest.approx(16 + 65.481, abs=1e-4)
 
 
 def test_what_lies_in_the_border_does_not_count() -> None:

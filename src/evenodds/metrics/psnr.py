@@ -11,17 +11,19 @@ __all__ = ["luma", "psnr"]
 
 _WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """Of red, green and blue in the Y of ITU-R BT.601, whose range is 16 to 235 of 255."""
+_MIDDLE = (16 + 235) / 255 - 1
+"""Of that range, in [-1, 1]."""
 
 
 def luma(x: Tensor) -> Tensor:
-    """The Y of YCbCr (ITU-R BT.601, studio range) of x (N, 3, H, W) in [-1, 1]: (N, 1, H, W), also of 255 as 2.
+    """The Y of YCbCr (ITU-R BT.601) of x (N, 3, H, W) in [-1, 1]: (N, 1, H, W), from 16 to 235 of 255, as -1 to 1.
 
     Images of one channel, and what has more than three, are left as they are.
     """
     if x.shape[1] != 3:
         return x
     weights = torch.tensor(_WEIGHTS, dtype=x.dtype, device=x.device)
-    return torch.einsum("nchw,c->nhw", x, weights)[:, None]
+    return torch.einsum("nchw,c->nhw", x, weights)[:, None] + _MIDDLE
 
 
 def psnr(x: Tensor, truth: Tensor, border: int = 0) -> Tensor:

@@ -136,7 +136,8 @@ class Run:
     def card_light(self) -> DataCard:
         """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, BesideCard.of(d.beside))
+        beside = BesideCard.of(d.beside, len(d.classes))
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, beside)
 
     def measure(self) -> dict[str, float]:
         """Held-out figures of the game as it stands; none where too few items were held out."""

@@ -122,12 +122,16 @@ def test_options_that_a_layout_fixes_are_not_offered(tmp_path: Path) -> None:
         load(tmp_path, layout="pairs", sourcs="a")
 
 
-def test_a_configuration_is_read_in_a_layout(tmp_path: Path) -> None:
-    root = nasty(tmp_path, "source", "target", "RGB")
-    config = Config(data=Part(str(root), {"source_channels": 1}), size=8)
-    data = open_data(config, layout="pairs")
+@pytest.mark.parametrize(("task", "layout"), [("translate", "pairs"), ("cycle", "unpaired"), ("segment", "maps")])
+def test_a_configuration_is_read_as_its_task_wants(tmp_path: Path, task: str, layout: str) -> None:
+    root = nasty(tmp_path, *FIRST[layout], "L")
+    options: dict[str, object] = {} if layout == "maps" else {"source_channels": 1}
+    config = Config(data=Part(str(root), options), task=Part(task), size=8)
+    data = open_data(config)
     assert data.shape == (3, 8, 8)
-    assert data.beside["source"].shape == (1, 8, 8)
+    assert data.beside[NEEDS[layout]].shape == ((8, 8) if layout == "maps" else (1, 8, 8))
+    with pytest.raises(BadInput, match=rf"as '{layout}'; leave data\.layout out"):
+        open_data(Config(data=Part(str(root), {"layout": "nchw"}), task=Part(task), size=8))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
+from evenodds.degradations import Chain, Degradation
 from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import accepts, describe, find, make, network
@@ -71,7 +72,31 @@ def build_masks(names: str | Sequence[str] | None) -> Masks:
     if names is None:
         names = [name for name, _ in describe("masks")]
     names = names.split(",") if isinstance(names, str) else names
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise BadInput(f"masks need names, as in 'boxes,strokes', got {names!r}; evenodds list masks shows them")
     return OneOf(tuple(find("masks", name.strip())() for name in names))
+
+
+def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> Degradation:
+    """How sources are made of images.
+
+    Args:
+        value: a name, a mapping of the name and its options, {name: noise, low: 10, high: 50}, or several of these, one
+            after another, in a list or as names with commas between them.
+    """
+    if isinstance(value, str) and "," in value:
+        value = [name.strip() for name in value.split(",")]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return Chain(tuple(build_degradation(part) for part in value))
+    named = {"name": value} if isinstance(value, str) else value
+    options: dict[str, Any] = dict(named) if isinstance(named, Mapping) else {}
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise BadInput(f"a degradation needs a name, as in {{name: noise, low: 10, high: 50}}, got {value!r}")
+    if "masks" in options:
+        options["masks"] = build_masks(options["masks"])
+    made: Degradation = make(f"degradation '{name}'", find("degradations", name), options)
+    return made
 
 
 def build_prior(config: Config) -> Any:

@@ -69,6 +69,10 @@ def _masks() -> dict[str, Any]:
     return {n.lower(): value for n, value in _public("masks").items() if n not in ("Masks", "OneOf")}
 
 
+def _degradations() -> dict[str, Any]:
+    return {n.lower(): value for n, value in _public("degradations").items() if n not in ("Degradation", "Chain")}
+
+
 def _features() -> dict[str, Any]:
     extract = import_module("evenodds.features.extract")
     return {name: extract.extractor(name) for name in extract.names()}
@@ -93,6 +97,7 @@ def _recipes() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "degradations": ("degradation", _degradations),
     "features": ("kind of features", _features),
     "fillers": ("filler", _fillers),
     "losses": ("loss", _losses),

@@ -45,8 +45,10 @@ class Tiling:
     batch: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.scale, self.multiple, self.batch, self.tile or 1) < 1 or (self.margin or 0) < 0:
-            raise BadInput(f"tiles need tile, scale, multiple and batch >= 1 and margin >= 0, got {self}")
+        if self.tile is not None and self.tile < 1:
+            raise BadInput(f"a tile has a side of at least 1 pixel, got {self.tile}; 256 is usual")
+        if min(self.scale, self.multiple, self.batch) < 1 or (self.margin or 0) < 0:
+            raise BadInput(f"tiles need scale, multiple and batch >= 1 and margin >= 0, got {self}")
 
     @property
     def side(self) -> int | None:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 from torch import Tensor
-from torch.nn import functional as F
 
 from evenodds.data._deep_png import to_png
 from evenodds.data._picture import File, Picture
 from evenodds.errors import BadInput
 from evenodds.folder import Converted, convert_all
+from evenodds.mappers._parts import enlarged
 from evenodds.photo import Network, labels, read, said, through, write
 from evenodds.tiling import Tiling
 
@@ -92,7 +92,7 @@ def picture(name: str) -> Picture:
 
 
 def bicubic(scale: int) -> Callable[[Tensor], Tensor]:
-    return lambda x: F.interpolate(x, scale_factor=scale, mode="bicubic", align_corners=False).clamp(-1, 1)
+    return lambda x: enlarged(x, scale).clamp(-1, 1)
 
 
 @pytest.mark.parametrize("name", READABLE)

@@ -283,7 +283,10 @@ class Realistic:
     quality: Sequence[int] = (30, 95)
 
     def __post_init__(self) -> None:
-        self._parts()  # which check the ranges
+        for name, pair in (("blur", self.blur), ("noise", self.noise), ("quality", self.quality)):
+            if not isinstance(pair, Sequence) or len(pair) != 2:
+                raise BadInput(f"{name} needs two numbers, the least and the most, as in [1, 30], got {pair!r}")
+        self._parts()  # which check their ranges
 
     def channels(self, of: int) -> int:
         return of

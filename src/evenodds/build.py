@@ -94,6 +94,8 @@ def build_masks(names: str | Sequence[str] | None) -> Masks:
     if names is None:
         names = [name for name, _ in describe("masks")]
     names = names.split(",") if isinstance(names, str) else names
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise BadInput(f"masks need names, as in 'boxes,strokes', got {names!r}; evenodds list masks shows them")
     return OneOf(tuple(find("masks", name.strip())() for name in names))
 
 
@@ -108,7 +110,8 @@ def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[st
         value = [name.strip() for name in value.split(",")]
     if isinstance(value, Sequence) and not isinstance(value, str):
         return Chain(tuple(build_degradation(part) for part in value))
-    options = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
+    named = {"name": value} if isinstance(value, str) else value
+    options: dict[str, Any] = dict(named) if isinstance(named, Mapping) else {}
     name = options.pop("name", None)
     if not isinstance(name, str):
         raise BadInput(f"a degradation needs a name, as in {{name: noise, low: 10, high: 50}}, got {value!r}")

@@ -20,6 +20,8 @@ from evenodds.masks import Boxes, Masks, OneOf, Strokes
 
 __all__ = ["Blur", "Chain", "Degradation", "Downscale", "Edges", "Grey", "Hide", "Jpeg", "Noise", "Realistic"]
 
+_BOXES_AND_STROKES = OneOf((Boxes(), Strokes()))
+
 
 class Degradation(Protocol):
     """A distribution of sources, given an image."""
@@ -131,18 +133,22 @@ class Blur(_Alike):
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high < math.inf:
-            raise BadInput(f"blur needs 0 <= low <= high, got {self.low} and {self.high}")
+            raise BadInput(f"blur needs 0 <= low <= high < inf, got {self.low} and {self.high}")
 
     def __call__(self, x: Tensor, rng: torch.Generator) -> Tensor:
         height, width = _image(x)
         reach = math.ceil(4 * self.high)
-        at = torch.arange(-reach, reach + 1, device=x.device)
         sigma = _uniform(self.low, self.high, x, rng).clamp_min(1e-3)
-        kernel = (-0.5 * (at / sigma).square()).softmax(3).repeat_interleave(x.shape[1], 0)  # (N C, 1, 1, size)
-        x_wide = x[:, :, _mirrored(height, reach, x.device)][..., _mirrored(width, reach, x.device)]
-        planes = x_wide.flatten(0, 1)[None]  # each plane has its own kernel, along rows and along columns
-        planes = F.conv2d(planes, kernel, groups=planes.shape[1])
-        return F.conv2d(planes, kernel.mT, groups=planes.shape[1]).view(x.shape).clamp(-1, 1)
+        at = torch.arange(-reach, reach + 1, device=x.device)
+        # No less than e^-60: weights that a float holds only as denormal numbers make products slow.
+        weights = (-0.5 * (at / sigma).square()).clamp_min(-60).softmax(3).to(x)  # (N, 1, 1, 2 reach + 1)
+        down, right = (_mirrored(side, reach, x.device) for side in (height, width))
+        planes = x[:, :, down][..., right].flatten(0, 1)[None]
+        # Every plane has the kernel of its item: one group each, along rows and then along columns.
+        kernels, groups = weights.repeat_interleave(x.shape[1], 0), planes.shape[1]
+        return (
+            F.conv2d(F.conv2d(planes, kernels, groups=groups), kernels.mT, groups=groups).reshape(x.shape).clamp(-1, 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,10 @@ class Jpeg(_Alike):
 
 @dataclass(frozen=True)
 class Grey(_Luminous):
-    """The luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, one channel: the source of colourising. Alpha is dropped."""
+    """The luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in one channel: the source of colourising.
+
+    Alpha, a fourth channel, is dropped.
+    """
 
     def __call__(self, x: Tensor, rng: torch.Generator) -> Tensor:
         _image(x)
@@ -213,7 +222,7 @@ class Hide:
         masks: what is hidden; see evenodds.masks.
     """
 
-    masks: Masks = OneOf((Boxes(), Strokes()))
+    masks: Masks = _BOXES_AND_STROKES
     scale: ClassVar[int] = 1
 
     def channels(self, of: int) -> int:
@@ -274,7 +283,10 @@ class Realistic:
     quality: Sequence[int] = (30, 95)
 
     def __post_init__(self) -> None:
-        self._parts()  # which check the ranges
+        for name, pair in (("blur", self.blur), ("noise", self.noise), ("quality", self.quality)):
+            if not isinstance(pair, Sequence) or len(pair) != 2:
+                raise BadInput(f"{name} needs two numbers, the least and the most, as in [1, 30], got {pair!r}")
+        self._parts()  # which check their ranges
 
     def channels(self, of: int) -> int:
         return of
@@ -310,12 +322,16 @@ def _luma(x: Tensor) -> Tensor:
 
 # ITU-T T.81, Annex K, tables K.1 (luma) and K.2 (chroma), row by row.
 _LUMA = """
-    16 11 10 16  24  40  51  61   12 12 14 19  26  58  60  55   14 13 16 24  40  57  69  56   14 17 22 29  51  87  80  62
-    18 22 37 56  68 109 103  77   24 35 55 64  81 104 113  92   49 64 78 87 103 121 120 101   72 92 95 98 112 100 103  99
+     16  11  10  16  24  40  51  61    12  12  14  19  26  58  60  55
+     14  13  16  24  40  57  69  56    14  17  22  29  51  87  80  62
+     18  22  37  56  68 109 103  77    24  35  55  64  81 104 113  92
+     49  64  78  87 103 121 120 101    72  92  95  98 112 100 103  99
 """
 _CHROMA = """
-    17 18 24 47  99  99  99  99   18 21 26 66  99  99  99  99   24 26 56 99  99  99  99  99   47 66 99 99  99  99  99  99
-    99 99 99 99  99  99  99  99   99 99 99 99  99  99  99  99   99 99 99 99  99  99  99  99   99 99 99 99  99  99  99  99
+     17  18  24  47  99  99  99  99    18  21  26  66  99  99  99  99
+     24  26  56  99  99  99  99  99    47  66  99  99  99  99  99  99
+     99  99  99  99  99  99  99  99    99  99  99  99  99  99  99  99
+     99  99  99  99  99  99  99  99    99  99  99  99  99  99  99  99
 """
 
 
@@ -335,10 +351,12 @@ def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
     down, right = (torch.arange(-(-side // 8) * 8, device=planes.device) for side in (height, width))
     # Blocks that reach beyond the image repeat its border.
     planes = planes[:, :, down.clamp_max(height - 1)][..., right.clamp_max(width - 1)]
-    blocks = planes.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4).flatten(4)  # (N, C, rows, columns, 64)
+    blocks = planes.reshape(*planes.shape[:2], len(down) // 8, 8, len(right) // 8, 8)
+    blocks = blocks.transpose(3, 4).flatten(4)  # (N, C, rows, columns, 64)
     transform = _cosines(planes)
     blocks = (blocks @ transform.T / steps).round() * steps @ transform
-    return blocks.unflatten(4, (8, 8)).transpose(3, 4).flatten(4).flatten(2, 3)[:, :, :height, :width]
+    planes = blocks.view(*blocks.shape[:4], 8, 8).transpose(3, 4).flatten(4).flatten(2, 3)
+    return planes[:, :, :height, :width]
 
 
 def _cosines(like: Tensor) -> Tensor:

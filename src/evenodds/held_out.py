@@ -16,6 +16,7 @@ from evenodds.evaluation.halves import Interval, Side, intervals
 from evenodds.features.extract import extract
 from evenodds.find import find
 from evenodds.game import Batch, mix
+from evenodds.metrics.frechet import frechet
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein
@@ -110,31 +111,42 @@ class Samples:
 @dataclass(frozen=True)
 class Answers:
     """Answers beside the truth, item by item. Once an adversary plays for how images look, what errs least is not what
-    looks best: the score is then the distance between the distributions of answers and truths."""
+    looks best: the score is then the Fréchet distance of answers and truths, in random features of all their pixels."""
 
     items: _Items
     task: FromSource
 
     @property
     def score_is(self) -> str:
-        return (
-            self._samples.score_is if self.task.looks else f"{self.task.score_is}, on held-out data (lower is better)"
-        )
+        what = "Fréchet distance in random features" if self.task.looks else self.task.score_is
+        return f"{what}, on held-out data (lower is better)"
 
     def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
         answers = self.items.answers(players)
         tallies = self.task.tally(self.items.real, answers).float()
-        side = Side(tallies, tallies)
-        found = intervals(lambda _, tally: self.task.figures(tally.features), side, side, pairs=8, seed=self.items.seed)
-        figures = _figures(found)
+        side, seed = Side(tallies, tallies), self.items.seed
+        found = intervals(lambda _, tally: self.task.figures(tally.features), side, side, pairs=8, seed=seed)
         if not self.task.looks:
-            return figures
-        figures["error"] = figures["score"]
-        return figures | self._samples.measure(players)
+            return _figures(found)
+        found["error"] = found.pop("score")
+        return _figures(found | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
 
     @cached_property
-    def _samples(self) -> Samples:
-        return Samples(self.items, "image")
+    def _truth(self) -> Side:
+        return self._side(self.items.real["x"])
+
+    @cached_property
+    def _extractor(self) -> Any:
+        # At the images' own size: reduced to 32 x 32, as samples are judged, sharp images look like blurred ones.
+        own = min(self.items.dataset.shape[1:]) // 8 * 8
+        return find("features", "random")(self.items.dataset.shape, side=max(32, min(256, own)))
+
+    def _side(self, x: Tensor) -> Side:
+        return Side(x, extract(self._extractor, x))
+
+
+def _distance(real: Side, fake: Side) -> dict[str, float]:
+    return {"score": float(frechet(real.features, fake.features))}
 
 
 def held_out(task: Played, dataset: Dataset, index: Tensor, seed: int, engine: Engine) -> HeldOut | None:

@@ -136,7 +136,8 @@ class Run:
     def card_light(self) -> DataCard:
         """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, BesideCard.of(d.beside))
+        beside = BesideCard.of(d.beside, len(d.classes))
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, beside)
 
     def measure(self) -> dict[str, float]:
         """Held-out figures of the game as it stands; none where too few items were held out."""
@@ -302,7 +303,8 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
         return
     if isinstance(run.task, FromSource):
         if len(run.held_index):
-            pictures.write(path, sides(session, run.dataset.batch(run.held_index[:6])))
+            some = run.held_index[torch.linspace(0, len(run.held_index) - 1, min(6, len(run.held_index))).long()]
+            pictures.write(path, sides(session, run.dataset.batch(some)))
         return
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))

@@ -49,9 +49,11 @@ class BesideCard:
     palette: Palette | None = None
 
     @staticmethod
-    def of(beside: Mapping[str, Beside]) -> dict[str, BesideCard]:
-        """That of each."""
-        return {name: BesideCard(one.shape, one.units, one.palette) for name, one in beside.items()}
+    def of(beside: Mapping[str, Beside], classes: int) -> dict[str, BesideCard]:
+        """That of each; labels whose values in files are not known are taken to be these values."""
+        plain = Palette.plain(classes) if classes else None
+        palettes = {name: one.palette or plain if one.units is None else None for name, one in beside.items()}
+        return {name: BesideCard(one.shape, one.units, palettes[name]) for name, one in beside.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,12 +122,16 @@ def test_options_that_a_layout_fixes_are_not_offered(tmp_path: Path) -> None:
         load(tmp_path, layout="pairs", sourcs="a")
 
 
-def test_a_configuration_is_read_in_a_layout(tmp_path: Path) -> None:
-    root = nasty(tmp_path, "source", "target", "RGB")
-    config = Config(data=Part(str(root), {"source_channels": 1}), size=8)
-    data = open_data(config, layout="pairs")
+@pytest.mark.parametrize(("task", "layout"), [("translate", "pairs"), ("cycle", "unpaired"), ("segment", "maps")])
+def test_a_configuration_is_read_as_its_task_wants(tmp_path: Path, task: str, layout: str) -> None:
+    root = nasty(tmp_path, *FIRST[layout], "L")
+    options: dict[str, object] = {} if layout == "maps" else {"source_channels": 1}
+    config = Config(data=Part(str(root), options), task=Part(task), size=8)
+    data = open_data(config)
     assert data.shape == (3, 8, 8)
-    assert data.beside["source"].shape == (1, 8, 8)
+    assert data.beside[NEEDS[layout]].shape == ((8, 8) if layout == "maps" else (1, 8, 8))
+    with pytest.raises(BadInput, match=rf"as '{layout}'; leave data\.layout out"):
+        open_data(Config(data=Part(str(root), {"layout": "nchw"}), task=Part(task), size=8))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +178,30 @@ def test_maps_hold_indices_whatever_the_mode(tmp_path: Path) -> None:
     assert (labels.values.numpy() == index).all()
     assert labels.palette is not None
     assert labels.palette.colours == ((9, 8, 7), (10, 20, 30), (200, 100, 0))
+
+
+def packed_grey(values: np.ndarray, bits: int) -> bytes:
+    """A PNG file of grey with fewer than 8 bits, which Pillow cannot write (PNG specification, 3rd edition, 11.2)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    single = np.unpackbits(values[..., None], -1)[..., 8 - bits :].reshape(len(values), -1)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in single)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_maps_of_few_bits_hold_the_numbers_themselves(tmp_path: Path, bits: int) -> None:
+    values = (np.arange(63).reshape(7, 9) % min(2**bits, 50)).astype(np.uint8)
+    save(tmp_path / "images" / "a.png", sides=(7, 9))
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "a.png").write_bytes(packed_grey(values, bits))
+    labels = load(tmp_path, layout="maps").beside["labels"]
+    assert labels.palette is not None
+    assert (labels.palette.to_file(labels.values).numpy() == values).all()
+    assert labels.palette.values == tuple(range(min(2**bits, 50)))
 
 
 def test_maps_in_colours_need_a_file_of_colours(tmp_path: Path) -> None:

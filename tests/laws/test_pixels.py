@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from evenodds.errors import BadInput
 from evenodds.metrics.psnr import luma, psnr
-from evenodds.metrics.segmentation import confusion, confusions, intersection_over_union, pixel_accuracy
+from evenodds.metrics.segmentation import (
+    confusion,
+    confusions,
+    frequency_weighted_overlap,
+    intersection_over_union,
+    pixel_accuracy,
+)
 from evenodds.metrics.ssim import ssim
 
 
@@ -51,9 +57,37 @@ def test_chance_has_the_overlap_of_chance() -> None:
     assert intersection_over_union(confusion(real, said, 2)).tolist() == pytest.approx([1 / 3, 1 / 3], abs=0.01)
 
 
-def test_labels_of_another_size_are_refused() -> None:
+def test_the_overlap_weighted_by_how_often_classes_occur() -> None:
+    """3 / 6 of 4 pixels and 4 / 7 of 6; a class that does not occur has no weight, whether it is said or not."""
+    matrix = torch.tensor([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
+    assert float(frequency_weighted_overlap(matrix)) == pytest.approx((4 * 3 / 6 + 6 * 4 / 7) / 10)
+    said = torch.tensor([[3, 0, 1], [2, 4, 0], [0, 0, 0]])
+    assert float(frequency_weighted_overlap(said)) == pytest.approx((4 * 3 / 6 + 6 * 4 / 6) / 10)
+    right = torch.diag(torch.tensor([5, 0, 2]))
+    for score in (frequency_weighted_overlap, pixel_accuracy):
+        assert float(score(right)) == 1
+        assert torch.equal(score(torch.stack([matrix, right])), torch.stack([score(matrix), score(right)]))
+        assert math.isnan(float(score(torch.zeros(2, 2))))
+
+
+def test_overlap_is_never_above_accuracy_and_weighted_overlap_neither() -> None:
+    """IoU of a class is at most its recall, and recalls weighted by how often classes occur are the accuracy."""
+    matrix = torch.randint(50, (20, 5, 5), generator=rng())
+    recall = matrix.diagonal(dim1=1, dim2=2) / matrix.sum(2)
+    assert (intersection_over_union(matrix) <= recall + 1e-12).all()
+    assert (frequency_weighted_overlap(matrix) <= pixel_accuracy(matrix) + 1e-12).all()
+
+
+def test_labels_that_cannot_be_counted_are_refused() -> None:
     with pytest.raises(BadInput, match="equal sizes"):
         confusion(torch.zeros(2, 3).long(), torch.zeros(3, 2).long(), 2)
+    for real, said in ((2, 0), (0, 2), (-1, 0), (0, 255)):
+        with pytest.raises(BadInput, match=f"got {real} held against {said}"):
+            confusion(torch.tensor([0, real]), torch.tensor([1, said]), 2)
+    assert int(confusion(torch.tensor([0, 255]), torch.tensor([1, 255]), 2).sum()) == 1
+    for score in (intersection_over_union, frequency_weighted_overlap, pixel_accuracy):
+        with pytest.raises(BadInput, match="classes, classes"):
+            score(torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("deviation", [0.01, 0.1])
@@ -66,9 +100,21 @@ def test_noise_of_known_strength_has_its_signal_to_noise_ratio(deviation: float)
 def test_the_ratio_of_colours_is_that_of_their_luma_and_grey_has_its_own() -> None:
     x, y = torch.rand(2, 3, 3, 9, 9, generator=rng()) * 2 - 1
     assert torch.allclose(psnr(x, y), psnr(luma(x), luma(y)))
-    grey = torch.full((1, 3, 4, 4), 0.5)
-    assert torch.allclose(luma(grey), grey[:, :1] * 219 / 255, atol=1e-6)  # studio range: 16 to 235
-    assert float(luma(torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1))) == pytest.approx(65.481 / 255)
+    ends = luma(torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten()
+    assert ((ends + 1) * 127.5).tolist() == pytest.approx([16, 235], abs=1e-4)
+    red = luma(torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1))
+    assert float((red + 1) * 127.5) == pytest.approx(16 + 65.481, abs=1e-4)
+
+
+def test_the_ratio_of_colours_takes_every_channel_alike() -> None:
+    x = torch.zeros(1, 3, 4, 4)
+    for channel in range(3):
+        y = x.clone()
+        y[:, channel] = 0.3
+        assert float(psnr(x, y, colours=True)) == pytest.approx(10 * math.log10(4 / (0.09 / 3)))
+    assert float(psnr(x, x)) == math.inf
+    with pytest.raises(BadInput, match="N, C, H, W"):
+        luma(x[0])
 
 
 def test_what_lies_in_the_border_does_not_count() -> None:

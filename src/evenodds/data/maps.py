@@ -186,8 +186,9 @@ def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> Pictu
 def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> Picture:
     if image.format in _LOSSY:
         raise Unusable(f"{image.format} changes labels; save maps as PNG")
+    values = _indices(image, by_colour)  # First: to ask for the orientation is to forget how the file holds its bits.
     way_up = orientation(image)
-    values = upright(_indices(image, by_colour), way_up)
+    values = upright(values, way_up)
     colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=int).reshape(-1, 3).tolist()
     palette = {value: (red, green, blue) for value, (red, green, blue) in enumerate(colours)}
     pixels = np.ascontiguousarray(values.astype(np.int16))[..., None]

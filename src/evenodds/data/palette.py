@@ -59,6 +59,11 @@ class Palette:
         if len(self.colours) != len(self.values) or not all(0 <= number <= 255 for number in every):
             raise BadInput(f"a palette needs a colour for each value, all in [0, 255], got {self.to_json()}")
 
+    @classmethod
+    def plain(cls, classes: int) -> Palette:
+        """Classes 0, 1, ... that are their own values in files, in colours that can be told apart."""
+        return cls(tuple(range(classes)), distinct_colours(classes))
+
     def to_file(self, labels: Tensor) -> Tensor:
         """Labels (...) of classes, and 255, as files hold them: (...) uint8. What is no class counts as ignored."""
         table = torch.full((256,), self.ignored, dtype=torch.uint8)

@@ -21,6 +21,7 @@ __all__ = ["Apply", "Progress", "Tiling", "strips", "tiled"]
 Apply = Callable[[Tensor], Tensor]
 """(N, C, h, w) -> (N, C', s h, s w)."""
 Progress = Callable[[int, int], None]
+_ROWS = 128  # That `keep` gets at once: it may make several copies of them.
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,12 @@ def tiled(
     made: Tensor | None = None
     at = 0
     for strip in strips(apply, x, tiling, progress):
-        kept = strip[None] if keep is None else keep(strip[None])
-        if made is None:
-            made = kept.new_empty(1, kept.shape[1], height, width)
-        made[..., at : at + kept.shape[-2], :] = kept
-        at += kept.shape[-2]
+        for rows in strip[None].split(_ROWS, 2):
+            kept = rows if keep is None else keep(rows)
+            if made is None:
+                made = kept.new_empty(1, kept.shape[1], height, width)
+            made[..., at : at + kept.shape[-2], :] = kept
+            at += kept.shape[-2]
     assert made is not None
     return made
 

@@ -164,7 +164,7 @@ def tiled(
     made: Tensor | None = None
     at = 0
     for strip in strips(apply, x, tiling, progress):
-        for rows in strip[None].split(_ROWS, 2):
+        for rows in torch.split(strip[None], _ROWS, 2):
             kept = rows if keep is None else keep(rows)
             if made is None:
                 made = kept.new_empty(1, kept.shape[1], height, width)

@@ -90,7 +90,8 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     if isinstance(session.task, Condition) and session.task.way == "concatenation":
         raise BadInput("this run's discriminator sees x beside its class; train with --set task.way=projection")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
-    return np.asarray(torch.cat(parts).float())
+    # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
+    return np.asarray(torch.cat([seen if seen.dim() == 2 else seen.mean(1) for seen in parts]).float())
 
 
 def write_features(session: Session, source: Any, path: Path, reading: Any = None) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from evenodds.tasks._given import one_hot
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks._seats import Played
 from evenodds.tasks.condition import Condition
+from evenodds.tasks.contest import per_item
 from evenodds.tasks.generate import Generate
 
 __all__ = ["EARLIER", "SPLIT_SEED", "BesideCard", "DataCard", "Session", "load"]
@@ -303,7 +304,7 @@ class Session:
             y: (N,) numbers of classes, for a conditional run.
         """
         discriminator = self.bound(None if y is None else self.asked(y))["discriminator"]
-        logits = discriminator(self.inside(x).to(self.device))
+        logits = per_item(discriminator(self.inside(x).to(self.device)))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
     def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:

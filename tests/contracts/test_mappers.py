@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+import evenodds
 from evenodds.errors import BadInput
+from evenodds.evaluation.equilibrium import own_discriminator
 from evenodds.find import find, names, network
+from evenodds.inference import features
 from evenodds.losses import penalties
 from evenodds.losses.adversarial import non_saturating
 from evenodds.mappers.patch import Discriminator
@@ -95,6 +99,41 @@ def test_the_margin_is_how_far_a_pixel_reaches(name: str, scale: int) -> None:
         reached = max(reached, int(away[changed.any(1)].max()), int(away[changed.any(0)].max()))
     assert reached <= net.margin
     assert 2 * reached >= net.margin  # a bound twice as far would cost more than it is worth
+
+
+@pytest.mark.parametrize(("depth", "blocks", "stem"), [(0, 1, 2), (1, 2, 1), (2, 1, 2), (3, 1, 1), (2, 2, 2)])
+def test_no_place_of_a_unet_sees_further_than_its_margin(depth: int, blocks: int, stem: int) -> None:
+    """Each pixel of a column is changed in turn: what is out of reach is computed alike, bit for bit."""
+    net = mapper("unet", 1, 1, width=4, depth=depth, blocks=blocks, stem=stem).double().eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.rand_like(parameter) + 0.1)
+            parameter.div_(max(1, parameter[0].numel()))
+    margin, multiple = int(net.margin), int(net.multiple)  # type: ignore[arg-type]
+    side = -(-(2 * margin + 3) // multiple) * multiple
+    x = torch.rand(1, 1, side, multiple, dtype=torch.float64)
+    others = x.repeat(side, 1, 1, 1)
+    others[torch.arange(side), :, torch.arange(side)] += 1
+    with torch.no_grad():
+        changed = (net(others) - net(x)).abs().amax((1, 3)) > 0
+    pixel, place = changed.nonzero().unbind(1)
+    assert (pixel - place).abs().max() <= margin
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+def test_a_unet_draws_no_checkerboard(stem: int) -> None:
+    """A flat image stays flat away from its borders: at the start, and with single pixels whatever the weights."""
+    net = mapper("unet", 2, 3, stem=stem).eval()
+    x = torch.tensor([0.3, -0.6]).view(1, 2, 1, 1).expand(1, 2, 128, 128)
+    far = int(net.margin)  # type: ignore[arg-type]
+    for _ in range(2 if stem == 1 else 1):
+        with torch.no_grad():
+            inner = net(x)[..., far:-far, far:-far]
+        assert inner.abs().max() > 1e-3
+        assert torch.allclose(inner, inner[..., :1, :1].expand_as(inner), atol=1e-5)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -196,3 +235,37 @@ def test_penalties_of_patches_are_those_of_their_mean(penalty: Any) -> None:
     costs = [contest.discriminator_costs(judge, real, fake, hand, True)["penalty"] for judge in (net, Mean(net))]
     assert float(costs[0].detach()) == pytest.approx(float(costs[1].detach()), rel=1e-5)
     assert net(real).shape[1] == 9
+
+
+def test_penalties_of_linear_patches_in_closed_form() -> None:
+    """D_p(x) = w_p x with one w_p for each patch: r1 is half the square of the mean w, for every item."""
+    w = torch.randn(6, 4)
+    judge = nn.Linear(4, 6, bias=False)
+    judge.weight.data.copy_(w)
+    real, fake = torch.randn(2, 3, 4).unbind()
+    costs = Contest(non_saturating, penalties.r1).discriminator_costs(judge, real, fake, {}, True)
+    assert float(costs["penalty"].detach()) == pytest.approx(0.5 * float(w.mean(0).square().sum()), rel=1e-5)
+
+
+def test_simultaneous_moves_refuse_patches() -> None:
+    net, x = Discriminator((1, 8, 8), width=4), torch.rand(2, 1, 8, 8)
+    with pytest.raises(BadInput, match="one logit for each item") as caught:
+        Contest(non_saturating).simultaneous_costs(net, x, x.clone().requires_grad_(), {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_with_a_discriminator_of_patches_is_a_run(tmp_path: Path) -> None:
+    """Wherever one number for each item is expected there is one."""
+    options = {"generator__width": 8, "discriminator": {"name": "patch", "width": 8, "layers": 1}, "batch": 16}
+    data = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8).numpy()
+    session = evenodds.fit(data, "digits", out=tmp_path / "run", images=32, device="cpu", **options)
+    judged = session.judge(session.sample(3))
+    assert judged.shape == (3,)
+    seen = torch.rand(5, 1, 8, 8)
+    given = features(session, seen)
+    logit = session.players["discriminator"].get_submodule("logit")
+    mean = F.linear(torch.from_numpy(given), logit.weight, logit.bias)[:, 0]  # type: ignore[arg-type]
+    with torch.no_grad():
+        assert torch.allclose(mean, session.players["discriminator"](seen).mean(1), atol=1e-5)
+    own = own_discriminator(session, seen, torch.rand(4, 1, 8, 8))
+    assert 0 <= own.accuracy.value <= 1

@@ -25,7 +25,7 @@ from evenodds.game import Batch, Costs, Game, Players, mix
 from evenodds.losses.adversarial import non_saturating
 from evenodds.probe import fit_probe
 from evenodds.session import Session
-from evenodds.tasks.contest import Contest
+from evenodds.tasks.contest import Contest, per_item
 from evenodds.trainer import train
 
 __all__ = [
@@ -173,7 +173,7 @@ def _judged(players: Players, session: Session, x: Tensor, c: Tensor | None) -> 
     """(N,) logits of the discriminator among the players, for x (N, ...) and c (N, K) where the run has c."""
     return torch.cat(
         [
-            play["discriminator"](x[at].to(session.device)).float().cpu()
+            per_item(play["discriminator"](x[at].to(session.device))).float().cpu()
             for at, play in _bound(players, session, len(x), c)
         ]
     )

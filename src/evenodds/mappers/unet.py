@@ -74,6 +74,8 @@ class Generator(nn.Module):
         self.coarse = nn.ModuleList(conv(rungs[k + 1], rungs[k], size=1) for k in range(depth))
         self.up = nn.ModuleList(_pairs(2 * rungs[k], rungs[k], blocks, norm) for k in range(depth))
         self.leave = conv(rungs[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
+        with torch.no_grad():  # alike for the pixels of a place (Aitken et al. 2017): no checkerboard at the start
+            self.leave.weight.copy_(self.leave.weight[:: stem**2].repeat_interleave(stem**2, 0))
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, self.inputs)

@@ -15,10 +15,10 @@ from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.schedule import but_every, every
 
-__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View"]
+__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View", "per_item"]
 
 Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(real, fake) logits (N,) -> (discriminator, generator) cost (N,), unreduced."""
+"""(real, fake) logits (N,), or (N, P) of patches -> (discriminator, generator) cost of that shape, unreduced."""
 Cost = Callable[[Players, Batch], Costs]
 """What a move minimises."""
 Score = Callable[[Tensor], Tensor]
@@ -116,7 +116,7 @@ class Contest:
         and a backward of the discriminator and a forward of the generator.
 
         Needs a loss whose discriminator cost has a slope at every fake logit (not hinge, not least squares), and a
-        discriminator that scores each item for itself (no batch norm, no minibatch spread).
+        discriminator that scores each item for itself (no batch norm, no minibatch spread), by one logit (no patches).
 
         Args:
             fake: (N, ...) with the generator's graph.
@@ -127,6 +127,11 @@ class Contest:
         if self.fused:
             score.both(real, turned)
         on_real, on_fake = score(real), score(turned)
+        if on_fake.dim() > 1:  # the slopes of an item's patches are no multiple of each other
+            raise BadInput(
+                f"simultaneous moves need one logit for each item, got {tuple(on_fake.shape)}; leave `simultaneous` "
+                "false, or take a discriminator of whole items"
+            )
         costs = self.loss(on_real, on_fake)
         ratio.append(self._slope_ratio(on_real, on_fake))
         facts = {"generator": costs[1].mean(), **self._beliefs(on_real, on_fake)}

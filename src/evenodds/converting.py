@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from io import StringIO
 from math import isqrt
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from evenodds.data._picture import Picture, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files import write_text
-from evenodds.folder import Converted, convert_all
+from evenodds.folder import Convert, Converted, convert_all
 from evenodds.photo import Network, labels, said, through, write
 from evenodds.pictures import legend, write_indices
 from evenodds.pictures import write as write_picture
@@ -26,7 +28,7 @@ from evenodds.tasks.segment import Segment
 from evenodds.tasks.translate import Translate
 from evenodds.tiling import Tiling
 
-__all__ = ["Options", "convert", "mixed", "network_of", "palette_of"]
+__all__ = ["Options", "convert", "maps_in", "mixed", "network_of", "palette_of"]
 
 _TILE_BYTES = 400 << 20  # What a network may hold of one tile; beside it lie torch itself, the image and the result.
 _LARGEST_TILE = 512  # Larger ones save little: at a margin of 50 pixels, they see a third more than they keep.
@@ -67,11 +69,16 @@ def convert(
     if not isinstance(session.task, Segment):
         return convert_all(source, out, _images(network), again=options.again, step=step, say=say)
     palette, one = palette_of(session), out.suffix.lower() == ".png"
-    found = convert_all(
-        source, out if one else out / "labels", _maps(network, palette, out), again=options.again, step=step, say=say
-    )
-    _write_legend(session, palette, out.with_name(f"{out.stem}-legend.png") if one else out / "legend.png")
+    work = _maps(network, palette, None if one else out)
+    found = convert_all(source, maps_in(out), work, again=options.again, own=out, step=step, say=say)
+    if found.written:
+        _write_legend(session, palette, out.with_name(f"{out.stem}-legend.png") if one else out / "legend.png")
     return found
+
+
+def maps_in(out: Path) -> Path:
+    """Where the maps of labels are, that are written for `out`."""
+    return out if out.suffix.lower() == ".png" else out / "labels"
 
 
 def network_of(session: Session, mix: float | None = None, tile: int | None = None) -> Network:
@@ -120,7 +127,7 @@ def palette_of(session: Session) -> Palette:
     return palette
 
 
-def _images(network: Network) -> Callable[[Picture, Path, Callable[[int, int], None]], list[str]]:
+def _images(network: Network) -> Convert:
     def work(picture: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
         made = through(network, picture, progress)
         write(target, made, picture)
@@ -130,20 +137,16 @@ def _images(network: Network) -> Callable[[Picture, Path, Callable[[int, int], N
     return work
 
 
-def _maps(
-    network: Network, palette: Palette, out: Path
-) -> Callable[[Picture, Path, Callable[[int, int], None]], list[str]]:
+def _maps(network: Network, palette: Palette, folder: Path | None) -> Convert:
+    """For a folder of all results; None: for one map, beside which the rest is put."""
+
     def work(picture: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        found = labels(network, picture, progress)
-        colours = palette.paint(torch.from_numpy(found)[None])[0].numpy()
-        one = target == out or out not in target.parents
-        over = (
-            target.with_name(f"{target.stem}-overlay.png")
-            if one
-            else out / "overlays" / target.relative_to(out / "labels")
-        )
-        write_picture(over, _overlay(picture.pixels, colours))
-        write_indices(target, np.asarray(palette.to_file(torch.from_numpy(found))), _by_value(palette))
+        found = torch.from_numpy(labels(network, picture, progress))
+        over = target.with_name(f"{target.stem}-overlay.png")
+        if folder is not None:
+            over = folder / "overlays" / target.relative_to(maps_in(folder))
+        write_picture(over, _overlay(picture.pixels, palette.paint(found[None])[0].numpy()))
+        write_indices(target, palette.to_file(found).numpy(), _by_value(palette))
         return [*said(picture, kept=False), *_faded(network.tiling, picture)]
 
     return work
@@ -164,10 +167,13 @@ def _overlay(pixels: Pixels, colours: Pixels) -> Pixels:
 
 def _write_legend(session: Session, palette: Palette, path: Path) -> None:
     """The classes in their colours, as a picture and as a table of name, value and colour beside it."""
-    write_picture(path, legend(list(session.card.classes), palette.colours))
-    rows = zip(session.card.classes, palette.values, palette.colours, strict=True)
-    lines = [f'"{name}",{value},#{red:02x}{green:02x}{blue:02x}' for name, value, (red, green, blue) in rows]
-    write_text(path.with_suffix(".csv"), "\n".join(["class,value,colour", *lines]) + "\n")
+    write_picture(path, legend(session.card.classes, palette.colours))
+    table = StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["class", "value", "colour"])
+    for name, value, colour in zip(session.card.classes, palette.values, palette.colours, strict=True):
+        rows.writerow([name, value, f"#{bytes(colour).hex()}"])
+    write_text(path.with_suffix(".csv"), table.getvalue())
 
 
 def _faded(tiling: Tiling, picture: Picture) -> list[str]:

@@ -60,6 +60,7 @@ def convert_all(
     convert: Convert,
     *,
     again: bool = False,
+    own: Path | None = None,
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -72,6 +73,7 @@ def convert_all(
         convert: does the work on one picture.
         again: whether images of a folder are made anew that are there already; else these are left, so that what was
             interrupted goes on where it was. One image that is named is always made.
+        own: a folder of results, within which no image is taken as an input; None: `out`.
         step: told (what, done, in all).
         say: told of each file that is skipped, when it is.
 
@@ -79,7 +81,7 @@ def convert_all(
         BadInput: there is no such source, or no image in it, or an input would be overwritten.
     """
     found = Converted()
-    with jobs(source, out, found) as todo:
+    with jobs(source, out, own, found) as todo:
         single = not many(source)
         for k, job in enumerate(todo):
             if not again and not single and job.target.is_file():
@@ -94,9 +96,10 @@ def convert_all(
 
 
 @contextmanager
-def jobs(source: Path, out: Path, found: Converted | None = None) -> Iterator[list[Job]]:
+def jobs(source: Path, out: Path, own: Path | None = None, found: Converted | None = None) -> Iterator[list[Job]]:
     """The images of a source, in the order of their names, and what they become; their files can be read meanwhile."""
-    _check(source, out)
+    own = own or out
+    _check(source, own)
     if not many(source):
         target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{source.stem}.png"
         if target.exists() and target.samefile(source):
@@ -104,7 +107,7 @@ def jobs(source: Path, out: Path, found: Converted | None = None) -> Iterator[li
         yield [Job(File(source.name, lambda: source), target)]
         return
     with opened(source) as (files, others):
-        inside = _prefix(source, out)
+        inside = _prefix(source, own)
         files = [file for file in files if not inside or not file.name.startswith(inside)]
         if found is not None:
             found.ignored = len([file for file in others if not inside or not file.name.startswith(inside)])

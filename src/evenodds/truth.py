@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.converting import palette_of
+from evenodds.converting import maps_in, palette_of
 from evenodds.data._files import opened
 from evenodds.data._picture import File, Picture, in_channels
 from evenodds.data.maps import read_map
@@ -70,11 +70,11 @@ def scored(
         the classes that occur, the accuracy of pixels and the confusion matrix, true classes by rows.
     """
     segments = isinstance(session.task, Segment)
-    made = out if out.suffix.lower() == ".png" or not segments or not many(source) else out / "labels"
+    made = maps_in(out) if segments else out
     held = _labels_held(session) if segments else _images_held(int(getattr(session.task, "scale", 1)))
     rows: list[Row] = []
     notes: list[str] = []
-    with jobs(source, made) as todo, _truths(truth) as known:
+    with jobs(source, made, out) as todo, _truths(truth) as known:
         for k, job in enumerate(todo):
             if job.target.is_file():
                 row = _row(job, known, held)
@@ -111,9 +111,11 @@ def _images_held(scale: int) -> Held:
         real, made, given = (_decoded(read(file)) for file in (truth, File(target.name, lambda: target), source))
         channels = 3 if max(real.pixels.shape[2], made.pixels.shape[2]) >= 3 else 1
         x, before = _inside(made, channels), _inside(given, channels)
-        y = _inside(real, channels)
-        if x.shape != y.shape:
+        height, width = (larger - smaller for larger, smaller in zip(real.size, made.size, strict=True))
+        if not (0 <= height < scale and 0 <= width < scale):
             raise BadInput(f"{made.size[0]} x {made.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}")
+        # Sources are made of whole places: what is left of the truth at its lower and right ends has no source.
+        y = _inside(real, channels)[..., : made.size[0], : made.size[1]]
         before = ((enlarged(before, scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
         baseline = "bicubic" if scale > 1 else "input"
         found = _likeness(x, y, scale)

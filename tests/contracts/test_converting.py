@@ -196,7 +196,7 @@ def test_maps_have_the_values_of_the_files(
     assert found["iou"] == pytest.approx(overlap)
     assert found["mean_iou"] == pytest.approx(overlap.mean())
     assert (out / "legend.png").is_file()
-    assert (out / "legend.csv").read_text().splitlines()[1].startswith('"class 3",3,#')
+    assert (out / "legend.csv").read_text().splitlines()[1].startswith("class 3,3,#")
     said = capsys.readouterr().out
     assert f"mean IoU {found['mean_iou']:.1%}" in said
 
@@ -210,6 +210,17 @@ def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_p
     }  # fmt: skip
     assert run("segment", segmenting.folder, one, tmp_path / "b.png", "--against", tmp_path / "a.png") == 0
     assert json.loads((tmp_path / "b-scores.json").read_text())["total"]["accuracy"] == 1
+
+
+def test_results_within_the_source_are_no_inputs(segmenting: Session, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        photo(16, 24).save(tmp_path / name)
+    words = ["segment", segmenting.folder, tmp_path, tmp_path / "out"]
+    for more in ([], ["--again"], ["--against", tmp_path / "out" / "labels"]):
+        assert run(*words, *more) == 0
+        assert len(list((tmp_path / "out" / "labels").rglob("*.png"))) == 2
+        assert len(list((tmp_path / "out" / "overlays").rglob("*.png"))) == 2
+    assert run("segment", segmenting.folder, tmp_path, tmp_path) == 2
 
 
 def test_tiles_of_maps_join(segmenting: Session) -> None:

@@ -15,7 +15,7 @@ Donahue et al. (2017), table 1, have 97.39 % for 1-NN in the codes of BiGAN: ful
 400 epochs.
 
     python benchmarks/inference.py --minutes 10            # what is in results/inference.json is not done again
-    python benchmarks/inference.py --arms posthoc --seeds 3
+    python benchmarks/inference.py --minutes 10 --arms posthoc --seeds 0 1 2
     python benchmarks/inference.py --minutes 1 --arms posthoc --out try
 """
 
@@ -175,7 +175,7 @@ def main() -> None:
     known = ["posthoc", "bidirectional", "bidirectional-cycle", "untrained", "pixels"]
     parser.add_argument("--arms", nargs="+", default=known, choices=known)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a picture is written for 0")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -184,8 +184,8 @@ def main() -> None:
     path = arguments.out / "inference.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     real = arrays()
-    for arm, seed in product(arguments.arms, range(arguments.seeds)):
-        key = f"{arm}, seed {seed}"
+    for arm, seed in product(arguments.arms, arguments.seeds):
+        key = f"{arm}, {arguments.minutes:g} minutes, seed {seed}"
         if key not in results:
             results[key] = measured(arm, seed, arguments.minutes, real, arguments.out)
             write_json(path, results)

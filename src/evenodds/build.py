@@ -99,7 +99,8 @@ def build_view(config: Config) -> views.View | None:
             raise BadInput(f"view_chance={config.view_chance.name} needs views; set views=auto, or name some")
         return None
     if chance is views.compose:
-        return views.compose(found)
+        whole: views.View = views.compose(found)
+        return whole
     first = config.view_chance.options if config.view_chance.name == "fixed" else {}
     made: views.Chanced = make(f"view_chance '{config.view_chance.name}'", views.Chanced, first, found)
     return made
@@ -125,7 +126,9 @@ def build_penalty(config: Config) -> Penalty | None:
     maker = find("penalties", config.penalty.name)
     what = f"penalty '{config.penalty.name}'"
     if config.balance is not None and config.balance.name == "penalty":
-        return Weighed(build_penalty(replace(config, balance=None)))
+        plain = build_penalty(replace(config, balance=None))
+        assert plain is not None
+        return Weighed(plain)
     if isinstance(maker, type):
         made: Penalty = make(what, maker, config.penalty.options)
         return made

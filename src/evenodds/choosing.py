@@ -136,7 +136,7 @@ def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]
     features = _in_batches(dataset, index, find("features", name)(dataset.shape))
     labels = dataset.y[index] if dataset.y is not None else torch.zeros(len(index), dtype=torch.int64)
     kept = []
-    for label in labels.unique().tolist():
+    for label in torch.unique(labels).tolist():
         places = (labels == label).nonzero().flatten()
         count = max(1, round(share * len(places)))
         kept.append(places[_surprise(features[places]).argsort(stable=True)[:count]])
@@ -145,7 +145,7 @@ def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]
 
 
 def _in_batches(dataset: Dataset, index: Tensor, extractor: Any) -> Tensor:
-    return torch.cat([extract(extractor, dataset.batch(part)["x"]) for part in index.split(2048)])
+    return torch.cat([extract(extractor, dataset.batch(part)["x"]) for part in torch.split(index, 2048)])
 
 
 def _surprise(features: Tensor) -> Tensor:
@@ -158,7 +158,8 @@ def _surprise(features: Tensor) -> Tensor:
         len(covariance), dtype=torch.float64
     )
     solved = torch.linalg.solve(covariance, centred.T).T
-    return (centred * solved).sum(1)
+    distance: Tensor = (centred * solved).sum(1)
+    return distance
 
 
 # The penalty -------------------------------------------------------------------------------------------------------

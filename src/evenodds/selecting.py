@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -152,8 +152,8 @@ class rejection:  # noqa: N801: named as people ask for it
     rate: float | None = 0.2
     pilot: int = 2000
     tries: int = 200
-    highest: float = -math.inf
-    gamma: float = 0.0
+    highest: float = field(init=False, default=-math.inf)
+    gamma: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         if (self.rate is not None and not 0 < self.rate <= 1) or self.pilot < 1 or self.tries < 1:

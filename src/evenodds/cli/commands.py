@@ -181,7 +181,7 @@ def sample(
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
     y = asked(session, n, class_, per_class, seed)
-    options = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
+    options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
     n = n if y is None else len(y)
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz):

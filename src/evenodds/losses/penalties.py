@@ -161,8 +161,8 @@ class Weighed(nn.Module):
 
     def forward(self, score: Score, real: Tensor, fake: Tensor, **draws: Tensor) -> Tensor:
         """The penalty (N,), weighed."""
-        value: Tensor = self.penalty(score, real, fake, **draws)
-        return self.dial() * value
+        value: Tensor = self.dial() * self.penalty(score, real, fake, **draws)
+        return value
 
 
 def _slopes(score: Score, x: Tensor) -> Tensor:

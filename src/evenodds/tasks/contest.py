@@ -166,7 +166,8 @@ class Contest:
         n = len(on_fake)
         kept = (self.top() * n).round().clamp(1, n)
         rank = on_fake.detach().argsort(descending=True, stable=True).argsort()
-        return (rank < kept).to(on_fake.dtype) * (n / kept)
+        weights: Tensor = (rank < kept).to(on_fake.dtype) * (n / kept)
+        return weights
 
     @cached_property
     def relative(self) -> bool:

@@ -7,37 +7,55 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds import checkpoint
+from evenodds import checkpoint, choosing
+from evenodds.build import open_data
 from evenodds.cli import main
-from evenodds.config import recipe, with_settings
+from evenodds.config import read, recipe, with_settings
 from evenodds.errors import BadInput
-from evenodds.run import resume, start
+from evenodds.run import Run, resume, start
 from evenodds.selecting import sample
+from evenodds.session import load
+from evenodds.trainer import train
 from tests.twins.test_resume import StopAt
 
-IMAGES, STOP = 1280, 500
+IMAGES, STOP = 256, 100
 SMALL: dict[str, Any] = {
     "images": IMAGES,
-    "batch": 32,
+    "batch": 16,
     "generator.width": 8,
     "discriminator.width": 8,
     "penalty_every": 3,
     "save_share": 1,
-    "evaluate_share": 0.25,
+    "evaluate_share": 0.5,
     "device": "cpu",
 }
-ADAPTIVE = {"views": "translation,color", "view_chance": "adaptive", "view_chance.images": 2000}
+ADAPTIVE = {"views": "translation,color", "view_chance": "adaptive", "view_chance.images": 1000}
 WAYS: dict[str, dict[str, Any]] = {
-    "steps": {"balance": "steps", "balance.gain": 4, "balance.target": -0.5},
-    "rate": {"balance": "rate"},
-    "penalty": {"balance": "penalty", "penalty": "lecam"},
-    "adaptive views": ADAPTIVE,
-    "extragradient": {"learner": "extragradient"},
-    "lookahead": {"learner": "lookahead", "learner.every": 3},
-    "optimistic": {"optimizer": "OptimisticAdam", "optimizer.betas": [0.0, 0.99]},
-    "learned": {"prior": "learned", "prior.size": 32, "prior.components": 5},
-    "growing, top and densest": {"prior": "growing", "prior.size": 32, "top": 0.5, "densest": 0.7},
-    "logan": {"task": "logan"},
+    "steps, lookahead, learned, top": {
+        "balance": "steps",
+        "balance.gain": 4,
+        "balance.target": -0.5,
+        "learner": "lookahead",
+        "learner.every": 3,
+        "prior": "learned",
+        "prior.size": 32,
+        "top": 0.5,
+    },
+    "rate, extragradient, growing, densest": {
+        "balance": "rate",
+        "learner": "extragradient",
+        "prior": "growing",
+        "prior.size": 32,
+        "densest": 0.7,
+    },
+    "penalty, optimistic, logan, adaptive": {
+        **ADAPTIVE,
+        "balance": "penalty",
+        "penalty": "lecam",
+        "optimizer": "OptimisticAdam",
+        "optimizer.betas": [0.0, 0.99],
+        "task": "logan",
+    },
 }
 
 
@@ -82,18 +100,21 @@ def test_steering_moves_something(plain: Path, tmp_path: Path) -> None:
     assert -1 <= last["views/leak"] <= 1
 
 
-def test_a_gain_of_nothing_is_the_plain_run(plain: Path, tmp_path: Path) -> None:
-    """A balance that may not change the strength, by each lever, plays to the bits of the run without one."""
-    for lever in ("steps", "rate", "penalty"):
-        settings = {**SMALL, "balance": lever, "balance.limit": 1}
-        start(with_settings(recipe("digits"), settings), out=tmp_path / lever)
-        mine, theirs = end(plain), end(tmp_path / lever)
-        assert all(torch.equal(mine[name], theirs[name]) for name in mine), lever
+@pytest.mark.parametrize("lever", ["steps", "rate", "penalty"])
+def test_a_balance_within_limits_of_1_is_the_plain_run(lever: str) -> None:
+    """It may not change the strength, and so plays to the bits of the run without it."""
+    ends = []
+    for more in ({}, {"balance": lever, "balance.limit": 1}):
+        config = with_settings(recipe("digits"), {**SMALL, **more})
+        run = Run(config, open_data(config))
+        train(run.game, run.feed, run.learner, run.engine, images=IMAGES, listeners=[*run.steering.values()])
+        ends.append(
+            {f"{role}/{k}": v for role in run.task.roles for k, v in run.game.players[role].state_dict().items()}
+        )
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_truncation_of_1_is_plain_sampling(plain: Path, tmp_path: Path) -> None:
-    from evenodds.session import load
-
     session = load(plain)
     assert np.array_equal(sample(session, 20, 3), session.sample(20, 3))
     assert not np.array_equal(sample(session, 20, 3, truncation=0.5), session.sample(20, 3))
@@ -102,26 +123,24 @@ def test_truncation_of_1_is_plain_sampling(plain: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("select", "options"), [("rejection", {"rate": 0.3}), ("langevin", {"steps": 3})])
 def test_the_first_of_more_are_those_of_fewer(plain: Path, select: str, options: dict[str, Any]) -> None:
-    from evenodds.session import load
-
     session = load(plain)
     few, more = (sample(session, n, 1, select=select, **options) for n in (10, 300))
     np.testing.assert_array_equal(few, more[:10])
     assert not np.array_equal(few, session.sample(10, 1))
 
 
-def test_the_data_decide_what_is_left_open(tmp_path: Path) -> None:
+def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "GRID", (0.03, 0.3))
+    monkeypatch.setattr(choosing, "ROUNDS", ((1, 2),))
     said: list[str] = []
     settings = {**SMALL, "views": "auto", "view_chance": "fixed", "view_chance.chance": 0.3, "penalty_weight": "auto"}
     start(with_settings(recipe("digits"), settings), out=tmp_path / "run", say=said.append)
     kept = (tmp_path / "run" / "choices.json").read_text()
     assert "held-out score" in kept
     assert any(line.startswith("views=translation: ") for line in said)  # digits have no mirror symmetry, nor colours
-    from evenodds.config import read
-
     config = read(tmp_path / "run" / "config.yaml")
     assert config.views == ("translation",)
-    assert config.penalty_weight in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+    assert config.penalty_weight in (0.03, 0.3)
 
 
 @pytest.mark.parametrize(

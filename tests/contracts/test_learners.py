@@ -99,6 +99,8 @@ def test_every_learner_is_covered() -> None:
 def test_it_lowers_the_cost_of_a_move_and_leaves_the_others_alone(name: str) -> None:
     players, learner = GAMES[name]()
     mover = MOVER[name]
+    if name == "Extragradient":  # it steps once all of its players have told their slopes; here it has one
+        learner = Extragradient({mover: adam(players[mover])})
     task = small_task()
     move = next(move for move in task.moves() if move.movers == (mover,))
     hand = task.deal(Points().at(0), torch.Generator().manual_seed(1))

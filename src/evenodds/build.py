@@ -15,13 +15,12 @@ from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
-from evenodds.dial import Dial
+from evenodds.dial import Chanced, Dial, Weighed
 from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import accepts, describe, find, make, network
 from evenodds.game import mix
 from evenodds.learners import Gradient
-from evenodds.losses.penalties import Weighed
 from evenodds.masks import Masks, OneOf
 from evenodds.networks._learned import LearnedMixture
 from evenodds.priors import Learned
@@ -102,7 +101,7 @@ def build_view(config: Config) -> views.View | None:
         whole: views.View = views.compose(found)
         return whole
     first = config.view_chance.options if config.view_chance.name == "fixed" else {}
-    made: views.Chanced = make(f"view_chance '{config.view_chance.name}'", views.Chanced, first, found)
+    made: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, first, found)
     return made
 
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from evenodds import views
 from evenodds.checkpoint import Stateful
 from evenodds.config import Config
 from evenodds.data.dataset import Dataset
+from evenodds.dial import Chanced, Weighed
 from evenodds.engine import Engine
 from evenodds.errors import BadInput
 from evenodds.find import find, make
@@ -22,7 +22,6 @@ from evenodds.learners import Gradient
 from evenodds.listeners.adapt import Adapt
 from evenodds.listeners.balance import Balance, Lever, Penalty, Rate, Steps
 from evenodds.listeners.turn import Look, Turn
-from evenodds.losses.penalties import Weighed
 from evenodds.priors import Growing
 from evenodds.probe import Probe, fit_probe
 from evenodds.schedule import linear
@@ -74,7 +73,7 @@ def steered(
         every, options = max(config.batch, config.images // LOOKS), config.balance.options
         parts["balance"] = make(f"balance '{config.balance.name}'", Balance, options, lever, margin, every)
     view = task.contest.view
-    if isinstance(view, views.Chanced):
+    if isinstance(view, Chanced):
         if config.view_chance.name == "adaptive":
             options = {"images": max(1, min(500_000, config.images // 4)), **config.view_chance.options}
             parts["adapt"] = make("view_chance 'adaptive'", Adapt, options, view.dial)
@@ -143,7 +142,7 @@ class Leak:
 
     dataset: Dataset
     task: Generate
-    view: views.Chanced
+    view: Chanced
     sampler: Callable[[], nn.Module]
     train_index: Tensor
     held_index: Tensor
@@ -173,7 +172,7 @@ class Leak:
         n = min(2000, len(self.train_index))
         x = self.dataset.batch(self.train_index[torch.linspace(0, len(self.train_index) - 1, n).long()])["x"]
         rng = torch.Generator().manual_seed(mix(self.seed, -5))
-        seen = views.Chanced(self.view.views, 1.0)(x, torch.rand(n, self.view.dice, generator=rng))
+        seen = Chanced(self.view.views, 1.0)(x, torch.rand(n, self.view.dice, generator=rng))
         y = (torch.arange(2 * n) >= n).long()
         with torch.enable_grad():
             shown = max(1280, min(20_000, self.images // 20))

@@ -94,8 +94,8 @@ def _selections() -> dict[str, Any]:
 
 
 def _chances() -> dict[str, Any]:
-    ways, adapt = _public("views"), _public("listeners.adapt")
-    return {"always": ways["compose"], "fixed": ways["Chanced"], "adaptive": adapt["Adapt"]}
+    found = _public("views", "dial", "listeners.adapt")
+    return {"always": found["compose"], "fixed": found["Chanced"], "adaptive": found["Adapt"]}
 
 
 def _optimizers() -> dict[str, Any]:

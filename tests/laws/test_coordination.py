@@ -15,7 +15,7 @@ from evenodds.config import Config, Part
 from evenodds.coordination import Leak, held_out_margin
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
-from evenodds.dial import Dial
+from evenodds.dial import Chanced, Dial, Weighed
 from evenodds.engine import Local
 from evenodds.game import Batch, Costs, Game, Move, Players, Progress
 from evenodds.learners import Extragradient, Gradient, Lookahead
@@ -24,7 +24,7 @@ from evenodds.listeners.adapt import Adapt
 from evenodds.listeners.balance import Balance, Steps
 from evenodds.listeners.turn import Turn
 from evenodds.losses.adversarial import minimax, non_saturating, relativistic_paired
-from evenodds.losses.penalties import Weighed, r1
+from evenodds.losses.penalties import r1
 from evenodds.networks._learned import LearnedMixture
 from evenodds.priors import Growing, Normal
 from evenodds.tasks.contest import Contest
@@ -183,7 +183,7 @@ def test_the_chance_climbs_at_its_rate_falls_again_and_stops_at_the_cap() -> Non
 
 
 def test_each_view_changes_its_share_of_the_items(rng: torch.Generator) -> None:
-    seen = views.Chanced([views.flip, views.flip_vertical], 0.3)
+    seen = Chanced([views.flip, views.flip_vertical], 0.3)
     x = torch.arange(4.0).view(1, 1, 2, 2).expand(20_000, 1, 2, 2)
     dealt = torch.rand(20_000, seen.dice, generator=rng)
     changed = (seen(x, dealt) != x).flatten(1).any(1).float().mean()
@@ -357,7 +357,7 @@ def test_a_leak_is_seen(rng: torch.Generator) -> None:
         def forward(self, z: Tensor) -> Tensor:
             return self.images[: len(z)]
 
-    view = views.Chanced([views.cutout], 0.5)
+    view = Chanced([views.cutout], 0.5)
     changed = views.cutout(held, torch.rand(300, 4, generator=rng))
     task = Generate(Normal(2), Contest(non_saturating, view=view, view_dice=view.dice))
     leak = Leak(data, task, view, lambda: Copies(held.flip(0)), torch.arange(300), torch.arange(300, 600), 0,

@@ -11,19 +11,16 @@ depend on the others, that is, without batch normalisation.
 """
 
 from collections.abc import Callable
-from inspect import signature
 
 import torch
 from torch import Tensor, nn
 
-from evenodds.dial import Dial
 from evenodds.errors import BadInput
 
 __all__ = [
     "LeCam",
     "Score",
     "View",
-    "Weighed",
     "consistency",
     "dragan",
     "finite_difference",
@@ -148,21 +145,6 @@ class LeCam(nn.Module):
 
 lecam = LeCam
 """The name under which configurations ask for it."""
-
-
-class Weighed(nn.Module):
-    """A penalty times a number that may be turned while a run goes on, 1 at the start."""
-
-    def __init__(self, penalty: Callable[..., Tensor]) -> None:
-        """Takes any penalty; one with a state of its own stays part of it."""
-        super().__init__()
-        self.penalty, self.dial = penalty, Dial(1.0)
-        self.__signature__ = signature(penalty)  # by it callers see which random numbers the penalty needs
-
-    def forward(self, score: Score, real: Tensor, fake: Tensor, **draws: Tensor) -> Tensor:
-        """The penalty (N,), weighed."""
-        value: Tensor = self.dial() * self.penalty(score, real, fake, **draws)
-        return value
 
 
 def _slopes(score: Score, x: Tensor) -> Tensor:

@@ -15,13 +15,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from evenodds.config import recipe, with_settings
+from evenodds.config import Config, recipe, with_settings
 from evenodds.data.toys import Grid
 from evenodds.errors import Diverged
 from evenodds.evaluation.judge import evaluate
@@ -95,17 +96,27 @@ def fidelity(session: Session) -> dict[str, Any]:
 
 
 def one(config_of: str, settings: Mapping[str, Any], budget: str, judge: Callable[[Session], dict[str, Any]]) -> Any:
-    """One run, judged and thrown away."""
+    """One run, judged and thrown away. A budget is a time such as 30s, or a number of images such as 64000images."""
     folder, begun = Path(tempfile.mkdtemp()), time.perf_counter()
     try:
         config = with_settings(recipe(config_of), {"device": "cpu", **settings})
-        session = start(config, out=folder / "run", budget=as_seconds(budget))
+        session = played(config, budget, folder / "run")
         seconds = round(time.perf_counter() - begun, 1)
         return {"seconds": seconds, "images": session.images, **judge(session)}
     except Diverged as error:
         return {"seconds": round(time.perf_counter() - begun, 1), "failed": True, "why": str(error)}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def played(config: Config, budget: str, out: Path) -> Session:
+    """A run within a budget; KeyboardInterrupt where it was stopped before its end."""
+    counted = budget.endswith("images")
+    config = replace(config, images=int(budget.removesuffix("images"))) if counted else config
+    session = start(config, out=out, budget=None if counted else as_seconds(budget))
+    if session.images < session.config.images:
+        raise KeyboardInterrupt
+    return session
 
 
 def table(

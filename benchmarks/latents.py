@@ -16,11 +16,10 @@ from typing import Any
 
 import torch
 
-from coordination import DATA, Settings, options, stages
+from coordination import DATA, Settings, options, played, stages
 from evenodds.config import recipe, with_settings
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
-from evenodds.run import as_seconds, start
 from evenodds.selecting import sample
 
 DRAWN = 4000
@@ -60,7 +59,7 @@ def draws(path: Path, budget: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             settings = {"data": str(DATA / "fashion_mnist.npz"), "device": "cpu"}
             config = with_settings(recipe("gray-28"), settings)
-            session = start(config, out=Path(folder) / "run", budget=as_seconds(budget))
+            session = played(config, budget, Path(folder) / "run")
             for way in missing:
                 x = sample(session, DRAWN, seed=1, **WAYS[way])
                 names = ["precision", "recall", "kernel", "coverage"]

@@ -1,6 +1,6 @@
 """Few images: 100, 300 and 1,000 of Fashion-MNIST, without views, with fixed and with adaptive ones.
 
-Recipe gray-28 on so many training images, with 1,000 others held out; judged by 4,000 test images that no run has seen:
+Recipe gray-28 on so many training images, with 1,000 others held out (900 for 100); judged by 4,000 test images that no run has seen:
 kernel distance in random features with its interval, recall, and three figures of memorisation. Fixed views act on each
 item with a chance of one half; which views is decided by the data. What the results file holds is not done again.
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import judge
-from coordination import RESULTS, Settings
+from coordination import RESULTS, Settings, played
 from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
@@ -32,7 +32,6 @@ from evenodds.files import write_json
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
-from evenodds.run import as_seconds, start
 from evenodds.session import SPLIT_SEED, Session
 
 HELD, JUDGED = 1000, 4000
@@ -80,19 +79,19 @@ def judged(session: Session, train: Any) -> dict[str, Any]:
 
 
 def one(n: int, settings: Settings, seed: int, budget: str) -> dict[str, Any]:
-    """One run on the first n + 1,000 images of a shuffle that does not depend on the seed."""
-    read = judge.read("fashion_mnist")
-    order = np.random.default_rng(0).permutation(len(read["x_train"]))[: n + HELD]
+    """One run on n images of a shuffle that does not depend on the seed, with up to 1,000 more to hold out."""
+    read, held = judge.read("fashion_mnist"), min(HELD, 9 * n)
+    order = np.random.default_rng(0).permutation(len(read["x_train"]))[: n + held]
     x, y = read["x_train"][order], read["y_train"][order]
     folder, begun = Path(tempfile.mkdtemp()), time.perf_counter()
     try:
         np.savez(folder / "data.npz", x=x, y=y)
         # Batches of 32: with 100 images, one of 64 would be most of them.
-        more = {"data": str(folder / "data.npz"), "held_out": HELD / (n + HELD), "seed": seed, "batch": 32}
+        more = {"data": str(folder / "data.npz"), "held_out": held / (n + held), "seed": seed, "batch": 32}
         config = with_settings(recipe("gray-28"), {"device": "cpu", **more, **settings})
-        session = start(config, out=folder / "run", budget=as_seconds(budget))
+        session = played(config, budget, folder / "run")
         seconds = round(time.perf_counter() - begun, 1)
-        index, _ = from_array(x, labels=y).split(config.held_out, SPLIT_SEED)
+        index, _ = from_array(x, y).split(config.held_out, SPLIT_SEED)
         return {"seconds": seconds, "images": session.images, "trained on": len(index), **judged(session, x[index])}
     except Diverged as error:
         return {"seconds": round(time.perf_counter() - begun, 1), "failed": str(error)}

@@ -1,8 +1,9 @@
 """Few images: 100, 300 and 1,000 of Fashion-MNIST, without views, with fixed and with adaptive ones.
 
-Recipe gray-28 on so many training images, with 1,000 others held out (900 for 100); judged by 4,000 test images that no run has seen:
-kernel distance in random features with its interval, recall, and three figures of memorisation. Fixed views act on each
-item with a chance of one half; which views is decided by the data. What the results file holds is not done again.
+Recipe gray-28 on so many training images, with 1,000 others held out (900 for 100); judged by 4,000 test images that no
+run has seen: kernel distance in random features with its interval, recall, and three figures of memorisation. Fixed
+views act on each item with a chance of one half; which views is decided by the data. What the results file holds is not
+done again.
 
     python benchmarks/small_data.py --budget 120s
     python benchmarks/small_data.py 100 --budget 120s --seeds 0

@@ -87,6 +87,11 @@ def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:
 def _known(session: Session) -> Given:
     if "discriminator" not in session.players:
         raise BadInput("this run has no discriminator to select samples by; leave --select out")
+    if not session.task.contest.log_ratio:
+        raise BadInput(
+            f"the logit of loss '{session.config.loss.name}' is no log ratio of densities, so it selects no samples; "
+            "train with loss=non_saturating, or leave --select out"
+        )
     for player in session.players.values():
         player.requires_grad_(False)
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.find import find, names
 from evenodds.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
 from evenodds.selecting import Given, acceptance, diffuse, langevin, rejection, truncated
+from evenodds.tasks.contest import Contest
 
 
 def normal(ratio: float = 1.0, shift: float = 0.0) -> Given:
@@ -66,6 +68,13 @@ def test_langevin_walks_sample_a_known_energy() -> None:
     z = diffuse(torch.zeros(20_000, 2), lambda at: at @ b, 60, step, seed=1)
     torch.testing.assert_close(z.mean(0), b, atol=0.03, rtol=0)
     torch.testing.assert_close(z.var(0), torch.full((2,), 1 / (1 - step / 4)), atol=0.04, rtol=0)
+
+
+@pytest.mark.parametrize("name", names("losses"))
+def test_it_is_known_which_losses_find_the_ratio_of_densities(name: str) -> None:
+    """Nowozin et al. (2016), table 6: for squared Hellinger it is half the logarithm, for Pearson the ratio itself."""
+    others = {"hinge", "least_squares", "wasserstein", "pearson", "squared_hellinger"}
+    assert Contest(find("losses", name)).log_ratio == (name not in others)
 
 
 def test_langevin_needs_a_normal_prior() -> None:

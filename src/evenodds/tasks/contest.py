@@ -177,6 +177,21 @@ class Contest:
         (gradient,) = torch.autograd.grad(cost, real, allow_unused=True)
         return gradient is not None and bool((gradient != 0).any())
 
+    @cached_property
+    def log_ratio(self) -> bool:
+        """Whether the best logit is log p_data / p_g up to a constant, which sampling by the discriminator needs.
+
+        Where p_data / p_g is r, the best logit balances r times the slope at the reals with that at the fakes. Relative
+        losses are not tested: a softplus of differences, as all of them are, finds the ratio up to a constant.
+        """
+        return self.relative or any(self._balances(shift) for shift in (0.0, 1.0))
+
+    def _balances(self, shift: float) -> bool:
+        ratio = torch.tensor([1 / 3, 1.0, 3.0], dtype=torch.float64)
+        real, fake = ((ratio.log() + shift).requires_grad_() for _ in range(2))
+        at_real, at_fake = torch.autograd.grad(self.loss(real, fake)[0].sum(), (real, fake))
+        return bool(torch.allclose(ratio * at_real + at_fake, torch.zeros_like(ratio), atol=1e-6))
+
     def _beliefs(self, on_real: Tensor, on_fake: Tensor) -> dict[str, Tensor]:
         """The mean probabilities of being real, D(x) and D(G(z)).
 

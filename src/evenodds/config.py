@@ -37,6 +37,8 @@ class Config:
     """Side in pixels to which folders and zips of images are cropped and resized; none: their most common size."""
     channels: int | None = None
     """Channels of folders and zips of images: 1 grey, 3 colour, 4 with alpha; none: as the images are."""
+    fit: str | None = None
+    """How images get to that size: crop, pad, stretch, or tiles (pieces that cover each image); none: crop."""
     held_out: float = 0.1
     """Share of the data kept aside for judging, in [0, 0.9]; which items is decided by the data alone."""
     task: Part = field(default_factory=lambda: Part("generate"))

@@ -25,6 +25,7 @@ from evenodds.listeners.turn import Look, Turn
 from evenodds.priors import Growing
 from evenodds.probe import Probe, fit_probe
 from evenodds.schedule import linear
+from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest
 from evenodds.trainer import Listener
@@ -46,7 +47,7 @@ def steered(
     config: Config,
     dataset: Dataset,
     game: Game,
-    task: Generate,
+    task: Played,
     learner: Gradient,
     engine: Engine,
     sampler: Callable[[], nn.Module],
@@ -62,21 +63,24 @@ def steered(
     """
     parts: dict[str, Steering] = {}
     if config.balance is not None:
+        if not isinstance(task, Generate):
+            raise BadInput(f"balance looks at samples, which task '{config.task.name}' does not draw; set balance=none")
+        generate = task
         lever = _lever(config.balance.name, game, learner)
         if isinstance(lever, Steps):
             game = replace(game, moves=lever.gate(game.moves))
         real = dataset.batch(_some(held_index, "balance"))
 
         def margin() -> float:
-            return held_out_margin(task, game.players, real, dataset.shape, engine.device, mix(config.seed, -3))
+            return held_out_margin(generate, game.players, real, dataset.shape, engine.device, mix(config.seed, -3))
 
         every, options = max(config.batch, config.images // LOOKS), config.balance.options
         parts["balance"] = make(f"balance '{config.balance.name}'", Balance, options, lever, margin, every)
     view = task.contest.view
-    if isinstance(view, Chanced):
-        if config.view_chance.name == "adaptive":
-            options = {"images": max(1, min(500_000, config.images // 4)), **config.view_chance.options}
-            parts["adapt"] = make("view_chance 'adaptive'", Adapt, options, view.dial)
+    if isinstance(view, Chanced) and config.view_chance.name == "adaptive":
+        options = {"images": max(1, min(500_000, config.images // 4)), **config.view_chance.options}
+        parts["adapt"] = make("view_chance 'adaptive'", Adapt, options, view.dial)
+    if isinstance(view, Chanced) and isinstance(task, Generate):
         every = max(config.batch, round(config.images * config.evaluate_share))
         leak = Leak(dataset, task, view, sampler, train_index, held_index, config.seed, engine.device, config.images)
         parts["leak"] = Look(leak.measure, every)
@@ -85,7 +89,7 @@ def steered(
         parts["top"] = Turn(
             task.contest.top, lambda progress: fall(replace(progress, total=max(1, progress.total // 2))), "top/share"
         )
-    prior = task.prior
+    prior = getattr(task, "prior", None)
     if isinstance(prior, Growing):
         parts["curriculum"] = Turn(prior.dial, lambda progress: prior.inside(progress.share), "prior/inside")
     return game, parts

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import evenodds
 from evenodds import checkpoint, pictures
+from evenodds.answering import sides
 from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
 from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.choosing import GRID, SHARE, Choice, chosen_penalty, chosen_views, densest, is_open
@@ -27,24 +28,22 @@ from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.engine import Local
 from evenodds.errors import BadInput
-from evenodds.evaluation.halves import Side, intervals
-from evenodds.features.extract import extract
 from evenodds.files import write_json, write_text
 from evenodds.filling import fillings, sheet
-from evenodds.find import find, names
-from evenodds.game import Batch, Game, Progress, mix
+from evenodds.find import names
+from evenodds.game import Game, Progress
+from evenodds.held_out import HeldOut, held_out
 from evenodds.learners import Gradient
 from evenodds.listeners.average import Average
 from evenodds.listeners.evaluate import Evaluate
 from evenodds.listeners.interrupt import Interrupt
 from evenodds.listeners.log import Log
+from evenodds.listeners.milestone import Milestone
 from evenodds.listeners.save import Save
-from evenodds.metrics.kernel import kernel_distance
-from evenodds.metrics.manifold import precision_recall
-from evenodds.metrics.sliced import sliced_wasserstein
-from evenodds.session import SPLIT_SEED, DataCard, Session, load
+from evenodds.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session, load
+from evenodds.tasks._paired import FromSource
+from evenodds.tasks._seats import Played
 from evenodds.tasks.fill import Fill
-from evenodds.tasks.generate import Generate
 from evenodds.trainer import Listener, Stage, train
 
 __all__ = ["Run", "fit", "plan", "resume", "start"]
@@ -57,7 +56,7 @@ class Run:
     config: Config
     dataset: Dataset
     engine: Local = field(init=False)
-    task: Generate = field(init=False)
+    task: Played = field(init=False)
     game: Game = field(init=False)
     learner: Gradient = field(init=False)
     average: Average | None = field(init=False, default=None)
@@ -65,6 +64,7 @@ class Run:
     """What keeps the players in step, by name."""
     selection: tuple[str, ...] = field(init=False, default=())
     """What was left out of the training items: sentences for the report."""
+    milestone: Milestone | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -77,6 +77,8 @@ class Run:
         if config.average_half_life > 0:
             half_life = config.average_half_life * config.images
             self.average = Average(players, ("generator",), half_life, config.average_ramp)
+        for share in self.task.stages:
+            self.milestone = Milestone(lambda: {EARLIER: self.at_work()["generator"]}, share)
         self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
@@ -99,9 +101,19 @@ class Run:
     @property
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
-        parts: dict[str, Stateful] = {"players": PlayersState(self.game.players), "learner": self.learner}
-        parts |= {"average": self.average} if self.average is not None else {}
-        return parts | self.steering
+        parts: dict[str, Stateful | None] = {
+            "players": PlayersState(self.game.players),
+            "learner": self.learner,
+            "average": self.average,
+            "milestone": self.milestone,
+            **self.steering,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def keepers(self) -> list[Listener]:
+        """The listeners that keep copies of players."""
+        return [keeper for keeper in (self.average, self.milestone) if keeper is not None]
 
     @property
     def card(self) -> DataCard:
@@ -133,9 +145,7 @@ class Run:
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
-        players = {name: deepcopy(player).eval() for name, player in self.game.players.items()}
-        if self.average is not None:
-            players |= {name: deepcopy(copy) for name, copy in self.average.copies.items()}
+        players = {name: deepcopy(player) for name, player in self.at_work().items()}
         card = replace(self.card_light, more={"class_counts": self._class_counts(), **self._examples()})
         return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 
@@ -143,59 +153,23 @@ class Run:
     def card_light(self) -> DataCard:
         """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions)
+        beside = BesideCard.of(d.beside, len(d.classes))
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, beside)
 
-    @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """Held-out figures of the generator as it stands; always the same draws, so that they can be compared.
+        """Held-out figures of the game as it stands; none where too few items were held out."""
+        return {} if self.judge is None else self.judge.measure(self.at_work())
 
-        Images: the kernel distance, precision and recall in random features; others: the sliced Wasserstein distance.
-        """
-        if len(self.held_index) < 4:
-            return {}
-        real = self._held_out
-        generator = (
-            self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
-        )
-        request = self.task.trial(self._judging, torch.Generator().manual_seed(mix(self.config.seed, -2)))
-        parts = zip(*(torch.split(value.to(self.engine.device), 256) for value in request.values()), strict=True)
-        answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
-        fake = torch.cat([answer["x"].float().cpu() for answer in answers])
-        found = intervals(self._statistic, real, self._side(fake), pairs=4, seed=self.config.seed)
-        score, *others = found.items()
-        figures = {"score": score[1].value, "score_low": score[1].low, "score_high": score[1].high}
-        return figures | {name: interval.value for name, interval in others}
+    def at_work(self) -> dict[str, nn.Module]:
+        """The players that a user would get: averages in place of those that have one, in evaluation mode."""
+        averages = {} if self.average is None else self.average.copies
+        others = {name: deepcopy(player) for name, player in self.game.players.items() if name not in averages}
+        return {name: player.eval() for name, player in {**others, **averages}.items()}
 
     @cached_property
-    def _judging(self) -> Batch:
-        """At most 1,000 held-out items."""
-        index = self.held_index[torch.linspace(0, len(self.held_index) - 1, min(1000, len(self.held_index))).long()]
-        return self.dataset.batch(index)
-
-    @cached_property
-    def _held_out(self) -> Side:
-        return self._side(self._judging["x"])
-
-    @cached_property
-    def _extractor(self) -> Any:
-        return find("features", "random" if self.dataset.kind == "image" else "pixels")(self.dataset.shape)
-
-    def _side(self, x: Tensor) -> Side:
-        return Side(x, extract(self._extractor, x))
-
-    def _statistic(self, real: Side, fake: Side) -> dict[str, float]:
-        a, b = real.features, fake.features
-        if self.dataset.kind != "image":
-            return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
-        found = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
-        figures = {"precision": float(found.precision), "recall": float(found.recall)}
-        return {"score": float(kernel_distance(a, b)), **figures}
-
-    @property
-    def score_is(self) -> str:
-        """What the score means."""
-        kind = "kernel distance in random features" if self.dataset.kind == "image" else "sliced Wasserstein distance"
-        return f"{kind}, to held-out data (lower is better)"
+    def judge(self) -> HeldOut | None:
+        """What measures the game by held-out items."""
+        return held_out(self.task, self.dataset, self.held_index, self.config.seed, self.engine)
 
 
 def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
@@ -313,13 +287,16 @@ def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listene
         folder / "checkpoints",
         run.parts,
         config_interval(config, round(1 / config.save_share)),
-        {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": run.score_is},
-        evaluate.score if len(run.held_index) >= 4 else None,
+        {
+            "config": config.to_mapping(),
+            "data": run.dataset.fingerprint(),
+            "score_is": run.judge and run.judge.score_is,
+        },
+        evaluate.score if run.judge is not None else None,
         config.keep,
         lambda stage: on_saved(run, folder, stage),
     )
-    averages: list[Listener] = [run.average] if run.average is not None else []
-    everyone = [*averages, Interrupt(), *run.steering.values(), log, evaluate, save, *listeners]
+    everyone = [*run.keepers, Interrupt(), *run.steering.values(), log, evaluate, save, *listeners]
     train(
         run.game,
         run.feed,
@@ -346,6 +323,11 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
         rng, x = torch.Generator().manual_seed(0), run.dataset.batch(run.held_index[:12])["x"]
         mask = run.task.masks(x.shape, rng)
         pictures.write(path, pictures.enlarge(sheet(session, x, mask, fillings(session, x, mask, 3)), 384))
+        return
+    if isinstance(run.task, FromSource):
+        if len(run.held_index):
+            some = run.held_index[torch.linspace(0, len(run.held_index) - 1, min(6, len(run.held_index))).long()]
+            pictures.write(path, sides(session, run.dataset.batch(some)))
         return
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))
@@ -379,30 +361,19 @@ def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], 
     """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game."""
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
-    whole_penalties = config.penalty_every * max(1, -(-8 // config.penalty_every))
-    lap = _Lap(warm_up=2, rounds=whole_penalties, seconds=max(1.0, min(6.0, 0.05 * seconds)))
-    averages: list[Listener] = [run.average] if run.average is not None else []
-    train(
-        run.game,
-        run.feed,
-        run.learner,
-        run.engine,
-        images=10**9,
-        seed=config.seed,
-        listeners=[*averages, *run.steering.values(), lap],
-    )
+    rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
     pause = time.perf_counter()
     run.measure()
     looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * (time.perf_counter() - pause + 0.2)
     left = seconds - (time.perf_counter() - begun) - looks
     # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
-    images = int(0.95 * lap.rate * left) // config.batch * config.batch
+    images = int(0.95 * rate * left) // config.batch * config.batch
     if images < 10 * config.batch:
         raise BadInput(
-            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {lap.rate:.0f} images/s, fewer than ten "
+            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than ten "
             "batches; give more time, a smaller network or a smaller batch"
         )
-    say(f"measured {lap.rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
+    say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
     return replace(config, images=images)
 
 
@@ -442,7 +413,6 @@ class _Trial:
 
     def advance(self, images: int) -> float:
         run = self.run
-        averages: list[Listener] = [run.average] if run.average is not None else []
         train(
             run.game,
             run.feed,
@@ -451,9 +421,26 @@ class _Trial:
             images=images,
             seed=run.config.seed,
             progress=self.progress,
-            listeners=[*averages, *run.steering.values()],
+            listeners=[*run.keepers, *run.steering.values()],
         )
         return run.measure()["score"]
+
+
+def _rate(run: Run, seconds: float) -> float:
+    """Images per second over a whole run, from a lap in each of its stages."""
+    whole_penalties = run.config.penalty_every * max(1, -(-8 // run.config.penalty_every))
+    starts = (0.0, *run.task.stages)
+    spent = 0.0
+    for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
+        lap = _Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
+        there = Progress(total=10**9, images=round(start * 10**9))
+        listeners = [*run.keepers, *run.steering.values(), lap]
+        train(
+            run.game, run.feed, run.learner, run.engine,
+            images=10**9, seed=run.config.seed, progress=there, listeners=listeners,
+        )  # fmt: skip
+        spent += (end - start) / lap.rate
+    return 1 / spent
 
 
 @dataclass

@@ -64,17 +64,18 @@ def sample(
         raise BadInput(f"{', '.join(options)} needs a selection; add --select rejection or --select langevin")
     if truncation == 1 and select is None:
         return session.sample(n, seed, batch, y, given)
-    if isinstance(session.task, Fill):
-        raise BadInput("samples of a run that fills in are neither truncated nor selected; use `evenodds fill`")
+    prior = getattr(session.task, "prior", None)
+    if prior is None or isinstance(session.task, Fill):
+        raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
     if n < 1 or (y is not None and len(y) != n):
         raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
     choose = (lambda z, known, **_: z) if select is None else _selection(select, options)
     c = session.drawn(n, seed, batch) if y is None and given is None else session.asked(y, given)
-    known, blocks = _known(session), []
+    known, blocks = _known(session, prior), []
     for k in range(0, n, batch):
         own = c if c is None or len(c) == 1 else c[k : k + batch]
         z = choose(session.prior(batch, mix(seed, k // batch))[: n - k], known, c=own, seed=mix(seed, k // batch, 2))
-        blocks.append(session.render(truncated(session.task.prior, z, truncation), own))
+        blocks.append(session.render(truncated(prior, z, truncation), own))
     return np.concatenate(blocks)
 
 
@@ -84,7 +85,7 @@ def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:
     return selection
 
 
-def _known(session: Session) -> Given:
+def _known(session: Session, prior: Prior) -> Given:
     if "discriminator" not in session.players:
         raise BadInput("this run has no discriminator to select samples by; leave --select out")
     if not session.task.contest.log_ratio:
@@ -100,7 +101,7 @@ def _known(session: Session) -> Given:
         logits: Tensor = players["discriminator"](players["generator"](z.to(session.device)))
         return logits.float().cpu()
 
-    return Given(session.task.prior, session.prior, log_ratio)
+    return Given(prior, session.prior, log_ratio)
 
 
 # Truncation --------------------------------------------------------------------------------------------------------

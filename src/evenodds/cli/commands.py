@@ -462,8 +462,11 @@ def conclude(session: Any) -> None:
         say(f"go on with:    {command()} resume {folder}")
         return
     say(f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}")
-    say(f"more samples:  {command()} sample {folder} -n 100 --grid more.png")
     say(f"how it went:   {command()} show {folder}")
+    if not session.draws:
+        say(f"put it to work: {command()} {session.command} {folder} IN OUT")
+        return
+    say(f"more samples:  {command()} sample {folder} -n 100 --grid more.png")
     say(f"how good it is: {command()} report {folder}")
     say(f"your own data: {command()} train gray-28 --data FOLDER --budget 10m")
 

@@ -113,7 +113,8 @@ class Balance:
             raise BadInput(f"balance needs target in (-1, 1), gain > 0 and limit >= 1, got {got}")
 
     def begin(self, stage: Stage) -> None:
-        """Nothing to open."""
+        if not stage.progress.round:
+            self.last = stage.progress.images
 
     def hear(self, stage: Stage) -> None:
         if stage.progress.images - self.last < self.every_images:

@@ -60,7 +60,8 @@ class Look:
     _last: int = field(init=False, default=0)
 
     def begin(self, stage: Stage) -> None:
-        """Nothing to open."""
+        if not stage.progress.round:
+            self._last = stage.progress.images
 
     def hear(self, stage: Stage) -> None:
         if stage.progress.images - self._last >= self.every_images:

@@ -16,10 +16,10 @@ from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.schedule import but_every, every
 
-__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View"]
+__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View", "per_item"]
 
 Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(real, fake) logits (N,) -> (discriminator, generator) cost (N,), unreduced."""
+"""(real, fake) logits (N,), or (N, P) of patches -> (discriminator, generator) cost of that shape, unreduced."""
 Cost = Callable[[Players, Batch], Costs]
 """What a move minimises."""
 Score = Callable[[Tensor], Tensor]
@@ -105,7 +105,7 @@ class Contest:
         costs = {"adversarial": self.loss(on_real, on_fake)[0].mean()}
         if penalised and self.penalty is not None:
             draws = {name: hand[name] for name in self.draws}
-            penalty = self.penalty(score, real, fake, **draws).mean()
+            penalty = self.penalty(lambda x: per_item(score(x)), real, fake, **draws).mean()
             costs["penalty"] = self.weight * self.every * penalty
         return Costs(costs, facts=self._beliefs(on_real, on_fake))
 
@@ -120,7 +120,7 @@ class Contest:
         and a backward of the discriminator and a forward of the generator.
 
         Needs a loss whose discriminator cost has a slope at every fake logit (not hinge, not least squares), and a
-        discriminator that scores each item for itself (no batch norm, no minibatch spread).
+        discriminator that scores each item for itself (no batch norm, no minibatch spread), by one logit (no patches).
 
         Args:
             fake: (N, ...) with the generator's graph.
@@ -131,6 +131,11 @@ class Contest:
         if self.fused:
             score.both(real, turned)
         on_real, on_fake = score(real), score(turned)
+        if on_fake.dim() > 1:  # the slopes of an item's patches are no multiple of each other
+            raise BadInput(
+                f"simultaneous moves need one logit for each item, got {tuple(on_fake.shape)}; leave `simultaneous` "
+                "false, or take a discriminator of whole items"
+            )
         costs = self.loss(on_real, on_fake)
         slopes = self._slope_ratio(on_real, on_fake)
         ratio.append(slopes if self.top is None else slopes * self._top(on_fake))
@@ -210,6 +215,11 @@ class Contest:
         if self.view is None:
             return real, fake
         return self.view(real, hand["view"][0]), self.view(fake, hand["view"][1])
+
+
+def per_item(logits: Tensor) -> Tensor:
+    """(N,) of (N,), or of (N, P), the logits of P patches of each item: their mean."""
+    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)
 
 
 TINY = 1e-30

@@ -20,8 +20,10 @@ from evenodds import checkpoint, pictures
 from evenodds.answering import sides
 from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
 from evenodds.checkpoint import PlayersState, Stateful
+from evenodds.choosing import GRID, SHARE, Choice, chosen_penalty, chosen_views, densest, is_open
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
+from evenodds.coordination import Steering, steered
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.engine import Local
@@ -58,6 +60,10 @@ class Run:
     game: Game = field(init=False)
     learner: Gradient = field(init=False)
     average: Average | None = field(init=False, default=None)
+    steering: dict[str, Steering] = field(init=False)
+    """What keeps the players in step, by name."""
+    selection: tuple[str, ...] = field(init=False, default=())
+    """What was left out of the training items: sentences for the report."""
     milestone: Milestone | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -76,6 +82,16 @@ class Run:
         self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
+        if config.densest < 1:
+            self.train_index, sentence = densest(self.dataset, self.train_index, config.densest)
+            self.selection = (sentence,)
+        parts = (self.game, self.task, self.learner, self.engine, lambda: self.sampler)
+        self.game, self.steering = steered(config, self.dataset, *parts, self.train_index, self.held_index)
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator whose samples are judged: its average, where there is one."""
+        return self.average.copies["generator"] if self.average is not None else self.game.players["generator"]
 
     @property
     def feed(self) -> Batches:
@@ -90,6 +106,7 @@ class Run:
             "learner": self.learner,
             "average": self.average,
             "milestone": self.milestone,
+            **self.steering,
         }
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -108,7 +125,7 @@ class Run:
             "trained_on": len(self.train_index),
             "held_out": self.held_index.tolist(),
             "class_counts": self._class_counts(),
-            "report": list(d.report),
+            "report": [*d.report, *self.selection],
         }
         return replace(self.card_light, more={**more, **self._examples()})
 
@@ -208,6 +225,10 @@ def start(
     dataset = dataset if dataset is not None else open_data(config, reading)
     for line in dataset.report:
         say(line)
+    choices: list[Choice] = []
+    if is_open(config):
+        left = budget - (time.perf_counter() - clock) if budget is not None else None
+        config, choices = settle(config, dataset, left, say)
     if budget is not None:
         config = plan(config, dataset, budget - (time.perf_counter() - clock), say)
     run = Run(config, dataset)
@@ -215,6 +236,8 @@ def start(
     write_text(folder / "config.yaml", config.to_yaml())
     write_json(folder / "data.json", run.card.to_json())
     write_json(folder / "environment.json", environment(run.engine))
+    if choices:
+        write_json(folder / "choices.json", [choice.to_json() for choice in choices])
     return play(run, folder, Progress(total=config.images), listeners)
 
 
@@ -273,7 +296,7 @@ def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listene
         config.keep,
         lambda stage: on_saved(run, folder, stage),
     )
-    everyone = [*run.keepers, Interrupt(), log, evaluate, save, *listeners]
+    everyone = [*run.keepers, Interrupt(), *run.steering.values(), log, evaluate, save, *listeners]
     train(
         run.game,
         run.feed,
@@ -354,6 +377,55 @@ def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], 
     return replace(config, images=images)
 
 
+def settle(
+    config: Config, dataset: Dataset, seconds: float | None, say: Callable[[str], None] = lambda line: None
+) -> tuple[Config, list[Choice]]:
+    """The configuration with the settings that were left to the data, and the choices that were made.
+
+    Args:
+        seconds: of the budget, if there is one; the games that choose a penalty are planned by it.
+    """
+    choices = []
+    if "auto" in config.views:
+        choices.append(chosen_views(dataset, dataset.split(config.held_out, SPLIT_SEED)[0]))
+        say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
+        config = replace(config, views=tuple(choices[-1].value))
+    if config.penalty_weight is None:
+        length = config
+        if seconds is not None:  # the games cost a quarter of the run that follows them
+            length = plan(replace(config, penalty_weight=GRID[2]), dataset, seconds / (1 + SHARE))
+        choices.append(chosen_penalty(replace(config, images=length.images), lambda c: _Trial(Run(c, dataset)), say))
+        config = replace(config, penalty_weight=choices[-1].value)
+    return config, choices
+
+
+@dataclass
+class _Trial:
+    """A game that is played a while, and judged."""
+
+    run: Run
+    progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(total=self.run.config.images)
+        if len(self.run.held_index) < 4:
+            raise BadInput("penalty_weight=auto judges by held-out items, of which there are none; set held_out=0.1")
+
+    def advance(self, images: int) -> float:
+        run = self.run
+        train(
+            run.game,
+            run.feed,
+            run.learner,
+            run.engine,
+            images=images,
+            seed=run.config.seed,
+            progress=self.progress,
+            listeners=[*run.keepers, *run.steering.values()],
+        )
+        return run.measure()["score"]
+
+
 def _rate(run: Run, seconds: float) -> float:
     """Images per second over a whole run, from a lap in each of its stages."""
     whole_penalties = run.config.penalty_every * max(1, -(-8 // run.config.penalty_every))
@@ -362,7 +434,7 @@ def _rate(run: Run, seconds: float) -> float:
     for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
         lap = _Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
         there = Progress(total=10**9, images=round(start * 10**9))
-        listeners = [*run.keepers, lap]
+        listeners = [*run.keepers, *run.steering.values(), lap]
         train(
             run.game, run.feed, run.learner, run.engine,
             images=10**9, seed=run.config.seed, progress=there, listeners=listeners,

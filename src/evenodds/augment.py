@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,23 +75,25 @@ def augment(
     chosen = _filters(session, filters, data, say, step)
     classes, total = session.card.classes, sum(wanted)
     folders, counts, lines = folder_names(classes), {}, [("name", "class")]
+    draw = partial(_draw, session)
     with replaced_folder(to) as temporary:
-        done = 0
         for label, name in enumerate(classes):
-            before = done
-            parts, counts[name] = drawn_until(
-                lambda k, n, rng: _draw(session, k, n, rng), label, wanted[label], chosen, seed, tries=tries,
-                step=lambda have, before=before: step("drawing and filtering", before + have, total),
-            )  # fmt: skip
-            done += wanted[label]
+            told = partial(_tell, step, sum(wanted[:label]), total)
+            parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=told)
             names = _write(session, parts, temporary / folders[label], folders[label])
             lines += [(written, name) for written in names]
             if counts[name].written < wanted[label]:
                 say(_unfilled(name, counts[name]))
-        manifest = _manifest(session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True)))
+        manifest = _manifest(
+            session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True))
+        )
         write_text(temporary / "labels.csv", _csv(lines))
         write_json(temporary / "manifest.json", manifest)
     return manifest
+
+
+def _tell(step: Step, before: int, total: int, have: int) -> None:
+    step("drawing and filtering", before + have, total)
 
 
 def balancing(counts: Sequence[int]) -> list[int]:
@@ -131,7 +134,7 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
 def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
     """Samples as they will be written: rounded to the data's own units, in [-1, 1]."""
     c, units = session.asked(y=[label]), session.card.units
-    parts = [session.answer(z, c) for z in session.task.prior(n, rng).split(256)]
+    parts = [session.answer(z, c) for z in torch.split(session.task.prior(n, rng), 256)]
     return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1)))
 
 
@@ -202,12 +205,12 @@ def _classifier(seen: Dataset, step: Step) -> Classifier:
 
 
 def _features(classifier: Classifier) -> Callable[[Tensor], Tensor]:
-    return lambda x: torch.cat([classifier(part) for part in x.split(1024)])
+    return lambda x: torch.cat([classifier(part) for part in torch.split(x, 1024)])
 
 
 def _by_label(classifier: Classifier, data: Dataset) -> Mapping[int, Tensor]:
     assert data.y is not None
-    features = torch.cat([classifier(data.units.to_model(part)) for part in data.x.split(1024)])
+    features = torch.cat([classifier(data.units.to_model(part)) for part in torch.split(data.x, 1024)])
     return {label: features[data.y == label] for label in range(len(data.classes))}
 
 

@@ -40,7 +40,7 @@ class Agreement:
     probabilities: Features
 
     def __call__(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
-        return torch.cat([self.probabilities(part).argmax(1) for part in x.split(1024)]) == label
+        return torch.cat([self.probabilities(part).argmax(1) for part in torch.split(x, 1024)]) == label
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Rejection:
         return torch.rand(len(x), generator=rng, dtype=torch.float64) < chance
 
     def _all(self, x: Tensor, label: int) -> Tensor:
-        return torch.cat([self.logits(part, label) for part in x.split(1024)]).double().cpu()
+        return torch.cat([self.logits(part, label) for part in torch.split(x, 1024)]).double().cpu()
 
     def _shifted(self, logits: Tensor, label: int) -> Tensor:
         """F of eq. 8 without gamma: its sigmoid is exp(logit - M). The last term keeps it finite at the maximum."""

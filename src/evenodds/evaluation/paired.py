@@ -37,7 +37,9 @@ def paired(differences: Sequence[float], level: float = 0.95, overlap: float = 0
     """
     n = len(differences)
     if n < 2 or not 0 < level < 1 or not 0 <= overlap < 1:
-        raise BadInput(f"paired differences need n >= 2, level in (0, 1), overlap in [0, 1), got {n}, {level}, {overlap}")
+        raise BadInput(
+            f"paired differences need n >= 2, level in (0, 1), overlap in [0, 1), got {n}, {level}, {overlap}"
+        )
     mean = math.fsum(differences) / n
     spread = math.fsum((d - mean) ** 2 for d in differences) / (n - 1)
     error = math.sqrt(spread * (1 / n + overlap / (1 - overlap)))

@@ -19,8 +19,8 @@ def class_scores(predicted: Tensor, truth: Tensor, classes: int) -> tuple[Tensor
         classes: K, how many there are.
 
     Returns:
-        Three times (K,) float64 in [0, 1]: precision, 0 for a class that was never named; recall and F1, NaN for a class
-        that does not occur in `truth`, of which nothing can be known.
+        Three times (K,) float64 in [0, 1]: precision, 0 for a class that was never named; recall and F1, NaN for a
+        class that does not occur in `truth`, of which nothing can be known.
 
     Raises:
         BadInput: no items, different lengths, or numbers of no class.

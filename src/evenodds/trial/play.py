@@ -170,8 +170,8 @@ def _cells(whole: _Trial, folds: Sequence[Fold], names: Sequence[str], step: Ste
 def _progress(seed: int, seeds: int, name: str, cell: Any, passed: float, spent: float, left: float) -> str:
     """A line for each cell; the time left is the planned one, corrected by how the plan has fared so far."""
     pace = passed / spent if spent > 0 else 1.0
-    score = cell["figures"]["macro_f1"]
-    return f"seed {seed + 1} of {seeds}, {ARMS[name].title}: macro-F1 {score:.3f}; about {_time(left * pace)} left"
+    score, rest = cell["figures"]["macro_f1"], _time(max(0.0, left * pace))
+    return f"seed {seed + 1} of {seeds}, {ARMS[name].title}: macro-F1 {score:.3f}; about {rest} left"
 
 
 def _time(seconds: float) -> str:

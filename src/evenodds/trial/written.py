@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import torch
 
 from evenodds import pictures
 from evenodds.data.dataset import Dataset
-from evenodds.files import replaced, write_text
-from evenodds.report.scales import Scale, labels, spread
+from evenodds.files import write_text
+from evenodds.trial.chart import plot
 from evenodds.trial.verdict import FIGURES, PRIMARY
 
-__all__ = ["plot", "table", "write"]
-
-INK, GREY, GOOD, BAD = (30, 30, 30), (150, 150, 150), (0, 110, 80), (176, 40, 40)
+__all__ = ["table", "write"]
 
 
 def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]:
@@ -89,50 +87,8 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def plot(content: Mapping[str, Any], path: Path) -> Path:
-    """Each difference of macro-F1 with its interval, around a line at 0."""
-    rows = [(_title(content, name), test["figures"][PRIMARY]) for name, test in content["differences"].items()]
-    low, high = spread([0.0, *(row[1][end] for row in rows for end in ("low", "high"))])
-    wide, top, step = 900, 76, 34
-    image = Image.new("RGB", (wide, top + step * len(rows) + 64), (255, 255, 255))
-    draw, x = ImageDraw.Draw(image), Scale(low, high, 330, wide - 30)
-    small, large = ImageFont.load_default(15), ImageFont.load_default(20)
-    draw.text((16, 14), f"{content['verdict']['answer']}: synthetic images for this classifier", INK, large)
-    about = (
-        f"difference in macro-F1, {content['seeds']} seeds, paired, {sum(content['train_counts']):,} training images"
-    )
-    draw.text((16, 44), about, GREY, small)
-    floor = top + step * len(rows)
-    places = x.ticks(7)
-    for place, label in zip(places, labels(places), strict=True):
-        draw.line((x(place), top, x(place), floor), (230, 230, 230) if abs(place) > 1e-12 else INK)
-        draw.text((x(place), floor + 8), label, GREY, small, anchor="ma")
-    for k, (title, test) in enumerate(rows):
-        y = top + step * k + step // 2
-        colour = GOOD if test["low"] > 0 else BAD if test["high"] < 0 else GREY
-        draw.text((16, y), title, INK, small, anchor="lm")
-        draw.line((x(test["low"]), y, x(test["high"]), y), colour, 3)
-        draw.ellipse((x(test["value"]) - 5, y - 5, x(test["value"]) + 5, y + 5), colour)
-    draw.text(
-        (16, floor + 36),
-        "Intervals at the levels of Holm's procedure: none of them leaves 0 out by chance (5 %).",
-        GREY,
-        small,
-    )
-    with replaced(path) as temporary:
-        image.save(temporary)
-    return path
-
-
-def _title(content: Mapping[str, Any], name: str) -> str:
-    arm, _, other = name.partition(" - ")
-    return str(content["arms"][arm]["title"]) + ("" if other == "real" else f" against {other}")
-
-
 def _sheet(made: Path, path: Path, data: Dataset) -> Path:
     """Ten synthetic images of each class of the first seed, a row for each of at most 20 classes."""
-    import torch
-
     with np.load(made, allow_pickle=False) as kept:
         x, y = kept["x"], kept["y"]
     own = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evenodds.errors import BadInput
 
@@ -85,6 +86,7 @@ def student_tail(t: float, freedom: int) -> float:
     return max(0.0, (1 - within) / 2)
 
 
+@lru_cache(maxsize=256)
 def student_quantile(share: float, freedom: int) -> float:
     """The t >= 0 with P(T <= t) = share, for share in [0.5, 1): by bisection of `student_tail`."""
     low, high = 0.0, 1.0

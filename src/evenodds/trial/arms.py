@@ -110,7 +110,7 @@ class Workshop:
         """The changes that the classes survive."""
         if self._kinds is None:
             self.ledger.hand(CHOICE, self.fold)
-            brief = Small(max(60, self.small.steps // 3), self.small.batch, self.small.width)
+            brief = Small(max(20, self.small.steps // 3), self.small.batch, self.small.width)
 
             def named(x: Tensor, y: Tensor, check: Tensor) -> Tensor:
                 predict = brief.fit(Examples(x, y, torch.ones(len(y))), self.classes, mix(self.seed, 8))

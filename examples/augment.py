@@ -29,8 +29,8 @@ with tempfile.TemporaryDirectory() as folder:
         generator,  # trained anew on each seed's training images, and on nothing else
         seeds=3,
         deal=deal,
-        plan=Plan(steps=60, budget=4_000),  # steps of the classifier, images shown to each generator
-        arms=["classical", "gan"],
+        plan=Plan(steps=60, budget=3_000),  # steps of the classifier, images shown to each generator
+        arms=["smote", "gan"],
         ratio=2.0,  # two synthetic images for each real one
     )
 print(table(result))

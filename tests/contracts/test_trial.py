@@ -57,7 +57,7 @@ def noise() -> Any:
 @pytest.mark.parametrize("repetition", [0, 1])
 def test_planted_controls(kind: str, due: set[str], repetition: int) -> None:
     """The small version of benchmarks/trial_controls.py."""
-    content = CONTROLS["played"](kind, repetition, digits(), Plan(steps=50), ["gan"])
+    content = CONTROLS["played"](kind, repetition, digits(), Plan(steps=40), ["gan"])
     assert content["verdict"]["answer"] in due
     assert (content["verdict"]["recommended"]["mix"] != "none") == (kind == "oracle")
 

@@ -136,7 +136,7 @@ def trial(
     """
     import json as to_json
 
-    from evenodds.cli.bar import Steps, reading
+    from evenodds.cli.bar import Inner, Steps, reading
     from evenodds.data.sources import load, options_of
     from evenodds.errors import BadInput
     from evenodds.generators import ConditionalRun
@@ -148,20 +148,22 @@ def trial(
     if data is None and run is None:
         raise BadInput("a trial needs --data: class folders, a zip of them, or an .npz with x and y")
     tested = named(classifier)
-    deal, maker = None, ConditionalRun(recipe, {"device": device, **parsed(settings)})
+    seconds, bar = as_seconds(budget) or 0.0, Steps()
+    settled = {"device": device, **parsed(settings)}
+    deal, maker = None, ConditionalRun(recipe, settled, lambda: [Inner(bar, "training a generator")])
     if run is not None:
         maker, items = _finished(run, data, checkpoint, device)
         deal = maker.deal(items, seeds)
     else:
-        sized = {"size": size} if size is not None and "size" in options_of(data) else {}
-        items = load(data, reading, **sized)
+        items = load(data, reading, **({"size": size} if size is not None and "size" in options_of(data) else {}))
     for line in items.report:
         say(line)
     folder = out or next_folder(Path("trials"), Path(data or run or "").stem)
-    with Steps() as step:
+    say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
+    with bar as step:
         result = play(
             items, folder, maker, classifier=tested, seeds=seeds, arms=split(arms), deal=deal, ratio=ratio,
-            budget=as_seconds(budget) or 0.0, agreeing=agreement, step=step, say=say,
+            budget=seconds, agreeing=agreement, step=step, say=say,
         )  # fmt: skip
     for path in write(result, folder, items):
         say(f"written: {path}")

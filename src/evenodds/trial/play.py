@@ -99,6 +99,8 @@ def trial(
     _possible(data, seeds, ratio)
     names, known = checked(arms), hashes(data)
     folds = [dealt(data, deal or cross(seeds), seed, known) for seed in range(seeds)]
+    if mean_overlap(folds) > 0.9:
+        raise BadInput("the seeds test on the same images, which tells nothing of others; deal each some of its own")
     tested = classifier or Small()
     facts = {
         "schema": SCHEMA, "data": data.fingerprint(),

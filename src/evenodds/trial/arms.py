@@ -93,6 +93,10 @@ class Workshop:
         most = round((1 + self.ratio) * int(self.counts.max()))
         return [most - n for n in self.counts.tolist()]
 
+    def room(self) -> int:
+        """How many images an arm of changed copies may hold: what the classifier has use for, within 1 GB."""
+        return min(self.tested.appetite(len(self.y)), (1 << 28) // self.fold.x[0].numel())
+
     def scout(self) -> Any:
         """The small classifier fitted to the training fold."""
         if self._scout is None:
@@ -174,8 +178,7 @@ def _repeated(shop: Workshop) -> Examples:
 
 
 def _changed(shop: Workshop) -> Examples:
-    total = shop.tested.appetite(len(shop.y))
-    return _plain(*copies(shop.x(), shop.y, shop.kinds(), total, shop.rng(4)))
+    return _plain(*copies(shop.x(), shop.y, shop.kinds(), shop.room(), shop.rng(4)))
 
 
 def _smote(shop: Workshop) -> Examples:
@@ -199,7 +202,7 @@ def _generated(shop: Workshop) -> Examples:
 
 def _generated_changed(shop: Workshop) -> Examples:
     x, y = _joined(shop)
-    return _plain(*copies(x, y, shop.kinds(), max(len(y), shop.tested.appetite(len(shop.y))), shop.rng(6)))
+    return _plain(*copies(x, y, shop.kinds(), shop.room(), shop.rng(6)))
 
 
 ARMS: Mapping[str, Stall] = {

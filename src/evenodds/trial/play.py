@@ -21,7 +21,7 @@ from evenodds.game import mix
 from evenodds.metrics.classification import calibration_error, class_scores
 from evenodds.trial.arms import ARMS, GENERATOR, SYNTHETIC, Maker, Workshop, as_real, checked, sampled
 from evenodds.trial.classifiers import Classifier, Small
-from evenodds.trial.folds import Deal, Fold, cross, dealt, hashes, labels, mean_overlap
+from evenodds.trial.folds import Deal, Fold, cross, dealt, digest, hashes, labels, mean_overlap
 from evenodds.trial.plan import Plan, planned
 from evenodds.trial.proof import Ledger, verify
 from evenodds.trial.verdict import compared, decided
@@ -107,6 +107,7 @@ def trial(
         "classifier": "small" if isinstance(tested, Small) else tested.name,
         "maker": getattr(maker, "name", type(maker).__name__), "seeds": seeds, "arms": names, "ratio": ratio,
         "agreement": agreeing,
+        "folds": digest([f"{k} {fold.train.tolist()} {fold.test.tolist()}" for k, fold in enumerate(folds)]),
     }  # fmt: skip
     fixed = _fixed(
         folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
@@ -224,7 +225,7 @@ def _played(whole: _Trial, fold: Fold, shop: Workshop, name: str, path: Path) ->
     assert test.y is not None
     figures = _figures(predict(test.units.to_model(test.x)), test.y)
     cell = {
-        "seed": path.stem, "arm": name, "figures": figures, "examples": len(examples.y),
+        "cell": path.stem, "arm": name, "figures": figures, "examples": len(examples.y),
         "changes": list(shop.kinds()) if "classical" in name else None,
         "saw": shop.record(name), "sets": {d: shop.ledger.sets[d] for d in set(shop.record(name).values())},
         "synthetic_in_test": _coincide(whole, shop, test) if name in SYNTHETIC else 0,
@@ -263,18 +264,22 @@ def _result(
     write_json(whole.folder / "proof.json", proof)
     if wrong := verify(proof, whole.data):
         raise BadInput(f"no answer is given, since test images have leaked: {'; '.join(wrong[:3])}")
+    content = _content(whole, folds, facts, cells)
+    write_json(whole.folder / "trial.json", content)
+    return content
+
+
+def _content(
+    whole: _Trial, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """All that is said: plain values."""
     figures = {name: [cell["figures"] for cell in row] for name, row in cells.items()}
-    overlap = mean_overlap(folds)
+    counts, overlap = _counts(whole.data, folds[0]), mean_overlap(folds)
     tests = compared(figures, overlap)
-    counts = _counts(whole.data, folds[0])
     most = round((1 + whole.ratio) * max(counts))
-    dropped = {
-        name: "all classes are equally large, so it is the same as real images only"
-        for name in facts["arms"]
-        if name not in cells
-    }
-    verdict = decided(figures, tests, [most - n for n in counts], dropped)
-    content = {
+    same = "all classes are equally large, so it is the same as real images only"
+    dropped = {name: same for name in facts["arms"] if name not in cells}
+    return {
         "evenodds": __version__,
         **facts,
         "classifier": whole.classifier.name,
@@ -288,17 +293,15 @@ def _result(
             name: {
                 "title": ARMS[name].title,
                 "examples": [cell["examples"] for cell in row],
-                "changes": row[0]["changes"],
+                "changes": [cell["changes"] for cell in row],
                 "figures": figures[name],
             }
             for name, row in cells.items()
         },
         "differences": tests,
-        "verdict": verdict,
+        "verdict": decided(figures, tests, [most - n for n in counts], dropped),
         "proof": {"file": "proof.json", "complaints": []},
     }
-    write_json(whole.folder / "trial.json", content)
-    return content
 
 
 def _proof(whole: _Trial, folds: Sequence[Fold], cells: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -313,12 +316,6 @@ def _proof(whole: _Trial, folds: Sequence[Fold], cells: Mapping[str, Sequence[An
         }
         for row in cells.values():
             ledger.sets.update(row[seed]["sets"])
-        seeds.append(
-            {
-                "train": ledger.saw[f"{seed} train"],
-                "test": ledger.saw[f"{seed} test"],
-                "moved": list(fold.moved),
-                "arms": arms,
-            }
-        )
+        sides = {part: ledger.saw[f"{seed} {part}"] for part in ("train", "test")}
+        seeds.append({**sides, "moved": list(fold.moved), "arms": arms})
     return {"items": list(whole.known), "sets": ledger.sets, "seeds": seeds}

@@ -1,6 +1,7 @@
 """Planted controls of the trial: is a generator of noise never said to help, and one that hands out real images always?
 
-On the digits, 5 training images of each class, five seeds, all arms, 20 repetitions with other folds. "oracle" hands
+On the digits, 5 training images of each class, five seeds, 20 repetitions with other folds; the arms are real
+images only, SMOTE and the generator, which is then tested at the full 5 %. "oracle" hands
 out real digits that are neither trained nor tested on; "noise" hands out uniform noise under the class asked for. Each
 class gets as many synthetic images as `RATIO` says. What results/trial_controls.json holds is not done again.
 
@@ -84,9 +85,7 @@ def played(kind: str, repetition: int, data: Dataset, plan: Plan, arms: list[str
     deal, rest = parts(data, repetition)
     with tempfile.TemporaryDirectory() as folder:
         maker = MAKERS[kind](data.take(rest))
-        return trial(
-            data, Path(folder) / "t", maker, seeds=SEEDS, deal=deal, plan=plan, ratio=RATIO, arms=arms
-        )  # fmt: skip
+        return trial(data, Path(folder) / "t", maker, seeds=SEEDS, deal=deal, plan=plan, ratio=RATIO, arms=arms)
 
 
 def main() -> None:
@@ -102,7 +101,7 @@ def main() -> None:
     for kind in MAKERS:
         for repetition in range(len(found[kind]), arguments.repetitions):
             begun = time.process_time()
-            content = played(kind, repetition, data, Plan(steps=arguments.steps))
+            content = played(kind, repetition, data, Plan(steps=arguments.steps), ["smote", "gan"])
             tests = {name: test["figures"]["macro_f1"] for name, test in content["differences"].items()}
             shown = {name: [round(test[k], 4) for k in ("value", "low", "high")] for name, test in tests.items()}
             answer = content["verdict"]["answer"]

@@ -100,3 +100,22 @@ class Steps:
                 self.progress.remove_task(task)
             self.task = self.progress.add_task(what, total=total)
         self.progress.update(self.task, completed=done, total=total)
+
+
+class Inner:
+    """A listener that shows one training within longer work as a step of it."""
+
+    def __init__(self, step: Steps, what: str) -> None:
+        self.step, self.what, self.looked = step, what, 0.0
+
+    def begin(self, stage: Stage) -> None:
+        """The bar begins with the first look."""
+
+    def hear(self, stage: Stage) -> None:
+        now = time.perf_counter()
+        if now - self.looked >= INTERVAL:
+            self.looked = now
+            self.step(self.what, stage.progress.images, stage.progress.total)
+
+    def end(self, stage: Stage) -> None:
+        """The next step replaces it."""

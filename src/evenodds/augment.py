@@ -134,7 +134,7 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
 def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
     """Samples as they will be written: rounded to the data's own units, in [-1, 1]."""
     c, units = session.asked(y=[label]), session.card.units
-    parts = [session.answer(z, c) for z in torch.split(session.task.prior(n, rng), 256)]
+    parts = [session.answer(z, c) for z in torch.split(session.sampled.prior(n, rng), 256)]
     return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1)))
 
 

@@ -126,7 +126,7 @@ def _asked(session: Session) -> Draw:
 
     def draw(label: int, n: int, rng: torch.Generator) -> Tensor:
         c = session.asked(y=[label])
-        return torch.cat([session.answer(z, c) for z in torch.split(session.task.prior(n, rng), 256)])
+        return torch.cat([session.answer(z, c) for z in torch.split(session.sampled.prior(n, rng), 256)])
 
     return draw
 

@@ -145,7 +145,7 @@ def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
 
 
 @dataclass
-class rejection:  # noqa: N801: named as people ask for it
+class rejection:  # named as people ask for it
     """Keeps samples by the ratio of the densities that the discriminator reports (DRS, Azadi et al. 2019).
 
     Args:
@@ -221,7 +221,7 @@ def _gamma(logits: Tensor, highest: float, rate: float) -> float:
 
 
 @dataclass
-class langevin:  # noqa: N801: named as people ask for it
+class langevin:  # named as people ask for it
     """Walks z by the discriminator's slope and noise, towards p(z) p_data(G(z)) / p_g(G(z)) (DDLS, Che et al. 2020).
 
     The energy is |z|^2 / 2 - log_ratio(z): the prior must be standard normal. Without a Metropolis test, as in the

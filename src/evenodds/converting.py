@@ -174,8 +174,8 @@ def _faded(tiling: Tiling, picture: Picture) -> list[str]:
     """What is to be said of an image whose tiles do not join exactly."""
     if tiling.exact or max(picture.size) <= (tiling.side or 0):
         return []
-    how = "no tile holds all that it depends on" if tiling.margin is None else f"--tile {4 * tiling.margin} is exact"
-    return [f"tiles that fade into each other, about the same as the whole ({how})"]
+    how = "" if tiling.margin is None else f" (--tile {4 * tiling.margin} is exact)"
+    return [f"{{}} cut into tiles that fade into each other, about the same as the whole{how}"]
 
 
 def _affordable(network: nn.Module, inputs: int, margin: int | None, multiple: int, device: torch.device) -> int:

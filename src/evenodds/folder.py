@@ -17,7 +17,7 @@ __all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]
 
 Convert = Callable[[Picture, Path, Callable[[int, int], None]], list[str]]
 """Writes what becomes of a picture; the file of that path last, as it says that the picture is done. Told (parts done,
-parts in all) as it goes. Returns what is to be said of it, a clause for each."""
+parts in all) as it goes. Returns what is to be said of it: clauses about {}, such images."""
 
 _WHOLE = 1000  # Parts of a file that progress is counted in.
 
@@ -40,7 +40,7 @@ class Converted:
     skipped: list[str] = field(default_factory=list)
     """What could not be converted: its name, and why."""
     notes: Counter[str] = field(default_factory=Counter)
-    """What was done to images, and to how many."""
+    """Clauses about {}, images, and how many these are."""
     ignored: int = 0
     """Files that are no images, by their names, or hidden."""
 
@@ -50,7 +50,7 @@ class Converted:
         there = f"{len(self.there):,} were there already (--again makes them anew)" if self.there else ""
         skipped = f"{len(self.skipped):,} skipped" if self.skipped else ""
         ignored = f"{count(self.ignored, 'other file')} left alone" if self.ignored else ""
-        notes = [f"{count(n, 'image')} with {clause}" for clause, n in self.notes.items()]
+        notes = [clause.format(count(n, "image")) for clause, n in self.notes.items()]
         return [*notes, "; ".join(part for part in (done, there, skipped, ignored) if part)]
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from evenodds.data._deep_png import from_png, to_png
 from evenodds.data._files import content
@@ -26,6 +27,7 @@ __all__ = ["Network", "labels", "read", "said", "through", "write"]
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as everywhere in evenodds.
 _BICUBIC_REACH = 2
+_AROUND = 8  # Pixels from what can be seen, up to which what cannot be seen is given its colours.
 _LARGEST = 4 << 30  # Bytes of one result, beside which a copy must fit while it is written.
 
 
@@ -81,8 +83,10 @@ def through(network: Network, picture: Picture, progress: Progress | None = None
     _check(network, picture)
     units = _units(picture)
     tiling = network.tiling
-    if tiling.margin is not None and tiling.scale > 1:
-        tiling = replace(tiling, margin=max(tiling.margin, _BICUBIC_REACH))
+    if tiling.margin is not None:
+        beside = _BICUBIC_REACH if tiling.scale > 1 else 0
+        around = _AROUND if picture.pixels.shape[2] in (2, 4) else 0
+        tiling = replace(tiling, margin=max(tiling.margin, beside) + around)
 
     def apply(window: Tensor) -> Tensor:
         return _in_own_kind(network, units.to_model(window))
@@ -108,20 +112,20 @@ def labels(network: Network, picture: Picture, progress: Progress | None = None)
 
 
 def said(picture: Picture, kept: bool = True) -> list[str]:
-    """What was done to the picture, a clause for each.
+    """What was done to the picture: clauses about {}, the images that it was done to.
 
     Args:
         kept: whether the result has the picture's colours, and so its colour profile.
     """
     turned = picture.mode in ("CMYK", "YCbCr", "LAB", "HSV")
-    profile = "kept, not applied" if kept and not turned else "left out, not applied"
+    profile = "kept" if kept and not turned else "left out"
     found = {
-        "16 bits per colour, of which 8 are read": picture.cut,
-        "several frames, of which the first was taken": picture.animated,
-        "turned upright, as their EXIF data ask": picture.way_up > 1,
-        f"{picture.mode}, turned to RGB": turned,
-        "a palette, turned to its colours": picture.mode in ("P", "PA"),
-        f"a colour profile, {profile}": picture.profile is not None,
+        "{} had 16 bits per colour, of which 8 were read": picture.cut,
+        "{} had several frames, of which the first was taken": picture.animated,
+        "{} turned upright, as EXIF data asked": picture.way_up > 1,
+        f"{{}} turned from {picture.mode} to RGB": turned,
+        "{} had a palette, and now its colours": picture.mode in ("P", "PA"),
+        f"{{}} had a colour profile, which was {profile} and not applied": picture.profile is not None,
     }
     return [clause for clause, holds in found.items() if holds]
 
@@ -180,11 +184,32 @@ def _values(picture: Picture) -> Tensor:
 def _in_own_kind(network: Network, x: Tensor) -> Tensor:
     """(n, C, h, w) in [-1, 1], alpha included -> (n, C', s h, s w); see `through`."""
     clear, scale = x.shape[1] in (2, 4), network.tiling.scale
-    made = network.apply(_shown(x, network.inputs))
-    alpha = made[:, 3:] if network.outputs == 4 else _larger(x[:, -1:], scale).to(made)
+    before = _coloured_around(x) if clear and network.inputs < 4 else x
+    made = network.apply(_shown(before, network.inputs))
+    colour, alpha = made[:, :3], made[:, 3:]
     if _keeps(network):
-        made = _recoloured(made[:, :3], x[:, :-1] if clear else x, scale)
-    return torch.cat([made[:, :3], alpha], 1) if clear else made[:, :3]
+        colour = _recoloured(colour, before[:, :-1] if clear else before, scale)
+    if not clear:
+        return colour
+    if network.outputs < 4:
+        alpha = _larger(x[:, -1:], scale).to(made)
+        if _keeps(network) and scale == 1:
+            colour = torch.where(x[:, -1:] > -1, colour, x[:, :-1].to(made))
+    return torch.cat([colour, alpha], 1)
+
+
+def _coloured_around(x: Tensor) -> Tensor:
+    """Colours and alpha in [-1, 1], with colours also where alpha is 0 near by: the mean of what is seen around.
+
+    Files hold anything there, black mostly, which would else come out as a dark rim.
+    """
+    seen = (x[:, -1:] + 1) / 2
+    size = 2 * _AROUND + 1
+    sums = (F.avg_pool2d(part, size, 1, _AROUND) for part in ((x[:, :-1] + 1) * seen, seen))
+    total, weight = sums
+    around = total / weight.clamp_min(1e-9) - 1
+    colour = torch.where((seen > 0) | (weight < 1e-9), x[:, :-1], around)
+    return torch.cat([colour, x[:, -1:]], 1)
 
 
 def _shown(x: Tensor, inputs: int) -> Tensor:

@@ -2,87 +2,23 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
-from evenodds.data._deep_png import to_png
 from evenodds.data._picture import File, Picture
 from evenodds.errors import BadInput
 from evenodds.folder import Converted, convert_all
 from evenodds.mappers._parts import enlarged
 from evenodds.photo import Network, labels, read, said, through, write
 from evenodds.tiling import Tiling
-
-RNG = np.random.default_rng(0)
-COLOUR = Image.fromarray(RNG.integers(0, 256, (12, 17, 3), np.uint8))
-GREY = Image.fromarray(RNG.integers(0, 256, (12, 17), np.uint8))
-DEEP = RNG.integers(0, 65536, (12, 17), np.uint16)
-
-
-def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    content = io.BytesIO()
-    image.save(content, kind, **options)
-    return content.getvalue()
-
-
-def interlaced() -> bytes:
-    """A PNG of one pixel of 16 bits per colour, which lies in its first pass."""
-    content = to_png(np.full((1, 1, 3), 0x1234, np.uint16))
-    head = content[12:28] + b"\1"
-    return content[:12] + head + zlib.crc32(head).to_bytes(4) + content[33:]
-
-
-def turned() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return saved(COLOUR, "JPEG", exif=exif, quality=95)
-
-
-def film() -> bytes:
-    return saved(GREY.convert("P"), "GIF", save_all=True, append_images=[GREY.rotate(180).convert("P")])
-
-
-ALPHA = Image.fromarray(np.dstack([np.asarray(COLOUR), np.asarray(GREY)]))
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-READABLE: dict[str, tuple[bytes, int, str, str]] = {
-    # content, channels of the result, its dtype, what is said
-    "grey-8.png": (saved(GREY, "PNG"), 1, "uint8", ""),
-    "grey-16.png": (saved(Image.fromarray(DEEP), "PNG"), 1, "uint16", ""),
-    "grey-16.tif": (saved(Image.fromarray(DEEP), "TIFF"), 1, "uint16", ""),
-    "one-bit.png": (saved(GREY.convert("1"), "PNG"), 1, "uint8", ""),
-    "grey-alpha.png": (saved(ALPHA.convert("LA"), "PNG"), 2, "uint8", ""),
-    "colour.jpg": (saved(COLOUR, "JPEG"), 3, "uint8", ""),
-    "colour.webp": (saved(COLOUR, "WEBP", lossless=True), 3, "uint8", ""),
-    "alpha.png": (saved(ALPHA, "PNG"), 4, "uint8", ""),
-    "colour-16.png": (to_png(DEEP[..., None] ^ np.arange(3, dtype=np.uint16)), 3, "uint16", ""),
-    "alpha-16.png": (to_png(DEEP[..., None] ^ np.arange(4, dtype=np.uint16)), 4, "uint16", ""),
-    "grey-alpha-16.png": (to_png(DEEP[..., None] ^ np.arange(2, dtype=np.uint16)), 2, "uint16", ""),
-    "interlaced-16.png": (interlaced(), 3, "uint8", "16 bits per colour, of which 8"),
-    "cmyk.jpg": (saved(COLOUR.convert("CMYK"), "JPEG"), 3, "uint8", "CMYK"),
-    "palette.png": (saved(COLOUR.quantize(16), "PNG"), 3, "uint8", "a palette"),
-    "palette-clear.png": (saved(COLOUR.quantize(16), "PNG", transparency=3), 4, "uint8", "a palette"),
-    "profile.png": (saved(COLOUR, "PNG", icc_profile=PROFILE), 3, "uint8", "a colour profile, kept"),
-    "rotated.jpg": (turned(), 3, "uint8", "upright"),
-    "film.gif": (film(), 1, "uint8", "several frames"),
-    "1x1.png": (saved(COLOUR.resize((1, 1)), "PNG"), 3, "uint8", ""),
-    "3-wide.png": (saved(COLOUR.resize((3, 40)), "PNG"), 3, "uint8", ""),
-    "3-high-16.png": (saved(Image.fromarray(DEEP[:3]), "PNG"), 1, "uint16", ""),
-}
-BROKEN = {
-    "truncated.jpg": (saved(COLOUR.resize((200, 200)), "JPEG")[:2000], "damaged"),
-    "truncated.png": (saved(COLOUR, "PNG")[:-200], "damaged"),
-    "text.png": (b"this is no image", "not an image"),
-    "empty.jpg": (b"", "not an image"),
-    "deep-float.tif": (saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "32 bits per pixel"),
-}
+from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder
 
 
 def picture(name: str) -> Picture:
@@ -120,10 +56,28 @@ def test_a_bicubic_network_is_bicubic_for_every_kind(name: str, channels: int, s
     x = torch.from_numpy(image.pixels.astype(np.float32)).permute(2, 0, 1)[None] / full * 2 - 1
     want = ((bicubic(scale)(x)[0] + 1) / 2 * full).round()
     off = (torch.from_numpy(made.astype(np.float32)) - want).abs()
+    if channels < 4 and x.shape[1] in (2, 4):  # Colours that cannot be seen are none.
+        near = F.max_pool2d((x[:, -1:] == -1).float(), 5, 1, 2).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+        off[:-1] *= 1 - near[0]
     # Clipping a colour's channels and clipping its luma differ where bicubic overshoots.
     apart = channels == 1 and image.pixels.shape[2] >= 3
     assert off.median() <= 1
     assert apart or off.max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_what_cannot_be_seen_leaves_no_rim(channels: int, scale: int) -> None:
+    """One colour, in the midst of black that is transparent, is that colour wherever it is seen."""
+    pixels = np.zeros((30, 40, 4), np.uint8)
+    pixels[10:20, 7:30] = (200, 100, 40, 255)
+    pixels[12:14, 9:11] = 0
+    made = through(Network(bicubic(scale), channels, channels, Tiling(48, 2, scale)), Picture("a", pixels, (30, 40)))
+    seen = made[3] > 0
+    assert seen.sum() >= scale**2 * (10 * 23 - 4)
+    assert np.abs(made[:3, seen].T.astype(int) - (200, 100, 40)).max() <= 1
+    if scale == 1:
+        assert np.array_equal(np.moveaxis(made, 0, -1), pixels)
 
 
 def test_other_channels_out_than_in_are_the_networks() -> None:
@@ -156,15 +110,7 @@ def test_what_was_done_is_said(name: str) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """All of them, some in a folder within."""
-    root = tmp_path / "photos"
-    for k, (name, content) in enumerate(
-        {**{n: c[0] for n, c in READABLE.items()}, **{n: c for n, (c, _) in BROKEN.items()}}.items()
-    ):
-        path = root / ("trip/day 1" if k % 2 else "") / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    (root / "notes.txt").write_text("no image, and none by its name")
-    return root
+    return mixed_folder(tmp_path / "photos")
 
 
 def double(image: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:

@@ -69,6 +69,8 @@ def guarded(file: File, read: Callable[[Image.Image], Picture]) -> Picture | str
         source = file.open()
         if isinstance(source, Path) and not source.is_file():
             raise Unusable("not a plain file")
+        if not _length(source):
+            raise Unusable("empty")
         with Image.open(source, formats=_formats()) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise Unusable("too many pixels")
@@ -81,6 +83,14 @@ def guarded(file: File, read: Callable[[Image.Image], Picture]) -> Picture | str
         return f"{file.name} (too many pixels)"
     except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
         return f"{file.name} (damaged)"
+
+
+def _length(source: Path | IO[bytes]) -> int:
+    if isinstance(source, Path):
+        return source.stat().st_size
+    length = source.seek(0, 2)
+    source.seek(0)
+    return length
 
 
 @cache

@@ -23,6 +23,7 @@ from evenodds.features.classifier import Classifier, trained
 from evenodds.files import replaced_folder, write_json, write_text
 from evenodds.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
 from evenodds.session import SPLIT_SEED, Session
+from evenodds.tasks.condition import Condition
 from evenodds.version import __version__
 
 __all__ = ["FILTERS", "augment", "balancing", "folder_names"]
@@ -134,6 +135,7 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
 def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
     """Samples as they will be written: rounded to the data's own units, in [-1, 1]."""
     c, units = session.asked(y=[label]), session.card.units
+    assert isinstance(session.task, Condition)
     parts = [session.answer(z, c) for z in torch.split(session.task.prior(n, rng), 256)]
     return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1)))
 

@@ -17,6 +17,7 @@ from evenodds.errors import BadInput
 from evenodds.filters import Draw
 from evenodds.run import Run, plan
 from evenodds.session import SPLIT_SEED, Session
+from evenodds.tasks.condition import Condition
 from evenodds.trainer import Listener, train
 from evenodds.trial.folds import Deal
 
@@ -124,9 +125,12 @@ def _known(index: Tensor, y: Tensor) -> Tensor:
 def _asked(session: Session) -> Draw:
     """A session as a generator that is asked for a class."""
 
+    task = session.task
+    assert isinstance(task, Condition)
+
     def draw(label: int, n: int, rng: torch.Generator) -> Tensor:
         c = session.asked(y=[label])
-        return torch.cat([session.answer(z, c) for z in torch.split(session.task.prior(n, rng), 256)])
+        return torch.cat([session.answer(z, c) for z in torch.split(task.prior(n, rng), 256)])
 
     return draw
 

@@ -155,7 +155,8 @@ def trial(
         maker, items = _finished(run, data, checkpoint, device)
         deal = maker.deal(items, seeds)
     else:
-        items = load(data, reading, **({"size": size} if size is not None and "size" in options_of(data) else {}))
+        sized: dict[str, Any] = {"size": size} if size is not None and "size" in options_of(data) else {}
+        items = load(data, reading, **sized)
     for line in items.report:
         say(line)
     folder = out or next_folder(Path("trials"), Path(data or run or "").stem)

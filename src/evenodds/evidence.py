@@ -132,11 +132,11 @@ class Evidence:
         """
         if not self.enough:
             return {}
-        x = self._samples(generator, self._few, -3)
+        x = self._samples(generator, self.few, -3)
         if not bool(x.isfinite().all()):
             return {"finite": False}
         features = self._plain(x)
-        real = self._plain(self._few["x"])
+        real = self._plain(self.few["x"])
         figures: dict[str, Any] = {
             "shares": [round(float(s), 4) for s in shares(features, self.cells)],
             "spread": float((features.var(0).sum() / real.var(0).sum().clamp_min(1e-12)).sqrt()),
@@ -149,8 +149,8 @@ class Evidence:
         if "discriminator" not in players or isinstance(self.task, Fill):
             return {}
         still = {name: deepcopy(player).eval() for name, player in players.items()}
-        fake = self._samples(still["generator"], self._few, -3)
-        pairs = ((self._few, self._few["x"]), (self._trained, self._trained["x"]), (self._few, fake))
+        fake = self._samples(still["generator"], self.few, -3)
+        pairs = ((self.few, self.few["x"]), (self.trained, self.trained["x"]), (self.few, fake))
         held, trained, made = (self._logits(still, batch, x) for batch, x in pairs)
         if not all(bool(one.isfinite().all()) for one in (held, trained, made)):
             return {}
@@ -163,11 +163,13 @@ class Evidence:
         return logits.float().cpu()
 
     @cached_property
-    def _few(self) -> Batch:
+    def few(self) -> Batch:
+        """The held-out items of a glance."""
         return self.dataset.batch(_evenly(self.held_index, GLANCE))
 
     @cached_property
-    def _trained(self) -> Batch:
+    def trained(self) -> Batch:
+        """The training items of a glance."""
         return self.dataset.batch(_evenly(self.train_index, GLANCE))
 
     @cached_property
@@ -178,7 +180,11 @@ class Evidence:
     def _named(self) -> tuple[Tensor, tuple[str, ...]]:
         """The centres of the cells, and what they are called."""
         data = self.dataset
-        if self.toy is not None and (modes := DENSITIES[self.toy]().modes) is not None and modes.shape[1] == data.shape[0]:
+        if (
+            self.toy is not None
+            and (modes := DENSITIES[self.toy]().modes) is not None
+            and modes.shape[1] == data.shape[0]
+        ):
             return data.units.to_model(modes.float()), tuple(f"mode {k + 1}" for k in range(len(modes)))
         batch = data.batch(_evenly(self.held_index, 2000))
         features = self._plain(batch["x"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -11,41 +11,40 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
-import evenodds
-from evenodds import checkpoint, pictures
+from evenodds import checkpoint, pictures, remedy
 from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
 from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
+from evenodds.data.toys import DENSITIES
 from evenodds.engine import Local
-from evenodds.errors import BadInput
-from evenodds.evaluation.halves import Side, intervals
-from evenodds.features.extract import extract
+from evenodds.errors import BadInput, Diverged
+from evenodds.evidence import Evidence
 from evenodds.files import write_json, write_text
 from evenodds.filling import fillings, sheet
-from evenodds.find import find, names
-from evenodds.game import Batch, Game, Progress, mix
+from evenodds.folders import as_seconds, environment, next_folder, placed, recipe_for
+from evenodds.game import Game, Progress
 from evenodds.learners import Gradient
 from evenodds.listeners.average import Average
+from evenodds.listeners.deadline import Deadline
 from evenodds.listeners.evaluate import Evaluate
 from evenodds.listeners.interrupt import Interrupt
 from evenodds.listeners.log import Log
-from evenodds.listeners.save import Save
-from evenodds.metrics.kernel import kernel_distance
-from evenodds.metrics.manifold import precision_recall
-from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.listeners.save import Save, best_of
+from evenodds.listeners.watch import Watch
+from evenodds.remedy import Remedy
 from evenodds.session import SPLIT_SEED, DataCard, Session, load
 from evenodds.tasks.fill import Fill
 from evenodds.tasks.generate import Generate
 from evenodds.trainer import Listener, Stage, train
+from evenodds.watching import Cells, Verdict
 
-__all__ = ["Run", "fit", "plan", "resume", "start"]
+__all__ = ["Run", "as_seconds", "fit", "plan", "recipe_for", "resume", "start"]
 
 
 @dataclass
@@ -128,57 +127,27 @@ class Run:
         d = self.dataset
         return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions)
 
-    @torch.no_grad()
-    def measure(self) -> dict[str, float]:
-        """Held-out figures of the generator as it stands; always the same draws, so that they can be compared.
-
-        Images: the kernel distance, precision and recall in random features; others: the sliced Wasserstein distance.
-        """
-        if len(self.held_index) < 4:
-            return {}
-        real = self._held_out
-        generator = (
-            self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
-        )
-        request = self.task.trial(self._judging, torch.Generator().manual_seed(mix(self.config.seed, -2)))
-        parts = zip(*(torch.split(value.to(self.engine.device), 256) for value in request.values()), strict=True)
-        answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
-        fake = torch.cat([answer["x"].float().cpu() for answer in answers])
-        found = intervals(self._statistic, real, self._side(fake), pairs=4, seed=self.config.seed)
-        score, *others = found.items()
-        figures = {"score": score[1].value, "score_low": score[1].low, "score_high": score[1].high}
-        return figures | {name: interval.value for name, interval in others}
-
     @cached_property
-    def _judging(self) -> Batch:
-        """At most 1,000 held-out items."""
-        index = self.held_index[torch.linspace(0, len(self.held_index) - 1, min(1000, len(self.held_index))).long()]
-        return self.dataset.batch(index)
-
-    @cached_property
-    def _held_out(self) -> Side:
-        return self._side(self._judging["x"])
-
-    @cached_property
-    def _extractor(self) -> Any:
-        return find("features", "random" if self.dataset.kind == "image" else "pixels")(self.dataset.shape)
-
-    def _side(self, x: Tensor) -> Side:
-        return Side(x, extract(self._extractor, x))
-
-    def _statistic(self, real: Side, fake: Side) -> dict[str, float]:
-        a, b = real.features, fake.features
-        if self.dataset.kind != "image":
-            return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
-        found = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
-        figures = {"precision": float(found.precision), "recall": float(found.recall)}
-        return {"score": float(kernel_distance(a, b)), **figures}
+    def evidence(self) -> Evidence:
+        """What held-out data say of it."""
+        config = self.config
+        drawn = config.data.name if config.data is not None and not config.data.options else ""
+        toy = drawn if self.dataset.kind == "toy" and drawn in DENSITIES else None
+        place = self.engine.device
+        return Evidence(self.dataset, self.task, self.train_index, self.held_index, config.seed, place, toy)
 
     @property
-    def score_is(self) -> str:
-        """What the score means."""
-        kind = "kernel distance in random features" if self.dataset.kind == "image" else "sliced Wasserstein distance"
-        return f"{kind}, to held-out data (lower is better)"
+    def sampler(self) -> nn.Module:
+        """The generator whose samples are judged: its average, where there is one."""
+        return self.average.copies["generator"] if self.average else deepcopy(self.game.players["generator"]).eval()
+
+    def measure(self) -> dict[str, float]:
+        """Held-out figures of the generator as it stands."""
+        return self.evidence.measure(self.sampler)
+
+    def glance(self) -> dict[str, Any]:
+        """Cheap signs of trouble in the game as it stands."""
+        return self.evidence.glance(self.sampler, self.game.players)
 
 
 def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
@@ -234,14 +203,21 @@ def start(
     dataset = dataset if dataset is not None else open_data(config, reading)
     for line in dataset.report:
         say(line)
+    deadline = None
     if budget is not None:
-        config = plan(config, dataset, budget - (time.perf_counter() - clock), say)
+        config, look = plan(config, dataset, budget - (time.perf_counter() - clock), say)
+        deadline = Deadline(clock + budget, 2 * look, say)
     run = Run(config, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config.to_yaml())
     write_json(folder / "data.json", run.card.to_json())
     write_json(folder / "environment.json", environment(run.engine))
-    return play(run, folder, Progress(total=config.images), listeners)
+    session = play(config, dataset, folder, listeners, say, deadline)
+    if deadline is not None and session.images < config.images and deadline.total <= session.images:
+        # By the clock it is complete: shorter than planned, with its decays played to their end.
+        session.config = replace(config, images=session.images)
+        write_text(folder / "config.yaml", session.config.to_yaml())
+    return session
 
 
 def resume(
@@ -266,48 +242,141 @@ def resume(
     if not (folder / "config.yaml").is_file():
         raise BadInput(f"no run at {folder}: it has no config.yaml")
     config = with_settings(read(folder / "config.yaml"), settings or {})
-    states, header, complaints = checkpoint.newest(folder / "checkpoints")
-    for line in complaints:
-        say(line)
+    remedies = remedy.read(folder)
+    remedy.discard(folder, remedies)
+    dataset = load_data(data) if data is not None else open_data(config, reading)
+    if checkpoint.listing(folder / "checkpoints") or not remedies:  # a remedy may have gone back to the very beginning
+        _, header, complaints = checkpoint.newest(folder / "checkpoints")
+        for line in complaints:
+            say(line)
+        require_fit(config, dataset, header)
+        say(f"resuming at {header['progress']['images']:,} of {config.images:,} images")
+    for one in remedies:
+        say(f"with the remedy: {one}")
+    write_text(folder / "config.yaml", config.to_yaml())
+    return play(config, dataset, folder, listeners, say)
+
+
+def require_fit(config: Config, dataset: Dataset, header: Mapping[str, Any]) -> None:
+    """BadInput where a checkpoint is of another configuration or of other data."""
     misfits = difference(config, from_mapping(header["config"], "the checkpoint"))
     if misfits:
         raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
-    run = Run(config, load_data(data) if data is not None else open_data(config, reading))
-    if run.dataset.fingerprint() != header["data"]:
+    if dataset.fingerprint() != header["data"]:
         raise BadInput("data: this is not what the run was trained on (its fingerprint differs)")
+
+
+def play(
+    config: Config,
+    dataset: Dataset,
+    folder: Path,
+    listeners: Sequence[Listener] = (),
+    say: Callable[[str], None] = lambda line: None,
+    deadline: Deadline | None = None,
+) -> Session:
+    """Plays a run from its newest checkpoint, or anew, to its end, and leaves everything in its folder.
+
+    Where the watch raises an alarm and may act, the run goes back to the last checkpoint before the trouble, changes
+    one thing and plays on; after a few such tries it ends with what was good.
+    """
+    while True:
+        remedies = remedy.read(folder)
+        remedy.discard(folder, remedies)
+        run = Run(remedy.applied(config, remedies), dataset)
+        progress = restored(run, config, folder)
+        alarm = attempt(run, config, folder, progress, remedies, [*([deadline] if deadline else []), *listeners], say)
+        if alarm is None:
+            return load(folder, device=str(run.engine.device))
+        if len(remedies) == remedy.MOST:
+            return give_up(folder, alarm, remedies, say)
+        back = remedy.back_to(folder, alarm.since, remedies)
+        remedies.append(remedy.prescribe(run.config, alarm, progress.images, back))
+        say(str(remedies[-1]))
+        remedy.record(folder, remedies)
+
+
+def restored(run: Run, config: Config, folder: Path) -> Progress:
+    """The progress of the newest whole checkpoint, which the run's parts are set to, or a fresh one."""
+    if not checkpoint.listing(folder / "checkpoints"):
+        return Progress(total=config.images)
+    states, header, _ = checkpoint.newest(folder / "checkpoints")
     checkpoint.restore(run.parts, states)
-    done = Progress(**{**header["progress"], "total": config.images})
-    say(f"resuming at {done.images:,} of {config.images:,} images")
-    write_text(folder / "config.yaml", config.to_yaml())
-    return play(run, folder, done, listeners)
+    return Progress(**{**header["progress"], "total": config.images})
 
 
-def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listener] = ()) -> Session:
-    """Plays a run from where it is to its end, and leaves everything in its folder."""
-    config, log = run.config, Log(folder / "metrics.jsonl", max(config_interval(run.config, 200), 1))
+def attempt(
+    run: Run,
+    config: Config,
+    folder: Path,
+    progress: Progress,
+    remedies: Sequence[Remedy],
+    listeners: Sequence[Listener],
+    say: Callable[[str], None],
+) -> Verdict | None:
+    """Plays until the end or an alarm, which is returned. Diverged is raised where nobody may act on it."""
+    log = Log(folder / "metrics.jsonl", max(config_interval(config, 200), 1))
     evaluate = Evaluate(run.measure, config_interval(config, round(1 / config.evaluate_share)), log)
+    watch = watching(run, log, say) if config.watch != "off" and run.evidence.enough else None
+    header = {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": run.evidence.score_is}
     save = Save(
         folder / "checkpoints",
         run.parts,
         config_interval(config, round(1 / config.save_share)),
-        {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": run.score_is},
-        evaluate.score if len(run.held_index) >= 4 else None,
+        {**header, "remedies": len(remedies)},
+        evaluate.score if run.evidence.enough else None,
         config.keep,
+        lambda: watch is None or watch.alarm is None,
         lambda stage: on_saved(run, folder, stage),
     )
     averages: list[Listener] = [run.average] if run.average is not None else []
-    everyone = [*averages, Interrupt(), log, evaluate, save, *listeners]
-    train(
-        run.game,
-        run.feed,
-        run.learner,
-        run.engine,
-        images=config.images,
-        seed=config.seed,
-        progress=progress,
-        listeners=everyone,
-    )
-    return load(folder, device=str(run.engine.device))
+    watches: list[Listener] = [watch] if watch is not None else []
+    for listener in listeners:
+        if watch is not None and hasattr(listener, "news"):
+            listener.news = lambda: watch.verdict.word
+    everyone = [*averages, Interrupt(), log, evaluate, *watches, save, *listeners]
+    try:
+        train(
+            run.game,
+            run.feed,
+            run.learner,
+            run.engine,
+            images=config.images,
+            seed=config.seed,
+            progress=progress,
+            listeners=everyone,
+        )
+    except Diverged as error:
+        if config.watch != "act":
+            raise
+        return Verdict("diverged", str(error), True, progress.images)
+    return watch.alarm if watch is not None else None
+
+
+def watching(run: Run, log: Log, say: Callable[[str], None]) -> Watch:
+    """The watch over a run, which looks 50 times, and not more often than every 10 rounds."""
+    config, evidence = run.config, run.evidence
+    rounds = config.batch * config.discriminator_steps
+    cells = Cells(evidence.names, evidence.due, len(evidence.few["x"]), len(evidence.trained["x"]))
+
+    def settled(stage: Stage) -> bool:
+        now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))
+        return now <= 0.5 or end >= now
+
+    every = max(10 * rounds, config.images // 50)
+    return Watch(run.glance, every, cells, log, config.watch == "act", config.patience, settled, say)
+
+
+def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy], say: Callable[[str], None]) -> Session:
+    """The end of a run that could not be helped: the best that it has, and an honest word."""
+    tried = "; ".join(f"{key}={value}" for one in remedies for key, value in one.settings.items())
+    word = f"{alarm}; {len(remedies)} remedies did not help ({tried})"
+    for path in checkpoint.listing(folder / "checkpoints"):
+        if int(path.name) > alarm.since:
+            shutil.rmtree(path)
+    if not checkpoint.listing(folder / "checkpoints"):
+        raise Diverged(f"{word}; no checkpoint was good: lower learning_rate, or look at the data")
+    say(f"given up: {word}; what was good is kept")
+    return load(folder, "best" if best_of(folder / "checkpoints") else "last")
 
 
 def config_interval(config: Config, parts: int) -> int:
@@ -329,31 +398,14 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
     pictures.write(path, picture)
 
 
-def recipe_for(data: str | None) -> str:
-    """The recipe to take where only the data were named."""
-    if data is None:
-        return "digits"
-    if data in names("recipes"):  # a toy, or the digits
-        return data
-    kind = Path(data).suffix.lower()
-    return {".csv": "table", ".tsv": "table", ".npz": "gray-28", ".npy": "gray-28"}.get(kind, "photos-128")
+def plan(
+    config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None
+) -> tuple[Config, float]:
+    """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
 
-
-def placed(data: Part | None) -> Part | None:
-    """A path made absolute, so that a run can be resumed from anywhere."""
-    if data is None or data.name == IN_MEMORY or not Path(data.name).exists() or data.name in names("sources"):
-        return data
-    return Part(str(Path(data.name).resolve()), data.options)
-
-
-def next_folder(base: Path, name: str) -> Path:
-    """The first of base/name-1, base/name-2, ... that is free."""
-    taken = {int(p.name.rpartition("-")[2]) for p in base.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()}
-    return base / f"{name}-{max(taken, default=0) + 1}"
-
-
-def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None) -> Config:
-    """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game."""
+    Returns:
+        It, and the seconds that one evaluation with a checkpoint takes.
+    """
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
     whole_penalties = config.penalty_every * max(1, -(-8 // config.penalty_every))
@@ -362,7 +414,13 @@ def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], 
     train(run.game, run.feed, run.learner, run.engine, images=10**9, seed=config.seed, listeners=[*averages, lap])
     pause = time.perf_counter()
     run.measure()
-    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * (time.perf_counter() - pause + 0.2)
+    look = time.perf_counter() - pause + 0.2
+    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * look
+    if config.watch != "off":
+        run.glance()
+        pause = time.perf_counter()
+        run.glance()
+        looks += 50 * (time.perf_counter() - pause)
     left = seconds - (time.perf_counter() - begun) - looks
     # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
     images = int(0.95 * lap.rate * left) // config.batch * config.batch
@@ -372,7 +430,7 @@ def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], 
             "batches; give more time, a smaller network or a smaller batch"
         )
     say(f"measured {lap.rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
-    return replace(config, images=images)
+    return replace(config, images=images), look
 
 
 @dataclass
@@ -399,31 +457,3 @@ class _Lap:
 
     def end(self, stage: Stage) -> None:
         """Nothing to close."""
-
-
-def environment(engine: Local) -> dict[str, Any]:
-    """What the bits of a run depend on, beside its configuration."""
-    return {
-        "evenodds": evenodds.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-        "device": str(engine.device),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def as_seconds(text: str | float | None) -> float | None:
-    """A length of time such as 90, "90s", "10m", "2h"."""
-    if text is None or isinstance(text, int | float):
-        return None if text is None else float(text)
-    factors = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in factors else (text, "s")
-    try:
-        value = float(number) * factors[unit]
-    except ValueError:
-        value = 0.0
-    if not value > 0:
-        raise BadInput(f"a budget is a length of time such as 60s, 10m or 2h; got '{text}'")
-    return value

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from evenodds.errors import Diverged
 from evenodds.game import Move, Players
 
 __all__ = ["Guard"]
@@ -22,13 +23,17 @@ class Guard:
 
     One number tells: the squared norm of all gradients of the movers, in float32. It is not finite where any of them is
     NaN or infinite, nor where their norm is above 1.8e19, from which no step comes back. On the CPU it is read at once.
-    On an accelerator nobody waits for it: optimizers of one kernel (torch's `fused`) are handed it as their `found_inf`,
-    which leaves parameters and moments as they are; others get a gradient of zeros. There the counts are tensors, which
-    are read by `counted`, rarely.
+    On an accelerator nobody waits for it: optimizers of one kernel (torch's `fused`) are handed it as `found_inf`, and
+    leave parameters and moments as they are; others get a gradient of zeros. There the counts are tensors, which are
+    read by `counted`, rarely.
+
+    A move that cannot be played `patience` times in a row has no way on: Diverged is raised, at the next reading.
 
     Buffers that a pass changed meanwhile, such as the running statistics of batch norm, go back to what they were.
     """
 
+    patience: int = 20
+    """Updates of one move left out in a row that are no accident any more."""
     on_device: bool | None = None
     """Whether to decide on the device, without a wait; None: on all but the CPU."""
     lost: dict[str, int | Tensor] = field(default_factory=dict)
@@ -56,10 +61,24 @@ class Guard:
         else:
             self.lost[name] += 1
             self.streak[name] += 1
+            self._require(name)
 
-    def counted(self) -> dict[str, tuple[int, int]]:
-        """(left out, of these the latest in a row) by the name of the move. Waits for the device."""
-        return {name: (int(self.lost[name]), int(self.streak[name])) for name in self.lost}
+    def counted(self) -> dict[str, int]:
+        """Updates left out so far, by the name of the move; none where there were none. Waits for the device.
+
+        Raises:
+            Diverged: the latest `patience` updates of a move were all left out.
+        """
+        for name in self.streak:
+            self._require(name)
+        return {name: int(lost) for name, lost in self.lost.items() if int(lost)}
+
+    def _require(self, name: str) -> None:
+        if int(self.streak[name]) >= self.patience:
+            raise Diverged(
+                f"the last {int(self.streak[name])} gradients of move '{name}' were not finite, and none reached the "
+                "weights; lower learning_rate or raise penalty_weight; checkpoints made before are intact"
+            )
 
 
 @dataclass
@@ -74,7 +93,7 @@ class Verdict:
     finite: bool | Tensor = True
 
     def fit(self) -> bool:
-        """False where no step is to be taken; where the device decides, True, and steps come to nothing by themselves."""
+        """False where no step is to be taken; True where the device decides, and makes nothing of the steps."""
         gradients = [
             p.grad for opt in self.optimizers for g in opt.param_groups for p in g["params"] if p.grad is not None
         ]

@@ -31,7 +31,7 @@ def class_means(x: Tensor, y: Tensor) -> tuple[Tensor, list[int]]:
 
 
 def clusters(x: Tensor, k: int, *, rng: torch.Generator) -> Tensor:
-    """Up to k centres (K, D) float64 of the rows x (N, D): k-means, seeded far apart (Arthur and Vassilvitskii 2007)."""
+    """Up to k centres (K, D) float64 of the rows x (N, D): k-means, as for `data_copying`."""
     return k_means(matrix(x, "x"), k, rng)
 
 

@@ -47,6 +47,10 @@ from evenodds.watching import Cells, Verdict
 __all__ = ["Run", "as_seconds", "fit", "plan", "recipe_for", "resume", "start"]
 
 
+GLANCES = 50
+"""Glances that the watch takes over a run."""
+
+
 @dataclass
 class Run:
     """The parts of a run, assembled from its configuration and its data."""
@@ -353,17 +357,21 @@ def attempt(
 
 
 def watching(run: Run, log: Log, say: Callable[[str], None]) -> Watch:
-    """The watch over a run, which looks 50 times, and not more often than every 10 rounds."""
+    """The watch over a run."""
     config, evidence = run.config, run.evidence
-    rounds = config.batch * config.discriminator_steps
     cells = Cells(evidence.names, evidence.due, len(evidence.few["x"]), len(evidence.trained["x"]))
 
     def settled(stage: Stage) -> bool:
         now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))
         return now <= 0.5 or end >= now
 
-    every = max(10 * rounds, config.images // 50)
+    every = glance_interval(config, config.images)
     return Watch(run.glance, every, cells, log, config.watch == "act", config.patience, settled, say)
+
+
+def glance_interval(config: Config, images: int) -> int:
+    """Images from one glance to the next: a fiftieth of the run, and at least 10 rounds."""
+    return max(10 * config.batch * config.discriminator_steps, images // GLANCES)
 
 
 def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy], say: Callable[[str], None]) -> Session:
@@ -416,14 +424,9 @@ def plan(
     run.measure()
     look = time.perf_counter() - pause + 0.2
     looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * look
-    if config.watch != "off":
-        run.glance()
-        pause = time.perf_counter()
-        run.glance()
-        looks += 50 * (time.perf_counter() - pause)
     left = seconds - (time.perf_counter() - begun) - looks
     # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
-    images = int(0.95 * lap.rate * left) // config.batch * config.batch
+    images = int(0.95 * with_glances(run, lap.rate, left)) // config.batch * config.batch
     if images < 10 * config.batch:
         raise BadInput(
             f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {lap.rate:.0f} images/s, fewer than ten "
@@ -431,6 +434,18 @@ def plan(
         )
     say(f"measured {lap.rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look
+
+
+def with_glances(run: Run, rate: float, seconds: float) -> float:
+    """Images that fit into `seconds` at a rate of images per second, when the watch glances as often as it does."""
+    if run.config.watch == "off" or seconds <= 0:
+        return rate * seconds
+    run.glance()
+    begun = time.perf_counter()
+    run.glance()
+    spent = time.perf_counter() - begun
+    often = seconds / (1 / rate + spent / glance_interval(run.config, 0))
+    return max(rate * (seconds - GLANCES * spent), often)
 
 
 @dataclass

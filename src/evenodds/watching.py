@@ -142,11 +142,11 @@ def _one_point(glances: Sequence[Line], history: Sequence[Line], cells: Cells, t
 
 
 def _lost(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
-    """Cells that were reached, twice in a row, and are missing in the last three glances."""
+    """Cells that were reached by samples that are near the data, twice in a row, and are missing three times since."""
     known = [line for line in glances if "shares" in line]
     if len(known) < 6:
         return None
-    earlier = [_parts(line, cells) for line in known[:-3]]
+    earlier = [_parts(line, cells) for line in known[:-3] if _near(line, glances)]
     missing = _missing(known[-3:], cells)
     lost = [k for k in missing if any(a[k] >= REACHED and b[k] >= REACHED for a, b in pairwise(earlier))]
     mass = sum(cells.due[k] for k in lost)
@@ -157,8 +157,9 @@ def _lost(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total:
 
 
 def _never_reached(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
+    """Cells that samples near the data leave out in the second half of a run."""
     known = [line for line in glances if "shares" in line]
-    if len(known) < 6 or known[-1]["images"] < 0.5 * total:
+    if len(known) < 6 or known[-1]["images"] < 0.5 * total or not all(_near(line, glances) for line in known[-5:]):
         return None
     missing = _missing(known[-5:], cells)
     if not missing:
@@ -193,7 +194,7 @@ def _memorised(glances: Sequence[Line], history: Sequence[Line], cells: Cells, t
 def _winning(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
     """D tells nearly every pair apart, and the samples no longer come nearer."""
     asked = [line for line in glances if "d_fake" in line]
-    if len(asked) < 10 or asked[-1]["images"] < 0.15 * total:
+    if len(asked) < 10 or asked[-1]["images"] < 0.15 * total or asked[-1].get("round", 0) < FIRST_ROUNDS:
         return None
     won = min(float(line["d_fake"]) for line in asked[-5:])
     now, then = (sum(float(line["distance"]) for line in part) / 5 for part in (asked[-5:], asked[-10:-5]))
@@ -285,6 +286,11 @@ def _error(a: Line, b: Line) -> float:
 
 def _interval(line: Line) -> str:
     return f"{line['score_low']:.3g} to {line['score_high']:.3g}"
+
+
+def _near(line: Line, glances: Sequence[Line]) -> bool:
+    """Whether samples have covered half of the way to the data: before that, cells say little."""
+    return float(line["distance"]) < 0.5 * float(glances[0].get("distance", 0.0))
 
 
 def _parts(line: Line, cells: Cells) -> list[float]:

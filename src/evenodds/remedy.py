@@ -11,11 +11,12 @@ from typing import Any
 
 from evenodds import checkpoint
 from evenodds.config import Config, with_settings
+from evenodds.errors import Diverged
 from evenodds.files import write_json, write_text
 from evenodds.listeners.log import read_history
 from evenodds.watching import Verdict
 
-__all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "prescribe", "read", "record"]
+__all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
 
 MOST = 3
 """Remedies that are tried before a run is given up."""
@@ -112,3 +113,15 @@ def discard(folder: Path, remedies: Sequence[Remedy]) -> None:
             known = 0
         if known < len(remedies):
             shutil.rmtree(path)
+
+
+def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy]) -> str:
+    """Leaves the checkpoints from before the trouble alone, and says so; Diverged where there is none."""
+    tried = "; ".join(f"{key}={value}" for one in remedies for key, value in one.settings.items())
+    word = f"{alarm}; {len(remedies)} remedies did not help ({tried})"
+    for path in checkpoint.listing(folder / "checkpoints"):
+        if int(path.name) > alarm.since:
+            shutil.rmtree(path)
+    if not checkpoint.listing(folder / "checkpoints"):
+        raise Diverged(f"{word}; no checkpoint was good: lower learning_rate, or look at the data")
+    return f"given up: {word}; what was good is kept"

@@ -197,7 +197,9 @@ def summary(folder: Path) -> dict[str, str]:
     said = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if said is not None:
         lines["verdict"] = f"{said['verdict']}, at {said['images']:,} images: {said['why']}"
-    left_out = next((line["left_out"] for line in reversed(session.history()) if "left_out" in line), {})
+    left_out: dict[str, int] = next(
+        (line["left_out"] for line in reversed(session.history()) if "left_out" in line), {}
+    )
     if left_out:
         lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
     lines |= {f"remedy {k}": str(one) for k, one in enumerate(remedy.read(folder), 1)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -19,6 +18,7 @@ from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players
 from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
+from evenodds.data.checks import check
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.toys import DENSITIES
@@ -34,6 +34,7 @@ from evenodds.listeners.average import Average
 from evenodds.listeners.deadline import Deadline
 from evenodds.listeners.evaluate import Evaluate
 from evenodds.listeners.interrupt import Interrupt
+from evenodds.listeners.lap import Lap
 from evenodds.listeners.log import Log
 from evenodds.listeners.save import Save, best_of
 from evenodds.listeners.watch import Watch
@@ -207,6 +208,12 @@ def start(
     dataset = dataset if dataset is not None else open_data(config, reading)
     for line in dataset.report:
         say(line)
+    train_index, held_index = dataset.split(config.held_out, SPLIT_SEED)
+    by_class = config.task.name == "condition" and dataset.c is None
+    troubles = check(dataset, train_index, held_index, by_class=by_class, augmented=bool(config.views))
+    for line in troubles:
+        say(f"data: {line}")
+    dataset = replace(dataset, report=(*dataset.report, *troubles))
     deadline = None
     if budget is not None:
         config, look = plan(config, dataset, budget - (time.perf_counter() - clock), say)
@@ -292,7 +299,8 @@ def play(
         if alarm is None:
             return load(folder, device=str(run.engine.device))
         if len(remedies) == remedy.MOST:
-            return give_up(folder, alarm, remedies, say)
+            say(remedy.give_up(folder, alarm, remedies))
+            return load(folder, "best" if best_of(folder / "checkpoints") else "last")
         back = remedy.back_to(folder, alarm.since, remedies)
         remedies.append(remedy.prescribe(run.config, alarm, progress.images, back))
         say(str(remedies[-1]))
@@ -374,19 +382,6 @@ def glance_interval(config: Config, images: int) -> int:
     return max(10 * config.batch * config.discriminator_steps, images // GLANCES)
 
 
-def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy], say: Callable[[str], None]) -> Session:
-    """The end of a run that could not be helped: the best that it has, and an honest word."""
-    tried = "; ".join(f"{key}={value}" for one in remedies for key, value in one.settings.items())
-    word = f"{alarm}; {len(remedies)} remedies did not help ({tried})"
-    for path in checkpoint.listing(folder / "checkpoints"):
-        if int(path.name) > alarm.since:
-            shutil.rmtree(path)
-    if not checkpoint.listing(folder / "checkpoints"):
-        raise Diverged(f"{word}; no checkpoint was good: lower learning_rate, or look at the data")
-    say(f"given up: {word}; what was good is kept")
-    return load(folder, "best" if best_of(folder / "checkpoints") else "last")
-
-
 def config_interval(config: Config, parts: int) -> int:
     """The images in one of so many parts of the run."""
     return max(config.batch, config.images // parts)
@@ -417,11 +412,14 @@ def plan(
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
     whole_penalties = config.penalty_every * max(1, -(-8 // config.penalty_every))
-    lap = _Lap(warm_up=2, rounds=whole_penalties, seconds=max(1.0, min(6.0, 0.05 * seconds)))
+    lap = Lap(warm_up=2, rounds=whole_penalties, seconds=max(1.0, min(6.0, 0.05 * seconds)))
     averages: list[Listener] = [run.average] if run.average is not None else []
     train(run.game, run.feed, run.learner, run.engine, images=10**9, seed=config.seed, listeners=[*averages, lap])
     pause = time.perf_counter()
     run.measure()
+    if time.perf_counter() - pause < 0.05 * seconds:  # the first prepares much that the others find done
+        pause = time.perf_counter()
+        run.measure()
     look = time.perf_counter() - pause + 0.2
     looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * look
     left = seconds - (time.perf_counter() - begun) - looks
@@ -446,29 +444,3 @@ def with_glances(run: Run, rate: float, seconds: float) -> float:
     spent = time.perf_counter() - begun
     often = seconds / (1 / rate + spent / glance_interval(run.config, 0))
     return max(rate * (seconds - GLANCES * spent), often)
-
-
-@dataclass
-class _Lap:
-    """Measures images per second over whole cycles of rounds, then ends the game."""
-
-    warm_up: int
-    rounds: int
-    seconds: float
-    rate: float = 0.0
-    _from: tuple[int, float] = (0, 0.0)
-
-    def begin(self, stage: Stage) -> None:
-        """Waits for the warm-up."""
-
-    def hear(self, stage: Stage) -> None:
-        now, done = time.perf_counter(), stage.progress.round - self.warm_up
-        if done <= 0:
-            self._from = (stage.progress.images, now)
-        elif done % self.rounds == 0:
-            stage.engine.read(stage.terms)
-            self.rate = (stage.progress.images - self._from[0]) / (time.perf_counter() - self._from[1])
-            stage.stop = now - self._from[1] >= self.seconds
-
-    def end(self, stage: Stage) -> None:
-        """Nothing to close."""

@@ -194,12 +194,11 @@ def summary(folder: Path) -> dict[str, str]:
         low, high = header.get("score_interval") or (None, None)
         within = f" ({low:.4f} to {high:.4f})" if low is not None and high is not None else ""
         lines["best"] = f"{best.name.lstrip('0')}, score {header['score']:.4f}{within}: {header['score_is']}"
-    said = next((line for line in reversed(session.history()) if "verdict" in line), None)
+    latest = session.history()[::-1]
+    said = next((line for line in latest if "verdict" in line), None)
     if said is not None:
         lines["verdict"] = f"{said['verdict']}, at {said['images']:,} images: {said['why']}"
-    left_out: dict[str, int] = next(
-        (line["left_out"] for line in reversed(session.history()) if "left_out" in line), {}
-    )
+    left_out: dict[str, int] = next((line["left_out"] for line in latest if "left_out" in line), {})
     if left_out:
         lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
     lines |= {f"remedy {k}": str(one) for k, one in enumerate(remedy.read(folder), 1)}

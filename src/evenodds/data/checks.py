@@ -51,7 +51,7 @@ def digests(x: Tensor) -> Tensor:
     flat = x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
     keys = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=torch.Generator().manual_seed(0)) * 2 + 1
     rows = max(1, ENTRIES // flat.shape[1])
-    return torch.cat([(_whole(part) * keys).sum(1) for part in flat.split(rows)])
+    return torch.cat([(_whole(part) * keys).sum(1) for part in torch.split(flat, rows)])
 
 
 def _whole(part: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
 
 
 def _repeated(found: Tensor, train: Tensor, held: Tensor) -> list[str]:
-    kinds = len(found[train].unique())
+    kinds = len(torch.unique(found[train]))
     lines = []
     if kinds < len(train):
         lines.append(f"{len(train) - kinds:,} of {len(train):,} training items repeat another one exactly.")
@@ -94,9 +94,7 @@ def _constant(data: Dataset) -> list[str]:
         return []
     flat = data.x.flatten(1)
     blank = int((flat.amax(1) == flat.amin(1)).sum())
-    return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are these meant to be there?"] * (
-        blank > 0
-    )
+    return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are they meant to be?"] if blank else []
 
 
 def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
@@ -106,9 +104,7 @@ def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
     enough = next((least for most, least in FEW.items() if side <= most), MANY)
     if n >= enough:
         return []
-    advice = (
-        "watch for copies" if augmented else "add augmentation (--set views=flip,translation), and watch for copies"
-    )
+    advice = "watch for copies" if augmented else "add augmentation (--set views=flip,translation), watch for copies"
     size = f"{data.shape[1]} x {data.shape[2]}"
     return [f"{n:,} training images are few for {size} (from {enough:,} on it is easier): {advice}."]
 

@@ -145,7 +145,7 @@ HEALTHY: dict[str, tuple[str, float, Settings]] = {
 
 
 def watched(name: str, images: float, settings: Settings) -> dict[str, Any]:
-    session, folder, error = play(name, images, {**settings, "watch": "warn"})
+    _, folder, error = play(name, images, {**settings, "watch": "warn"})
     told = [line for line in lines(folder) if "verdict" in line]
     bad = [
         f"{line['images'] / images:.2f} {line['verdict']}: {line['why']}" for line in told if line["verdict"] in WRONG

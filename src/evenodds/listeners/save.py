@@ -45,12 +45,16 @@ class Save:
     healthy: Callable[[], bool] = lambda: True
     saved: Callable[[Stage], None] | None = None
     _last: int = field(init=False, default=0)
+    _turn: int = field(init=False, default=0)
 
     def begin(self, stage: Stage) -> None:
         self._last = stage.progress.images
+        self._turn = self._last // self.every_images
 
     def hear(self, stage: Stage) -> None:
-        if stage.progress.images - self._last >= self.every_images and self.healthy():
+        turn = stage.progress.images // self.every_images
+        if turn != self._turn and self.healthy():  # where `Evaluate` measures too, so that nothing is measured twice
+            self._turn = turn
             self.save(stage)
 
     def end(self, stage: Stage) -> None:

@@ -41,15 +41,16 @@ class Remedy:
     def __str__(self) -> str:
         values = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in self.settings.items()}
         changes = ", ".join(f"{key}={value}" for key, value in values.items())
-        return f"{self.word} at {self.at:,} images ({self.why}): back to {self.back_to:,}, with {changes}"
+        where = f"{self.word} at {self.at:,} images ({self.why})"
+        return f"{where}: back to {self.back_to:,}, with {changes}"
 
 
 def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy:
     """The one thing to change next.
 
     A game without a penalty gets one: R1 + R2, without which the equilibrium need not even attract (Mescheder et al.
-    2018). Otherwise the learning rates fall: to a tenth where the run failed before its first good checkpoint, so far off
-    they must be, and to a half where it went well until then.
+    2018). Otherwise the learning rates fall: to a tenth where the run failed before its first good checkpoint, so far
+    off they must be, and to a half where it went well until then.
     """
     if config.penalty is None:
         settings: dict[str, Any] = {"penalty": "r1_r2"}

@@ -37,6 +37,8 @@ WORSE = 1.1
 """Distance over that of the untrained generator beyond which samples are further from the data than noise is."""
 ONE_POINT = 0.1
 """Spread of the samples over that of the data below which they are one and the same."""
+OVERSHOOT = 40
+"""Rounds before which samples may fly past the data, as they do in healthy runs whose first steps are long."""
 FIRST_ROUNDS = 200
 """A generator whose samples are still alike after so many rounds is not just slow to start."""
 SPAN = 0.3
@@ -106,7 +108,7 @@ def _gone(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total:
         return None
     start, last = float(glances[0]["distance"]), [float(line["distance"]) for line in glances[-2:]]
     best = min(float(line["distance"]) for line in glances)
-    if min(last) > WORSE * start:
+    if min(last) > WORSE * start and glances[-1].get("round", 0) >= OVERSHOOT:
         why = f"samples are further from held-out data ({last[-1]:.3g}) than when training began ({start:.3g})"
     elif best < 0.5 * start and min(last) > (best + start) / 2:
         why = f"the distance of samples from held-out data rose from {best:.3g} to {last[-1]:.3g}: half is lost again"

@@ -174,7 +174,7 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
 def summary(folder: Path) -> dict[str, str]:
     """How a run stands, in words."""
     session = load(folder)
-    config, data = session.config, session.card.more or {}
+    config, data = remedy.applied(session.config, remedy.read(folder)), session.card.more or {}
     best = best_of(folder / "checkpoints")
     header = checkpoint.read_header(best) if best else {}
     last = session.history()[-1] if session.history() else {}

@@ -31,6 +31,8 @@ MISSING, REACHED = 0.2, 0.5
 """A cell is missing below this part of its due share, reached above that one."""
 LEAST_DUE = 0.02
 """Cells with a smaller share are not judged: of 256 samples, five or fewer are due."""
+SAID = 0.1
+"""So much of the data must be lost for it to be said: single small clusters come and go in healthy runs."""
 LOST = 0.25
 """So much of the data must be lost for a run to be sent back."""
 WORSE = 1.1
@@ -152,7 +154,7 @@ def _lost(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total:
     missing = _missing(known[-3:], cells)
     lost = [k for k in missing if any(a[k] >= REACHED and b[k] >= REACHED for a, b in pairwise(earlier))]
     mass = sum(cells.due[k] for k in lost)
-    if not lost:
+    if mass < SAID:
         return None
     why = f"samples have lost {_list(cells, lost)}, {mass:.0%} of the data, which they reached before"
     return Verdict("collapsing", why, mass >= LOST, _before(known, 3))
@@ -164,9 +166,9 @@ def _never_reached(glances: Sequence[Line], history: Sequence[Line], cells: Cell
     if len(known) < 6 or known[-1]["images"] < 0.5 * total or not all(_near(line, glances) for line in known[-5:]):
         return None
     missing = _missing(known[-5:], cells)
-    if not missing:
-        return None
     mass = sum(cells.due[k] for k in missing)
+    if mass < SAID:
+        return None
     return Verdict("collapsing", f"samples still miss {_list(cells, missing)}, {mass:.0%} of the data")
 
 

@@ -63,7 +63,10 @@ def play(
     folder = Path(tempfile.mkdtemp()) / "run"
     config = with_settings(recipe(name), {"device": "cpu", "images": int(images), **settings})
     try:
-        return start(config, out=folder, dataset=dataset, listeners=listeners), folder, ""
+        session = start(config, out=folder, dataset=dataset, listeners=listeners)
+        if session.images < config.images and not config.patience and len(remedy.read(folder)) < remedy.MOST:
+            raise KeyboardInterrupt  # a run that was cut short says nothing, and is done again the next time
+        return session, folder, ""
     except Diverged as error:
         return None, folder, str(error)
 

@@ -236,9 +236,11 @@ def _trend(glances: Sequence[Line], history: Sequence[Line], total: int) -> Verd
     if len(scored) < 3 or scored[-1]["images"] < SPAN * total:
         return _start(glances)
     best = min(scored, key=lambda line: float(line["score"]))
-    stands = plateau(history, total, SPAN)
+    falls = _falls(history, total, SPAN)
+    if falls is None:
+        return _start(glances)
     said = f"best held-out score {best['score']:.3g} ({_interval(best)}) at {best['images']:,} images"
-    if not stands:
+    if falls:
         return Verdict("improving", f"the held-out score has fallen within the last {SPAN:.0%} of the run; {said}")
     if float(scored[-1]["score"]) - float(best["score"]) > 2 * _error(best, scored[-1]):
         return Verdict("flat", f"the held-out score has risen again, to {scored[-1]['score']:.3g}; {said}")
@@ -260,18 +262,23 @@ def plateau(history: Sequence[Line], total: int, span: float) -> bool:
     z > -2). Scores share their items and draws, so differences vary less than the intervals say; the test of trend,
     which takes its noise from the figures themselves, sees a slow descent that the intervals hide.
     """
+    return _falls(history, total, span) is False
+
+
+def _falls(history: Sequence[Line], total: int, span: float) -> bool | None:
+    """Whether the score falls, see `plateau`; None where there are too few scores to tell."""
     now = max((line["images"] for line in history), default=0)
     scored = [line for line in history if line.get("score") is not None and not line.get("extra")]
     recent = [line for line in scored if line["images"] > now - span * total]
     before = [line for line in scored if line["images"] <= now - span * total]
     if len(before) < 2 or len(recent) < 2:
-        return False
+        return None
     old, new = (min(part, key=lambda line: float(line["score"])) for part in (before, recent))
     if float(old["score"]) - float(new["score"]) > 2 * _error(old, new):
-        return False
+        return True
     near = [line for line in history if "distance" in line and line["images"] > now - span * total]
     series = ([float(line["score"]) for line in recent], [float(line["distance"]) for line in near])
-    return all(_trend_score(values) > -2 for values in series)
+    return any(_trend_score(values) <= -2 for values in series)
 
 
 def _trend_score(values: Sequence[float]) -> float:

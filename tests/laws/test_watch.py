@@ -58,7 +58,7 @@ def test_lost_cells_are_named_and_an_alarm_where_they_are_a_quarter_of_the_data(
     assert verdict.word == "collapsing"
     assert "lost a, 25%" in verdict.why
     assert verdict.alarm
-    for due, word in ((0.1, "collapsing"), (0.05, "improving")):
+    for due, word in ((0.1, "collapsing"), (0.05, "flat")):
         small = Cells(("a", "b", "c", "d"), (due, *[(1 - due) / 3] * 3))
         found = judge(run(shares=lambda k, line: [0.005 if k >= 30 else 0.1, 0.3, 0.3, 0.29])[:33], small, TOTAL)
         assert (found.word, found.alarm) == (word, False)

@@ -34,9 +34,10 @@ from evenodds.config import recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.data.toys import DENSITIES
+from evenodds.engine import Local
 from evenodds.errors import Diverged
-from evenodds.evidence import Evidence
 from evenodds.files import write_json
+from evenodds.held_out import held_out
 from evenodds.listeners.save import best_of
 from evenodds.metrics.modes import mode_coverage
 from evenodds.run import Run, start
@@ -206,9 +207,9 @@ def hindsight(folder: Path, further: Dataset) -> dict[str, Any]:
     scores = {}
     for path in checkpoint.listing(folder / "checkpoints"):
         session = load_run(folder, path.name.lstrip("0"), "cpu")
-        both = torch.arange(len(further))
-        evidence = Evidence(further, session.task, both, both, 7, session.device)
-        scores[path.name] = evidence.measure(session.players["generator"])
+        judge = held_out(session.task, further, torch.arange(len(further)), 7, Local())
+        assert judge is not None
+        scores[path.name] = judge.measure(session.players)
     best = best_of(folder / "checkpoints")
     assert best is not None
     top = min(scores.values(), key=lambda found: found["score"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,18 @@ from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
+from evenodds.degradations import Chain, Degradation
+from evenodds.dial import Chanced, Dial, Weighed
 from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import accepts, describe, find, make, network
 from evenodds.game import mix
 from evenodds.learners import Gradient
 from evenodds.masks import Masks, OneOf
-from evenodds.tasks._seats import Described
+from evenodds.networks._learned import LearnedMixture
+from evenodds.priors import Learned
+from evenodds.tasks._seats import Described, Played
 from evenodds.tasks.contest import Contest, Penalty
-from evenodds.tasks.generate import Generate
 
 __all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "open_data"]
 
@@ -30,40 +34,98 @@ IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
 
 
-def build_task(config: Config, data: Described) -> Generate:
+def build_task(config: Config, data: Described) -> Played:
     """The task for such data, with its contest."""
-    contest = Contest(
-        loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
-        penalty=build_penalty(config),
-        weight=config.penalty_weight,
-        every=config.penalty_every,
-        view=views.compose([find("views", name) for name in config.views]) if config.views else None,
-        view_dice=4 * len(config.views),
-        fused=config.fused,
-    )
-    fixed = (build_prior(config), contest, config.discriminator_steps, config.generator_steps, config.simultaneous)
-    maker, options = find("tasks", config.task.name), config.task.options
-    if "masks" in accepts(maker):
-        options = {**options, "masks": build_masks(options.get("masks"))}
+    maker, options = find("tasks", config.task.name), _task_options(config)
+    known = {
+        "prior": build_prior(config),
+        "contest": build_contest(config),
+        "discriminator_steps": config.discriminator_steps,
+        "generator_steps": config.generator_steps,
+        "simultaneous": config.simultaneous,
+    }
+    if config.simultaneous and "simultaneous" not in accepts(maker):
+        raise BadInput(f"task '{config.task.name}' has no simultaneous moves; leave `simultaneous` false")
+    fixed = [name for name in known if name in accepts(maker)]
     given = {name: value for name, value in maker.suits(data, options).items() if name not in options}
-    task: Generate = make(f"task '{config.task.name}'", partial(maker, **given), options, *fixed)
+    # Fixed ones come first in every task's signature, so they need no names.
+    task: Played = make(
+        f"task '{config.task.name}'", partial(maker, **given), options, *(known[name] for name in fixed)
+    )
     return task
 
 
-def build_players(config: Config, task: Generate, shape: Sequence[int]) -> dict[str, nn.Module]:
+def _task_options(config: Config) -> dict[str, Any]:
+    """The task's options, with objects in place of the names of masks and degradations."""
+    maker, options = find("tasks", config.task.name), dict(config.task.options)
+    if "masks" in accepts(maker):
+        options["masks"] = build_masks(options.get("masks"))
+    if options.get("degradation") is not None:
+        options["degradation"] = build_degradation(options["degradation"])
+    return options
+
+
+def build_contest(config: Config) -> Contest:
+    """Loss, penalty and views."""
+    return Contest(
+        loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
+        penalty=build_penalty(config),
+        weight=settled(config.penalty_weight),
+        every=config.penalty_every,
+        view=build_view(config),
+        view_dice=(4 + (config.view_chance.name != "always")) * len(config.views),
+        fused=config.fused,
+        top=Dial(1.0) if config.top < 1 else None,
+    )
+
+
+def build_players(config: Config, task: Played, shape: Sequence[int]) -> dict[str, nn.Module]:
     """The players of a task for data of that shape, freshly initialised from the seed."""
-    parts = {"generator": config.generator}
     players: dict[str, nn.Module] = {}
     with torch.random.fork_rng():
         for number, (role, seat) in enumerate(task.seats(shape).items()):
             torch.manual_seed(mix(config.seed, -1, number))
-            part = parts.get(role, config.discriminator)
+            part = config.discriminator if seat.kind == "Discriminator" else config.generator
             options = {**part.options, **seat.options}
             players[role] = make(f"{role} '{part.name}'", network(part.name, seat.kind), options, *seat.fixed)
-    penalty = task.contest.penalty
-    if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
-        players["penalty"] = penalty
-    return players
+        p = getattr(task, "prior", None)
+        if isinstance(p, Learned):
+            torch.manual_seed(mix(config.seed, -1, len(players)))
+            players["generator"] = LearnedMixture(players["generator"], p.size, p.components, p.spread, p.least)
+    return players | kept_beside(task)
+
+
+def kept_beside(task: Played) -> dict[str, nn.Module]:
+    """What has a state of its own and is kept like a player: penalties, views with a chance, dials."""
+    contest = task.contest
+    parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view, "top": contest.top}
+    parts["prior"] = getattr(getattr(task, "prior", None), "dial", None)
+    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+
+def settled(weight: float | None) -> float:
+    """The weight of the penalty; BadInput where it was left open."""
+    if weight is None:
+        raise BadInput("penalty_weight=auto is found when a run starts; give a number to build a game by hand")
+    return weight
+
+
+def build_view(config: Config) -> views.View | None:
+    """What the discriminator sees items through."""
+    if "auto" in config.views:
+        raise BadInput("views=auto are chosen when a run starts; name them to build a game by hand")
+    chance = find("chances", config.view_chance.name)  # an unknown name is an error with or without views
+    found = [find("views", name) for name in config.views]
+    if not found:
+        if config.view_chance.name != "always":
+            raise BadInput(f"view_chance={config.view_chance.name} needs views; set views=auto, or name some")
+        return None
+    if chance is views.compose:
+        whole: views.View = views.compose(found)
+        return whole
+    first = config.view_chance.options if config.view_chance.name == "fixed" else {}
+    made: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, first, found)
+    return made
 
 
 def build_masks(names: str | Sequence[str] | None) -> Masks:
@@ -71,7 +133,31 @@ def build_masks(names: str | Sequence[str] | None) -> Masks:
     if names is None:
         names = [name for name, _ in describe("masks")]
     names = names.split(",") if isinstance(names, str) else names
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise BadInput(f"masks need names, as in 'boxes,strokes', got {names!r}; evenodds list masks shows them")
     return OneOf(tuple(find("masks", name.strip())() for name in names))
+
+
+def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> Degradation:
+    """How sources are made of images.
+
+    Args:
+        value: a name, a mapping of the name and its options, {name: noise, low: 10, high: 50}, or several of these, one
+            after another, in a list or as names with commas between them.
+    """
+    if isinstance(value, str) and "," in value:
+        value = [name.strip() for name in value.split(",")]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return Chain(tuple(build_degradation(part) for part in value))
+    named = {"name": value} if isinstance(value, str) else value
+    options: dict[str, Any] = dict(named) if isinstance(named, Mapping) else {}
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise BadInput(f"a degradation needs a name, as in {{name: noise, low: 10, high: 50}}, got {value!r}")
+    if "masks" in options:
+        options["masks"] = build_masks(options["masks"])
+    made: Degradation = make(f"degradation '{name}'", find("degradations", name), options)
+    return made
 
 
 def build_prior(config: Config) -> Any:
@@ -85,6 +171,10 @@ def build_penalty(config: Config) -> Penalty | None:
         return None
     maker = find("penalties", config.penalty.name)
     what = f"penalty '{config.penalty.name}'"
+    if config.balance is not None and config.balance.name == "penalty":
+        plain = build_penalty(replace(config, balance=None))
+        assert plain is not None
+        return Weighed(plain)
     if isinstance(maker, type):
         made: Penalty = make(what, maker, config.penalty.options)
         return made
@@ -103,18 +193,20 @@ def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
 
 def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
     """One optimizer for each player that has parameters; penalties with state have none."""
-    rates = {"discriminator": config.discriminator_learning_rate}
+    judging = config.discriminator_learning_rate
     optimizers = {}
     for name, player in players.items():
         if not any(True for _ in player.parameters()):
             continue
         maker = find("optimizers", config.optimizer.name)
-        own = rates.get(name)
+        own = judging if name.startswith("discriminator") else None
         options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if own is None else own}
         if "fused" in accepts(maker) and pick_device(config.device).type in ("cpu", "cuda"):
             options.setdefault("fused", True)  # one pass over memory instead of one per operation
         optimizers[name] = make(f"optimizer '{config.optimizer.name}'", maker, options, list(player.parameters()))
-    return Gradient(optimizers, build_decay(config))
+    what, maker = f"learner '{config.learner.name}'", find("learners", config.learner.name)
+    learner: Gradient = make(what, maker, config.learner.options, optimizers, build_decay(config))
+    return learner
 
 
 def build_decay(config: Config) -> Any:
@@ -131,7 +223,7 @@ def build_engine(config: Config) -> Local:
 
 
 def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data that a configuration names.
+    """The data that a configuration names, as its task wants them.
 
     Args:
         reading: told (files done, files in all) by sources that take long.
@@ -140,10 +232,14 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
         raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
-    wished = {"size": config.size, "channels": config.channels}
-    taken = options_of(config.data.name)  # an array has its own shape, a table none
+    wished = {"size": config.size, "channels": config.channels, "fit": config.fit}
+    layout = find("tasks", config.task.name).layout(config.task.options)
+    taken = options_of(config.data.name, layout)  # an array has its own shape, a table none
     fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
-    return load_data(config.data.name, progress=reading, **{**fitting, **config.data.options})
+    if layout != "images" and "layout" in config.data.options:
+        raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
+    options = {"layout": layout, **fitting, **config.data.options}
+    return load_data(config.data.name, progress=reading, **options)
 
 
 def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:

@@ -13,14 +13,9 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.toys import DENSITIES
-from evenodds.evaluation.halves import Side, intervals
-from evenodds.features.extract import extract
 from evenodds.features.pixels import Pixels
-from evenodds.find import find
 from evenodds.game import Batch, mix
 from evenodds.metrics._cells import class_means, clusters, shares
-from evenodds.metrics.kernel import kernel_distance
-from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.tasks.condition import Condition
 from evenodds.tasks.fill import Fill
@@ -63,59 +58,12 @@ class Evidence:
         """Whether anything can be measured."""
         return len(self.held_index) >= 4
 
-    # The score -------------------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def measure(self, generator: nn.Module) -> dict[str, float]:
-        """The held-out score with its interval, and what stands beside it; nothing without held-out items.
-
-        Images: the kernel distance, precision and recall in random features; others: the sliced Wasserstein distance.
-        """
-        if not self.enough:
-            return {}
-        fake = self._side(self._samples(generator, self._judging, -2))
-        found = intervals(self._statistic, self._held_out, fake, pairs=4, seed=self.seed)
-        score, *others = found.items()
-        figures = {"score": score[1].value, "score_low": score[1].low, "score_high": score[1].high}
-        return figures | {name: interval.value for name, interval in others}
-
-    @property
-    def score_is(self) -> str:
-        """What the score means."""
-        kind = "kernel distance in random features" if self.dataset.kind == "image" else "sliced Wasserstein distance"
-        return f"{kind}, to held-out data (lower is better)"
-
-    @cached_property
-    def _judging(self) -> Batch:
-        return self.dataset.batch(_evenly(self.held_index, JUDGED))
-
-    @cached_property
-    def _held_out(self) -> Side:
-        return self._side(self._judging["x"])
-
-    @cached_property
-    def _extractor(self) -> Any:
-        return find("features", "random" if self.dataset.kind == "image" else "pixels")(self.dataset.shape)
-
-    def _side(self, x: Tensor) -> Side:
-        return Side(x, extract(self._extractor, x))
-
-    def _statistic(self, real: Side, fake: Side) -> dict[str, float]:
-        a, b = real.features, fake.features
-        if self.dataset.kind != "image":
-            return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
-        found = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
-        figures = {"precision": float(found.precision), "recall": float(found.recall)}
-        return {"score": float(kernel_distance(a, b)), **figures}
-
     def _samples(self, generator: nn.Module, beside: Batch, draw: int) -> Tensor:
         """One sample beside each real item, on the CPU."""
         request = self.task.trial(beside, torch.Generator().manual_seed(mix(self.seed, draw)))
         parts = zip(*(torch.split(value.to(self.device), 256) for value in request.values()), strict=True)
         answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
         return torch.cat([answer["x"].float().cpu() for answer in answers])
-
-    # The glance ------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def glance(self, generator: nn.Module, players: Mapping[str, nn.Module]) -> dict[str, Any]:

@@ -53,20 +53,32 @@ def _schedules() -> dict[str, Any]:
     return {name: value for name, value in _public("schedule").items() if name in ("constant", "linear", "cosine")}
 
 
+def _families(room: str) -> dict[str, Any]:
+    """The modules of a package, by name."""
+    package = import_module(f"evenodds.{room}")
+    found = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
+    return {name: import_module(f"evenodds.{room}.{name}") for name in sorted(found)}
+
+
 def _networks() -> dict[str, Any]:
-    package = import_module("evenodds.networks")
-    families = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name: import_module(f"evenodds.networks.{name}") for name in sorted(families)}
+    judges = {name: module for name, module in _families("mappers").items() if hasattr(module, "Discriminator")}
+    return _families("networks") | judges
 
 
 def _fillers() -> dict[str, Any]:
-    package = import_module("evenodds.fillers")
-    kinds = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name: import_module(f"evenodds.fillers.{name}") for name in sorted(kinds)}
+    return _families("fillers")
+
+
+def _mappers() -> dict[str, Any]:
+    return {name: module for name, module in _families("mappers").items() if hasattr(module, "Generator")}
 
 
 def _masks() -> dict[str, Any]:
     return {n.lower(): value for n, value in _public("masks").items() if n not in ("Masks", "OneOf")}
+
+
+def _degradations() -> dict[str, Any]:
+    return {n.lower(): value for n, value in _public("degradations").items() if n not in ("Degradation", "Chain")}
 
 
 def _features() -> dict[str, Any]:
@@ -78,12 +90,32 @@ def _sources() -> dict[str, Any]:
     return dict(import_module("evenodds.data.sources").SOURCES)
 
 
+def _balances() -> dict[str, Any]:
+    levers = _public("listeners.balance")
+    return {name.lower(): value for name, value in levers.items() if name in ("Steps", "Rate", "Penalty")}
+
+
+def _learners() -> dict[str, Any]:
+    found = _public("learners.gradient", "learners.extragradient", "learners.evolution")
+    return {name.lower(): value for name, value in found.items() if hasattr(value, "improve")}
+
+
+def _selections() -> dict[str, Any]:
+    found = _public("selecting")
+    return {name: found[name] for name in ("rejection", "langevin")}
+
+
+def _chances() -> dict[str, Any]:
+    found = _public("views", "dial", "listeners.adapt")
+    return {"always": found["compose"], "fixed": found["Chanced"], "adaptive": found["Adapt"]}
+
+
 def _optimizers() -> dict[str, Any]:
     from torch import optim
 
     bases = (optim.LBFGS, optim.SparseAdam, optim.Optimizer)
     members = inspect.getmembers(optim, lambda m: inspect.isclass(m) and issubclass(m, optim.Optimizer))
-    return {name: value for name, value in members if value not in bases}
+    return {name: value for name, value in members if value not in bases} | _public("learners.optimistic")
 
 
 def _recipes() -> dict[str, Any]:
@@ -93,9 +125,14 @@ def _recipes() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "balances": ("balance", _balances),
+    "chances": ("chance of views", _chances),
+    "degradations": ("degradation", _degradations),
     "features": ("kind of features", _features),
     "fillers": ("filler", _fillers),
+    "learners": ("learner", _learners),
     "losses": ("loss", _losses),
+    "mappers": ("mapper", _mappers),
     "masks": ("kind of mask", _masks),
     "networks": ("network", _networks),
     "optimizers": ("optimizer", _optimizers),
@@ -103,6 +140,7 @@ KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "priors": ("prior", _priors),
     "recipes": ("recipe", _recipes),
     "schedules": ("schedule", _schedules),
+    "selections": ("selection of samples", _selections),
     "sources": ("data source", _sources),
     "tasks": ("task", _tasks),
     "views": ("view", _views),
@@ -137,8 +175,8 @@ def network(name: str, role: str) -> Any:
     """The class of a network: "dcgan" and "dcgan.Generator" both name a family's class for the role "Generator"."""
     if ":" in name:
         return _own("networks", name)
-    if role == "Filler":
-        return find("fillers", name).Generator
+    if role in ("Filler", "Mapper"):
+        return find(f"{role.lower()}s", name).Generator
     family, _, given = name.partition(".")
     module: ModuleType = find("networks", family)
     classes = {n: getattr(module, n) for n in ("Generator", "Discriminator") if hasattr(module, n)}

@@ -90,7 +90,8 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     if isinstance(session.task, Condition) and session.task.way == "concatenation":
         raise BadInput("this run's discriminator sees x beside its class; train with --set task.way=projection")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
-    return np.asarray(torch.cat(parts).float())
+    # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
+    return np.asarray(torch.cat([seen if seen.dim() == 2 else seen.mean(1) for seen in parts]).float())
 
 
 def write_features(session: Session, source: Any, path: Path, reading: Any = None) -> tuple[int, int]:
@@ -128,7 +129,7 @@ def read_backwards(
         steps: of refinement: descent in z from the encoder's answer on the squared error of the generator's.
         c: (N, K) of the items, of a conditional run; None: as the encoder tells.
     """
-    latent, found, answers, told = session.task.prior.size, [], [], []
+    latent, found, answers, told = session.sampled.prior.size, [], [], []
     for k, part in enumerate(torch.split(x, batch)):
         with torch.no_grad():
             out = encoder(part.to(session.device)).view(len(part), -1)
@@ -188,7 +189,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
     if steps < 2:
         raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
     codes, share = read_backwards(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)
-    between = session.task.prior.between(codes.z[0], codes.z[1], share)
+    between = session.sampled.prior.between(codes.z[0], codes.z[1], share)
     c = None if codes.c is None else torch.lerp(codes.c[0], codes.c[1], share[:, None])
     return pictures.film(path, session.eight_bit(session.render(between, c)), min(steps, 12))
 
@@ -200,7 +201,7 @@ def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | N
         c: (1, K) of a conditional run, within which they are sought; None: as for `Session.answer`.
     """
     generator = session.bound(session.first if c is None else c)["generator"]
-    return directions(generator, session.task.prior, n, how).cpu()
+    return directions(generator, session.sampled.prior, n, how).cpu()
 
 
 def write_directions(
@@ -226,7 +227,7 @@ def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 
     Along a row nothing else changes; values go from -by to by.
     """
     _images_only(session)
-    prior = session.task.prior
+    prior = session.sampled.prior
     if not isinstance(prior, Coded):
         raise BadInput("this run has no code; train with --set task=infogan prior=coded")
     columns, ends = prior.classes or 9, (prior.noise, prior.noise + prior.classes)
@@ -280,7 +281,7 @@ def encoder_of(
         samples: of the generator, to learn from.
         listeners: such as a progress bar.
     """
-    prior = _Joint(session) if session.conditional else session.task.prior
+    prior = _Joint(session) if session.conditional else session.sampled.prior
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
     if _made_for(path) == session.images:
         encoder.load_state_dict(load_file(path))
@@ -317,13 +318,13 @@ class _Joint:
     @property
     def size(self) -> int:
         assert isinstance(self.session.task, Condition)
-        return self.session.task.prior.size + self.session.task.length
+        return self.session.sampled.prior.size + self.session.task.length
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (), generator=rng))
         c = self.session.drawn(n, seed, n)
         assert c is not None
-        return torch.cat([self.session.task.prior(n, rng), c.to(rng.device)], 1)
+        return torch.cat([self.session.sampled.prior(n, rng), c.to(rng.device)], 1)
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         raise NotImplementedError  # an encoder only needs draws

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from evenodds.errors import BadInput
 from evenodds.files import replaced
 
-__all__ = ["animation", "cloud", "enlarge", "film", "grid", "to_image", "write"]
+__all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write", "write_indices"]
 
 Pixels = NDArray[np.uint8]
 
@@ -91,6 +91,28 @@ def write(path: Path, x: NDArray[np.generic]) -> Path:
     with replaced(path) as temporary:
         to_image(x).save(temporary)
     return path
+
+
+def write_indices(path: Path, values: Pixels, colours: Pixels) -> Path:
+    """Writes (H, W) numbers as a PNG that holds them as they are and shows number k in the colour k of (256, 3)."""
+    image = Image.fromarray(values)
+    image.putpalette(colours.tobytes())
+    with replaced(path) as temporary:
+        image.save(temporary, "PNG")
+    return path
+
+
+def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], row: int = 22) -> Pixels:
+    """A line for each name, after a field of its colour: (3, H, W) uint8, black on white."""
+    font = ImageFont.load_default(row * 0.7)
+    width = 3 * row + math.ceil(max(font.getlength(name) for name in names))
+    sheet = Image.new("RGB", (width, row * len(names) + row // 2), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        top = k * row + row // 4
+        draw.rectangle((row // 4, top + 2, 2 * row, top + row - 3), fill=colour)
+        draw.text((2.5 * row, top + row / 2), name, fill="black", font=font, anchor="lm")
+    return np.moveaxis(np.asarray(sheet), -1, 0)
 
 
 def film(path: Path, frames: Pixels, columns: int) -> Path:

@@ -14,7 +14,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.judge import Evaluation, assess
 from evenodds.evaluation.pairs import neighbours
-from evenodds.files import replaced, write_json, write_text
+from evenodds.files import replaced, write_bytes, write_json, write_text
 from evenodds.listeners.save import best_of
 from evenodds.report.content import Content, Picture
 from evenodds.report.page import page
@@ -104,14 +104,28 @@ def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, se
 
 def finish(session: Session) -> list[Path]:
     """Leaves samples, a walk, the history's plot and a README in the run folder; returns what was written."""
-    folder, image = session.folder, session.card.kind == "image"
-    many = 64 if image else 10_000
-    written = write_samples(session, session.sample(many), grid=folder / "samples.png")
-    if image:
-        written += [write_walk(session, folder / "walk.gif"), write_walk(session, folder / "walk.png", 32, 4)]
+    folder = session.folder
+    written = _samples(session) if session.draws else _answers(session)
     written += write_history(session)
     write_text(folder / "README.txt", readme(session))
     return [*written, folder / "README.txt"]
+
+
+def _samples(session: Session) -> list[Path]:
+    """Samples and, of images, walks."""
+    folder, image = session.folder, session.card.kind == "image"
+    written = write_samples(session, session.sample(64 if image else 10_000), grid=folder / "samples.png")
+    if image:
+        written += [write_walk(session, folder / "walk.gif"), write_walk(session, folder / "walk.png", 32, 4)]
+    return written
+
+
+def _answers(session: Session) -> list[Path]:
+    """What was made last of held-out items, beside what they are."""
+    last = sorted((session.folder / "samples").glob("*.png"))[-1:]
+    for picture in last:
+        write_bytes(session.folder / "answers.png", picture.read_bytes())
+    return [session.folder / "answers.png"] if last else []
 
 
 def write_history(session: Session) -> list[Path]:
@@ -209,10 +223,11 @@ def readme(session: Session) -> str:
     """What each file of a run folder is."""
     notes = {
         "samples.png": "64 samples of the generator (its moving average), from seed 0",
+        "answers.png": "items that were held out, by columns: the source, what was made of it, the truth",
         "walk.gif": "a closed walk through the latent space: neighbouring z give neighbouring pictures",
         "walk.png": "a shorter walk as a sheet, row by row",
         "history.png": "every reported term over the run; D near 1/2 on real and fake alike is the equilibrium",
-        "samples/": "the same z at every checkpoint, to watch how they change",
+        "samples/": "the same samples or items at every checkpoint, to watch how they change",
         "checkpoints/": "players, their averages and the learners' state: safetensors and JSON, nothing executable",
         "config.yaml": "the complete configuration; `evenodds train config.yaml` repeats the run",
         "data.json": "what is known of the data, and which items were held out",

@@ -8,7 +8,21 @@ from dataclasses import dataclass
 
 from evenodds.errors import BadInput
 
-__all__ = ["Progress", "Schedule", "When", "after", "always", "but_every", "constant", "cosine", "every", "linear"]
+__all__ = [
+    "Progress",
+    "Schedule",
+    "When",
+    "after",
+    "always",
+    "both",
+    "but_every",
+    "constant",
+    "cosine",
+    "every",
+    "from_share",
+    "linear",
+    "until_share",
+]
 
 
 @dataclass
@@ -53,6 +67,21 @@ def but_every(n: int) -> When:
 def after(images: int) -> When:
     """Once `images` real images were shown."""
     return lambda progress: progress.images >= images
+
+
+def until_share(share: float) -> When:
+    """In the first part of the run, before `share` of it is over."""
+    return lambda progress: progress.share < share
+
+
+def from_share(share: float) -> When:
+    """In the rest of the run, once `share` of it is over."""
+    return lambda progress: progress.share >= share
+
+
+def both(first: When, second: When) -> When:
+    """In rounds in which each of two would be played."""
+    return lambda progress: first(progress) and second(progress)
 
 
 def constant(progress: Progress) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,56 @@ from evenodds import checkpoint, pictures
 from evenodds.build import build_players, build_task
 from evenodds.checkpoint import PlayersState
 from evenodds.config import Config, read
-from evenodds.data.dataset import Conditions, Units
+from evenodds.data.dataset import Beside, Conditions, Units
+from evenodds.data.palette import Palette
 from evenodds.engine import pick_device
 from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
 from evenodds.listeners.log import read_history
 from evenodds.listeners.save import best_of
 from evenodds.tasks._given import one_hot
+from evenodds.tasks._paired import FromSource
+from evenodds.tasks._seats import Played
 from evenodds.tasks.condition import Condition
+from evenodds.tasks.contest import per_item
 from evenodds.tasks.generate import Generate
 
-__all__ = ["SPLIT_SEED", "DataCard", "Session", "load"]
+__all__ = ["EARLIER", "SPLIT_SEED", "BesideCard", "DataCard", "Session", "load"]
 
+EARLIER = "earlier"
+"""The name of the generator as it was when its adversary entered."""
 SPLIT_SEED = 0
 """Of the split into training and held-out items: a function of the data alone, so that runs of every seed are judged
 by the same items."""
+
+
+@dataclass(frozen=True)
+class BesideCard:
+    """What a run knows of what lay beside its data; see evenodds.data.dataset.Beside."""
+
+    shape: tuple[int, ...]
+    units: Units | None = None
+    palette: Palette | None = None
+
+    @staticmethod
+    def of(beside: Mapping[str, Beside], classes: int) -> dict[str, BesideCard]:
+        """That of each; labels whose values in files are not known are taken to be these values."""
+        plain = Palette.plain(classes) if classes else None
+        palettes = {name: one.palette or plain if one.units is None else None for name, one in beside.items()}
+        return {name: BesideCard(one.shape, one.units, palettes[name]) for name, one in beside.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        known = {"units": self.units, "palette": self.palette}
+        return {"shape": list(self.shape), **{key: one.to_json() for key, one in known.items() if one is not None}}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> BesideCard:
+        """Reads what to_json wrote."""
+        units, palette = values.get("units"), values.get("palette")
+        return BesideCard(
+            tuple(values["shape"]), units and Units.from_json(units), palette and Palette.from_json(palette)
+        )
 
 
 @dataclass(frozen=True)
@@ -46,6 +82,8 @@ class DataCard:
     columns: tuple[str, ...] = ()
     conditions: Conditions | None = None
     """What is known of each item beside its class."""
+    beside: Mapping[str, BesideCard] = field(default_factory=dict)
+    """What lay beside each item, by name."""
     more: Mapping[str, Any] | None = None
     """Counts, fingerprint, held-out positions and the report of the intake."""
 
@@ -54,6 +92,8 @@ class DataCard:
         names: dict[str, Any] = {"classes": list(self.classes), "columns": list(self.columns)}
         if self.conditions is not None:
             names["conditions"] = self.conditions.to_json()
+        if self.beside:
+            names["beside"] = {name: one.to_json() for name, one in self.beside.items()}
         return {
             "kind": self.kind,
             "shape": list(self.shape),
@@ -69,7 +109,8 @@ class DataCard:
         kind, shape, units = v.pop("kind"), tuple(v.pop("shape")), Units.from_json(v.pop("units"))
         classes, columns, named = tuple(v.pop("classes")), tuple(v.pop("columns")), v.pop("conditions", None)
         conditions = None if named is None else Conditions.from_json(named)
-        return DataCard(kind, shape, units, classes, columns, conditions, v)
+        beside = {name: BesideCard.from_json(one) for name, one in v.pop("beside", {}).items()}
+        return DataCard(kind, shape, units, classes, columns, conditions, beside, v)
 
 
 @dataclass
@@ -85,7 +126,7 @@ class Session:
     folder: Path
     config: Config
     card: DataCard
-    task: Generate
+    task: Played
     players: Mapping[str, nn.Module]
     device: torch.device
     images: int
@@ -181,10 +222,30 @@ class Session:
             raise unknown("class", name, self.card.classes)
         return self.card.classes.index(name)
 
+    @property
+    def draws(self) -> bool:
+        """Whether the run draws samples from noise; others make something of images."""
+        return isinstance(self.task, Generate)
+
+    @property
+    def command(self) -> str:
+        """The command that puts the run to work."""
+        return self.task.command if isinstance(self.task, FromSource) else "sample"
+
+    @property
+    def sampled(self) -> Generate:
+        """The task, of a run that draws samples; BadInput of others."""
+        if not isinstance(self.task, Generate):
+            raise BadInput(
+                f"this run ({self.config.task.name}) draws no samples, it makes something of images: "
+                f"evenodds {self.command} {self.folder} IN OUT"
+            )
+        return self.task
+
     def prior(self, n: int, seed: int) -> Tensor:
         """(n, latent) draws of z."""
         rng = torch.Generator().manual_seed(seed)
-        return self.task.prior(n, rng)
+        return self.sampled.prior(n, rng)
 
     def render(self, z: Tensor, c: Tensor | None = None) -> NDArray[Any]:
         """The samples of z (N, latent) in the data's own units; c as for `answer`."""
@@ -211,7 +272,7 @@ class Session:
 
     def bound(self, c: Tensor | None = None) -> dict[str, nn.Module]:
         """The players as those of an unconditional game: given c (N, K), or (1, K) for all, where the run has c."""
-        return self.task.unconditional(self.players, self.card.shape, None if c is None else c.to(self.device))
+        return self.sampled.unconditional(self.players, self.card.shape, None if c is None else c.to(self.device))
 
     def walk(self, steps: int = 48, stops: int = 4, seed: int = 0, c: Tensor | None = None) -> NDArray[Any]:
         """A closed walk through the latent space.
@@ -229,7 +290,7 @@ class Session:
         corners = self.prior(stops, mix(seed, 0))
         parts = np.array_split(np.arange(steps), stops)
         z = [
-            self.task.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))
+            self.sampled.prior.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))
             for k, p in enumerate(parts)
         ]
         return self.render(torch.cat(z), c)
@@ -243,7 +304,7 @@ class Session:
             y: (N,) numbers of classes, for a conditional run.
         """
         discriminator = self.bound(None if y is None else self.asked(y))["discriminator"]
-        logits = discriminator(self.inside(x).to(self.device))
+        logits = per_item(discriminator(self.inside(x).to(self.device)))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
     def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:
@@ -287,6 +348,9 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     task = build_task(config, card)
     players = build_players(config, task, card.shape)
     PlayersState(players).restore(states["players"])
+    if "milestone" in states and states["milestone"].data["reached"]:
+        players[EARLIER] = deepcopy(players["generator"])
+        PlayersState({EARLIER: players[EARLIER]}).restore(states["milestone"])
     if "average" in states:
         averaged = {key.split("/")[0] for key in states["average"].tensors}
         PlayersState({name: players[name] for name in averaged}).restore(states["average"])

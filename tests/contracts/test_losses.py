@@ -67,6 +67,14 @@ def test_gradients_reach_the_logits(name: str, n: int) -> None:
 
 
 @every_loss
+def test_patches_of_items_are_judged_like_items(name: str) -> None:
+    """Logits (N, P) cost what N P items cost: nothing depends on which patch belongs to which item."""
+    real, fake = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    for cost, flat in zip(MEMBERS[name](real, fake), MEMBERS[name](real.flatten(), fake.flatten()), strict=True):
+        torch.testing.assert_close(cost, flat.view(4, 3))
+
+
+@every_loss
 def test_leaves_its_arguments_alone_and_repeats(name: str) -> None:
     real, fake = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
     before = real.clone(), fake.clone()

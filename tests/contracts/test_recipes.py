@@ -1,5 +1,7 @@
 """Every recipe: complete, documented, playable on the kind of data that it is for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,28 +9,39 @@ import torch
 from evenodds.build import open_data
 from evenodds.config import Config, as_number, documented, from_mapping, recipe, with_settings
 from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Beside
 from evenodds.errors import BadInput
-from evenodds.find import KINDS, describe, names
+from evenodds.find import KINDS, describe, find, names
+from evenodds.game import Progress
 from evenodds.run import Run, recipe_for
 from evenodds.trainer import train
 
 
 @pytest.mark.parametrize("name", names("recipes"))
 def test_recipe(name: str) -> None:
-    config = with_settings(recipe(name), {"device": "cpu", "batch": 4})
+    config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     assert from_mapping(config.to_mapping()) == config  # what is written is what is read
+    layout = find("tasks", config.task.name).layout(config.task.options)
     if config.data is not None:
         dataset = open_data(config)
-    elif config.size is not None:
-        shape = (12, config.channels or 3, config.size, config.size)
+    elif config.size is not None or layout != "images":
+        shape = (12, config.channels or 3, config.size or 36, config.size or 44)
         dataset = from_array(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     else:
         dataset = from_array(np.random.default_rng(0).normal(size=(40, 5)))
+    if layout in ("pairs", "unpaired"):
+        dataset = replace(dataset, beside={"source": Beside(dataset.x.flip(0), dataset.units)})
+    if layout == "maps":
+        labels = Beside((dataset.x[:, 0] % 3).contiguous())
+        dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
     run = Run(config, dataset)
     before = [p.detach().clone() for player in run.game.players.values() for p in player.parameters()]
-    progress = train(run.game, run.feed, run.learner, run.engine, images=8)
+    for stage in (0.0, *run.task.stages):
+        progress = Progress(total=1000, images=round(1000 * stage))
+        train(run.game, run.feed, run.learner, run.engine, images=progress.images + 8, progress=progress)
     after = [p for player in run.game.players.values() for p in player.parameters()]
     assert progress.images >= 8
+    assert set(run.measure()) >= {"score", "score_low", "score_high"}
     assert sum(not np.array_equal(a, b.detach()) for a, b in zip(before, after, strict=True)) > len(after) / 2
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenodds.data._picture import resized, upright
-from evenodds.data.dataset import Batches, Dataset, Units, encode_labels
+from evenodds.data.dataset import Batches, Beside, Dataset, Units, encode_labels
 from evenodds.errors import BadInput
 
 BYTE = Units((0,), (255,), "uint8")
@@ -138,6 +138,27 @@ def test_splits_are_disjoint_complete_and_stratified(n: int, classes: int, held_
         quota = held_out * int((data.y == label).sum())
         if quota >= 1:
             assert abs(int((data.y[held] == label).sum()) - quota) < 1 + 1e-6
+
+
+def test_groups_are_held_out_whole() -> None:
+    groups = torch.tensor([3, 3, 8, 8, 8, 1, 5, 5, 9, 9])
+    data = replace(numbered(10), groups=groups)
+    train, held = data.split(0.4, 0)
+    assert torch.equal(torch.cat([train, held]).sort().values, torch.arange(10))
+    assert not set(groups[train].tolist()) & set(groups[held].tolist())
+    assert len(groups[held].unique()) == 2  # 0.4 of five groups
+
+
+def test_what_lies_beside_goes_with_its_item() -> None:
+    data = Dataset(torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).repeat(1, 1, 4, 4), BYTE)
+    labels = data.x[:, 0].contiguous()
+    both = replace(data, beside={"source": Beside(data.x.flip(1), data.units), "labels": Beside(labels)})
+    batch = both.take(torch.tensor([3, 1])).batch(torch.tensor([1, 0, 0]))
+    assert batch["labels"][:, 0, 0].tolist() == [1, 3, 3]
+    assert torch.equal(batch["source"], batch["x"])
+    assert both.fingerprint() != data.fingerprint()
+    with pytest.raises(BadInput, match="as many"):
+        replace(data, beside={"labels": Beside(labels[:2])})
 
 
 def test_splits_follow_the_seed() -> None:

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.segmentation import mean_iou
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -16,7 +19,9 @@ from evenodds.metrics.frechet import frechet
 from evenodds.metrics.inception_score import inception_score
 from evenodds.metrics.kernel import kernel_distance, kernel_distance_blocks
 from evenodds.metrics.manifold import density_coverage, precision_recall
-from evenodds.metrics.ssim import ms_ssim
+from evenodds.metrics.psnr import psnr
+from evenodds.metrics.segmentation import confusion, confusions, intersection_over_union, pixel_accuracy
+from evenodds.metrics.ssim import ms_ssim, ssim
 
 Matrix = NDArray[np.float64]
 
@@ -152,3 +157,32 @@ def test_balls_are_those_of_the_definitions(n: int, m: int, d: int, k: int) -> N
     found = (*precision_recall(real, fake, k=k), *density_coverage(real, fake, k=k))
     expected = in_real.any(0).mean(), in_fake.any(1).mean(), in_real.sum() / (k * m), in_real.any(1).mean()
     assert [float(x) for x in found] == pytest.approx([float(x) for x in expected], abs=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_likeness_of_pictures_is_that_of_torchmetrics(channels: int) -> None:
+    rng = torch.Generator().manual_seed(4)
+    x = torch.rand(3, channels, 23, 31, generator=rng, dtype=torch.float64) * 2 - 1
+    y = (x + torch.tensor([0.05, 0.3, 1.0]).view(3, 1, 1, 1) * torch.randn(x.shape, generator=rng)).clamp(-1, 1)
+    a, b = (x + 1) / 2, (y + 1) / 2
+    theirs = [peak_signal_noise_ratio(b[k], a[k], data_range=1.0) for k in range(3)]
+    assert psnr(y, x, colours=True).tolist() == pytest.approx([float(value) for value in theirs], rel=1e-6)
+    _, similar = structural_similarity_index_measure(b, a, data_range=1.0, return_full_image=True)
+    # Theirs goes on, mirrored, beyond the picture; our windows lie within it, as the paper's did.
+    within = similar[..., 5:-5, 5:-5].mean((1, 2, 3))
+    assert ssim(y, x).tolist() == pytest.approx(within.tolist(), rel=1e-6)
+
+
+def test_scores_of_labels_are_those_of_torchmetrics() -> None:
+    rng = torch.Generator().manual_seed(5)
+    real, noise = torch.randint(4, (2, 3, 9, 11), generator=rng)
+    said = torch.where(torch.rand(real.shape, generator=rng) < 0.6, real, noise)
+    # All four classes occur in each image, so that it does not matter what is made of absent ones.
+    overlap = intersection_over_union(confusions(real, said, 4)).mean(1)
+    theirs = mean_iou(said, real, num_classes=4, input_format="index")
+    assert overlap.tolist() == pytest.approx(theirs.tolist(), rel=1e-6)
+    real[torch.rand(real.shape, generator=rng) < 0.2] = 255
+    matrix = confusion(real, said, 4)
+    assert torch.equal(matrix, multiclass_confusion_matrix(said, real, 4, ignore_index=255))
+    accuracy = multiclass_accuracy(said, real, 4, average="micro", ignore_index=255)
+    assert float(pixel_accuracy(matrix)) == pytest.approx(float(accuracy), rel=1e-6)

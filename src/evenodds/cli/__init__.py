@@ -15,12 +15,13 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from cyclopts import CycloptsError
 
-    import evenodds.cli.backwards  # noqa: F401  its commands join the app
+    import evenodds.cli.backwards  # its commands join the app
+    import evenodds.cli.converting  # noqa: F401  likewise
     from evenodds.cli.commands import app
     from evenodds.errors import BadInput, Diverged
 
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        status = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " See --help.", 2)
     except BadInput as error:
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("out of memory; use a smaller batch or network", 1)
     except Exception as error:
         return _fail(f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _fail(message: str, status: int) -> int:

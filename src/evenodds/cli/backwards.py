@@ -175,7 +175,7 @@ def directions(
     if class_ is not None:
         c = session.asked(y=[session.class_number(class_)])
     if move is None:
-        found = directions_of(session, min(8, session.task.prior.size) if n is None else n, how, c)
+        found = directions_of(session, min(8, session.sampled.prior.size) if n is None else n, how, c)
         print(write_directions(session, out or run / "directions.png", found, by, seed=seed, c=c))
         return
     if move < 1 or samples < 1:

@@ -137,6 +137,10 @@ def sample(
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     per_class: int | None = None,
     given: Given = None,
+    truncation: float = 1.0,
+    select: str | None = None,
+    steps: int | None = None,
+    rate: float | None = None,
     seed: int = 0,
     checkpoint: str = "last",
     device: Device = "auto",
@@ -161,6 +165,14 @@ def sample(
         Of a conditional run, so many samples of every class; a folder then holds one folder for each.
     given
         Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
+    truncation
+        Factor on z, in (0, 1]: lower is truer to the data, and more alike; 1 is plain sampling.
+    select
+        Pick samples by the discriminator: rejection, or langevin (see: evenodds list selections).
+    steps
+        Of langevin, how far z walks [default: 100].
+    rate
+        Of rejection, the share of samples to keep [default: 0.2].
     seed
         The same seed gives the same samples.
     checkpoint
@@ -169,13 +181,16 @@ def sample(
         auto, cpu, cuda, mps.
     """
     from evenodds.results import asked, write_samples
+    from evenodds.selecting import sample as selected
     from evenodds.session import load
 
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
     y = asked(session, n, class_, per_class, seed)
-    x = session.sample(n if y is None else len(y), seed, y=y, given=numbers(given))
+    options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
+    n = n if y is None else len(y)
+    x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz):
         print(path)
 
@@ -457,8 +472,11 @@ def conclude(session: Any) -> None:
         say(f"go on with:    {command()} resume {folder}")
         return
     say(f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}")
-    say(f"more samples:  {command()} sample {folder} -n 100 --grid more.png")
     say(f"its figures:   {command()} show {folder}")
+    if not session.draws:
+        say(f"put it to work: {command()} {session.command} {folder} IN OUT")
+        return
+    say(f"more samples:  {command()} sample {folder} -n 100 --grid more.png")
     say(f"how good it is: {command()} report {folder}")
     say(f"your own data: {command()} train gray-28 --data FOLDER --budget 10m")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evenodds.evaluation.compare import Comparison
 from evenodds.evaluation.judge import Evaluation
+from evenodds.truth import Scores
 
-__all__ = ["compared", "evaluated"]
+__all__ = ["compared", "evaluated", "held_against"]
 
+MOST_ROWS = 30
+"""Images of which each has its line."""
 WAYS = {"lower": "lower is better", "higher": "higher is better", "middle": "best: as the real data"}
 
 
@@ -106,6 +110,37 @@ def compared(comparison: Comparison) -> str:
             ]
         )
     return "\n".join(lines).lstrip("\n")
+
+
+def held_against(scores: Scores) -> str:
+    """A line for each image and their mean; or for each class, and what it was taken for."""
+    if scores.kind == "images":
+        names = [name for name in scores.total if name.endswith(("psnr", "ssim"))]
+        head = ("", *(name.replace("_", " ").replace("psnr", "PSNR").replace("ssim", "SSIM") for name in names))
+        rows = [(row["name"], *(_figure(name, row[name]) for name in names)) for row in scores.rows]
+        mean = ("mean", *(_figure(name, scores.total[name]) for name in names))
+        return "\n".join(_aligned([head, *(rows if len(rows) <= MOST_ROWS else []), mean]))
+    total = scores.total
+    shares = [_shares(row) for row in total["confusion"]]
+    rows = [
+        (str(k), name, "-" if math.isnan(iou) else f"{iou:.1%}", *share)
+        for k, (name, iou, share) in enumerate(zip(total["classes"], total["iou"], shares, strict=True))
+    ]
+    head = ("", "class", "IoU", *(str(k) for k in range(len(rows))))
+    said = f"mean IoU {total['mean_iou']:.1%}, accuracy of pixels {total['accuracy']:.1%}"
+    rest = "of each class, its pixels in per cent by what they were taken for:"
+    return "\n".join([f"{said}; {rest}", *_aligned([head, *rows])])
+
+
+def _figure(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "equal" if value > 0 else "-"
+    return f"{value:.2f} dB" if name.endswith("psnr") else f"{value:.4f}"
+
+
+def _shares(counts: Sequence[int]) -> list[str]:
+    """Of a class's pixels, in per cent."""
+    return [f"{100 * count / max(1, sum(counts)):.0f}" if count else "." for count in counts]
 
 
 def _standing(place: int, entry: Mapping[str, Any]) -> str:

@@ -11,7 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["File", "Picture", "Pixels", "Size", "Unusable", "decode", "in_channels", "resized", "upright"]
+__all__ = [
+    "File",
+    "Picture",
+    "Pixels",
+    "Size",
+    "Unusable",
+    "decode",
+    "guarded",
+    "in_channels",
+    "nearest",
+    "orientation",
+]
+__all__ += ["resized", "upright"]
 
 # Only these decoders: others, such as that of EPS, start programs.
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
@@ -30,9 +42,16 @@ class Picture(NamedTuple):
     name: str
     pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1.
     size: Size  # (height, width) as stored, after rotation.
-    rotated: bool
-    cut: bool  # 16-bit colour, which Pillow reads at 8 bits.
-    animated: bool
+    way_up: int = 1  # EXIF's orientation of the file, which the pixels no longer need.
+    cut: bool = False  # 16-bit colour, which Pillow reads at 8 bits.
+    animated: bool = False
+    palette: dict[int, tuple[int, int, int]] | None = None  # Of a map of labels: the colour of each value.
+    mode: str = "RGB"  # As Pillow names the kind of the file's pixels.
+    profile: bytes | None = None  # ICC, of the file's colours; nothing here applies it.
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.pixels.nbytes)
 
 
 class Unusable(Exception):
@@ -41,12 +60,19 @@ class Unusable(Exception):
 
 def decode(file: File, size: Size | None, fit: str) -> Picture | str:
     """The picture, resized if a size is given, or the file's name and why it cannot be used."""
+    return guarded(file, lambda image: _picture(file.name, image, size, fit))
+
+
+def guarded(file: File, read: Callable[[Image.Image], Picture]) -> Picture | str:
+    """What `read` makes of the opened file, or the file's name and why it cannot be used."""
     try:
         source = file.open()
         if isinstance(source, Path) and not source.is_file():
             raise Unusable("not a plain file")
         with Image.open(source, formats=_formats()) as image:
-            return _picture(file.name, image, size, fit)
+            if image.width * image.height > _MAX_PIXELS:
+                raise Unusable("too many pixels")
+            return read(image)
     except Unusable as error:
         return f"{file.name} ({error})"
     except UnidentifiedImageError:
@@ -65,20 +91,19 @@ def _formats() -> list[str]:
 
 def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> Picture:
     width, height = image.size
-    if width * height > _MAX_PIXELS:
-        raise Unusable("too many pixels")
-    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    mode, profile = image.mode, image.info.get("icc_profile")
+    cut = not mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     if size:
         # A much larger JPEG is decoded at 1/2, 1/4 or 1/8: still twice the side that is wanted, whichever way up.
         image.draft(None, (2 * max(size), 2 * max(size)))
     pixels = _pixels(image)
-    way_up = _orientation(image)
+    way_up = orientation(image)
     pixels = upright(pixels, way_up)
     stored = (width, height) if way_up >= 5 else (height, width)
     if size:
         pixels = resized(pixels, size, fit)
     animated = bool(getattr(image, "is_animated", False))
-    return Picture(name, np.ascontiguousarray(pixels), stored, way_up > 1, cut, animated)
+    return Picture(name, np.ascontiguousarray(pixels), stored, way_up, cut, animated, mode=mode, profile=profile)
 
 
 def _pixels(image: Image.Image) -> Pixels:
@@ -105,7 +130,8 @@ def _grey_palette(image: Image.Image) -> bool:
     return bool((used == used[:, :1]).all())
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """EXIF 2.3, tag 0x0112; 1 where there is none."""
     try:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # Damaged metadata say nothing about the pixels.
@@ -123,14 +149,44 @@ def upright(pixels: Pixels, way_up: int) -> Pixels:
     return pixels
 
 
-def resized(pixels: Pixels, size: Size, fit: str) -> Pixels:
-    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits."""
-    height, width = pixels.shape[:2]
-    if (height, width) == size:
+def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> Pixels:
+    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits.
+
+    With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller.
+    """
+    if pixels.shape[:2] == size:
         return pixels
     deep = pixels.dtype == np.uint16
     flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
+    box, inner, corner = _placed(pixels.shape[:2], size, fit, grid)
+    image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    values = np.asarray(image).reshape(*inner, pixels.shape[2])
+    if deep:
+        values = values.round().clip(0, 65535).astype(np.uint16)
+    return _padded(values, size, corner, 0)
+
+
+def nearest(labels: Pixels, size: Size, fit: str) -> Pixels:
+    """(H, W, C) labels -> (*size, C) as `resized` places them: each the nearest of those that are there, -1 around."""
+    if labels.shape[:2] == size:
+        return labels
+    (left, top, right, bottom), inner, corner = _placed(labels.shape[:2], size, fit, 1)
+    # The middle of a pixel of the result, in pixels of the map; rounding must not lead over the edge.
+    rows = top + (np.arange(inner[0]) + 0.5) * ((bottom - top) / inner[0])
+    columns = left + (np.arange(inner[1]) + 0.5) * ((right - left) / inner[1])
+    rows, columns = rows.astype(int).clip(0, labels.shape[0] - 1), columns.astype(int).clip(0, labels.shape[1] - 1)
+    return _padded(labels[rows[:, None], columns], size, corner, -1)
+
+
+def _placed(held: Size, size: Size, fit: str, grid: int) -> tuple[tuple[float, float, float, float], Size, Size]:
+    """Which box (left, top, right, bottom) of a picture becomes how large, and where its corner comes to lie."""
+    if grid > 1:
+        small = _placed((held[0] // grid, held[1] // grid), (size[0] // grid, size[1] // grid), fit, 1)
+        (left, top, right, bottom), inner, corner = small
+        box = (left * grid, top * grid, right * grid, bottom * grid)
+        return box, (inner[0] * grid, inner[1] * grid), (corner[0] * grid, corner[1] * grid)
+    height, width = held
     box, inner = (0.0, 0.0, float(width), float(height)), size
     if fit == "crop":
         scale = min(width / size[1], height / size[0])
@@ -139,13 +195,13 @@ def resized(pixels: Pixels, size: Size, fit: str) -> Pixels:
     elif fit == "pad":
         scale = min(size[1] / width, size[0] / height)
         inner = max(1, round(height * scale)), max(1, round(width * scale))
-    image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    values = np.asarray(image).reshape(*inner, pixels.shape[2])
-    if deep:
-        values = values.round().clip(0, 65535).astype(np.uint16)
-    top_rows, left_columns = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    around = [(top_rows, size[0] - inner[0] - top_rows), (left_columns, size[1] - inner[1] - left_columns), (0, 0)]
-    return np.pad(values, around)
+    return box, inner, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+
+
+def _padded(values: Pixels, size: Size, corner: Size, around: int) -> Pixels:
+    rows = corner[0], size[0] - values.shape[0] - corner[0]
+    columns = corner[1], size[1] - values.shape[1] - corner[1]
+    return np.pad(values, [rows, columns, (0, 0)], constant_values=around)
 
 
 def in_channels(pixels: Pixels, channels: int) -> Pixels:

@@ -16,7 +16,7 @@ from torch import Tensor
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["READS", "arrays", "from_array"]
+__all__ = ["READS", "arrays", "from_array", "read_arrays"]
 
 READS = (".npy", ".npz")
 """The file names' endings for which `load` comes here."""
@@ -38,7 +38,7 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
     """
     path = Path(path)
-    found = _read(path)
+    found = read_arrays(path, _KEYS)
     if split not in ("train", "test", "all"):
         raise unknown("split", split, ("train", "test", "all"))
     parts: list[str] = [key for key in ("x", "x_train", "x_test") if key in found]
@@ -117,13 +117,14 @@ def _report(dataset: Dataset) -> tuple[str, ...]:
     )
 
 
-def _read(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
+    """The arrays of these names in a file, or its first two where none has one; never unpickled."""
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return {"x": found}
         with found:
-            wanted = [key for key in found.files if key in _KEYS] or found.files[:2]
+            wanted = [key for key in found.files if key in keys] or found.files[:2]
             return {key: found[key] for key in wanted}
     except Exception as error:  # Damaged files fail in many ways: ValueError, BadZipFile, TokenError, zlib.error, ...
         reason = str(error).splitlines()[0] if str(error) else "it is cut short"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
 from evenodds.game import mix
 
-__all__ = ["Batches", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels"]
+__all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels"]
 
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
@@ -126,6 +127,38 @@ class Conditions:
 
 
 @dataclass(frozen=True, eq=False)
+class Beside:
+    """What lies beside x, item by item: images with units of their own, or maps of labels, which have none."""
+
+    values: Tensor
+    """Images (N, C, H, W) as `Dataset.x` holds them; or labels (N, H, W) uint8, one for each pixel."""
+    units: Units | None = None
+    """None for labels."""
+    palette: Palette | None = None
+    """Of labels: what they are in files."""
+
+    def __post_init__(self) -> None:
+        if self.units is None and (self.values.ndim != 3 or self.values.dtype != torch.uint8):
+            raise BadInput(f"maps of labels are (N, H, W) uint8, got {tuple(self.values.shape)} {self.values.dtype}")
+        if self.units is not None and self.values.dtype != _STORED[self.units.dtype]:
+            raise BadInput(
+                f"{self.units.dtype} images are held as {_STORED[self.units.dtype]}, got {self.values.dtype}"
+            )
+        if self.values.ndim == 4:
+            object.__setattr__(self, "values", self.values.contiguous(memory_format=torch.channels_last))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item: (C, H, W), or (H, W) of labels."""
+        return tuple(self.values.shape[1:])
+
+    def batch(self, index: Tensor, device: torch.device | str | None = None) -> Tensor:
+        """(n, C, H, W) float32 in [-1, 1], or labels (n, H, W) int64."""
+        some = _rows(self.values, index).to(device)
+        return some.long() if self.units is None else self.units.to_model(some)
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """All items in memory, in their own units, and what is known of them."""
 
@@ -146,6 +179,10 @@ class Dataset:
     """(N, K) float32: attributes or values of each item, in their own units."""
     conditions: Conditions | None = None
     """What `c` holds; None where there is none."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """What lies beside x by name: "source", the image that x is made from, or "labels", a class for each pixel."""
+    groups: Tensor | None = None
+    """(N,) int64: items of one group, such as tiles of one photo, are held out together; None where each is its own."""
     report: tuple[str, ...] = ()
     """What was read, skipped, resized and converted: one plain sentence each."""
 
@@ -167,6 +204,11 @@ class Dataset:
             self.conditions is not None and self.c is not None and self.c.shape != (n, len(self.conditions.names))
         ):
             raise BadInput(f"{n} items need c ({n}, K) with K names, or neither")
+        for name, other in self.beside.items():
+            if len(other.values) != n:
+                raise BadInput(f"{n} items need as many in '{name}' beside them, got {len(other.values)}")
+        if self.groups is not None and (self.groups.shape != (n,) or self.groups.dtype != torch.int64):
+            raise BadInput(f"{n} items need groups ({n},) int64, got {tuple(self.groups.shape)} {self.groups.dtype}")
         if x.ndim == 4:
             object.__setattr__(self, "x", x.contiguous(memory_format=torch.channels_last))
 
@@ -188,7 +230,7 @@ class Dataset:
 
         Returns:
             "x" (n, C, H, W), channels-last, or (n, D), float32 in [-1, 1]; "y" (n,) int64 if there are labels; "c"
-            (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1].
+            (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1]; and what lies beside, by name.
         """
         index = index.to(self.x.device)
         batch = {"x": self.units.to_model(_rows(self.x, index).to(device))}
@@ -196,18 +238,20 @@ class Dataset:
             batch["y"] = self.y[index].to(device)
         if self.c is not None and self.conditions is not None:
             batch["c"] = self.conditions.units.to_model(self.c[index]).to(device)
-        return batch
+        return batch | {name: other.batch(index, device) for name, other in self.beside.items()}
 
     def take(self, index: Tensor) -> Dataset:
         """The data set of some items, in the order of index (n,) int64."""
         names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
-        y, c = (None if known is None else known[index] for known in (self.y, self.c))
-        return replace(self, x=_rows(self.x, index), y=y, c=c, names=names)
+        y, c, groups = (None if known is None else known[index] for known in (self.y, self.c, self.groups))
+        beside = {name: replace(other, values=_rows(other.values, index)) for name, other in self.beside.items()}
+        return replace(self, x=_rows(self.x, index), y=y, c=c, names=names, beside=beside, groups=groups)
 
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
         """Parts the items into those to train on and those to judge by.
 
         Every class gives its share to within one item; classes too small to give one item are drawn from together.
+        Groups stay whole: where there are groups, they are what is counted, whatever their classes.
 
         Args:
             held_out: the share to hold out, in [0, 1); at least one item is held out if it is above 0 and N >= 2.
@@ -218,8 +262,13 @@ class Dataset:
         """
         if not 0 <= held_out < 1:
             raise BadInput(f"the held-out share must lie in [0, 1), got {held_out:g}; 0.1 holds out a tenth")
+        if self.groups is not None:
+            found, member = torch.unique(self.groups, return_inverse=True)
+            apart = _permutation(len(found), seed, 0)[: _count(len(found), held_out)]
+            held = torch.isin(member, apart)
+            return (~held).nonzero().flatten(), held.nonzero().flatten()
         n = len(self)
-        count = min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
+        count = _count(n, held_out)
         strata = self._strata(held_out)
         quotas = [held_out * len(stratum) for stratum in strata]
         takes = [int(quota) for quota in quotas]
@@ -237,7 +286,8 @@ class Dataset:
         head = {"shape": list(self.x.shape), "units": self.units.to_json(), "labels": self.y is not None}
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         values = self.x.permute(0, 2, 3, 1) if self.x.ndim == 4 else self.x
-        for tensor in (values, self.y, self.c):
+        others = [self.beside[name].values for name in sorted(self.beside)]
+        for tensor in (values, self.y, self.c, *others):
             if tensor is not None:
                 digest.update(tensor.contiguous().cpu().numpy().data)
         return digest.hexdigest()
@@ -361,6 +411,11 @@ def _numbers_in_order(found: NDArray[Any], inverse: NDArray[Any]) -> tuple[NDArr
 
     order = sorted(range(len(found)), key=key)
     return found[order], np.argsort(order)[inverse]
+
+
+def _count(n: int, held_out: float) -> int:
+    """How many of n are held out: at least one where any are and one is left, never all."""
+    return min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
 
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["READERS", "SOURCES", "load", "load_like", "options_of"]
+__all__ = ["LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of"]
 
 Source = Callable[..., Dataset]
 
@@ -23,23 +24,33 @@ _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt")
 _ALIASES = {"mixture_1d": "mixture"}
 
 
-def load(source: Any, progress: Callable[[int, int], None] | None = None, **options: Any) -> Dataset:
+def load(
+    source: Any, progress: Callable[[int, int], None] | None = None, layout: str = "images", **options: Any
+) -> Dataset:
     """The data set that `source` names.
 
     Args:
         source: the name of a source ("digits", "ring", ...), a path (.npy, .npz, .csv, .tsv, .zip or a folder of
             images), an array or tensor (see `arrays.from_array`), or a data set, which is returned as it is.
         progress: told (files done, files in all) by sources that take long.
+        layout: what the files of a path are to each other: "images", each for itself; "pairs" and "unpaired", see
+            `pairs`; or "maps", see `maps`. An .npz file then holds, beside x, the array "source" or "labels". Of an
+            array, "nhwc" or "nchw", see `arrays.from_array`.
         options: what the source itself takes, e.g. `size` for images, `label` for a table.
 
     Raises:
         BadInput: there is no such source or option, or the source refuses its content.
     """
-    function, arguments = _chosen(source)
-    taken = options_of(source)
+    if layout not in LAYOUTS and layout != "images":
+        # An option of arrays had this name first.
+        if "layout" not in options_of(source):
+            raise unknown("layout", layout, ["images", *LAYOUTS])
+        options, layout = {**options, "layout": layout}, "images"
+    function, arguments = _chosen(source, layout)
+    taken = options_of(source, layout)
     for option in options:
         if option not in taken:
-            raise _unknown_option(function.__name__, option, [name for name in taken if name != "progress"])
+            raise _unknown_option(_name(function), option, [name for name in taken if name != "progress"])
     if "progress" in taken:
         options["progress"] = progress
     return function(*arguments, **options)
@@ -71,7 +82,7 @@ def load_like(source: Any, known: Like, what: str, progress: Callable[[int, int]
     Raises:
         BadInput: the shape is another one.
     """
-    wished = {"size": known.shape[1:], "channels": known.shape[0]} if known.kind == "image" else {}
+    wished: dict[str, Any] = {"size": known.shape[1:], "channels": known.shape[0]} if known.kind == "image" else {}
     taken = options_of(source)
     found = load(source, progress, **{key: value for key, value in wished.items() if key in taken})
     if found.shape != known.shape:
@@ -79,16 +90,23 @@ def load_like(source: Any, known: Like, what: str, progress: Callable[[int, int]
     return found
 
 
-def options_of(source: Any) -> list[str]:
-    """The names of the options that a source takes."""
-    function, arguments = _chosen(source)
-    return list(inspect.signature(function).parameters)[len(arguments) :]
+def options_of(source: Any, layout: str = "images") -> list[str]:
+    """The names of the options that a source takes in a layout."""
+    function, arguments = _chosen(source, layout)
+    fixed = function.keywords if isinstance(function, partial) else {}
+    return [name for name in list(inspect.signature(function).parameters)[len(arguments) :] if name not in fixed]
 
 
-def _chosen(source: Any) -> tuple[Source, tuple[Any, ...]]:
+def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     """The function for this source, and its first argument where it takes one."""
     if isinstance(source, Dataset):
         return _itself, (source,)
+    if layout != "images" and layout not in LAYOUTS:
+        raise unknown("layout", layout, ["images", *LAYOUTS])
+    readers = READERS if layout == "images" else LAYOUTS[layout]
+    if layout != "images" and (not isinstance(source, str | os.PathLike) or str(source) in SOURCES):
+        what = str(source) if isinstance(source, str | os.PathLike) else "an array"
+        raise BadInput(f"{what} has nothing beside it, as '{layout}' need; give a path ({', '.join(sorted(readers))})")
     if not isinstance(source, str | os.PathLike):
         return from_array, (source,)
     name = str(source).replace("-", "_")
@@ -102,14 +120,18 @@ def _chosen(source: Any) -> tuple[Source, tuple[Any, ...]]:
     if not path.exists():
         raise BadInput(f"{unknown('data source', str(source), SOURCES)}; and no file or folder of this name exists")
     ending = "/" if path.is_dir() else ending
-    if ending not in READERS:
-        known = ", ".join(sorted(READERS))
+    if ending not in readers:
+        known = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({known}), got '{ending}'; convert it")
-    return READERS[ending], (path,)
+    return readers[ending], (path,)
 
 
 def _itself(source: Dataset) -> Dataset:
     return source
+
+
+def _name(function: Source) -> str:
+    return str((function.func if isinstance(function, partial) else function).__name__)
 
 
 def _unknown_option(source: str, option: str, taken: list[str]) -> BadInput:
@@ -143,6 +165,14 @@ SOURCES: dict[str, Source] = {
 READERS: dict[str, Source] = {
     ending: getattr(module, module.__name__.rpartition(".")[2])
     for module in _modules()
+    if not hasattr(module, "LAYOUTS")
     for ending in getattr(module, "READS", ())
 }
 """The readers by the ending of the file name ("/" is a folder): the modules of `evenodds.data` that state `READS`."""
+
+LAYOUTS: dict[str, dict[str, Source]] = {}
+"""Likewise for each layout: the modules of `evenodds.data` that state `LAYOUTS`, with options that each fixes."""
+for _module in _modules():
+    for _layout, _fixed in getattr(_module, "LAYOUTS", {}).items():
+        _read = partial(getattr(_module, _module.__name__.rpartition(".")[2]), **_fixed)
+        LAYOUTS.setdefault(_layout, {}).update(dict.fromkeys(_module.READS, _read))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,10 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(N, K) float64 probabilities of `classes_`."""
         check_is_fitted(self)
         x = self.items_.to_model(validated(self, X, reset=False, allow_nd=True))
+        # In float64: in float32, what is said of an item depends in its last digits on how many others are asked about.
+        judge = deepcopy(self.judge_.module).double()
         with torch.no_grad():
-            logits = torch.cat([self.judge_.module(part).double() for part in torch.split(x, 512)])
+            logits = torch.cat([judge(part.double()) for part in torch.split(x, 512)])
         return np.asarray(logits.softmax(1).numpy())
 
     def predict(self, X: Any) -> Array:

@@ -25,7 +25,7 @@ from evenodds.game import Batch, Costs, Game, Players, mix
 from evenodds.losses.adversarial import non_saturating
 from evenodds.probe import fit_probe
 from evenodds.session import Session
-from evenodds.tasks.contest import Contest
+from evenodds.tasks.contest import Contest, per_item
 from evenodds.trainer import train
 
 __all__ = [
@@ -173,7 +173,7 @@ def _judged(players: Players, session: Session, x: Tensor, c: Tensor | None) -> 
     """(N,) logits of the discriminator among the players, for x (N, ...) and c (N, K) where the run has c."""
     return torch.cat(
         [
-            play["discriminator"](x[at].to(session.device)).float().cpu()
+            per_item(play["discriminator"](x[at].to(session.device))).float().cpu()
             for at, play in _bound(players, session, len(x), c)
         ]
     )
@@ -186,7 +186,7 @@ def _bound(
     for start in range(0, n, 256):
         at = slice(start, min(n, start + 256))
         given = None if c is None else c[at].to(session.device)
-        yield at, session.task.unconditional(players, session.card.shape, given)
+        yield at, session.sampled.unconditional(players, session.card.shape, given)
 
 
 def _level_free(contest: Contest) -> bool:
@@ -265,7 +265,7 @@ def duality_gap(
 def _respond(session: Session, mover: str, data: Dataset, images: int, seed: int) -> dict[str, nn.Module]:
     players = {name: deepcopy(session.players[name]).requires_grad_(True) for name in ("generator", "discriminator")}
     config = replace(session.config, decay=type(session.config.loss)("constant"))
-    task = replace(session.task, contest=Contest(non_saturating), simultaneous=False)
+    task = replace(session.sampled, contest=Contest(non_saturating), simultaneous=False)
     moves = tuple(
         replace(move, cost=partial(_value_alone, move.cost)) for move in task.moves() if move.movers == (mover,)
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import portions
 
-__all__ = ["diversity", "ms_ssim"]
+__all__ = ["diversity", "ms_ssim", "ssim"]
 
 # Wang et al. (2003), section 3.2: the exponents of the five scales, finest first, found with observers.
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -37,12 +37,31 @@ def ms_ssim(left: Tensor, right: Tensor) -> Tensor:
     Raises:
         BadInput: no pictures, unequal shapes, a side below 4, or values outside [-1, 1].
     """
-    left, right = _checked(left, "left"), _checked(right, "right")
-    if left.shape != right.shape:
-        raise BadInput(f"pictures must have equal shapes, got {tuple(left.shape)} and {tuple(right.shape)}; resize one")
+    left, right = _alike(left, right)
     # float64 takes no longer than float32: what costs time is a convolution of one channel, which is all memory.
     parts = portions(len(left), left[0].numel(), 1 << 20)
     return torch.cat([_similarity(_brightness(left[part]), _brightness(right[part])) for part in parts])
+
+
+def ssim(left: Tensor, right: Tensor) -> Tensor:
+    """Structural similarity of pairs of pictures at their own scale: Wang et al. (2004), eq. 13; see `ms_ssim`.
+
+    Args:
+        left: (N, C, H, W) in [-1, 1], H and W at least 4; computed in float64.
+        right: like left.
+
+    Returns:
+        (N,) float64 in [-1, 1]; 1 for equal pictures. Symmetric.
+
+    Raises:
+        BadInput: no pictures, unequal shapes, a side below 4, or values outside [-1, 1].
+    """
+    left, right = _alike(left, right)
+    found = []
+    for part in portions(len(left), left[0].numel(), 1 << 20):
+        luminance, structure = _terms(_brightness(left[part]), _brightness(right[part]))
+        found.append((luminance * structure).mean((1, 2, 3)))
+    return torch.cat(found)
 
 
 def diversity(x: Tensor, pairs: int, rng: torch.Generator) -> Tensor:
@@ -71,6 +90,13 @@ def diversity(x: Tensor, pairs: int, rng: torch.Generator) -> Tensor:
     first, second = first.to(x.device), ((first + step) % len(x)).to(x.device)
     parts = portions(pairs, x[0].numel(), 1 << 21)
     return torch.cat([ms_ssim(x[first[part]], x[second[part]]) for part in parts]).mean()
+
+
+def _alike(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    left, right = _checked(left, "left"), _checked(right, "right")
+    if left.shape != right.shape:
+        raise BadInput(f"pictures must have equal shapes, got {tuple(left.shape)} and {tuple(right.shape)}; resize one")
+    return left, right
 
 
 def _checked(x: Tensor, name: str, least: int = 1) -> Tensor:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Described", "Seat"]
+import torch
+
+from evenodds.game import Batch, Task
+from evenodds.tasks.contest import Contest
+
+__all__ = ["Described", "Lying", "Played", "Seat"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +19,7 @@ class Seat:
     """A player's place in a game.
 
     Args:
-        kind: the class of a network family that sits here: "Generator" or "Discriminator"; or "Filler".
+        kind: the class of a network family that sits here: "Generator" or "Discriminator"; or "Filler", or "Mapper".
         fixed: its first arguments, which the task decides.
         options: by name, likewise.
     """
@@ -38,6 +43,15 @@ class Kinds(Protocol):
         ...
 
 
+class Lying(Protocol):
+    """What is known of something that lies beside x; see evenodds.data.dataset.Beside."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item."""
+        ...
+
+
 class Described(Protocol):
     """Data, or what a run has kept of them."""
 
@@ -49,4 +63,36 @@ class Described(Protocol):
     @property
     def conditions(self) -> Kinds | None:
         """What else is known of each item."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item x."""
+        ...
+
+    @property
+    def beside(self) -> Mapping[str, Lying]:
+        """What lies beside x, by name."""
+        ...
+
+
+class Played(Task, Protocol):
+    """A task that a run can play: it says what it needs of the data and of the networks."""
+
+    @property
+    def contest(self) -> Contest:
+        """Loss, penalty and views."""
+        ...
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """The shares of the run at which its rounds become others, beside 0."""
+        ...
+
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for items x of that shape."""
+        ...
+
+    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request beside each real item, by whose answers the players are judged."""
         ...

@@ -39,6 +39,12 @@ class Generate:
     generator_steps: int = 1
     simultaneous: bool = False
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+    stages: ClassVar[tuple[float, ...]] = ()
+
+    @classmethod
+    def layout(cls, options: Mapping[str, Any]) -> str:
+        """How the data lie in files, for these options; see evenodds.data.sources.load."""
+        return "images"
 
     @classmethod
     def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""Semantic segmentation on CamVid, 240 x 180: does an adversarial term help?
+
+The recipe segment learns from the 367 frames of the training part; judged by the mean intersection over union of the 11
+classes on the 101 frames of the validation part, whose counts are added up. Arms: without an adversary, and with it.
+Each seed draws the weights, the order of the data and what is dealt; both arms of a seed begin alike.
+
+What results/segment.json holds already is not done again.
+
+    python benchmarks/segment.py                      # 2 arms, 3 seeds, 15 minutes each
+    python benchmarks/segment.py --seeds 1 --images 4000 --out try
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import evenodds
+from evenodds import pictures
+from evenodds.answering import answered, sides
+from evenodds.data.dataset import Dataset
+from evenodds.data.palette import IGNORED
+from evenodds.data.sources import load
+from evenodds.evaluation.halves import student
+from evenodds.files import write_json
+from evenodds.metrics.segmentation import confusions, intersection_over_union, pixel_accuracy
+from evenodds.session import Session
+
+RESULTS = Path(__file__).parent / "results"
+DATA = Path(__file__).parents[2] / "shared/data/camvid-240x180.zip"
+ARMS: dict[str, dict[str, Any]] = {"plain": {"task__adversarial": 0.0}, "adversarial": {}}
+
+
+def judged(session: Session, truth: Dataset) -> dict[str, Any]:
+    """The figures of a run on whole frames."""
+    matrix = torch.zeros(len(truth.classes), len(truth.classes), dtype=torch.int64)
+    for index in torch.arange(len(truth)).split(16):
+        real = truth.batch(index)
+        said = answered(session, real["x"])["labels"]
+        matrix += confusions(real["labels"], said, len(truth.classes), IGNORED).sum(0)
+    overlap = intersection_over_union(matrix)
+    each = dict(zip(truth.classes, overlap.tolist(), strict=True))
+    return {
+        "mean_iou": float(overlap.nanmean()),
+        "accuracy": float(pixel_accuracy(matrix)),
+        "iou": each,
+        "confusion": matrix.tolist(),
+    }
+
+
+def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -> dict[str, Any]:
+    """One run, and what it reached."""
+    length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
+    begun, used = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        session = evenodds.fit(str(DATA), "segment", out=Path(folder) / "run", seed=seed, **length, **ARMS[arm])
+        found = judged(session, truth)
+        if seed == 0:
+            some = truth.batch(torch.linspace(0, len(truth) - 1, 5).long())
+            pictures.write(arguments.out / f"segment-{arm}.png", sides(session, some))
+    spent = {"seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used}
+    return {**found, "images": session.images, **spent, "threads": torch.get_num_threads()}
+
+
+def difference(found: dict[str, Any], seeds: int) -> str:
+    """The effect of the adversary, paired by seed."""
+    pairs = [[found[f"{arm}, seed {seed}"]["mean_iou"] for arm in ARMS] for seed in range(seeds)]
+    gains = np.array([after - before for before, after in pairs])
+    if seeds < 2:
+        return f"{gains[0]:+.4f} (one seed)"
+    spread = student(seeds - 1) * float(gains.std(ddof=1)) / math.sqrt(seeds)
+    return f"{gains.mean():+.4f} +- {spread:.4f} (95 %, {seeds} seeds)"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", default="15m")
+    parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "segment.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    truth = load(str(DATA), layout="maps", images="val", labels="valannot")
+    for seed in range(arguments.seeds):
+        for arm in ARMS:
+            key = f"{arm}, seed {seed}"
+            if key not in found:
+                found[key] = played(arm, seed, arguments, truth)
+                write_json(path, found, default=str)
+            print(key, f"{found[key]['mean_iou']:.4f}", json.dumps(found[key]["iou"]), flush=True)
+    print("the adversary's effect:", difference(found, arguments.seeds))
+
+
+if __name__ == "__main__":
+    main()

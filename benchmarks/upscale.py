@@ -1,0 +1,173 @@
+"""Super-resolution, four times in each direction: does the pixel stage beat bicubic, and what does an adversary add?
+
+The recipe upscale-x4 learns from the 199 training photographs of BSDS500 and is judged on the 100 of the validation
+part, reduced by bicubic interpolation with antialiasing. Beside each other: bicubic enlargement, the network before its
+adversary came, the final one, and half of each. PSNR and SSIM on Y, without a border of 4 pixels; Frechet distance of
+the random features of all patches of 32 x 32, beside that of two halves of the true patches. Then one photograph of
+1,024 x 1,024 enlarged by the command: seconds and peak memory of the process.
+
+What results/upscale.json holds already is not done again, and a run that was interrupted goes on.
+
+    python benchmarks/upscale.py --work DIR              # 30 minutes
+    python benchmarks/upscale.py --work DIR --budget 5m --out try
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import evenodds
+from evenodds import pictures
+from evenodds.answering import answered
+from evenodds.converting import mixed
+from evenodds.degradations import Downscale
+from evenodds.features.extract import extract
+from evenodds.features.random import Random
+from evenodds.files import write_json
+from evenodds.mappers._parts import enlarged
+from evenodds.metrics.frechet import frechet
+from evenodds.metrics.psnr import luma, psnr
+from evenodds.metrics.ssim import ssim
+from evenodds.session import Session
+
+RESULTS = Path(__file__).parent / "results"
+DATA = Path(__file__).parents[2] / "shared/data/bsds500-train.zip"
+SCALE, PATCH = 4, 32
+SHOWN = {"175032.jpg": (100, 150), "42049.jpg": (90, 200), "86000.jpg": (120, 120), "21077.jpg": (150, 120)}
+"""Photographs of the validation part, and where the pieces of 128 x 128 that are shown begin."""
+
+
+def photographs(part: str) -> dict[str, Tensor]:
+    """(1, 3, H, W) in [-1, 1] by name, sides cut to multiples of the scale."""
+    found = {}
+    with zipfile.ZipFile(DATA) as archive:
+        for name in sorted(name for name in archive.namelist() if name.startswith(f"{part}/")):
+            pixels = np.asarray(Image.open(archive.open(name)).convert("RGB"))
+            height, width = (side // SCALE * SCALE for side in pixels.shape[:2])
+            x = torch.from_numpy(pixels[:height, :width].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+            found[Path(name).name] = x
+    return found
+
+
+def trained(work: Path, budget: str) -> Session:
+    """The run, of the training part alone."""
+    with zipfile.ZipFile(DATA) as archive:
+        archive.extractall(work, [name for name in archive.namelist() if name.startswith("train/")])
+    run = work / "run"
+    if (run / "config.yaml").exists():
+        return evenodds.resume(run)
+    return evenodds.fit(work / "train", "upscale-x4", out=run, budget=budget)
+
+
+def arms(session: Session) -> dict[str, Any]:
+    """Ways to enlarge (1, 3, h, w)."""
+
+    def of(share: float) -> Any:
+        players = {"generator": mixed(session, share)}
+        return lambda small: session.task.answer(players, {"source": small})["x"]
+
+    def bicubic(small: Tensor) -> Tensor:
+        return enlarged(small, SCALE).clamp(-1, 1)
+
+    final = lambda small: answered(session, small)["x"]  # noqa: E731
+    return {"bicubic": bicubic, "pixel": of(0.0), "half of each": of(0.5), "adversarial": final}
+
+
+def patches(x: Tensor) -> Tensor:
+    """(P, 3, 32, 32) of one image, without overlap."""
+    rows = x[0].unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH)
+    return rows.permute(1, 2, 0, 3, 4).flatten(0, 1)
+
+
+def eight_bit(x: Tensor) -> Tensor:
+    """As a file would hold it."""
+    return ((x + 1) * 127.5).round() / 127.5 - 1
+
+
+@torch.no_grad()
+def judged(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str, Any]:
+    """Figures of each arm, and the picture."""
+    extractor, rng = Random((3, PATCH, PATCH)), torch.Generator().manual_seed(0)
+    small = {name: eight_bit(Downscale(SCALE)(x, rng).clamp(-1, 1)) for name, x in truth.items()}
+    real = torch.cat([extract(extractor, patches(x)) for x in truth.values()])
+    order = torch.randperm(len(real), generator=rng)
+    found: dict[str, Any] = {"frechet of two halves of the truth": float(frechet(*real[order].chunk(2)))}
+    rows = {"truth": [_piece(truth[name], name) for name in SHOWN]}
+    for arm, enlarge in arms(session).items():
+        made = {name: eight_bit(enlarge(x)) for name, x in small.items()}
+        ratios = torch.cat([psnr(made[name], x, border=SCALE) for name, x in truth.items()])
+        inner = slice(SCALE, -SCALE)
+        alike = torch.cat(
+            [ssim(luma(made[name])[..., inner, inner], luma(x)[..., inner, inner]) for name, x in truth.items()]
+        )
+        fake = torch.cat([extract(extractor, patches(x)) for x in made.values()])
+        found[arm] = {
+            "psnr": float(ratios.mean()),
+            "psnr_images": ratios.tolist(),
+            "ssim": float(alike.mean()),
+            "frechet": float(frechet(real, fake)),
+        }
+        rows[arm] = [_piece(made[name], name) for name in SHOWN]
+    columns = ["bicubic", "pixel", "half of each", "adversarial", "truth"]
+    sheet = pictures.grid(np.concatenate([rows[arm] for arm in columns]), columns=len(SHOWN))
+    pictures.write(out / "upscale.png", sheet)
+    return found
+
+
+def _piece(x: Tensor, name: str) -> np.ndarray:
+    top, left = SHOWN[name]
+    return np.asarray(((x[0, :, top : top + 128, left : left + 128] + 1) * 127.5).round().to(torch.uint8))
+
+
+def megapixel(run: Path, work: Path) -> dict[str, Any]:
+    """One photograph of 1,024 x 1,024 enlarged by the command."""
+    x = next(iter(photographs("val").values()))
+    large = torch.nn.functional.interpolate(x, (1024, 1024), mode="bicubic", antialias=True).clamp(-1, 1)
+    pictures.write(work / "large.png", np.asarray(((large[0] + 1) * 127.5).round().to(torch.uint8)))
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "evenodds", "upscale", run, work / "large.png", work / "larger.png", "--again"]
+    subprocess.run([str(word) for word in command], check=True)
+    with Image.open(work / "larger.png") as made:
+        size = made.size
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"size": size, "seconds": time.perf_counter() - begun, "peak_mib": peak, "threads": torch.get_num_threads()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--budget", default="30m")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "upscale.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    if "run" not in found:
+        session = trained(arguments.work, arguments.budget)
+        last = session.history()[-1]
+        found["run"] = {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
+        found["judged"] = judged(session, photographs("val"), arguments.out)
+        write_json(path, found)
+    if "megapixel" not in found:
+        found["megapixel"] = megapixel(arguments.work / "run", arguments.work)
+        write_json(path, found)
+    for arm, figures in found["judged"].items():
+        one = figures if isinstance(figures, float) else {k: v for k, v in figures.items() if k != "psnr_images"}
+        print(arm, json.dumps(one))
+    print(json.dumps(found["run"]), json.dumps(found["megapixel"]))
+
+
+if __name__ == "__main__":
+    main()

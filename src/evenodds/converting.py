@@ -1,0 +1,206 @@
+"""A run that makes images of images, or maps of labels, at work on files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evenodds.answering import maker
+from evenodds.data._picture import Picture, Pixels, in_channels
+from evenodds.data.palette import Palette
+from evenodds.errors import BadInput
+from evenodds.files import write_text
+from evenodds.folder import Converted, convert_all
+from evenodds.photo import Network, labels, said, through, write
+from evenodds.pictures import legend, write_indices
+from evenodds.pictures import write as write_picture
+from evenodds.session import EARLIER, Session
+from evenodds.tasks.segment import Segment
+from evenodds.tasks.translate import Translate
+from evenodds.tiling import Tiling
+
+__all__ = ["Options", "convert", "mixed", "network_of", "palette_of"]
+
+_TILE_BYTES = 400 << 20  # What a network may hold of one tile; beside it lie torch itself, the image and the result.
+_LARGEST_TILE = 512  # Larger ones save little: at a margin of 50 pixels, they see a third more than they keep.
+_LIVE = 3  # How many times the largest layer's input and output a network holds at once, about.
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is put to work.
+
+    Args:
+        mix: share of the network that an adversary taught, in [0, 1]; the rest is the network before it came. None:
+            the run's final network.
+        tile: longest side of what the network sees at once; None: what needs less than 400 MiB.
+        again: make anew what is there.
+    """
+
+    mix: float | None = None
+    tile: int | None = None
+    again: bool = False
+
+
+def convert(
+    session: Session,
+    source: Path,
+    out: Path,
+    options: Options,
+    step: Callable[[str, int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Converted:
+    """Makes of an image, or of a folder or zip file of images, what the run was trained to make; see `convert_all`.
+
+    Images are written in their own kind and depth (see `photo.through`). Of runs that segment, `out` gets label maps in
+    the values of the files that the run was trained on, with overlays and a legend: for a folder in labels/, overlays/
+    and legend.png; for one image beside each other, NAME.png, NAME-overlay.png and NAME-legend.png.
+    """
+    network = network_of(session, options.mix, options.tile)
+    if not isinstance(session.task, Segment):
+        return convert_all(source, out, _images(network), again=options.again, step=step, say=say)
+    palette, one = palette_of(session), out.suffix.lower() == ".png"
+    found = convert_all(
+        source, out if one else out / "labels", _maps(network, palette, out), again=options.again, step=step, say=say
+    )
+    _write_legend(session, palette, out.with_name(f"{out.stem}-legend.png") if one else out / "legend.png")
+    return found
+
+
+def network_of(session: Session, mix: float | None = None, tile: int | None = None) -> Network:
+    """The run's network, ready for images; see `Options`."""
+    task = maker(session)
+    generator = session.players["generator"] if mix is None else mixed(session, mix)
+    inputs = task.inputs if not isinstance(task, Segment) else session.card.shape[0]  # type: ignore[attr-defined]
+    betters = isinstance(task, Translate) and task.degradation is not None
+
+    def apply(x: Tensor) -> Tensor:
+        on_device = x.to(session.device, memory_format=torch.channels_last)
+        answer = task.answer({"generator": generator}, {"source": on_device})
+        return answer["x"].cpu() if "x" in answer else answer["labels"][:, None].cpu()
+
+    margin, multiple = getattr(generator, "margin", None), int(getattr(generator, "multiple", 1))
+    side = tile if tile is not None else _affordable(generator, inputs, margin, multiple, session.device)
+    tiling = Tiling(side, margin, getattr(task, "scale", 1), multiple)
+    return Network(apply, inputs, 1 if isinstance(task, Segment) else session.card.shape[0], tiling, betters)
+
+
+def mixed(session: Session, share: float) -> nn.Module:
+    """Network interpolation, Wang et al. (2018), section 3.4, eq. 4: (1 - share) of the weights of the generator as it
+    was when its adversary entered, and share of its final ones."""
+    if EARLIER not in session.players:
+        raise BadInput(
+            "this run has one network, so there is nothing to mix; runs whose adversary enters later have two "
+            "(task.adversarial_from above 0, and trained beyond it)"
+        )
+    if not 0 <= share <= 1:
+        raise BadInput(f"a mix lies in [0, 1], 0 the network before its adversary and 1 the final one, got {share:g}")
+    before, after = session.players[EARLIER].state_dict(), session.players["generator"].state_dict()
+    made = deepcopy(session.players["generator"])
+    lerped = {
+        name: torch.lerp(before[name], value, share) if value.is_floating_point() else value
+        for name, value in after.items()
+    }
+    made.load_state_dict(lerped)
+    return made.eval()
+
+
+def palette_of(session: Session) -> Palette:
+    """What the classes are in files."""
+    palette = session.card.beside["labels"].palette if "labels" in session.card.beside else None
+    if palette is None:
+        raise BadInput(f"{session.folder} does not say what its classes are in files; train it on files of labels")
+    return palette
+
+
+def _images(network: Network) -> Callable[[Picture, Path, Callable[[int, int], None]], list[str]]:
+    def work(picture: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+        made = through(network, picture, progress)
+        write(target, made, picture)
+        kept = (made.shape[0] < 3) == (picture.pixels.shape[2] < 3)
+        return [*said(picture, kept), *_faded(network.tiling, picture)]
+
+    return work
+
+
+def _maps(
+    network: Network, palette: Palette, out: Path
+) -> Callable[[Picture, Path, Callable[[int, int], None]], list[str]]:
+    def work(picture: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+        found = labels(network, picture, progress)
+        colours = palette.paint(torch.from_numpy(found)[None])[0].numpy()
+        one = target == out or out not in target.parents
+        over = (
+            target.with_name(f"{target.stem}-overlay.png")
+            if one
+            else out / "overlays" / target.relative_to(out / "labels")
+        )
+        write_picture(over, _overlay(picture.pixels, colours))
+        write_indices(target, np.asarray(palette.to_file(torch.from_numpy(found))), _by_value(palette))
+        return [*said(picture, kept=False), *_faded(network.tiling, picture)]
+
+    return work
+
+
+def _by_value(palette: Palette) -> Pixels:
+    """(256, 3) uint8: the colour of each value in files."""
+    return palette.paint(palette.to_classes(torch.arange(256))[None, None])[0, :, 0].T.contiguous().numpy()
+
+
+def _overlay(pixels: Pixels, colours: Pixels) -> Pixels:
+    """(3, H, W) uint8: the image (H, W, C) and the colours (3, H, W) of its classes, half and half."""
+    image = np.moveaxis(in_channels(pixels, 3), -1, 0).astype(np.uint32)
+    if pixels.dtype == np.uint16:
+        image //= 257
+    return ((image + colours + 1) // 2).astype(np.uint8)
+
+
+def _write_legend(session: Session, palette: Palette, path: Path) -> None:
+    """The classes in their colours, as a picture and as a table of name, value and colour beside it."""
+    write_picture(path, legend(list(session.card.classes), palette.colours))
+    rows = zip(session.card.classes, palette.values, palette.colours, strict=True)
+    lines = [f'"{name}",{value},#{red:02x}{green:02x}{blue:02x}' for name, value, (red, green, blue) in rows]
+    write_text(path.with_suffix(".csv"), "\n".join(["class,value,colour", *lines]) + "\n")
+
+
+def _faded(tiling: Tiling, picture: Picture) -> list[str]:
+    """What is to be said of an image whose tiles do not join exactly."""
+    if tiling.exact or max(picture.size) <= (tiling.side or 0):
+        return []
+    how = "no tile holds all that it depends on" if tiling.margin is None else f"--tile {4 * tiling.margin} is exact"
+    return [f"tiles that fade into each other, about the same as the whole ({how})"]
+
+
+def _affordable(network: nn.Module, inputs: int, margin: int | None, multiple: int, device: torch.device) -> int:
+    """The side of a tile for which the network needs about as much memory as it may have.
+
+    Where a network depends on all of the image, as large as that; else as large as pays, exact where that is possible.
+    """
+    probe = -(-32 // multiple) * multiple
+    held = _largest_layer(network, torch.zeros(1, inputs, probe, probe, device=device)) / probe**2
+    most = isqrt(int(_TILE_BYTES / (4 * _LIVE * held)))
+    return max(2 * multiple, most if margin is None else min(most, max(_LARGEST_TILE, 4 * margin)))
+
+
+@torch.no_grad()
+def _largest_layer(network: nn.Module, x: Tensor) -> int:
+    """Numbers in the input and output of the layer that has most of them."""
+    sizes = [x.numel()]
+
+    def count(_: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        sizes.append(sum(part.numel() for part in given) + made.numel())
+
+    hooks = [part.register_forward_hook(count) for part in network.modules() if not list(part.children())]
+    try:
+        network(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(sizes)

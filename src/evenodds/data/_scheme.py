@@ -1,0 +1,131 @@
+"""Which values of label maps are which classes, and which are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evenodds.data._files import listed
+from evenodds.data._picture import Pixels
+from evenodds.data.palette import IGNORED, Colour, Palette, distinct_colours
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["COLOURS", "NAMES", "Scheme", "coloured", "listed_names", "scheme"]
+
+NAMES = ("classes.txt", "labels.txt")
+"""Files that name the classes."""
+COLOURS = ("colours.txt", "colors.txt", "label_colors.txt", "label_colours.txt")
+"""Files that name the classes' colours."""
+_VOID = ("void", "unlabelled", "unlabeled", "ignore", "ignored")
+
+
+class Scheme(NamedTuple):
+    """The classes of maps."""
+
+    classes: tuple[str, ...]
+    palette: Palette
+    table: NDArray[np.uint8]  # (257,) the label of each value; the last one, at index -1, that of what was added.
+    said: list[str]
+
+
+def listed_names(content: bytes, name: str) -> list[str]:
+    """The names in a file, one a line."""
+    lines = [line.strip() for line in _text(content, name).splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not 1 <= len(lines) <= 256:
+        raise BadInput(f"{name} needs 1 to 256 names, one a line, got {len(lines)}; the line's number is the value")
+    return lines
+
+
+def coloured(content: bytes, name: str) -> tuple[dict[Colour, int], list[str]]:
+    """Values by colour, and names, of a file of lines `R G B name`."""
+    values: dict[Colour, int] = {}
+    names: list[str] = []
+    for number, line in enumerate(listed_names(content, name)):
+        red, green, blue, *words = [*line.replace(",", " ").split(), "", "", ""]
+        if not all(part.isdecimal() and int(part) <= 255 for part in (red, green, blue)):
+            raise BadInput(f"{name}, line {number + 1}: three numbers in [0, 255] and a name are needed, got '{line}'")
+        colour = int(red), int(green), int(blue)
+        if colour in values:
+            raise BadInput(f"{name}, line {number + 1}: the colour {red} {green} {blue} stands there already")
+        values[colour] = number
+        names.append(" ".join(words).strip() or f"class {number}")
+    return values, names
+
+
+def _text(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{name} must be text in UTF-8: {error}; save it again") from error
+
+
+def scheme(
+    values: Pixels, names: Sequence[str] | None, ignore: int | str | None, colours: Mapping[int, Colour]
+) -> Scheme:
+    """The classes of maps.
+
+    Args:
+        values: (N, H, W) int16: values in files, -1 of what was added.
+        names: of the values 0, 1, ...; None: the values that occur are the classes.
+        ignore: see `maps`.
+        colours: of values, as far as they are known.
+    """
+    held = np.zeros(256, np.int64)
+    for one in values:
+        held += np.bincount(one.ravel() + 1, minlength=257)[1:]
+    used = [int(value) for value in held.nonzero()[0]]
+    none, said = _ignored(used, names, ignore)
+    named = dict(enumerate(names or ()))
+    unnamed = [value for value in used if value not in named and value not in none]
+    kept = sorted({*named, *unnamed} - none)
+    if not kept:
+        raise BadInput(f"the maps hold nothing but what is ignored, {_words(none, named)}; ignore=none keeps it")
+    if len(kept) > IGNORED:
+        raise BadInput(f"maps have at most {IGNORED} classes, got {len(kept)}; ignore one of them")
+    table = np.full(257, IGNORED, np.uint8)
+    table[kept] = np.arange(len(kept))
+    if none:
+        share = 100 * float(held[sorted(none)].sum()) / float(held.sum())
+        said.append(f"Ignored are {_words(none, named)}: {share:.1f} % of the pixels.")
+    if names is not None and unnamed:
+        numbers = [str(value) for value in unnamed]
+        said += listed("Named {} after their number, as no name was given: {}.", numbers, what="value")
+    absent = [named[value] for value in kept if value not in used]
+    said += listed("Found no pixel of {}: {}.", absent, what="class")
+    spare = dict(zip(kept, distinct_colours(len(kept)), strict=True))
+    back = IGNORED if IGNORED in none or not none else max(none)
+    palette = Palette(
+        tuple(kept),
+        tuple(colours.get(value, spare[value]) for value in kept),
+        back,
+        colours.get(back, (0, 0, 0)) if none else (0, 0, 0),
+    )
+    return Scheme(tuple(named.get(value, f"class {value}") for value in kept), palette, table, said)
+
+
+def _ignored(used: list[int], names: Sequence[str] | None, ignore: int | str | None) -> tuple[set[int], list[str]]:
+    """The values that are no class, and what is to be said of the choice."""
+    lower = [name.lower() for name in names or ()]
+    if ignore is None:
+        if names is None and used == [0, IGNORED]:
+            return set(), ["The maps are of 0 and 255 alone, so 255 counts as a class; ignore=255 ignores it."]
+        return {value for value, name in enumerate(lower) if name in _VOID} | ({IGNORED} & set(used)), []
+    word = str(ignore).strip()
+    if word.lower() in lower:
+        return {lower.index(word.lower())}, []
+    if word.lower() == "none":
+        return set(), []
+    if not word.isdecimal():
+        raise unknown("class to ignore", word, [*(names or ()), "none", "a value from 0 to 255"])
+    if int(word) > 255:
+        raise BadInput(f"the value to ignore must lie in [0, 255], got {word}; or give the name of a class")
+    return {int(word)}, []
+
+
+def _words(values: set[int], named: Mapping[int, str]) -> str:
+    return " and ".join(f"'{named[v]}' (value {v})" if v in named else f"the value {v}" for v in sorted(values))

@@ -1,0 +1,161 @@
+"""Decoded pictures of mixed sizes, modes and depths as one array, and what had to be done to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evenodds.data import _files
+from evenodds.data._files import Held, count, listed
+from evenodds.data._picture import Picture, Pixels, Size, in_channels, resized
+from evenodds.data.dataset import Units
+from evenodds.errors import BadInput
+
+__all__ = ["Items", "Stack", "common_size", "corners", "cut", "items", "large_enough", "stacked"]
+
+Kept = TypeVar("Kept", bound=Held)
+
+
+class Stack(NamedTuple):
+    """Pictures as a data set holds them."""
+
+    x: Tensor  # (N, C, H, W) uint8, or int32 of 16 bits.
+    units: Units
+    read: str  # How large they are, in words.
+    said: list[str]  # What had to be done.
+
+
+class Items(NamedTuple):
+    """Which items pictures become."""
+
+    names: tuple[str, ...]
+    owners: Tensor  # (N,) int64: the picture of each.
+    groups: Tensor | None  # The same, where pictures became several.
+    said: list[str]
+
+
+def common_size(sizes: Sequence[Size]) -> Size:
+    """The most common size; the one of middle area if several are equally common."""
+    counts = Counter(sizes)
+    most = max(counts.values())
+    tied = sorted((size for size, n in counts.items() if n == most), key=lambda size: (size[0] * size[1], size))
+    return tied[len(tied) // 2]
+
+
+def corners(held: Size, size: Size) -> list[tuple[int, int]]:
+    """(top, left) of the fewest tiles that cover a picture of at least their size, evenly spread."""
+    return list(product(_starts(held[0], size[0]), _starts(held[1], size[1])))
+
+
+def _starts(length: int, side: int) -> list[int]:
+    n = -(-length // side)
+    return [round(k * (length - side) / max(1, n - 1)) for k in range(n)]
+
+
+def cut(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> list[Pixels]:
+    """The items (*size, C) that a picture (H, W, C) becomes: itself, resized, or its tiles, which are views of it.
+
+    With a grid, edges lie where they lie in the picture that is that much smaller, see `resized`.
+    """
+    if fit != "tiles":
+        return [resized(pixels, size, fit, grid)]
+    small = (pixels.shape[0] // grid, pixels.shape[1] // grid), (size[0] // grid, size[1] // grid)
+    at = [(top * grid, left * grid) for top, left in corners(*small)]
+    return [pixels[top : top + size[0], left : left + size[1]] for top, left in at]
+
+
+def large_enough(held: list[Kept], size: Size, fit: str, what: str = "image") -> tuple[list[Kept], list[str]]:
+    """Those from which a tile can be cut, and what is to be said of the others; all, where none is to be cut."""
+    if fit != "tiles":
+        return held, []
+    small = [one for one in held if one.size[0] < size[0] or one.size[1] < size[1]]
+    if len(small) == len(held):
+        most = max(min(one.size) for one in held)
+        raise BadInput(
+            f"none of {count(len(held), what)} holds a tile of {size[0]} x {size[1]}; the largest size of a square "
+            f"that one holds is {most}; give a smaller size, or fit=crop"
+        )
+    said = f"Skipped {{}} smaller than a tile of {size[0]} x {size[1]}: {{}}."
+    dropped = {id(one) for one in small}
+    shown = [f"{getattr(one, 'name', '')} ({one.size[0]} x {one.size[1]})" for one in small]
+    return [one for one in held if id(one) not in dropped], listed(said, shown, what=what)
+
+
+def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, what: str = "image") -> Items:
+    """The items that pictures of these names and sizes become."""
+    if fit != "tiles":
+        return Items(tuple(names), torch.arange(len(names)), None, [])
+    parts = [len(corners(held, size)) for held in sizes]
+    owners = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
+    named = tuple(f"{name}#{k}" for name, n in zip(names, parts, strict=True) for k in range(n))
+    said = (
+        f"Cut {count(len(parts), what)} into {count(len(named), 'tile')} that cover them; they overlap where they must."
+    )
+    return Items(named, owners, owners, [said])
+
+
+def stacked(
+    pictures: Sequence[Picture], size: Size, channels: int | None, fit: str, grid: int = 1, what: str = "image"
+) -> Stack:
+    """The items of all pictures as one array, in their order.
+
+    Args:
+        size: (height, width) of an item.
+        channels: 1, 3 or 4; None: 1 if all are grey, else 3.
+        fit: see `images`.
+        grid: see `cut`.
+        what: a picture is, in the singular.
+    """
+    kinds = Counter(picture.pixels.shape[2] for picture in pictures)
+    channels = channels or (3 if kinds[3] or kinds[4] else 1)
+    deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
+    dtype: type[Any] = np.uint16 if deep == len(pictures) else np.uint8
+    n = sum(len(corners(picture.size, size)) for picture in pictures) if fit == "tiles" else len(pictures)
+    needed = n * size[0] * size[1] * channels * np.dtype(dtype).itemsize
+    if needed > (most := _files.memory()):
+        raise BadInput(f"the {what}s need {needed / 2**30:.1f} GiB, there are {most / 2**30:.1f}; give a smaller size")
+    values = np.empty((n, *size, channels), dtype)
+    clear = k = 0
+    for picture in pictures:
+        pieces = cut(picture.pixels, size, fit, grid)
+        clear += picture.pixels.shape[2] in (2, 4) and any(bool((piece[..., -1] < 255).any()) for piece in pieces)
+        for piece in pieces:
+            values[k] = in_channels(piece if piece.dtype == dtype else _narrowed(piece), channels)
+            k += 1
+    whole = dtype is np.uint16
+    bits = f"{count(channels, 'channel')}, {16 if whole else 8} bits"
+    read = f"{size[0]} x {size[1]} (height x width) with {bits}"
+    x = torch.from_numpy(values.astype(np.int32) if whole else values).permute(0, 3, 1, 2)
+    units = Units((0.0,), (65535.0 if whole else 255.0,), "uint16" if whole else "uint8")
+    said = _done(pictures, size, channels, fit, clear, 0 if whole else deep, what)
+    return Stack(x, units, read, said)
+
+
+def _narrowed(pixels: Pixels) -> Pixels:
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _done(
+    pictures: Sequence[Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int, what: str
+) -> list[str]:
+    other = [picture.size for picture in pictures if picture.size != size and fit != "tiles"]
+    enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in other)
+    grey = sum(picture.pixels.shape[2] < 3 for picture in pictures)
+    counts = {
+        f"Resized {{}} to {size[0]} x {size[1]} (fit: {fit}; Lanczos).": len(other),
+        f"Enlarged {{}} that had a side below {size[0]} x {size[1]}, which blurs.": enlarged,
+        "Turned {} upright, as their EXIF data ask.": sum(picture.way_up > 1 for picture in pictures),
+        "Repeated the grey of {} in all colour channels.": grey if channels > 1 else 0,
+        "Turned {} from colour to grey.": len(pictures) - grey if channels == 1 else 0,
+        "Laid {} with transparent parts over white; channels=4 keeps the alpha.": clear if channels < 4 else 0,
+        "Reduced {} from 16 to 8 bits, as others have 8.": narrowed,
+        "Read {} at 8 bits that have 16 bits per colour.": sum(picture.cut for picture in pictures),
+        "Took the first frame of {} with several.": sum(picture.animated for picture in pictures),
+    }
+    return [said.format(count(n, what)) for said, n in counts.items() if n]

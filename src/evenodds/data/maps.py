@@ -1,0 +1,241 @@
+"""Images and their label maps: a class for each pixel, written as the index that it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from evenodds.data._couples import Couple, Match, alike, folders, matched, read
+from evenodds.data._files import checked, content, count, listed, opened
+from evenodds.data._picture import (
+    File,
+    Picture,
+    Pixels,
+    Size,
+    Unusable,
+    decode,
+    guarded,
+    nearest,
+    orientation,
+    resized,
+    upright,
+)
+from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
+from evenodds.data._stack import cut, items, stacked
+from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.palette import IGNORED, Colour
+
+__all__ = ["LAYOUTS", "READS", "maps", "read_map"]
+
+READS = (".zip", "/")
+"""The file names' endings for which `load` comes here, in this layout."""
+LAYOUTS: dict[str, dict[str, Any]] = {"maps": {}}
+"""What files may be to each other that are read here, and the options that say so."""
+
+FOLDERS = (
+    ("images", "labels"),
+    ("images", "masks"),
+    ("images", "annotations"),
+    ("images", "maps"),
+    ("image", "label"),
+    ("image", "mask"),
+    ("imgs", "masks"),
+    ("imgs", "labels"),
+    ("img", "label"),
+    ("img", "mask"),
+    ("JPEGImages", "SegmentationClass"),
+    ("train", "trainannot"),
+    ("train", "train_labels"),
+    ("train", "train_masks"),
+    ("val", "valannot"),
+    ("test", "testannot"),
+)
+"""Names of two folders side by side, images and maps, whatever their case."""
+_LOSSY = ("JPEG", "MPO", "WEBP")
+_WIDENED = {"L;2": 85, "L;4": 17}
+
+
+def maps(
+    path: str | os.PathLike[str],
+    images: str | None = None,
+    labels: str | None = None,
+    size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    ignore: int | str | None = None,
+    names: Sequence[str] | str | None = None,
+    fit: str = "crop",
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Images and, in a second folder under equal names (endings may differ), their maps of labels.
+
+    Maps are grey or palette images without loss, 8 bits or fewer; the value or index of a pixel is its label, whatever
+    the colour. In a folder or a zip file, the names of the classes may stand in classes.txt or labels.txt, one a line;
+    the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
+    Maps in RGB colours need a file colours.txt of lines `R G B name`, whose numbers are the values.
+
+    Args:
+        path: of what holds both folders.
+        images, labels: the folders, which may be nested ("train/images"). None: two that lie side by side under names
+            as in `FOLDERS`; of several such, the ones to train on.
+        size, channels: of the images, see `images`.
+        ignore: the value or the name of what counts as no class; "none" for nothing. None: 255 where it occurs (unless
+            all maps are of 0 and 255 alone), and a class named void, unlabelled, unlabeled or ignore.
+        names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
+        fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
+        progress: told (pairs done, pairs in all) now and then.
+
+    Returns:
+        Images as x (N, C, H, W), see `images`; beside them "labels", 0 to K - 1 and 255 for what is ignored, with the
+        palette that leads back to the values in the files; `classes`, the K names. `report` tells what was skipped.
+
+    Raises:
+        BadInput: an option that cannot be, folders that cannot be told, no usable pair, or values beyond all classes.
+    """
+    root = Path(path)
+    wanted = checked(root, size, channels, fit)
+    with opened(root) as (files, others):
+        chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
+        matches, alone = matched(files, chosen.first, chosen.second)
+        known = _known(others, names)
+        couples, side, said = read(
+            root, matches, lambda match: _couple(match, known.by_colour, wanted, fit), wanted, fit, progress
+        )
+    pictures = [couple.first for couple in couples]
+    parts = items([couple.name for couple in couples], [one.size for one in pictures], side, fit, "pair")
+    stack = stacked(pictures, side, channels, fit)
+    values = _values([couple.second for couple in couples], len(parts.names), side, fit)
+    stored = next((one.second.palette for one in couples if one.second.palette), {})
+    found = scheme(values, known.names, ignore, stored | {value: colour for colour, value in known.by_colour.items()})
+    report = (
+        f"Read {count(len(parts.names), 'image')} of {stack.read}, with maps of {count(len(found.classes), 'class')}.",
+        *parts.said,
+        *known.said,
+        *found.said,
+        *alone,
+        *said,
+        *chosen.said,
+        *listed("Ignored {} hidden or not images: {}.", [file.name for file in others if file not in known.files]),
+        *stack.said,
+    )
+    beside = {"labels": Beside(torch.from_numpy(found.table[values]), palette=found.palette)}
+    return Dataset(
+        stack.x,
+        stack.units,
+        classes=found.classes,
+        names=parts.names,
+        beside=beside,
+        groups=parts.groups,
+        report=report,
+    )
+
+
+class _Known(NamedTuple):
+    """What is known of the classes before any map is read."""
+
+    names: list[str] | None
+    by_colour: dict[Colour, int]
+    files: list[File]
+    said: list[str]
+
+
+def _known(others: Sequence[File], names: Sequence[str] | str | None) -> _Known:
+    listing, painted = _topmost(others, NAMES), _topmost(others, COLOURS)
+    by_colour, own = coloured(content(painted), painted.name) if painted else ({}, None)
+    files = [painted] if painted else []
+    said = [f"Took colours from {painted.name}."] if painted else []
+    if names is not None:
+        given = names.split(",") if isinstance(names, str) else names
+        return _Known([str(name).strip() for name in given], by_colour, files, said)
+    if listing:
+        said.append(f"Took the names of the classes from {listing.name}.")
+        return _Known(listed_names(content(listing), listing.name), by_colour, [*files, listing], said)
+    return _Known(own, by_colour, files, said)
+
+
+def _topmost(others: Sequence[File], known: Sequence[str]) -> File | None:
+    found = [file for file in others if PurePosixPath(file.name).name.lower() in known]
+    return min(found, key=lambda file: (file.name.count("/"), file.name), default=None)
+
+
+def _couple(match: Match, by_colour: Mapping[Colour, int], wanted: Size | None, fit: str) -> Couple | str:
+    # Whole: a JPEG file decoded at a fraction may be a pixel larger than that fraction of its map.
+    picture, labels = decode(match.first, None, fit), read_map(match.second, by_colour)
+    if isinstance(picture, str) or isinstance(labels, str):
+        return picture if isinstance(picture, str) else str(labels)
+    picture, labels, turned = alike(picture, labels, lambda one, other: one == other)
+    if picture.size != labels.size:
+        (height, width), (rows, columns) = picture.size, labels.size
+        return f"{match.name} (an image of {height} x {width}, but a map of {rows} x {columns})"
+    if wanted and fit != "tiles":
+        picture = picture._replace(pixels=resized(picture.pixels, wanted, fit))
+        labels = labels._replace(pixels=nearest(labels.pixels, wanted, fit))
+    return Couple(match.name, picture, labels, turned)
+
+
+def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> Picture | str:
+    """The values of a map of labels, (H, W, 1) int16, upright; or the file's name and why it cannot be used."""
+    return guarded(file, lambda image: _map(file.name, image, by_colour or {}))
+
+
+def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> Picture:
+    if image.format in _LOSSY:
+        raise Unusable(f"{image.format} changes labels; save maps as PNG")
+    values = _indices(image, by_colour)  # First: to ask for the orientation is to forget how the file holds its bits.
+    way_up = orientation(image)
+    values = upright(values, way_up)
+    colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=int).reshape(-1, 3).tolist()
+    palette = {value: (red, green, blue) for value, (red, green, blue) in enumerate(colours)}
+    pixels = np.ascontiguousarray(values.astype(np.int16))[..., None]
+    return Picture(name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
+
+
+def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
+    """(H, W): the values in the file, not the colours for which they stand."""
+    # Pillow widens grey of 2 and 4 bits to 8, so that white is white; labels are the numbers themselves.
+    raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
+    widened = next((by for mode, by in _WIDENED.items() if mode in raw), 1)
+    values = np.asarray(image)
+    if image.mode in ("L", "P", "1"):
+        return values // widened if image.mode == "L" else values
+    if image.mode.startswith("I"):
+        if values.min() < 0 or values.max() > IGNORED:
+            raise Unusable(f"values of {values.min()} to {values.max()}, but labels lie in [0, 255]")
+        return values
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        raise Unusable(f"{image.mode} is no mode of label maps; save indices, 8-bit grey or palette")
+    if image.mode in ("RGBA", "LA") and (values[..., -1] < 255).any():
+        raise Unusable("transparent parts, of which no label is known")
+    colour = values[..., :3] if image.mode != "LA" else values[..., :1]
+    if by_colour and colour.shape[2] == 3:
+        return _by_colour(colour, by_colour)
+    if (colour != colour[..., :1]).any():
+        raise Unusable("RGB colours, but a label is an index; save 8-bit grey or palette, or add a colours.txt")
+    return colour[..., 0]
+
+
+def _by_colour(pixels: Pixels, by_colour: Mapping[Colour, int]) -> Pixels:
+    known = sorted((red << 16 | green << 8 | blue, value) for (red, green, blue), value in by_colour.items())
+    codes = np.array([code for code, _ in known])
+    asked = pixels.astype(int) @ np.array([1 << 16, 1 << 8, 1])
+    at = np.searchsorted(codes, asked).clip(0, len(codes) - 1)
+    if (strange := codes[at] != asked).any():
+        raise Unusable(f"the colour {' '.join(map(str, pixels[strange][0]))} has no line in the file of colours")
+    values: Pixels = np.array([value for _, value in known])[at]
+    return values
+
+
+def _values(maps: Sequence[Picture], n: int, size: Size, fit: str) -> Pixels:
+    """(N, H, W) int16: the values of all items, -1 of what was added to an image."""
+    values = np.empty((n, *size), np.int16)
+    k = 0
+    for one in maps:
+        for piece in cut(one.pixels, size, fit) if fit == "tiles" else [nearest(one.pixels, size, fit)]:
+            values[k] = piece[..., 0]
+            k += 1
+    return values

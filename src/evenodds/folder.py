@@ -1,0 +1,180 @@
+"""Files in, files out: one image, or a folder or zip of them, converted one by one, whatever some of them are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from evenodds.data._files import ENDINGS, count, opened
+from evenodds.data._picture import File, Picture, Unusable
+from evenodds.errors import BadInput
+from evenodds.photo import read
+
+__all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]
+
+Convert = Callable[[Picture, Path, Callable[[int, int], None]], list[str]]
+"""Writes what becomes of a picture; the file of that path last, as it says that the picture is done. Told (parts done,
+parts in all) as it goes. Returns what is to be said of it, a clause for each."""
+
+_WHOLE = 1000  # Parts of a file that progress is counted in.
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image file and the PNG that it becomes."""
+
+    file: File
+    target: Path
+
+
+@dataclass
+class Converted:
+    """What became of the files."""
+
+    written: list[Path] = field(default_factory=list)
+    there: list[Path] = field(default_factory=list)
+    """What an earlier call had written, and this one left."""
+    skipped: list[str] = field(default_factory=list)
+    """What could not be converted: its name, and why."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """What was done to images, and to how many."""
+    ignored: int = 0
+    """Files that are no images, by their names, or hidden."""
+
+    def summary(self, out: Path) -> list[str]:
+        """Plain lines."""
+        done = f"{count(len(self.written), 'image')} written to {out}"
+        there = f"{len(self.there):,} were there already (--again makes them anew)" if self.there else ""
+        skipped = f"{len(self.skipped):,} skipped" if self.skipped else ""
+        ignored = f"{count(self.ignored, 'other file')} left alone" if self.ignored else ""
+        notes = [f"{count(n, 'image')} with {clause}" for clause, n in self.notes.items()]
+        return [*notes, "; ".join(part for part in (done, there, skipped, ignored) if part)]
+
+
+def convert_all(
+    source: Path,
+    out: Path,
+    convert: Convert,
+    *,
+    again: bool = False,
+    step: Callable[[str, int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Converted:
+    """Converts an image, or all images of a folder or zip file; what cannot be read is skipped and the rest is done.
+
+    Args:
+        source: the image, folder (through and through) or zip file (read in memory).
+        out: a PNG file to write, for one image; or a folder, which gets `NAME.png` for each `NAME.jpg`, and the folders
+            that the source has. Where images differ in their endings alone they become `NAME.jpg.png` and so on.
+        convert: does the work on one picture.
+        again: whether images of a folder are made anew that are there already; else these are left, so that what was
+            interrupted goes on where it was. One image that is named is always made.
+        step: told (what, done, in all).
+        say: told of each file that is skipped, when it is.
+
+    Raises:
+        BadInput: there is no such source, or no image in it, or an input would be overwritten.
+    """
+    found = Converted()
+    with jobs(source, out, found) as todo:
+        single = not many(source)
+        for k, job in enumerate(todo):
+            if not again and not single and job.target.is_file():
+                found.there.append(job.target)
+            else:
+                why = _converted(job, convert, found, _part(step, source.name, k, len(todo)))
+                if why and say is not None:
+                    say(f"skipped {why}")
+            if step is not None:
+                step(source.name, _WHOLE * (k + 1), _WHOLE * len(todo))
+    return found
+
+
+@contextmanager
+def jobs(source: Path, out: Path, found: Converted | None = None) -> Iterator[list[Job]]:
+    """The images of a source, in the order of their names, and what they become; their files can be read meanwhile."""
+    _check(source, out)
+    if not many(source):
+        target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{source.stem}.png"
+        if target.exists() and target.samefile(source):
+            raise BadInput(f"{target} is the input itself; name another file or folder for the result")
+        yield [Job(File(source.name, lambda: source), target)]
+        return
+    with opened(source) as (files, others):
+        inside = _prefix(source, out)
+        files = [file for file in files if not inside or not file.name.startswith(inside)]
+        if found is not None:
+            found.ignored = len([file for file in others if not inside or not file.name.startswith(inside)])
+        if not files:
+            raise BadInput(f"{source} holds no images ({', '.join(ENDINGS)})")
+        names = _names([file.name for file in files])
+        yield [Job(file, out / name) for file, name in zip(files, names, strict=True)]
+
+
+def _converted(job: Job, convert: Convert, found: Converted, part: Callable[[int, int], None]) -> str | None:
+    """Converts one; its name and the reason where that cannot be."""
+    try:
+        _inside(job.file.name)
+        picture = read(job.file)
+        if isinstance(picture, Picture):
+            found.notes.update(convert(picture, job.target, part))
+            found.written.append(job.target)
+            return None
+        why = picture
+    except (Unusable, BadInput) as error:
+        why = f"{job.file.name} ({error})"
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):  # as torch says it
+            raise
+        why = f"{job.file.name} (out of memory; give smaller tiles)"
+    found.skipped.append(why)
+    return why
+
+
+def _inside(name: str) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise Unusable("its name leads out of the folder")
+
+
+def many(source: Path) -> bool:
+    """Whether it is a folder or a zip file."""
+    return source.is_dir() or source.suffix.lower() == ".zip"
+
+
+def _check(source: Path, out: Path) -> None:
+    if not source.exists():
+        raise BadInput(f"no file or folder '{source}' exists; give an image, a folder or a zip file of images")
+    several = many(source)
+    if several and out.exists() and not out.is_dir():
+        raise BadInput(f"the images of {source} need a folder to be written to, got the file {out}")
+    if not several and out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
+        raise BadInput(f"results are PNG files, as these lose nothing, got '{out.name}'; name it {out.stem}.png")
+    if source.is_dir() and out.exists() and out.samefile(source):
+        raise BadInput(f"{out} holds the inputs themselves; name another folder for the results")
+
+
+def _prefix(source: Path, out: Path) -> str:
+    """How names begin of what earlier calls wrote to a folder inside the source; empty if it lies elsewhere."""
+    if not source.is_dir() or not out.resolve().is_relative_to(source.resolve()):
+        return ""
+    return out.resolve().relative_to(source.resolve()).as_posix() + "/"
+
+
+def _names(names: list[str]) -> list[str]:
+    """NAME.png for each; with the old ending where several would be the same, also where case does not count."""
+    plain = [PurePosixPath(name).with_suffix(".png").as_posix() for name in names]
+    counts = Counter(name.lower() for name in plain)
+    mixed = [short if counts[short.lower()] == 1 else f"{name}.png" for name, short in zip(names, plain, strict=True)]
+    return mixed if len({name.lower() for name in mixed}) == len(names) else [f"{name}.png" for name in names]
+
+
+def _part(step: Callable[[str, int, int], None] | None, what: str, k: int, files: int) -> Callable[[int, int], None]:
+    def told(done: int, total: int) -> None:
+        if step is not None:
+            step(what, _WHOLE * k + _WHOLE * done // max(1, total), _WHOLE * files)
+
+    return told

@@ -1,0 +1,165 @@
+"""What a run says of itself while it learns: figures on items that it does not learn from, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.data.dataset import Dataset
+from evenodds.engine import Engine
+from evenodds.evaluation.halves import Interval, Side, intervals
+from evenodds.features.extract import extract
+from evenodds.find import find
+from evenodds.game import Batch, mix
+from evenodds.metrics.frechet import frechet
+from evenodds.metrics.kernel import kernel_distance
+from evenodds.metrics.manifold import precision_recall
+from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.tasks._paired import FromSource
+from evenodds.tasks._seats import Played
+
+__all__ = ["HeldOut", "held_out"]
+
+
+class HeldOut(Protocol):
+    """Measures the players of a run by its held-out items: always the same draws, so that figures can be compared."""
+
+    @property
+    def score_is(self) -> str:
+        """What the score means."""
+        ...
+
+    def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
+        """Named figures, among them "score", lower is better, with "score_low" and "score_high"."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Items:
+    """The items that are asked about, and the answers to them."""
+
+    task: Played
+    dataset: Dataset
+    index: Tensor
+    seed: int
+    engine: Engine
+    most: int
+    at_once: int
+
+    @cached_property
+    def real(self) -> Batch:
+        """At most so many held-out items, spread over all."""
+        some = torch.linspace(0, len(self.index) - 1, min(self.most, len(self.index))).long()
+        return self.dataset.batch(self.index[some])
+
+    @cached_property
+    def request(self) -> Batch:
+        """What is asked beside them."""
+        return self.task.trial(self.real, torch.Generator().manual_seed(mix(self.seed, -2)))
+
+    @torch.no_grad()
+    def answers(self, players: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        """All answers, on the CPU."""
+        parts = zip(*(torch.split(value, self.at_once) for value in self.request.values()), strict=True)
+        asked = (self.engine.send(dict(zip(self.request, part, strict=True))) for part in parts)
+        found = [self.task.answer(players, request) for request in asked]
+        return {name: torch.cat([answer[name].cpu() for answer in found]) for name in found[0]}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples beside real items: the kernel distance, precision and recall in random features of images, the sliced
+    Wasserstein distance of others."""
+
+    items: _Items
+    kind: str
+
+    @property
+    def score_is(self) -> str:
+        what = "kernel distance in random features" if self.kind == "image" else "sliced Wasserstein distance"
+        return f"{what}, to held-out data (lower is better)"
+
+    def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
+        fake = self.items.answers(players)["x"].float()
+        return _figures(intervals(self._statistic, self._held_out, self._side(fake), pairs=4, seed=self.items.seed))
+
+    @cached_property
+    def _held_out(self) -> Side:
+        return self._side(self.items.real["x"])
+
+    @cached_property
+    def _extractor(self) -> Any:
+        return find("features", "random" if self.kind == "image" else "pixels")(self.items.dataset.shape)
+
+    def _side(self, x: Tensor) -> Side:
+        return Side(x, extract(self._extractor, x))
+
+    def _statistic(self, real: Side, fake: Side) -> dict[str, float]:
+        a, b = real.features, fake.features
+        if self.kind != "image":
+            return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
+        found = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
+        figures = {"precision": float(found.precision), "recall": float(found.recall)}
+        return {"score": float(kernel_distance(a, b)), **figures}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers beside the truth, item by item. Once an adversary plays for how images look, what errs least is not what
+    looks best: the score is then the Fréchet distance of answers and truths, in random features of all their pixels."""
+
+    items: _Items
+    task: FromSource
+
+    @property
+    def score_is(self) -> str:
+        what = "Fréchet distance in random features" if self.task.looks else self.task.score_is
+        return f"{what}, on held-out data (lower is better)"
+
+    def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
+        answers = self.items.answers(players)
+        tallies = self.task.tally(self.items.real, answers).float()
+        side, seed = Side(tallies, tallies), self.items.seed
+        found = intervals(lambda _, tally: self.task.figures(tally.features), side, side, pairs=8, seed=seed)
+        if not self.task.looks:
+            return _figures(found)
+        found["error"] = found.pop("score")
+        return _figures(found | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
+
+    @cached_property
+    def _truth(self) -> Side:
+        return self._side(self.items.real["x"])
+
+    @cached_property
+    def _extractor(self) -> Any:
+        # At the images' own size: reduced to 32 x 32, as samples are judged, sharp images look like blurred ones.
+        own = min(self.items.dataset.shape[1:]) // 8 * 8
+        return find("features", "random")(self.items.dataset.shape, side=max(32, min(256, own)))
+
+    def _side(self, x: Tensor) -> Side:
+        return Side(x, extract(self._extractor, x))
+
+
+def _distance(real: Side, fake: Side) -> dict[str, float]:
+    return {"score": float(frechet(real.features, fake.features))}
+
+
+def held_out(task: Played, dataset: Dataset, index: Tensor, seed: int, engine: Engine) -> HeldOut | None:
+    """What measures this task by the items of index; None where these are too few to say anything."""
+    if len(index) < 4:
+        return None
+    if isinstance(task, FromSource):
+        return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task)
+    return Samples(_Items(task, dataset, index, seed, engine, most=1000, at_once=256), dataset.kind)
+
+
+def _figures(found: Mapping[str, Interval]) -> dict[str, float]:
+    """Values, and the ends of the score's interval."""
+    score = found["score"]
+    ends = {"score": score.value, "score_low": score.low, "score_high": score.high}
+    return ends | {name: interval.value for name, interval in found.items() if name != "score"}

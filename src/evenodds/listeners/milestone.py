@@ -1,0 +1,57 @@
+"""A player as it was at a moment of the run, kept beside what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from evenodds.checkpoint import PlayersState
+from evenodds.game import State
+from evenodds.trainer import Stage
+
+__all__ = ["Milestone"]
+
+
+@dataclass
+class Milestone:
+    """Copies players once a share of the run is over.
+
+    Args:
+        players: whom to copy, under the names that the copies get; asked for at the moment itself.
+        share: of the run, in (0, 1).
+    """
+
+    players: Callable[[], Mapping[str, nn.Module]]
+    share: float
+    copies: dict[str, nn.Module] = field(init=False)
+    reached: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._take()
+
+    def begin(self, stage: Stage) -> None:
+        for copy in self.copies.values():
+            copy.to(stage.engine.device)
+
+    def hear(self, stage: Stage) -> None:
+        if not self.reached and stage.progress.share >= self.share:
+            self._take()
+            self.reached = True
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+    @torch.no_grad()
+    def _take(self) -> None:
+        self.copies = {name: deepcopy(player).requires_grad_(False) for name, player in self.players().items()}
+
+    def state(self) -> State:
+        return State(PlayersState(self.copies).state().tensors, {"reached": self.reached})
+
+    def restore(self, state: State) -> None:
+        PlayersState(self.copies).restore(state)
+        self.reached = bool(state.data["reached"])

@@ -1,0 +1,1 @@
+"""Networks from images to images of any size, one family a file, each with a class Generator; see `residual`."""

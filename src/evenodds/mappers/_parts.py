@@ -1,0 +1,53 @@
+"""What the families share: what they are asked for, and how they start."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+
+__all__ = ["SLOPE", "base", "check", "check_images", "conv", "enlarged"]
+
+SLOPE = 0.2
+"""Of leaky rectifiers below 0."""
+
+
+def check(inputs: int, outputs: int, scale: int, scales: tuple[int, ...]) -> None:
+    """Raises BadInput for what no network can be."""
+    if inputs < 1 or outputs < 1:
+        raise BadInput(f"images have at least 1 channel, got {inputs} in and {outputs} out")
+    if scale not in scales:
+        known = ", ".join(map(str, scales))
+        raise BadInput(f"this network enlarges {known} times, got scale={scale}; `residual` and `dense` go up to 4")
+
+
+def check_images(x: Tensor, inputs: int) -> None:
+    """Raises BadInput unless x is (N, inputs, H, W). Reads no values, so it never waits for a device."""
+    if x.dim() != 4 or x.shape[1] != inputs:
+        raise BadInput(f"x must be (N, {inputs}, H, W), got {tuple(x.shape)}; bring the images to {inputs} channels")
+
+
+def conv(inputs: int, outputs: int, gain: float = 1.0, size: int = 3) -> nn.Conv2d:
+    """A convolution that keeps the size, started after He et al. (2015) times gain, biases at 0."""
+    made = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    nn.init.kaiming_normal_(made.weight, SLOPE)
+    with torch.no_grad():
+        made.weight.mul_(gain)
+    nn.init.zeros_(made.bias)  # type: ignore[arg-type]
+    return made
+
+
+def base(x: Tensor, outputs: int) -> Tensor:
+    """What an untrained network answers: the first channels of x, or its only one, repeated."""
+    return x[:, :outputs] if x.shape[1] >= outputs else x[:, :1].expand(-1, outputs, -1, -1)
+
+
+def enlarged(x: Tensor, scale: int) -> Tensor:
+    """x (N, C, H, W), bicubic with a = -1/2 (Keys 1981) at `scale` times its size: what image editors call bicubic."""
+    if scale == 1:
+        return x
+    size = (x.shape[2] * scale, x.shape[3] * scale)
+    # Only with antialias does PyTorch take a = -1/2; on the way up there is nothing else to it.
+    return F.interpolate(x, size, mode="bicubic", antialias=True)

@@ -1,0 +1,85 @@
+"""Residual in residual dense blocks, as in ESRGAN (Wang et al. 2018): large, for machines with an accelerator.
+
+The defaults are the paper's network: 23 blocks of three dense blocks of five convolutions each, residuals scaled by
+0.2, no normalisation. As in `residual`, all of it works at the size of the source, and what it makes is added to the
+bicubic enlargement.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.mappers._parts import SLOPE, base, check, check_images, conv, enlarged
+
+__all__ = ["Generator"]
+
+RESIDUAL = 0.2
+"""Factor on every residual, section 3.1."""
+
+
+class Generator(nn.Module):
+    """(N, inputs, H, W) -> (N, outputs, scale H, scale W), for any H and W.
+
+    Args:
+        inputs: channels of the source.
+        outputs: channels of what is made.
+        scale: 1 to 4.
+        width: channels between dense blocks.
+        growth: channels that each convolution of a dense block adds.
+        blocks: how many, of three dense blocks each.
+    """
+
+    multiple = 1
+    """Of which H and W are best a multiple."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, scale: int = 1, width: int = 64, growth: int = 32, blocks: int = 23
+    ) -> None:
+        super().__init__()
+        check(inputs, outputs, scale, (1, 2, 3, 4))
+        if min(width, growth) < 1 or blocks < 0:
+            raise BadInput(f"width, growth >= 1 and blocks >= 0 are needed, got {width}, {growth} and {blocks}")
+        self.inputs, self.outputs, self.scale = inputs, outputs, scale
+        self.margin = 15 * blocks + 4
+        """Pixels of the source beyond a place that influence it."""
+        self.enter = conv(inputs, width)
+        self.blocks = nn.Sequential(*(_Triple(width, growth) for _ in range(blocks)))
+        self.close = conv(width, width)
+        self.refine = conv(width, width)
+        self.leave = conv(width, outputs * scale**2, 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_images(x, self.inputs)
+        shallow = self.enter(x)
+        hidden = F.leaky_relu(self.refine(shallow + self.close(self.blocks(shallow))), SLOPE)
+        return enlarged(base(x, self.outputs), self.scale) + F.pixel_shuffle(self.leave(hidden), self.scale)
+
+
+class _Triple(nn.Module):
+    """Three dense blocks and a residual about them, Figure 4 of the paper."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.dense = nn.Sequential(*(_Dense(width, growth) for _ in range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        change: Tensor = self.dense(x)
+        return x + RESIDUAL * change
+
+
+class _Dense(nn.Module):
+    """Five convolutions, each of which sees the input and what all before it made."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(conv(width + k * growth, growth if k < 4 else width, 0.1) for k in range(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = [x]
+        for layer in self.layers[:-1]:
+            seen.append(F.leaky_relu(layer(torch.cat(seen, 1)), SLOPE))
+        change: Tensor = self.layers[-1](torch.cat(seen, 1))
+        return x + RESIDUAL * change

@@ -1,0 +1,63 @@
+"""Residual blocks at the size of the source, sub-pixel convolution at the end: for super-resolution on small machines.
+
+Blocks without normalisation as in EDSR (Lim et al. 2017, "Enhanced deep residual networks"), all of them at low
+resolution; the last convolution gives scale^2 values for each place and channel (Shi et al. 2016, "sub-pixel"). It
+starts at zero and adds to the bicubic enlargement of the source: an untrained network is bicubic interpolation, and
+no checkerboard needs to be unlearned.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.mappers._parts import SLOPE, base, check, check_images, conv, enlarged
+
+__all__ = ["Generator"]
+
+
+class Generator(nn.Module):
+    """(N, inputs, H, W) -> (N, outputs, scale H, scale W), for any H and W.
+
+    Args:
+        inputs: channels of the source.
+        outputs: channels of what is made.
+        scale: 1 to 4.
+        width: channels of the blocks.
+        blocks: how many.
+    """
+
+    multiple = 1
+    """Of which H and W are best a multiple."""
+
+    def __init__(self, inputs: int, outputs: int, *, scale: int = 1, width: int = 32, blocks: int = 8) -> None:
+        super().__init__()
+        check(inputs, outputs, scale, (1, 2, 3, 4))
+        if width < 1 or blocks < 0:
+            raise BadInput(f"width >= 1 and blocks >= 0 are needed, got {width} and {blocks}")
+        self.inputs, self.outputs, self.scale = inputs, outputs, scale
+        self.margin = 2 * blocks + 3
+        """Pixels of the source beyond a place that influence it."""
+        self.enter = conv(inputs, width)
+        self.blocks = nn.Sequential(*(Block(width, blocks) for _ in range(blocks)))
+        self.close = conv(width, width)
+        self.leave = conv(width, outputs * scale**2, 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_images(x, self.inputs)
+        shallow = self.enter(x)
+        hidden = F.leaky_relu(shallow + self.close(self.blocks(shallow)), SLOPE)
+        return enlarged(base(x, self.outputs), self.scale) + F.pixel_shuffle(self.leave(hidden), self.scale)
+
+
+class Block(nn.Module):
+    """x + W2 a(W1 x); W2 starts small, as one of many that add up (Fixup, Zhang et al. 2019)."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.first, self.second = conv(width, width), conv(width, width, (10 * max(1, blocks)) ** -0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change: Tensor = self.second(F.leaky_relu(self.first(x), SLOPE))
+        return x + change

@@ -1,0 +1,110 @@
+"""Down to coarse images and up again with what was seen on the way down beside it (Ronneberger et al. 2015, "U-Net").
+
+For answers of the size of the source: labels, colours, what is hidden. Images are brought to a multiple of the
+coarsest pixel by repeating their last rows and columns, and what was made of these is cut off again.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput, unknown
+from evenodds.mappers._parts import SLOPE, base, check, check_images, conv
+from evenodds.networks._ladder import widths
+
+__all__ = ["NORMS", "Generator"]
+
+NORMS = ("none", "batch", "instance", "group")
+
+
+class Generator(nn.Module):
+    """(N, inputs, H, W) -> (N, outputs, H, W), for any H and W.
+
+    Args:
+        inputs: channels of the source.
+        outputs: channels of what is made.
+        scale: 1; for larger answers see `residual`.
+        width: channels of the finest rung.
+        growth: factor from a rung to the next coarser one.
+        cap: most channels of a rung.
+        depth: how often the image is halved.
+        blocks: pairs of convolutions per rung on each way.
+        stem: 2 begins and ends with 2 x 2 pixels as one, for a quarter of the work; 1 with single ones.
+        norm: none, batch, instance or group (8 channels each).
+        skip: add the source to what is made, which then starts as the source: to take something away from images.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        scale: int = 1,
+        width: int = 32,
+        growth: float = 1.5,
+        cap: int = 256,
+        depth: int = 3,
+        blocks: int = 1,
+        stem: int = 1,
+        norm: str = "batch",
+        skip: bool = False,
+    ) -> None:
+        super().__init__()
+        check(inputs, outputs, scale, (1,))
+        if depth < 0 or blocks < 1 or stem not in (1, 2):
+            raise BadInput(f"depth >= 0, blocks >= 1 and a stem of 1 or 2 are needed, got {depth}, {blocks}, {stem}")
+        if norm not in NORMS:
+            raise unknown("norm", norm, NORMS)
+        self.inputs, self.outputs, self.stem, self.skip = inputs, outputs, stem, skip
+        self.multiple = stem * 2**depth
+        """Of which H and W are best a multiple."""
+        # A place of rung k is stem * 2^k pixels wide, and each 3 x 3 reaches one place further; halving and doubling
+        # move by less than a place of the coarser rung.
+        reach = [stem * 2**k * 2 * blocks * (2 if k < depth else 1) for k in range(depth + 1)]
+        alone = norm in ("none", "batch")
+        self.margin = sum(reach) + 2 * stem + self.multiple if alone else None
+        """Pixels beyond a place that influence it; None where all do, through the norm."""
+        rungs = widths(width, growth, cap, depth + 1)
+        self.enter = conv(inputs * stem**2, rungs[0])
+        self.down = nn.ModuleList(
+            _pairs(rungs[max(0, k - 1)], channels, blocks, norm) for k, channels in enumerate(rungs)
+        )
+        self.coarse = nn.ModuleList(conv(rungs[k + 1], rungs[k], size=1) for k in range(depth))
+        self.up = nn.ModuleList(_pairs(2 * rungs[k], rungs[k], blocks, norm) for k in range(depth))
+        self.leave = conv(rungs[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
+        with torch.no_grad():  # alike for the pixels of a place (Aitken et al. 2017): no checkerboard at the start
+            self.leave.weight.copy_(self.leave.weight[:: stem**2].repeat_interleave(stem**2, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_images(x, self.inputs)
+        height, width = x.shape[2:]
+        more = (0, -width % self.multiple, 0, -height % self.multiple)
+        whole = F.pad(x, more, mode="replicate") if any(more) else x
+        hidden = self.enter(F.pixel_unshuffle(whole, self.stem))
+        passed = [self.down[0](hidden)]
+        for rung in self.down[1:]:
+            passed.append(rung(F.avg_pool2d(passed[-1], 2)))
+        hidden = passed.pop()
+        for coarse, rung in zip(reversed(self.coarse), reversed(self.up), strict=True):
+            finer = F.interpolate(coarse(hidden), scale_factor=2.0, mode="nearest")
+            hidden = rung(torch.cat([passed.pop(), finer], 1))
+        made = F.pixel_shuffle(self.leave(hidden), self.stem)[:, :, :height, :width]
+        return base(x, self.outputs) + made if self.skip else made
+
+
+def _pairs(inputs: int, outputs: int, blocks: int, norm: str) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for k in range(2 * blocks):
+        layers += [conv(inputs if k == 0 else outputs, outputs), *_norm(norm, outputs), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers)
+
+
+def _norm(norm: str, channels: int) -> list[nn.Module]:
+    if norm == "none":
+        return []
+    if norm == "group":
+        groups = next(g for g in range(max(1, channels // 8), 0, -1) if channels % g == 0)
+        return [nn.GroupNorm(groups, channels)]
+    return [nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)]

@@ -1,0 +1,218 @@
+"""One image of any kind through a network, and back in its own kind: grey stays grey, 16 bits stay 16, alpha stays."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from evenodds.data._deep_png import from_png, to_png
+from evenodds.data._files import content
+from evenodds.data._picture import File, Picture, Unusable, decode, upright
+from evenodds.data.dataset import Units
+from evenodds.errors import BadInput
+from evenodds.files import replaced, write_bytes
+from evenodds.mappers._parts import enlarged
+from evenodds.tiling import Apply, Progress, Tiling, tiled
+
+__all__ = ["Network", "labels", "read", "said", "through", "write"]
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as everywhere in evenodds.
+_BICUBIC_REACH = 2
+_LARGEST = 4 << 30  # Bytes of one result, beside which a copy must fit while it is written.
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is needed to take images through a network.
+
+    Args:
+        apply: (N, inputs, h, w) -> (N, outputs, s h, s w), floats in [-1, 1]; or labels (N, 1, h, w), whole numbers.
+        inputs: its channels: 1 grey, 3 colour, 4 colour and alpha.
+        outputs: likewise, or 1 for labels.
+        tiling: its scale, reach and multiple, and the size of tiles.
+    """
+
+    apply: Apply
+    inputs: int
+    outputs: int
+    tiling: Tiling
+    own: bool = True
+    """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
+
+
+def read(file: File) -> Picture | str:
+    """The picture at its own depth, or the file's name and why it cannot be used; unlike `decode`, with colours of 16
+    bits where the file is a PNG."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on odd metadata; what matters is said.
+        picture = decode(file, None, "stretch")
+    if isinstance(picture, str) or not picture.cut:
+        return picture
+    deep = from_png(content(file))
+    if deep is None:
+        return picture
+    pixels = np.ascontiguousarray(upright(deep, picture.way_up))
+    return picture._replace(pixels=pixels, cut=False)
+
+
+def through(network: Network, picture: Picture, progress: Progress | None = None) -> NDArray[Any]:
+    """The network's image of a picture, in the picture's own kind and depth.
+
+    A network that betters pictures, with as many channels out as in, leaves their kind: a grey image is shown to a
+    colour network as grey in all channels, and the luma comes back; of a colour image a grey network sees the luma, and
+    the colours beside it are kept (resized bicubically where it scales). Other networks give the channels that they
+    have. Alpha is kept or resized beside the network in either case, unless that has four channels. Floats in between
+    have 24 bits, so that 16 bits stay 16.
+
+    Returns:
+        (C', s H, s W) uint8 or uint16, C' of 1 to 4.
+
+    Raises:
+        Unusable: the result would be larger than 4 GiB.
+    """
+    _check(network, picture)
+    units = _units(picture)
+    tiling = network.tiling
+    if tiling.margin is not None and tiling.scale > 1:
+        tiling = replace(tiling, margin=max(tiling.margin, _BICUBIC_REACH))
+
+    def apply(window: Tensor) -> Tensor:
+        return _in_own_kind(network, units.to_model(window))
+
+    def keep(rows: Tensor) -> Tensor:
+        own = units.to_data(rows)
+        return own if units.dtype == "uint8" else own.to(torch.uint16)
+
+    with torch.no_grad():
+        return np.asarray(tiled(apply, _values(picture), tiling, keep, progress)[0])
+
+
+def labels(network: Network, picture: Picture, progress: Progress | None = None) -> NDArray[np.uint8]:
+    """(H, W) the number of each pixel's class, by a network whose results are such numbers, (N, 1, h, w)."""
+    units = _units(picture)
+
+    def apply(window: Tensor) -> Tensor:
+        return network.apply(_shown(units.to_model(window), network.inputs))
+
+    with torch.no_grad():
+        found = tiled(apply, _values(picture), network.tiling, lambda rows: rows.to(torch.uint8), progress)
+    return np.asarray(found[0, 0])
+
+
+def said(picture: Picture, kept: bool = True) -> list[str]:
+    """What was done to the picture, a clause for each.
+
+    Args:
+        kept: whether the result has the picture's colours, and so its colour profile.
+    """
+    turned = picture.mode in ("CMYK", "YCbCr", "LAB", "HSV")
+    profile = "kept, not applied" if kept and not turned else "left out, not applied"
+    found = {
+        "16 bits per colour, of which 8 are read": picture.cut,
+        "several frames, of which the first was taken": picture.animated,
+        "turned upright, as their EXIF data ask": picture.way_up > 1,
+        f"{picture.mode}, turned to RGB": turned,
+        "a palette, turned to its colours": picture.mode in ("P", "PA"),
+        f"a colour profile, {profile}": picture.profile is not None,
+    }
+    return [clause for clause, holds in found.items() if holds]
+
+
+def write(path: Path, x: NDArray[Any], picture: Picture | None = None) -> Path:
+    """Writes (C, H, W) uint8 or uint16 as PNG: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+
+    Args:
+        picture: where it came from; its colour profile is kept where the kind is still the same.
+    """
+    pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    same = picture is not None and (picture.pixels.shape[2] < 3) == (pixels.shape[2] < 3) and picture.mode != "CMYK"
+    profile = picture.profile if same and picture is not None else None
+    if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
+        write_bytes(path, to_png(pixels, profile))
+        return path
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    with replaced(path) as temporary:
+        image.save(temporary, "PNG", icc_profile=profile)
+    return path
+
+
+def _bytes_of(network: Network, picture: Picture) -> int:
+    """Bytes of the result."""
+    height, width, have = picture.pixels.shape
+    channels = have if _keeps(network) else min(3, network.outputs) + (have in (2, 4))
+    return int(height * width * network.tiling.scale**2 * channels * picture.pixels.dtype.itemsize)
+
+
+def _keeps(network: Network) -> bool:
+    return network.own and network.inputs == network.outputs
+
+
+def _check(network: Network, picture: Picture) -> None:
+    if network.inputs not in (1, 3, 4) or network.outputs not in (1, 3, 4):
+        raise BadInput(
+            f"networks for images have 1 (grey), 3 (colour) or 4 (colour and alpha) channels, got {network.inputs} in "
+            f"and {network.outputs} out; train on images of one of these"
+        )
+    if (needed := _bytes_of(network, picture)) > _LARGEST:
+        sides = " x ".join(str(network.tiling.scale * side) for side in picture.size)
+        raise Unusable(f"its result of {sides} pixels would need {needed / 2**30:.1f} GiB; cut the image into parts")
+
+
+def _units(picture: Picture) -> Units:
+    deep = picture.pixels.dtype == np.uint16
+    return Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
+
+
+def _values(picture: Picture) -> Tensor:
+    """(1, C, H, W) in own units."""
+    pixels = picture.pixels.astype(np.int32 if picture.pixels.dtype == np.uint16 else np.uint8)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+def _in_own_kind(network: Network, x: Tensor) -> Tensor:
+    """(n, C, h, w) in [-1, 1], alpha included -> (n, C', s h, s w); see `through`."""
+    clear, scale = x.shape[1] in (2, 4), network.tiling.scale
+    made = network.apply(_shown(x, network.inputs))
+    alpha = made[:, 3:] if network.outputs == 4 else _larger(x[:, -1:], scale).to(made)
+    if _keeps(network):
+        made = _recoloured(made[:, :3], x[:, :-1] if clear else x, scale)
+    return torch.cat([made[:, :3], alpha], 1) if clear else made[:, :3]
+
+
+def _shown(x: Tensor, inputs: int) -> Tensor:
+    """(n, 1 to 4, h, w) -> (n, inputs, h, w)."""
+    colour = x[:, :-1] if x.shape[1] in (2, 4) else x
+    if inputs == 1:
+        return _luma(colour)
+    wide = colour.expand(-1, 3, -1, -1)
+    if inputs == 3:
+        return wide
+    alpha = x[:, -1:] if x.shape[1] in (2, 4) else torch.ones_like(x[:, :1])
+    return torch.cat([wide, alpha], 1)
+
+
+def _recoloured(made: Tensor, colour: Tensor, scale: int) -> Tensor:
+    """The result in as many colours as the picture has."""
+    if made.shape[1] == colour.shape[1]:
+        return made
+    if colour.shape[1] == 1:
+        return _luma(made)
+    # Cb and Cr are differences to the luma, so that another luma is the same change in red, green and blue.
+    beside = _larger(colour, scale).to(made)
+    return beside + (made - _luma(beside))
+
+
+def _luma(x: Tensor) -> Tensor:
+    return x if x.shape[1] == 1 else sum(weight * x[:, k : k + 1] for k, weight in enumerate(_LUMA))  # type: ignore[return-value]
+
+
+def _larger(x: Tensor, scale: int) -> Tensor:
+    return enlarged(x, scale).clamp(-1, 1)

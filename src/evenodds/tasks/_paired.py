@@ -1,0 +1,229 @@
+"""Games in which x follows from a source: one network learns it from pairs, later against a discriminator as well."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.game import Batch, Costs, Move, Players
+from evenodds.schedule import both, from_share, until_share
+from evenodds.tasks._crops import Piece, deal_piece
+from evenodds.tasks._seats import Seat
+from evenodds.tasks.contest import Contest
+
+__all__ = ["Beholder", "FromSource", "Paired"]
+
+
+class FromSource(ABC):
+    """A task whose answers are made of a source, an image, and can be held against the truth."""
+
+    command: ClassVar[str] = "translate"
+    """The command that puts it to work on files."""
+
+    @abstractmethod
+    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request, "source" (N, C, H, W) in [-1, 1], for each real item."""
+
+    @abstractmethod
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """What is made of "source" (N, C, H, W) in [-1, 1]: images "x", or "labels"."""
+
+    @abstractmethod
+    def tally(self, real: Batch, answer: Batch) -> Tensor:
+        """(N, F): what is counted of each answer, beside the truth; sums over items are all that the figures need."""
+
+    @abstractmethod
+    def figures(self, tallies: Tensor) -> dict[str, float]:
+        """Figures of items (N, F); among them "score", of which lower is better."""
+
+    @property
+    @abstractmethod
+    def score_is(self) -> str:
+        """What that score means."""
+
+    @property
+    @abstractmethod
+    def looks(self) -> bool:
+        """Whether answers are images that are to look like true ones, so that to err least is not to be best."""
+
+
+@dataclass(frozen=True)
+class Paired(FromSource):
+    """A generator makes x of a source; a discriminator that sees both tells what it made from the truth.
+
+    Until the share `adversarial_from` of the run the generator learns from `fit_costs` alone, as SRResNet does before
+    SRGAN (Ledig et al. 2017, section 3.2); its weights at that moment are kept beside the final ones. With
+    adversarial = 0 that is the whole run, and there is no discriminator.
+
+    Args:
+        contest: loss, penalty and views.
+        discriminator_steps: moves of the discriminator per round.
+        generator_steps: moves of the generator per round.
+        adversarial: weight of the generator's adversarial cost.
+        adversarial_from: share of the run, in [0, 1), at which the discriminator enters.
+        matching: weight of the distance between the discriminator's features of what was made and of the truth
+            (feature matching; Wang et al. 2018, "High-resolution image synthesis", eq. 4). Like a perceptual cost, but
+            it needs no downloaded network.
+        sees_source: show the discriminator the source too, as Isola et al. (2017) do.
+        crop: side of the pieces that are dealt of each image; None: whole images.
+        turns: symmetries under which they are dealt: none, mirror, or all eight of the square.
+    """
+
+    contest: Contest
+    discriminator_steps: int = 1
+    generator_steps: int = 1
+    _: KW_ONLY
+    adversarial: float = 1.0
+    adversarial_from: float = 0.0
+    matching: float = 0.0
+    sees_source: bool = True
+    crop: int | None = None
+    turns: str = "mirror"
+
+    def __post_init__(self) -> None:
+        if min(self.adversarial, self.matching) < 0 or not 0 <= self.adversarial_from < 1:
+            raise BadInput(
+                "weights of costs must be at least 0, and adversarial_from a share of the run in [0, 1); got "
+                f"adversarial={self.adversarial}, matching={self.matching}, adversarial_from={self.adversarial_from}"
+            )
+        if self.matching and not self.adversarial:
+            raise BadInput("matching compares features of the discriminator, so it needs adversarial above 0")
+        if self.contest.view is not None:
+            raise BadInput("views are not for images that follow from a source; leave `views` empty, see `turns`")
+
+    @classmethod
+    def layout(cls, options: Mapping[str, Any]) -> str:
+        """How the data lie in files, for these options; see evenodds.data.sources.load."""
+        return "pairs"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The generator, and the discriminator where the weight of the adversarial cost is not 0."""
+        return ("generator", "discriminator") if self.adversarial else ("generator",)
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """Where the discriminator enters."""
+        return (self.adversarial_from,) if self.adversarial and self.adversarial_from else ()
+
+    @abstractmethod
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for items x of that shape."""
+
+    def judging_seat(self, channels: int, shape: Sequence[int]) -> dict[str, Seat]:
+        """The discriminator's, for pieces of so many channels."""
+        if not self.adversarial:
+            return {}
+        size = tuple(shape[1:]) if self.crop is None else (self.crop, self.crop)
+        return {"discriminator": Seat("Discriminator", ((channels, *size),))}
+
+    def piece(self, x: Tensor, rng: torch.Generator) -> Piece:
+        """Where the pieces that are dealt lie."""
+        return deal_piece(x, self.crop, self.turns, rng)
+
+    @abstractmethod
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Adds "source" and cuts the pieces."""
+
+    def moves(self) -> Sequence[Move]:
+        """The generator's alone at first; later the discriminator's, then the generator's with its adversarial cost."""
+        alone = Move("generator", ("generator",), self.fit_cost, self.generator_steps)
+        if not self.adversarial:
+            return [alone]
+        late = from_share(self.adversarial_from)
+        judging = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
+        return [
+            replace(alone, when=until_share(self.adversarial_from)),
+            *(replace(move, when=both(move.when, late)) for move in judging),
+            Move("generator", ("generator",), self.generator_cost, self.generator_steps, late),
+        ]
+
+    def made(self, generator: nn.Module, hand: Batch) -> Tensor:
+        """What the generator makes of the source, raw."""
+        made: Tensor = generator(hand["source"])
+        return made
+
+    @abstractmethod
+    def fit_costs(self, made: Tensor, hand: Batch) -> dict[str, Tensor]:
+        """How far the raw answer is from the truth."""
+
+    @abstractmethod
+    def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+        """Truth and answer as the discriminator is shown them, (N, C, H, W) each, before the source is put beside."""
+
+    def fit_cost(self, players: Players, hand: Batch) -> Costs:
+        """The generator's, without an adversary."""
+        return Costs(self.fit_costs(self.made(players["generator"], hand), hand))
+
+    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, with the penalty."""
+        return self._discriminator_cost(players, hand, penalised=True)
+
+    def plain_cost(self, players: Players, hand: Batch) -> Costs:
+        """The discriminator's, without the penalty."""
+        return self._discriminator_cost(players, hand, penalised=False)
+
+    def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
+        with torch.no_grad():
+            real, fake = self.shown(self.made(players["generator"], hand), hand)
+        judge = self._beholder(players, hand)
+        return self.contest.discriminator_costs(judge, real, fake, dict(hand), penalised)
+
+    def generator_cost(self, players: Players, hand: Batch) -> Costs:
+        """The generator's, with an adversary."""
+        made = self.made(players["generator"], hand)
+        real, fake = self.shown(made, hand)
+        judge = self._beholder(players, hand)
+        costs = dict(self.fit_costs(made, hand))
+        found = self.contest.generator_costs(judge, real, fake, dict(hand))
+        costs |= {name: self.adversarial * cost for name, cost in found.items()}
+        if self.matching:
+            costs["matching"] = self.matching * F.l1_loss(judge.features(fake), judge.features(real).detach())
+        return Costs(costs)
+
+    def _beholder(self, players: Players, hand: Batch) -> Beholder:
+        source = hand["source"] if self.sees_source else None
+        return Beholder(players["discriminator"], source, remembers=self.matching > 0)
+
+
+class Beholder(nn.Module):
+    """x (n, C, H, W) -> the discriminator's logits, with the source of item i % N beside: n is N, or 2N when fused.
+
+    Args:
+        remembers: whether to keep the features of what was seen, so that matching them costs no further pass.
+    """
+
+    def __init__(self, discriminator: nn.Module, source: Tensor | None, remembers: bool = False) -> None:
+        super().__init__()
+        self.discriminator, self.source, self.remembers = discriminator, source, remembers
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        together = x
+        if self.source is not None:
+            beside = self.source
+            if beside.shape[-1] != x.shape[-1]:  # a smaller source
+                beside = F.interpolate(beside, x.shape[-2:], mode="bilinear")
+            together = torch.cat([x, beside.repeat(len(x) // len(beside), 1, 1, 1).to(x.dtype)], 1)
+        if not self.remembers:
+            alone: Tensor = self.discriminator(together)
+            return alone
+        logits, features = self.discriminator(together, features=True)
+        self.seen.append((x, features))
+        return logits  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Of x (n, C, H, W), from the pass that there was, or from one without a graph."""
+        for asked, features in self.seen:
+            if asked is x:
+                return features
+        with torch.no_grad():
+            self(x)
+        return self.seen[-1][1]

@@ -1,0 +1,138 @@
+"""Semantic segmentation with an adversary (Luc et al. 2016): a class for each pixel of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evenodds.data.palette import IGNORED
+from evenodds.errors import BadInput
+from evenodds.game import Batch, Players
+from evenodds.metrics.segmentation import confusions, intersection_over_union, pixel_accuracy
+from evenodds.tasks._paired import Paired
+from evenodds.tasks._seats import Described, Seat
+
+__all__ = ["Segment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment(Paired):
+    """A generator labels each pixel; a discriminator tells its maps of probabilities from the truth, given the image.
+
+    A true map of zeros and ones would give itself away by its sharpness. So the truth is shown as the map nearest to
+    the generator's that gives at least `sure` to the true class (Luc et al. 2016, section 3.2, "scaling"); where
+    there is no label, as the generator's own.
+
+    Args:
+        classes: how many; follows from the data.
+        overlap: weight of 1 less the mean soft intersection over union of the classes in a batch (Rahman and Wang
+            2016), which counts rare classes as much as common ones; the cross-entropy has weight 1.
+        sure: least probability of the true class in the maps that the discriminator is shown as true, in (0, 1].
+    """
+
+    classes: int
+    overlap: float = 1.0
+    sure: float = 0.9
+    command: ClassVar[str] = "segment"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.overlap < 0 or not 0 < self.sure <= 1:
+            raise BadInput(f"overlap must be at least 0 and sure in (0, 1], got {self.overlap} and {self.sure}")
+        if self.turns == "all" and self.crop is None:
+            raise BadInput("turns=all needs square pieces; set task.crop, or turns=mirror")
+
+    @classmethod
+    def layout(cls, options: Mapping[str, Any]) -> str:
+        """Images and maps of labels."""
+        return "maps"
+
+    @classmethod
+    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+        """How many classes there are."""
+        if "labels" not in data.beside:
+            raise BadInput(
+                "segmentation learns from images with a map of labels for each; give a folder or zip that holds both, "
+                "such as images/ and labels/ with files of equal names"
+            )
+        return {"classes": len(data.classes)}
+
+    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
+        """What sits where, for images x of that shape."""
+        mapper = {"generator": Seat("Mapper", (shape[0], self.classes))}
+        return mapper | self.judging_seat(self.classes + shape[0] * self.sees_source, shape)
+
+    def deal(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Pieces "source" of the images with their "labels", and the contest's draws, which are for maps."""
+        piece = self.piece(real["x"], rng)
+        source, labels = piece.of(real["x"]), piece.of(real["labels"])
+        maps = source[:, :1].expand(-1, self.classes, -1, -1)
+        return {"source": source, "labels": labels, **self.contest.deal(maps, rng)}
+
+    def fit_costs(self, made: Tensor, hand: Batch) -> dict[str, Tensor]:
+        """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
+        labels = hand["labels"]
+        known = labels != IGNORED
+        # A batch without any label has the cost 0 rather than 0 / 0.
+        loss = F.cross_entropy(made, labels, ignore_index=IGNORED, reduction="sum") / known.sum().clamp(min=1)
+        costs = {"cross_entropy": loss}
+        if self.overlap:
+            costs["overlap"] = self.overlap * _lacking_overlap(made.softmax(1), labels, known)
+        return costs
+
+    def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+        """Maps of probabilities (N, classes, H, W)."""
+        fake = made.softmax(1)
+        labels = hand["labels"]
+        known = (labels != IGNORED)[:, None]
+        with torch.no_grad():
+            at = labels.where(known[:, 0], 0)[:, None]
+            mine = fake.gather(1, at)
+            due = mine.clamp(min=self.sure)
+            rest = fake * ((1 - due) / (1 - mine).clamp(min=1e-6))
+            real = torch.where(known, rest.scatter(1, at, due), fake)
+        return real, fake
+
+    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+        """The whole images."""
+        return {"source": real["x"]}
+
+    def answer(self, players: Players, request: Batch) -> Batch:
+        """Request "source" (N, C, H, W) in [-1, 1]; answers "labels" (N, H, W) int64."""
+        with torch.no_grad():
+            return {"labels": players["generator"](request["source"]).argmax(1)}
+
+    def tally(self, real: Batch, answer: Batch) -> Tensor:
+        """(N, classes * classes): the confusion matrix of each image, true classes by rows."""
+        return confusions(real["labels"], answer["labels"], self.classes, IGNORED).flatten(1)
+
+    def figures(self, tallies: Tensor) -> dict[str, float]:
+        """ "score" is 1 less the mean intersection over union of the classes that occur; and "accuracy" of pixels."""
+        matrix = tallies.sum(0).view(self.classes, self.classes).double()
+        overlap = float(intersection_over_union(matrix).nanmean())
+        return {"score": 1 - overlap, "mean_iou": overlap, "accuracy": float(pixel_accuracy(matrix))}
+
+    @property
+    def score_is(self) -> str:
+        """What the score means."""
+        return "1 - mean intersection over union of the classes"
+
+    @property
+    def looks(self) -> bool:
+        """Labels are right or wrong."""
+        return False
+
+
+def _lacking_overlap(probabilities: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+    """1 - the mean over classes, where they occur in the batch, of sum p t / sum (p + t - p t)."""
+    classes = probabilities.shape[1]
+    truth = F.one_hot(labels.where(known, 0), classes).permute(0, 3, 1, 2) * known[:, None]
+    shared = (probabilities * truth).sum((0, 2, 3))
+    union = (probabilities * known[:, None]).sum((0, 2, 3)) + truth.sum((0, 2, 3)) - shared
+    occurs = (truth.sum((0, 2, 3)) > 0).to(shared)
+    return 1 - (occurs * shared / union.clamp(min=1e-6)).sum() / occurs.sum().clamp(min=1)

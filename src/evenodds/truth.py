@@ -1,0 +1,205 @@
+"""What a run made of files, held against the truth where that is given: figures of each file and of all."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evenodds.converting import palette_of
+from evenodds.data._files import opened
+from evenodds.data._picture import File, Picture, in_channels
+from evenodds.data.maps import read_map
+from evenodds.data.palette import IGNORED
+from evenodds.errors import BadInput
+from evenodds.files import write_text
+from evenodds.folder import Job, jobs, many
+from evenodds.mappers._parts import enlarged
+from evenodds.metrics.psnr import luma, psnr
+from evenodds.metrics.segmentation import confusion, intersection_over_union, pixel_accuracy
+from evenodds.metrics.ssim import ssim
+from evenodds.photo import read
+from evenodds.session import Session
+from evenodds.tasks.segment import Segment
+
+__all__ = ["Scores", "scored"]
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of what was made."""
+
+    kind: str
+    """images or labels."""
+    rows: list[Row]
+    """Of each file."""
+    total: Row
+    """Of all: means over images; of labels, from the counts of all pixels."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be held against the truth, and why."""
+
+    def write(self, path: Path) -> Path:
+        """Writes all of it as JSON, without what is not finite."""
+        content = {"kind": self.kind, "total": self.total, "files": self.rows, "notes": self.notes}
+        write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        return path
+
+
+def scored(
+    session: Session, source: Path, out: Path, truth: Path, step: Callable[[str, int, int], None] | None = None
+) -> Scores:
+    """Holds what `convert` has written against the truth.
+
+    Args:
+        source, out: as they were given to `convert`.
+        truth: a folder or zip file whose images have the names of the inputs, but for their endings; or one image.
+
+    Returns:
+        Of images, PSNR on Y and SSIM of Y, both without a border as wide as the scale as is the custom, beside those of
+        the bicubic enlargement, or of the input itself. Of labels, intersection over union of each class, its mean over
+        the classes that occur, the accuracy of pixels and the confusion matrix, true classes by rows.
+    """
+    segments = isinstance(session.task, Segment)
+    made = out if out.suffix.lower() == ".png" or not segments or not many(source) else out / "labels"
+    held = _labels_held(session) if segments else _images_held(int(getattr(session.task, "scale", 1)))
+    rows: list[Row] = []
+    notes: list[str] = []
+    with jobs(source, made) as todo, _truths(truth) as known:
+        for k, job in enumerate(todo):
+            if job.target.is_file():
+                row = _row(job, known, held)
+                if isinstance(row, str):
+                    notes.append(row)
+                else:
+                    rows.append(row)
+            if step is not None:
+                step("against the truth", k + 1, len(todo))
+    if not rows:
+        raise BadInput(f"nothing can be held against {truth}: {notes[0] if notes else 'no image was made'}")
+    total = _all_labels(session, rows) if segments else _mean(rows)
+    return Scores("labels" if segments else "images", rows, total, notes)
+
+
+Held = Callable[[File, File, Path], Row]
+
+
+def _row(job: Job, known: Mapping[str, File], held: Held) -> Row | str:
+    """The figures of one file, or why there are none."""
+    stem = PurePosixPath(job.file.name).with_suffix("").as_posix()
+    # One image is held against one truth, whatever its name.
+    truth = known.get(stem, known.get("") if len(known) == 1 else None)
+    if truth is None:
+        return f"{job.file.name} (no truth of that name)"
+    try:
+        return {"name": job.file.name, **held(job.file, truth, job.target)}
+    except BadInput as error:
+        return f"{job.file.name} ({error})"
+
+
+def _images_held(scale: int) -> Held:
+    def held(source: File, truth: File, target: Path) -> Row:
+        real, made, given = (_decoded(read(file)) for file in (truth, File(target.name, lambda: target), source))
+        channels = 3 if max(real.pixels.shape[2], made.pixels.shape[2]) >= 3 else 1
+        x, before = _inside(made, channels), _inside(given, channels)
+        y = _inside(real, channels)
+        if x.shape != y.shape:
+            raise BadInput(f"{made.size[0]} x {made.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}")
+        before = ((enlarged(before, scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+        baseline = "bicubic" if scale > 1 else "input"
+        found = _likeness(x, y, scale)
+        return found | {f"{baseline}_{name}": value for name, value in _likeness(before, y, scale).items()}
+
+    return held
+
+
+def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
+    """On Y, without the border where that leaves anything."""
+    border = scale if scale > 1 and min(x.shape[2:]) > 2 * scale + 3 else 0
+    inner = slice(border, -border or None)
+    luminance = [luma(one)[..., inner, inner] for one in (x, y)]
+    similar = float(ssim(*luminance)) if min(luminance[0].shape[2:]) >= 4 else math.nan
+    return {"psnr": float(psnr(x, y, border)), "ssim": similar}
+
+
+def _labels_held(session: Session) -> Held:
+    palette, classes = palette_of(session), len(session.card.classes)
+
+    def held(source: File, truth: File, target: Path) -> Row:
+        real, made = (_decoded(read_map(file)) for file in (truth, File(target.name, lambda: target)))
+        if real.size != made.size:
+            raise BadInput(f"{made.size[0]} x {made.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}")
+        y, x = (
+            palette.to_classes(torch.from_numpy(one.pixels[..., 0].astype(np.int64))).long() for one in (real, made)
+        )
+        matrix = confusion(y, x, classes, ignore=IGNORED)
+        overlap = intersection_over_union(matrix)[matrix.sum(1) > 0]
+        return {
+            "mean_iou": float(overlap.mean()), "accuracy": float(pixel_accuracy(matrix)), "confusion": matrix.tolist()
+        }  # fmt: skip
+
+    return held
+
+
+def _all_labels(session: Session, rows: list[Row]) -> Row:
+    matrix = torch.stack([torch.tensor(row.pop("confusion")) for row in rows]).sum(0)
+    overlap = intersection_over_union(matrix)
+    occurs = matrix.sum(1) > 0
+    return {
+        "mean_iou": float(overlap[occurs].mean()),
+        "accuracy": float(pixel_accuracy(matrix)),
+        "classes": list(session.card.classes),
+        "iou": [float(value) if there else math.nan for value, there in zip(overlap, occurs, strict=True)],
+        "confusion": matrix.tolist(),
+    }
+
+
+def _mean(rows: list[Row]) -> Row:
+    """Of finite values: an image that is the truth itself has no decibels."""
+    found: Row = {}
+    for name in (name for name in rows[0] if name != "name"):
+        finite = [row[name] for row in rows if math.isfinite(row[name])]
+        found[name] = sum(finite) / len(finite) if finite else math.nan
+    return found
+
+
+@contextmanager
+def _truths(truth: Path) -> Iterator[dict[str, File]]:
+    """The files by their names without endings; one that was named itself by ""."""
+    if not truth.exists():
+        raise BadInput(f"no file or folder '{truth}' exists; give what the results are to be held against")
+    if not many(truth):
+        yield {"": File(truth.name, lambda: truth)}
+        return
+    with opened(truth) as (files, _):
+        yield {PurePosixPath(file.name).with_suffix("").as_posix(): file for file in files}
+
+
+def _decoded(picture: Picture | str) -> Picture:
+    if isinstance(picture, str):
+        raise BadInput(f"the truth or the result cannot be read: {picture}")
+    return picture
+
+
+def _inside(picture: Picture, channels: int) -> Tensor:
+    """(1, channels, H, W) in [-1, 1]; alpha over white."""
+    full = np.iinfo(picture.pixels.dtype).max
+    pixels = in_channels(picture.pixels, channels).astype(np.float32)
+    return torch.from_numpy(pixels / full * 2 - 1).permute(2, 0, 1)[None]
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,0 +1,271 @@
+"""Every network from images to images, because it exists; and the discriminator of patches that goes with them."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+import evenodds
+from evenodds.errors import BadInput
+from evenodds.evaluation.equilibrium import own_discriminator
+from evenodds.find import find, names, network
+from evenodds.inference import features
+from evenodds.losses import penalties
+from evenodds.losses.adversarial import non_saturating
+from evenodds.mappers.patch import Discriminator
+from evenodds.mappers.unet import NORMS
+from evenodds.tasks.contest import Contest
+
+FAMILIES = names("mappers")
+SMALL: dict[str, dict[str, Any]] = {
+    "residual": {"width": 8, "blocks": 2},
+    "dense": {"width": 8, "growth": 4, "blocks": 1},
+    "unet": {"width": 8, "depth": 2},
+}
+"""A family that is not here is tested with its defaults."""
+
+
+@pytest.fixture(autouse=True)
+def _one_seed() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def mapper(name: str, inputs: int, outputs: int, **options: Any) -> nn.Module:
+    net: nn.Module = network(name, "Mapper")(inputs, outputs, **{**SMALL.get(name, {}), **options})
+    return net
+
+
+def scales(name: str) -> list[int]:
+    """Those that a family knows."""
+    found = []
+    for scale in (1, 2, 3, 4):
+        try:
+            mapper(name, 1, 1, scale=scale)
+            found.append(scale)
+        except BadInput:
+            pass
+    return found
+
+
+CASES = [(name, scale) for name in FAMILIES for scale in scales(name)]
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_any_size_and_any_channels_go_in_and_every_weight_learns(name: str, scale: int) -> None:
+    for inputs, outputs, size in ((3, 3, (12, 16)), (1, 3, (7, 9)), (4, 2, (1, 1))):
+        net = mapper(name, inputs, outputs, scale=scale)
+        x = torch.rand(4, inputs, *size) * 2 - 1
+        # What starts at zero hides what lies behind it from the first gradient.
+        for _ in range(2):
+            net.zero_grad()
+            made = net(x)
+            (made * torch.randn_like(made)).sum().backward()
+            with torch.no_grad():
+                for parameter in net.parameters():
+                    parameter.add_(0.01 * torch.randn_like(parameter))
+        assert made.shape == (4, outputs, scale * size[0], scale * size[1])
+        without = [key for key, parameter in net.named_parameters() if parameter.grad is None]
+        assert not without
+        if size != (1, 1):
+            assert all(parameter.grad.abs().max() > 0 for parameter in net.parameters() if parameter.grad is not None)
+        assert net.eval()(x[:1]).shape == made[:1].shape
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_the_margin_is_how_far_a_pixel_reaches(name: str, scale: int) -> None:
+    net = mapper(name, 1, 1, scale=scale).double().eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.rand_like(parameter) + 0.1)  # positive weights: nothing cancels
+            parameter.div_(max(1, parameter[0].numel()))
+    side = 2 * int(net.margin) + 2 * int(net.multiple) + 1  # type: ignore[arg-type]
+    side += -side % int(net.multiple)  # type: ignore[arg-type]
+    x = torch.rand(1, 1, side, side, dtype=torch.float64)
+    at, reached = side // 2, 0
+    for corner in (0, int(net.multiple) - 1):  # type: ignore[arg-type]
+        other = x.clone()
+        other[0, 0, at + corner, at + corner] += 0.5
+        changed = (net(other) - net(x)).abs()[0, 0] > 0
+        away = (torch.arange(side * scale) // scale - at - corner).abs()
+        reached = max(reached, int(away[changed.any(1)].max()), int(away[changed.any(0)].max()))
+    assert reached <= net.margin
+    assert 2 * reached >= net.margin  # a bound twice as far would cost more than it is worth
+
+
+@pytest.mark.parametrize(("depth", "blocks", "stem"), [(0, 1, 2), (1, 2, 1), (2, 1, 2), (3, 1, 1), (2, 2, 2)])
+def test_no_place_of_a_unet_sees_further_than_its_margin(depth: int, blocks: int, stem: int) -> None:
+    """Each pixel of a column is changed in turn: what is out of reach is computed alike, bit for bit."""
+    net = mapper("unet", 1, 1, width=4, depth=depth, blocks=blocks, stem=stem).double().eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.rand_like(parameter) + 0.1)
+            parameter.div_(max(1, parameter[0].numel()))
+    margin, multiple = int(net.margin), int(net.multiple)  # type: ignore[arg-type]
+    side = -(-(2 * margin + 3) // multiple) * multiple
+    x = torch.rand(1, 1, side, multiple, dtype=torch.float64)
+    others = x.repeat(side, 1, 1, 1)
+    others[torch.arange(side), :, torch.arange(side)] += 1
+    with torch.no_grad():
+        changed = (net(others) - net(x)).abs().amax((1, 3)) > 0
+    pixel, place = changed.nonzero().unbind(1)
+    assert (pixel - place).abs().max() <= margin
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+def test_a_unet_draws_no_checkerboard(stem: int) -> None:
+    """A flat image stays flat away from its borders: at the start, and with single pixels whatever the weights."""
+    net = mapper("unet", 2, 3, stem=stem).eval()
+    x = torch.tensor([0.3, -0.6]).view(1, 2, 1, 1).expand(1, 2, 128, 128)
+    far = int(net.margin)  # type: ignore[arg-type]
+    for _ in range(2 if stem == 1 else 1):
+        with torch.no_grad():
+            inner = net(x)[..., far:-far, far:-far]
+        assert inner.abs().max() > 1e-3
+        assert torch.allclose(inner, inner[..., :1, :1].expand_as(inner), atol=1e-5)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_options_are_plain_and_have_defaults(name: str) -> None:
+    parameters = inspect.signature(network(name, "Mapper")).parameters
+    assert list(parameters)[:2] == ["inputs", "outputs"]
+    for option in list(parameters)[2:]:
+        assert parameters[option].kind is inspect.Parameter.KEYWORD_ONLY
+        json.dumps(parameters[option].default)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="channel"):
+        mapper(name, 0, 1)
+    with pytest.raises(BadInput, match="scale=7"):
+        mapper(name, 1, 1, scale=7)
+    with pytest.raises(BadInput, match="bring the images to 3 channels"):
+        mapper(name, 3, 3)(torch.zeros(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_channels_last_changes_nothing(name: str) -> None:
+    net, x = mapper(name, 3, 3).eval(), torch.rand(2, 3, 10, 12)
+    before = net(x)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert torch.allclose(before, net(x.contiguous(memory_format=torch.channels_last)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "scale"), [case for case in CASES if case[1] > 1])
+def test_untrained_enlargement_is_bicubic(name: str, scale: int) -> None:
+    """As Pillow's, to a grey value of 255, wherever no value leaves the range and is cut there."""
+    x = torch.randint(60, 190, (1, 1, 9, 11), dtype=torch.uint8)
+    mine = (mapper(name, 1, 1, scale=scale)(x / 127.5 - 1) + 1) * 127.5
+    image = Image.fromarray(x[0, 0].numpy()).resize((11 * scale, 9 * scale), Image.Resampling.BICUBIC)
+    theirs = torch.tensor(list(image.tobytes())).view(9 * scale, 11 * scale)
+    assert (mine[0, 0] - theirs).abs().max() <= 1
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_of_the_unet(norm: str) -> None:
+    net = mapper("unet", 3, 2, norm=norm, stem=2)
+    assert net(torch.rand(2, 3, 14, 10)).shape == (2, 2, 14, 10)
+    assert (net.margin is None) == (norm in ("instance", "group"))
+    with pytest.raises(BadInput, match="instance"):
+        mapper("unet", 3, 3, norm="instanc")
+
+
+def test_a_unet_that_takes_something_away_starts_by_taking_nothing() -> None:
+    x = torch.rand(2, 3, 9, 9)
+    assert torch.equal(mapper("unet", 3, 3, skip=True)(x), x)
+
+
+# --- patches ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 36), (5, 4, 7)])
+def test_a_discriminator_of_patches(shape: tuple[int, ...]) -> None:
+    net = find("networks", "patch").Discriminator(shape, width=8)
+    x = torch.rand(5, *shape) * 2 - 1
+    logits, features = net(x, features=True)
+    assert logits.shape == features.shape[:2]
+    assert torch.allclose(F.linear(features, net.logit.weight, net.logit.bias)[..., 0], logits)
+    assert torch.allclose(net(x)[:1], net(x[:1]), atol=1e-6)
+    logits.square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in net.parameters())
+    with pytest.raises(BadInput, match="resize the data"):
+        net(torch.zeros(1, 9, *shape[1:]))
+
+
+def test_a_patch_spans_as_many_pixels_as_it_says() -> None:
+    """5 * 2^layers - 2: halvings by 4 x 4, then one 3 x 3."""
+    for layers in (1, 2, 3):
+        net = Discriminator((1, 64, 64), width=4, layers=layers)
+        x = torch.zeros(1, 1, 64, 64, requires_grad=True)
+        side = 64 // 2**layers
+        middle = net(x).view(side, side)[side // 2, side // 2]
+        (slope,) = torch.autograd.grad(middle, x)
+        assert int((slope[0, 0] != 0).any(1).sum()) == 5 * 2**layers - 2
+
+
+@pytest.mark.parametrize("penalty", [penalties.r1, penalties.r1_r2, penalties.gradient_penalty, penalties.dragan])
+def test_penalties_of_patches_are_those_of_their_mean(penalty: Any) -> None:
+    """As if the discriminator gave one logit, the mean: otherwise they would grow with the square of the patches."""
+
+    class Mean(nn.Module):
+        def __init__(self, patches: nn.Module) -> None:
+            super().__init__()
+            self.patches = patches
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.patches(x)
+            return logits.mean(1)
+
+    net = Discriminator((1, 12, 12), width=8, layers=2)
+    real, fake = torch.rand(2, 3, 1, 12, 12).unbind()
+    contest = Contest(non_saturating, penalty)
+    hand = contest.deal(real, torch.Generator().manual_seed(0))
+    costs = [contest.discriminator_costs(judge, real, fake, hand, True)["penalty"] for judge in (net, Mean(net))]
+    assert float(costs[0].detach()) == pytest.approx(float(costs[1].detach()), rel=1e-5)
+    assert net(real).shape[1] == 9
+
+
+def test_penalties_of_linear_patches_in_closed_form() -> None:
+    """D_p(x) = w_p x with one w_p for each patch: r1 is half the square of the mean w, for every item."""
+    w = torch.randn(6, 4)
+    judge = nn.Linear(4, 6, bias=False)
+    judge.weight.data.copy_(w)
+    real, fake = torch.randn(2, 3, 4).unbind()
+    costs = Contest(non_saturating, penalties.r1).discriminator_costs(judge, real, fake, {}, True)
+    assert float(costs["penalty"].detach()) == pytest.approx(0.5 * float(w.mean(0).square().sum()), rel=1e-5)
+
+
+def test_simultaneous_moves_refuse_patches() -> None:
+    net, x = Discriminator((1, 8, 8), width=4), torch.rand(2, 1, 8, 8)
+    with pytest.raises(BadInput, match="one logit for each item") as caught:
+        Contest(non_saturating).simultaneous_costs(net, x, x.clone().requires_grad_(), {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_with_a_discriminator_of_patches_is_a_run(tmp_path: Path) -> None:
+    """Wherever one number for each item is expected there is one."""
+    options = {"generator__width": 8, "discriminator": {"name": "patch", "width": 8, "layers": 1}, "batch": 16}
+    data = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8).numpy()
+    session = evenodds.fit(data, "digits", out=tmp_path / "run", images=32, device="cpu", **options)
+    judged = session.judge(session.sample(3))
+    assert judged.shape == (3,)
+    seen = torch.rand(5, 1, 8, 8)
+    given = features(session, seen)
+    logit = session.players["discriminator"].get_submodule("logit")
+    mean = F.linear(torch.from_numpy(given), logit.weight, logit.bias)[:, 0]  # type: ignore[arg-type]
+    with torch.no_grad():
+        assert torch.allclose(mean, session.players["discriminator"](seen).mean(1), atol=1e-5)
+    own = own_discriminator(session, seen, torch.rand(4, 1, 8, 8))
+    assert 0 <= own.accuracy.value <= 1

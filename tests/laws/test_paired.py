@@ -1,0 +1,225 @@
+"""Laws of games in which x follows from a source: pieces, stages, what the discriminator is shown, cycles."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evenodds.data.palette import IGNORED
+from evenodds.errors import BadInput
+from evenodds.game import Game, Progress
+from evenodds.losses.adversarial import hinge, non_saturating, relativistic_paired
+from evenodds.tasks._crops import TURNS, deal_piece
+from evenodds.tasks._paired import Beholder
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.cycle import Cycle
+from evenodds.tasks.segment import Segment
+from evenodds.tasks.translate import Translate
+
+CONTEST = Contest(non_saturating)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class Judge(nn.Module):
+    """Counts how often it is asked."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels, generator=rng(1)))
+        self.asked = 0
+
+    def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        self.asked += 1
+        seen = x.mean((2, 3))
+        return (seen @ self.weight, seen) if features else seen @ self.weight
+
+
+# --- pieces ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_pieces_commute_with_what_is_done_pixel_by_pixel(turns: str) -> None:
+    x = torch.rand(16, 3, 12, 10, generator=rng())
+    piece = deal_piece(x, 6, turns, rng(1))
+    assert torch.equal(piece.of(x.square()), piece.of(x).square())
+    assert torch.equal(piece.of(x[:, 0]), piece.of(x)[:, 0])
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_pieces_of_an_enlarged_image_are_the_enlarged_pieces(turns: str) -> None:
+    x = torch.rand(16, 2, 9, 9, generator=rng())
+    large = F.interpolate(x, scale_factor=3, mode="nearest")
+    piece = deal_piece(x, 5, turns, rng(1))
+    assert torch.equal(piece.of(large, 3), F.interpolate(piece.of(x), scale_factor=3, mode="nearest"))
+
+
+def test_every_place_and_every_symmetry_is_dealt_as_often() -> None:
+    x = torch.arange(9.0).view(1, 1, 3, 3).expand(8000, 1, 3, 3)
+    corners = deal_piece(x, 2, "none", rng()).of(x)[:, 0, 0, 0]
+    assert sorted(set(corners.tolist())) == [0, 1, 3, 4]
+    whole = deal_piece(x, None, "all", rng(2)).of(x).flatten(1).unique(dim=0, return_counts=True)
+    assert len(whole[0]) == 8  # the dihedral group of the square
+    assert float(whole[1].float().std()) < 4 * math.sqrt(8000 / 8)
+    assert len(deal_piece(x, None, "mirror", rng()).of(x).flatten(1).unique(dim=0)) == 2
+
+
+def test_pieces_that_cannot_be_are_refused() -> None:
+    x = torch.zeros(2, 1, 4, 6)
+    for crop, turns, said in ((5, "none", "smaller crop"), (None, "all", "every way"), (2, "some", "kind of turns")):
+        with pytest.raises(BadInput, match=said):
+            deal_piece(x, crop, turns, rng())
+
+
+# --- stages ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_discriminator_enters_at_its_share_of_the_run() -> None:
+    task = Translate(CONTEST, inputs=1, adversarial_from=0.5)
+    players = {"generator": nn.Conv2d(1, 1, 1), "discriminator": Judge(2)}
+    early, late = Progress(total=100, images=49), Progress(total=100, images=50)
+    played = [[move.movers for move in Game(task, players).moves if move.when(at)] for at in (early, late)]
+    assert played == [[("generator",)], [("discriminator",), ("generator",)]]
+    assert task.stages == (0.5,)
+
+
+def test_without_an_adversary_there_is_no_discriminator() -> None:
+    task = Translate(CONTEST, inputs=3, adversarial=0.0)
+    assert task.roles == ("generator",)
+    assert set(task.seats((3, 8, 8))) == {"generator"}
+    assert [move.movers for move in task.moves()] == [("generator",)]
+
+
+@pytest.mark.parametrize("loss", [non_saturating, relativistic_paired])
+def test_matching_features_costs_no_pass_beyond_one_of_each_side(loss: object) -> None:
+    task = Translate(Contest(loss), inputs=1, matching=1.0)  # type: ignore[arg-type]
+    judge = Judge(2)
+    hand = task.deal({"x": torch.rand(4, 1, 8, 8), "source": torch.rand(4, 1, 8, 8)}, rng())
+    costs = task.generator_cost({"generator": nn.Conv2d(1, 1, 1), "discriminator": judge}, hand)
+    assert judge.asked == 2
+    assert set(costs) == {"pixel", "adversarial", "matching"}
+
+
+def test_features_of_the_truth_match_themselves() -> None:
+    judge = Beholder(Judge(1), None, remembers=True)
+    x = torch.rand(3, 1, 4, 4)
+    judge(x)
+    assert torch.equal(judge.features(x), judge.features(x.clone()))
+
+
+def test_the_source_lies_beside_each_item_when_both_sides_are_judged_at_once() -> None:
+    source, x = torch.rand(3, 1, 4, 4), torch.rand(6, 1, 4, 4)
+    judge = Judge(2)
+    both = Beholder(judge, source)(x)
+    parts = torch.cat([judge(torch.cat([half, source], 1)) for half in x.split(3)])  # type: ignore[misc]
+    assert torch.allclose(both, parts)
+
+
+def test_a_translation_learns_a_map_of_colours() -> None:
+    task = Translate(CONTEST, inputs=3, adversarial=0.0, crop=4)
+    matrix = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 0.2, -0.4]])
+    generator = nn.Conv2d(3, 3, 1)
+    adam = torch.optim.Adam(generator.parameters(), 0.02)
+    for step in range(400):
+        source = 2 * torch.rand(8, 3, 6, 6, generator=rng(step)) - 1
+        x = torch.einsum("ij,njhw->nihw", matrix, source)
+        cost = task.fit_cost({"generator": generator}, task.deal({"x": x, "source": source}, rng(step)))
+        adam.zero_grad()
+        cost.total().backward()
+        adam.step()
+    assert torch.allclose(generator.weight[:, :, 0, 0], matrix, atol=0.03)
+
+
+def test_the_figure_of_a_translation_is_its_error() -> None:
+    task = Translate(CONTEST, inputs=1)
+    x = torch.zeros(4, 1, 5, 5)
+    figures = task.figures(task.tally({"x": x}, {"x": x + 0.2}))
+    assert figures["score"] == pytest.approx(0.2)
+    assert figures["psnr"] == pytest.approx(20)  # 20 log10(2 / 0.2)
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+
+def segmented(**options: float) -> tuple[Segment, Tensor, Tensor]:
+    task = Segment(CONTEST, classes=4, **options)  # type: ignore[arg-type]
+    labels = torch.randint(4, (3, 6, 6), generator=rng())
+    labels[:, 0] = IGNORED
+    return task, labels, torch.randn(3, 4, 6, 6, generator=rng(1))
+
+
+def test_the_truth_is_shown_as_the_nearest_map_that_is_sure_of_it() -> None:
+    task, labels, made = segmented(sure=0.9)
+    real, fake = task.shown(made, {"labels": labels})
+    assert torch.allclose(real.sum(1), torch.ones(3, 6, 6), atol=1e-5)
+    known = labels != IGNORED
+    true = real.gather(1, labels.where(known, 0)[:, None])[:, 0]
+    mine = fake.gather(1, labels.where(known, 0)[:, None])[:, 0]
+    assert torch.allclose(true[known], mine[known].clamp(min=0.9))
+    assert torch.equal(real.permute(0, 2, 3, 1)[~known], fake.permute(0, 2, 3, 1)[~known])
+    others = (real / fake).permute(0, 2, 3, 1)[known].sort(1).values  # all but the true class shrink alike
+    assert torch.allclose(others[:, 0], others[:, 2], rtol=1e-3)
+
+
+def test_costs_of_labels_vanish_for_the_truth_and_do_not_see_what_is_ignored() -> None:
+    task, labels, made = segmented()
+    sure = 200 * F.one_hot(labels.where(labels != IGNORED, 0), 4).permute(0, 3, 1, 2).float()
+    assert all(float(cost) < 1e-5 for cost in task.fit_costs(sure, {"labels": labels}).values())
+    other = made.clone()
+    other[:, :, 0] += torch.randn(3, 4, 6)
+    before, after = (task.fit_costs(logits, {"labels": labels}) for logits in (made, other))
+    assert {name: float(cost) for name, cost in before.items()} == {name: float(cost) for name, cost in after.items()}
+
+
+def test_overlap_of_even_odds_in_closed_form() -> None:
+    task = Segment(CONTEST, classes=2)
+    labels = torch.tensor([[[0, 0, 0, 1]]])
+    # p = 1/2 everywhere: class 0 shares 1.5 of 2 + 3 - 1.5, class 1 shares 0.5 of 2 + 1 - 0.5.
+    due = 1 - (1.5 / 3.5 + 0.5 / 2.5) / 2
+    assert float(task.fit_costs(torch.zeros(1, 2, 1, 4), {"labels": labels})["overlap"]) == pytest.approx(due)
+
+
+def test_the_figure_of_labels_is_the_mean_overlap_of_the_classes_that_occur() -> None:
+    task = Segment(CONTEST, classes=3)
+    real, said = torch.tensor([[[0, 0, 1, IGNORED]]]), torch.tensor([[[0, 1, 1, 2]]])
+    figures = task.figures(task.tally({"labels": real}, {"labels": said}).float())
+    assert figures["mean_iou"] == pytest.approx(0.5)  # 1/2 and 1/2; class 2 occurs nowhere that counts
+    assert figures["accuracy"] == pytest.approx(2 / 3)
+
+
+# --- cycles ----------------------------------------------------------------------------------------------------------
+
+
+def test_there_and_back_is_home_for_inverse_maps() -> None:
+    task = Cycle(Contest(hinge), inputs=2, identity=1.0)
+    turn = nn.Conv2d(2, 2, 1, bias=False)
+    turn.weight.data = torch.tensor([[0.0, -1.0], [1.0, 0.0]])[:, :, None, None]
+    back = nn.Conv2d(2, 2, 1, bias=False)
+    back.weight.data = turn.weight.data.transpose(0, 1).contiguous()
+    players = {"generator": turn, "backward": back, "discriminator": Judge(2), "discriminator_source": Judge(2)}
+    hand = task.deal({"x": torch.rand(4, 2, 8, 8), "source": torch.rand(4, 2, 8, 8)}, rng())
+    assert float(task.generator_cost(players, hand)["cycle"].detach()) < 1e-5
+    answer = task.answer(players, {"source": hand["source"].clamp(0, 1)})
+    assert task.figures(task.tally({"source": hand["source"]}, answer))["score"] < 1e-3
+
+
+def test_both_discriminators_move_at_once_and_each_judges_its_own_side() -> None:
+    task = Cycle(CONTEST, inputs=1)
+    players = {"generator": nn.Conv2d(1, 3, 1), "backward": nn.Conv2d(3, 1, 1)}
+    judges = {"discriminator": Judge(3), "discriminator_source": Judge(1)}
+    hand = task.deal({"x": torch.rand(4, 3, 8, 8), "source": torch.rand(4, 1, 8, 8)}, rng())
+    move = task.moves()[0]
+    assert set(move.movers) == set(judges)
+    assert set(move.cost({**players, **judges}, hand)) == {"adversarial", "adversarial_source"}
+
+
+def test_no_source_keeps_the_company_of_its_x() -> None:
+    task = Cycle(CONTEST, inputs=1, turns="none")
+    same = torch.arange(64.0).view(64, 1, 1, 1).expand(64, 1, 2, 2)
+    hand = task.deal({"x": same, "source": same}, rng())
+    assert torch.equal(hand["source"].sort(0).values, same)
+    assert (hand["source"] != hand["x"]).float().mean() > 0.8

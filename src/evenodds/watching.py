@@ -43,6 +43,8 @@ OVERSHOOT = 40
 """Rounds before which samples may fly past the data, as they do in healthy runs whose first steps are long."""
 FIRST_ROUNDS = 200
 """A generator whose samples are still alike after so many rounds is not just slow to start."""
+LEAK = 0.15
+"""More than three standard errors of a difference of two shares of 256."""
 SPAN = 0.3
 """The part of the run over which it is said to improve or to be flat."""
 
@@ -209,9 +211,12 @@ def _winning(glances: Sequence[Line], history: Sequence[Line], cells: Cells, tot
 
 
 def _leaks(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
-    """An augmentation that is seen in the samples: whoever tests for it writes what leaks under "leaks"."""
-    leaks = next((line["leaks"] for line in reversed(history) if "leaks" in line), "")
-    return Verdict("augmentation leaks", f"samples show {leaks}") if leaks else None
+    """Augmented images among the samples: a detector of them finds more than among held-out items, see coordination."""
+    seen = [float(line["views/leak"]) for line in history if line.get("views/leak") is not None]
+    if not seen or seen[-1] < LEAK:
+        return None
+    why = f"a detector of augmented images takes {seen[-1]:.0%} more of the samples for such than of held-out items"
+    return Verdict("augmentation leaks", why)
 
 
 RULES: tuple[Rule, ...] = (

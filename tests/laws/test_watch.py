@@ -98,7 +98,8 @@ def test_a_discriminator_wins_where_samples_no_longer_come_nearer() -> None:
 
 def test_the_hooks_for_copies_and_leaks() -> None:
     assert judge(run(copies=lambda k, line: 0.2), CELLS, TOTAL).word == "D has memorised the training set"
-    assert judge(run(leaks=lambda k, line: "flips"), CELLS, TOTAL).word == "augmentation leaks"
+    assert judge(run(**{"views/leak": lambda k, line: 0.3}), CELLS, TOTAL).word == "augmentation leaks"
+    assert judge(run(**{"views/leak": lambda k, line: 0.05}), CELLS, TOTAL).word == "flat"
 
 
 def test_every_word_is_known() -> None:

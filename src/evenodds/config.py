@@ -109,6 +109,10 @@ class Config:
     """Share of the run from one look at held-out figures to the next."""
     keep: int = 3
     """Checkpoints to keep beside the best."""
+    watch: str = "act"
+    """off: no verdicts; warn: how it goes is said; act: a run that diverges or collapses goes back and changes."""
+    patience: float = 0.0
+    """The run ends where its held-out score was flat for so great a share of it; 0: it plays to its end."""
 
     def __post_init__(self) -> None:
         positive = ("batch", "images", "penalty_every", "discriminator_steps", "generator_steps", "keep")
@@ -122,6 +126,10 @@ class Config:
                 raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(self, name)}")
         if not self.average_ramp > 0 or self.average_half_life < 0:
             raise BadInput("average_ramp must be above 0, and average_half_life at least 0")
+        if self.watch not in WATCHES:
+            raise unknown("way to watch", self.watch, WATCHES)
+        if not 0 <= self.patience < 1:
+            raise BadInput(f"patience is a share of the run in [0, 1), got {self.patience}; 0 for none")
         for name in ("top", "densest"):
             if not 0 < getattr(self, name) <= 1:
                 raise BadInput(f"{name} is a share in (0, 1], got {getattr(self, name)}")
@@ -137,9 +145,10 @@ class Config:
         return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
 
 
+WATCHES = ("off", "warn", "act")
 AUTO = ("penalty_weight",)
 """Numbers that may be left open until the run starts."""
-MAY_CHANGE = ("images", "device", "keep", "save_share", "evaluate_share", "recipe")
+MAY_CHANGE = ("images", "device", "keep", "save_share", "evaluate_share", "recipe", "watch", "patience")
 """Fields in which a resumed run may differ from its checkpoint."""
 
 

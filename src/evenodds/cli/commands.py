@@ -41,6 +41,7 @@ def train(
     seed: int | None = None,
     out: Path | None = None,
     device: str | None = None,
+    watch: str | None = None,
     settings: Settings = None,
     quiet: bool = False,
 ) -> None:
@@ -62,6 +63,8 @@ def train(
         Run folder [default: runs/<recipe>-<n>].
     device
         auto, cpu, cuda, mps.
+    watch
+        off; warn: say how it goes; act: also go back and change something where it goes wrong [default: act].
     settings
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     quiet
@@ -77,7 +80,7 @@ def train(
     if recipe is None:
         recipe = recipe_for(data)
         say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
-    given = {"data": data, "images": images, "seed": seed, "device": device}
+    given = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     changes = {key: value for key, value in given.items() if value is not None} | parsed(settings)
     session = start(
         with_settings(named(recipe), changes),
@@ -91,7 +94,9 @@ def train(
 
 
 @app.command
-def resume(run: Path, *, images: str | None = None, settings: Settings = None, quiet: bool = False) -> None:
+def resume(
+    run: Path, *, images: str | None = None, watch: str | None = None, settings: Settings = None, quiet: bool = False
+) -> None:
     """Go on with a run from its newest whole checkpoint.
 
     Parameters
@@ -100,18 +105,20 @@ def resume(run: Path, *, images: str | None = None, settings: Settings = None, q
         The run folder.
     images
         A new length of the run, e.g. 400k.
+    watch
+        off, warn or act, as for train.
     settings
-        Other settings that may change on resume: device, keep, save_share.
+        Other settings that may change on resume: device, keep, save_share, patience.
     quiet
         No progress bar.
     """
     from evenodds.cli.bar import Bar, reading
     from evenodds.run import resume as go_on
 
-    changes = {"images": images} if images is not None else {}
+    given = {"images": images, "watch": watch}
     session = go_on(
         run,
-        settings=changes | parsed(settings),
+        settings={key: value for key, value in given.items() if value is not None} | parsed(settings),
         listeners=[] if quiet else [Bar()],
         say=say,
         reading=None if quiet else reading,
@@ -457,12 +464,15 @@ def conclude(session: Any) -> None:
     if not (session.folder / "history.png").exists():
         say("no history.png: plotting needs matplotlib; pip install 'evenodds[plot]'")
     folder = session.folder
+    verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
+    if verdict is not None:
+        say(f"how it went:   {verdict['verdict']}: {verdict['why']}")
     if session.images < session.config.images:
         say(f"stopped at {session.images:,} of {session.config.images:,} images; everything is saved")
         say(f"go on with:    {command()} resume {folder}")
         return
     say(f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}")
-    say(f"how it went:   {command()} show {folder}")
+    say(f"its figures:   {command()} show {folder}")
     if not session.draws:
         say(f"put it to work: {command()} {session.command} {folder} IN OUT")
         return

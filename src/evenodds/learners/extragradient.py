@@ -11,6 +11,7 @@ from evenodds.engine import Engine
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players, Progress, State
 from evenodds.learners.gradient import Gradient
+from evenodds.learners.guard import Verdict
 
 __all__ = ["Extragradient", "Lookahead"]
 
@@ -55,14 +56,24 @@ class Extragradient(Gradient):
         waiting, self.waiting = self.waiting, []
         own = _parameters(self)
         here = [p.detach().clone() for p in own]
-        for name in self.optimizers:
-            self._step(name, rate)
+        named = " and ".join(dict.fromkeys(move.name for move, _, _ in waiting))
+        if not self._all_step(named, rate):
+            return
         for move, hand, movers in waiting:
             self._slope(move, movers, players, hand, engine)
         with torch.no_grad():
             torch._foreach_copy_(own, here)
-        for name in self.optimizers:
-            self._step(name, rate)
+        self._all_step(named, rate)
+
+    def _all_step(self, named: str, rate: float) -> bool:
+        """One step of all players, unless the guard leaves it out."""
+        verdict = Verdict(self.guard, named, list(self.optimizers.values()), [], [])
+        if not verdict.fit():
+            return False
+        for name, optimizer in self.optimizers.items():
+            with verdict.hold(optimizer):
+                self._step(name, rate)
+        return True
 
 
 @dataclass

@@ -25,8 +25,9 @@ import judge
 from evenodds import pictures
 from evenodds.config import recipe, with_settings
 from evenodds.files import write_json
+from evenodds.folders import as_seconds
 from evenodds.metrics.frechet import frechet
-from evenodds.run import as_seconds, start
+from evenodds.run import start
 from mnist import test_features
 
 RESULTS = Path(__file__).parent / "results"

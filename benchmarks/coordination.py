@@ -27,8 +27,9 @@ from evenodds.data.toys import Grid
 from evenodds.errors import Diverged
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
+from evenodds.folders import as_seconds
 from evenodds.metrics.modes import mode_coverage
-from evenodds.run import as_seconds, start
+from evenodds.run import start
 from evenodds.session import Session
 
 RESULTS = Path(__file__).parent / "results"

@@ -29,13 +29,13 @@ from torch.nn import functional as F
 
 import judge
 from evenodds import pictures
+from evenodds.assembly import Run
 from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.files import write_json
 from evenodds.masks import Boxes, Masks, Scattered
-from evenodds.run import Run
 from evenodds.trainer import train
 from inference import Clock
 

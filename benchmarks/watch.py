@@ -30,6 +30,7 @@ from typing import Any
 import torch
 
 from evenodds import checkpoint, remedy
+from evenodds.assembly import Run
 from evenodds.config import recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
@@ -40,7 +41,7 @@ from evenodds.files import write_json
 from evenodds.held_out import held_out
 from evenodds.listeners.save import best_of
 from evenodds.metrics.modes import mode_coverage
-from evenodds.run import Run, start
+from evenodds.run import start
 from evenodds.session import Session
 from evenodds.session import load as load_run
 from evenodds.trainer import Listener, train

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evenodds.assembly import Run
 from evenodds.build import IN_MEMORY
 from evenodds.config import Config, Part, recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.filters import Draw
-from evenodds.run import Run, plan
+from evenodds.planning import plan
 from evenodds.session import SPLIT_SEED, Session
 from evenodds.trainer import Listener, train
 from evenodds.trial.folds import Deal
@@ -49,15 +50,15 @@ class ConditionalRun:
     def planned(self, fold: Dataset, seconds: float) -> float:
         """The budget in images that takes so many seconds, by a measured lap."""
         try:
-            return plan(self.config(fold, 0), fold, seconds).images
+            config, _ = plan(self.config(fold, 0), fold, seconds)
+            return config.images
         except BadInput as error:
             raise BadInput(f"too little time for each generator: {error}") from error
 
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
         config = replace(self.config(fold, seed), images=int(budget))
         run = Run(config, fold)
-        averages: list[Listener] = [run.average] if run.average is not None else []
-        everyone = [*averages, *self.listeners()]
+        everyone = [*run.keepers, *run.steering.values(), *self.listeners()]
         train(run.game, run.feed, run.learner, run.engine, images=config.images, seed=seed, listeners=everyone)
         return _asked(run.session(Path(), config.images))
 

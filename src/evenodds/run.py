@@ -4,199 +4,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from evenodds import checkpoint, pictures, remedy
 from evenodds.answering import sides
-from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
-from evenodds.checkpoint import PlayersState, Stateful
-from evenodds.choosing import GRID, SHARE, Choice, chosen_penalty, chosen_views, densest, is_open
+from evenodds.assembly import Run
+from evenodds.build import IN_MEMORY, open_data
+from evenodds.choosing import Choice, is_open
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
-from evenodds.coordination import Steering, steered
 from evenodds.data.checks import check
-from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
-from evenodds.data.toys import DENSITIES
-from evenodds.engine import Local
 from evenodds.errors import BadInput, Diverged
 from evenodds.evidence import Evidence
 from evenodds.files import write_json, write_text
 from evenodds.filling import fillings, sheet
 from evenodds.folders import as_seconds, environment, next_folder, placed, recipe_for
-from evenodds.game import Game, Progress
-from evenodds.held_out import HeldOut, held_out
-from evenodds.learners import Gradient
-from evenodds.listeners.average import Average
+from evenodds.game import Progress
 from evenodds.listeners.deadline import Deadline
 from evenodds.listeners.evaluate import Evaluate
 from evenodds.listeners.interrupt import Interrupt
-from evenodds.listeners.lap import Lap
 from evenodds.listeners.log import Log
-from evenodds.listeners.milestone import Milestone
 from evenodds.listeners.save import Save, best_of
 from evenodds.listeners.watch import Watch
+from evenodds.planning import glance_interval, plan, settle
 from evenodds.remedy import Remedy
-from evenodds.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session, load
+from evenodds.session import SPLIT_SEED, Session, load
 from evenodds.tasks._paired import FromSource
-from evenodds.tasks._seats import Played
 from evenodds.tasks.fill import Fill
-from evenodds.tasks.generate import Generate
 from evenodds.trainer import Listener, Stage, train
 from evenodds.watching import Cells, Verdict
 
-__all__ = ["Run", "as_seconds", "fit", "plan", "recipe_for", "resume", "start"]
-
-
-GLANCES = 50
-"""Glances that the watch takes over a run."""
-
-
-@dataclass
-class Run:
-    """The parts of a run, assembled from its configuration and its data."""
-
-    config: Config
-    dataset: Dataset
-    engine: Local = field(init=False)
-    task: Played = field(init=False)
-    game: Game = field(init=False)
-    learner: Gradient = field(init=False)
-    average: Average | None = field(init=False, default=None)
-    steering: dict[str, Steering] = field(init=False)
-    """What keeps the players in step, by name."""
-    selection: tuple[str, ...] = field(init=False, default=())
-    """What was left out of the training items: sentences for the report."""
-    milestone: Milestone | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        config = self.config
-        self.engine = build_engine(config)
-        self.task = build_task(config, self.dataset)
-        players = build_players(config, self.task, self.dataset.shape)
-        self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
-        self.game = Game(self.task, players)
-        self.learner = build_learner(config, players)
-        if config.average_half_life > 0:
-            half_life = config.average_half_life * config.images
-            self.average = Average(players, ("generator",), half_life, config.average_ramp)
-        for share in self.task.stages:
-            self.milestone = Milestone(lambda: {EARLIER: self.at_work()["generator"]}, share)
-        self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
-        if len(self.train_index) < 1:
-            raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
-        if config.densest < 1:
-            self.train_index, sentence = densest(self.dataset, self.train_index, config.densest)
-            self.selection = (sentence,)
-        parts = (self.game, self.task, self.learner, self.engine, lambda: self.sampler)
-        self.game, self.steering = steered(config, self.dataset, *parts, self.train_index, self.held_index)
-
-    @property
-    def sampler(self) -> nn.Module:
-        """The generator whose samples are judged: its average, where there is one."""
-        return self.average.copies["generator"] if self.average is not None else self.game.players["generator"]
-
-    @property
-    def feed(self) -> Batches:
-        """Training batches by position."""
-        return Batches(self.dataset, self.train_index, self.config.batch, self.config.seed)
-
-    @property
-    def parts(self) -> dict[str, Stateful]:
-        """What a checkpoint holds."""
-        parts: dict[str, Stateful | None] = {
-            "players": PlayersState(self.game.players),
-            "learner": self.learner,
-            "average": self.average,
-            "milestone": self.milestone,
-            **self.steering,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
-
-    @property
-    def keepers(self) -> list[Listener]:
-        """The listeners that keep copies of players."""
-        return [keeper for keeper in (self.average, self.milestone) if keeper is not None]
-
-    @property
-    def card(self) -> DataCard:
-        """What the run's folder says of the data."""
-        d = self.dataset
-        more: dict[str, Any] = {
-            "fingerprint": d.fingerprint(),
-            "items": len(d),
-            "trained_on": len(self.train_index),
-            "held_out": self.held_index.tolist(),
-            "class_counts": self._class_counts(),
-            "report": [*d.report, *self.selection],
-        }
-        return replace(self.card_light, more={**more, **self._examples()})
-
-    def _examples(self) -> dict[str, Any]:
-        """What is known beside the class of at most 1,000 training items: samples are asked for like them."""
-        if self.dataset.c is None:
-            return {}
-        some = torch.linspace(0, len(self.train_index) - 1, min(1000, len(self.train_index))).long()
-        return {"examples": self.dataset.c[self.train_index[some]].tolist()}
-
-    def _class_counts(self) -> list[int]:
-        """Training items of each class."""
-        if self.dataset.y is None:
-            return []
-        known = self.dataset.y[self.train_index]
-        return torch.bincount(known[known >= 0], minlength=len(self.dataset.classes)).tolist()
-
-    def session(self, folder: Path, images: int) -> Session:
-        """The game as it stands, for sampling: copies, so that training is not disturbed."""
-        players = {name: deepcopy(player) for name, player in self.at_work().items()}
-        card = replace(self.card_light, more={"class_counts": self._class_counts(), **self._examples()})
-        return Session(folder, self.config, card, self.task, players, self.engine.device, images)
-
-    @property
-    def card_light(self) -> DataCard:
-        """The same without the counts and the fingerprint, which take time."""
-        d = self.dataset
-        beside = BesideCard.of(d.beside, len(d.classes))
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, beside)
-
-    def measure(self) -> dict[str, float]:
-        """Held-out figures of the game as it stands; none where too few items were held out."""
-        return {} if self.judge is None else self.judge.measure(self.at_work())
-
-    def at_work(self) -> dict[str, nn.Module]:
-        """The players that a user would get: averages in place of those that have one, in evaluation mode."""
-        averages = {} if self.average is None else self.average.copies
-        others = {name: deepcopy(player) for name, player in self.game.players.items() if name not in averages}
-        return {name: player.eval() for name, player in {**others, **averages}.items()}
-
-    @cached_property
-    def judge(self) -> HeldOut | None:
-        """What measures the game by held-out items."""
-        return held_out(self.task, self.dataset, self.held_index, self.config.seed, self.engine)
-
-    @cached_property
-    def evidence(self) -> Evidence | None:
-        """What the watch looks at; None where no samples are drawn or too few items are held out."""
-        config = self.config
-        if not isinstance(self.task, Generate) or len(self.held_index) < 4:
-            return None
-        drawn = config.data.name if config.data is not None and not config.data.options else ""
-        toy = drawn if self.dataset.kind == "toy" and drawn in DENSITIES else None
-        place = self.engine.device
-        return Evidence(self.dataset, self.task, self.train_index, self.held_index, config.seed, place, toy)
-
-    def glance(self) -> dict[str, Any]:
-        """Cheap signs of trouble in the game as it stands; nothing where there is no evidence."""
-        if self.evidence is None:
-            return {}
-        return self.evidence.glance(deepcopy(self.sampler).eval(), self.game.players)
+__all__ = ["fit", "resume", "start"]
 
 
 def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
@@ -427,11 +271,6 @@ def watching(run: Run, evidence: Evidence, log: Log, say: Callable[[str], None])
     return Watch(run.glance, every, cells, log, config.watch == "act", config.patience, settled, say)
 
 
-def glance_interval(config: Config, images: int) -> int:
-    """Images from one glance to the next: a fiftieth of the run, and at least 10 rounds."""
-    return max(10 * config.batch * config.discriminator_steps, images // GLANCES)
-
-
 def config_interval(config: Config, parts: int) -> int:
     """The images in one of so many parts of the run."""
     return max(config.batch, config.images // parts)
@@ -454,111 +293,3 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))
     pictures.write(path, picture)
-
-
-def plan(
-    config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None
-) -> tuple[Config, float]:
-    """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
-
-    Returns:
-        It, and the seconds that one evaluation with a checkpoint takes.
-    """
-    begun = time.perf_counter()
-    run = Run(replace(config, images=10**9), dataset)
-    rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
-    pause = time.perf_counter()
-    run.measure()
-    if time.perf_counter() - pause < 0.05 * seconds:  # the first prepares much that the others find done
-        pause = time.perf_counter()
-        run.measure()
-    look = time.perf_counter() - pause + 0.2
-    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * look
-    left = seconds - (time.perf_counter() - begun) - looks
-    # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
-    images = int(0.95 * with_glances(run, rate, left)) // config.batch * config.batch
-    if images < 10 * config.batch:
-        raise BadInput(
-            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than ten "
-            "batches; give more time, a smaller network or a smaller batch"
-        )
-    say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
-    return replace(config, images=images), look
-
-
-def settle(
-    config: Config, dataset: Dataset, seconds: float | None, say: Callable[[str], None] = lambda line: None
-) -> tuple[Config, list[Choice]]:
-    """The configuration with the settings that were left to the data, and the choices that were made.
-
-    Args:
-        seconds: of the budget, if there is one; the games that choose a penalty are planned by it.
-    """
-    choices = []
-    if "auto" in config.views:
-        choices.append(chosen_views(dataset, dataset.split(config.held_out, SPLIT_SEED)[0]))
-        say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
-        config = replace(config, views=tuple(choices[-1].value))
-    if config.penalty_weight is None:
-        length = config
-        if seconds is not None:  # the games cost a quarter of the run that follows them
-            length, _ = plan(replace(config, penalty_weight=GRID[2]), dataset, seconds / (1 + SHARE))
-        choices.append(chosen_penalty(replace(config, images=length.images), lambda c: _Trial(Run(c, dataset)), say))
-        config = replace(config, penalty_weight=choices[-1].value)
-    return config, choices
-
-
-@dataclass
-class _Trial:
-    """A game that is played a while, and judged."""
-
-    run: Run
-    progress: Progress = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.progress = Progress(total=self.run.config.images)
-        if len(self.run.held_index) < 4:
-            raise BadInput("penalty_weight=auto judges by held-out items, of which there are none; set held_out=0.1")
-
-    def advance(self, images: int) -> float:
-        run = self.run
-        train(
-            run.game,
-            run.feed,
-            run.learner,
-            run.engine,
-            images=images,
-            seed=run.config.seed,
-            progress=self.progress,
-            listeners=[*run.keepers, *run.steering.values()],
-        )
-        return run.measure()["score"]
-
-
-def _rate(run: Run, seconds: float) -> float:
-    """Images per second over a whole run, from a lap in each of its stages."""
-    whole_penalties = run.config.penalty_every * max(1, -(-8 // run.config.penalty_every))
-    starts = (0.0, *run.task.stages)
-    spent = 0.0
-    for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
-        lap = Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
-        there = Progress(total=10**9, images=round(start * 10**9))
-        listeners = [*run.keepers, *run.steering.values(), lap]
-        train(
-            run.game, run.feed, run.learner, run.engine,
-            images=10**9, seed=run.config.seed, progress=there, listeners=listeners,
-        )  # fmt: skip
-        spent += (end - start) / lap.rate
-    return 1 / spent
-
-
-def with_glances(run: Run, rate: float, seconds: float) -> float:
-    """Images that fit into `seconds` at a rate of images per second, when the watch glances as often as it does."""
-    if run.config.watch == "off" or run.evidence is None or seconds <= 0:
-        return rate * seconds
-    run.glance()
-    begun = time.perf_counter()
-    run.glance()
-    spent = time.perf_counter() - begun
-    often = seconds / (1 / rate + spent / glance_interval(run.config, 0))
-    return max(rate * (seconds - GLANCES * spent), often)

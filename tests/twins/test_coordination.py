@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from evenodds import checkpoint, choosing
+from evenodds.assembly import Run
 from evenodds.build import open_data
 from evenodds.cli import main
 from evenodds.config import read, recipe, with_settings
 from evenodds.errors import BadInput
-from evenodds.run import Run, resume, start
+from evenodds.run import resume, start
 from evenodds.selecting import sample
 from evenodds.session import load
 from evenodds.trainer import train

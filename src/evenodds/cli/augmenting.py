@@ -139,8 +139,8 @@ def trial(
     from evenodds.cli.bar import Inner, Steps, reading
     from evenodds.data.sources import load, options_of
     from evenodds.errors import BadInput
+    from evenodds.folders import as_seconds, next_folder
     from evenodds.generators import ConditionalRun
-    from evenodds.run import as_seconds, next_folder
     from evenodds.trial.classifiers import classifier as named
     from evenodds.trial.play import trial as play
     from evenodds.trial.written import table, write

@@ -73,7 +73,8 @@ def train(
     from evenodds.cli.bar import Bar, reading
     from evenodds.config import recipe as named
     from evenodds.config import with_settings
-    from evenodds.run import as_seconds, recipe_for, start
+    from evenodds.folders import as_seconds, recipe_for
+    from evenodds.run import start
 
     if budget is not None and images is not None:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")

@@ -4,7 +4,9 @@ An independent classifier (benchmarks/judge.py) says how often a sample is of th
 diverse the samples of a class are: the mean distance of two samples of one class in the judge's features, over that of
 two test images of this class. Samples are 1,000 of each class; the intervals are those of a share of 10,000.
 
-    python benchmarks/conditional.py                       # both, 10 minutes each; what is there is not done again
+What results/conditional.json holds already is not done again.
+
+    python benchmarks/conditional.py --datasets mnist --budget 5m --seeds 0 1 2
     python benchmarks/conditional.py --datasets mnist --budget 2m --set task.way=auxiliary --out /tmp/try
 """
 
@@ -12,6 +14,7 @@ import argparse
 import json
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +24,10 @@ from torch import Tensor
 import judge
 from evenodds import pictures
 from evenodds.config import recipe, with_settings
+from evenodds.files import write_json
+from evenodds.folders import as_seconds
 from evenodds.metrics.frechet import frechet
-from evenodds.run import as_seconds, start
+from evenodds.run import start
 from mnist import test_features
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,11 +60,11 @@ def judged(x: np.ndarray, asked: np.ndarray, dataset: str) -> dict[str, object]:
     }
 
 
-def played(dataset: str, arguments: argparse.Namespace) -> tuple[dict[str, object], np.ndarray]:
+def played(dataset: str, seed: int, arguments: argparse.Namespace) -> tuple[dict[str, object], np.ndarray]:
     """One data set: the figures, and ten samples of each class."""
     data = Path(__file__).resolve().parents[2] / "shared" / "data" / f"{dataset}.npz"
     settings = {"task": "condition", **dict(pair.split("=", 1) for pair in arguments.settings)}
-    config = with_settings(recipe("gray-28"), {"data": str(data), "seed": arguments.seed, **settings})
+    config = with_settings(recipe("gray-28"), {"data": str(data), "seed": seed, **settings})
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         session = start(config, out=Path(folder) / "run", budget=as_seconds(arguments.budget))
@@ -68,8 +73,6 @@ def played(dataset: str, arguments: argparse.Namespace) -> tuple[dict[str, objec
     x = session.sample(len(asked), seed=1, y=asked.tolist())[:, 0]
     result = {
         "settings": settings,
-        "seed": arguments.seed,
-        "budget": arguments.budget,
         "seconds": round(seconds, 1),
         "images": session.images,
         **judged(x, asked, dataset),
@@ -83,19 +86,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion_mnist"])
     parser.add_argument("--budget", default="10m")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a picture is written for 0")
     parser.add_argument("--set", nargs="*", default=[], dest="settings")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for dataset in arguments.datasets:
-        stem = arguments.out / f"conditional-{dataset}-{arguments.budget}"
-        if stem.with_suffix(".json").exists():
-            continue
-        result, shown = played(dataset, arguments)
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-        pictures.write(stem.with_suffix(".png"), pictures.enlarge(pictures.grid(shown, columns=10), 560))
-        print(dataset, json.dumps(result), flush=True)
+    path = arguments.out / "conditional.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    for dataset, seed in product(arguments.datasets, arguments.seeds):
+        key = f"{dataset}, {arguments.budget}, seed {seed}"
+        if key not in found:
+            found[key], shown = played(dataset, seed, arguments)
+            write_json(path, found)
+            if not seed:
+                picture = arguments.out / f"conditional-{dataset}-{arguments.budget}.png"
+                pictures.write(picture, pictures.enlarge(pictures.grid(shown, columns=10), 560))
+        print(key, json.dumps(found[key]), flush=True)
 
 
 if __name__ == "__main__":

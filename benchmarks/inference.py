@@ -15,6 +15,7 @@ Donahue et al. (2017), table 1, have 97.39 % for 1-NN in the codes of BiGAN: ful
 400 epochs.
 
     python benchmarks/inference.py --minutes 10            # what is in results/inference.json is not done again
+    python benchmarks/inference.py --minutes 10 --arms posthoc --seeds 0 1 2
     python benchmarks/inference.py --minutes 1 --arms posthoc --out try
 """
 
@@ -22,6 +23,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ import judge
 from evenodds import Game, Gradient, Local, pictures, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
+from evenodds.files import write_json
 from evenodds.game import Progress, Task
 from evenodds.latent import refine
 from evenodds.losses.adversarial import relativistic_paired
@@ -86,24 +89,25 @@ def new_players(pairs: bool) -> dict[str, nn.Module]:
     }
 
 
-def play(task: Task, players: dict[str, nn.Module], feed: Batches, seconds: float) -> int:
+def play(task: Task, players: dict[str, nn.Module], feed: Batches, seconds: float, seed: int) -> int:
     """Images shown."""
     clock = Clock(seconds)
     adam = {name: torch.optim.Adam(p.parameters(), 2e-3, betas=(0.0, 0.99)) for name, p in players.items()}
     playing = Game(task, players)
-    return train(playing, feed, Gradient(adam, clock.rate), Local(), images=10**9, listeners=[clock]).images
+    learner = Gradient(adam, clock.rate)
+    return train(playing, feed, learner, Local(), images=10**9, seed=seed, listeners=[clock]).images
 
 
-def trained(arm: str, feed: Batches, seconds: float) -> tuple[dict[str, nn.Module], dict[str, int]]:
+def trained(arm: str, feed: Batches, seconds: float, seed: int) -> tuple[dict[str, nn.Module], dict[str, int]]:
     """The players of one arm, and how many images each stage showed."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     players, shown = new_players(arm.startswith("bidirectional")), {}
     if arm == "posthoc":
-        shown["generate"] = play(Generate(PRIOR, CONTEST), players, feed, GENERATION * seconds)
-        shown["infer"] = play(Infer(PRIOR), players, feed, (1 - GENERATION) * seconds)
+        shown["generate"] = play(Generate(PRIOR, CONTEST), players, feed, GENERATION * seconds, seed)
+        shown["infer"] = play(Infer(PRIOR), players, feed, (1 - GENERATION) * seconds, seed)
     elif arm != "untrained":
         task = Bidirectional(PRIOR, CONTEST, cycle=1.0 if arm.endswith("cycle") else 0.0)
-        shown["pairs"] = play(task, players, feed, seconds)
+        shown["pairs"] = play(task, players, feed, seconds, seed)
     return {name: player.eval() for name, player in players.items()}, shown
 
 
@@ -149,17 +153,18 @@ def arrays() -> dict[str, Tensor]:
     return {**x, **{name: torch.from_numpy(read[name]).long() for name in ("y_train", "y_test")}}
 
 
-def measured(arm: str, minutes: float, real: dict[str, Tensor], feed: Batches, out: Path) -> dict[str, object]:
+def measured(arm: str, seed: int, minutes: float, real: dict[str, Tensor], out: Path) -> dict[str, object]:
     begun, worked = time.perf_counter(), time.process_time()
     if arm == "pixels":
         flat = {name: real[name].flatten(1) for name in ("x_train", "x_test")}
         found = neighbours(flat["x_train"], real["y_train"], flat["x_test"], real["y_test"])
         return {"nearest_neighbour_accuracy": found}
-    players, shown = trained(arm, feed, 60 * minutes)
+    feed = Batches(from_array(np.ascontiguousarray(judge.read("mnist")["x_train"])), None, 64, seed)
+    players, shown = trained(arm, feed, 60 * minutes, seed)
     spent = {"seconds": round(time.perf_counter() - begun, 1), "cpu_seconds": round(time.process_time() - worked, 1)}
     figures, rows = judged(players, real)
     picture = ((rows + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
-    if arm != "untrained":
+    if arm != "untrained" and not seed:
         pictures.write(out / f"inference-{arm}.png", pictures.enlarge(pictures.grid(picture, columns=16), 900))
     machine = {"threads": torch.get_num_threads(), "torch": torch.__version__}
     return {**figures, "images": shown, "minutes": minutes, **spent, **machine}
@@ -170,6 +175,7 @@ def main() -> None:
     known = ["posthoc", "bidirectional", "bidirectional-cycle", "untrained", "pixels"]
     parser.add_argument("--arms", nargs="+", default=known, choices=known)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a picture is written for 0")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -177,12 +183,13 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "inference.json"
     results = json.loads(path.read_text()) if path.exists() else {}
-    real, read = arrays(), judge.read("mnist")
-    feed = Batches(from_array(np.ascontiguousarray(read["x_train"])), None, 64, seed=0)
-    for arm in [name for name in arguments.arms if name not in results]:
-        results[arm] = measured(arm, arguments.minutes, real, feed, arguments.out)
-        path.write_text(json.dumps(results, indent=2) + "\n")
-        print(arm, json.dumps(results[arm]), flush=True)
+    real = arrays()
+    for arm, seed in product(arguments.arms, arguments.seeds):
+        key = f"{arm}, {arguments.minutes:g} minutes, seed {seed}"
+        if key not in results:
+            results[key] = measured(arm, seed, arguments.minutes, real, arguments.out)
+            write_json(path, results)
+            print(key, json.dumps(results[key]), flush=True)
 
 
 if __name__ == "__main__":

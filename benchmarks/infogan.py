@@ -3,7 +3,8 @@
 A code of 10 categories and 2 values beside 62 numbers of noise; `dcgan` of width 24 on both sides, as in gray-28. The
 discriminator's further outputs say which category a real test image has. Beside the paper: the discriminator sees all
 images deformed at random (turned, sheared, scaled, moved, thinner or thicker strokes), so that a category cannot stand
-for any of these, and what it reads in a deformed real image should be what it reads in it as it is (`consistency`).
+for any of these, and what it reads in a deformed real image should be what it reads in it as it is (`consistency`),
+while all categories stay in use as often (`balance`, with the weight of Hu et al. 2017).
 Categories are matched to digits one to one, so that most training images are right; the error is that on the 10,000
 test images. Chen et al. (2016), section 7.2, have an error of 5 % in matching.
 
@@ -43,7 +44,7 @@ from evenodds.trainer import train
 from inference import SHAPE, WIDTH, Clock, arrays
 
 PRIOR = Coded(62, 10, 2)
-CONSISTENCY = 0.5
+CONSISTENCY, BALANCE = 0.5, 4.0
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -70,7 +71,8 @@ def learn(
     """The task, its players after so many seconds (the generator's average), and the images shown."""
     torch.manual_seed(seed)
     contest = Contest(relativistic_paired, r1_r2, weight=0.3, every=8, view=deformed, view_dice=7, fused=True)
-    task = InfoGAN(PRIOR, contest, classes_weight=weights[0], values_weight=weights[1], consistency=CONSISTENCY)
+    real = {"consistency": CONSISTENCY, "balance": BALANCE}
+    task = InfoGAN(PRIOR, contest, classes_weight=weights[0], values_weight=weights[1], **real)
     players = {
         "generator": dcgan.Generator(PRIOR.size, SHAPE, width=WIDTH),
         "discriminator": dcgan.Discriminator(SHAPE, width=WIDTH, norm="none", **discriminator_options(PRIOR)),

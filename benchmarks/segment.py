@@ -29,7 +29,7 @@ from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
 from evenodds.evaluation.halves import student
 from evenodds.files import write_json
-from evenodds.metrics.segmentation import confusions, intersection_over_union, pixel_accuracy
+from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.session import Session
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,7 +47,7 @@ def judged(session: Session, truth: Dataset) -> dict[str, Any]:
     overlap = intersection_over_union(matrix)
     each = dict(zip(truth.classes, overlap.tolist(), strict=True))
     return {
-        "mean_iou": float(overlap.nanmean()),
+        "mean_iou": float(mean_overlap(matrix)),
         "accuracy": float(pixel_accuracy(matrix)),
         "iou": each,
         "confusion": matrix.tolist(),

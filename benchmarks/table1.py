@@ -24,7 +24,8 @@ from evenodds import pictures
 from evenodds.config import recipe, with_settings
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
-from evenodds.run import as_seconds, start
+from evenodds.folders import as_seconds
+from evenodds.run import start
 from evenodds.session import Session, load
 
 RESULTS = Path(__file__).parent / "results"

@@ -22,9 +22,10 @@ from torch.nn.functional import softplus
 
 from evenodds.config import recipe, with_settings
 from evenodds.data.toys import Grid, Mixture1D, Ring
+from evenodds.folders import as_seconds
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
-from evenodds.run import as_seconds, start
+from evenodds.run import start
 from evenodds.session import Session
 
 RESULTS = Path(__file__).parent / "results"

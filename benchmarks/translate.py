@@ -17,7 +17,6 @@ What results/translate.json holds already is not done again.
 
 import argparse
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import evenodds
 from evenodds import pictures
 from evenodds.answering import answered
 from evenodds.degradations import Grey
@@ -37,20 +35,10 @@ from evenodds.files import write_json
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import psnr
 from evenodds.session import Session
-from upscale import DATA, RESULTS, SHOWN, eight_bit, patches, photographs
+from upscale import RESULTS, SHOWN, eight_bit, patches, photographs, trained
 
 Photographs = dict[str, Tensor]
 STRENGTHS = (15, 25, 50)
-
-
-def trained(recipe: str, work: Path, budget: str) -> Session:
-    """The run, of the training part alone."""
-    with zipfile.ZipFile(DATA) as archive:
-        archive.extractall(work, [name for name in archive.namelist() if name.startswith("train/")])
-    run = work / recipe
-    if (run / "config.yaml").exists():
-        return evenodds.resume(run)
-    return evenodds.fit(work / "train", recipe, out=run, budget=budget)
 
 
 def noisy(truth: Photographs, strength: int) -> Photographs:
@@ -148,14 +136,16 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=list(JUDGES))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--budget", default="8m")
+    parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "translate.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     for recipe in arguments.recipes:
         if recipe not in found:
-            session = trained(recipe, arguments.work, arguments.budget)
+            session = trained(recipe, arguments.work, length)
             with torch.no_grad():
                 found[recipe] = JUDGES[recipe](session, photographs("val"), arguments.out)
             last = session.history()[-1]

@@ -60,14 +60,14 @@ def photographs(part: str) -> dict[str, Tensor]:
     return found
 
 
-def trained(work: Path, budget: str) -> Session:
-    """The run, of the training part alone."""
+def trained(recipe: str, work: Path, length: dict[str, Any]) -> Session:
+    """A run of the training part alone."""
     with zipfile.ZipFile(DATA) as archive:
         archive.extractall(work, [name for name in archive.namelist() if name.startswith("train/")])
-    run = work / "run"
+    run = work / recipe
     if (run / "config.yaml").exists():
         return evenodds.resume(run)
-    return evenodds.fit(work / "train", "upscale-x4", out=run, budget=budget)
+    return evenodds.fit(work / "train", recipe, out=run, **length)
 
 
 def arms(session: Session) -> dict[str, Any]:
@@ -148,20 +148,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--budget", default="30m")
+    parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
     arguments.out.mkdir(parents=True, exist_ok=True)
     arguments.work.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "upscale.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     if "run" not in found:
-        session = trained(arguments.work, arguments.budget)
+        session = trained("upscale-x4", arguments.work, length)
         last = session.history()[-1]
         found["run"] = {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
         found["judged"] = judged(session, photographs("val"), arguments.out)
         write_json(path, found)
     if "megapixel" not in found:
-        found["megapixel"] = megapixel(arguments.work / "run", arguments.work)
+        found["megapixel"] = megapixel(arguments.work / "upscale-x4", arguments.work)
         write_json(path, found)
     for arm, figures in found["judged"].items():
         one = figures if isinstance(figures, float) else {k: v for k, v in figures.items() if k != "psnr_images"}

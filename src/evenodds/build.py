@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,15 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.degradations import Chain, Degradation
+from evenodds.dial import Chanced, Dial, Weighed
 from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import accepts, describe, find, make, network
 from evenodds.game import mix
 from evenodds.learners import Gradient
 from evenodds.masks import Masks, OneOf
+from evenodds.networks._learned import LearnedMixture
+from evenodds.priors import Learned
 from evenodds.tasks._seats import Described, Played
 from evenodds.tasks.contest import Contest, Penalty
 
@@ -66,11 +70,12 @@ def build_contest(config: Config) -> Contest:
     return Contest(
         loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
         penalty=build_penalty(config),
-        weight=config.penalty_weight,
+        weight=settled(config.penalty_weight),
         every=config.penalty_every,
-        view=views.compose([find("views", name) for name in config.views]) if config.views else None,
-        view_dice=4 * len(config.views),
+        view=build_view(config),
+        view_dice=(4 + (config.view_chance.name != "always")) * len(config.views),
         fused=config.fused,
+        top=Dial(1.0) if config.top < 1 else None,
     )
 
 
@@ -83,10 +88,44 @@ def build_players(config: Config, task: Played, shape: Sequence[int]) -> dict[st
             part = config.discriminator if seat.kind == "Discriminator" else config.generator
             options = {**part.options, **seat.options}
             players[role] = make(f"{role} '{part.name}'", network(part.name, seat.kind), options, *seat.fixed)
-    penalty = task.contest.penalty
-    if isinstance(penalty, nn.Module):  # one with a state of its own is kept like a player
-        players["penalty"] = penalty
-    return players
+        p = getattr(task, "prior", None)
+        if isinstance(p, Learned):
+            torch.manual_seed(mix(config.seed, -1, len(players)))
+            players["generator"] = LearnedMixture(players["generator"], p.size, p.components, p.spread, p.least)
+    return players | kept_beside(task)
+
+
+def kept_beside(task: Played) -> dict[str, nn.Module]:
+    """What has a state of its own and is kept like a player: penalties, views with a chance, dials."""
+    contest = task.contest
+    parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view, "top": contest.top}
+    parts["prior"] = getattr(getattr(task, "prior", None), "dial", None)
+    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+
+def settled(weight: float | None) -> float:
+    """The weight of the penalty; BadInput where it was left open."""
+    if weight is None:
+        raise BadInput("penalty_weight=auto is found when a run starts; give a number to build a game by hand")
+    return weight
+
+
+def build_view(config: Config) -> views.View | None:
+    """What the discriminator sees items through."""
+    if "auto" in config.views:
+        raise BadInput("views=auto are chosen when a run starts; name them to build a game by hand")
+    chance = find("chances", config.view_chance.name)  # an unknown name is an error with or without views
+    found = [find("views", name) for name in config.views]
+    if not found:
+        if config.view_chance.name != "always":
+            raise BadInput(f"view_chance={config.view_chance.name} needs views; set views=auto, or name some")
+        return None
+    if chance is views.compose:
+        whole: views.View = views.compose(found)
+        return whole
+    first = config.view_chance.options if config.view_chance.name == "fixed" else {}
+    made: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, first, found)
+    return made
 
 
 def build_masks(names: str | Sequence[str] | None) -> Masks:
@@ -132,6 +171,10 @@ def build_penalty(config: Config) -> Penalty | None:
         return None
     maker = find("penalties", config.penalty.name)
     what = f"penalty '{config.penalty.name}'"
+    if config.balance is not None and config.balance.name == "penalty":
+        plain = build_penalty(replace(config, balance=None))
+        assert plain is not None
+        return Weighed(plain)
     if isinstance(maker, type):
         made: Penalty = make(what, maker, config.penalty.options)
         return made
@@ -161,7 +204,9 @@ def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
         if "fused" in accepts(maker) and pick_device(config.device).type in ("cpu", "cuda"):
             options.setdefault("fused", True)  # one pass over memory instead of one per operation
         optimizers[name] = make(f"optimizer '{config.optimizer.name}'", maker, options, list(player.parameters()))
-    return Gradient(optimizers, build_decay(config))
+    what, maker = f"learner '{config.learner.name}'", find("learners", config.learner.name)
+    learner: Gradient = make(what, maker, config.learner.options, optimizers, build_decay(config))
+    return learner
 
 
 def build_decay(config: Config) -> Any:

@@ -53,12 +53,20 @@ class Config:
     """Adversarial loss."""
     penalty: Part | None = None
     """Penalty on the discriminator."""
-    penalty_weight: float = 1.0
-    """Weight of the penalty."""
+    penalty_weight: float | None = 1.0
+    """Weight of the penalty; auto: found by short games on the data before the run."""
     penalty_every: int = 1
     """Rounds from one penalty to the next; the weight is rescaled for it."""
     views: tuple[str, ...] = ()
-    """Augmentations through which the discriminator sees real and fake images."""
+    """Augmentations through which the discriminator sees real and fake images; auto: those that suit the data."""
+    view_chance: Part = field(default_factory=lambda: Part("always"))
+    """Chance with which each view changes an item: always, fixed (p), or adaptive, by how far D has overfitted."""
+    balance: Part | None = None
+    """What keeps D's held-out margin at a target: steps (k), rate (of D's learning) or penalty (its weight)."""
+    top: float = 1.0
+    """Share of the fakes, the most real to D, that G learns from at the end; it falls from 1 in the first half."""
+    densest: float = 1.0
+    """Share of the training items to keep, those in the densest places of feature space (instance selection)."""
     fused: bool = False
     """Score real and fake images in one pass of the discriminator; not with batch norm in it."""
     discriminator_steps: int = 1
@@ -68,7 +76,9 @@ class Config:
     simultaneous: bool = False
     """In rounds without a penalty both move at once, from one pass; not with batch norm in the discriminator."""
     optimizer: Part = field(default_factory=lambda: Part("Adam", {"betas": [0.0, 0.99]}))
-    """A torch optimizer and its options, for both players."""
+    """A torch optimizer, or OptimisticAdam, and its options, for both players."""
+    learner: Part = field(default_factory=lambda: Part("gradient"))
+    """How slopes become steps: gradient, extragradient, lookahead (every, pull), evolution."""
     learning_rate: float = 2e-4
     """Of the generator, and of the discriminator unless it has one of its own."""
     discriminator_learning_rate: float | None = None
@@ -99,6 +109,10 @@ class Config:
     """Share of the run from one look at held-out figures to the next."""
     keep: int = 3
     """Checkpoints to keep beside the best."""
+    watch: str = "act"
+    """off: no verdicts; warn: how it goes is said; act: a run that diverges or collapses goes back and changes."""
+    patience: float = 0.0
+    """The run ends where its held-out score was flat for so great a share of it; 0: it plays to its end."""
 
     def __post_init__(self) -> None:
         positive = ("batch", "images", "penalty_every", "discriminator_steps", "generator_steps", "keep")
@@ -112,6 +126,13 @@ class Config:
                 raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(self, name)}")
         if not self.average_ramp > 0 or self.average_half_life < 0:
             raise BadInput("average_ramp must be above 0, and average_half_life at least 0")
+        if self.watch not in WATCHES:
+            raise unknown("way to watch", self.watch, WATCHES)
+        if not 0 <= self.patience < 1:
+            raise BadInput(f"patience is a share of the run in [0, 1), got {self.patience}; 0 for none")
+        for name in ("top", "densest"):
+            if not 0 < getattr(self, name) <= 1:
+                raise BadInput(f"{name} is a share in (0, 1], got {getattr(self, name)}")
         if self.learning_rate < 0 or (self.discriminator_learning_rate or 0) < 0:
             raise BadInput("learning rates must not be negative")
 
@@ -124,7 +145,10 @@ class Config:
         return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
 
 
-MAY_CHANGE = ("images", "device", "keep", "save_share", "evaluate_share", "recipe")
+WATCHES = ("off", "warn", "act")
+AUTO = ("penalty_weight",)
+"""Numbers that may be left open until the run starts."""
+MAY_CHANGE = ("images", "device", "keep", "save_share", "evaluate_share", "recipe", "watch", "patience")
 """Fields in which a resumed run may differ from its checkpoint."""
 
 
@@ -228,6 +252,8 @@ def _coerce(key: str, hint: Any, value: Any) -> Any:
     """`value` as the type of the field, or an error that names the field."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     if NoneType in options and (value is None or value in ("none", "null", "")):
+        return None
+    if key in AUTO and value == "auto":
         return None
     kind = next(option for option in options if option is not NoneType)
     if kind is Part:

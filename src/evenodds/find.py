@@ -90,12 +90,32 @@ def _sources() -> dict[str, Any]:
     return dict(import_module("evenodds.data.sources").SOURCES)
 
 
+def _balances() -> dict[str, Any]:
+    levers = _public("listeners.balance")
+    return {name.lower(): value for name, value in levers.items() if name in ("Steps", "Rate", "Penalty")}
+
+
+def _learners() -> dict[str, Any]:
+    found = _public("learners.gradient", "learners.extragradient", "learners.evolution")
+    return {name.lower(): value for name, value in found.items() if hasattr(value, "improve")}
+
+
+def _selections() -> dict[str, Any]:
+    found = _public("selecting")
+    return {name: found[name] for name in ("rejection", "langevin")}
+
+
+def _chances() -> dict[str, Any]:
+    found = _public("views", "dial", "listeners.adapt")
+    return {"always": found["compose"], "fixed": found["Chanced"], "adaptive": found["Adapt"]}
+
+
 def _optimizers() -> dict[str, Any]:
     from torch import optim
 
     bases = (optim.LBFGS, optim.SparseAdam, optim.Optimizer)
     members = inspect.getmembers(optim, lambda m: inspect.isclass(m) and issubclass(m, optim.Optimizer))
-    return {name: value for name, value in members if value not in bases}
+    return {name: value for name, value in members if value not in bases} | _public("learners.optimistic")
 
 
 def _recipes() -> dict[str, Any]:
@@ -105,9 +125,12 @@ def _recipes() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "balances": ("balance", _balances),
+    "chances": ("chance of views", _chances),
     "degradations": ("degradation", _degradations),
     "features": ("kind of features", _features),
     "fillers": ("filler", _fillers),
+    "learners": ("learner", _learners),
     "losses": ("loss", _losses),
     "mappers": ("mapper", _mappers),
     "masks": ("kind of mask", _masks),
@@ -117,6 +140,7 @@ KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "priors": ("prior", _priors),
     "recipes": ("recipe", _recipes),
     "schedules": ("schedule", _schedules),
+    "selections": ("selection of samples", _selections),
     "sources": ("data source", _sources),
     "tasks": ("task", _tasks),
     "views": ("view", _views),

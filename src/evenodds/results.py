@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evenodds import checkpoint, pictures
+from evenodds import checkpoint, pictures, remedy
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.judge import Evaluation, assess
@@ -188,7 +188,7 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
 def summary(folder: Path) -> dict[str, str]:
     """How a run stands, in words."""
     session = load(folder)
-    config, data = session.config, session.card.more or {}
+    config, data = remedy.applied(session.config, remedy.read(folder)), session.card.more or {}
     best = best_of(folder / "checkpoints")
     header = checkpoint.read_header(best) if best else {}
     last = session.history()[-1] if session.history() else {}
@@ -205,7 +205,17 @@ def summary(folder: Path) -> dict[str, str]:
         "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(folder / "checkpoints")),
     }
     if best:
-        lines["best"] = f"{best.name.lstrip('0')}, score {header['score']:.4f}: {header['score_is']}"
+        low, high = header.get("score_interval") or (None, None)
+        within = f" ({low:.4f} to {high:.4f})" if low is not None and high is not None else ""
+        lines["best"] = f"{best.name.lstrip('0')}, score {header['score']:.4f}{within}: {header['score_is']}"
+    latest = session.history()[::-1]
+    said = next((line for line in latest if "verdict" in line), None)
+    if said is not None:
+        lines["verdict"] = f"{said['verdict']}, at {said['images']:,} images: {said['why']}"
+    left_out: dict[str, int] = next((line["left_out"] for line in latest if "left_out" in line), {})
+    if left_out:
+        lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
+    lines |= {f"remedy {k}": str(one) for k, one in enumerate(remedy.read(folder), 1)}
     return lines
 
 
@@ -224,6 +234,7 @@ def readme(session: Session) -> str:
         "report.html": "the report: scores against the floor, copies, the distance from equilibrium, pictures",
         "evaluation.json": "the same figures as plain values, for `evenodds compare`",
         "metrics.jsonl": "the history, one JSON object per line",
+        "remedies.json": "what was changed when the run went wrong, and why; a resume goes on with it",
         "environment.json": "versions and threads, on which exact bits depend",
     }
     there = {name: note for name, note in notes.items() if (session.folder / name).exists()}

@@ -2,157 +2,45 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
-import evenodds
-from evenodds import checkpoint, pictures
+from evenodds import checkpoint, pictures, remedy
 from evenodds.answering import sides
-from evenodds.build import IN_MEMORY, build_engine, build_learner, build_players, build_task, open_data
-from evenodds.checkpoint import PlayersState, Stateful
+from evenodds.assembly import Run
+from evenodds.build import IN_MEMORY, open_data
+from evenodds.choosing import Choice, is_open
 from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.config import recipe as read_recipe
-from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.checks import check
+from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
-from evenodds.engine import Local
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, Diverged
+from evenodds.evidence import Evidence
 from evenodds.files import write_json, write_text
 from evenodds.filling import fillings, sheet
-from evenodds.find import names
-from evenodds.game import Game, Progress
-from evenodds.held_out import HeldOut, held_out
-from evenodds.learners import Gradient
-from evenodds.listeners.average import Average
+from evenodds.folders import as_seconds, environment, next_folder, placed, recipe_for
+from evenodds.game import Progress
+from evenodds.listeners.deadline import Deadline
 from evenodds.listeners.evaluate import Evaluate
 from evenodds.listeners.interrupt import Interrupt
 from evenodds.listeners.log import Log
-from evenodds.listeners.milestone import Milestone
-from evenodds.listeners.save import Save
-from evenodds.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session, load
+from evenodds.listeners.save import Save, best_of
+from evenodds.listeners.watch import Watch
+from evenodds.planning import glance_interval, plan, settle
+from evenodds.remedy import Remedy
+from evenodds.session import SPLIT_SEED, Session, load
 from evenodds.tasks._paired import FromSource
-from evenodds.tasks._seats import Played
 from evenodds.tasks.fill import Fill
 from evenodds.trainer import Listener, Stage, train
+from evenodds.watching import Cells, Verdict
 
-__all__ = ["Run", "fit", "plan", "resume", "start"]
-
-
-@dataclass
-class Run:
-    """The parts of a run, assembled from its configuration and its data."""
-
-    config: Config
-    dataset: Dataset
-    engine: Local = field(init=False)
-    task: Played = field(init=False)
-    game: Game = field(init=False)
-    learner: Gradient = field(init=False)
-    average: Average | None = field(init=False, default=None)
-    milestone: Milestone | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        config = self.config
-        self.engine = build_engine(config)
-        self.task = build_task(config, self.dataset)
-        players = build_players(config, self.task, self.dataset.shape)
-        self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
-        self.game = Game(self.task, players)
-        self.learner = build_learner(config, players)
-        if config.average_half_life > 0:
-            half_life = config.average_half_life * config.images
-            self.average = Average(players, ("generator",), half_life, config.average_ramp)
-        for share in self.task.stages:
-            self.milestone = Milestone(lambda: {EARLIER: self.at_work()["generator"]}, share)
-        self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
-        if len(self.train_index) < 1:
-            raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
-
-    @property
-    def feed(self) -> Batches:
-        """Training batches by position."""
-        return Batches(self.dataset, self.train_index, self.config.batch, self.config.seed)
-
-    @property
-    def parts(self) -> dict[str, Stateful]:
-        """What a checkpoint holds."""
-        parts: dict[str, Stateful | None] = {
-            "players": PlayersState(self.game.players),
-            "learner": self.learner,
-            "average": self.average,
-            "milestone": self.milestone,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
-
-    @property
-    def keepers(self) -> list[Listener]:
-        """The listeners that keep copies of players."""
-        return [keeper for keeper in (self.average, self.milestone) if keeper is not None]
-
-    @property
-    def card(self) -> DataCard:
-        """What the run's folder says of the data."""
-        d = self.dataset
-        more: dict[str, Any] = {
-            "fingerprint": d.fingerprint(),
-            "items": len(d),
-            "trained_on": len(self.train_index),
-            "held_out": self.held_index.tolist(),
-            "class_counts": self._class_counts(),
-            "report": list(d.report),
-        }
-        return replace(self.card_light, more={**more, **self._examples()})
-
-    def _examples(self) -> dict[str, Any]:
-        """What is known beside the class of at most 1,000 training items: samples are asked for like them."""
-        if self.dataset.c is None:
-            return {}
-        some = torch.linspace(0, len(self.train_index) - 1, min(1000, len(self.train_index))).long()
-        return {"examples": self.dataset.c[self.train_index[some]].tolist()}
-
-    def _class_counts(self) -> list[int]:
-        """Training items of each class."""
-        if self.dataset.y is None:
-            return []
-        known = self.dataset.y[self.train_index]
-        return torch.bincount(known[known >= 0], minlength=len(self.dataset.classes)).tolist()
-
-    def session(self, folder: Path, images: int) -> Session:
-        """The game as it stands, for sampling: copies, so that training is not disturbed."""
-        players = {name: deepcopy(player) for name, player in self.at_work().items()}
-        card = replace(self.card_light, more={"class_counts": self._class_counts(), **self._examples()})
-        return Session(folder, self.config, card, self.task, players, self.engine.device, images)
-
-    @property
-    def card_light(self) -> DataCard:
-        """The same without the counts and the fingerprint, which take time."""
-        d = self.dataset
-        beside = BesideCard.of(d.beside, len(d.classes))
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, beside)
-
-    def measure(self) -> dict[str, float]:
-        """Held-out figures of the game as it stands; none where too few items were held out."""
-        return {} if self.judge is None else self.judge.measure(self.at_work())
-
-    def at_work(self) -> dict[str, nn.Module]:
-        """The players that a user would get: averages in place of those that have one, in evaluation mode."""
-        averages = {} if self.average is None else self.average.copies
-        others = {name: deepcopy(player) for name, player in self.game.players.items() if name not in averages}
-        return {name: player.eval() for name, player in {**others, **averages}.items()}
-
-    @cached_property
-    def judge(self) -> HeldOut | None:
-        """What measures the game by held-out items."""
-        return held_out(self.task, self.dataset, self.held_index, self.config.seed, self.engine)
+__all__ = ["fit", "resume", "start"]
 
 
 def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
@@ -208,14 +96,33 @@ def start(
     dataset = dataset if dataset is not None else open_data(config, reading)
     for line in dataset.report:
         say(line)
+    train_index, held_index = dataset.split(config.held_out, SPLIT_SEED)
+    by_class = config.task.name == "condition" and dataset.c is None
+    troubles = check(dataset, train_index, held_index, by_class=by_class, augmented=bool(config.views))
+    for line in troubles:
+        say(f"data: {line}")
+    dataset = replace(dataset, report=(*dataset.report, *troubles))
+    choices: list[Choice] = []
+    if is_open(config):
+        left = budget - (time.perf_counter() - clock) if budget is not None else None
+        config, choices = settle(config, dataset, left, say)
+    deadline = None
     if budget is not None:
-        config = plan(config, dataset, budget - (time.perf_counter() - clock), say)
+        config, look = plan(config, dataset, budget - (time.perf_counter() - clock), say)
+        deadline = Deadline(clock + budget, 2 * look, say)
     run = Run(config, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", config.to_yaml())
     write_json(folder / "data.json", run.card.to_json())
     write_json(folder / "environment.json", environment(run.engine))
-    return play(run, folder, Progress(total=config.images), listeners)
+    if choices:
+        write_json(folder / "choices.json", [choice.to_json() for choice in choices])
+    session = play(config, dataset, folder, listeners, say, deadline)
+    if deadline is not None and session.images < config.images and deadline.total <= session.images:
+        # By the clock it is complete: shorter than planned, with its decays played to their end.
+        session.config = replace(config, images=session.images)
+        write_text(folder / "config.yaml", session.config.to_yaml())
+    return session
 
 
 def resume(
@@ -240,51 +147,128 @@ def resume(
     if not (folder / "config.yaml").is_file():
         raise BadInput(f"no run at {folder}: it has no config.yaml")
     config = with_settings(read(folder / "config.yaml"), settings or {})
-    states, header, complaints = checkpoint.newest(folder / "checkpoints")
-    for line in complaints:
-        say(line)
+    remedies = remedy.read(folder)
+    remedy.discard(folder, remedies)
+    dataset = load_data(data) if data is not None else open_data(config, reading)
+    if checkpoint.listing(folder / "checkpoints") or not remedies:  # a remedy may have gone back to the very beginning
+        _, header, complaints = checkpoint.newest(folder / "checkpoints")
+        for line in complaints:
+            say(line)
+        require_fit(config, dataset, header)
+        say(f"resuming at {header['progress']['images']:,} of {config.images:,} images")
+    for one in remedies:
+        say(f"with the remedy: {one}")
+    write_text(folder / "config.yaml", config.to_yaml())
+    return play(config, dataset, folder, listeners, say)
+
+
+def require_fit(config: Config, dataset: Dataset, header: Mapping[str, Any]) -> None:
+    """BadInput where a checkpoint is of another configuration or of other data."""
     misfits = difference(config, from_mapping(header["config"], "the checkpoint"))
     if misfits:
         raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
-    run = Run(config, load_data(data) if data is not None else open_data(config, reading))
-    if run.dataset.fingerprint() != header["data"]:
+    if dataset.fingerprint() != header["data"]:
         raise BadInput("data: this is not what the run was trained on (its fingerprint differs)")
+
+
+def play(
+    config: Config,
+    dataset: Dataset,
+    folder: Path,
+    listeners: Sequence[Listener] = (),
+    say: Callable[[str], None] = lambda line: None,
+    deadline: Deadline | None = None,
+) -> Session:
+    """Plays a run from its newest checkpoint, or anew, to its end, and leaves everything in its folder.
+
+    Where the watch raises an alarm and may act, the run goes back to the last checkpoint before the trouble, changes
+    one thing and plays on; after a few such tries it ends with what was good.
+    """
+    while True:
+        remedies = remedy.read(folder)
+        remedy.discard(folder, remedies)
+        run = Run(remedy.applied(config, remedies), dataset)
+        progress = restored(run, config, folder)
+        alarm = attempt(run, config, folder, progress, remedies, [*([deadline] if deadline else []), *listeners], say)
+        if alarm is None:
+            return load(folder, device=str(run.engine.device))
+        if len(remedies) == remedy.MOST:
+            say(remedy.give_up(folder, alarm, remedies))
+            return load(folder, "best" if best_of(folder / "checkpoints") else "last")
+        back = remedy.back_to(folder, alarm.since, remedies)
+        remedies.append(remedy.prescribe(run.config, alarm, progress.images, back))
+        say(str(remedies[-1]))
+        remedy.record(folder, remedies)
+
+
+def restored(run: Run, config: Config, folder: Path) -> Progress:
+    """The progress of the newest whole checkpoint, which the run's parts are set to, or a fresh one."""
+    if not checkpoint.listing(folder / "checkpoints"):
+        return Progress(total=config.images)
+    states, header, _ = checkpoint.newest(folder / "checkpoints")
     checkpoint.restore(run.parts, states)
-    done = Progress(**{**header["progress"], "total": config.images})
-    say(f"resuming at {done.images:,} of {config.images:,} images")
-    write_text(folder / "config.yaml", config.to_yaml())
-    return play(run, folder, done, listeners)
+    return Progress(**{**header["progress"], "total": config.images})
 
 
-def play(run: Run, folder: Path, progress: Progress, listeners: Sequence[Listener] = ()) -> Session:
-    """Plays a run from where it is to its end, and leaves everything in its folder."""
-    config, log = run.config, Log(folder / "metrics.jsonl", max(config_interval(run.config, 200), 1))
+def attempt(
+    run: Run,
+    config: Config,
+    folder: Path,
+    progress: Progress,
+    remedies: Sequence[Remedy],
+    listeners: Sequence[Listener],
+    say: Callable[[str], None],
+) -> Verdict | None:
+    """Plays until the end or an alarm, which is returned. Diverged is raised where nobody may act on it."""
+    log = Log(folder / "metrics.jsonl", max(config_interval(config, 200), 1))
     evaluate = Evaluate(run.measure, config_interval(config, round(1 / config.evaluate_share)), log)
+    watch = watching(run, run.evidence, log, say) if config.watch != "off" and run.evidence is not None else None
+    score_is = run.judge and run.judge.score_is
+    header = {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": score_is}
     save = Save(
         folder / "checkpoints",
         run.parts,
         config_interval(config, round(1 / config.save_share)),
-        {
-            "config": config.to_mapping(),
-            "data": run.dataset.fingerprint(),
-            "score_is": run.judge and run.judge.score_is,
-        },
+        {**header, "remedies": len(remedies)},
         evaluate.score if run.judge is not None else None,
         config.keep,
+        lambda: watch is None or watch.alarm is None,
         lambda stage: on_saved(run, folder, stage),
     )
-    everyone = [*run.keepers, Interrupt(), log, evaluate, save, *listeners]
-    train(
-        run.game,
-        run.feed,
-        run.learner,
-        run.engine,
-        images=config.images,
-        seed=config.seed,
-        progress=progress,
-        listeners=everyone,
-    )
-    return load(folder, device=str(run.engine.device))
+    watches: list[Listener] = [watch] if watch is not None else []
+    for listener in listeners:
+        if watch is not None and hasattr(listener, "news"):
+            listener.news = lambda: watch.verdict.word
+    everyone = [*run.keepers, Interrupt(), *run.steering.values(), log, evaluate, *watches, save, *listeners]
+    try:
+        train(
+            run.game,
+            run.feed,
+            run.learner,
+            run.engine,
+            images=config.images,
+            seed=config.seed,
+            progress=progress,
+            listeners=everyone,
+        )
+    except Diverged as error:
+        if config.watch != "act":
+            raise
+        return Verdict("diverged", str(error), True, progress.images)
+    return watch.alarm if watch is not None else None
+
+
+def watching(run: Run, evidence: Evidence, log: Log, say: Callable[[str], None]) -> Watch:
+    """The watch over a run."""
+    config = run.config
+    cells = Cells(evidence.names, evidence.due, len(evidence.few["x"]), len(evidence.trained["x"]))
+
+    def settled(stage: Stage) -> bool:
+        now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))
+        return now <= 0.5 or end >= now
+
+    every = glance_interval(config, config.images)
+    return Watch(run.glance, every, cells, log, config.watch == "act", config.patience, settled, say)
 
 
 def config_interval(config: Config, parts: int) -> int:
@@ -309,117 +293,3 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
     many = 4096 if run.dataset.kind != "image" else 64
     picture = session.picture(session.sample(many, seed=run.config.seed))
     pictures.write(path, picture)
-
-
-def recipe_for(data: str | None) -> str:
-    """The recipe to take where only the data were named."""
-    if data is None:
-        return "digits"
-    if data in names("recipes"):  # a toy, or the digits
-        return data
-    kind = Path(data).suffix.lower()
-    return {".csv": "table", ".tsv": "table", ".npz": "gray-28", ".npy": "gray-28"}.get(kind, "photos-128")
-
-
-def placed(data: Part | None) -> Part | None:
-    """A path made absolute, so that a run can be resumed from anywhere."""
-    if data is None or data.name == IN_MEMORY or not Path(data.name).exists() or data.name in names("sources"):
-        return data
-    return Part(str(Path(data.name).resolve()), data.options)
-
-
-def next_folder(base: Path, name: str) -> Path:
-    """The first of base/name-1, base/name-2, ... that is free."""
-    taken = {int(p.name.rpartition("-")[2]) for p in base.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()}
-    return base / f"{name}-{max(taken, default=0) + 1}"
-
-
-def plan(config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None) -> Config:
-    """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game."""
-    begun = time.perf_counter()
-    run = Run(replace(config, images=10**9), dataset)
-    rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
-    pause = time.perf_counter()
-    run.measure()
-    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * (time.perf_counter() - pause + 0.2)
-    left = seconds - (time.perf_counter() - begun) - looks
-    # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
-    images = int(0.95 * rate * left) // config.batch * config.batch
-    if images < 10 * config.batch:
-        raise BadInput(
-            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than ten "
-            "batches; give more time, a smaller network or a smaller batch"
-        )
-    say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
-    return replace(config, images=images)
-
-
-def _rate(run: Run, seconds: float) -> float:
-    """Images per second over a whole run, from a lap in each of its stages."""
-    whole_penalties = run.config.penalty_every * max(1, -(-8 // run.config.penalty_every))
-    starts = (0.0, *run.task.stages)
-    spent = 0.0
-    for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
-        lap = _Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
-        there = Progress(total=10**9, images=round(start * 10**9))
-        listeners = [*run.keepers, lap]
-        train(
-            run.game, run.feed, run.learner, run.engine,
-            images=10**9, seed=run.config.seed, progress=there, listeners=listeners,
-        )  # fmt: skip
-        spent += (end - start) / lap.rate
-    return 1 / spent
-
-
-@dataclass
-class _Lap:
-    """Measures images per second over whole cycles of rounds, then ends the game."""
-
-    warm_up: int
-    rounds: int
-    seconds: float
-    rate: float = 0.0
-    _from: tuple[int, float] = (0, 0.0)
-
-    def begin(self, stage: Stage) -> None:
-        """Waits for the warm-up."""
-
-    def hear(self, stage: Stage) -> None:
-        now, done = time.perf_counter(), stage.progress.round - self.warm_up
-        if done <= 0:
-            self._from = (stage.progress.images, now)
-        elif done % self.rounds == 0:
-            stage.engine.read(stage.terms)
-            self.rate = (stage.progress.images - self._from[0]) / (time.perf_counter() - self._from[1])
-            stage.stop = now - self._from[1] >= self.seconds
-
-    def end(self, stage: Stage) -> None:
-        """Nothing to close."""
-
-
-def environment(engine: Local) -> dict[str, Any]:
-    """What the bits of a run depend on, beside its configuration."""
-    return {
-        "evenodds": evenodds.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-        "device": str(engine.device),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def as_seconds(text: str | float | None) -> float | None:
-    """A length of time such as 90, "90s", "10m", "2h"."""
-    if text is None or isinstance(text, int | float):
-        return None if text is None else float(text)
-    factors = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in factors else (text, "s")
-    try:
-        value = float(number) * factors[unit]
-    except ValueError:
-        value = 0.0
-    if not value > 0:
-        raise BadInput(f"a budget is a length of time such as 60s, 10m or 2h; got '{text}'")
-    return value

@@ -24,7 +24,7 @@ from evenodds.files import write_text
 from evenodds.folder import Job, jobs, many
 from evenodds.mappers._parts import enlarged
 from evenodds.metrics.psnr import luma, psnr
-from evenodds.metrics.segmentation import confusion, intersection_over_union, pixel_accuracy
+from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.metrics.ssim import ssim
 from evenodds.photo import read
 from evenodds.session import Session
@@ -144,10 +144,8 @@ def _labels_held(session: Session) -> Held:
             palette.to_classes(torch.from_numpy(one.pixels[..., 0].astype(np.int64))).long() for one in (real, made)
         )
         matrix = confusion(y, x, classes, ignore=IGNORED)
-        overlap = intersection_over_union(matrix)[matrix.sum(1) > 0]
-        return {
-            "mean_iou": float(overlap.mean()), "accuracy": float(pixel_accuracy(matrix)), "confusion": matrix.tolist()
-        }  # fmt: skip
+        figures = {"mean_iou": float(mean_overlap(matrix)), "accuracy": float(pixel_accuracy(matrix))}
+        return {**figures, "confusion": matrix.tolist()}
 
     return held
 
@@ -157,7 +155,7 @@ def _all_labels(session: Session, rows: list[Row]) -> Row:
     overlap = intersection_over_union(matrix)
     occurs = matrix.sum(1) > 0
     return {
-        "mean_iou": float(overlap[occurs].mean()),
+        "mean_iou": float(mean_overlap(matrix)),
         "accuracy": float(pixel_accuracy(matrix)),
         "classes": list(session.card.classes),
         "iou": [float(value) if there else math.nan for value, there in zip(overlap, occurs, strict=True)],

@@ -12,6 +12,8 @@ from PIL import Image
 
 import evenodds
 from evenodds.cli import main
+from evenodds.config import recipe, with_settings
+from evenodds.run import start
 from evenodds.session import Session
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "images": 320, "device": "cpu"}
@@ -94,10 +96,14 @@ def test_show_and_list(session: Session, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_budget_is_kept_and_recorded(tmp_path: Path) -> None:
-    session = evenodds.fit("ring", "ring", out=tmp_path / "a", budget="6s", batch=64, device="cpu")
+    said: list[str] = []
+    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu"})
+    session = start(config, out=tmp_path / "a", budget=6, say=said.append)
     lines = session.history()
-    assert 2 < lines[-1]["seconds"] < 8
+    assert 1 < lines[-1]["seconds"] < 8
     assert lines[-1]["images"] == session.config.images
+    if any("will fit the budget" in line for line in said):
+        return  # the machine was slower than it was measured to be: the decay was drawn in by the clock
     again = evenodds.fit("ring", "ring", out=tmp_path / "b", images=session.config.images, batch=64, device="cpu")
     for a, b in zip(session.players["generator"].parameters(), again.players["generator"].parameters(), strict=True):
         assert torch.equal(a, b)
@@ -124,7 +130,7 @@ for name in ("sklearn", "matplotlib", "torchvision"):
     sys.modules[name] = None
 import numpy as np, evenodds
 from evenodds.results import finish
-x = np.zeros((20, 8, 8), dtype=np.uint8)
+x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
 s = evenodds.fit(x, "digits", out={str(tmp_path / "run")!r}, images=64, batch=16, device="cpu", generator__width=8)
 print(sorted(p.name for p in finish(s)))
 """

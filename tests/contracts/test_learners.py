@@ -14,7 +14,7 @@ from evenodds.checkpoint import PlayersState
 from evenodds.engine import Local
 from evenodds.errors import BadInput, Diverged
 from evenodds.game import Costs, Game, Move, Progress, State
-from evenodds.learners import Evolution, Fit, Gradient, Learner
+from evenodds.learners import Evolution, Extragradient, Fit, Gradient, Learner, Lookahead
 from evenodds.losses.adversarial import least_squares, non_saturating
 from evenodds.losses.penalties import r1
 from evenodds.players import fitted, linear, transformations
@@ -50,12 +50,30 @@ def fit() -> tuple[dict[str, nn.Module], Any]:
     return players, Fit({"discriminator": player}, rows=20, every=3)
 
 
+def extragradient() -> tuple[dict[str, nn.Module], Any]:
+    players = small_players()
+    return players, Extragradient({name: adam(player) for name, player in players.items()})
+
+
+def lookahead() -> tuple[dict[str, nn.Module], Any]:
+    players = small_players()
+    return players, Lookahead({name: adam(player) for name, player in players.items()}, every=3)
+
+
 GAMES: dict[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "Gradient": gradient,
     "Evolution": evolution,
     "Fit": fit,
+    "Extragradient": extragradient,
+    "Lookahead": lookahead,
 }
-MOVER = {"Gradient": "generator", "Evolution": "generator", "Fit": "discriminator"}
+MOVER = {
+    "Gradient": "generator",
+    "Extragradient": "generator",
+    "Lookahead": "generator",
+    "Evolution": "generator",
+    "Fit": "discriminator",
+}
 every_learner = pytest.mark.parametrize("name", MEMBERS)
 
 
@@ -81,6 +99,8 @@ def test_every_learner_is_covered() -> None:
 def test_it_lowers_the_cost_of_a_move_and_leaves_the_others_alone(name: str) -> None:
     players, learner = GAMES[name]()
     mover = MOVER[name]
+    if name == "Extragradient":  # it steps once all of its players have told their slopes; here it has one
+        learner = Extragradient({mover: adam(players[mover])})
     task = small_task()
     move = next(move for move in task.moves() if move.movers == (mover,))
     hand = task.deal(Points().at(0), torch.Generator().manual_seed(1))

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from evenodds.assembly import Run
 from evenodds.build import open_data
 from evenodds.config import Config, as_number, documented, from_mapping, recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Beside
 from evenodds.errors import BadInput
 from evenodds.find import KINDS, describe, find, names
+from evenodds.folders import recipe_for
 from evenodds.game import Progress
-from evenodds.run import Run, recipe_for
 from evenodds.trainer import train
 
 

@@ -90,13 +90,13 @@ def test_the_code_moves_generator_and_reader_and_the_penalty_sees_the_logit_alon
 
 def test_consistency_asks_reals_twice_and_balances_them() -> None:
     contest = Contest(non_saturating, view=lambda x, uniform: 2 * x, view_dice=1)
-    task, both = InfoGAN(PRIOR, contest, consistency=0.5), players()
+    task, both = InfoGAN(PRIOR, contest, consistency=0.5, balance=3.0), players()
     hand = dealt(task)
     found = task.plain_cost(both, hand)["consistency"]
     calm = both["discriminator"].layer(hand["x"])[:, 1:5].softmax(1)
     viewed = both["discriminator"].layer(2 * hand["x"])[:, 1:5].log_softmax(1)
     mean = viewed.exp().mean(0)
-    torch.testing.assert_close(found, 0.5 * (-(calm * viewed).sum(1).mean() + (mean * mean.log()).sum()))
+    torch.testing.assert_close(found, 0.5 * (-(calm * viewed).sum(1).mean() + 3 * (mean * mean.log()).sum()))
     found.backward()
     assert both["generator"].weight.grad is None
     assert "consistency" not in task.generator_cost(both, hand)

@@ -15,8 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from cyclopts import CycloptsError
 
-    import evenodds.cli.backwards  # its commands join the app
-    import evenodds.cli.converting  # noqa: F401  likewise
+    import evenodds.cli.augmenting  # their commands join the app
+    import evenodds.cli.backwards
+    import evenodds.cli.converting  # noqa: F401
     from evenodds.cli.commands import app
     from evenodds.errors import BadInput, Diverged
 

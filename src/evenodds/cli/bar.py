@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -32,6 +33,8 @@ class Bar:
         self.task: TaskID | None = None
         self.looked = 0.0
         self.clock = 0.0
+        self.news: Callable[[], str] = lambda: ""
+        """The verdict on the run, in a few words."""
 
     def begin(self, stage: Stage) -> None:
         self.first, self.clock = stage.progress.images, time.perf_counter()
@@ -58,6 +61,7 @@ class Bar:
         for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
             if name in terms:
                 text += f", {label} {terms[name]:.2f}"
+        text += f", {self.news()}" if self.news() else ""
         left = (stage.progress.total - images) / max(1e-9, rate)
         return text + (f", {left:,.0f} s left" if self.plain else "")
 
@@ -100,3 +104,22 @@ class Steps:
                 self.progress.remove_task(task)
             self.task = self.progress.add_task(what, total=total)
         self.progress.update(self.task, completed=done, total=total)
+
+
+class Inner:
+    """A listener that shows one training within longer work as a step of it."""
+
+    def __init__(self, step: Steps, what: str) -> None:
+        self.step, self.what, self.looked = step, what, 0.0
+
+    def begin(self, stage: Stage) -> None:
+        """The bar begins with the first look."""
+
+    def hear(self, stage: Stage) -> None:
+        now = time.perf_counter()
+        if now - self.looked >= INTERVAL:
+            self.looked = now
+            self.step(self.what, stage.progress.images, stage.progress.total)
+
+    def end(self, stage: Stage) -> None:
+        """The next step replaces it."""

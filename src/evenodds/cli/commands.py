@@ -41,6 +41,7 @@ def train(
     seed: int | None = None,
     out: Path | None = None,
     device: str | None = None,
+    watch: str | None = None,
     settings: Settings = None,
     quiet: bool = False,
 ) -> None:
@@ -62,6 +63,8 @@ def train(
         Run folder [default: runs/<recipe>-<n>].
     device
         auto, cpu, cuda, mps.
+    watch
+        off; warn: say how it goes; act: also go back and change something where it goes wrong [default: act].
     settings
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     quiet
@@ -70,14 +73,15 @@ def train(
     from evenodds.cli.bar import Bar, reading
     from evenodds.config import recipe as named
     from evenodds.config import with_settings
-    from evenodds.run import as_seconds, recipe_for, start
+    from evenodds.folders import as_seconds, recipe_for
+    from evenodds.run import start
 
     if budget is not None and images is not None:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
     if recipe is None:
         recipe = recipe_for(data)
         say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
-    given = {"data": data, "images": images, "seed": seed, "device": device}
+    given = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     changes = {key: value for key, value in given.items() if value is not None} | parsed(settings)
     session = start(
         with_settings(named(recipe), changes),
@@ -91,7 +95,9 @@ def train(
 
 
 @app.command
-def resume(run: Path, *, images: str | None = None, settings: Settings = None, quiet: bool = False) -> None:
+def resume(
+    run: Path, *, images: str | None = None, watch: str | None = None, settings: Settings = None, quiet: bool = False
+) -> None:
     """Go on with a run from its newest whole checkpoint.
 
     Parameters
@@ -100,18 +106,20 @@ def resume(run: Path, *, images: str | None = None, settings: Settings = None, q
         The run folder.
     images
         A new length of the run, e.g. 400k.
+    watch
+        off, warn or act, as for train.
     settings
-        Other settings that may change on resume: device, keep, save_share.
+        Other settings that may change on resume: device, keep, save_share, patience.
     quiet
         No progress bar.
     """
     from evenodds.cli.bar import Bar, reading
     from evenodds.run import resume as go_on
 
-    changes = {"images": images} if images is not None else {}
+    given = {"images": images, "watch": watch}
     session = go_on(
         run,
-        settings=changes | parsed(settings),
+        settings={key: value for key, value in given.items() if value is not None} | parsed(settings),
         listeners=[] if quiet else [Bar()],
         say=say,
         reading=None if quiet else reading,
@@ -130,6 +138,10 @@ def sample(
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     per_class: int | None = None,
     given: Given = None,
+    truncation: float = 1.0,
+    select: str | None = None,
+    steps: int | None = None,
+    rate: float | None = None,
     seed: int = 0,
     checkpoint: str = "last",
     device: Device = "auto",
@@ -154,6 +166,14 @@ def sample(
         Of a conditional run, so many samples of every class; a folder then holds one folder for each.
     given
         Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
+    truncation
+        Factor on z, in (0, 1]: lower is truer to the data, and more alike; 1 is plain sampling.
+    select
+        Pick samples by the discriminator: rejection, or langevin (see: evenodds list selections).
+    steps
+        Of langevin, how far z walks [default: 100].
+    rate
+        Of rejection, the share of samples to keep [default: 0.2].
     seed
         The same seed gives the same samples.
     checkpoint
@@ -162,13 +182,16 @@ def sample(
         auto, cpu, cuda, mps.
     """
     from evenodds.results import asked, write_samples
+    from evenodds.selecting import sample as selected
     from evenodds.session import load
 
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
     y = asked(session, n, class_, per_class, seed)
-    x = session.sample(n if y is None else len(y), seed, y=y, given=numbers(given))
+    options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
+    n = n if y is None else len(y)
+    x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz):
         print(path)
 
@@ -442,12 +465,15 @@ def conclude(session: Any) -> None:
     if not (session.folder / "history.png").exists():
         say("no history.png: plotting needs matplotlib; pip install 'evenodds[plot]'")
     folder = session.folder
+    verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
+    if verdict is not None:
+        say(f"how it went:   {verdict['verdict']}: {verdict['why']}")
     if session.images < session.config.images:
         say(f"stopped at {session.images:,} of {session.config.images:,} images; everything is saved")
         say(f"go on with:    {command()} resume {folder}")
         return
     say(f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}")
-    say(f"how it went:   {command()} show {folder}")
+    say(f"its figures:   {command()} show {folder}")
     if not session.draws:
         say(f"put it to work: {command()} {session.command} {folder} IN OUT")
         return

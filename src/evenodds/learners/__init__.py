@@ -1,7 +1,8 @@
 """How players improve. A learner lowers the cost of a move by changing its movers, by whatever means.
 
 `Gradient` differentiates the cost, `Evolution` only evaluates it, `Fit` reads labelled examples off it and refits a
-player as a whole. One game may use all three, one for each player.
+player as a whole. One game may use all three, one for each player. `Extragradient` and `Lookahead` differentiate too,
+but treat the slopes of all players as those of a game.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Protocol
 from evenodds.engine import Engine
 from evenodds.game import Batch, Costs, Move, Players, Progress, State
 from evenodds.learners.evolution import Evolution
+from evenodds.learners.extragradient import Extragradient, Lookahead
 from evenodds.learners.fit import Fit
 from evenodds.learners.gradient import Gradient, frozen
 
-__all__ = ["Evolution", "Fit", "Gradient", "Learner", "frozen"]
+__all__ = ["Evolution", "Extragradient", "Fit", "Gradient", "Learner", "Lookahead", "frozen"]
 
 
 class Learner(Protocol):

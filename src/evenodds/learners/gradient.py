@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from evenodds.engine import Engine
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players, Progress, State
+from evenodds.learners.guard import Guard
 from evenodds.schedule import Schedule, constant
 
 __all__ = ["Gradient", "frozen", "play"]
@@ -25,11 +26,14 @@ class Gradient:
     Args:
         optimizers: by player name.
         rate: factor on every learning rate, as a function of the progress.
+
+    A move whose gradient is not finite is left out by the `guard`, and counted.
     """
 
     optimizers: Mapping[str, Optimizer]
     rate: Schedule = constant
     base: dict[str, list[float]] = field(init=False)
+    guard: Guard = field(init=False, default_factory=Guard)
 
     def __post_init__(self) -> None:
         self.base = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimizers.items()}
@@ -38,9 +42,12 @@ class Gradient:
         movers = [name for name in move.movers if name in self.optimizers]
         for name in movers:
             self.optimizers[name].zero_grad(set_to_none=True)
-        costs = self._differentiate(move, players, hand, engine)
-        for name in movers:
-            self._step(name, self.rate(progress))
+        with self.guard.over(move, players, [self.optimizers[name] for name in movers]) as verdict:
+            costs = self._differentiate(move, players, hand, engine)
+            if verdict.fit():
+                for name in movers:
+                    with verdict.hold(self.optimizers[name]):
+                        self._step(name, self.rate(progress))
         return costs
 
     def _differentiate(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:

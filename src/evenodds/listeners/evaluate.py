@@ -26,25 +26,28 @@ class Evaluate:
     every_images: int
     log: Log
     figures: Mapping[str, float] = field(init=False, default_factory=dict)
-    _last: int = field(init=False, default=0)
+    _last: int = field(init=False, default=-1)
+    _turn: int = field(init=False, default=0)
 
     def begin(self, stage: Stage) -> None:
-        self._last = stage.progress.images
+        self._turn = stage.progress.images // self.every_images
 
     def hear(self, stage: Stage) -> None:
-        if stage.progress.images - self._last >= self.every_images:
+        turn = stage.progress.images // self.every_images
+        if turn != self._turn:  # where a multiple is crossed, so that a resumed run measures at the same places
+            self._turn = turn
             self.look(stage)
 
     def end(self, stage: Stage) -> None:
         """Nothing to close; what is saved at the end asks for its score."""
 
-    def score(self, stage: Stage) -> float | None:
-        """The score of the game as it stands, measured now unless it just was."""
-        if not self.figures or self._last != stage.progress.images:
-            self.look(stage)
-        return self.figures.get("score")
+    def score(self, stage: Stage) -> Mapping[str, float]:
+        """The figures of the game as it stands, measured now unless they just were."""
+        if self._last != stage.progress.images:
+            self.look(stage, extra=True)  # not where others are measured: no part of the trend
+        return self.figures
 
-    def look(self, stage: Stage) -> None:
+    def look(self, stage: Stage, **more: bool) -> None:
         """Measures now."""
         self.figures, self._last = dict(self.measure()), stage.progress.images
-        self.log.write(stage, **self.figures)
+        self.log.write(stage, **self.figures, **more)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evenodds.errors import Diverged
 from evenodds.files import write_text
 from evenodds.trainer import Stage
 
@@ -28,12 +27,15 @@ class Log:
     path: Path
     every_images: int
     seconds: float = field(init=False, default=0.0)
+    lines: list[dict[str, Any]] = field(init=False, default_factory=list)
+    """The lines of the file, up to here."""
     _rate: float = field(init=False, default=0.0)
     _clock: float = field(init=False, default=0.0)
     _last: tuple[int, float] = field(init=False, default=(0, 0.0))
 
     def begin(self, stage: Stage) -> None:
         lines = [line for line in read_history(self.path) if line["images"] <= stage.progress.images]
+        self.lines = lines
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
         self.seconds = float(lines[-1]["seconds"]) if lines else 0.0
         self._clock = time.perf_counter() - self.seconds
@@ -48,7 +50,7 @@ class Log:
             self.write(stage)
 
     def write(self, stage: Stage, **more: Any) -> None:
-        """Writes a line now. Raises Diverged where a term is not finite."""
+        """Writes a line now; a term that is not finite is null."""
         terms = stage.engine.read(stage.terms)
         self.seconds = time.perf_counter() - self._clock
         images, before = stage.progress.images, self._last
@@ -59,13 +61,8 @@ class Log:
         line |= {name: value if math.isfinite(value) else None for name, value in terms.items()} | more
         with self.path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
+        self.lines.append(line)
         self._last = (images, self.seconds)
-        lost = [name for name, value in terms.items() if not math.isfinite(value)]
-        if lost:
-            raise Diverged(
-                f"{lost[0]} is no longer a finite number after {images:,} images; "
-                "lower learning_rate or raise penalty_weight; checkpoints made before are intact"
-            )
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -29,8 +29,10 @@ class Save:
         parts: what a checkpoint holds.
         every_images: interval.
         header: further JSON values to keep, such as the configuration.
-        score: a held-out figure of the stage, lower is better; None for none. It must not touch the run's random state.
+        score: held-out figures of the stage, "score" (lower is better) with "score_low" and "score_high", its interval;
+            None for none. It must not touch the run's random state.
         keep: how many of the last to keep.
+        healthy: whether what stands is worth keeping; what is not is left unsaved at the end.
         saved: called after each, with the stage.
     """
 
@@ -38,34 +40,40 @@ class Save:
     parts: Mapping[str, Stateful]
     every_images: int
     header: Mapping[str, Any] = field(default_factory=dict)
-    score: Callable[[Stage], float | None] | None = None
+    score: Callable[[Stage], Mapping[str, float]] | None = None
     keep: int = 3
+    healthy: Callable[[], bool] = lambda: True
     saved: Callable[[Stage], None] | None = None
     _last: int = field(init=False, default=0)
+    _turn: int = field(init=False, default=0)
 
     def begin(self, stage: Stage) -> None:
         self._last = stage.progress.images
+        self._turn = self._last // self.every_images
 
     def hear(self, stage: Stage) -> None:
-        if stage.progress.images - self._last >= self.every_images:
+        turn = stage.progress.images // self.every_images
+        if turn != self._turn and self.healthy():  # where `Evaluate` measures too, so that nothing is measured twice
+            self._turn = turn
             self.save(stage)
 
     def end(self, stage: Stage) -> None:
         # Not after a failure in mid-round: some players would have moved and others not.
-        if stage.whole and stage.progress.images > self._last:
+        if stage.whole and stage.progress.images > self._last and self.healthy():
             self.save(stage)
 
     def save(self, stage: Stage) -> None:
         """Writes a checkpoint now."""
         require_finite(stage.game.players, stage.progress.images)
-        score = self.score(stage) if self.score is not None else None
-        images = stage.progress.images
+        figures = self.score(stage) if self.score is not None else {}
+        images, score = stage.progress.images, figures.get("score")
         header = {
             **self.header,
             "progress": asdict(stage.progress),
             "seed": stage.seed,
             "draws": "every draw of round r is seeded by mix(seed, r): seed and round are the whole random state",
             "score": score if score is None or math.isfinite(score) else None,
+            "score_interval": [figures.get("score_low"), figures.get("score_high")],
         }
         checkpoint.save(self.folder / f"{images:012d}", self.parts, header)
         self._last = images

@@ -170,7 +170,7 @@ def data_copying(
     wanted = min(max(1, min(len(held_out), len(fake)) // 100), 20) if cells is None else cells
     if wanted < 1:
         raise BadInput(f"'cells' must be at least 1, got {cells}; 1 to 20 are usual")
-    middles = _k_means(train, wanted, rng)
+    middles = k_means(train, wanted, rng)
     real, made = nearest(held_out, train)[0], nearest(fake, train)[0]
     real_cell, made_cell = nearest(held_out, middles)[1], nearest(fake, middles)[1]
     enough = max(1, min(20, len(fake) // wanted))
@@ -243,7 +243,7 @@ def _wilson(share: float, n: int) -> tuple[float, float]:
     return min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
 
 
-def _k_means(x: Tensor, k: int, rng: torch.Generator, rounds: int = 10) -> Tensor:
+def k_means(x: Tensor, k: int, rng: torch.Generator, rounds: int = 10) -> Tensor:
     """Up to k middles: seeded far apart (Arthur and Vassilvitskii 2007), then moved to their rows' means."""
     # Distances do not depend on the origin, their rounding does.
     shift = column_means(x)

@@ -7,7 +7,14 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 
-__all__ = ["confusion", "confusions", "frequency_weighted_overlap", "intersection_over_union", "pixel_accuracy"]
+__all__ = [
+    "confusion",
+    "confusions",
+    "frequency_weighted_overlap",
+    "intersection_over_union",
+    "mean_overlap",
+    "pixel_accuracy",
+]
 
 
 def confusion(real: Tensor, said: Tensor, classes: int, ignore: int = 255) -> Tensor:
@@ -93,6 +100,18 @@ def frequency_weighted_overlap(matrix: Tensor) -> Tensor:
     occurs = _square(matrix).sum(-1)
     # A class that does not occur has the weight 0, and may have no overlap to be weighted.
     return (occurs * intersection_over_union(matrix).nan_to_num()).sum(-1) / occurs.sum(-1)
+
+
+def mean_overlap(matrix: Tensor) -> Tensor:
+    """Mean intersection over union of the classes that occur in the truth, Everingham et al. (2010).
+
+    Args:
+        matrix: (classes, classes) counts, true classes by rows.
+
+    Returns:
+        () float64 in [0, 1]; NaN where no class occurs.
+    """
+    return intersection_over_union(matrix)[matrix.sum(1) > 0].mean()
 
 
 def pixel_accuracy(matrix: Tensor) -> Tensor:

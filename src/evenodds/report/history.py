@@ -10,7 +10,7 @@ from typing import Any
 
 from evenodds.report.charts import Line, lines, swatch
 from evenodds.report.markup import Html, element, join
-from evenodds.report.numerals import count, duration, finite, number
+from evenodds.report.numerals import count, duration, finite, number, text
 from evenodds.report.scales import Point
 from evenodds.report.words import TERMS
 
@@ -42,7 +42,27 @@ def course(history: History) -> Html | None:
     spans = [line["seconds"] for line in placed if finite(line.get("seconds")) is not None]
     took = f", {duration(spans[-1])} of training" if spans else ""
     lead = f"{count(len(placed))} {'report' if len(placed) == 1 else 'reports'} up to {count(end)} real images shown"
-    return join(element("p", f"{lead}{took}."), element("div", [_figure(one) for one in found], class_="panels"))
+    shown = element("div", [_figure(one) for one in found], class_="panels")
+    return join(element("p", f"{lead}{took}."), _watched(placed), shown)
+
+
+def _watched(history: History) -> Html | None:
+    """What the watch said, wherever it changed its mind, and what was done about it."""
+    told: list[str] = []
+    word = ""
+    for line in history:
+        if "remedy" in line:
+            told.append(f"Remedy: {text(line['remedy'])}.")
+            word = ""
+        elif line.get("verdict") not in (None, word):
+            word = text(line["verdict"])
+            told.append(f"{count(line['images'])} images: {word}; {text(line.get('why'))}.")
+    if not told:
+        return None
+    return join(
+        element("p", "What the watch said, where its verdict changed:"),
+        element("ol", [element("li", one) for one in told]),
+    )
 
 
 def panels(history: History) -> list[Panel]:
@@ -58,7 +78,7 @@ def panels(history: History) -> list[Panel]:
         else:
             others.append(name)
     found = [_beliefs(history, player, own, end) for player, own in beliefs.items()]
-    found += [_score(history, end), *(_term(history, name, end) for name in others)]
+    found += [_score(history, end), _preferences(history, end), *(_term(history, name, end) for name in others)]
     return [panel for panel in found if panel is not None]
 
 
@@ -104,6 +124,17 @@ def _score(history: History, end: float) -> Panel | None:
     facts = f"Lowest {number(float(best['score']))} at {count(best['images'])} images; {_last(drawn)} at the end."
     why = "Distance from held-out data at each checkpoint; lower is better." + (" Band: 95 % interval." if band else "")
     return Panel("Held-out score", why, lines([drawn], f"Held-out score. {facts}", "score", x_end=end), [drawn], facts)
+
+
+def _preferences(history: History, end: float) -> Panel | None:
+    """How often D prefers one item to another: the margin by which it wins, and whether it knows its training items."""
+    kinds = (("d_fake", "held-out item to a sample"), ("d_memory", "training item to a held-out one"))
+    drawn = [Line(name, points(history, key), style) for (key, name), style in zip(kinds, STYLES, strict=False)]
+    if not _known(drawn):
+        return None
+    why = "In which share of pairs D takes the first for more real; 1/2: it cannot tell, or remembers nothing."
+    alt = "; ".join(f"{line.name}: {_last(line)} at the end" for line in drawn)
+    return Panel("D prefers", why, lines(drawn, alt, "share of pairs", (0, 1), (0.5, "1/2"), end), drawn, "")
 
 
 def _term(history: History, name: str, end: float) -> Panel | None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from evenodds.dial import Dial
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Costs, Move, Players
 from evenodds.schedule import but_every, every
@@ -43,6 +44,8 @@ class Contest:
         view_dice: uniform numbers per item that the view needs.
         fused: score real and fake in one pass of the discriminator. Not for one with batch norm, whose statistics
             would then mix both.
+        top: share of the fakes that the generator learns from, those that the discriminator takes for the most real
+            (top-k of Sinha et al. 2020); None for all.
     """
 
     loss: Adversarial
@@ -52,6 +55,7 @@ class Contest:
     view: View | None = None
     view_dice: int = 4
     fused: bool = False
+    top: Dial | None = None
     draws: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,7 +137,8 @@ class Contest:
                 "false, or take a discriminator of whole items"
             )
         costs = self.loss(on_real, on_fake)
-        ratio.append(self._slope_ratio(on_real, on_fake))
+        slopes = self._slope_ratio(on_real, on_fake)
+        ratio.append(slopes if self.top is None else slopes * self._top(on_fake))
         facts = {"generator": costs[1].mean(), **self._beliefs(on_real, on_fake)}
         return Costs({"adversarial": costs[0].mean()}, facts)
 
@@ -157,7 +162,17 @@ class Contest:
         real, fake = self._seen(real, fake, hand)
         on_fake = discriminator(fake)
         on_real = discriminator(real) if self.relative else torch.zeros_like(on_fake)
-        return Costs({"adversarial": self.loss(on_real, on_fake)[1].mean()})
+        cost = self.loss(on_real, on_fake)[1]
+        return Costs({"adversarial": (cost if self.top is None else cost * self._top(on_fake)).mean()})
+
+    def _top(self, on_fake: Tensor) -> Tensor:
+        """(N,) weights of mean 1: 0 for all but the best fakes. A share of 1 weighs all by 1."""
+        assert self.top is not None
+        n = len(on_fake)
+        kept = (self.top() * n).round().clamp(1, n)
+        rank = on_fake.detach().argsort(descending=True, stable=True).argsort()
+        weights: Tensor = (rank < kept).to(on_fake.dtype) * (n / kept)
+        return weights
 
     @cached_property
     def relative(self) -> bool:
@@ -167,15 +182,34 @@ class Contest:
         (gradient,) = torch.autograd.grad(cost, real, allow_unused=True)
         return gradient is not None and bool((gradient != 0).any())
 
+    @cached_property
+    def log_ratio(self) -> bool:
+        """Whether the best logit is log p_data / p_g up to a constant, which sampling by the discriminator needs.
+
+        Where p_data / p_g is r, the best logit balances r times the slope at the reals with that at the fakes. Relative
+        losses are not tested: a softplus of differences, as all of them are, finds the ratio up to a constant.
+        """
+        return self.relative or any(self._balances(shift) for shift in (0.0, 1.0))
+
+    def _balances(self, shift: float) -> bool:
+        ratio = torch.tensor([1 / 3, 1.0, 3.0], dtype=torch.float64)
+        real, fake = ((ratio.log() + shift).requires_grad_() for _ in range(2))
+        at_real, at_fake = torch.autograd.grad(self.loss(real, fake)[0].sum(), (real, fake))
+        return bool(torch.allclose(ratio * at_real + at_fake, torch.zeros_like(ratio), atol=1e-6))
+
     def _beliefs(self, on_real: Tensor, on_fake: Tensor) -> dict[str, Tensor]:
         """The mean probabilities of being real, D(x) and D(G(z)).
 
         A relative loss fixes logits up to a shift; each is then held against the mean logit of the other side, as in
-        Jolicoeur-Martineau (2018), eq. 7.
+        Jolicoeur-Martineau (2018), eq. 7; and for the mean sign of D(x), against the middle of both.
         """
+        level = (on_real.mean() + on_fake.mean()) / 2 if self.relative else 0.0
+        signs = (on_real - level).sign().mean()
         if self.relative:
             on_real, on_fake = on_real - on_fake.mean(), on_fake - on_real.mean()
-        return {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
+        facts = {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
+        # r_t of Karras et al. (2020), section 3, which views are adapted by.
+        return facts if self.view is None else {**facts, "signs": signs}
 
     def _seen(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if self.view is None:

@@ -42,19 +42,22 @@ class InfoGAN(Generate):
         values_weight: of half the squared error of the values, summed over them, for both.
         consistency: weight of a cost that the paper has not: the cross-entropy of the category that the discriminator
             reads in a real item as it is, which counts as the truth, and the one that it reads through the contest's
-            view, less the entropy of their mean over the batch (Krause et al. 2010; Hu et al. 2017). It moves the
-            borders of the categories to where there are few items, and keeps all of them in use.
+            view, less `balance` times the entropy of their mean over the batch (Krause et al. 2010; Hu et al. 2017).
+            The first moves the borders of the categories to where there are few items, the second keeps all in use.
+        balance: how much the entropy counts within it. At 1 a digit may stay split in two categories while two others
+            share one; Hu et al. have 4.
     """
 
     prior: Coded = field(kw_only=False)
     classes_weight: float = 1.0
     values_weight: float = 0.1
     consistency: float = 0.0
+    balance: float = 4.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.prior, Coded):
             raise BadInput(f"task 'infogan' needs the prior 'coded', got {type(self.prior).__name__}; set prior=coded")
-        if min(self.classes_weight, self.values_weight, self.consistency) < 0:
+        if min(self.classes_weight, self.values_weight, self.consistency, self.balance) < 0:
             raise BadInput("weights of infogan must be at least 0; 0 leaves a cost out")
         if self.consistency and (self.contest.view is None or not self.prior.classes):
             raise BadInput("consistency of infogan needs views and categories; set views, or consistency=0")
@@ -99,7 +102,8 @@ class InfoGAN(Generate):
                     calm = self._read(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
                 viewed = self._read(said[:first])["classes"].log_softmax(1)
                 shares = viewed.exp().mean(0)
-                surprise = -(calm * viewed).sum(1).mean() + (shares * shares.clamp_min(1e-8).log()).sum()
+                entropy = -(shares * shares.clamp_min(1e-8).log()).sum()
+                surprise = -(calm * viewed).sum(1).mean() - self.balance * entropy
                 costs["consistency"] = self.consistency * surprise
             costs.facts["right"] = (read["classes"].argmax(1) == category).float().mean().detach()
         if self.prior.values:

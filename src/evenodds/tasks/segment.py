@@ -13,7 +13,7 @@ from torch import Tensor
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game import Batch, Players
-from evenodds.metrics.segmentation import confusions, intersection_over_union, pixel_accuracy
+from evenodds.metrics.segmentation import confusions, mean_overlap, pixel_accuracy
 from evenodds.tasks._paired import Paired
 from evenodds.tasks._seats import Described, Seat
 
@@ -114,7 +114,7 @@ class Segment(Paired):
     def figures(self, tallies: Tensor) -> dict[str, float]:
         """ "score" is 1 less the mean intersection over union of the classes that occur; and "accuracy" of pixels."""
         matrix = tallies.sum(0).view(self.classes, self.classes).double()
-        overlap = float(intersection_over_union(matrix).nanmean())
+        overlap = float(mean_overlap(matrix))
         return {"score": 1 - overlap, "mean_iou": overlap, "accuracy": float(pixel_accuracy(matrix))}
 
     @property

@@ -1,0 +1,269 @@
+"""A conditional run at work for a classifier: a folder of synthetic images by class, filtered, and how it was made."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evenodds import pictures
+from evenodds.build import open_data
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput, unknown
+from evenodds.features.classifier import Classifier, trained
+from evenodds.files import replaced_folder, write_json, write_text
+from evenodds.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
+from evenodds.session import SPLIT_SEED, Session
+from evenodds.version import __version__
+
+__all__ = ["FILTERS", "augment", "balancing", "folder_names"]
+
+FILTERS = ("discriminator", "agreement", "copies", "duplicates")
+"""In the order in which samples pass them: the cheap one first, that which remembers what stayed last."""
+USUAL = ("agreement", "copies", "duplicates")
+LIKELIHOOD_RATIO = ("minimax", "non_saturating", "logistic", "relativistic_paired")
+"""Losses whose best discriminator has the logit log p / q, up to a constant: what rejection sampling needs."""
+
+Step = Callable[[str, int, int], None]
+Say = Callable[[str], None]
+
+
+def augment(
+    session: Session,
+    to: Path,
+    *,
+    per_class: int | None = None,
+    balance: bool = False,
+    filters: Sequence[str] | None = None,
+    data: Dataset | None = None,
+    seed: int = 0,
+    tries: int = 50,
+    checkpoint: str = "last",
+    step: Step = lambda *_: None,
+    say: Say = lambda line: None,
+) -> dict[str, Any]:
+    """Writes class folders of PNG files, labels.csv and manifest.json: data for `evenodds train` or any reader.
+
+    Args:
+        session: a run that is conditional on classes of images.
+        to: the folder to make; it must not be there, or be empty.
+        per_class: images of every class; or
+        balance: as many as each class lacks against the largest one in the training items.
+        filters: names of FILTERS; None for those of agreement, copies and duplicates that the run allows. They rest on
+            the run's training items, and copies on its held-out ones too.
+        data: what the run was trained on, where it was in memory; otherwise it is opened.
+        seed: the same seed gives the same files.
+        tries: at most so many draws for each image asked for.
+        checkpoint: as it was loaded, for the manifest.
+        step: told what is done, how far it is and how far it goes.
+        say: gets plain sentences.
+
+    Returns:
+        The manifest.
+    """
+    _fits(session, to)
+    wanted = _wanted(session, per_class, balance)
+    chosen = _filters(session, filters, data, say, step)
+    classes, total = session.card.classes, sum(wanted)
+    folders, counts, lines = folder_names(classes), {}, [("name", "class")]
+    draw = partial(_draw, session)
+    with replaced_folder(to) as temporary:
+        for label, name in enumerate(classes):
+            told = partial(_tell, step, sum(wanted[:label]), total)
+            parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=told)
+            names = _write(session, parts, temporary / folders[label], folders[label])
+            lines += [(written, name) for written in names]
+            if counts[name].written < wanted[label]:
+                say(_unfilled(name, counts[name]))
+        manifest = _manifest(
+            session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True))
+        )
+        write_text(temporary / "labels.csv", _csv(lines))
+        write_json(temporary / "manifest.json", manifest)
+    return manifest
+
+
+def _tell(step: Step, before: int, total: int, have: int) -> None:
+    step("drawing and filtering", before + have, total)
+
+
+def balancing(counts: Sequence[int]) -> list[int]:
+    """What each class lacks against the largest."""
+    return [max(counts) - n for n in counts]
+
+
+def folder_names(classes: Sequence[str]) -> list[str]:
+    """A folder for each class that every system can make: labels.csv holds the classes as they are called."""
+    plain = [re.sub(r"[^\w +.-]", "_", name).strip(" .") or "_" for name in classes]
+    lower = [name.lower() for name in plain]
+    return [name if lower.count(name.lower()) == 1 else f"{k:03d}-{name}" for k, name in enumerate(plain)]
+
+
+def _fits(session: Session, to: Path) -> None:
+    if not session.classed:
+        raise BadInput("this run is not conditional on classes, so it cannot fill any; train with --set task=condition")
+    if session.card.kind != "image":
+        raise BadInput("augment writes images, this run is of a table; balance tables with GANOverSampler, in Python")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise BadInput(f"{to} is there already and is left as it is; name a folder that is not there")
+
+
+def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]:
+    """How many images each class is to get."""
+    if (per_class is None) != balance:
+        raise BadInput("say how many: --per-class 500, or --balance; one of the two")
+    if per_class is not None:
+        if per_class < 1:
+            raise BadInput(f"--per-class needs at least 1, got {per_class}")
+        return [per_class] * len(session.card.classes)
+    wanted = balancing((session.card.more or {})["class_counts"])
+    if not any(wanted):
+        raise BadInput("all classes have equally many training items, so there is nothing to balance; use --per-class")
+    return wanted
+
+
+def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
+    """Samples as they will be written: rounded to the data's own units, in [-1, 1]."""
+    c, units = session.asked(y=[label]), session.card.units
+    parts = [session.answer(z, c) for z in torch.split(session.sampled.prior(n, rng), 256)]
+    return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1)))
+
+
+# --- filters ---------------------------------------------------------------------------------------------------------
+
+
+def _filters(
+    session: Session, names: Sequence[str] | None, data: Dataset | None, say: Say, step: Step
+) -> dict[str, Filter]:
+    for name in names or ():
+        if name not in FILTERS:
+            raise unknown("filter", name, (*FILTERS, "none"))
+    wanted = [name for name in FILTERS if name in (USUAL if names is None else names)]
+    made: dict[str, Filter] = {"discriminator": _rejection(session)} if "discriminator" in wanted else {}
+    resting = [name for name in wanted if name != "discriminator"]
+    if not resting:
+        return made
+    data = _opened(session, data)
+    train, held = data.split(session.config.held_out, SPLIT_SEED)
+    if not len(held) and "copies" in resting:
+        if names is not None:
+            raise BadInput("the filter copies needs held-out items, and this run kept none; leave it out of --filters")
+        say("copies are not looked for: the run kept no items aside")
+        resting.remove("copies")
+    seen = data.take(train)
+    classifier = _classifier(seen, step)
+    by_train = _by_label(classifier, seen)
+    every: dict[str, Callable[[], Filter]] = {
+        "agreement": lambda: Agreement(classifier.probabilities),
+        "copies": lambda: Copies(_features(classifier), by_train, _by_label(classifier, data.take(held))),
+        "duplicates": lambda: Duplicates(_features(classifier), by_train),
+    }
+    return made | {name: every[name]() for name in resting}
+
+
+def _rejection(session: Session) -> Rejection:
+    loss = session.config.loss.name
+    if loss not in LIKELIHOOD_RATIO:
+        raise BadInput(
+            f"the filter discriminator needs logits that are log ratios of densities, which loss '{loss}' does not give"
+            f" ({', '.join(LIKELIHOOD_RATIO)} do); leave it out of --filters"
+        )
+
+    @torch.no_grad()
+    def logits(x: Tensor, label: int) -> Tensor:
+        found: Tensor = session.bound(session.asked(y=[label]))["discriminator"](x.to(session.device))
+        return found
+
+    return Rejection(logits)
+
+
+def _opened(session: Session, data: Dataset | None) -> Dataset:
+    """What the run was trained on, and nothing else."""
+    found = data if data is not None else open_data(session.config)
+    if found.fingerprint() != (session.card.more or {}).get("fingerprint"):
+        raise BadInput("the data of this run have changed since it was trained; use --filters none or discriminator")
+    return found
+
+
+def _classifier(seen: Dataset, step: Step) -> Classifier:
+    assert seen.y is not None
+    x = seen.units.to_model(seen.x)
+
+    def told(done: int, total: int) -> None:
+        step("fitting the classifier", done, total)
+
+    return trained(x, seen.y, seen.classes, key=f"{seen.fingerprint()} for filters", progress=told)
+
+
+def _features(classifier: Classifier) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.cat([classifier(part) for part in torch.split(x, 1024)])
+
+
+def _by_label(classifier: Classifier, data: Dataset) -> Mapping[int, Tensor]:
+    assert data.y is not None
+    features = torch.cat([classifier(data.units.to_model(part)) for part in torch.split(data.x, 1024)])
+    return {label: features[data.y == label] for label in range(len(data.classes))}
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _write(session: Session, parts: Sequence[Tensor], home: Path, folder: str) -> list[str]:
+    """The images of a class as PNG; their names."""
+    if not parts:
+        return []
+    home.mkdir()
+    units = session.card.units
+    x = np.asarray(units.to_data(torch.cat(list(parts)))).astype(units.dtype, copy=False)
+    names = [f"{k:06d}.png" for k in range(len(x))]
+    for name, one in zip(names, x if x.dtype == np.uint16 else session.eight_bit(x), strict=True):
+        pictures.to_image(one).save(home / name)
+    return [f"{folder}/{name}" for name in names]
+
+
+def _csv(lines: Sequence[tuple[str, str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _unfilled(name: str, count: Count) -> str:
+    worst = max(count.refused, key=lambda one: count.refused[one])
+    return (
+        f"class {name}: {count.written:,} of {count.asked:,} after {count.drawn:,} draws; {worst} refused "
+        f"{count.refused[worst]:,}. Train longer, or leave that filter out"
+    )
+
+
+def _manifest(
+    session: Session,
+    checkpoint: str,
+    seed: int,
+    tries: int,
+    filters: Sequence[str],
+    counts: Mapping[str, Count],
+    folders: Mapping[str, str],
+) -> dict[str, Any]:
+    return {
+        "evenodds": __version__,
+        "run": str(session.folder),
+        "recipe": session.config.recipe,
+        "checkpoint": checkpoint,
+        "images_seen": session.images,
+        "data_fingerprint": (session.card.more or {}).get("fingerprint"),
+        "seed": seed,
+        "tries": tries,
+        "filters": list(filters),
+        "written": sum(count.written for count in counts.values()),
+        "classes": {name: asdict(count) for name, count in counts.items()},
+        "folders": dict(folders),
+    }

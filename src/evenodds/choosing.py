@@ -1,0 +1,214 @@
+"""What the data decide before a run starts: views that suit them, a penalty's weight, the items worth learning from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from evenodds.config import Config
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.features.extract import extract
+from evenodds.find import find
+from evenodds.game import mix
+
+__all__ = ["GRID", "Choice", "Trial", "chosen_penalty", "chosen_views", "densest", "is_open", "mirrored"]
+
+GRID = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Weights of a penalty that are tried."""
+ROUNDS = ((1, 6), (2, 3), (4, 2))
+"""(length, games): six games are played to 1, the best three of them on to 2, the best two to 4."""
+SPENT = sum(games * (length - before) for (length, games), before in zip(ROUNDS, (0, 1, 2), strict=True))
+SHARE = 0.25
+"""Of the run's images, so many are spent on the games that choose a weight, beside the run."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that the data decided, and why."""
+
+    setting: str
+    value: Any
+    reason: str
+    found: dict[str, Any] = field(default_factory=dict)
+    """The figures that it rests on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"setting": self.setting, "value": self.value, "reason": self.reason, **self.found}
+
+
+def is_open(config: Config) -> bool:
+    """Whether a setting is left to the data."""
+    return config.penalty_weight is None or "auto" in config.views
+
+
+# Views -------------------------------------------------------------------------------------------------------------
+
+
+def chosen_views(dataset: Dataset, index: Tensor, seed: int = 0) -> Choice:
+    """The views that do not change what such data are.
+
+    Images are moved; mirrored along an axis only if the items are not found to differ from their mirror images; colours
+    are changed only where there are any. Rows of numbers are jittered.
+
+    Args:
+        index: (N,) the items that are trained on.
+    """
+    if dataset.kind != "image":
+        return Choice("views", ["jitter"], "rows of numbers are only jittered")
+    found, reasons, figures = ["translation"], ["images are moved"], {}
+    for name, axis in (("flip", 3), ("flip_vertical", 2)):
+        chance = mirrored(dataset, index, axis, seed)
+        figures[f"{name}_p"] = round(chance, 4)
+        if chance >= LEAST_CHANCE:
+            found.append(name)
+        way = "left and right" if axis == 3 else "top and bottom"
+        said = "not told apart" if chance >= LEAST_CHANCE else "told apart, so not used"
+        reasons.append(f"{way} mirrored: {said} (p = {chance:.3g})")
+    if dataset.shape[0] >= 3:
+        found.append("color")
+        reasons.append("colours are changed")
+    else:
+        reasons.append("grey, so no change of colours")
+    return Choice("views", found, "; ".join(reasons), figures)
+
+
+LEAST_CHANCE = 0.05
+"""Mirror images that differ from the items with less chance than this by accident are told apart."""
+FEWEST = 30
+"""With fewer items nothing can be said of a symmetry, so none is taken for granted."""
+
+
+@torch.no_grad()
+def mirrored(dataset: Dataset, index: Tensor, axis: int, seed: int = 0, draws: int = 999) -> float:
+    """The p-value of "the data are symmetric under a mirror": an exact test by signs.
+
+    Under the hypothesis each difference f(x) - f(mirror of x) of features has a distribution that is symmetric about 0,
+    so that any of its signs are equally likely. The statistic is the length of the mean difference, over pixels at
+    16 x 16 and over random features, each scaled by its mean square. 0 for fewer than 30 items.
+
+    Args:
+        index: (N,) at most 2,000 of these items are looked at.
+        axis: of (N, C, H, W): 3 is left and right, 2 is top and bottom.
+        draws: of random signs.
+    """
+    if len(index) < FEWEST:
+        return 0.0
+    some = index[torch.linspace(0, len(index) - 1, min(2000, len(index))).long()]
+    x = dataset.batch(some)["x"]
+    difference = _symmetry_features(dataset.shape, x) - _symmetry_features(dataset.shape, x.flip(axis))
+    difference = difference / difference.square().mean(0).sqrt().clamp_min(1e-6)
+    # Of signs only the products of differences matter, (N, N) in place of (N, F).
+    gram = difference @ difference.T
+    rng = torch.Generator().manual_seed(mix(seed, 17))
+    signs = torch.randint(2, (draws, len(gram)), generator=rng).float() * 2 - 1
+    drawn = ((signs @ gram) * signs).sum(1)
+    return float((1 + (drawn >= gram.sum()).sum()) / (1 + draws))
+
+
+def _symmetry_features(shape: Sequence[int], x: Tensor) -> Tensor:
+    pixels = torch.nn.functional.adaptive_avg_pool2d(x, (min(16, shape[1]), min(16, shape[2]))).flatten(1)
+    return torch.cat([pixels, extract(find("features", "random")(shape), x)], 1)
+
+
+# Items -------------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]:
+    """Instance selection (DeVries et al. 2020): the items at which a Gaussian of their features is densest.
+
+    Of labelled data each class gives the same share, by its own Gaussian, so that none is lost.
+
+    Args:
+        index: (N,) to choose from.
+        share: to keep, in (0, 1].
+
+    Returns:
+        The sorted indices that are kept, and a sentence for the report.
+    """
+    name = "random" if dataset.kind == "image" else "pixels"
+    features = _in_batches(dataset, index, find("features", name)(dataset.shape))
+    labels = dataset.y[index] if dataset.y is not None else torch.zeros(len(index), dtype=torch.int64)
+    kept = []
+    for label in torch.unique(labels).tolist():
+        places = (labels == label).nonzero().flatten()
+        count = max(1, round(share * len(places)))
+        kept.append(places[_surprise(features[places]).argsort(stable=True)[:count]])
+    found = index[torch.cat(kept)].sort().values
+    return found, f"instance selection: the densest {len(found):,} of {len(index):,} training items are learned from"
+
+
+def _in_batches(dataset: Dataset, index: Tensor, extractor: Any) -> Tensor:
+    return torch.cat([extract(extractor, dataset.batch(part)["x"]) for part in torch.split(index, 2048)])
+
+
+def _surprise(features: Tensor) -> Tensor:
+    """(n,) squared Mahalanobis distance to the mean, with a covariance that is drawn to its diagonal where n is few."""
+    centred = (features - features.mean(0)).double()
+    covariance = centred.T @ centred / max(1, len(features))
+    weight = features.shape[1] / (features.shape[1] + len(features))
+    diagonal = covariance.diagonal()
+    covariance = torch.lerp(covariance, diagonal.diag(), weight) + 1e-6 * (diagonal.mean() + 1e-12) * torch.eye(
+        len(covariance), dtype=torch.float64
+    )
+    solved = torch.linalg.solve(covariance, centred.T).T
+    distance: Tensor = (centred * solved).sum(1)
+    return distance
+
+
+# The penalty -------------------------------------------------------------------------------------------------------
+
+
+class Trial(Protocol):
+    """A short game that can be played on."""
+
+    def advance(self, images: int) -> float:
+        """Plays on until so many images were shown; its held-out score then, lower is better."""
+        ...
+
+
+def chosen_penalty(
+    config: Config, trial: Callable[[Config], Trial], say: Callable[[str], None] = lambda line: None
+) -> Choice:
+    """The weight of the penalty whose short game has the lowest held-out score.
+
+    Successive halving (Jamieson and Talwalkar 2016): every weight of the grid is played for a while with the same
+    seed, the better half goes on. The games are whole short runs, their schedules scaled to their length; all
+    together show a quarter of the run's images.
+
+    Args:
+        config: with the run's length; its weight is left open.
+        trial: starts a game by a configuration.
+    """
+    if config.penalty is None:
+        raise BadInput("penalty_weight=auto needs a penalty to weigh; set penalty=r1_r2")
+    longest = ROUNDS[-1][0]
+    unit = max(config.batch, int(SHARE * config.images / SPENT))
+    short = replace(config, images=longest * unit)
+    games = {weight: trial(replace(short, penalty_weight=weight)) for weight in GRID}
+    scores: dict[float, list[float]] = {weight: [] for weight in GRID}
+    left = list(GRID)
+    for length, count in ROUNDS:
+        left = sorted(left, key=lambda weight: scores[weight][-1] if scores[weight] else 0.0)[:count]
+        for weight in left:
+            scores[weight].append(_finite(games[weight].advance(length * unit)))
+    best = min(left, key=lambda weight: scores[weight][-1])
+    second = min(scores[weight][-1] for weight in left if weight != best)
+    reason = (
+        f"of {len(GRID)} weights from {GRID[0]:g} to {GRID[-1]:g}, {best:g} had the lowest held-out score after "
+        f"{longest * unit:,} images: {scores[best][-1]:.4g}, the next best {second:.4g}"
+    )
+    say(f"penalty_weight={best:g}: {reason}")
+    rows = [{"weight": weight, "scores": [round(score, 6) for score in scores[weight]]} for weight in GRID]
+    return Choice("penalty_weight", best, reason, {"images": unit, "tried": rows})
+
+
+def _finite(score: float) -> float:
+    """A game that diverged comes last."""
+    return score if score == score else 1e30

@@ -1,0 +1,117 @@
+"""What is wrong with data, found before any time is spent on them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+
+__all__ = ["check", "digests"]
+
+FEW = {16: 500, 32: 1000}
+"""Fewer images than these, by their longest side, are known by heart before they are learned from."""
+MANY = 2000
+"""The same for larger images. Karras et al. (2020), figure 1: at 256 x 256, D overfits with 1,000 to 2,000 images."""
+TINY = 10
+"""Training items below which a class is learned as a handful of pictures."""
+ENTRIES = 1 << 24
+
+
+def check(data: Dataset, train: Tensor, held: Tensor, *, by_class: bool = False, augmented: bool = False) -> list[str]:
+    """Plain sentences on what will trouble a run on such data; none where all is well.
+
+    Args:
+        train: (N,) the items that are trained on.
+        held: (M,) those that are held out.
+        by_class: whether samples are to be asked for by class.
+        augmented: whether the discriminator sees real and fake images through augmentations.
+
+    Raises:
+        BadInput: all items are the same, or all labels are and classes are to be learned.
+    """
+    found = digests(data.x)
+    if len(found) > 1 and bool((found == found[0]).all()):
+        raise BadInput(f"all {len(found):,} items are the same: there is nothing to learn; check how they were read")
+    return [
+        *_labels(data, train, by_class),
+        *_repeated(found, train, held),
+        *_constant(data),
+        *_few(data, len(train), augmented),
+        *_held(len(held)),
+    ]
+
+
+def digests(x: Tensor) -> Tensor:
+    """(N,) int64, equal for equal items x (N, ...), and for others with a chance of 2^-63 or so.
+
+    A random combination of the bits of an item modulo 2^64 (Carter and Wegman 1979), for all items at once.
+    """
+    flat = x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+    keys = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=torch.Generator().manual_seed(0)) * 2 + 1
+    rows = max(1, ENTRIES // flat.shape[1])
+    return torch.cat([(_whole(part) * keys).sum(1) for part in torch.split(flat, rows)])
+
+
+def _whole(part: Tensor) -> Tensor:
+    return (part + 0.0).view(torch.int32).long() if part.is_floating_point() else part.long()  # -0.0 + 0.0 is 0.0
+
+
+def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
+    if data.y is None:
+        return []
+    known = data.y[train]
+    known = known[known >= 0]
+    counts = torch.bincount(known, minlength=len(data.classes))
+    present = int((counts > 0).sum())
+    if present == 1:
+        name = data.classes[int(counts.argmax())]
+        line = f"All labels are equal ('{name}'): is a folder level wrong, or the label column?"
+        if by_class:
+            raise BadInput(f"{line[0].lower()}{line[1:]} Classes cannot be learned; or take --set task=generate")
+        return [line]
+    tiny = [f"{data.classes[k]} ({n})" for k, n in enumerate(counts.tolist()) if n < TINY]
+    more = f" and {len(tiny) - 8} more" if len(tiny) > 8 else ""
+    many = f"Classes with fewer than {TINY} training items: {', '.join(tiny[:8])}{more}; expect copies of these."
+    return [many] if tiny else []
+
+
+def _repeated(found: Tensor, train: Tensor, held: Tensor) -> list[str]:
+    kinds = len(torch.unique(found[train]))
+    lines = []
+    if kinds < len(train):
+        lines.append(f"{len(train) - kinds:,} of {len(train):,} training items repeat another one exactly.")
+    both = int(torch.isin(found[held], found[train]).sum())
+    if both:
+        share = f"{both:,} of {len(held):,} held-out items are training items too, exactly"
+        lines.append(f"{share}: the held-out score is too good, and copies are harder to see; remove duplicates.")
+    return lines
+
+
+def _constant(data: Dataset) -> list[str]:
+    if data.kind != "image":
+        return []
+    flat = data.x.flatten(1)
+    blank = int((flat.amax(1) == flat.amin(1)).sum())
+    return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are they meant to be?"] if blank else []
+
+
+def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
+    if data.kind != "image":
+        return []
+    side = max(data.shape[1:])
+    enough = next((least for most, least in FEW.items() if side <= most), MANY)
+    if n >= enough:
+        return []
+    advice = "watch for copies" if augmented else "add augmentation (--set views=flip,translation), watch for copies"
+    size = f"{data.shape[1]} x {data.shape[2]}"
+    return [f"{n:,} training images are few for {size} (from {enough:,} on it is easier): {advice}."]
+
+
+def _held(m: int) -> list[str]:
+    if m >= 50:
+        return []
+    if m < 4:
+        return [f"{m} items are held out: nothing can be measured while training, and nothing is watched."]
+    return [f"Only {m} items are held out: the score's interval will be wide; --set held_out=0.3 holds out more."]

@@ -1,0 +1,169 @@
+"""What held-out data say of a game as it stands: figures with intervals, and a quick glance in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.data.dataset import Dataset
+from evenodds.data.toys import DENSITIES
+from evenodds.features.pixels import Pixels
+from evenodds.game import Batch, mix
+from evenodds.metrics._cells import class_means, clusters, shares
+from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.tasks.condition import Condition
+from evenodds.tasks.fill import Fill
+from evenodds.tasks.generate import Generate
+
+__all__ = ["Evidence", "wins"]
+
+JUDGED = 1000
+"""Held-out items by which the score is measured."""
+GLANCE = 256
+"""Held-out items, training items and samples of a glance."""
+CELLS = 20
+"""Clusters into which data without classes are cut."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Measures a game by items that it was never shown; always the same items and draws, so that figures compare.
+
+    Args:
+        dataset: all items.
+        task: what is played.
+        train_index: (N,) the items that are trained on.
+        held_index: (M,) those that are not.
+        seed: of the draws.
+        device: where the players are.
+        toy: the name of the density that the items were drawn from, where its modes are known.
+    """
+
+    dataset: Dataset
+    task: Generate
+    train_index: Tensor
+    held_index: Tensor
+    seed: int
+    device: torch.device
+    toy: str | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether anything can be measured."""
+        return len(self.held_index) >= 4
+
+    def _samples(self, generator: nn.Module, beside: Batch, draw: int) -> Tensor:
+        """One sample beside each real item, on the CPU."""
+        request = self.task.trial(beside, torch.Generator().manual_seed(mix(self.seed, draw)))
+        parts = zip(*(torch.split(value.to(self.device), 256) for value in request.values()), strict=True)
+        answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
+        return torch.cat([answer["x"].float().cpu() for answer in answers])
+
+    @torch.no_grad()
+    def glance(self, generator: nn.Module, players: Mapping[str, nn.Module]) -> dict[str, Any]:
+        """Cheap signs of trouble, for a few hundred items.
+
+        Args:
+            generator: whose samples are looked at, such as the average.
+            players: of the game, as they play.
+
+        Returns:
+            "shares": of the samples, by cell. "spread": the standard deviation of samples over that of real items.
+            "d_fake": how often D prefers a held-out item to a sample; "d_memory": a training item to a held-out one,
+            both in [0, 1], 1/2 for none. Nothing where a sample is not finite, and {} without held-out items.
+        """
+        if not self.enough:
+            return {}
+        x = self._samples(generator, self.few, -3)
+        if not bool(x.isfinite().all()):
+            return {"finite": False}
+        features = self._plain(x)
+        real = self._plain(self.few["x"])
+        figures: dict[str, Any] = {
+            "shares": [round(float(s), 4) for s in shares(features, self.cells)],
+            "spread": float((features.var(0).sum() / real.var(0).sum().clamp_min(1e-12)).sqrt()),
+            "distance": float(sliced_wasserstein(real, features, rng=torch.Generator().manual_seed(0), directions=64)),
+        }
+        return figures | self._preferences(players)
+
+    def _preferences(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
+        """What D prefers; nothing where it judges more than x and what is asked for."""
+        if "discriminator" not in players or isinstance(self.task, Fill):
+            return {}
+        still = {name: deepcopy(player).eval() for name, player in players.items()}
+        fake = self._samples(still["generator"], self.few, -3)
+        pairs = ((self.few, self.few["x"]), (self.trained, self.trained["x"]), (self.few, fake))
+        held, trained, made = (self._logits(still, batch, x) for batch, x in pairs)
+        if not all(bool(one.isfinite().all()) for one in (held, trained, made)):
+            return {}
+        return {"d_fake": wins(held, made), "d_memory": wins(trained, held)}
+
+    def _logits(self, players: Mapping[str, nn.Module], batch: Batch, x: Tensor) -> Tensor:
+        c = self.task.condition(batch).to(self.device) if isinstance(self.task, Condition) else None
+        judge = self.task.unconditional(players, self.dataset.shape, c)["discriminator"]
+        logits: Tensor = judge(x.to(self.device))
+        return logits.float().cpu()
+
+    @cached_property
+    def few(self) -> Batch:
+        """The held-out items of a glance."""
+        return self.dataset.batch(_evenly(self.held_index, GLANCE))
+
+    @cached_property
+    def trained(self) -> Batch:
+        """The training items of a glance."""
+        return self.dataset.batch(_evenly(self.train_index, GLANCE))
+
+    @cached_property
+    def _plain(self) -> Pixels:
+        return Pixels(self.dataset.shape)
+
+    @cached_property
+    def _named(self) -> tuple[Tensor, tuple[str, ...]]:
+        """The centres of the cells, and what they are called."""
+        data = self.dataset
+        if (
+            self.toy is not None
+            and (modes := DENSITIES[self.toy]().modes) is not None
+            and modes.shape[1] == data.shape[0]
+        ):
+            return data.units.to_model(modes.float()), tuple(f"mode {k + 1}" for k in range(len(modes)))
+        batch = data.batch(_evenly(self.held_index, 2000))
+        features = self._plain(batch["x"])
+        if "y" in batch and len(data.classes) > 2 and bool((batch["y"] >= 0).any()):
+            means, labels = class_means(features, batch["y"])
+            return means, tuple(data.classes[label] for label in labels)
+        found = clusters(features, min(CELLS, max(1, len(features) // 10)), rng=torch.Generator().manual_seed(0))
+        return found, tuple(f"cluster {k + 1}" for k in range(len(found)))
+
+    @property
+    def cells(self) -> Tensor:
+        """(K, D): modes of a toy, means of classes, or clusters of the held-out items."""
+        return self._named[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the cells are called."""
+        return self._named[1]
+
+    @cached_property
+    def due(self) -> tuple[float, ...]:
+        """The share of held-out items in each cell."""
+        held = self._plain(self.dataset.batch(_evenly(self.held_index, 2000))["x"])
+        return tuple(shares(held, self.cells).tolist())
+
+
+def wins(a: Tensor, b: Tensor) -> float:
+    """How often a value of a (N,) is above one of b (M,), ties counting half: Mann and Whitney (1947), U / N M."""
+    return float(((a[:, None] > b).double() + 0.5 * (a[:, None] == b).double()).mean())
+
+
+def _evenly(index: Tensor, most: int) -> Tensor:
+    """At most so many of them, spread over all."""
+    return index[torch.linspace(0, len(index) - 1, min(most, len(index))).long()]

@@ -1,0 +1,140 @@
+"""Generators for a trial: a conditional run on each training fold, or a run that is there and has seen no test item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evenodds.assembly import Run
+from evenodds.build import IN_MEMORY
+from evenodds.config import Config, Part, recipe, with_settings
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.filters import Draw
+from evenodds.planning import plan
+from evenodds.session import SPLIT_SEED, Session
+from evenodds.trainer import Listener, train
+from evenodds.trial.folds import Deal
+
+__all__ = ["ConditionalRun", "FinishedRun", "recipe_of"]
+
+FEW = 2000
+"""Training items up to which the discriminator sees images through views, lest it learn them by heart."""
+
+
+@dataclass(frozen=True)
+class ConditionalRun:
+    """Trains a generator given the class on each training fold, all classes alike in each batch.
+
+    Args:
+        named: a recipe; None for that of the images' size.
+        settings: by key, see `config.with_settings`.
+        listeners: makes further ones for each run, such as a progress bar.
+    """
+
+    named: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    listeners: Callable[[], list[Listener]] = list
+
+    @property
+    def name(self) -> str:
+        """For the record."""
+        own = "".join(f", {key}={value}" for key, value in self.settings.items())
+        return f"conditional run, recipe {self.named or 'by size'}{own}"
+
+    def planned(self, fold: Dataset, seconds: float) -> float:
+        """The budget in images that takes so many seconds, by a measured lap."""
+        try:
+            config, _ = plan(self.config(fold, 0), fold, seconds)
+            return config.images
+        except BadInput as error:
+            raise BadInput(f"too little time for each generator: {error}") from error
+
+    def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
+        config = replace(self.config(fold, seed), images=int(budget))
+        run = Run(config, fold)
+        everyone = [*run.keepers, *run.steering.values(), *self.listeners()]
+        train(run.game, run.feed, run.learner, run.engine, images=config.images, seed=seed, listeners=everyone)
+        return _asked(run.session(Path(), config.images))
+
+    def config(self, fold: Dataset, seed: int) -> Config:
+        """The configuration for a fold."""
+        chosen = recipe(self.named or recipe_of(fold.shape))
+        usual = {
+            "task": "condition", "task.balance": "classes", "held_out": 0.0, "seed": seed, "size": None,
+            "channels": None, "data": Part(IN_MEMORY),
+        }  # fmt: skip
+        if len(fold) <= FEW and not chosen.views and "views" not in self.settings:
+            usual["views"] = ("translation", "cutout")
+        return with_settings(chosen, {**usual, **self.settings})
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is there; its own training part is the training fold, its held-out part is tested on."""
+
+    session: Session
+
+    @property
+    def name(self) -> str:
+        """For the record."""
+        return f"run {self.session.folder.name} at {self.session.images} images"
+
+    def planned(self, fold: Dataset, seconds: float) -> float:
+        """Nothing is left to train."""
+        return 0.0
+
+    def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
+        return _asked(self.session)
+
+    def deal(self, data: Dataset, seeds: int) -> Deal:
+        """Every seed trains on what the run was trained on, and tests on a part of its own of what it held out.
+
+        Raises:
+            BadInput: the data are not those of the run, or it held too little out, so that no test would be honest.
+        """
+        card = self.session.card.more or {}
+        if not self.session.classed:
+            raise BadInput(
+                "this run is not conditional on classes, so it cannot help any; train with --set task=condition"
+            )
+        if card.get("fingerprint") != data.fingerprint():
+            raise BadInput("this run was trained on other data, so nothing shows that it has not seen the test images")
+        trained, held = data.split(self.session.config.held_out, SPLIT_SEED)
+        if card.get("held_out") != held.tolist():
+            raise BadInput("data.json of this run names other held-out images than its settings do; train it again")
+        if len(held) < 4 * seeds:
+            raise BadInput(
+                f"this run held {len(held)} images out, and {seeds} seeds need {4 * seeds} at least; leave --run out, "
+                "and generators are trained without the test images"
+            )
+        order = held[torch.randperm(len(held), generator=torch.Generator().manual_seed(17))]
+        known = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)
+        return lambda _, seed: (trained[known[trained] >= 0], _known(order[seed::seeds].sort().values, known))
+
+
+def _known(index: Tensor, y: Tensor) -> Tensor:
+    return index[y[index] >= 0]
+
+
+def _asked(session: Session) -> Draw:
+    """A session as a generator that is asked for a class."""
+
+    def draw(label: int, n: int, rng: torch.Generator) -> Tensor:
+        c = session.asked(y=[label])
+        return torch.cat([session.answer(z, c) for z in torch.split(session.sampled.prior(n, rng), 256)])
+
+    return draw
+
+
+def recipe_of(shape: tuple[int, ...]) -> str:
+    """The recipe for images (C, H, W) of that size."""
+    channels, side = shape[0], max(shape[1:])
+    if side <= 12:
+        return "digits"
+    return "photos-128" if side > 48 else "gray-28" if channels == 1 else "color-32"

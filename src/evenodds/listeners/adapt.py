@@ -1,0 +1,84 @@
+"""Adaptive augmentation: the chance of views follows how far the discriminator has overfitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from evenodds.dial import Dial
+from evenodds.errors import BadInput
+from evenodds.game import State
+from evenodds.trainer import Stage
+
+__all__ = ["CAP", "Adapt"]
+
+CAP = 0.8
+"""No chance of a view is ever above it: beyond, the generator may learn the views themselves (Karras et al. 2020,
+section 2.2 and figure 4)."""
+
+
+@dataclass
+class Adapt:
+    """Raises or lowers the chance of views (Karras et al. 2020, section 3, with heuristic r_t).
+
+    r_t is the mean sign of the discriminator's logits on training items: 0 where it does not know them, 1 where it has
+    learned them by heart. Every few rounds the chance goes one step up if r_t is above the target, else one down. All
+    of it is computed on the device, without a wait.
+
+    Args:
+        dial: the chance.
+        images: in which the chance can go from 0 to 1; the paper's 500,000.
+        target: of r_t, the paper's 0.6.
+        cap: the highest chance, at most 0.8.
+        every: rounds from one step to the next, the paper's 4.
+        heard: the reported term that holds the mean sign of one move.
+    """
+
+    dial: Dial
+    images: int = 500_000
+    target: float = 0.6
+    cap: float = CAP
+    every: int = 4
+    heard: str = "discriminator/signs"
+    total: Tensor = field(init=False)
+    count: int = field(init=False, default=0)
+    last: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cap <= CAP:
+            raise BadInput(f"the chance of views goes up to at most {CAP}, got a cap of {self.cap}; views leak beyond")
+        if self.images < 1 or self.every < 1:
+            raise BadInput(f"adaptive views need images >= 1 and every >= 1, got {self.images} and {self.every}")
+        self.total = torch.zeros_like(self.dial.value)
+
+    def begin(self, stage: Stage) -> None:
+        self.total = self.total.to(self.dial.value.device)
+        if not stage.progress.round:
+            self.last = stage.progress.images
+
+    @torch.no_grad()
+    def hear(self, stage: Stage) -> None:
+        signs = stage.terms.get(self.heard)
+        if signs is None:
+            return
+        self.total += signs
+        self.count += 1
+        if stage.progress.round % self.every == 0:
+            mean = self.total / self.count
+            step = (stage.progress.images - self.last) / self.images
+            self.dial.value.add_(step * (mean - self.target).sign()).clamp_(0.0, self.cap)
+            self.total, self.count, self.last = torch.zeros_like(self.total), 0, stage.progress.images
+            stage.terms["views/overfitting"] = mean
+        stage.terms["views/chance"] = self.dial.value.clone()
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+    def state(self) -> State:
+        return State({"total": self.total}, {"count": self.count, "last": self.last})
+
+    def restore(self, state: State) -> None:
+        self.total = state.tensors["total"].to(self.dial.value.device)
+        self.count, self.last = int(str(state.data["count"])), int(str(state.data["last"]))

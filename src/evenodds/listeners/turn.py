@@ -1,0 +1,78 @@
+"""Numbers that change with the progress of a run, and figures that are looked at now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from evenodds.dial import Dial
+from evenodds.game import State
+from evenodds.schedule import Schedule
+from evenodds.trainer import Stage
+
+__all__ = ["Look", "Turn"]
+
+
+@dataclass
+class Turn:
+    """Sets a dial by a schedule, before the first round and after each: curricula of top-k and of truncation.
+
+    Args:
+        dial: what is turned.
+        schedule: its value as a function of the progress, so that nothing has to be kept for a resume.
+        name: of the term that is reported.
+    """
+
+    dial: Dial
+    schedule: Schedule
+    name: str
+
+    def begin(self, stage: Stage) -> None:
+        self.dial.turn(self.schedule(stage.progress))
+
+    def hear(self, stage: Stage) -> None:
+        self.dial.turn(self.schedule(stage.progress))
+        stage.terms[self.name] = self.dial.value.clone()
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+    def state(self) -> State:
+        return State()
+
+    def restore(self, state: State) -> None:
+        """Nothing to restore: the dial follows the progress."""
+
+
+@dataclass
+class Look:
+    """Measures at every interval, and reports what it found among the terms until the next look.
+
+    Args:
+        measure: figures by name; it must not touch the run's random state.
+        every_images: interval.
+    """
+
+    measure: Callable[[], Mapping[str, float]]
+    every_images: int
+    _last: int = field(init=False, default=0)
+
+    def begin(self, stage: Stage) -> None:
+        if not stage.progress.round:
+            self._last = stage.progress.images
+
+    def hear(self, stage: Stage) -> None:
+        if stage.progress.images - self._last >= self.every_images:
+            self._last = stage.progress.images
+            stage.terms.update({name: torch.tensor(value) for name, value in self.measure().items()})
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+    def state(self) -> State:
+        return State({}, {"last": self._last})
+
+    def restore(self, state: State) -> None:
+        self._last = int(str(state.data["last"]))

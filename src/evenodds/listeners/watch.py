@@ -1,0 +1,104 @@
+"""Watches how a run goes: glances at held-out evidence, says a verdict, ends the run where going on is of no use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evenodds.listeners.log import Log
+from evenodds.trainer import Stage
+from evenodds.watching import Cells, Verdict, judge, plateau
+
+__all__ = ["Watch"]
+
+
+@dataclass
+class Watch:
+    """Glances at every interval, judges the history, and writes both to it.
+
+    It hears after the evaluation, so that a fresh score is judged with it. All that it decides is a function of the
+    history up to a position, and glances fall where multiples of the interval are crossed: a resumed run is judged at
+    the same places and in the same way.
+
+    Args:
+        glance: cheap held-out figures of the game as it stands; see `evidence`. It must not touch the run's random
+            state.
+        every_images: interval.
+        cells: what the shares of a glance mean.
+        log: the history.
+        act: whether an alarm ends the run, so that it can go back; otherwise it is said only.
+        patience: the share of the run for which the held-out score may be flat before the run ends; 0: for ever.
+        settled: whether the learning rates have fallen so far that waiting for their decay is no reason to go on.
+        say: gets a sentence where the verdict changes.
+    """
+
+    glance: Callable[[], Mapping[str, Any]]
+    every_images: int
+    cells: Cells
+    log: Log
+    act: bool = False
+    patience: float = 0.0
+    settled: Callable[[Stage], bool] = lambda stage: True
+    say: Callable[[str], None] = lambda line: None
+    verdict: Verdict = field(init=False, default_factory=lambda: Verdict("starting", "too early to tell"))
+    alarm: Verdict | None = field(init=False, default=None)
+    flat: bool = field(init=False, default=False)
+    """Whether the run was ended because it was flat."""
+    _turn: int = field(init=False, default=0)
+    _left_out: dict[str, int] = field(init=False, default_factory=dict)
+
+    def begin(self, stage: Stage) -> None:
+        self._turn = stage.progress.images // self.every_images
+        self._left_out = _left_out(stage)
+        if stage.progress.images == 0:
+            self.look(stage)  # the untrained generator: what everything later is held against
+
+    def hear(self, stage: Stage) -> None:
+        if stage.engine.device.type == "cpu":  # elsewhere it would have to be waited for
+            self._count(stage)
+        turn = stage.progress.images // self.every_images
+        if turn != self._turn:
+            self._turn = turn
+            self._count(stage)
+            self.look(stage)
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""
+
+    def look(self, stage: Stage) -> None:
+        """Glances and judges now."""
+        figures = dict(self.glance())
+        if not figures:
+            return
+        here = {"images": stage.progress.images, "round": stage.progress.round}
+        self._judge(stage, judge([*self.log.lines, {**here, **figures}], self.cells, stage.progress.total))
+        self.log.write(stage, **figures, verdict=self.verdict.word, why=self.verdict.why)
+
+    def _judge(self, stage: Stage, verdict: Verdict) -> None:
+        if verdict.word != self.verdict.word:
+            self.say(f"at {stage.progress.images:,} images: {verdict}")
+        self.verdict = verdict
+        if verdict.alarm and self.act:
+            self.alarm, stage.stop = verdict, True
+        elif self.patience and self.settled(stage) and plateau(self.log.lines, stage.progress.total, self.patience):
+            self.flat = stage.stop = True
+            self.say(f"at {stage.progress.images:,} images: ended, flat for {self.patience:.0%} of the run")
+
+    def _count(self, stage: Stage) -> None:
+        """Says at once where updates were left out because they were not finite."""
+        now = _left_out(stage)
+        for name, lost in now.items():
+            if lost != self._left_out.get(name, 0):
+                self.say(
+                    f"at {stage.progress.images:,} images: a gradient of '{name}' was not finite, and was left out"
+                )
+                self.log.write(stage, left_out=now)
+                break
+        self._left_out = now
+
+
+def _left_out(stage: Stage) -> dict[str, int]:
+    """Updates that the learners' guards left out, by move. Raises Diverged where there is no way on."""
+    guards = {id(guard): guard for learner in stage.learners.values() if (guard := getattr(learner, "guard", None))}
+    return {name: lost for guard in guards.values() for name, lost in guard.counted().items()}

@@ -1,0 +1,135 @@
+"""What is found out before a run: how long it may be, and the settings that were left to the data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from evenodds.assembly import Run
+from evenodds.choosing import GRID, SHARE, Choice, chosen_penalty, chosen_views
+from evenodds.config import Config
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.game import Progress
+from evenodds.listeners.lap import Lap
+from evenodds.session import SPLIT_SEED
+from evenodds.trainer import train
+
+__all__ = ["glance_interval", "plan", "settle"]
+
+GLANCES = 50
+"""Glances that the watch takes over a run."""
+
+
+def glance_interval(config: Config, images: int) -> int:
+    """Images from one glance to the next: a fiftieth of the run, and at least 10 rounds."""
+    return max(10 * config.batch * config.discriminator_steps, images // GLANCES)
+
+
+def plan(
+    config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None
+) -> tuple[Config, float]:
+    """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
+
+    Returns:
+        It, and the seconds that one evaluation with a checkpoint takes.
+    """
+    begun = time.perf_counter()
+    run = Run(replace(config, images=10**9), dataset)
+    rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
+    pause = time.perf_counter()
+    run.measure()
+    if time.perf_counter() - pause < 0.05 * seconds:  # the first prepares much that the others find done
+        pause = time.perf_counter()
+        run.measure()
+    look = time.perf_counter() - pause + 0.2
+    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * look
+    left = seconds - (time.perf_counter() - begun) - looks
+    # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
+    images = int(0.95 * with_glances(run, rate, left)) // config.batch * config.batch
+    if images < 10 * config.batch:
+        raise BadInput(
+            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than ten "
+            "batches; give more time, a smaller network or a smaller batch"
+        )
+    say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
+    return replace(config, images=images), look
+
+
+def settle(
+    config: Config, dataset: Dataset, seconds: float | None, say: Callable[[str], None] = lambda line: None
+) -> tuple[Config, list[Choice]]:
+    """The configuration with the settings that were left to the data, and the choices that were made.
+
+    Args:
+        seconds: of the budget, if there is one; the games that choose a penalty are planned by it.
+    """
+    choices = []
+    if "auto" in config.views:
+        choices.append(chosen_views(dataset, dataset.split(config.held_out, SPLIT_SEED)[0]))
+        say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
+        config = replace(config, views=tuple(choices[-1].value))
+    if config.penalty_weight is None:
+        length = config
+        if seconds is not None:  # the games cost a quarter of the run that follows them
+            length, _ = plan(replace(config, penalty_weight=GRID[2]), dataset, seconds / (1 + SHARE))
+        choices.append(chosen_penalty(replace(config, images=length.images), lambda c: _Trial(Run(c, dataset)), say))
+        config = replace(config, penalty_weight=choices[-1].value)
+    return config, choices
+
+
+@dataclass
+class _Trial:
+    """A game that is played a while, and judged."""
+
+    run: Run
+    progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(total=self.run.config.images)
+        if len(self.run.held_index) < 4:
+            raise BadInput("penalty_weight=auto judges by held-out items, of which there are none; set held_out=0.1")
+
+    def advance(self, images: int) -> float:
+        run = self.run
+        train(
+            run.game,
+            run.feed,
+            run.learner,
+            run.engine,
+            images=images,
+            seed=run.config.seed,
+            progress=self.progress,
+            listeners=[*run.keepers, *run.steering.values()],
+        )
+        return run.measure()["score"]
+
+
+def _rate(run: Run, seconds: float) -> float:
+    """Images per second over a whole run, from a lap in each of its stages."""
+    whole_penalties = run.config.penalty_every * max(1, -(-8 // run.config.penalty_every))
+    starts = (0.0, *run.task.stages)
+    spent = 0.0
+    for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
+        lap = Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
+        there = Progress(total=10**9, images=round(start * 10**9))
+        listeners = [*run.keepers, *run.steering.values(), lap]
+        train(
+            run.game, run.feed, run.learner, run.engine,
+            images=10**9, seed=run.config.seed, progress=there, listeners=listeners,
+        )  # fmt: skip
+        spent += (end - start) / lap.rate
+    return 1 / spent
+
+
+def with_glances(run: Run, rate: float, seconds: float) -> float:
+    """Images that fit into `seconds` at a rate of images per second, when the watch glances as often as it does."""
+    if run.config.watch == "off" or run.evidence is None or seconds <= 0:
+        return rate * seconds
+    run.glance()
+    begun = time.perf_counter()
+    run.glance()
+    spent = time.perf_counter() - begun
+    often = seconds / (1 / rate + spent / glance_interval(run.config, 0))
+    return max(rate * (seconds - GLANCES * spent), often)

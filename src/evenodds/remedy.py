@@ -1,0 +1,128 @@
+"""What is changed when a run has gone wrong: one thing at a time, written down, and the way back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evenodds import checkpoint
+from evenodds.config import Config, with_settings
+from evenodds.errors import Diverged
+from evenodds.files import write_json, write_text
+from evenodds.listeners.log import read_history
+from evenodds.watching import Verdict
+
+__all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
+
+MOST = 3
+"""Remedies that are tried before a run is given up."""
+FILE = "remedies.json"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One change to a run."""
+
+    at: int
+    """Images at which the alarm was raised."""
+    back_to: int
+    """Images of the checkpoint that the run went back to; 0: it began anew."""
+    word: str
+    """The verdict."""
+    why: str
+    """Its reason."""
+    settings: dict[str, Any]
+    """What is changed, by key, as for --set."""
+
+    def __str__(self) -> str:
+        values = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in self.settings.items()}
+        changes = ", ".join(f"{key}={value}" for key, value in values.items())
+        where = f"{self.word} at {self.at:,} images ({self.why})"
+        return f"{where}: back to {self.back_to:,}, with {changes}"
+
+
+def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy:
+    """The one thing to change next.
+
+    A game without a penalty gets one: R1 + R2, without which the equilibrium need not even attract (Mescheder et al.
+    2018). Otherwise the learning rates fall: to a tenth where the run failed before its first good checkpoint, so far
+    off they must be, and to a half where it went well until then.
+    """
+    if config.penalty is None:
+        settings: dict[str, Any] = {"penalty": "r1_r2"}
+    else:
+        factor = 0.1 if back_to == 0 else 0.5
+        settings = {"learning_rate": factor * config.learning_rate}
+        if config.discriminator_learning_rate is not None:
+            settings["discriminator_learning_rate"] = factor * config.discriminator_learning_rate
+    return Remedy(at, back_to, verdict.word, verdict.why, settings)
+
+
+def back_to(folder: Path, since: int, remedies: Sequence[Remedy]) -> int:
+    """Images of the newest checkpoint that was made while all was well; 0 where there is none.
+
+    Where the last remedy went back there too, and to no avail, the one before it is taken.
+    """
+    healthy = [int(path.name) for path in checkpoint.listing(folder / "checkpoints") if int(path.name) <= since]
+    if healthy and remedies and remedies[-1].back_to == healthy[-1]:
+        healthy.pop()
+    return healthy[-1] if healthy else 0
+
+
+def applied(config: Config, remedies: Sequence[Remedy]) -> Config:
+    """The configuration with all of them."""
+    for remedy in remedies:
+        config = with_settings(config, remedy.settings)
+    return config
+
+
+def read(folder: Path) -> list[Remedy]:
+    """The remedies of a run so far."""
+    path = folder / FILE
+    return [Remedy(**entry) for entry in json.loads(path.read_text())] if path.is_file() else []
+
+
+def record(folder: Path, remedies: Sequence[Remedy]) -> None:
+    """Writes them down, before anything else is done: a run that is killed now still goes on with them."""
+    write_json(folder / FILE, [asdict(remedy) for remedy in remedies])
+    _note(folder / "metrics.jsonl", remedies[-1])
+
+
+def _note(path: Path, one: Remedy) -> None:
+    """A line in the history, at the place from which the run goes on; the time that was spent stays spent."""
+    lines = read_history(path)
+    kept = [line for line in lines if line["images"] <= one.back_to]
+    here = {"images": one.back_to, "round": kept[-1]["round"] if kept else 0}
+    here |= {"seconds": lines[-1]["seconds"] if lines else 0.0, "images_per_second": 0.0, "remedy": str(one)}
+    write_text(path, "".join(json.dumps(line) + "\n" for line in [*kept, here]))
+
+
+def discard(folder: Path, remedies: Sequence[Remedy]) -> None:
+    """Removes the checkpoints that were made after the point to which the last remedy went back, and before it."""
+    if not remedies:
+        return
+    for path in checkpoint.listing(folder / "checkpoints"):
+        if int(path.name) <= remedies[-1].back_to:
+            continue
+        try:
+            known = checkpoint.read_header(path).get("remedies", 0)
+        except checkpoint.Damaged:
+            known = 0
+        if known < len(remedies):
+            shutil.rmtree(path)
+
+
+def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy]) -> str:
+    """Leaves the checkpoints from before the trouble alone, and says so; Diverged where there is none."""
+    tried = "; ".join(f"{key}={value}" for one in remedies for key, value in one.settings.items())
+    word = f"{alarm}; {len(remedies)} remedies did not help ({tried})"
+    for path in checkpoint.listing(folder / "checkpoints"):
+        if int(path.name) > alarm.since:
+            shutil.rmtree(path)
+    if not checkpoint.listing(folder / "checkpoints"):
+        raise Diverged(f"{word}; no checkpoint was good: lower learning_rate, or look at the data")
+    return f"given up: {word}; what was good is kept"

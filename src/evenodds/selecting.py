@@ -1,0 +1,260 @@
+"""Better samples of a run that is trained already: nearer to the middle of z, or picked by the discriminator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.errors import BadInput
+from evenodds.find import find, make
+from evenodds.game import mix
+from evenodds.priors import Coded, Growing, Learned, Mixture, Normal, Prior, Spherical, Truncated, Uniform
+from evenodds.session import Session
+from evenodds.tasks.fill import Fill
+
+__all__ = ["Given", "acceptance", "diffuse", "langevin", "rejection", "sample", "truncated"]
+
+LogRatio = Callable[[Tensor], Tensor]
+"""z (N, latent) -> (N,) log p_data(x) / p_g(x) at x = G(z), up to a constant: the discriminator's logits."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A run as those see it who select z: its prior, and how real its discriminator takes what z makes to be."""
+
+    prior: Prior
+    draw: Callable[[int, int], Tensor]
+    """(n, seed) -> z (n, latent)."""
+    log_ratio: Callable[[Tensor, Tensor | None], Tensor]
+    """z (N, latent) and c (N, K) or None -> (N,) logits, with a graph to z."""
+
+
+def sample(
+    session: Session,
+    n: int,
+    seed: int = 0,
+    y: Sequence[int] | None = None,
+    given: dict[str, float] | None = None,
+    *,
+    truncation: float = 1.0,
+    select: str | None = None,
+    batch: int = 256,
+    **options: Any,
+) -> NDArray[Any]:
+    """Draws n samples like `Session.sample`, which this is where nothing is truncated or selected.
+
+    Args:
+        truncation: z moves towards the middle of the prior by this factor, in (0, 1]: truer and more alike. 1 leaves z.
+        select: "rejection" or "langevin", by the run's own discriminator; None for neither.
+        options: of the selection.
+
+    Returns:
+        As `Session.sample`; the same seed gives the same samples, and the first of more are those of fewer.
+    """
+    if not 0 < truncation <= 1:
+        raise BadInput(f"truncation lies in (0, 1], got {truncation}; 1 is plain sampling, 0.7 is usual")
+    if select is None and options:
+        raise BadInput(f"{', '.join(options)} needs a selection; add --select rejection or --select langevin")
+    if truncation == 1 and select is None:
+        return session.sample(n, seed, batch, y, given)
+    prior = getattr(session.task, "prior", None)
+    if prior is None or isinstance(session.task, Fill):
+        raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
+    if n < 1 or (y is not None and len(y) != n):
+        raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
+    choose = (lambda z, known, **_: z) if select is None else _selection(select, options)
+    c = session.drawn(n, seed, batch) if y is None and given is None else session.asked(y, given)
+    known, blocks = _known(session, prior), []
+    for k in range(0, n, batch):
+        own = c if c is None or len(c) == 1 else c[k : k + batch]
+        z = choose(session.prior(batch, mix(seed, k // batch))[: n - k], known, c=own, seed=mix(seed, k // batch, 2))
+        blocks.append(session.render(truncated(prior, z, truncation), own))
+    return np.concatenate(blocks)
+
+
+def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:
+    """The selection of that name with its options, made once: what it learns of the run serves all blocks."""
+    selection: Callable[..., Tensor] = make(f"selection '{name}'", find("selections", name), options)
+    return selection
+
+
+def _known(session: Session, prior: Prior) -> Given:
+    if "discriminator" not in session.players:
+        raise BadInput("this run has no discriminator to select samples by; leave --select out")
+    if not session.task.contest.log_ratio:
+        raise BadInput(
+            f"the logit of loss '{session.config.loss.name}' is no log ratio of densities, so it selects no samples; "
+            "train with loss=non_saturating, or leave --select out"
+        )
+    for player in session.players.values():
+        player.requires_grad_(False)
+
+    def log_ratio(z: Tensor, c: Tensor | None) -> Tensor:
+        players = session.bound(session.first if c is None else c)
+        logits: Tensor = players["discriminator"](players["generator"](z.to(session.device)))
+        return logits.float().cpu()
+
+    return Given(prior, session.prior, log_ratio)
+
+
+# Truncation --------------------------------------------------------------------------------------------------------
+
+
+def truncated(prior: Prior, z: Tensor, factor: float) -> Tensor:
+    """z (N, latent) drawn towards the middle of the prior by a factor in (0, 1] (Karras et al. 2019, section B).
+
+    Of a mixture, towards the mean that is nearest; of a learned one all but the coordinate that says which part it is;
+    of a code the noise alone. 1 gives z itself.
+    """
+    if factor == 1:
+        return z
+    if isinstance(prior, Normal | Uniform | Truncated | Growing):
+        return factor * z
+    if isinstance(prior, Mixture):
+        means = prior.means().to(z)
+        middle = means[torch.cdist(z, means).argmin(1)]
+        return torch.lerp(middle, z, factor)
+    if isinstance(prior, Learned):
+        return torch.cat([z[:, :1], factor * z[:, 1:]], 1)
+    if isinstance(prior, Coded):
+        return torch.cat([factor * z[:, : prior.noise], z[:, prior.noise :]], 1)
+    kind = "on a sphere" if isinstance(prior, Spherical) else f"of {type(prior).__name__}"
+    raise BadInput(f"z {kind} has no middle to be drawn to; take --select rejection, or train with prior=normal")
+
+
+# Rejection ---------------------------------------------------------------------------------------------------------
+
+
+def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
+    """The chance to keep each sample (Azadi et al. 2019, eqs. 6 to 8), (N,) in [0, 1].
+
+    F = t - log(1 - exp(t)) - gamma with t = log_ratio - highest; the chance is sigmoid(F). With gamma = 0 that is
+    exp(t): what is kept is distributed as the data where log_ratio is the true one and `highest` its maximum.
+    """
+    t = (log_ratio - highest).clamp(max=0).double()
+    # sigmoid(F) = e^t / (e^t + e^gamma (1 - e^t)), which is finite at t = 0.
+    kept = t.exp()
+    return kept / (kept + math.exp(gamma) * -torch.expm1(t)).clamp_min(1e-300)
+
+
+@dataclass
+class rejection:  # named as people ask for it
+    """Keeps samples by the ratio of the densities that the discriminator reports (DRS, Azadi et al. 2019).
+
+    Args:
+        rate: share of samples that are to be kept on average; gamma is set for it. None: gamma is 0, which is exact and
+            may take long.
+        pilot: samples by which the highest ratio and gamma are found.
+        tries: after so many rejections in a row the best of them is kept.
+    """
+
+    rate: float | None = 0.2
+    pilot: int = 2000
+    tries: int = 200
+    highest: float = field(init=False, default=-math.inf)
+    gamma: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        if (self.rate is not None and not 0 < self.rate <= 1) or self.pilot < 1 or self.tries < 1:
+            raise BadInput(
+                f"rejection needs rate in (0, 1], pilot >= 1, tries >= 1, got {self.rate}, {self.pilot}, {self.tries}"
+            )
+
+    @torch.no_grad()
+    def __call__(self, z: Tensor, known: Given, c: Tensor | None = None, seed: int = 0) -> Tensor:
+        """z (N, latent) with those that are rejected replaced by later draws; each keeps its c."""
+        if self.highest == -math.inf:
+            self._learn(known, c)
+        chosen, best = z.clone(), torch.full((len(z),), -math.inf)
+        waiting, n = torch.arange(len(z)), len(z)
+        for turn in range(self.tries):
+            if not len(waiting):
+                break
+            # Drawn for whole blocks, so that the first samples of more are those of fewer.
+            if turn:
+                z = known.draw(BLOCK * -(-n // BLOCK), mix(seed, turn))[:n]
+            rng = torch.Generator().manual_seed(mix(seed, turn, 1))
+            dice = torch.rand(BLOCK * -(-n // BLOCK), generator=rng, dtype=torch.float64)[:n]
+            asked = z[waiting]
+            logits = known.log_ratio(asked, c if c is None or len(c) == 1 else c[waiting])
+            better = logits > best[waiting]
+            kept = dice[waiting] < acceptance(logits, self.highest, self.gamma)
+            taken = kept | better
+            chosen[waiting[taken]] = asked[taken]
+            best[waiting] = torch.maximum(best[waiting], logits)
+            waiting = waiting[~kept]
+        return chosen
+
+    def _learn(self, known: Given, c: Tensor | None) -> None:
+        """The highest ratio of the pilot, and gamma for the rate."""
+        found = []
+        for k, start in enumerate(range(0, self.pilot, BLOCK)):
+            some = min(BLOCK, self.pilot - start)
+            own = c if c is None or len(c) == 1 else c[torch.arange(some) % len(c)]
+            found.append(known.log_ratio(known.draw(some, mix(1, k)), own))
+        logits = torch.cat(found)
+        self.highest = float(logits.max())
+        if self.rate is not None and float(acceptance(logits, self.highest).mean()) < self.rate:
+            self.gamma = _gamma(logits, self.highest, self.rate)
+
+
+BLOCK = 256
+
+
+def _gamma(logits: Tensor, highest: float, rate: float) -> float:
+    """The gamma <= 0 at which so great a share is kept on average; by halving."""
+    low, high = -60.0, 0.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(acceptance(logits, highest, middle).mean()) > rate else (low, middle)
+    return (low + high) / 2
+
+
+# Langevin ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class langevin:  # named as people ask for it
+    """Walks z by the discriminator's slope and noise, towards p(z) p_data(G(z)) / p_g(G(z)) (DDLS, Che et al. 2020).
+
+    The energy is |z|^2 / 2 - log_ratio(z): the prior must be standard normal. Without a Metropolis test, as in the
+    paper; where the log ratio is linear the mean is exact and the variance 1 / (1 - step / 4).
+
+    Args:
+        steps: of the walk.
+        step: z moves by -step / 2 times the slope of the energy, and by noise of variance `step`; in (0, 1].
+    """
+
+    steps: int = 100
+    step: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or not 0 < self.step <= 1:
+            raise BadInput(f"langevin needs steps >= 0 and step in (0, 1], got {self.steps} and {self.step}")
+
+    def __call__(self, z: Tensor, known: Given, c: Tensor | None = None, seed: int = 0) -> Tensor:
+        """z (N, latent) at the end of its walk."""
+        if not isinstance(known.prior, Normal | Learned | Growing):
+            name = type(known.prior).__name__.lower()
+            raise BadInput(f"langevin needs a normal prior, this run's is {name}; take --select rejection")
+        return diffuse(z, lambda at: known.log_ratio(at, c), self.steps, self.step, seed)
+
+
+def diffuse(z: Tensor, log_ratio: LogRatio, steps: int, step: float, seed: int = 0) -> Tensor:
+    """Unadjusted Langevin dynamics of the energy |z|^2 / 2 - log_ratio(z), from z (N, latent)."""
+    rng = torch.Generator().manual_seed(mix(seed, 3))
+    for _ in range(steps):
+        with torch.enable_grad():
+            leaf = z.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(log_ratio(leaf).sum(), leaf)
+        # Noise of whole blocks: the first walks of more are those of fewer.
+        noise = torch.randn(BLOCK * -(-len(z) // BLOCK), z.shape[1], generator=rng)[: len(z)].to(z)
+        z = z.detach() + 0.5 * step * (slope - z.detach()) + math.sqrt(step) * noise
+    return z

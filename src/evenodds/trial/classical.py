@@ -1,0 +1,80 @@
+"""Classical augmentation: small shifts, turns, changes of size, mirroring; and which of them the classes survive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evenodds import views
+
+__all__ = ["KINDS", "chosen", "copies", "transformed"]
+
+KINDS = ("shift", "rotation", "scale", "flip")
+SHIFT, ANGLE, SCALE = 0.1, 12.0, 0.12
+"""Most of a side, in degrees, of the size: so small that a person would give nearly every image the class it had."""
+
+Right = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x, y to fit to, x to name) -> (M,) int64: the classes that a classifier fitted to the first names."""
+
+
+def transformed(x: Tensor, kinds: Sequence[str], rng: torch.Generator) -> Tensor:
+    """Each image (N, C, H, W) changed in every way of `kinds`, by amounts of its own; what comes in is the border's.
+
+    Shift, turn and size are one affine map, resampled bilinearly once.
+    """
+    u = torch.rand(len(x), 5, generator=rng) * 2 - 1
+    angle = u[:, 0] * math.radians(ANGLE) * ("rotation" in kinds)
+    size = 1 / (1 + SCALE * u[:, 1] * ("scale" in kinds))
+    move = 2 * SHIFT * u[:, 2:4] * ("shift" in kinds)
+    # Coordinates of grid_sample span each side; the ratio of sides keeps a turn a turn where they differ.
+    ratio = x.shape[2] / x.shape[3]
+    cos, sin = size * angle.cos(), size * angle.sin()
+    map_ = torch.stack([cos, -sin * ratio, move[:, 0], sin / ratio, cos, move[:, 1]], 1).view(-1, 2, 3)
+    parts = []
+    for some, m in zip(torch.split(x, 4096), torch.split(map_, 4096), strict=True):
+        grid = F.affine_grid(m, list(some.shape), align_corners=False)
+        parts.append(F.grid_sample(some, grid, padding_mode="border", align_corners=False))
+    moved = torch.cat(parts) if any(kind in kinds for kind in KINDS[:3]) else x
+    return views.flip(moved, ((u[:, 4:] + 1) / 2).expand(-1, 4)) if "flip" in kinds else moved
+
+
+def copies(x: Tensor, y: Tensor, kinds: Sequence[str], total: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The images and changed ones: in all about `total`, at least two of each image, equally many of every class."""
+    if not kinds:
+        return x, y
+    counts = torch.bincount(y)
+    each = max(2 * int(counts.max()), total // int((counts > 0).sum()))
+    index = []
+    for label, count in enumerate(counts.tolist()):
+        if not count:
+            continue
+        own = (y == label).nonzero().flatten()
+        rounds = [own[torch.randperm(count, generator=rng)] for _ in range(-(-(each - count) // count))]
+        index.append(torch.cat(rounds)[: each - count])
+    changed = torch.cat(index)
+    return torch.cat([x, transformed(x[changed], kinds, rng)]), torch.cat([y, y[changed]])
+
+
+def chosen(x: Tensor, y: Tensor, named: Right, rng: torch.Generator) -> tuple[str, ...]:
+    """The kinds of change that the classes survive, by training items alone.
+
+    A classifier is fitted to one half with and without changed copies and names the other half, then the halves change
+    places. A kind is dropped where the copies cost more items than they win by over one standard error of the
+    difference, sqrt(won + lost) (McNemar 1947): mirrored letters, say.
+    """
+    order = torch.randperm(len(x), generator=rng)
+    order = order[y[order].argsort(stable=True)]
+    halves = order[::2], order[1::2]
+    score = dict.fromkeys(KINDS, 0)
+    moved = dict.fromkeys(KINDS, 0)
+    for fit, check in (halves, halves[::-1]):
+        plain = named(x[fit], y[fit], x[check]) == y[check]
+        for kind in KINDS:
+            right = named(*copies(x[fit], y[fit], (kind,), 4 * len(fit), rng), x[check]) == y[check]
+            score[kind] += int(right.sum()) - int(plain.sum())
+            moved[kind] += int((right != plain).sum())
+    return tuple(kind for kind in KINDS if score[kind] >= -math.sqrt(moved[kind]))

@@ -1,0 +1,174 @@
+"""The classifier that is helped or not: a small network, scikit-learn's forest, or one's own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evenodds.errors import BadInput
+from evenodds.game import mix
+from evenodds.probe import Probe
+
+__all__ = ["Classifier", "Estimator", "Examples", "Predict", "Small", "classifier"]
+
+Predict = Callable[[Tensor], Tensor]
+"""(N, C, H, W) in [-1, 1] -> (N, K) probabilities."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a classifier is fitted to."""
+
+    x: Tensor
+    """(N, C, H, W) in [-1, 1]."""
+    y: Tensor
+    """(N,) int64."""
+    weights: Tensor
+    """(N,) of each example's cost, 1 in the mean."""
+
+
+class Classifier(Protocol):
+    """Anything that can be fitted. The same examples and seed give the same one."""
+
+    @property
+    def name(self) -> str:
+        """For the record, with what decides it."""
+        ...
+
+    def appetite(self, n: int) -> int:
+        """How many examples, changed copies among them, are worth while where there are n."""
+        ...
+
+    def fit(self, examples: Examples, classes: int, seed: int) -> Predict:
+        """Learns from examples of `classes` classes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small convolutional network, a fixed number of steps whatever the examples: more data is not more training.
+
+    Args:
+        steps: of AdamW, with one rise and fall of the rate (Smith 2018).
+        batch: examples per step.
+        width: of the network, see `probe.Probe`.
+    """
+
+    steps: int = 400
+    batch: int = 64
+    width: int = 16
+    rate: float = 3e-3
+
+    @property
+    def name(self) -> str:
+        return f"small network, width {self.width}, {self.steps} steps of {self.batch}"
+
+    def appetite(self, n: int) -> int:
+        """All that it will be dealt."""
+        return min(self.steps * self.batch, 50 * n)
+
+    def fit(self, examples: Examples, classes: int, seed: int) -> Predict:
+        network = self.fitted(examples, classes, seed)
+        return lambda x: torch.cat([network(part).softmax(1) for part in torch.split(x, 1024)])
+
+    def fitted(self, examples: Examples, classes: int, seed: int) -> Probe:
+        """The network, in eval mode."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(mix(seed, 0))
+            network = Probe(examples.x.shape[1:], classes, width=self.width)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=0.01, fused=True)
+        rate = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.rate, self.steps + 1, pct_start=0.15, cycle_momentum=False
+        )
+        rng = torch.Generator().manual_seed(mix(seed, 1))
+        for index in _batches(len(examples.y), self.steps, self.batch, rng):
+            optimizer.zero_grad()
+            cost = F.cross_entropy(network(examples.x[index]), examples.y[index], reduction="none")
+            (cost * examples.weights[index]).mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            rate.step()
+        return network.eval().requires_grad_(False)
+
+
+def _batches(n: int, steps: int, batch: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """Full batches from one permutation after the other."""
+    rounds = [torch.randperm(n, generator=rng) for _ in range(-(-steps * batch // n))]
+    return torch.split(torch.cat(rounds)[: steps * batch], batch)
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A classifier with scikit-learn's `fit(X, y)` and `predict_proba(X)`.
+
+    X is (N, D), the pixels in [-1, 1] in one row; (N, C, H, W) where the class says `images = True`. Where it takes
+    `random_state`, it gets the seed; where `fit` takes `sample_weight`, it gets the class weights, otherwise heavier
+    examples are repeated.
+
+    Args:
+        name: of the class.
+        make: gives a fresh one.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    most: int = 10_000
+
+    def appetite(self, n: int) -> int:
+        """Ten of each, within a number that a forest takes in some seconds."""
+        return max(n, min(10 * n, self.most))
+
+    def fit(self, examples: Examples, classes: int, seed: int) -> Predict:
+        takes = inspect.signature(self.make).parameters
+        model = self.make(**({"random_state": seed % 2**31} if "random_state" in takes else {}))
+        x, y, weights = _rows(model, examples.x), examples.y.numpy(), examples.weights.numpy()
+        if "sample_weight" in inspect.signature(model.fit).parameters:
+            model.fit(x, y, sample_weight=weights)
+        else:
+            often = np.maximum(1, np.rint(weights / weights.min())).astype(int)
+            model.fit(x.repeat(often, 0), y.repeat(often))
+        return lambda new: _spread(model, _rows(model, new), classes)
+
+
+def _rows(model: Any, x: Tensor) -> Any:
+    return (x if getattr(model, "images", False) else x.flatten(1)).numpy()
+
+
+def _spread(model: Any, x: Any, classes: int) -> Tensor:
+    """Its probabilities, with a 0 for a class that it never saw."""
+    found = torch.as_tensor(np.asarray(model.predict_proba(x)), dtype=torch.float64)
+    known = torch.as_tensor(np.asarray(getattr(model, "classes_", np.arange(classes))).astype(np.int64))
+    return torch.zeros(len(found), classes, dtype=torch.float64).index_add_(1, known, found)
+
+
+def classifier(name: str) -> Classifier:
+    """The classifier of that name: small, sklearn, or module:Name."""
+    if name == "small":
+        return Small()
+    if name == "sklearn":
+        try:
+            from sklearn.ensemble import RandomForestClassifier
+        except Exception as error:
+            raise BadInput("--classifier sklearn needs scikit-learn; pip install 'evenodds[sklearn]'") from error
+        return Estimator("random forest of scikit-learn, 200 trees", _forest(RandomForestClassifier))
+    module, colon, member = name.partition(":")
+    if not colon:
+        raise BadInput(f"no classifier '{name}'; there are small, sklearn, or module:Name of your own")
+    try:
+        made = getattr(import_module(module), member)
+    except (ImportError, AttributeError) as error:
+        raise BadInput(f"classifier '{name}' cannot be imported: {error}; is its folder on PYTHONPATH?") from error
+    if not all(hasattr(made, method) for method in ("fit", "predict_proba")):
+        raise BadInput(f"classifier '{name}' needs fit(X, y) and predict_proba(X) as in scikit-learn")
+    return Estimator(name, made)
+
+
+def _forest(kind: Any) -> Callable[..., Any]:
+    return lambda random_state: kind(200, random_state=random_state, n_jobs=1)

@@ -1,0 +1,103 @@
+"""Folds that share no item: who is trained on, who is tested on, and what each item's hash is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.game import mix
+
+__all__ = ["Deal", "Fold", "cross", "dealt", "digest", "hashes", "mean_overlap"]
+
+Deal = Callable[[Dataset, int], tuple[Tensor, Tensor]]
+"""(data, number of the seed) -> int64 positions (to train on, to test on), disjoint."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The items of one seed, by their positions in the data."""
+
+    train: Tensor
+    test: Tensor
+    moved: tuple[int, ...] = ()
+    """Left the test items, because an identical image is trained on; they joined the training items."""
+
+
+def hashes(data: Dataset) -> list[str]:
+    """SHA-256 (hex) of each image as it is stored; labels and names do not enter, so that equal images are found."""
+    values = data.x.permute(0, 2, 3, 1) if data.x.ndim == 4 else data.x
+    head = f"{tuple(values.shape[1:])} {values.dtype} ".encode()
+    rows = values.contiguous().cpu().numpy()
+    return [hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows]
+
+
+def digest(some: Sequence[str]) -> str:
+    """SHA-256 (hex) of a set of hashes: equal sets, and only these, have the same one."""
+    return hashlib.sha256("\n".join(sorted(set(some))).encode()).hexdigest()
+
+
+def cross(seeds: int) -> Deal:
+    """Each item is tested on by one seed at most: `seeds` parts with equal shares of every class, at least 3 parts.
+
+    Disjoint test items keep the seeds' figures apart: with random splits they would share items and look surer than
+    they are (Nadeau and Bengio 2003).
+    """
+    parts = max(seeds, 3)
+
+    def deal(data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
+        y = labels(data)
+        part = torch.full((len(y),), -1)
+        start = 0
+        for label in range(len(data.classes)):
+            own = (y == label).nonzero().flatten()
+            own = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(mix(label, 11)))]
+            part[own] = (torch.arange(len(own)) + start) % parts
+            start += len(own)  # rare classes then do not all fall into the first parts
+        return ((part >= 0) & (part != seed)).nonzero().flatten(), (part == seed).nonzero().flatten()
+
+    return deal
+
+
+def dealt(data: Dataset, deal: Deal, seed: int, known: Sequence[str]) -> Fold:
+    """The fold of a seed, cleared of images that would be trained on and tested on at once.
+
+    Args:
+        known: the hashes of the data.
+    """
+    train, test = deal(data, seed)
+    seen = {known[i] for i in train.tolist()}
+    moved = tuple(i for i in test.tolist() if known[i] in seen)
+    if moved:
+        gone = torch.tensor(moved)
+        train, test = torch.cat([train, gone]).sort().values, test[~torch.isin(test, gone)]
+    y = labels(data)
+    absent = [name for k, name in enumerate(data.classes) if not bool((y[train] == k).any())]
+    if absent:
+        raise BadInput(f"seed {seed} has nothing to train on in class {', '.join(absent)}; give more images of it")
+    if not len(test):
+        raise BadInput(f"seed {seed} has nothing to test on; give more images, or fewer seeds")
+    return Fold(train, test, moved)
+
+
+def labels(data: Dataset) -> Tensor:
+    """(N,) int64; BadInput where there are no classes to tell apart, or too few images."""
+    if data.y is None or len(data.classes) < 2:
+        raise BadInput("a trial needs labelled data of at least 2 classes: class folders, a labels.csv, a y in an .npz")
+    counts = torch.bincount(data.y[data.y >= 0], minlength=len(data.classes)).tolist()
+    few = [f"{name} has {n}" for name, n in zip(data.classes, counts, strict=True) if n < 3]
+    if few:
+        raise BadInput(f"a trial needs at least 3 images of every class; {', '.join(few)}")
+    return data.y
+
+
+def mean_overlap(folds: Sequence[Fold]) -> float:
+    """The mean share of test items that two seeds have in common."""
+    sets = [set(fold.test.tolist()) for fold in folds]
+    pairs = [(a, b) for k, a in enumerate(sets) for b in sets[:k]]
+    return sum(len(a & b) / min(len(a), len(b)) for a, b in pairs) / max(1, len(pairs))

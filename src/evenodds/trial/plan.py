@@ -1,0 +1,86 @@
+"""How a budget of time is shared: measured once, then fixed, so that the clock does not decide a result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.trial.arms import SYNTHETIC, Maker
+from evenodds.trial.classifiers import Classifier, Examples, Small
+
+__all__ = ["Plan", "planned"]
+
+CHOICE = 2 * 5 / 3
+"""Choosing the changes takes so many fits of the small classifier: 2 halves, 5 fits each, a third as long."""
+LEAST, USUAL = 120, 400
+"""Steps of the small classifier: fewer would not teach it, more are hardly better where images are few."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before the first cell.
+
+    Args:
+        steps: of the small classifier.
+        budget: of each generator, in the unit of its maker.
+        fit_seconds: of one fit of the classifier that is tested, as measured.
+        small_seconds: of one fit of the small one.
+        generator_seconds: of making one generator and its samples.
+    """
+
+    steps: int = USUAL
+    budget: float = 0.0
+    fit_seconds: float = 1.0
+    small_seconds: float = 1.0
+    generator_seconds: float = 1.0
+
+    def seconds(self, arm: str, first: bool) -> float:
+        """What a cell will take; the first synthetic one of a seed makes the generator."""
+        extra = CHOICE * self.small_seconds if arm == "classical" else self.small_seconds if arm == "smote" else 0.0
+        return self.fit_seconds + extra + (self.generator_seconds if arm in SYNTHETIC and first else 0.0)
+
+
+def planned(fold: Dataset, tested: Classifier, maker: Maker, seconds: float, seeds: int, arms: Sequence[str]) -> Plan:
+    """Shares seconds over the cells: at most half to classifiers, the rest to generators.
+
+    Args:
+        fold: the training items of a seed, on which a short lap is measured.
+    """
+    begun = time.perf_counter()
+    _lap(fold, Small(steps=3))  # the first steps of a process load what later ones find
+    per_step = _lap(fold, Small(steps=30)) / 30
+    small = isinstance(tested, Small)
+    fit = 0.0 if small else _lap(fold, tested)
+    small_fits = len(arms) * small + CHOICE * ("classical" in arms or "gan_classical" in arms) + ("smote" in arms)
+    room = 0.5 * seconds / seeds - len(arms) * fit
+    steps = min(USUAL, int(room / (per_step * small_fits))) if small_fits else USUAL
+    if steps < LEAST:
+        needed = 2 * seeds * (LEAST * per_step * small_fits + len(arms) * fit)
+        raise BadInput(
+            f"a budget of {seconds:.0f} s is too short for {len(arms) * seeds} classifiers on these data; give at "
+            f"least {needed + 30:.0f} s, or fewer --arms"
+        )
+    plan = Plan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0)
+    if not set(arms) & set(SYNTHETIC):
+        return plan
+    spent = seeds * sum(plan.seconds(arm, False) for arm in arms)
+    # A machine is seldom as fast for minutes as for seconds; a tenth is kept back.
+    left = 0.9 * (seconds - spent - (time.perf_counter() - begun)) / seeds
+    own: Any = getattr(maker, "planned", None)
+    return replace(plan, budget=float(own(fold, left)) if own is not None else left, generator_seconds=left)
+
+
+def _lap(fold: Dataset, tested: Classifier) -> float:
+    """Seconds of one fit to the training items, as many times as arms will have more of them."""
+    assert fold.y is not None
+    index = torch.arange(tested.appetite(len(fold))) % len(fold)
+    examples = Examples(fold.units.to_model(fold.x[index]), fold.y[index], torch.ones(len(index)))
+    begun = time.perf_counter()
+    tested.fit(examples, len(fold.classes), 0)
+    return time.perf_counter() - begun

@@ -1,0 +1,321 @@
+"""The trial: every arm on the same folds, seed by seed; finished cells are kept, so that it can be resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.files import replaced, write_json
+from evenodds.game import mix
+from evenodds.metrics.classification import calibration_error, class_scores
+from evenodds.trial.arms import ARMS, GENERATOR, SYNTHETIC, Maker, Workshop, as_real, checked, sampled
+from evenodds.trial.classifiers import Classifier, Small
+from evenodds.trial.folds import Deal, Fold, cross, dealt, digest, hashes, labels, mean_overlap
+from evenodds.trial.plan import Plan, planned
+from evenodds.trial.proof import Ledger, verify
+from evenodds.trial.verdict import compared, decided
+from evenodds.version import __version__
+
+__all__ = ["SCHEMA", "trial"]
+
+SCHEMA = 1
+Step = Callable[[str, int, int], None]
+Say = Callable[[str], None]
+
+
+@dataclass
+class _Trial:
+    """What is fixed for all cells."""
+
+    data: Dataset
+    folder: Path
+    maker: Maker
+    tested: Classifier
+    plan: Plan
+    ratio: float
+    agreeing: bool
+    known: Sequence[str]
+
+    @property
+    def small(self) -> Small:
+        return Small(steps=self.plan.steps)
+
+    @property
+    def classifier(self) -> Classifier:
+        return self.small if isinstance(self.tested, Small) else self.tested
+
+
+def trial(
+    data: Dataset,
+    out: str | Path,
+    maker: Maker,
+    *,
+    classifier: Classifier | None = None,
+    seeds: int = 5,
+    arms: Sequence[str] | None = None,
+    deal: Deal | None = None,
+    budget: float = 1800.0,
+    plan: Plan | None = None,
+    ratio: float = 1.0,
+    agreeing: bool = False,
+    step: Step = lambda *_: None,
+    say: Say = lambda line: None,
+) -> dict[str, Any]:
+    """Tries all arms and says whether synthetic images help.
+
+    Nothing that learns sees a test item: training folds are handed out through a ledger that hashes them, and
+    `proof.verify` holds what was seen against the test folds before any answer is given.
+
+    Args:
+        data: labelled images; unlabelled ones are left out.
+        out: folder of the cells, the result and its files; a trial that was interrupted there goes on.
+        maker: of generators, see `arms.Maker`.
+        classifier: that is to be helped; None for the small network.
+        seeds: at least 2; each has a fold, first weights and a generator of its own.
+        arms: names of `arms.ARMS`; None for all.
+        deal: of the folds; None for disjoint test parts, see `folds.cross`.
+        budget: seconds, shared out by a measured plan.
+        plan: fixes it instead.
+        ratio: synthetic images of the largest class for each of its real ones; smaller classes get as many in all.
+        agreeing: whether synthetic images must be what the small classifier takes them for.
+        step: told what is done, seconds done and seconds in all, as planned.
+        say: gets plain sentences.
+
+    Returns:
+        The content of trial.json.
+    """
+    folder = Path(out)
+    _possible(data, seeds, ratio)
+    names, known = checked(arms), hashes(data)
+    folds = [dealt(data, deal or cross(seeds), seed, known) for seed in range(seeds)]
+    if mean_overlap(folds) > 0.9:
+        raise BadInput("the seeds test on the same images, which tells nothing of others; deal each some of its own")
+    tested = classifier or Small()
+    facts = {
+        "schema": SCHEMA, "data": data.fingerprint(),
+        "classifier": "small" if isinstance(tested, Small) else tested.name,
+        "maker": getattr(maker, "name", type(maker).__name__), "seeds": seeds, "arms": names, "ratio": ratio,
+        "agreement": agreeing,
+        "folds": digest([f"{k} {fold.train.tolist()} {fold.test.tolist()}" for k, fold in enumerate(folds)]),
+    }  # fmt: skip
+    fixed = _fixed(
+        folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
+    )
+    if moved := sum(len(fold.moved) for fold in folds):
+        say(f"{moved} test images are identical to training images; they were moved to the training items")
+    whole = _Trial(data, folder, maker, tested, fixed, ratio, agreeing, known)
+    cells = _cells(whole, folds, names, step, say)
+    return _result(whole, folds, facts, cells)
+
+
+def _possible(data: Dataset, seeds: int, ratio: float) -> None:
+    if data.kind != "image" or min(data.shape[1:]) < 4:
+        raise BadInput(f"a trial is of images of 4 x 4 or more, got {data.kind} {data.shape}")
+    labels(data)
+    if seeds < 2:
+        raise BadInput(f"a trial needs at least 2 seeds to know an interval, got {seeds}; 5 are usual")
+    if not ratio > 0:
+        raise BadInput(f"the ratio of synthetic to real images must be above 0, got {ratio}")
+
+
+def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], Plan]) -> Plan:
+    """The plan that stands in the folder, or a new one; BadInput where the folder holds another trial."""
+    path = folder / "plan.json"
+    if path.is_file():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        misfits = [key for key, value in facts.items() if there["facts"].get(key) != value]
+        if misfits:
+            raise BadInput(f"{folder} holds a trial with other {', '.join(misfits)}; name another folder with --out")
+        return Plan(**there["plan"])
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} is there already and holds no trial; name another folder with --out")
+    plan = make()
+    write_json(path, {"facts": facts, "plan": asdict(plan)})
+    return plan
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def _cells(whole: _Trial, folds: Sequence[Fold], names: Sequence[str], step: Step, say: Say) -> dict[str, list[Any]]:
+    """Arm -> the cell of each seed; those on disk are read."""
+    balanced = all(len(set(_counts(whole.data, fold))) == 1 for fold in folds)
+    names = [name for name in names if not as_real(name, balanced)]
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    firsts = next((name for name in names if name in SYNTHETIC), None)
+    costs = {name: whole.plan.seconds(name, name == firsts) for name in names}
+    total, done, clock, spent = len(folds) * sum(costs.values()), 0.0, time.perf_counter(), 0.0
+    for seed, fold in enumerate(folds):
+        shop = _workshop(whole, fold, seed)
+        for name in names:
+            path = whole.folder / "cells" / f"seed-{seed}-{name}.json"
+            fresh = not path.is_file()
+            step("trial", round(done), max(1, round(total)))
+            found[name].append(_played(whole, fold, shop, name, path) if fresh else json.loads(path.read_text()))
+            done += costs[name]
+            spent += costs[name] if fresh else 0.0
+            say(_progress(seed, len(folds), name, found[name][-1], (time.perf_counter() - clock), spent, total - done))
+    step("trial", round(total), max(1, round(total)))
+    return found
+
+
+def _progress(seed: int, seeds: int, name: str, cell: Any, passed: float, spent: float, left: float) -> str:
+    """A line for each cell; the time left is the planned one, corrected by how the plan has fared so far."""
+    pace = passed / spent if spent > 0 else 1.0
+    score, rest = cell["figures"]["macro_f1"], _time(max(0.0, left * pace))
+    return f"seed {seed + 1} of {seeds}, {ARMS[name].title}: macro-F1 {score:.3f}; about {rest} left"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _counts(data: Dataset, fold: Fold) -> list[int]:
+    assert data.y is not None
+    return torch.bincount(data.y[fold.train], minlength=len(data.classes)).tolist()
+
+
+def _workshop(whole: _Trial, fold: Fold, seed: int) -> Workshop:
+    train = whole.data.take(fold.train)
+
+    def synthetic(shop: Workshop) -> tuple[Tensor, Tensor]:
+        return _synthetic(whole, shop, seed)
+
+    return Workshop(
+        train, Ledger(whole.known), mix(seed, 21), whole.small, whole.classifier, whole.ratio, whole.agreeing, synthetic
+    )
+
+
+def _synthetic(whole: _Trial, shop: Workshop, seed: int) -> tuple[Tensor, Tensor]:
+    """The images of a seed's generator: read where they are on disk, else made and written."""
+    fold = shop.ledger.hand(GENERATOR, shop.fold)
+    path = whole.folder / "cells" / f"seed-{seed}-synthetic.npz"
+    units = fold.units
+    if not path.is_file():
+        draw = whole.maker(fold, mix(seed, 22), whole.plan.budget)
+        x, y = sampled(shop, draw)
+        own = np.asarray(units.to_data(x)).astype(units.dtype, copy=False)
+        with replaced(path) as temporary:
+            np.savez_compressed(temporary, x=own, y=y.numpy())
+    elif whole.agreeing:
+        shop.scout()  # for the record of what it has seen
+    with np.load(path, allow_pickle=False) as kept:
+        x = torch.from_numpy(kept["x"].astype(np.int32) if kept["x"].dtype == np.uint16 else kept["x"])
+        return units.to_model(x), torch.from_numpy(kept["y"])
+
+
+def _played(whole: _Trial, fold: Fold, shop: Workshop, name: str, path: Path) -> dict[str, Any]:
+    """One cell: examples, a classifier, its figures on the test items."""
+    begun = time.perf_counter()
+    shop.ledger.hand("classifier", shop.fold)
+    examples = ARMS[name].build(shop)
+    predict = whole.classifier.fit(examples, shop.classes, mix(shop.seed, 7))
+    test = whole.data.take(fold.test)
+    assert test.y is not None
+    figures = _figures(predict(test.units.to_model(test.x)), test.y)
+    cell = {
+        "cell": path.stem, "arm": name, "figures": figures, "examples": len(examples.y),
+        "changes": list(shop.kinds()) if "classical" in name else None,
+        "saw": shop.record(name), "sets": {d: shop.ledger.sets[d] for d in set(shop.record(name).values())},
+        "synthetic_in_test": _coincide(whole, shop, test) if name in SYNTHETIC else 0,
+        "seconds": round(time.perf_counter() - begun, 2),
+    }  # fmt: skip
+    write_json(path, cell)
+    return cell
+
+
+def _figures(probabilities: Tensor, truth: Tensor) -> dict[str, Any]:
+    predicted = probabilities.argmax(1)
+    _, recall, f1 = class_scores(predicted, truth, probabilities.shape[1])
+    return {
+        "macro_f1": float(f1.nanmean()),
+        "accuracy": float((predicted == truth).double().mean()),
+        "balanced_accuracy": float(recall.nanmean()),
+        "calibration_error": float(calibration_error(probabilities, truth)),
+        "recalls": [None if math.isnan(r) else r for r in recall.tolist()],
+    }
+
+
+def _coincide(whole: _Trial, shop: Workshop, test: Dataset) -> int:
+    """Synthetic images that are, value by value, test images: a generator that has seen them would make such."""
+    x, _ = shop.generated()
+    made = Dataset(shop.fold.units.to_data(x), shop.fold.units)
+    return len(set(hashes(made)) & set(hashes(test)))
+
+
+# --- the result ------------------------------------------------------------------------------------------------------
+
+
+def _result(
+    whole: _Trial, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    proof = _proof(whole, folds, cells)
+    write_json(whole.folder / "proof.json", proof)
+    if wrong := verify(proof, whole.data):
+        raise BadInput(f"no answer is given, since test images have leaked: {'; '.join(wrong[:3])}")
+    content = _content(whole, folds, facts, cells)
+    write_json(whole.folder / "trial.json", content)
+    return content
+
+
+def _content(
+    whole: _Trial, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """All that is said: plain values."""
+    figures = {name: [cell["figures"] for cell in row] for name, row in cells.items()}
+    counts, overlap = _counts(whole.data, folds[0]), mean_overlap(folds)
+    tests = compared(figures, overlap)
+    most = round((1 + whole.ratio) * max(counts))
+    same = "all classes are equally large, so it is the same as real images only"
+    dropped = {name: same for name in facts["arms"] if name not in cells}
+    return {
+        "evenodds": __version__,
+        **facts,
+        "classifier": whole.classifier.name,
+        "classes": list(whole.data.classes),
+        "train_counts": counts,
+        "tested_on": [len(fold.test) for fold in folds],
+        "moved": [list(fold.moved) for fold in folds],
+        "test_overlap": overlap,
+        "plan": {"steps": whole.plan.steps, "budget": whole.plan.budget},
+        "arms": {
+            name: {
+                "title": ARMS[name].title,
+                "examples": [cell["examples"] for cell in row],
+                "changes": [cell["changes"] for cell in row],
+                "figures": figures[name],
+            }
+            for name, row in cells.items()
+        },
+        "differences": tests,
+        "verdict": decided(figures, tests, [most - n for n in counts], dropped),
+        "proof": {"file": "proof.json", "complaints": []},
+    }
+
+
+def _proof(whole: _Trial, folds: Sequence[Fold], cells: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    ledger = Ledger(whole.known)
+    seeds = []
+    for seed, fold in enumerate(folds):
+        for part in ("train", "test"):
+            ledger.hand(f"{seed} {part}", whole.data.take(getattr(fold, part)))
+        arms = {
+            name: {"saw": row[seed]["saw"], "synthetic_in_test": row[seed]["synthetic_in_test"]}
+            for name, row in cells.items()
+        }
+        for row in cells.values():
+            ledger.sets.update(row[seed]["sets"])
+        sides = {part: ledger.saw[f"{seed} {part}"] for part in ("train", "test")}
+        seeds.append({**sides, "moved": list(fold.moved), "arms": arms})
+    return {"items": list(whole.known), "sets": ledger.sets, "seeds": seeds}

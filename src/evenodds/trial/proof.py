@@ -1,0 +1,65 @@
+"""What each trained thing has seen, as hashes of the items that were handed to it; and the check that it is no leak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evenodds.data.dataset import Dataset
+from evenodds.trial.folds import digest, hashes
+
+__all__ = ["Ledger", "verify"]
+
+
+@dataclass
+class Ledger:
+    """Hands items to things that learn, and writes down which: hashed from what is handed over, not from a plan."""
+
+    known: Sequence[str]
+    """The hashes of all data."""
+    saw: dict[str, str] = field(default_factory=dict)
+    """Thing -> digest of the set of items that it was handed."""
+    sets: dict[str, list[int]] = field(default_factory=dict)
+    """Digest -> positions of its items in the data, each image once; -1 stands for an image that is not there."""
+
+    def hand(self, thing: str, data: Dataset) -> Dataset:
+        """The data, unchanged."""
+        places = {name: k for k, name in reversed(list(enumerate(self.known)))}
+        found = hashes(data)
+        self.saw[thing] = digest(found)
+        self.sets[self.saw[thing]] = sorted({places.get(name, -1) for name in found})
+        return data
+
+
+def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
+    """What is wrong with a proof, one sentence each; none where nothing that learnt has seen a test item.
+
+    Args:
+        proof: as in proof.json: "items" (hashes by position), "sets" (digest -> positions), and for each of "seeds" the
+            digests "train" and "test" and, for each of its "arms", "saw" (thing -> digest) and "synthetic_in_test".
+        data: hashed anew and held against the items, where it is at hand.
+    """
+    items, sets = proof["items"], proof["sets"]
+    wrong = [] if data is None or hashes(data) == list(items) else ["the data are not those of the proof"]
+    wrong += [
+        f"set {name[:12]} is not what its digest says"
+        for name, places in sets.items()
+        if min(places, default=-1) < 0 or digest([items[i] for i in places]) != name
+    ]
+    for number, seed in enumerate(proof["seeds"]):
+        train, test = ({items[i] for i in sets[seed[part]]} for part in ("train", "test"))
+        if train & test:
+            wrong.append(f"seed {number}: {len(train & test)} images are trained on and tested on")
+        for arm, facts in seed["arms"].items():
+            for thing, name in facts["saw"].items():
+                seen = {items[i] for i in sets[name] if i >= 0}
+                if seen & test:
+                    wrong.append(f"seed {number}, {arm}: the {thing} has seen {len(seen & test)} test images")
+                if seen - train:
+                    wrong.append(
+                        f"seed {number}, {arm}: the {thing} has seen {len(seen - train)} images not trained on"
+                    )
+            if facts.get("synthetic_in_test"):
+                wrong.append(f"seed {number}, {arm}: {facts['synthetic_in_test']} synthetic images are test images")
+    return wrong

@@ -1,0 +1,136 @@
+"""From the figures of all cells to an answer: HELPS, NO EFFECT or HURTS, why, and what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from evenodds.evaluation.paired import Paired, holm, paired
+from evenodds.trial.arms import ARMS
+
+__all__ = ["FIGURES", "PRIMARY", "SMALL_EFFECT", "answer", "compared", "decided"]
+
+PRIMARY = "macro_f1"
+FIGURES = {
+    "macro_f1": "macro-F1",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "calibration_error": "calibration error (lower is better)",
+}
+SMALL_EFFECT = 0.01
+"""A difference of macro-F1 that hardly anyone would care for: an interval within it says that there is no effect."""
+QUESTIONS = {"gan": "real", "gan_classical": "classical"}
+"""What synthetic images add: on their own, and on top of classical augmentation."""
+
+Cells = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Arm -> the figures of each seed."""
+
+
+def compared(cells: Cells, overlap: float) -> dict[str, Any]:
+    """What synthetic images add, and each other arm against real images only.
+
+    The primary figure has intervals at the levels of Holm's procedure in each of two families, what was asked
+    (QUESTIONS) and all else, so that the chance of any false finding in a family is at most 5 %; the other figures have
+    plain 95 % intervals, for reading.
+    """
+    asked = [pair for pair in QUESTIONS.items() if {*pair} <= {*cells}]
+    others = [(arm, "real") for arm in cells if arm != "real" and (arm, "real") not in asked]
+    levels: dict[tuple[str, str], float] = {}
+    for family in (asked, others):
+        tests = [paired(_differences(cells, *pair, PRIMARY), overlap=overlap) for pair in family]
+        levels |= dict(zip(family, holm([test.p for test in tests]), strict=True))
+    found: dict[str, Any] = {}
+    for (arm, other), level in levels.items():
+        figures = {name: paired(_differences(cells, arm, other, name), overlap=overlap) for name in FIGURES}
+        figures[PRIMARY] = paired(_differences(cells, arm, other, PRIMARY), 1 - level, overlap)
+        found[f"{arm} - {other}"] = {
+            "figures": {name: asdict(value) for name, value in figures.items()},
+            "recalls": [_recall(cells, arm, other, k, overlap) for k in range(len(cells[arm][0]["recalls"]))],
+        }
+    return found
+
+
+def _differences(cells: Cells, arm: str, other: str, name: str) -> list[float]:
+    return [a[name] - b[name] for a, b in zip(cells[arm], cells[other], strict=True)]
+
+
+def _recall(cells: Cells, arm: str, other: str, k: int, overlap: float) -> dict[str, Any] | None:
+    """The difference in the recall of class k, over the seeds that tested it."""
+    both = [(a["recalls"][k], b["recalls"][k]) for a, b in zip(cells[arm], cells[other], strict=True)]
+    known = [a - b for a, b in both if a is not None and b is not None]
+    return asdict(paired(known, overlap=overlap)) if len(known) > 1 else None
+
+
+def answer(test: Mapping[str, Any]) -> str:
+    """What an interval of the primary figure says."""
+    return "HELPS" if test["low"] > 0 else "HURTS" if test["high"] < 0 else "NO EFFECT"
+
+
+def _why(test: Mapping[str, Any], seeds: int) -> str:
+    size = f"{test['value']:+.3f} in macro-F1 ({test['low']:+.3f} to {test['high']:+.3f}, {seeds} seeds)"
+    if answer(test) != "NO EFFECT":
+        return size
+    if test["low"] >= -SMALL_EFFECT and test["high"] <= SMALL_EFFECT:
+        return f"{size}: no difference worth having"
+    return f"{size}: cannot tell, the interval is wide; more images or seeds would narrow it"
+
+
+def decided(
+    cells: Cells, tests: Mapping[str, Any], target: Sequence[int], dropped: Mapping[str, str]
+) -> dict[str, Any]:
+    """The answer, its reasons as sentences, and the recommended mix.
+
+    Args:
+        tests: of `compared`.
+        target: synthetic images of each class.
+        dropped: arms that were not tried, and why.
+    """
+    seeds = len(cells["real"])
+    primary = {name: test["figures"][PRIMARY] for name, test in tests.items()}
+    reasons, said = [], "NO EFFECT"
+    if "gan - real" in primary:
+        said = answer(primary["gan - real"])
+        reasons.append(f"Synthetic images alone, against real images only: {_why(primary['gan - real'], seeds)}.")
+    if "gan_classical - classical" in primary:
+        test = primary["gan_classical - classical"]
+        reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds)}.")
+    best = _recommended(cells, primary)
+    others = {arm: primary[f"{arm} - real"] for arm in cells if arm not in ("real", "gan", "gan_classical")}
+    reasons += [f"{_capital(ARMS[arm].title)}: {answer(test)}, {_why(test, seeds)}." for arm, test in others.items()]
+    reasons += [f"{_capital(ARMS[arm].title)}: not tried, {why}." for arm, why in dropped.items()]
+    mix = "none" if best not in ("gan", "gan_classical") else f"{sum(target):,} synthetic images"
+    return {
+        "answer": said,
+        "figure": FIGURES[PRIMARY],
+        "reasons": reasons,
+        "recommended": {
+            "arm": best,
+            "title": ARMS[best].title,
+            "mix": mix,
+            "synthetic_per_class": list(target) if mix != "none" else [0] * len(target),
+        },
+        "method": (
+            f"paired Student t over {seeds} seeds; those of macro-F1 at the levels of Holm's procedure, once over what "
+            "synthetic images add and once over all else (any false finding: at most 5 % each); others plain 95 %"
+        ),
+    }
+
+
+def _capital(title: str) -> str:
+    return title[0].upper() + title[1:]
+
+
+def _recommended(cells: Cells, primary: Mapping[str, Mapping[str, Any]]) -> str:
+    """Among the arms that help, the simplest that cannot be told from the best; else real images only."""
+    helping = [arm for arm in cells if arm != "real" and primary[f"{arm} - real"]["low"] > 0]
+    if not helping:
+        return "real"
+    best = max(helping, key=lambda arm: math.fsum(cell[PRIMARY] for cell in cells[arm]))
+    near = [arm for arm in helping if arm == best or _reaches(paired(_differences(cells, arm, best, PRIMARY)))]
+    return min(near, key=lambda arm: ARMS[arm].simple)
+
+
+def _reaches(test: Paired) -> bool:
+    return test.high >= 0

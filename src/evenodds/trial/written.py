@@ -1,0 +1,117 @@
+"""A trial for a person: the table, the plot, samples, and what each file is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from evenodds import pictures
+from evenodds.data.dataset import Dataset
+from evenodds.files import write_text
+from evenodds.trial.chart import plot
+from evenodds.trial.verdict import FIGURES, PRIMARY
+
+__all__ = ["table", "write"]
+
+
+def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]:
+    """trial.txt, trial.png, synthetic.png where there are such images, and README.txt, beside trial.json."""
+    write_text(folder / "trial.txt", table(content) + "\n")
+    written = [folder / "trial.json", folder / "trial.txt", plot(content, folder / "trial.png")]
+    made = folder / "cells" / "seed-0-synthetic.npz"
+    if made.is_file():
+        written.append(_sheet(made, folder / "synthetic.png", data))
+    write_text(folder / "README.txt", _readme(content, [path.name for path in written]))
+    return [*written, folder / "README.txt"]
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """The answer, the reasons, every arm with its figures, and the recalls of each class."""
+    verdict, arms, tests = content["verdict"], content["arms"], content["differences"]
+    head = [
+        f"{verdict['answer']}: do synthetic images help this classifier on these data?",
+        *(f"- {line}" for line in verdict["reasons"]),
+        f"Recommended: {verdict['recommended']['title']}; synthetic images: {verdict['recommended']['mix']}.",
+        "",
+        f"{content['classifier']}; {sum(content['train_counts']):,} training images in {len(content['classes'])} "
+        f"classes, {content['tested_on'][0]:,} to test on, {content['seeds']} seeds",
+        "",
+    ]
+    rows = [("", "macro-F1", "accuracy", "balanced", "calibration", "macro-F1 against real only", "")]
+    for name, arm in arms.items():
+        test = tests.get(f"{name} - real")
+        means = [f"{_mean(arm, figure):.3f}" for figure in FIGURES]
+        rows.append((arm["title"], *means, *(_against(test) if test else ("", ""))))
+    beside = tests.get("gan_classical - classical")
+    if beside:
+        rows.append(("GAN + classical against classical", "", "", "", "", *_against(beside)))
+    lines = [*head, *_aligned(rows), "", f"Intervals: {verdict['method']}."]
+    return "\n".join([*lines, "", *_recalls(content)])
+
+
+def _mean(arm: Mapping[str, Any], figure: str) -> float:
+    values = [one[figure] for one in arm["figures"]]
+    return float(sum(values) / len(values))
+
+
+def _against(test: Mapping[str, Any]) -> tuple[str, str]:
+    found = test["figures"][PRIMARY]
+    said = "helps" if found["low"] > 0 else "hurts" if found["high"] < 0 else ""
+    return f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})", said
+
+
+def _recalls(content: Mapping[str, Any]) -> list[str]:
+    """The recall of each class by real images only, and what the arms change in it, with 95 % intervals."""
+    shown = [
+        name for name in ("classical", "smote", "gan", "gan_classical") if f"{name} - real" in content["differences"]
+    ]
+    rows = [("recall of class", "images", "real only", *(content["arms"][name]["title"] for name in shown))]
+    for k, title in enumerate(content["classes"][:40]):
+        real = [f["recalls"][k] for f in content["arms"]["real"]["figures"] if f["recalls"][k] is not None]
+        mean = f"{sum(real) / len(real):.2f}" if real else "-"
+        changes = [_change(content["differences"][f"{name} - real"]["recalls"][k]) for name in shown]
+        rows.append((title, str(content["train_counts"][k]), mean, *changes))
+    return _aligned(rows)
+
+
+def _change(test: Mapping[str, Any] | None) -> str:
+    return "-" if test is None else f"{test['value']:+.2f} ({test['low']:+.2f} to {test['high']:+.2f})"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _sheet(made: Path, path: Path, data: Dataset) -> Path:
+    """Ten synthetic images of each class of the first seed, a row for each of at most 20 classes."""
+    with np.load(made, allow_pickle=False) as kept:
+        x, y = kept["x"], kept["y"]
+    own = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)
+    rows = []
+    for label in np.unique(y)[:20]:
+        some = own[torch.from_numpy(np.flatnonzero(y == label)[:10])]
+        shown = ((data.units.to_model(some) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        rows.append(torch.cat([shown, shown.new_full((10 - len(shown), *shown.shape[1:]), 128)]))
+    return pictures.write(path, pictures.enlarge(pictures.grid(torch.cat(rows).numpy(), columns=10), 480))
+
+
+def _readme(content: Mapping[str, Any], there: Sequence[str]) -> str:
+    notes = {
+        "trial.json": "all figures of all seeds, the differences with their intervals, the answer",
+        "trial.txt": "the same as a table",
+        "trial.png": "the differences in macro-F1 with their intervals",
+        "synthetic.png": "ten synthetic images of each class, of the first seed's generator",
+        "proof.json": "SHA-256 of every image; for each seed what was trained and tested on, and what every thing saw",
+        "plan.json": "what was fixed before the first cell; the command given again goes on from here",
+        "cells/": "a file for each arm and seed, and the synthetic images of each seed",
+    }
+    kept = {
+        name: note for name, note in notes.items() if name in there or name in ("proof.json", "plan.json", "cells/")
+    }
+    body = "".join(f"{name:<14} {note}\n" for name, note in kept.items())
+    return f"A trial of evenodds {content['evenodds']}: {content['verdict']['answer']}.\n\n{body}"

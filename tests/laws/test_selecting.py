@@ -1,0 +1,96 @@
+"""Rejection recovers the data for a known ratio of densities, Langevin walks sample a known energy."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from evenodds.errors import BadInput
+from evenodds.find import find, names
+from evenodds.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
+from evenodds.selecting import Given, acceptance, diffuse, langevin, rejection, truncated
+from evenodds.tasks.contest import Contest
+
+
+def normal(ratio: float = 1.0, shift: float = 0.0) -> Given:
+    """Samples N(0, 1); data N(shift, ratio^2) with the true log ratio, up to a constant."""
+
+    def log_ratio(z: Tensor, c: Tensor | None) -> Tensor:
+        where = shift if c is None else c[:, 0]
+        return z[:, 0].square() / 2 - ((z[:, 0] - where) / ratio).square() / 2
+
+    prior = Normal(1)
+    return Given(prior, lambda n, seed: prior(n, torch.Generator().manual_seed(seed)), log_ratio)
+
+
+def test_rejection_recovers_the_data() -> None:
+    known = normal(0.6, 0.5)
+    z = rejection(rate=None)(known.draw(8000, 1), known)
+    assert float(z.mean()) == pytest.approx(0.5, abs=4 * 0.6 / math.sqrt(8000))
+    assert float(z.std()) == pytest.approx(0.6, rel=0.04)
+    quarter = 0.5 - 0.6 * 0.67449
+    assert float((z < quarter).float().mean()) == pytest.approx(0.25, abs=0.02)
+
+
+def test_rejection_given_c_recovers_the_data_of_each() -> None:
+    known = normal(0.6)
+    c = torch.tensor([[0.0], [0.6]]).repeat(3000, 1)
+    z = rejection(rate=None)(known.draw(6000, 1), known, c)
+    for value in (0.0, 0.6):
+        assert float(z[c == value].mean()) == pytest.approx(value, abs=0.05)
+
+
+def test_a_rate_is_kept_and_bends_less_than_it_should() -> None:
+    known = normal(0.3)
+    select = rejection(rate=0.5)
+    z = select(known.draw(4000, 1), known)
+    draws = known.draw(20_000, 3)
+    chance = acceptance(known.log_ratio(draws, None), select.highest, select.gamma)
+    assert float(chance.mean()) == pytest.approx(0.5, abs=0.02)
+    assert 0.3 < float(z.std()) < 1
+
+
+def test_acceptance_is_that_of_the_paper() -> None:
+    """sigmoid(t - log(1 - e^t) - gamma), and e^t without gamma."""
+    logits = torch.tensor([-3.0, -1.0, -0.1, 0.0], dtype=torch.float64)
+    torch.testing.assert_close(acceptance(logits, 0.0), logits.exp())
+    gamma = 0.7
+    paper = (logits[:3] - torch.log(-torch.expm1(logits[:3])) - gamma).sigmoid()
+    torch.testing.assert_close(acceptance(logits, 0.0, gamma)[:3], paper)
+    assert float(acceptance(logits, 0.0, gamma)[3]) == 1
+    torch.testing.assert_close(acceptance(logits + 5, 5.0, gamma), acceptance(logits, 0.0, gamma))
+
+
+def test_langevin_walks_sample_a_known_energy() -> None:
+    """|z|^2 / 2 - b z: the mean is b, the variance 1 / (1 - step / 4), exactly so for any step."""
+    b, step = torch.tensor([1.0, -0.5]), 0.4
+    z = diffuse(torch.zeros(20_000, 2), lambda at: at @ b, 60, step, seed=1)
+    torch.testing.assert_close(z.mean(0), b, atol=0.03, rtol=0)
+    torch.testing.assert_close(z.var(0), torch.full((2,), 1 / (1 - step / 4)), atol=0.04, rtol=0)
+
+
+@pytest.mark.parametrize("name", names("losses"))
+def test_it_is_known_which_losses_find_the_ratio_of_densities(name: str) -> None:
+    """Nowozin et al. (2016), table 6: for squared Hellinger it is half the logarithm, for Pearson the ratio itself."""
+    others = {"hinge", "least_squares", "wasserstein", "pearson", "squared_hellinger"}
+    assert Contest(find("losses", name)).log_ratio == (name not in others)
+
+
+def test_langevin_needs_a_normal_prior() -> None:
+    with pytest.raises(BadInput, match="needs a normal prior"):
+        langevin()(torch.zeros(2, 1), Given(Uniform(1), lambda n, seed: torch.zeros(n, 1), lambda z, c: z[:, 0]))
+
+
+def test_truncation(rng: torch.Generator) -> None:
+    z = torch.randn(50, 6, generator=rng)
+    for prior in (Normal(6), Uniform(6), Spherical(6), Mixture(6), Learned(6), Coded(3, 2, 1)):
+        assert truncated(prior, z, 1.0) is z
+    torch.testing.assert_close(truncated(Normal(6), z, 0.7), 0.7 * z)
+    torch.testing.assert_close(truncated(Coded(3, 2, 1), z, 0.5), torch.cat([z[:, :3] / 2, z[:, 3:]], 1))
+    mixture = Mixture(6, components=3, spread=0.1)
+    drawn = mixture(50, rng)
+    near = torch.cdist(truncated(mixture, drawn, 0.5), mixture.means()).amin(1)
+    torch.testing.assert_close(near, torch.cdist(drawn, mixture.means()).amin(1) / 2, atol=1e-4, rtol=1e-3)
+    with pytest.raises(BadInput, match="on a sphere"):
+        truncated(Spherical(6), z, 0.7)

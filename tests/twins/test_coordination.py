@@ -1,0 +1,178 @@
+"""Whatever steers a run: resumed = uninterrupted, bit for bit; and what changes nothing is the plain run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from evenodds import checkpoint, choosing
+from evenodds.assembly import Run
+from evenodds.build import open_data
+from evenodds.cli import main
+from evenodds.config import read, recipe, with_settings
+from evenodds.errors import BadInput
+from evenodds.run import resume, start
+from evenodds.selecting import sample
+from evenodds.session import load
+from evenodds.trainer import train
+from tests.twins.test_resume import StopAt
+
+IMAGES, STOP = 256, 100
+SMALL: dict[str, Any] = {
+    "images": IMAGES,
+    "batch": 16,
+    "generator.width": 8,
+    "discriminator.width": 8,
+    "penalty_every": 3,
+    "save_share": 1,
+    "evaluate_share": 0.5,
+    "device": "cpu",
+}
+ADAPTIVE = {"views": "translation,color", "view_chance": "adaptive", "view_chance.images": 1000}
+WAYS: dict[str, dict[str, Any]] = {
+    "steps, lookahead, learned, top": {
+        "balance": "steps",
+        "balance.gain": 4,
+        "balance.target": -0.5,
+        "learner": "lookahead",
+        "learner.every": 3,
+        "prior": "learned",
+        "prior.size": 32,
+        "top": 0.5,
+    },
+    "rate, extragradient, growing, densest": {
+        "balance": "rate",
+        "learner": "extragradient",
+        "prior": "growing",
+        "prior.size": 32,
+        "densest": 0.7,
+    },
+    "penalty, optimistic, logan, adaptive": {
+        **ADAPTIVE,
+        "balance": "penalty",
+        "penalty": "lecam",
+        "optimizer": "OptimisticAdam",
+        "optimizer.betas": [0.0, 0.99],
+        "task": "logan",
+    },
+}
+
+
+def end(folder: Path) -> dict[str, torch.Tensor]:
+    states, header, _ = checkpoint.newest(folder / "checkpoints")
+    assert header["progress"]["images"] >= IMAGES
+    return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_resumed_is_uninterrupted(way: str, tmp_path: Path) -> None:
+    config = with_settings(recipe("digits"), {**SMALL, **WAYS[way]})
+    session = start(config, out=tmp_path / "whole")
+    half = start(config, out=tmp_path / "halved", listeners=[StopAt(STOP)])
+    assert half.images < IMAGES
+    again = resume(tmp_path / "halved")
+    mine, theirs = end(tmp_path / "whole"), end(tmp_path / "halved")
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        assert torch.equal(mine[name], theirs[name]), name
+    assert np.array_equal(session.sample(8), again.sample(8))
+    assert session.history()[-1].keys() >= {"score"}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "plain"
+    start(with_settings(recipe("digits"), SMALL), out=folder)
+    return folder
+
+
+def test_steering_moves_something(plain: Path, tmp_path: Path) -> None:
+    """The dials are turned, and stay within their bounds."""
+    settings = {**SMALL, **ADAPTIVE, "balance": "penalty", "balance.gain": 3, "top": 0.5}
+    history = start(with_settings(recipe("digits"), settings), out=tmp_path / "run").history()
+    last = history[-1]
+    assert 0 <= max(line.get("views/chance", 0) for line in history) <= 0.8
+    assert len({line.get("views/chance") for line in history}) > 3
+    assert last["top/share"] == pytest.approx(0.5)
+    assert last["balance/strength"] != 1
+    assert -1 <= last["balance/margin"] <= 1
+    assert -1 <= last["views/leak"] <= 1
+
+
+@pytest.mark.parametrize("lever", ["steps", "rate", "penalty"])
+def test_a_balance_within_limits_of_1_is_the_plain_run(lever: str) -> None:
+    """It may not change the strength, and so plays to the bits of the run without it."""
+    ends = []
+    for more in ({}, {"balance": lever, "balance.limit": 1}):
+        config = with_settings(recipe("digits"), {**SMALL, **more})
+        run = Run(config, open_data(config))
+        train(run.game, run.feed, run.learner, run.engine, images=IMAGES, listeners=[*run.steering.values()])
+        ends.append(
+            {f"{role}/{k}": v for role in run.task.roles for k, v in run.game.players[role].state_dict().items()}
+        )
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_truncation_of_1_is_plain_sampling(plain: Path, tmp_path: Path) -> None:
+    session = load(plain)
+    assert np.array_equal(sample(session, 20, 3), session.sample(20, 3))
+    assert not np.array_equal(sample(session, 20, 3, truncation=0.5), session.sample(20, 3))
+    assert np.array_equal(sample(session, 20, 3, select="langevin", steps=0), session.sample(20, 3))
+
+
+@pytest.mark.parametrize(("select", "options"), [("rejection", {"rate": 0.3}), ("langevin", {"steps": 3})])
+def test_the_first_of_more_are_those_of_fewer(plain: Path, select: str, options: dict[str, Any]) -> None:
+    session = load(plain)
+    few, more = (sample(session, n, 1, select=select, **options) for n in (10, 300))
+    np.testing.assert_array_equal(few, more[:10])
+    assert not np.array_equal(few, session.sample(10, 1))
+
+
+def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "GRID", (0.03, 0.3))
+    monkeypatch.setattr(choosing, "ROUNDS", ((1, 2),))
+    said: list[str] = []
+    settings = {**SMALL, "views": "auto", "view_chance": "fixed", "view_chance.chance": 0.3, "penalty_weight": "auto"}
+    start(with_settings(recipe("digits"), settings), out=tmp_path / "run", say=said.append)
+    kept = (tmp_path / "run" / "choices.json").read_text()
+    assert "held-out score" in kept
+    assert any(line.startswith("views=translation: ") for line in said)  # digits have no mirror symmetry, nor colours
+    config = read(tmp_path / "run" / "config.yaml")
+    assert config.views == ("translation",)
+    assert config.penalty_weight in (0.03, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"view_chance": "adaptive"}, "needs views"),
+        ({"views": "flip", "view_chance": "adaptive", "view_chance.cap": 0.9}, "at most 0.8"),
+        ({"balance": "rates"}, "did you mean 'rate'"),
+        ({"balance": "penalty", "penalty": "none"}, "needs a penalty"),
+        ({"balance": "rate", "held_out": 0}, "held-out items"),
+        ({"balance": "steps", "simultaneous": "true", "penalty_every": 4}, "alternating"),
+        ({"penalty_weight": "auto", "penalty": "none"}, "needs a penalty"),
+        ({"learner": "extragradient", "discriminator_steps": 2}, "once a round"),
+        ({"top": 0}, "share in"),
+        ({"learner": "lookahed"}, "did you mean 'lookahead'"),
+    ],
+)
+def test_bad_input(settings: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=expected):
+        start(with_settings(recipe("digits"), {**SMALL, **settings}), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--truncation", "0"], "truncation lies in (0, 1]"),
+        (["--select", "rejecton"], "did you mean 'rejection'?"),
+        (["--steps", "5"], "needs a selection"),
+        (["--select", "rejection", "--steps", "5"], "option of selection 'rejection'"),
+    ],
+)
+def test_bad_words(words: list[str], expected: str, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(plain), "-n", "2", *words]) != 0
+    assert expected in capsys.readouterr().err.strip().splitlines()[-1]

@@ -109,7 +109,7 @@ class Config:
     """Share of the run from one look at held-out figures to the next."""
     keep: int = 3
     """Checkpoints to keep beside the best."""
-    watch: str = "act"
+    watch: str = "warn"
     """off: no verdicts; warn: how it goes is said; act: a run that diverges or collapses goes back and changes."""
     patience: float = 0.0
     """The run ends where its held-out score was flat for so great a share of it; 0: it plays to its end."""

@@ -33,7 +33,7 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
     [
         (["train", "digit"], "no recipe 'digit'; did you mean 'digits'?"),
         (["train", "--budgt", "60s"], "Did you mean --budget?"),
-        (["trian"], 'Did you mean "train"?'),
+        (["trainn"], 'Did you mean "train"?'),
         (["train", "--set", "learning_rat=1"], "did you mean 'learning_rate'?"),
         (["train", "--set", "loss=hing"], "did you mean 'hinge'?"),
         (["train", "--set", "penalty=r3"], "no penalty 'r3'; did you mean 'r2'?"),

@@ -26,7 +26,7 @@ WILD = {**QUICK, "penalty": None, "learning_rate": 0.06}
 
 
 def run(folder: Path, settings: dict[str, Any], **more: Any) -> Any:
-    return start(with_settings(recipe("ring"), settings), out=folder, **more)
+    return start(with_settings(recipe("ring"), {"watch": "act", **settings}), out=folder, **more)
 
 
 @pytest.fixture(scope="module")

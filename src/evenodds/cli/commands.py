@@ -64,7 +64,7 @@ def train(
     device
         auto, cpu, cuda, mps.
     watch
-        off; warn: say how it goes; act: also go back and change something where it goes wrong [default: act].
+        off; warn: say how it goes; act: also go back and change something where it goes wrong [default: warn].
     settings
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     quiet

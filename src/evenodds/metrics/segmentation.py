@@ -103,13 +103,16 @@ def frequency_weighted_overlap(matrix: Tensor) -> Tensor:
 
 
 def mean_overlap(matrix: Tensor) -> Tensor:
-    """Mean intersection over union of the classes that occur in the truth, Everingham et al. (2010).
+    """Mean intersection over union of the classes that occur in the truth: Long et al. (2015), section 5.
 
     Args:
         matrix: (classes, classes) counts, true classes by rows.
 
     Returns:
         () float64 in [0, 1]; NaN where no class occurs.
+
+    Raises:
+        BadInput: no matrix of counts; see `intersection_over_union`.
     """
     return intersection_over_union(matrix)[matrix.sum(1) > 0].mean()
 

@@ -14,7 +14,7 @@ from evenodds.metrics.psnr import psnr
 data = digits()
 shown, held_out = data.take(torch.arange(1500)), data.take(torch.arange(1500, 1797))
 small = {"task__crop": None, "generator__width": 16, "generator__blocks": 4, "discriminator__width": 16}
-session = evenodds.fit(shown, "upscale-x2", images=20_000, batch=64, out=f"{tempfile.mkdtemp()}/run", **small)
+session = evenodds.fit(shown, "upscale-x2", images=10_000, batch=64, out=f"{tempfile.mkdtemp()}/run", **small)
 
 x = held_out.batch(torch.arange(297))["x"]
 source = Downscale(2)(x, torch.Generator())

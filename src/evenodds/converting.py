@@ -31,7 +31,7 @@ from evenodds.tiling import Tiling
 __all__ = ["Options", "convert", "maps_in", "mixed", "network_of", "palette_of"]
 
 _TILE_BYTES = 400 << 20  # What a network may hold of one tile; beside it lie torch itself, the image and the result.
-_LARGEST_TILE = 512  # Larger ones save little: at a margin of 50 pixels, they see a third more than they keep.
+_LARGEST_TILE = 256  # Larger ones are slower on CPUs, whose caches they leave: 12 s a megapixel at 512, 6 at 256.
 _LIVE = 3  # How many times the largest layer's input and output a network holds at once, about.
 
 

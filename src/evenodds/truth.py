@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.converting import maps_in, palette_of
+from evenodds.converting import maps_in, network_of, palette_of
 from evenodds.data._files import opened
 from evenodds.data._picture import File, Picture, in_channels
 from evenodds.data.maps import read_map
@@ -66,12 +66,13 @@ def scored(
 
     Returns:
         Of images, PSNR on Y and SSIM of Y, both without a border as wide as the scale as is the custom, beside those of
-        the bicubic enlargement, or of the input itself. Of labels, intersection over union of each class, its mean over
-        the classes that occur, the accuracy of pixels and the confusion matrix, true classes by rows.
+        the bicubic enlargement, or of the input itself; where nothing scales, PSNR of all colours too. Of labels,
+        intersection over union of each class, its mean over the classes that occur, the accuracy of pixels and the
+        confusion matrix, true classes by rows.
     """
     segments = isinstance(session.task, Segment)
     made = maps_in(out) if segments else out
-    held = _labels_held(session) if segments else _images_held(int(getattr(session.task, "scale", 1)))
+    held = _labels_held(session) if segments else _images_held(session)
     rows: list[Row] = []
     notes: list[str] = []
     with jobs(source, made, out) as todo, _truths(truth) as known:
@@ -106,31 +107,39 @@ def _row(job: Job, known: Mapping[str, File], held: Held) -> Row | str:
         return f"{job.file.name} ({error})"
 
 
-def _images_held(scale: int) -> Held:
+def _images_held(session: Session) -> Held:
+    network = network_of(session, tile=1)
+    scale, baseline = network.tiling.scale, "input" if network.tiling.scale == 1 else "bicubic"
+
     def held(source: File, truth: File, target: Path) -> Row:
         real, made, given = (_decoded(read(file)) for file in (truth, File(target.name, lambda: target), source))
-        channels = 3 if max(real.pixels.shape[2], made.pixels.shape[2]) >= 3 else 1
-        x, before = _inside(made, channels), _inside(given, channels)
         height, width = (larger - smaller for larger, smaller in zip(real.size, made.size, strict=True))
         if not (0 <= height < scale and 0 <= width < scale):
             raise BadInput(f"{made.size[0]} x {made.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}")
+        channels = 3 if max(real.pixels.shape[2], made.pixels.shape[2]) >= 3 else 1
         # Sources are made of whole places: what is left of the truth at its lower and right ends has no source.
         y = _inside(real, channels)[..., : made.size[0], : made.size[1]]
+        # Of colours that the network does not see, as where it is to find them, the input has none either.
+        blind = network.inputs < network.outputs
+        before = _inside(given, network.inputs if blind else channels).expand(-1, channels, -1, -1)
         before = ((enlarged(before, scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
-        baseline = "bicubic" if scale > 1 else "input"
-        found = _likeness(x, y, scale)
+        found = _likeness(_inside(made, channels), y, scale)
         return found | {f"{baseline}_{name}": value for name, value in _likeness(before, y, scale).items()}
 
     return held
 
 
 def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
-    """On Y, without the border where that leaves anything."""
+    """On Y, without the border where that leaves anything; where nothing scales, of all colours too."""
     border = scale if scale > 1 and min(x.shape[2:]) > 2 * scale + 3 else 0
     inner = slice(border, -border or None)
     luminance = [luma(one)[..., inner, inner] for one in (x, y)]
     similar = float(ssim(*luminance)) if min(luminance[0].shape[2:]) >= 4 else math.nan
-    return {"psnr": float(psnr(x, y, border)), "ssim": similar}
+    found = {"psnr": float(psnr(x, y, border)), "ssim": similar}
+    if scale == 1 and x.shape[1] == 3:
+        # As one channel of three times the rows, which has no luma.
+        found["colour_psnr"] = float(psnr(x.flatten(1, 2)[:, None], y.flatten(1, 2)[:, None]))
+    return found
 
 
 def _labels_held(session: Session) -> Held:
@@ -164,10 +173,10 @@ def _all_labels(session: Session, rows: list[Row]) -> Row:
 
 
 def _mean(rows: list[Row]) -> Row:
-    """Of finite values: an image that is the truth itself has no decibels."""
+    """Of finite values: an image that is the truth itself has no decibels, a grey one no colours."""
     found: Row = {}
-    for name in (name for name in rows[0] if name != "name"):
-        finite = [row[name] for row in rows if math.isfinite(row[name])]
+    for name in dict.fromkeys(name for row in rows for name in row if name != "name"):
+        finite = [row[name] for row in rows if math.isfinite(row.get(name, math.nan))]
         found[name] = sum(finite) / len(finite) if finite else math.nan
     return found
 

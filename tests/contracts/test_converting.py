@@ -172,6 +172,27 @@ def test_scores_are_those_of_the_files(
     assert "mean" in said.out
 
 
+def test_colours_are_scored_where_a_run_finds_them(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The input of a run that colours is grey, so its error is that of the luma in all channels."""
+    options = {**SMALL, "images": 16, "generator__width": 4, "generator__depth": 1, "task__adversarial": 0.0}
+    session = evenodds.fit(photos, "colourise", out=tmp_path / "run", task__crop=16, size=16, **options)
+    source = tmp_path / "in"
+    source.mkdir()
+    photo(20, 24).save(source / "a.png")
+    photo(20, 24, 1).save(source / "b.png")
+    assert run("translate", session.folder, source, tmp_path / "out", "--against", source) == 0
+    colour, grey = json.loads((tmp_path / "out" / "scores.json").read_text())["files"]
+    x = np.asarray(photo(20, 24)).astype(float)
+    luma = (x @ [0.299, 0.587, 0.114]).round()[..., None]
+    assert colour["input_colour_psnr"] == pytest.approx(10 * np.log10(255**2 / np.mean((x - luma) ** 2)), abs=0.01)
+    made = pixels(tmp_path / "out" / "a.png").astype(float)
+    assert colour["colour_psnr"] == pytest.approx(10 * np.log10(255**2 / np.mean((x - made) ** 2)))
+    assert grey["input_colour_psnr"] is None  # grey is all that there is
+    assert "colour PSNR" in capsys.readouterr().out
+
+
 # --- maps ------------------------------------------------------------------------------------------------------------
 
 

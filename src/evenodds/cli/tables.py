@@ -117,7 +117,7 @@ def held_against(scores: Scores) -> str:
     if scores.kind == "images":
         names = [name for name in scores.total if name.endswith(("psnr", "ssim"))]
         head = ("", *(name.replace("_", " ").replace("psnr", "PSNR").replace("ssim", "SSIM") for name in names))
-        rows = [(row["name"], *(_figure(name, row[name]) for name in names)) for row in scores.rows]
+        rows = [(row["name"], *(_figure(name, row.get(name, math.nan)) for name in names)) for row in scores.rows]
         mean = ("mean", *(_figure(name, scores.total[name]) for name in names))
         return "\n".join(_aligned([head, *(rows if len(rows) <= MOST_ROWS else []), mean]))
     total = scores.total

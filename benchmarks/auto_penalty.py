@@ -1,7 +1,8 @@
 """Does `penalty_weight=auto` find a good weight? Against a sweep of five weights on three data sets.
 
-Every run has the same wall-clock time; that of `auto` pays for its own short games out of it. The figure is the run's
-held-out score at its end, lower is better. What the results file holds is not done again.
+Every run has the same time, of one thread by the clock of the processor; that of `auto` pays for its own short games
+out of it. The figure is the run's held-out score at its end, lower is better. What the results file holds is not done
+again.
 
     python benchmarks/auto_penalty.py --budget 120s
     python benchmarks/auto_penalty.py digits --budget 60s
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from coordination import DATA, RESULTS, held_out, one
+from coordination import DATA, RESULTS, held_out, one, one_thread
 from evenodds.files import write_json
 from evenodds.session import Session
 
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--budget", default="120s")
     parser.add_argument("--out", type=Path, default=RESULTS / "auto_penalty.json")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for seed in arguments.seeds:
         for name in arguments.names:

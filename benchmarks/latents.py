@@ -14,9 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from coordination import DATA, Settings, options, played, stages
+from coordination import DATA, Settings, one_thread, options, played, stages
 from evenodds.config import recipe, with_settings
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
@@ -100,7 +98,7 @@ def main() -> None:
     arguments = options(__doc__, ("grid", "fashion", "draws"), "latents.json").parse_args()
     stages(arguments, arms)
     if "draws" in arguments.stages:
-        torch.set_num_threads(1)
+        one_thread()
         draws(arguments.out, arguments.budget or "180s")
 
 

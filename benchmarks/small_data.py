@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import judge
-from coordination import RESULTS, Settings, played
+from coordination import RESULTS, Settings, one_thread, played
 from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--budget", default="120s")
     parser.add_argument("--out", type=Path, default=RESULTS / "small_data.json")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for seed in arguments.seeds:
         for n in arguments.counts:

@@ -125,22 +125,27 @@ class Evidence:
         return Pixels(self.dataset.shape)
 
     @cached_property
-    def _named(self) -> tuple[Tensor, tuple[str, ...]]:
-        """The centres of the cells, and what they are called."""
+    def _named(self) -> tuple[Tensor, tuple[str, ...], bool]:
+        """The centres of the cells, what they are called, and whether they are the data's own."""
         data = self.dataset
         if (
             self.toy is not None
             and (modes := DENSITIES[self.toy]().modes) is not None
             and modes.shape[1] == data.shape[0]
         ):
-            return data.units.to_model(modes.float()), tuple(f"mode {k + 1}" for k in range(len(modes)))
+            return data.units.to_model(modes.float()), tuple(f"mode {k + 1}" for k in range(len(modes))), True
         batch = data.batch(_evenly(self.held_index, 2000))
         features = self._plain(batch["x"])
         if "y" in batch and len(data.classes) > 2 and bool((batch["y"] >= 0).any()):
             means, labels = class_means(features, batch["y"])
-            return means, tuple(data.classes[label] for label in labels)
+            return means, tuple(data.classes[label] for label in labels), True
         found = clusters(features, min(CELLS, max(1, len(features) // 10)), rng=torch.Generator().manual_seed(0))
-        return found, tuple(f"cluster {k + 1}" for k in range(len(found)))
+        return found, tuple(f"cluster {k + 1}" for k in range(len(found))), False
+
+    @property
+    def known(self) -> bool:
+        """Whether the cells are the data's own modes or classes, not clusters that were found."""
+        return self._named[2]
 
     @property
     def cells(self) -> Tensor:

@@ -49,13 +49,13 @@ def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy
     """The one thing to change next.
 
     A game without a penalty gets one: R1 + R2, without which the equilibrium need not even attract (Mescheder et al.
-    2018). Otherwise the learning rates fall: to a tenth where the run failed before its first good checkpoint, so far
-    off they must be, and to a half where it went well until then.
+    2018). Otherwise the learning rates fall: to a twentieth where the run failed before its first good checkpoint, so
+    far off they must be, and to a fifth where it went well until then.
     """
     if config.penalty is None:
         settings: dict[str, Any] = {"penalty": "r1_r2"}
     else:
-        factor = 0.1 if back_to == 0 else 0.5
+        factor = 0.05 if back_to == 0 else 0.2
         settings = {"learning_rate": factor * config.learning_rate}
         if config.discriminator_learning_rate is not None:
             settings["discriminator_learning_rate"] = factor * config.discriminator_learning_rate

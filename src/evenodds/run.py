@@ -261,7 +261,8 @@ def attempt(
 def watching(run: Run, evidence: Evidence, log: Log, say: Callable[[str], None]) -> Watch:
     """The watch over a run."""
     config = run.config
-    cells = Cells(evidence.names, evidence.due, len(evidence.few["x"]), len(evidence.trained["x"]))
+    asked = len(evidence.few["x"]), len(evidence.trained["x"])
+    cells = Cells(evidence.names, evidence.due, *asked, known=evidence.known)
 
     def settled(stage: Stage) -> bool:
         now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))

@@ -32,9 +32,11 @@ MISSING, REACHED = 0.2, 0.5
 LEAST_DUE = 0.02
 """Cells with a smaller share are not judged: of 256 samples, five or fewer are due."""
 SAID = 0.1
-"""So much of the data must be lost for it to be said: single small clusters come and go in healthy runs."""
+"""So much of the data must be lost for it to be said, where cells are known parts of the data: modes or classes."""
 LOST = 0.25
-"""So much of the data must be lost for a run to be sent back."""
+"""So much of the data must be lost for a run to be sent back, or for clusters, which are the data's less surely."""
+SHORTLY, LONG = 3, 8
+"""Glances for which a part of the data must be missing: a large one, and a single class, which comes and goes."""
 WORSE = 1.1
 """Distance over that of the untrained generator beyond which samples are further from the data than noise is."""
 ONE_POINT = 0.1
@@ -42,7 +44,10 @@ ONE_POINT = 0.1
 OVERSHOOT = 40
 """Rounds before which samples may fly past the data, as they do in healthy runs whose first steps are long."""
 FIRST_ROUNDS = 200
-"""A generator whose samples are still alike after so many rounds is not just slow to start."""
+"""A generator whose samples are still alike, or far off, after so many rounds is not just slow to start."""
+SHRUNK, JUMPED = 0.6, 3.0
+"""A spread below that part of the first one, or so many times that of the glance before, is no slow start but a fall:
+before round `FIRST_ROUNDS`, samples that move as one to a corner of the data and open up there are healthy."""
 LEAK = 0.15
 """More than three standard errors of a difference of two shares of 256."""
 SPAN = 0.3
@@ -60,6 +65,13 @@ class Cells:
     """Held-out items of which D is asked."""
     trained: int = 256
     """Training items of which D is asked."""
+    known: bool = True
+    """Whether the cells are modes or classes, not clusters that were found."""
+
+    @property
+    def said(self) -> float:
+        """The part of the data whose loss is worth a word."""
+        return SAID if self.known else LOST
 
 
 @dataclass(frozen=True)
@@ -112,13 +124,22 @@ def _gone(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total:
         return None
     start, last = float(glances[0]["distance"]), [float(line["distance"]) for line in glances[-2:]]
     best = min(float(line["distance"]) for line in glances)
-    if min(last) > WORSE * start and glances[-1].get("round", 0) >= OVERSHOOT:
+    far = min(last) > WORSE * start
+    if far and (glances[-1].get("round", 0) >= FIRST_ROUNDS or _fallen(glances)):
         why = f"samples are further from held-out data ({last[-1]:.3g}) than when training began ({start:.3g})"
     elif best < 0.5 * start and min(last) > (best + start) / 2:
         why = f"the distance of samples from held-out data rose from {best:.3g} to {last[-1]:.3g}: half is lost again"
     else:
         return None
     return Verdict(*_named(glances, cells, why), True, _before(glances, 2))
+
+
+def _fallen(glances: Sequence[Line]) -> bool:
+    """Whether samples have shrunk or jumped, where that is not just the first long steps."""
+    spreads = [float(line["spread"]) for line in glances if "spread" in line]
+    shrunk = min(spreads) < SHRUNK * spreads[0]
+    jumped = any(max(a, b) > JUMPED * min(a, b) for a, b in pairwise(spreads))
+    return (shrunk or jumped) and glances[-1].get("round", 0) >= OVERSHOOT
 
 
 def _named(glances: Sequence[Line], cells: Cells, why: str) -> tuple[str, str]:
@@ -148,28 +169,33 @@ def _one_point(glances: Sequence[Line], history: Sequence[Line], cells: Cells, t
 
 
 def _lost(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
-    """Cells that were reached by samples that are near the data, twice in a row, and are missing three times since."""
+    """Cells that were reached by samples that are near the data, twice in a row, and are missing ever since."""
     known = [line for line in glances if "shares" in line]
-    if len(known) < 6:
-        return None
-    earlier = [_parts(line, cells) for line in known[:-3] if _near(line, glances)]
-    missing = _missing(known[-3:], cells)
-    lost = [k for k in missing if any(a[k] >= REACHED and b[k] >= REACHED for a, b in pairwise(earlier))]
-    mass = sum(cells.due[k] for k in lost)
-    if mass < SAID:
-        return None
-    why = f"samples have lost {_list(cells, lost)}, {mass:.0%} of the data, which they reached before"
-    return Verdict("collapsing", why, mass >= LOST, _before(known, 3))
+    for back, least in ((SHORTLY, LOST), (LONG, cells.said)):
+        if len(known) < back + 3:
+            return None
+        earlier = [_parts(line, cells) for line in known[:-back] if _near(line, glances)]
+        missing = _missing(known[-back:], cells)
+        lost = [k for k in missing if any(a[k] >= REACHED and b[k] >= REACHED for a, b in pairwise(earlier))]
+        mass = sum(cells.due[k] for k in lost)
+        if mass >= least:
+            why = f"samples have lost {_list(cells, lost)}, {mass:.0%} of the data, which they reached before"
+            return Verdict("collapsing", why, mass >= LOST, _before(known, back))
+    return None
 
 
 def _never_reached(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
     """Cells that samples near the data leave out in the second half of a run."""
     known = [line for line in glances if "shares" in line]
-    if len(known) < 6 or known[-1]["images"] < 0.5 * total or not all(_near(line, glances) for line in known[-5:]):
+    if (
+        len(known) < LONG
+        or known[-1]["images"] < 0.5 * total
+        or not all(_near(line, glances) for line in known[-LONG:])
+    ):
         return None
-    missing = _missing(known[-5:], cells)
+    missing = _missing(known[-LONG:], cells)
     mass = sum(cells.due[k] for k in missing)
-    if mass < SAID:
+    if mass < cells.said:
         return None
     return Verdict("collapsing", f"samples still miss {_list(cells, missing)}, {mass:.0%} of the data")
 

@@ -58,9 +58,18 @@ def test_lost_cells_are_named_and_an_alarm_where_they_are_a_quarter_of_the_data(
     assert verdict.word == "collapsing"
     assert "lost a, 25%" in verdict.why
     assert verdict.alarm
-    for due, word in ((0.1, "collapsing"), (0.05, "flat")):
-        small = Cells(("a", "b", "c", "d"), (due, *[(1 - due) / 3] * 3))
-        found = judge(run(shares=lambda k, line: [0.005 if k >= 30 else 0.1, 0.3, 0.3, 0.29])[:33], small, TOTAL)
+
+
+def test_a_small_part_is_lost_where_it_stays_away_and_is_known_for_a_part() -> None:
+    lines = run(shares=lambda k, line: [0.005 if k >= 30 else 0.1, 0.3, 0.3, 0.29])
+    for due, known, seen, word in (
+        (0.1, True, 38, "collapsing"),
+        (0.1, True, 37, "flat"),  # it may come back
+        (0.1, False, 38, "flat"),  # a cluster says less
+        (0.05, True, 38, "flat"),
+    ):
+        small = Cells(("a", "b", "c", "d"), (due, *[(1 - due) / 3] * 3), known=known)
+        found = judge(lines[:seen], small, TOTAL)
         assert (found.word, found.alarm) == (word, False)
 
 
@@ -70,12 +79,32 @@ def test_cells_of_a_young_run_are_not_missed() -> None:
     assert not judge(slow, CELLS, TOTAL).alarm
 
 
-def test_further_from_the_data_than_at_first_is_an_alarm() -> None:
-    lines = run(distance=lambda k, line: 1.2 if k >= 1 else 0.8)
-    verdict = judge(lines[:3], CELLS, TOTAL)
-    assert (verdict.word, verdict.alarm, verdict.since) == ("diverged", True, 0)
-    alike = run(distance=lambda k, line: 1.2 if k >= 1 else 0.8, spread=lambda k, line: 0.01)
-    assert judge(alike[:3], CELLS, TOTAL).word == "collapsing"
+def far(k: int, line: dict[str, Any]) -> float:
+    return 1.2 if k >= 1 else 0.8
+
+
+def test_further_from_the_data_than_at_first_is_an_alarm_once_the_first_steps_are_over() -> None:
+    lines = run(distance=far, spread=lambda k, line: 0.1 * 1.05**k)
+    assert not judge(lines[:10], CELLS, TOTAL).alarm
+    verdict = judge(lines[:11], CELLS, TOTAL)
+    assert (verdict.word, verdict.alarm, verdict.since) == ("diverged", True, 8 * 20)
+
+
+def test_samples_that_fly_off_and_shrink_or_jump_are_an_early_alarm() -> None:
+    alike = run(distance=far, spread=lambda k, line: 0.01 if k >= 1 else None)
+    verdict = judge(alike[:3], CELLS, TOTAL)
+    assert (verdict.word, verdict.alarm, verdict.since) == ("collapsing", True, 0)
+    jumped = run(distance=far, spread=lambda k, line: 0.5 if k >= 1 else None)
+    assert judge(jumped[:3], CELLS, TOTAL).word == "diverged"
+
+
+def test_samples_that_first_move_as_one_to_a_corner_and_open_up_there_are_left_alone() -> None:
+    away = {
+        "distance": lambda k, line: 0.8 * 1.02**k if k < 9 else 0.4,
+        "spread": lambda k, line: 0.1 * 1.2 ** min(k, 9),
+    }
+    lines = run(**away)
+    assert not any(judge(lines[: k + 1], CELLS, TOTAL).alarm for k in range(len(lines)))
 
 
 def test_half_of_what_was_learned_lost_again_is_an_alarm() -> None:

@@ -12,14 +12,17 @@ from evenodds.watching import Cells, Verdict, judge, plateau
 
 __all__ = ["Watch"]
 
+EARLY = (8, 16, 32, 64, 128)
+"""Rounds at which a glance is due whatever the interval: runs that fail, mostly fail at once."""
+
 
 @dataclass
 class Watch:
-    """Glances at every interval, judges the history, and writes both to it.
+    """Glances at every interval and in the first rounds, judges the history, and writes both to it.
 
     It hears after the evaluation, so that a fresh score is judged with it. All that it decides is a function of the
-    history up to a position, and glances fall where multiples of the interval are crossed: a resumed run is judged at
-    the same places and in the same way.
+    history up to a position, and glances fall at fixed rounds and where multiples of the interval are crossed: a
+    resumed run is judged at the same places and in the same way.
 
     Args:
         glance: cheap held-out figures of the game as it stands; see `evidence`. It must not touch the run's random
@@ -58,7 +61,7 @@ class Watch:
         if stage.engine.device.type == "cpu":  # elsewhere it would have to be waited for
             self._count(stage)
         turn = stage.progress.images // self.every_images
-        if turn != self._turn:
+        if turn != self._turn or stage.progress.round in EARLY:
             self._turn = turn
             self._count(stage)
             self.look(stage)

@@ -20,6 +20,8 @@ __all__ = ["glance_interval", "plan", "settle"]
 
 GLANCES = 50
 """Glances that the watch takes over a run."""
+LOOKED = 0.25
+"""The part of a budget that evaluations and checkpoints may take."""
 
 
 def glance_interval(config: Config, images: int) -> int:
@@ -33,7 +35,8 @@ def plan(
     """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
 
     Returns:
-        It, and the seconds that one evaluation with a checkpoint takes.
+        It, with fewer evaluations and checkpoints where these would take more than a quarter of the time; and the
+        seconds that one evaluation with a checkpoint takes.
     """
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
@@ -44,8 +47,13 @@ def plan(
         pause = time.perf_counter()
         run.measure()
     look = time.perf_counter() - pause + 0.2
-    looks = (max(1 / config.save_share, 1 / config.evaluate_share) + 1) * look
-    left = seconds - (time.perf_counter() - begun) - looks
+    many = max(1 / config.save_share, 1 / config.evaluate_share) + 1
+    if many * look > LOOKED * seconds:
+        many = max(3, int(LOOKED * seconds / look))
+        shares = {name: max(1 / (many - 1), getattr(config, name)) for name in ("evaluate_share", "save_share")}
+        config, more = replace(config, **shares), " ".join(f"{name}={share:.3g}" for name, share in shares.items())
+        say(f"an evaluation with a checkpoint takes {look:.1f} s: only {many} of them fit the budget; --set {more}")
+    left = seconds - (time.perf_counter() - begun) - many * look
     # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
     images = int(0.95 * with_glances(run, rate, left)) // config.batch * config.batch
     if images < 10 * config.batch:

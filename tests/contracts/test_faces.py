@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 import evenodds
+from evenodds.assembly import Run
 from evenodds.cli import main
 from evenodds.config import recipe, with_settings
 from evenodds.run import start
@@ -107,6 +109,22 @@ def test_a_budget_is_kept_and_recorded(tmp_path: Path) -> None:
     again = evenodds.fit("ring", "ring", out=tmp_path / "b", images=session.config.images, batch=64, device="cpu")
     for a, b in zip(session.players["generator"].parameters(), again.players["generator"].parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_short_budget_is_not_spent_on_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Run.measure
+
+    def slow(run: Run) -> dict[str, float]:
+        time.sleep(1)
+        return whole(run)
+
+    monkeypatch.setattr(Run, "measure", slow)
+    said: list[str] = []
+    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu"})
+    session = start(config, out=tmp_path / "a", budget=8, say=said.append)
+    assert any("only 3 of them fit the budget; --set evaluate_share=0.5 save_share=0.5" in line for line in said)
+    assert 1 <= sum("score" in line for line in session.history()) <= 3
+    assert session.history()[-1]["seconds"] < 8
 
 
 def test_the_held_out_part_is_recorded_and_never_trained_on(session: Session) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -168,47 +169,65 @@ def _surprise(features: Tensor) -> Tensor:
 class Trial(Protocol):
     """A short game that can be played on."""
 
-    def advance(self, images: int) -> float:
-        """Plays on until so many images were shown; its held-out score then, lower is better."""
+    def advance(self, images: int) -> Mapping[str, float]:
+        """Plays on until so many images were shown; its held-out "score" then, lower is better, and its "score_low"."""
         ...
 
 
 def chosen_penalty(
-    config: Config, trial: Callable[[Config], Trial], say: Callable[[str], None] = lambda line: None
+    config: Config, usual: float, trial: Callable[[Config], Trial], say: Callable[[str], None] = lambda line: None
 ) -> Choice:
-    """The weight of the penalty whose short game has the lowest held-out score.
+    """The weight of the penalty whose short game has the lowest held-out score, where it is clearly the lowest.
 
     Successive halving (Jamieson and Talwalkar 2016): every weight of the grid is played for a while with the same
     seed, the better half goes on. The games are whole short runs, their schedules scaled to their length; all
-    together show a quarter of the run's images.
+    together show a quarter of the run's images. Short games favour weak penalties, and their scores are noisy: the
+    usual weight always goes on, and another takes its place only with a score below the usual one's interval.
 
     Args:
         config: with the run's length; its weight is left open.
+        usual: the weight that would be played without a choice; its neighbour in the grid stands for it.
         trial: starts a game by a configuration.
     """
     if config.penalty is None:
         raise BadInput("penalty_weight=auto needs a penalty to weigh; set penalty=r1_r2")
+    grid = usual_first(usual)
     longest = ROUNDS[-1][0]
     unit = max(config.batch, int(SHARE * config.images / SPENT))
     short = replace(config, images=longest * unit)
-    games = {weight: trial(replace(short, penalty_weight=weight)) for weight in GRID}
-    scores: dict[float, list[float]] = {weight: [] for weight in GRID}
-    left = list(GRID)
+    games = {weight: trial(replace(short, penalty_weight=weight)) for weight in grid}
+    scores: dict[float, list[float]] = {weight: [] for weight in grid}
+    lows: dict[float, float] = {}
+    left = list(grid)
     for length, count in ROUNDS:
-        left = sorted(left, key=lambda weight: scores[weight][-1] if scores[weight] else 0.0)[:count]
+        left = [usual, *sorted(left[1:], key=lambda weight: scores[weight][-1] if scores[weight] else 0.0)][:count]
         for weight in left:
-            scores[weight].append(_finite(games[weight].advance(length * unit)))
-    best = min(left, key=lambda weight: scores[weight][-1])
-    second = min(scores[weight][-1] for weight in left if weight != best)
+            found = games[weight].advance(length * unit)
+            scores[weight].append(_finite(found["score"]))
+            lows[weight] = found["score_low"]
+    other = min(left[1:], key=lambda weight: scores[weight][-1])
+    clear = scores[other][-1] < lows[usual] or not scores[usual][-1] < NOT_FINITE
+    best = other if clear else usual
+    after = f"after {longest * unit:,} images of a short game"
     reason = (
-        f"of {len(GRID)} weights from {GRID[0]:g} to {GRID[-1]:g}, {best:g} had the lowest held-out score after "
-        f"{longest * unit:,} images: {scores[best][-1]:.4g}, the next best {second:.4g}"
+        f"{other:g} had the held-out score {scores[other][-1]:.4g} {after}, the lowest of {len(grid)} weights, and "
+        f"{'below' if clear else 'not below'} the interval of the usual weight {usual:g}: {scores[usual][-1]:.4g}, "
+        f"from {lows[usual]:.4g}"
     )
     say(f"penalty_weight={best:g}: {reason}")
-    rows = [{"weight": weight, "scores": [round(score, 6) for score in scores[weight]]} for weight in GRID]
+    rows = [{"weight": weight, "scores": [round(score, 6) for score in scores[weight]]} for weight in sorted(grid)]
     return Choice("penalty_weight", best, reason, {"images": unit, "tried": rows})
 
 
+def usual_first(usual: float) -> list[float]:
+    """The weights of the grid with the usual one in place of its neighbour, and first."""
+    near = min(GRID, key=lambda weight: abs(math.log(weight / usual)))
+    return [usual, *(weight for weight in GRID if weight != near)]
+
+
+NOT_FINITE = 1e30
+"""The score of a game that diverged: it comes last."""
+
+
 def _finite(score: float) -> float:
-    """A game that diverged comes last."""
-    return score if score == score else 1e30
+    return score if math.isfinite(score) else NOT_FINITE

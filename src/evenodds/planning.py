@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from evenodds.assembly import Run
-from evenodds.choosing import GRID, SHARE, Choice, chosen_penalty, chosen_views
-from evenodds.config import Config
+from evenodds.choosing import SHARE, Choice, chosen_penalty, chosen_views
+from evenodds.config import Config, recipe
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.find import names
 from evenodds.game import Progress
 from evenodds.listeners.lap import Lap
 from evenodds.session import SPLIT_SEED
@@ -79,12 +80,19 @@ def settle(
         say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
         config = replace(config, views=tuple(choices[-1].value))
     if config.penalty_weight is None:
-        length = config
+        length, usual = config, usual_weight(config)
         if seconds is not None:  # the games cost a quarter of the run that follows them
-            length, _ = plan(replace(config, penalty_weight=GRID[2]), dataset, seconds / (1 + SHARE))
-        choices.append(chosen_penalty(replace(config, images=length.images), lambda c: _Trial(Run(c, dataset)), say))
+            length, _ = plan(replace(config, penalty_weight=usual), dataset, seconds / (1 + SHARE))
+        open_ = replace(config, images=length.images)
+        choices.append(chosen_penalty(open_, usual, lambda c: _Trial(Run(c, dataset)), say))
         config = replace(config, penalty_weight=choices[-1].value)
     return config, choices
+
+
+def usual_weight(config: Config) -> float:
+    """The weight of the penalty in the recipe that the run began from, or 0.1 where that has none."""
+    known = config.recipe in names("recipes")
+    return (recipe(config.recipe).penalty_weight if known else None) or 0.1
 
 
 @dataclass
@@ -99,7 +107,7 @@ class _Trial:
         if len(self.run.held_index) < 4:
             raise BadInput("penalty_weight=auto judges by held-out items, of which there are none; set held_out=0.1")
 
-    def advance(self, images: int) -> float:
+    def advance(self, images: int) -> Mapping[str, float]:
         run = self.run
         train(
             run.game,
@@ -111,7 +119,7 @@ class _Trial:
             progress=self.progress,
             listeners=[*run.keepers, *run.steering.values()],
         )
-        return run.measure()["score"]
+        return run.measure()
 
 
 def _rate(run: Run, seconds: float) -> float:

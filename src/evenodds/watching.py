@@ -289,11 +289,16 @@ def plateau(history: Sequence[Line], total: int, span: float) -> bool:
     """Whether the held-out score has been flat within its interval for the last `span` of the run.
 
     Flat: the lowest score within the span is not below the lowest before it by more than twice the standard error of
-    their difference, and neither the scores nor the distances of the glances within the span fall (Mann 1945, Kendall:
-    z > -2). Scores share their items and draws, so differences vary less than the intervals say; the test of trend,
-    which takes its noise from the figures themselves, sees a slow descent that the intervals hide.
+    their difference, and neither the scores nor the distances of the glances within the span go down steadily. Scores
+    share their items and draws, so differences vary less than the intervals say; a steady descent shows what the
+    intervals hide. It must go some way all the same: an average of weights drifts, and drifts look steady.
     """
     return _falls(history, total, span) is False
+
+
+PARTS, STEADY = 5, 0.1
+"""Glances within a span are averaged to so many values; if each is below the one before, and the last by that part
+below the first, they fall."""
 
 
 def _falls(history: Sequence[Line], total: int, span: float) -> bool | None:
@@ -307,13 +312,22 @@ def _falls(history: Sequence[Line], total: int, span: float) -> bool | None:
     old, new = (min(part, key=lambda line: float(line["score"])) for part in (before, recent))
     if float(old["score"]) - float(new["score"]) > 2 * _error(old, new):
         return True
-    near = [line for line in history if "distance" in line and line["images"] > now - span * total]
-    series = ([float(line["score"]) for line in recent], [float(line["distance"]) for line in near])
-    return any(_trend_score(values) <= -2 for values in series)
+    scores = [float(line["score"]) for line in (before[-1], *recent)]
+    if _trend_score(scores) <= -2 and scores[0] - scores[-1] > _error(before[-1], recent[-1]):
+        return True
+    near = [float(line["distance"]) for line in history if "distance" in line and line["images"] > now - span * total]
+    parts = _parts_of(near)
+    return len(parts) == PARTS and all(a > b for a, b in pairwise(parts)) and parts[-1] < (1 - STEADY) * parts[0]
+
+
+def _parts_of(values: Sequence[float]) -> list[float]:
+    """Means of so many parts of equal length; fewer where there are fewer values."""
+    edges = [round(k * len(values) / PARTS) for k in range(PARTS + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges) if b > a]
 
 
 def _trend_score(values: Sequence[float]) -> float:
-    """z of Mann and Kendall's S: below -2, the values fall. Four values or fewer fall only where each does."""
+    """z of Mann (1945) and Kendall's S: below -2, the values fall. Four values or fewer fall only where each does."""
     n = len(values)
     s = sum((b > a) - (b < a) for i, a in enumerate(values) for b in values[i + 1 :])
     if n <= 4:

@@ -324,7 +324,10 @@ def test_the_densest_share_of_a_gaussian_is_its_middle(rng: torch.Generator) -> 
     assert float((mask == inside).float().mean()) > 0.95
 
 
-def test_halving_finds_the_best_weight_and_spends_its_share() -> None:
+@pytest.mark.parametrize(("interval", "chosen"), [(0.1, 0.3), (5.0, 0.03)])
+def test_halving_finds_the_best_weight_where_it_is_clearly_better_and_spends_its_share(
+    interval: float, chosen: float
+) -> None:
     shown: dict[float, int] = {}
 
     class Trial:
@@ -332,15 +335,32 @@ def test_halving_finds_the_best_weight_and_spends_its_share() -> None:
             assert config.penalty_weight is not None
             self.weight = config.penalty_weight
 
-        def advance(self, images: int) -> float:
+        def advance(self, images: int) -> dict[str, float]:
             shown[self.weight] = images
-            return abs(math.log(self.weight / 0.3)) if self.weight > 0.01 else float("nan")
+            score = abs(math.log(self.weight / 0.3)) if self.weight > 0.01 else float("nan")
+            return {"score": score, "score_low": score - interval}
 
     config = Config(data=Part("digits"), penalty=Part("r1"), penalty_weight=None, images=130_000, batch=1)
-    choice = chosen_penalty(config, Trial)
-    assert choice.value == 0.3
+    choice = chosen_penalty(config, 0.03, Trial)
+    assert choice.value == chosen
     assert set(shown) == set(GRID)
     assert sum(shown.values()) == SPENT * 2500 == 130_000 // 4
+
+
+def test_a_usual_weight_that_diverges_is_not_kept_and_stands_for_its_neighbour() -> None:
+    class Trial:
+        def __init__(self, config: Config) -> None:
+            assert config.penalty_weight is not None
+            self.weight = config.penalty_weight
+
+        def advance(self, images: int) -> dict[str, float]:
+            score = float("nan") if self.weight == 0.02 else self.weight
+            return {"score": score, "score_low": score}
+
+    config = Config(data=Part("digits"), penalty=Part("r1"), penalty_weight=None, images=130_000, batch=1)
+    choice = chosen_penalty(config, 0.02, Trial)
+    assert choice.value == 0.01
+    assert [row["weight"] for row in choice.found["tried"]] == [0.01, 0.02, 0.1, 0.3, 1.0, 3.0]
 
 
 def test_a_leak_is_seen(rng: torch.Generator) -> None:

@@ -1,8 +1,9 @@
 """Every command that takes image files, tried on files as people have them: what each says, and what comes out.
 
 Four short runs (upscale, colourise, denoise, segment) of photographs of BSDS500 and scenes of CamVid; then a folder of
-16-bit, CMYK, palette, rotated, tiny, truncated and wrong files, and each of these files alone. The transcript, with the
-kinds of what was written, is results/nasty_files.txt.
+16-bit, CMYK, palette, rotated, tiny, truncated and wrong files, and each of them alone; then a trial and synthetic
+images of two classes with 24 digits and these files in each. The transcript, with the kinds of what was written, is
+results/nasty_files.txt.
 
     python benchmarks/nasty_files.py --work DIR
 """
@@ -13,7 +14,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+from sklearn.datasets import load_digits
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -33,6 +36,21 @@ def photographs(work: Path) -> dict[str, Path]:
         with zipfile.ZipFile(SHARED / "bsds500-train.zip") as archive:
             archive.extractall(folder, sorted(name for name in archive.namelist() if name.startswith("train/"))[:40])
     return {"upscale": folder, "translate": folder, "segment": SHARED / "camvid-240x180.zip"}
+
+
+def classes(root: Path) -> Path:
+    """Two classes of digits among such files, and a class without any."""
+    digits = load_digits()
+    for label, name in enumerate(("zero", "one")):
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, (content, *_) in {**READABLE, **BROKEN}.items():
+            (folder / file).write_bytes(content)
+        for k in np.flatnonzero(digits.target == label)[:24]:
+            image = Image.fromarray((digits.images[k] * 15.9).astype(np.uint8))
+            image.resize((28, 28)).save(folder / f"{k}.png")
+    (root / "none").mkdir(exist_ok=True)
+    return root
 
 
 def said(work: Path, *words: object) -> str:
@@ -69,6 +87,12 @@ def main() -> None:
     for name in [*READABLE, *BROKEN]:
         path = next(folder.rglob(name))
         parts.append(said(work, "upscale", work / "upscale-x2", path, work / "single.png"))
+    labelled, run = classes(work / "classes"), work / "by-class"
+    short = ["--arms", "smote", "--seeds", 3, "--budget", "150s", "--out", work / "trial"]
+    parts.append(said(work, "trial", "--data", labelled, *short))
+    asked = ["--data", labelled, "--set", "task=condition", "--images", 640, "--out", run, "--quiet"]
+    parts.append(said(work, "train", "gray-28", *asked))
+    parts.append(said(work, "augment", run, "--per-class", 5, "--to", work / "synthetic"))
     write_text(ROOT / "benchmarks" / "results" / "nasty_files.txt", "\n".join(parts))
     print("\n".join(parts))
 

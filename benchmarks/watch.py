@@ -114,7 +114,7 @@ def faults(scale: float) -> dict[str, Callable[[], dict[str, Any]]]:
 
 
 def collapsed(seed: int, scale: float) -> dict[str, Any]:
-    images = int(300_000 * scale)
+    images = int(600_000 * scale)
     base = recipe("ring")
     settings = {"penalty": None, "learning_rate": 20 * base.learning_rate, "seed": seed, "watch": "act"}
     session, folder, error = play("ring", images, settings)

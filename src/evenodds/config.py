@@ -12,9 +12,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from evenodds.errors import BadInput, unknown
-from evenodds.find import find
+from evenodds.find import find, names
 
-__all__ = ["Config", "Part", "difference", "from_mapping", "read", "recipe", "with_settings"]
+__all__ = ["Config", "Part", "difference", "from_mapping", "origin", "read", "recipe", "with_settings"]
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,11 @@ def recipe(name: str) -> Config:
         return read(Path(name))
     text = find("recipes", name).read_text(encoding="utf-8")
     return from_mapping({**_yaml(text, f"recipe '{name}'"), "recipe": name}, f"recipe '{name}'")
+
+
+def origin(config: Config) -> Config | None:
+    """The recipe of the package that a configuration began from; None where it is of one's own."""
+    return recipe(config.recipe) if config.recipe in names("recipes") else None
 
 
 def read(path: Path) -> Config:

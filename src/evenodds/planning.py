@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from evenodds.assembly import Run
 from evenodds.choosing import SHARE, Choice, chosen_penalty, chosen_views
-from evenodds.config import Config, recipe
+from evenodds.config import Config, origin
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.find import names
 from evenodds.game import Progress
 from evenodds.listeners.lap import Lap
 from evenodds.session import SPLIT_SEED
@@ -91,8 +90,8 @@ def settle(
 
 def usual_weight(config: Config) -> float:
     """The weight of the penalty in the recipe that the run began from, or 0.1 where that has none."""
-    known = config.recipe in names("recipes")
-    return (recipe(config.recipe).penalty_weight if known else None) or 0.1
+    own = origin(config)
+    return (own.penalty_weight if own is not None else None) or 0.1
 
 
 @dataclass

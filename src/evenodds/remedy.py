@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evenodds import checkpoint
-from evenodds.config import Config, with_settings
+from evenodds.config import Config, origin, with_settings
 from evenodds.errors import Diverged
 from evenodds.files import write_json, write_text
 from evenodds.listeners.log import read_history
@@ -20,6 +20,8 @@ __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescr
 
 MOST = 3
 """Remedies that are tried before a run is given up."""
+SLOWER = 0.2
+"""What a remedy multiplies learning rates by."""
 FILE = "remedies.json"
 
 
@@ -46,19 +48,22 @@ class Remedy:
 
 
 def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy:
-    """The one thing to change next.
+    """The one thing to change next: first back to what the recipe has, which is known to play well, then slower.
 
-    A game without a penalty gets one: R1 + R2, without which the equilibrium need not even attract (Mescheder et al.
-    2018). Otherwise the learning rates fall: to a twentieth where the run failed before its first good checkpoint, so
-    far off they must be, and to a fifth where it went well until then.
+    A game without a penalty gets one: its recipe's, or R1 + R2, without which the equilibrium need not even attract
+    (Mescheder et al. 2018). Learning rates above those of the recipe return to them. Otherwise all fall to a fifth.
     """
+    own = origin(config)
     if config.penalty is None:
-        settings: dict[str, Any] = {"penalty": "r1_r2"}
-    else:
-        factor = 0.05 if back_to == 0 else 0.2
-        settings = {"learning_rate": factor * config.learning_rate}
-        if config.discriminator_learning_rate is not None:
-            settings["discriminator_learning_rate"] = factor * config.discriminator_learning_rate
+        name = own.penalty.name if own is not None and own.penalty is not None else "r1_r2"
+        return Remedy(at, back_to, verdict.word, verdict.why, {"penalty": name})
+    rates: dict[str, float] = {"learning_rate": config.learning_rate}
+    if config.discriminator_learning_rate is not None:
+        rates["discriminator_learning_rate"] = config.discriminator_learning_rate
+    settings = {name: SLOWER * rate for name, rate in rates.items()}
+    if own is not None and own.optimizer.name == config.optimizer.name:
+        usual = {name: getattr(own, name) or own.learning_rate for name in rates}
+        settings = {name: usual[name] for name, rate in rates.items() if rate > usual[name]} or settings
     return Remedy(at, back_to, verdict.word, verdict.why, settings)
 
 

@@ -16,6 +16,7 @@ from evenodds.listeners.deadline import Deadline
 from evenodds.listeners.log import read_history
 from evenodds.run import resume, start
 from evenodds.trainer import Stage, train
+from evenodds.watching import Verdict
 from tests.faults import Plant
 from tests.games import Points, small_game
 
@@ -141,11 +142,25 @@ class Poison:
     def end(self, stage: Stage) -> None: ...
 
 
+def test_a_remedy_goes_back_to_the_recipe_before_it_goes_slower() -> None:
+    verdict, base = Verdict("collapsing", "told"), recipe("ring")
+
+    def changed(**settings: Any) -> dict[str, Any]:
+        return remedy.prescribe(with_settings(base, settings), verdict, 100, 0).settings
+
+    assert changed(penalty=None, learning_rate=0.06) == {"penalty": base.penalty.name}
+    assert changed(learning_rate=0.06) == {"learning_rate": base.learning_rate}
+    assert changed(discriminator_learning_rate=0.06) == {"discriminator_learning_rate": base.learning_rate}
+    assert changed() == {"learning_rate": pytest.approx(0.2 * base.learning_rate)}
+    assert changed(learning_rate=0.06, optimizer="SGD") == {"learning_rate": pytest.approx(0.012)}
+    assert changed(learning_rate=0.06, recipe="mine") == {"learning_rate": pytest.approx(0.012)}
+
+
 def test_what_cannot_be_helped_is_given_up_after_three_tries(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match="3 remedies did not help"):
         run(tmp_path / "run", QUICK, listeners=[Poison()])
     rates = [one.settings["learning_rate"] for one in remedy.read(tmp_path / "run")]
-    assert rates == pytest.approx([3e-4, 3e-5, 3e-6])
+    assert rates == pytest.approx([6e-4, 1.2e-4, 2.4e-5])
     with pytest.raises(Diverged, match="none reached the weights"):
         run(tmp_path / "warned", {**QUICK, "watch": "warn"}, listeners=[Poison()])
 

@@ -78,7 +78,7 @@ def test_resumed_is_uninterrupted(way: str, tmp_path: Path) -> None:
     for name in mine:
         assert torch.equal(mine[name], theirs[name]), name
     assert np.array_equal(session.sample(8), again.sample(8))
-    assert session.history()[-1].keys() >= {"score"}
+    assert [line["images"] for line in session.history() if "score" in line][-1] >= IMAGES
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.M
     assert any(line.startswith("views=translation: ") for line in said)  # digits have no mirror symmetry, nor colours
     config = read(tmp_path / "run" / "config.yaml")
     assert config.views == ("translation",)
-    assert config.penalty_weight in (0.03, 0.3)
+    assert config.penalty_weight in (0.03, 0.1, 0.3)  # 0.1 is the recipe's own, which always plays along
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,335 @@
+"""On an accelerator: does everything run, what does a run from there give elsewhere, and how fast is it?
+
+    python benchmarks/gpu.py checks     # every recipe and every way to steer, small: run, resume, read on the CPU
+    python benchmarks/gpu.py commands   # the commands that read a run
+    python benchmarks/gpu.py speed      # images/s of recipes in three kinds of arithmetic
+    python benchmarks/gpu.py waits      # does the loop wait for the device?
+
+What fails is named, and the exit status says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import evenodds
+from evenodds import checkpoint
+from evenodds.assembly import Run
+from evenodds.build import open_data
+from evenodds.cli import main as evenodds_command
+from evenodds.config import Config, recipe, with_settings
+from evenodds.files import write_json
+from evenodds.run import resume, start
+from evenodds.trainer import Stage, train
+
+RESULTS = Path(__file__).parent / "results"
+IMAGES, BATCH = 192, 16
+SHORT = {"images": IMAGES, "batch": BATCH, "save_share": 0.5, "evaluate_share": 0.5}
+DIGITS = {"generator.width": 8, "discriminator.width": 8}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in ("ring", "grid", "mixture", "digits")},
+    **{name: (name, {"data": "pictures"}) for name in ("gray-28", "color-32", "photos-128", "fill-32", "mnist-2014")},
+    **{name: (name, {"data": "pictures"}) for name in ("denoise", "deblur", "colourise", "inpaint", "edges")},
+    **{f"upscale-x{k}": (f"upscale-x{k}", {"data": "pictures"}) for k in (2, 3, 4)},
+    "upscale, dense": ("upscale-x4", {"data": "pictures", "generator": {"name": "dense", "width": 16, "blocks": 1}}),
+    "translate": ("translate", {"data": "pairs"}),
+    "cycle": ("cycle", {"data": "pairs"}),
+    "segment": ("segment", {"data": "maps"}),
+    "table": ("table", {"data": "table.csv"}),
+    **{task: ("digits", {"task": task, **DIGITS}) for task in ("condition", "logan")},
+    "infogan": ("digits", {**DIGITS, "task": "infogan", "prior": {"name": "coded", "classes": 10}}),
+    "resnet": ("digits", {"generator": "resnet", "discriminator": "resnet", **DIGITS}),
+    "modern": ("color-32", {"data": "pictures", "generator": "modern", "discriminator": "modern", **DIGITS}),
+    "WGAN-GP": ("digits", {**DIGITS, "loss": "wasserstein", "penalty": "gradient_penalty", "penalty_weight": 10.0}),
+    "lookahead, balance by steps": ("digits", {**DIGITS, "learner": "lookahead", "balance": "steps", "top": 0.5}),
+    "extra-gradient, balance by rate": ("digits", {**DIGITS, "learner": "extragradient", "balance": "rate"}),
+    "optimistic, adaptive views": (
+        "digits",
+        {
+            **DIGITS,
+            "optimizer": "OptimisticAdam",
+            "views": "translation",
+            "view_chance": "adaptive",
+            "balance": "penalty",
+        },
+    ),
+    "learned z, instance selection": ("digits", {**DIGITS, "prior": "learned", "prior.size": 32, "densest": 0.7}),
+    "bfloat16": ("color-32", {"data": "pictures", "precision": "bfloat16"}),
+    "bfloat16, photos-128": ("photos-128", {"data": "pictures", "precision": "bfloat16"}),
+    "compiled": ("digits", {**DIGITS, "compile": True, "penalty": None}),
+    "watch acts": ("ring", {"penalty": None, "learning_rate": 0.06, "watch": "act", "images": 9600, "batch": 64}),
+}
+
+
+class Half:
+    """Ends a run in its middle."""
+
+    def begin(self, stage: Stage) -> None: ...
+
+    def hear(self, stage: Stage) -> None:
+        stage.stop = stage.stop or stage.progress.share >= 0.5
+
+    def end(self, stage: Stage) -> None: ...
+
+
+def make_data(folder: Path) -> None:
+    """Smooth random pictures, pairs of them, maps of labels, and a table."""
+    rng = np.random.default_rng(0)
+    for k in range(48):
+        small = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+        picture = small.resize((128, 128), Image.Resampling.BICUBIC)
+        label = Image.fromarray((np.asarray(picture.convert("L")) // 86).astype(np.uint8))
+        for part, image in {
+            "pictures": picture,
+            "pairs/source": picture.convert("L").convert("RGB"),
+            "pairs/target": picture,
+            "maps/images": picture,
+            "maps/labels": label,
+        }.items():
+            path = folder / part / f"{k}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.save(path)
+    rows = rng.normal(size=(400, 3)).cumsum(1)
+    np.savetxt(folder / "table.csv", rows, delimiter=",", header="a,b,c", comments="")
+
+
+def configured(name: str, settings: dict[str, Any], data: Path, device: str) -> Config:
+    given = {**SHORT, **settings, "device": device}
+    if "data" in given:
+        given["data"] = str(data / given["data"])
+    return with_settings(recipe(name), given)
+
+
+def check(name: str, settings: dict[str, Any], data: Path, device: str) -> dict[str, Any]:
+    """One run, whole and in halves; then its newest checkpoint on the CPU."""
+    config, work = configured(name, settings, data, device), Path(tempfile.mkdtemp())
+    begun = time.perf_counter()
+    whole = start(config, out=work / "whole")
+    seconds = time.perf_counter() - begun
+    ends = [tensors(work / "whole")]
+    assert all(torch.isfinite(x).all() for x in ends[0].values() if x.is_floating_point()), "not finite"
+    if config.watch != "act":
+        start(config, out=work / "halves", listeners=[Half()])
+        resume(work / "halves")
+        ends.append(tensors(work / "halves"))
+    found: dict[str, Any] = {"seconds": round(seconds, 1)}
+    if len(ends) == 2:
+        assert ends[0].keys() == ends[1].keys(), "other tensors after a resume"
+        found["resumed: most it differs"] = most(ends[0], ends[1])
+    here = evenodds.load(work / "whole", device="cpu")
+    if here.task.__class__.__name__ in ("Generate", "Condition", "Logan"):
+        there, again = whole.sample(32, seed=3), here.sample(32, seed=3)
+        found["samples: most they differ from the CPU's"] = float(
+            np.abs(np.asarray(there, np.float64) - np.asarray(again, np.float64)).max()
+        )
+    return found
+
+
+def commands(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The commands that read a run, and the estimators, one after the other."""
+    work = Path(tempfile.mkdtemp())
+    make_data(work)
+    run, large, device = str(work / "run"), str(work / "upscale"), ["--device", arguments.device]
+    small = [f"{key}={value}" for key, value in {**SHORT, **DIGITS, "task": "condition"}.items()]
+    photos = [f"{key}={value}" for key, value in {**SHORT, "data": work / "pictures"}.items()]
+    picture = str(work / "pictures/0.png")
+    away = [*device, "--out", str(work / "trial")]
+    told: dict[str, list[str]] = {
+        "train": ["train", "digits", "--out", run, "--quiet", *device, "--set", *small],
+        "sample": ["sample", run, "-n", "40", "--grid", str(work / "grid.png"), *device],
+        "sample, langevin": ["sample", run, "-n", "40", "--select", "langevin", "--grid", str(work / "l.png"), *device],
+        "sample, rejection": [
+            "sample",
+            run,
+            "-n",
+            "40",
+            "--select",
+            "rejection",
+            "--grid",
+            str(work / "r.png"),
+            *device,
+        ],
+        "evaluate": ["evaluate", run, "-n", "500", *device],
+        "report": ["report", run, "-n", "500", *device],
+        "features": ["features", run, "--out", str(work / "f.npz"), *device],
+        "encode": ["encode", run, "--out", str(work / "z.npz"), *device],
+        "reconstruct": ["reconstruct", run, "--out", str(work / "again.png"), *device],
+        "directions": ["directions", run, "--out", str(work / "d.png"), *device],
+        "walk": ["walk", run, "--out", str(work / "w.png"), *device],
+        "augment": ["augment", run, "--per-class", "3", "--to", str(work / "more"), *device],
+        "trial": ["trial", "--data", "digits", "--seeds", "2", "--arms", "smote,gan", "--budget", "30s", *away],
+        "train, upscale": ["train", "upscale-x2", "--out", large, "--quiet", *device, "--set", *photos],
+        "upscale": ["upscale", large, picture, str(work / "larger.png"), *device],
+        "upscale, tiles": ["upscale", large, picture, str(work / "tiles.png"), "--tile", "48", *device],
+    }
+    found: dict[str, Any] = {}
+    for name, words in told.items():
+        begun = time.perf_counter()
+        status = evenodds_command(words)
+        found[name] = (
+            {"seconds": round(time.perf_counter() - begun, 1)} if status == 0 else {"failed": f"status {status}"}
+        )
+        print(name, json.dumps(found[name]), flush=True)
+    return found
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    states, _, _ = checkpoint.newest(folder / "checkpoints")
+    return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
+
+
+def most(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    """The largest difference of two sets of players' tensors."""
+    return max(
+        float((a[k].double() - b[k].double()).abs().max()) for k in a if a[k].numel() and a[k].is_floating_point()
+    )
+
+
+def checks(arguments: argparse.Namespace) -> dict[str, Any]:
+    data, found = Path(tempfile.mkdtemp()), {}
+    make_data(data)
+    for case, (name, settings) in CASES.items():
+        if arguments.only not in case:
+            continue
+        try:
+            found[case] = check(name, settings, data, arguments.device)
+        except Exception as error:  # every case is tried, whatever the one before it did
+            found[case] = {"failed": f"{type(error).__name__}: {error}"}
+            traceback.print_exc()
+        print(case, json.dumps(found[case]), flush=True)
+    return found
+
+
+SPEEDS: dict[str, dict[str, dict[str, Any]]] = {
+    "gray-28": {"float32": {}, "bfloat16": {"precision": "bfloat16"}},
+    "color-32": {
+        "float32": {},
+        "bfloat16": {"precision": "bfloat16"},
+        "batch 512, bfloat16": {"precision": "bfloat16", "batch": 512},
+    },
+    "photos-128": {
+        "float32": {},
+        "bfloat16": {"precision": "bfloat16"},
+        "batch 128, bfloat16": {"precision": "bfloat16", "batch": 128},
+    },
+    "ring": {"float32": {}},
+}
+
+
+def speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Images per second of the loop alone, after its first rounds."""
+    data, found = Path(tempfile.mkdtemp()), {}
+    make_data(data)
+    for name, ways in SPEEDS.items():
+        for way, settings in ways.items():
+            given = {**settings, **({} if name == "ring" else {"data": "pictures"})}
+            config = with_settings(configured(name, given, data, arguments.device), {"images": 10**9})
+            config = with_settings(config, {"batch": settings.get("batch", recipe(name).batch)})
+            run = Run(config, open_data(config))
+            clock = Clock(arguments.seconds)
+            train(run.game, run.feed, run.learner, run.engine, images=config.images, listeners=[clock])
+            found[f"{name}, {way}"] = {"images_per_second": round(clock.rate * config.batch), "batch": config.batch}
+            print(name, way, json.dumps(found[f"{name}, {way}"]), flush=True)
+    return found
+
+
+class Clock:
+    """Counts rounds per second once the first have passed."""
+
+    def __init__(self, seconds: float, warm: int = 20) -> None:
+        self.seconds, self.warm, self.rate, self.begun = seconds, warm, 0.0, 0.0
+
+    def begin(self, stage: Stage) -> None: ...
+
+    def hear(self, stage: Stage) -> None:
+        done = stage.progress.round
+        if done == self.warm:
+            wait()
+            self.begun = time.perf_counter()
+        if done > self.warm and done % 10 == 0 and time.perf_counter() - self.begun > self.seconds:
+            wait()
+            self.rate = (done - self.warm) / (time.perf_counter() - self.begun)
+            stage.stop = True
+
+    def end(self, stage: Stage) -> None: ...
+
+
+def wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+class Sentinel:
+    """Makes CUDA warn at every wait, once the first rounds have passed."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+
+    def begin(self, stage: Stage) -> None: ...
+
+    def hear(self, stage: Stage) -> None:
+        if stage.progress.round == 10:
+            torch.cuda.set_sync_debug_mode("warn")
+        stage.stop = stage.progress.round >= 10 + self.rounds
+
+    def end(self, stage: Stage) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def waits(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How often 50 rounds wait for the device, and where."""
+    data, found = Path(tempfile.mkdtemp()), {}
+    make_data(data)
+    for case in ("digits", "color-32", "photos-128", "ring", "condition", "denoise", "upscale-x4", "segment", "table"):
+        name, settings = CASES[case]
+        config = with_settings(configured(name, settings, data, arguments.device), {"images": 10**9})
+        run = Run(config, open_data(config))
+        steering = [*run.steering.values(), *([run.average] if run.average else [])]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            train(run.game, run.feed, run.learner, run.engine, images=10**9, listeners=[*steering, Sentinel(50)])
+        told = [f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchroniz" in str(w.message)]
+        found[case] = {"waits in 50 rounds": len(told), "where": sorted(set(told))}
+        print(case, json.dumps(found[case]), flush=True)
+    return found
+
+
+PARTS = {"checks": checks, "commands": commands, "speed": speed, "waits": waits}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=[*PARTS], choices=[*PARTS])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--only", default="", help="checks whose name holds this")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement of speed")
+    parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
+    arguments = parser.parse_args()
+    found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    on = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.processor()
+    for part in arguments.parts:
+        found[part] = {"device": on, "torch": torch.__version__, **PARTS[part](arguments)}
+        write_json(arguments.out, found)
+    return int(
+        any(
+            "failed" in one
+            for one in [*found.get("checks", {}).values(), *found.get("commands", {}).values()]
+            if isinstance(one, dict)
+        )
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -115,6 +115,9 @@ def configured(name: str, settings: dict[str, Any], data: Path, device: str) -> 
 def check(name: str, settings: dict[str, Any], data: Path, device: str) -> dict[str, Any]:
     """One run, whole and in halves; then its newest checkpoint on the CPU."""
     config, work = configured(name, settings, data, device), Path(tempfile.mkdtemp())
+    torch.use_deterministic_algorithms(
+        True, warn_only=True
+    )  # else a repetition differs, and hides whether a resume does
     begun = time.perf_counter()
     whole = start(config, out=work / "whole")
     seconds = time.perf_counter() - begun

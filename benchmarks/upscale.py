@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from PIL import Image
 from torch import Tensor
 
@@ -74,8 +75,8 @@ def arms(session: Session) -> dict[str, Any]:
     """Ways to enlarge (1, 3, h, w)."""
 
     def of(share: float) -> Any:
-        players = {"generator": mixed(session, share)}
-        return lambda small: session.task.answer(players, {"source": small})["x"]
+        generator = mixed(session, share)
+        return lambda small: answered(session, small, generator)["x"]
 
     def bicubic(small: Tensor) -> Tensor:
         return enlarged(small, SCALE).clamp(-1, 1)
@@ -149,9 +150,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--budget", default="30m")
     parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
+    parser.add_argument("--set", nargs="*", default=[], help="settings beside the recipe's, as KEY=VALUE")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
+    length: dict[str, Any] = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
+    given = (word.split("=", 1) for word in arguments.set)
+    length |= {key.replace(".", "__"): yaml.safe_load(value) for key, value in given}
     arguments.out.mkdir(parents=True, exist_ok=True)
     arguments.work.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "upscale.json"

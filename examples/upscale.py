@@ -5,6 +5,7 @@ import tempfile
 import torch
 
 import evenodds
+from evenodds.answering import answered
 from evenodds.converting import mixed
 from evenodds.data.digits import digits
 from evenodds.degradations import Downscale
@@ -20,5 +21,5 @@ x = held_out.batch(torch.arange(297))["x"]
 source = Downscale(2)(x, torch.Generator())
 print(f"bicubic: {psnr(enlarged(source, 2).clamp(-1, 1), x).mean():.1f} dB")
 for name, share in (("by pixels", 0.0), ("half of each", 0.5), ("against a discriminator", 1.0)):
-    made = session.task.answer({"generator": mixed(session, share)}, {"source": source})["x"]
+    made = answered(session, source, mixed(session, share))["x"]
     print(f"{name}: {psnr(made, x).mean():.1f} dB")

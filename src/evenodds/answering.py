@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from evenodds import pictures
 from evenodds.data.palette import Palette
@@ -29,9 +29,14 @@ def maker(session: Session) -> FromSource:
 
 
 @torch.no_grad()
-def answered(session: Session, source: Tensor) -> Batch:
-    """What the run makes of sources (N, C, H, W) in [-1, 1], on the CPU; see the task's `answer`."""
-    found = maker(session).answer(session.players, {"source": source.to(session.device)})
+def answered(session: Session, source: Tensor, generator: nn.Module | None = None) -> Batch:
+    """What the run makes of sources (N, C, H, W) in [-1, 1], on the CPU; see the task's `answer`.
+
+    Args:
+        generator: in place of the run's own, such as a mixture of two (`converting.mixed`); on the run's device.
+    """
+    players = session.players if generator is None else {"generator": generator}
+    found = maker(session).answer(players, {"source": source.to(session.device)})
     return {name: value.cpu() for name, value in found.items()}
 
 

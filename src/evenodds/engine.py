@@ -97,7 +97,8 @@ class Local:
     def read(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         if not terms:
             return {}
-        values = torch.stack([value.detach().float() for value in terms.values()]).tolist()  # one wait for all
+        here = [value.detach().to(self.device, torch.float32) for value in terms.values()]
+        values = torch.stack(here).tolist()  # one wait for all
         return dict(zip(terms, values, strict=True))
 
 

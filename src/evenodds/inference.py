@@ -321,7 +321,7 @@ class _Joint:
         return self.session.sampled.prior.size + self.session.task.length
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
-        seed = int(torch.randint(2**62, (), generator=rng))
+        seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
         c = self.session.drawn(n, seed, n)
         assert c is not None
         return torch.cat([self.session.sampled.prior(n, rng), c.to(rng.device)], 1)

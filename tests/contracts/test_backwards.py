@@ -41,7 +41,7 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
     assert late.error < 0.7 * early.error
     assert torch.equal(inference.read_backwards(session, x, inference.encoder_of(session, 1)).z, late.z)
     assert inference.read_backwards(session, x, encoder, steps=20).error < late.error
-    earlier = load(session.folder, listing(session.folder / "checkpoints")[0].name)
+    earlier = load(session.folder, listing(session.folder / "checkpoints")[0].name, "cpu")
     assert earlier.images < session.images
     assert not torch.equal(inference.read_backwards(session, x, inference.encoder_of(earlier, 64)).z, late.z)
 

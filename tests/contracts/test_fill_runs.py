@@ -50,7 +50,7 @@ def test_what_is_observed_stays_and_fillings_differ(
 
 def test_a_run_that_fills_is_a_run(session: Session, tmp_path: Path) -> None:
     assert isinstance(session.task, Fill)
-    again = evenodds.load(session.folder)
+    again = evenodds.load(session.folder, device="cpu")
     assert np.array_equal(again.sample(5), session.sample(5))
     x, mask = items(session).batch(torch.arange(6))["x"], torch.ones(6, 1, 8, 8)
     mask[:, :, :, 4:] = 0

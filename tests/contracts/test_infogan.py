@@ -25,7 +25,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> None:
-    again = evenodds.load(session.folder)
+    again = evenodds.load(session.folder, device="cpu")
     assert (again.sample(20) == session.sample(20)).all()
     assert not again.conditional
     x = again.answer(again.prior(7, 0))

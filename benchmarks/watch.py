@@ -9,8 +9,9 @@ collapse  The ring without a penalty and with 20 times the learning rate, 10 see
 healthy   20 runs of several data sets and networks with small budgets: alarms, and verdicts of something gone wrong.
 verdicts  12 runs, healthy, flat, overfitted, collapsed, and with too strong a D: the last verdict. Beside it, whether
           the best checkpoint is as good as the best in hindsight, by items that neither training nor choice has seen.
-stop      Runs with a patience of a fifth: 5 that are on a plateau, 10 that are still improving: the share of the images
-          that is spared, and whether the rest of the run reaches a score that is lower beyond the intervals.
+stop      Runs with a patience of a fifth, 5 on a plateau and 12 that are short of one: the share of the images that is
+          spared, whether the rest of the run reaches a score that is lower beyond the intervals, and whether the last
+          fifth does, so that the run was still improving at its end.
 
 Each run is a line of results/watch.json, and what is there already is not done again. `--scale` multiplies the lengths.
 """
@@ -243,15 +244,23 @@ PLATEAU: dict[str, tuple[str, float, Settings]] = {
     "plateau: two moons": ("ring", 700e3, {"decay": "constant", "data": "two_moons"}),
     "plateau: swiss roll": ("ring", 700e3, {"decay": "constant", "data": "swiss_roll"}),
 }
+STEEP = {"decay": "constant"}
+SLOW = {**STEEP, "learning_rate": 3e-4}
 IMPROVING: dict[str, tuple[str, float, Settings]] = {
-    **{f"improving: digits, seed {k}": ("digits", 20e3, {**SMALL, "seed": k}) for k in range(3)},
-    "improving: digits, constant": ("digits", 20e3, {**SMALL, "decay": "constant"}),
-    "improving: digits, mlp": ("digits", 15e3, {**MLP}),
-    **{f"improving: grid, seed {k}": ("grid", 60e3, {"seed": k}) for k in range(2)},
-    "improving: letter": ("table", 12e3, {"data": TABLES["letter"]}),
-    "improving: spam": ("table", 12e3, {"data": TABLES["spam"]}),
-    "improving: Fashion-MNIST": ("gray-28", 14e3, HEALTHY["Fashion-MNIST"][2]),
+    **{f"improving: digits, seed {k}": ("digits", 16e3, {**SMALL, **STEEP, "seed": k}) for k in range(5)},
+    "improving: digits, hinge": ("digits", 16e3, {**SMALL, **STEEP, "loss": "hinge"}),
+    "improving: digits by class": ("digits", 16e3, {**SMALL, **STEEP, "task": "condition"}),
+    "improving: digits, slowly": ("digits", 20e3, {**SMALL, **STEEP, "learning_rate": 5e-4}),
+    **{
+        f"improving: two moons, slowly, seed {k}": ("ring", 80e3, {**SLOW, "data": "two_moons", "seed": k})
+        for k in range(2)
+    },
+    **{
+        f"improving: Fashion-MNIST, seed {k}": ("gray-28", 14e3, {**HEALTHY["Fashion-MNIST"][2], **STEEP, "seed": k})
+        for k in range(2)
+    },
 }
+"""At constant rates, so that patience may end them at any time."""
 SPAN = 0.2
 
 
@@ -263,19 +272,27 @@ def tired(name: str, images: float, settings: Settings) -> dict[str, Any]:
     run = Run(config, open_data(config, None))
     watch = watching(run, run.evidence, Log(folder / "metrics.jsonl", 1), lambda line: None)
     shutil.rmtree(folder.parent)
-    for k, line in enumerate(history):
-        stage: Any = SimpleNamespace(progress=Progress(config.images, line["images"]))
-        if "verdict" in line and watch.settled(stage) and plateau(history[:k], config.images, SPAN):
-            break
-    else:
-        return {"spared": 0.0, "missed": False}
-    scores = [[one for one in part if one.get("score") is not None] for part in (history[:k], history[k:])]
-    before, after = (min(part, key=lambda one: one["score"], default=None) for part in scores)
-    gain = before["score"] - after["score"] if after is not None else 0.0
-    margin = 2 * math.hypot(*((one["score_high"] - one["score_low"]) / 3.92 for one in (before, after or before)))
-    spared = round(1 - line["images"] / config.images, 3)
-    found = {"spared": spared, "best": before["score"], "lower later by": gain, "margin": margin}
-    return {**found, "missed": gain > margin}
+    said = {"still improving": later(history, round((1 - SPAN) * config.images))["beyond"]}
+    for line in history:
+        stage: Any = SimpleNamespace(progress=Progress(config.images, line["images"], line["round"]))
+        seen = [one for one in history if one["images"] <= line["images"]]
+        if "verdict" in line and watch.settled(stage) and plateau(seen, config.images, SPAN):
+            found = later(history, line["images"] + 1)
+            spared = round(1 - line["images"] / config.images, 3)
+            return {**said, "spared": spared, **found, "missed": found["beyond"]}
+    return {**said, "spared": 0.0, "missed": False}
+
+
+def later(history: list[dict[str, Any]], images: int) -> dict[str, Any]:
+    """By how much the lowest score from there on is below the lowest before, and whether beyond their intervals."""
+    scored = [one for one in history if one.get("score") is not None]
+    parts = [[one for one in scored if (one["images"] < images) == first] for first in (True, False)]
+    if not all(parts):
+        return {"best": None, "lower later by": 0.0, "margin": 0.0, "beyond": False}
+    before, after = (min(part, key=lambda one: one["score"]) for part in parts)
+    gain = before["score"] - after["score"]
+    margin = 2 * math.hypot(*((one["score_high"] - one["score_low"]) / 3.92 for one in (before, after)))
+    return {"best": before["score"], "lower later by": gain, "margin": margin, "beyond": gain > margin}
 
 
 def stop(scale: float) -> dict[str, Callable[[], dict[str, Any]]]:

@@ -170,7 +170,8 @@ class Trial(Protocol):
     """A short game that can be played on."""
 
     def advance(self, images: int) -> Mapping[str, float]:
-        """Plays on until so many images were shown; its held-out "score" then, lower is better, and its "score_low"."""
+        """Plays on until so many images were shown; its held-out "score" then, lower is better, and the ends of its
+        interval, "score_low" and "score_high"."""
         ...
 
 
@@ -182,7 +183,8 @@ def chosen_penalty(
     Successive halving (Jamieson and Talwalkar 2016): every weight of the grid is played for a while with the same
     seed, the better half goes on. The games are whole short runs, their schedules scaled to their length; all
     together show a quarter of the run's images. Short games favour weak penalties, and their scores are noisy: the
-    usual weight always goes on, and another takes its place only with a score below the usual one's interval.
+    usual weight always goes on, and another takes its place only where it scored lower twice, at last with either
+    score outside the other's interval.
 
     Args:
         config: with the run's length; its weight is left open.
@@ -197,22 +199,21 @@ def chosen_penalty(
     short = replace(config, images=longest * unit)
     games = {weight: trial(replace(short, penalty_weight=weight)) for weight in grid}
     scores: dict[float, list[float]] = {weight: [] for weight in grid}
-    lows: dict[float, float] = {}
+    last: dict[float, Mapping[str, float]] = {}
     left = list(grid)
     for length, count in ROUNDS:
         left = [usual, *sorted(left[1:], key=lambda weight: scores[weight][-1] if scores[weight] else 0.0)][:count]
         for weight in left:
-            found = games[weight].advance(length * unit)
-            scores[weight].append(_finite(found["score"]))
-            lows[weight] = found["score_low"]
+            last[weight] = games[weight].advance(length * unit)
+            scores[weight].append(_finite(last[weight]["score"]))
     other = min(left[1:], key=lambda weight: scores[weight][-1])
-    clear = scores[other][-1] < lows[usual] or not scores[usual][-1] < NOT_FINITE
+    apart = scores[other][-1] < last[usual]["score_low"] and last[other]["score_high"] < scores[usual][-1]
+    clear = (apart and scores[other][-2] < scores[usual][-2]) or not scores[usual][-1] < NOT_FINITE
     best = other if clear else usual
     after = f"after {longest * unit:,} images of a short game"
     reason = (
-        f"{other:g} had the held-out score {scores[other][-1]:.4g} {after}, the lowest of {len(grid)} weights, and "
-        f"{'below' if clear else 'not below'} the interval of the usual weight {usual:g}: {scores[usual][-1]:.4g}, "
-        f"from {lows[usual]:.4g}"
+        f"{other:g} had the held-out score {_ends(last[other])} {after}, and the usual weight {usual:g} had "
+        f"{_ends(last[usual])}: {other:g} is {'' if clear else 'not '}clearly better"
     )
     say(f"penalty_weight={best:g}: {reason}")
     rows = [{"weight": weight, "scores": [round(score, 6) for score in scores[weight]]} for weight in sorted(grid)]
@@ -227,6 +228,10 @@ def usual_first(usual: float) -> list[float]:
 
 NOT_FINITE = 1e30
 """The score of a game that diverged: it comes last."""
+
+
+def _ends(found: Mapping[str, float]) -> str:
+    return f"{found['score']:.4g} ({found['score_low']:.4g} to {found['score_high']:.4g})"
 
 
 def _finite(score: float) -> float:

@@ -38,7 +38,7 @@ from evenodds.session import SPLIT_SEED, Session, load
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks.fill import Fill
 from evenodds.trainer import Listener, Stage, train
-from evenodds.watching import Cells, Verdict
+from evenodds.watching import FIRST_ROUNDS, Cells, Verdict
 
 __all__ = ["fit", "resume", "start"]
 
@@ -266,7 +266,7 @@ def watching(run: Run, evidence: Evidence, log: Log, say: Callable[[str], None])
 
     def settled(stage: Stage) -> bool:
         now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))
-        return now <= 0.5 or end >= now
+        return stage.progress.round >= FIRST_ROUNDS and (now <= 0.25 or end >= now)
 
     every = glance_interval(config, config.images)
     return Watch(run.glance, every, cells, log, config.watch == "act", config.patience, settled, say)

@@ -289,7 +289,7 @@ def plateau(history: Sequence[Line], total: int, span: float) -> bool:
     """Whether the held-out score has been flat within its interval for the last `span` of the run.
 
     Flat: the lowest score within the span is not below the lowest before it by more than twice the standard error of
-    their difference, and neither the scores nor the distances of the glances within the span go down steadily. Scores
+    their difference, the distances of the glances go no tenth lower than before, and neither goes down steadily. Scores
     share their items and draws, so differences vary less than the intervals say; a steady descent shows what the
     intervals hide. It must go some way all the same: an average of weights drifts, and drifts look steady.
     """
@@ -297,16 +297,15 @@ def plateau(history: Sequence[Line], total: int, span: float) -> bool:
 
 
 PARTS, STEADY = 5, 0.1
-"""Glances within a span are averaged to so many values; if each is below the one before, and the last by that part
-below the first, they fall."""
+"""Glances within a span are averaged to so many values. They fall if each is below the one before and the last by that
+part below the first, or if the lowest is by that part below the lowest before the span."""
 
 
 def _falls(history: Sequence[Line], total: int, span: float) -> bool | None:
     """Whether the score falls, see `plateau`; None where there are too few scores to tell."""
     now = max((line["images"] for line in history), default=0)
     scored = [line for line in history if line.get("score") is not None and not line.get("extra")]
-    recent = [line for line in scored if line["images"] > now - span * total]
-    before = [line for line in scored if line["images"] <= now - span * total]
+    before, recent = _split(scored, now - span * total)
     if len(before) < 2 or len(recent) < 2:
         return None
     old, new = (min(part, key=lambda line: float(line["score"])) for part in (before, recent))
@@ -315,15 +314,27 @@ def _falls(history: Sequence[Line], total: int, span: float) -> bool | None:
     scores = [float(line["score"]) for line in (before[-1], *recent)]
     if _trend_score(scores) <= -2 and scores[0] - scores[-1] > _error(before[-1], recent[-1]):
         return True
-    near = [float(line["distance"]) for line in history if "distance" in line and line["images"] > now - span * total]
-    parts = _parts_of(near)
-    return len(parts) == PARTS and all(a > b for a, b in pairwise(parts)) and parts[-1] < (1 - STEADY) * parts[0]
+    glances = _split([line for line in history if "distance" in line], now - span * total)
+    return _nearer(*([float(line["distance"]) for line in part] for part in glances))
 
 
-def _parts_of(values: Sequence[float]) -> list[float]:
-    """Means of so many parts of equal length; fewer where there are fewer values."""
-    edges = [round(k * len(values) / PARTS) for k in range(PARTS + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges) if b > a]
+def _split(history: Sequence[Line], images: float) -> tuple[list[Line], list[Line]]:
+    """Lines up to so many images, and those beyond."""
+    return [line for line in history if line["images"] <= images], [line for line in history if line["images"] > images]
+
+
+def _nearer(before: Sequence[float], recent: Sequence[float]) -> bool:
+    """Whether samples have come nearer to the data than they were, or come nearer steadily."""
+    size = max(1, len(recent) // PARTS)
+    earlier, parts = (_means(values, size) for values in (before, recent))
+    steady = len(parts) >= PARTS - 1 and all(a > b for a, b in pairwise(parts)) and parts[-1] < (1 - STEADY) * parts[0]
+    return steady or (bool(earlier and parts) and min(parts) < (1 - STEADY) * min(earlier))
+
+
+def _means(values: Sequence[float], size: int) -> list[float]:
+    """Means of so many values after one another; what is left over at the beginning counts nowhere."""
+    first = len(values) % size
+    return [sum(values[k : k + size]) / size for k in range(first, len(values), size)]
 
 
 def _trend_score(values: Sequence[float]) -> float:

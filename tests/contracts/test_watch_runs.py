@@ -167,8 +167,8 @@ def test_what_cannot_be_helped_is_given_up_after_three_tries(tmp_path: Path) -> 
 
 def test_patience_ends_a_run_that_is_flat(tmp_path: Path) -> None:
     flat = {**QUICK, "learning_rate": 0.0, "patience": 0.2, "decay": "constant", "evaluate_share": 0.05}
-    session = run(tmp_path / "flat", {**flat, "images": 6_400})
-    assert session.images < 0.7 * 6_400
+    session = run(tmp_path / "flat", {**flat, "images": 25_600})
+    assert session.images < 0.7 * 25_600
 
 
 class Slow:

@@ -338,7 +338,7 @@ def test_halving_finds_the_best_weight_where_it_is_clearly_better_and_spends_its
         def advance(self, images: int) -> dict[str, float]:
             shown[self.weight] = images
             score = abs(math.log(self.weight / 0.3)) if self.weight > 0.01 else float("nan")
-            return {"score": score, "score_low": score - interval}
+            return {"score": score, "score_low": score - interval, "score_high": score + interval}
 
     config = Config(data=Part("digits"), penalty=Part("r1"), penalty_weight=None, images=130_000, batch=1)
     choice = chosen_penalty(config, 0.03, Trial)
@@ -355,7 +355,7 @@ def test_a_usual_weight_that_diverges_is_not_kept_and_stands_for_its_neighbour()
 
         def advance(self, images: int) -> dict[str, float]:
             score = float("nan") if self.weight == 0.02 else self.weight
-            return {"score": score, "score_low": score}
+            return {"score": score, "score_low": score, "score_high": score}
 
     config = Config(data=Part("digits"), penalty=Part("r1"), penalty_weight=None, images=130_000, batch=1)
     choice = chosen_penalty(config, 0.02, Trial)

@@ -483,5 +483,7 @@ def conclude(session: Any) -> None:
 
 
 def command() -> str:
-    """What to type to run evenodds here: its name where the shell finds it, else the path that was used."""
-    return "evenodds" if shutil.which("evenodds") else sys.argv[0]
+    """What to type to run evenodds here: its name where the shell finds it, else what was typed."""
+    if shutil.which("evenodds"):
+        return "evenodds"
+    return "python -m evenodds" if sys.argv[0].endswith("__main__.py") else sys.argv[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,7 @@ class Watch:
         log: the history.
         act: whether an alarm ends the run, so that it can go back; otherwise it is said only.
         patience: the share of the run for which the held-out score may be flat before the run ends; 0: for ever.
-        settled: whether the learning rates have fallen so far that waiting for their decay is no reason to go on.
+        settled: whether a run may be ended for being flat: not while it starts, nor before its rates have fallen.
         say: gets a sentence where the verdict changes.
     """
 
@@ -75,16 +75,17 @@ class Watch:
         if not figures:
             return
         here = {"images": stage.progress.images, "round": stage.progress.round}
-        self._judge(stage, judge([*self.log.lines, {**here, **figures}], self.cells, stage.progress.total))
+        self._judge(stage, [*self.log.lines, {**here, **figures}])
         self.log.write(stage, **figures, verdict=self.verdict.word, why=self.verdict.why)
 
-    def _judge(self, stage: Stage, verdict: Verdict) -> None:
+    def _judge(self, stage: Stage, history: Sequence[Mapping[str, Any]]) -> None:
+        verdict = judge(history, self.cells, stage.progress.total)
         if verdict.word != self.verdict.word:
             self.say(f"at {stage.progress.images:,} images: {verdict}")
         self.verdict = verdict
         if verdict.alarm and self.act:
             self.alarm, stage.stop = verdict, True
-        elif self.patience and self.settled(stage) and plateau(self.log.lines, stage.progress.total, self.patience):
+        elif self.patience and self.settled(stage) and plateau(history, stage.progress.total, self.patience):
             self.flat = stage.stop = True
             self.say(f"at {stage.progress.images:,} images: ended, flat for {self.patience:.0%} of the run")
 

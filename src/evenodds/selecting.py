@@ -149,8 +149,9 @@ class rejection:  # named as people ask for it
     """Keeps samples by the ratio of the densities that the discriminator reports (DRS, Azadi et al. 2019).
 
     Args:
-        rate: share of samples that are to be kept on average; gamma is set for it. None: gamma is 0, which is exact and
-            may take long.
+        rate: share of samples that are kept on average; gamma is set for it (section 3.3 there). Below the share that is
+            kept for None, what is kept is nearer to the highest ratio than the data are: truer and more alike. None:
+            gamma is 0, which is exact and may take long.
         pilot: samples by which the highest ratio and gamma are found.
         tries: after so many rejections in a row the best of them is kept.
     """
@@ -201,7 +202,7 @@ class rejection:  # named as people ask for it
             found.append(known.log_ratio(known.draw(some, mix(1, k)), own))
         logits = torch.cat(found)
         self.highest = float(logits.max())
-        if self.rate is not None and float(acceptance(logits, self.highest).mean()) < self.rate:
+        if self.rate is not None:
             self.gamma = _gamma(logits, self.highest, self.rate)
 
 
@@ -209,8 +210,8 @@ BLOCK = 256
 
 
 def _gamma(logits: Tensor, highest: float, rate: float) -> float:
-    """The gamma <= 0 at which so great a share is kept on average; by halving."""
-    low, high = -60.0, 0.0
+    """The gamma at which so great a share is kept on average; by halving."""
+    low, high = -60.0, 60.0
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if float(acceptance(logits, highest, middle).mean()) > rate else (low, middle)

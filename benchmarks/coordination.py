@@ -118,7 +118,7 @@ def one(config_of: str, settings: Mapping[str, Any], budget: str, judge: Callabl
 
 
 def played(config: Config, budget: str, out: Path) -> Session:
-    """A run within a budget; KeyboardInterrupt where it was stopped before its end, which its budget may bring early."""
+    """A run within a budget; KeyboardInterrupt where it was stopped before both its end and that of its budget."""
     counted, begun = budget.endswith("images"), time.perf_counter()
     config = replace(config, images=int(budget.removesuffix("images"))) if counted else config
     seconds = None if counted else as_seconds(budget)

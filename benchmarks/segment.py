@@ -63,7 +63,7 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
         found = judged(session, truth)
         if seed == 0:
             some = truth.batch(torch.linspace(0, len(truth) - 1, 5).long())
-            pictures.write(arguments.out / f"segment-{arm}.png", sides(session, some))
+            pictures.write(arguments.out / f"segment-{arm}.jpg", sides(session, some))
     spent = {"seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used}
     return {**found, "images": session.images, **spent, "threads": torch.get_num_threads()}
 

@@ -103,7 +103,7 @@ def denoise(session: Session, truth: Photographs, out: Path) -> dict[str, Any]:
         } | {"softness": softness}
         if strength == 25:
             rows = [piece for images in (*arms.values(), truth) for piece in row(images)]
-            pictures.write(out / "denoise.png", pictures.grid(np.stack(rows), columns=len(SHOWN)))
+            pictures.write(out / "denoise.jpg", pictures.grid(np.stack(rows), columns=len(SHOWN)))
     return found
 
 
@@ -121,7 +121,7 @@ def colourise(session: Session, truth: Photographs, out: Path) -> dict[str, Any]
         if arm != "truth":
             found[arm] |= {"frechet": float(frechet(real, features)), "psnr": float((10 * (4 / errors).log10()).mean())}
     rows = [piece for images in (*arms.values(), truth) for piece in row(images)]
-    pictures.write(out / "colourise.png", pictures.grid(np.stack(rows), columns=len(SHOWN)))
+    pictures.write(out / "colourise.jpg", pictures.grid(np.stack(rows), columns=len(SHOWN)))
     return found
 
 

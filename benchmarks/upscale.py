@@ -122,7 +122,7 @@ def judged(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str, A
         rows[arm] = [_piece(made[name], name) for name in SHOWN]
     columns = ["bicubic", "pixel", "half of each", "adversarial", "truth"]
     sheet = pictures.grid(np.concatenate([rows[arm] for arm in columns]), columns=len(SHOWN))
-    pictures.write(out / "upscale.png", sheet)
+    pictures.write(out / "upscale.jpg", sheet)
     return found
 
 

@@ -53,7 +53,9 @@ def test_asking_for_a_class_changes_the_samples_and_nothing_else(session: Sessio
 
 def test_files_come_in_class_folders_and_arrays_with_names(session: Session, tmp_path: Path) -> None:
     words = ["sample", str(session.folder), "--folder", str(tmp_path / "f"), "--npz", str(tmp_path / "x.npz")]
-    assert main([*words, "--per-class", "3"]) == 0
+    assert main([*words, "--per-class", "3", "--grid", str(tmp_path / "rows.png")]) == 0
+    wide, high = Image.open(tmp_path / "rows.png").size
+    assert high / wide == pytest.approx(len(session.card.classes) / 3, rel=0.03)  # a row for each class
     assert {p.name: len(list(p.iterdir())) for p in (tmp_path / "f").iterdir()} == dict.fromkeys(
         session.card.classes, 3
     )

@@ -7,7 +7,7 @@ faults    NaN planted in a gradient of G, of D, and in a batch: rounds until it 
 collapse  The ring without a penalty and with 20 times the learning rate, 10 seeds: when the alarm came, what was
           changed, and how many modes the run ends with.
 healthy   20 runs of several data sets and networks with small budgets: alarms, and verdicts of something gone wrong.
-verdicts  12 runs, healthy, flat, overfitted, collapsed, and with too strong a D: the last verdict. Beside it, whether
+verdicts  13 runs, healthy, flat, overfitted, collapsed, and with too strong a D: the last verdict. Beside it, whether
           the best checkpoint is as good as the best in hindsight, by items that neither training nor choice has seen.
 stop      Runs with a patience of a fifth, 5 on a plateau and 12 that are short of one: the share of the images that is
           spared, whether the rest of the run reaches a score that is lower beyond the intervals, and whether the last
@@ -172,6 +172,8 @@ def healthy(scale: float) -> dict[str, Callable[[], dict[str, Any]]]:
 
 FEW = {"held_out": 0.5, "save_share": 0.1}
 STRONG = {"loss": "minimax", "penalty": None, "discriminator_learning_rate": 0.01, "learning_rate": 1e-4}
+TEN = {"prior": "mixture", "prior.size": 32, "prior.components": 10, "prior.spread": 0.5}
+"""With z of ten narrow parts the generator makes one image of each."""
 WILD = {"penalty": None, "learning_rate": 0.06}
 VERDICTS: dict[str, tuple[str, float, Settings, tuple[str, ...]]] = {
     "healthy: digits": ("digits", 25e3, {**SMALL}, ("improving",)),
@@ -184,6 +186,7 @@ VERDICTS: dict[str, tuple[str, float, Settings, tuple[str, ...]]] = {
     "overfitted: 100 digits, seed 1": ("digits", 100e3, {**SMALL, **FEW, "penalty": None, "seed": 1}, (WRONG[1],)),
     "collapsed: ring, seed 0": ("ring", 100e3, WILD, ("collapsing",)),
     "collapsed: ring, seed 1": ("ring", 100e3, {**WILD, "seed": 1}, ("collapsing",)),
+    "collapsed: digits, ten images": ("digits", 40e3, {**SMALL, **TEN}, ("collapsing",)),
     "D too strong: digits": ("digits", 40e3, {**SMALL, **STRONG}, ("D is winning", "collapsing")),
     "D too strong: ring": ("ring", 150e3, STRONG, ("D is winning", "collapsing")),
 }

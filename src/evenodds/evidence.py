@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from evenodds.tasks.condition import Condition
 from evenodds.tasks.fill import Fill
 from evenodds.tasks.generate import Generate
 
-__all__ = ["Evidence", "wins"]
+__all__ = ["Evidence", "apart", "wins"]
 
 JUDGED = 1000
 """Held-out items by which the score is measured."""
@@ -75,6 +76,7 @@ class Evidence:
 
         Returns:
             "shares": of the samples, by cell. "spread": the standard deviation of samples over that of real items.
+            "apart": how far a sample is from the nearest other one, over the same of as many real items (medians).
             "d_fake": how often D prefers a held-out item to a sample; "d_memory": a training item to a held-out one,
             both in [0, 1], 1/2 for none. Nothing where a sample is not finite, and {} without held-out items.
         """
@@ -89,6 +91,7 @@ class Evidence:
             "shares": [round(float(s), 4) for s in shares(features, self.cells)],
             "spread": float((features.var(0).sum() / real.var(0).sum().clamp_min(1e-12)).sqrt()),
             "distance": float(sliced_wasserstein(real, features, rng=torch.Generator().manual_seed(0), directions=64)),
+            "apart": apart(features) / self._apart_due if self._apart_due else 1.0,
         }
         return figures | self._preferences(players)
 
@@ -119,6 +122,10 @@ class Evidence:
     def trained(self) -> Batch:
         """The training items of a glance."""
         return self.dataset.batch(_evenly(self.train_index, GLANCE))
+
+    @cached_property
+    def _apart_due(self) -> float:
+        return apart(self._plain(self.few["x"]))
 
     @cached_property
     def _plain(self) -> Pixels:
@@ -167,6 +174,12 @@ class Evidence:
 def wins(a: Tensor, b: Tensor) -> float:
     """How often a value of a (N,) is above one of b (M,), ties counting half: Mann and Whitney (1947), U / N M."""
     return float(((a[:, None] > b).double() + 0.5 * (a[:, None] == b).double()).mean())
+
+
+def apart(x: Tensor) -> float:
+    """The median distance of a row of x (N, D) from the nearest other one."""
+    between = torch.cdist(x, x)
+    return float(between.fill_diagonal_(math.inf).amin(1).median())
 
 
 def _evenly(index: Tensor, most: int) -> Tensor:

@@ -41,6 +41,9 @@ WORSE = 1.1
 """Distance over that of the untrained generator beyond which samples are further from the data than noise is."""
 ONE_POINT = 0.1
 """Spread of the samples over that of the data below which they are one and the same."""
+REPEATED, VARIED = 0.25, 0.5
+"""Distance of samples from one another, over that of real items, below which they repeat a few, and above which they
+differ as items do."""
 OVERSHOOT = 40
 """Rounds before which samples may fly past the data, as they do in healthy runs whose first steps are long."""
 FIRST_ROUNDS = 200
@@ -93,9 +96,9 @@ def judge(history: Sequence[Line], cells: Cells, total: int) -> Verdict:
     """The verdict on a run.
 
     Args:
-        history: lines of metrics.jsonl in their order. Those of a glance have "spread", "distance", "shares", "d_fake"
-            and "d_memory" (see `Evidence.glance`); those of an evaluation "score", "score_low", "score_high", and
-            "copies" where copies of training items were found.
+        history: lines of metrics.jsonl in their order. Those of a glance have "spread", "distance", "apart", "shares",
+            "d_fake" and "d_memory" (see `Evidence.glance`); those of an evaluation "score", "score_low", "score_high",
+            and "copies" where copies of training items were found.
         cells: see `Evidence`.
         total: images of the whole run.
     """
@@ -200,6 +203,24 @@ def _never_reached(glances: Sequence[Line], history: Sequence[Line], cells: Cell
     return Verdict("collapsing", f"samples still miss {_list(cells, missing)}, {mass:.0%} of the data")
 
 
+def _repeated(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
+    """Samples that repeat a few, which may lie all over the data: they did not before, or still do in the second half.
+
+    The birthday test (Arora and Zhang 2018), by distances: neither spread nor shares of cells show such a collapse.
+    """
+    seen = [line for line in glances if "apart" in line]
+    if len(seen) < LONG + 1 or seen[-1].get("round", 0) < FIRST_ROUNDS:
+        return None
+    apart = [float(line["apart"]) for line in seen]
+    fallen = max(apart[:-SHORTLY]) >= VARIED and max(apart[-SHORTLY:]) < REPEATED
+    rising = apart[-1] > 1.25 * apart[-LONG]
+    stuck = seen[-1]["images"] >= 0.5 * total and max(apart[-LONG:]) < REPEATED and not rising
+    if not (fallen or stuck):
+        return None
+    why = f"samples repeat a few: the nearest other one is {apart[-1]:.2g} times as far as among held-out items"
+    return Verdict("collapsing", why, fallen, _before(seen, SHORTLY))
+
+
 def _copies(glances: Sequence[Line], history: Sequence[Line], cells: Cells, total: int) -> Verdict | None:
     copies = next((line["copies"] for line in reversed(history) if "copies" in line), 0.0)
     if not copies:
@@ -250,6 +271,7 @@ RULES: tuple[Rule, ...] = (
     _gone,
     _one_point,
     _lost,
+    _repeated,
     _leaks,
     _copies,
     _memorised,

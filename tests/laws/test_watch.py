@@ -8,11 +8,17 @@ import torch
 from evenodds.data.arrays import from_array
 from evenodds.data.checks import check, digests
 from evenodds.errors import BadInput
-from evenodds.evidence import wins
+from evenodds.evidence import apart, wins
 from evenodds.watching import WORDS, Cells, judge, plateau
 
 CELLS = Cells(("a", "b", "c", "d"), (0.25, 0.25, 0.25, 0.25))
 TOTAL = 1000
+
+
+def test_how_far_apart_rows_are() -> None:
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0], [9.0, 13.0]])
+    assert apart(x) == pytest.approx(1.0)  # 5, 1, 1, 10
+    assert apart(x.repeat(2, 1)) == 0
 
 
 def run(**changes: Any) -> list[dict[str, Any]]:
@@ -25,6 +31,7 @@ def run(**changes: Any) -> list[dict[str, Any]]:
             "round": 20 * k,
             "spread": 1 - 0.9 * 0.7**k,
             "distance": near,
+            "apart": 1 - 0.8 * 0.7**k,
             "shares": [0.25] * 4,
             "d_fake": 0.7,
             "d_memory": 0.51,
@@ -50,6 +57,19 @@ def test_samples_that_grow_alike_are_a_collapse() -> None:
     assert not judge(lines[:31], CELLS, TOTAL).alarm  # once is chance
     verdict = judge(lines[:32], CELLS, TOTAL)
     assert (verdict.word, verdict.alarm, verdict.since) == ("collapsing", True, 29 * 20)
+
+
+def test_samples_that_repeat_a_few_are_a_collapse_wherever_these_lie() -> None:
+    fallen = run(apart=lambda k, line: 0.1 if k >= 30 else None)
+    verdict = judge(fallen[:33], CELLS, TOTAL)
+    assert (verdict.word, verdict.alarm, verdict.since) == ("collapsing", True, 29 * 20)
+    assert "repeat" in verdict.why
+    stuck = run(apart=lambda k, line: 0.1)
+    assert judge(stuck[:26], CELLS, TOTAL).word == "collapsing"
+    assert not judge(stuck, CELLS, TOTAL).alarm  # it never was better: there is nothing to go back to
+    assert judge(stuck[:25], CELLS, TOTAL).word != "collapsing"  # it may be slow
+    rising = run(apart=lambda k, line: 0.004 * k)
+    assert judge(rising[:30], CELLS, TOTAL).word != "collapsing"
 
 
 def test_lost_cells_are_named_and_an_alarm_where_they_are_a_quarter_of_the_data() -> None:

@@ -175,6 +175,15 @@ def test_costs_of_labels_vanish_for_the_truth_and_do_not_see_what_is_ignored() -
     assert {name: float(cost) for name, cost in before.items()} == {name: float(cost) for name, cost in after.items()}
 
 
+def test_rare_classes_weigh_as_much_as_asked() -> None:
+    labels = torch.tensor([[[0, 0, 0, 1]]])
+    made = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 1, 4)
+    common, odd = (float(F.cross_entropy(made[..., 0], torch.tensor([[k]]))) for k in (0, 1))
+    for rare, weights in ((0.0, (3, 1)), (0.5, (3 * 0.75**-0.5, 0.25**-0.5)), (1.0, (1, 1))):
+        cost = Segment(CONTEST, classes=2, rare=rare).fit_costs(made, {"labels": labels})["cross_entropy"]
+        assert float(cost) == pytest.approx((weights[0] * common + weights[1] * odd) / sum(weights))
+
+
 def test_overlap_of_even_odds_in_closed_form() -> None:
     task = Segment(CONTEST, classes=2)
     labels = torch.tensor([[[0, 0, 0, 1]]])

@@ -32,18 +32,24 @@ class Segment(Paired):
         classes: how many; follows from the data.
         overlap: weight of 1 less the mean soft intersection over union of the classes in a batch (Rahman and Wang
             2016), which counts rare classes as much as common ones; the cross-entropy has weight 1.
+        rare: pixels of a class weigh its share of the batch to the power of -rare in the cross-entropy: 0 counts pixels
+            alike, 1 counts classes alike.
         sure: least probability of the true class in the maps that the discriminator is shown as true, in (0, 1].
     """
 
     classes: int
     overlap: float = 1.0
+    rare: float = 0.0
     sure: float = 0.9
     command: ClassVar[str] = "segment"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.overlap < 0 or not 0 < self.sure <= 1:
-            raise BadInput(f"overlap must be at least 0 and sure in (0, 1], got {self.overlap} and {self.sure}")
+        if self.overlap < 0 or not (0 <= self.rare <= 1 and 0 < self.sure <= 1):
+            raise BadInput(
+                "overlap must be at least 0, rare in [0, 1] and sure in (0, 1], got "
+                f"{self.overlap}, {self.rare} and {self.sure}"
+            )
         if self.turns == "all" and self.crop is None:
             raise BadInput("turns=all needs square pieces; set task.crop, or turns=mirror")
 
@@ -78,11 +84,14 @@ class Segment(Paired):
         """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
         labels = hand["labels"]
         known = labels != IGNORED
+        truth = F.one_hot(labels.where(known, 0), self.classes).permute(0, 3, 1, 2) * known[:, None]
+        pixels = truth.sum((0, 2, 3)).to(made)
+        weights = (pixels / pixels.sum().clamp(min=1)).clamp(min=1e-6) ** -self.rare
+        loss = F.cross_entropy(made, labels, weights, ignore_index=IGNORED, reduction="sum")
         # A batch without any label has the cost 0 rather than 0 / 0.
-        loss = F.cross_entropy(made, labels, ignore_index=IGNORED, reduction="sum") / known.sum().clamp(min=1)
-        costs = {"cross_entropy": loss}
+        costs = {"cross_entropy": loss / (weights * pixels).sum().clamp(min=1e-6)}
         if self.overlap:
-            costs["overlap"] = self.overlap * _lacking_overlap(made.softmax(1), labels, known)
+            costs["overlap"] = self.overlap * _lacking_overlap(made.softmax(1), truth, known)
         return costs
 
     def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
@@ -128,10 +137,8 @@ class Segment(Paired):
         return False
 
 
-def _lacking_overlap(probabilities: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+def _lacking_overlap(probabilities: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     """1 - the mean over classes, where they occur in the batch, of sum p t / sum (p + t - p t)."""
-    classes = probabilities.shape[1]
-    truth = F.one_hot(labels.where(known, 0), classes).permute(0, 3, 1, 2) * known[:, None]
     shared = (probabilities * truth).sum((0, 2, 3))
     union = (probabilities * known[:, None]).sum((0, 2, 3)) + truth.sum((0, 2, 3)) - shared
     occurs = (truth.sum((0, 2, 3)) > 0).to(shared)

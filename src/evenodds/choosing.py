@@ -24,7 +24,7 @@ GRID = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 ROUNDS = ((1, 6), (2, 3), (4, 2))
 """(length, games): six games are played to 1, the best three of them on to 2, the best two to 4."""
 SPENT = sum(games * (length - before) for (length, games), before in zip(ROUNDS, (0, 1, 2), strict=True))
-SHARE = 0.25
+SHARE = 0.125
 """Of the run's images, so many are spent on the games that choose a weight, beside the run."""
 
 
@@ -182,7 +182,7 @@ def chosen_penalty(
 
     Successive halving (Jamieson and Talwalkar 2016): every weight of the grid is played for a while with the same
     seed, the better half goes on. The games are whole short runs, their schedules scaled to their length; all
-    together show a quarter of the run's images. Short games favour weak penalties, and their scores are noisy: the
+    together show an eighth of the run's images. Short games favour weak penalties, and their scores are noisy: the
     usual weight always goes on, and another takes its place only where it scored lower twice, at last with either
     score outside the other's interval.
 

@@ -80,7 +80,7 @@ def settle(
         config = replace(config, views=tuple(choices[-1].value))
     if config.penalty_weight is None:
         length, usual = config, usual_weight(config)
-        if seconds is not None:  # the games cost a quarter of the run that follows them
+        if seconds is not None:  # the games cost a part of the run that follows them
             length, _ = plan(replace(config, penalty_weight=usual), dataset, seconds / (1 + SHARE))
         open_ = replace(config, images=length.images)
         choices.append(chosen_penalty(open_, usual, lambda c: _Trial(Run(c, dataset)), say))

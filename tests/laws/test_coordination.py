@@ -344,7 +344,7 @@ def test_halving_finds_the_best_weight_where_it_is_clearly_better_and_spends_its
     choice = chosen_penalty(config, 0.03, Trial)
     assert choice.value == chosen
     assert set(shown) == set(GRID)
-    assert sum(shown.values()) == SPENT * 2500 == 130_000 // 4
+    assert sum(shown.values()) == SPENT * 1250 == 130_000 // 8
 
 
 def test_a_usual_weight_that_diverges_is_not_kept_and_stands_for_its_neighbour() -> None:

@@ -30,8 +30,6 @@ __all__ = ["FILTERS", "augment", "balancing", "folder_names"]
 FILTERS = ("discriminator", "agreement", "copies", "duplicates")
 """In the order in which samples pass them: the cheap one first, that which remembers what stayed last."""
 USUAL = ("agreement", "copies", "duplicates")
-LIKELIHOOD_RATIO = ("minimax", "non_saturating", "logistic", "relativistic_paired")
-"""Losses whose best discriminator has the logit log p / q, up to a constant: what rejection sampling needs."""
 
 Step = Callable[[str, int, int], None]
 Say = Callable[[str], None]
@@ -171,11 +169,10 @@ def _filters(
 
 
 def _rejection(session: Session) -> Rejection:
-    loss = session.config.loss.name
-    if loss not in LIKELIHOOD_RATIO:
+    if not session.task.contest.log_ratio:
         raise BadInput(
-            f"the filter discriminator needs logits that are log ratios of densities, which loss '{loss}' does not give"
-            f" ({', '.join(LIKELIHOOD_RATIO)} do); leave it out of --filters"
+            "the filter discriminator needs logits that are log ratios of densities, which loss "
+            f"'{session.config.loss.name}' does not give; train with loss=non_saturating, or leave it out of --filters"
         )
 
     @torch.no_grad()

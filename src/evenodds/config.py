@@ -42,7 +42,7 @@ class Config:
     held_out: float = 0.1
     """Share of the data kept aside for judging, in [0, 0.9]; which items is decided by the data alone."""
     task: Part = field(default_factory=lambda: Part("generate"))
-    """What is played: generate, or condition (samples of a class that is asked for)."""
+    """What is played: generate, condition (samples of a class that is asked for), ...; see: evenodds list tasks."""
     prior: Part = field(default_factory=lambda: Part("normal", {"size": 64}))
     """Distribution of z."""
     generator: Part = field(default_factory=lambda: Part("dcgan"))
@@ -60,7 +60,7 @@ class Config:
     views: tuple[str, ...] = ()
     """Augmentations through which the discriminator sees real and fake images; auto: those that suit the data."""
     view_chance: Part = field(default_factory=lambda: Part("always"))
-    """Chance with which each view changes an item: always, fixed (p), or adaptive, by how far D has overfitted."""
+    """Chance with which each view changes an item: always, fixed (chance), or adaptive, by how far D has overfitted."""
     balance: Part | None = None
     """What keeps D's held-out margin at a target: steps (k), rate (of D's learning) or penalty (its weight)."""
     top: float = 1.0

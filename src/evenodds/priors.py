@@ -36,7 +36,7 @@ class Prior(Protocol):
 class Normal:
     """Standard normal."""
 
-    size: int
+    size: int = 64
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self.size, generator=rng, device=rng.device)
@@ -49,7 +49,7 @@ class Normal:
 class Uniform:
     """Uniform on [-1, 1], as in the adversarial nets of Goodfellow et al. (2014)."""
 
-    size: int
+    size: int = 64
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         return 2 * torch.rand(n, self.size, generator=rng, device=rng.device) - 1
@@ -62,7 +62,7 @@ class Uniform:
 class Spherical:
     """Uniform on the sphere of radius sqrt(size), where a normal of many dimensions has its mass."""
 
-    size: int
+    size: int = 64
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         z = torch.randn(n, self.size, generator=rng, device=rng.device)
@@ -84,7 +84,7 @@ class Mixture:
         seed: of the means, which are fixed.
     """
 
-    size: int
+    size: int = 64
     components: int = 50
     spread: float = 1.0
     seed: int = 0
@@ -113,7 +113,7 @@ class Truncated:
     Drawn by inverting the distribution function: one uniform number per coordinate, no rejection.
     """
 
-    size: int
+    size: int = 64
     limit: float = 2.0
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class Growing:
         until: the share of the run at which the limit is gone, in (0, 1].
     """
 
-    size: int
+    size: int = 64
     limit: float = 0.5
     until: float = 0.5
     dial: Dial = field(default_factory=lambda: Dial(1.0), compare=False)
@@ -178,7 +178,7 @@ class Learned:
         least: no width falls below it. It stands for the paper's cost (1 - width)^2, which keeps widths from 0.
     """
 
-    size: int
+    size: int = 64
     components: int = 50
     spread: float = 0.5
     least: float = 0.1

@@ -294,7 +294,10 @@ def _trend(glances: Sequence[Line], history: Sequence[Line], total: int) -> Verd
         return _start(glances)
     said = f"best held-out score {best['score']:.3g} ({_interval(best)}) at {best['images']:,} images"
     if falls:
-        return Verdict("improving", f"the held-out score has fallen within the last {SPAN:.0%} of the run; {said}")
+        return Verdict(
+            "improving",
+            f"the held-out score, or the distance of samples, has fallen within the last {SPAN:.0%} of the run; {said}",
+        )
     if float(scored[-1]["score"]) - float(best["score"]) > 2 * _error(best, scored[-1]):
         return Verdict("flat", f"the held-out score has risen again, to {scored[-1]['score']:.3g}; {said}")
     return Verdict("flat", f"the held-out score has not moved beyond its interval for {SPAN:.0%} of the run; {said}")

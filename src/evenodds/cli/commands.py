@@ -155,8 +155,8 @@ def sample(
     n
         How many.
     grid
-        One picture of all samples, with --per-class a row for each class [default, where nothing else is asked for:
-        samples.png in the run folder].
+        One picture of all samples, with --per-class 2 to 50 a row for each class [default, where nothing else is asked
+        for: samples.png in the run folder].
     folder
         One PNG per sample (a CSV file for tables).
     npz

@@ -48,7 +48,7 @@ def upscale(
     again
         Make images anew that are there already [default: leave them, so that an interrupted folder goes on].
     tile
-        Longest side in pixels of what the network sees at once [default: what needs less than 400 MiB].
+        Longest side in pixels of what the network sees at once [default: what pays, below 400 MiB].
     checkpoint
         last, best (by the held-out score), or a number of images.
     device
@@ -89,7 +89,7 @@ def translate(
     again
         Make images anew that are there already [default: leave them, so that an interrupted folder goes on].
     tile
-        Longest side in pixels of what the network sees at once [default: what needs less than 400 MiB].
+        Longest side in pixels of what the network sees at once [default: what pays, below 400 MiB].
     checkpoint
         last, best (by the held-out score), or a number of images.
     device
@@ -130,7 +130,7 @@ def segment(
     again
         Make maps anew that are there already [default: leave them, so that an interrupted folder goes on].
     tile
-        Longest side in pixels of what the network sees at once [default: what needs less than 400 MiB].
+        Longest side in pixels of what the network sees at once [default: what pays, below 400 MiB].
     checkpoint
         last, best (by the held-out score), or a number of images.
     device

@@ -24,6 +24,8 @@ GRID = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 ROUNDS = ((1, 6), (2, 3), (4, 2))
 """(length, games): six games are played to 1, the best three of them on to 2, the best two to 4."""
 SPENT = sum(games * (length - before) for (length, games), before in zip(ROUNDS, (0, 1, 2), strict=True))
+LEAST_ROUNDS = 200
+"""Rounds of the longest game, below which a weight is not chosen by games."""
 SHARE = 0.125
 """Of the run's images, so many are spent on the games that choose a weight, beside the run."""
 
@@ -184,7 +186,8 @@ def chosen_penalty(
     seed, the better half goes on. The games are whole short runs, their schedules scaled to their length; all
     together show an eighth of the run's images. Short games favour weak penalties, and their scores are noisy: the
     usual weight always goes on, and another takes its place only where it scored lower twice, at last with either
-    score outside the other's interval.
+    score outside the other's interval. Where the longest game would have fewer than `LEAST_ROUNDS` rounds, in which all
+    weights look alike or the weakest the best, none is played and the usual weight stays.
 
     Args:
         config: with the run's length; its weight is left open.
@@ -196,6 +199,14 @@ def chosen_penalty(
     grid = usual_first(usual)
     longest = ROUNDS[-1][0]
     unit = max(config.batch, int(SHARE * config.images / SPENT))
+    rounds = longest * unit // (config.batch * config.discriminator_steps)
+    if rounds < LEAST_ROUNDS:
+        reason = (
+            f"the usual weight: in a run of {config.images:,} images the longest short game would take {rounds} "
+            f"rounds, and weights cannot be told apart in fewer than {LEAST_ROUNDS}"
+        )
+        say(f"penalty_weight={usual:g}: {reason}")
+        return Choice("penalty_weight", usual, reason, {"images": 0, "tried": []})
     short = replace(config, images=longest * unit)
     games = {weight: trial(replace(short, penalty_weight=weight)) for weight in grid}
     scores: dict[float, list[float]] = {weight: [] for weight in grid}

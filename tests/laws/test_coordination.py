@@ -347,6 +347,16 @@ def test_halving_finds_the_best_weight_where_it_is_clearly_better_and_spends_its
     assert sum(shown.values()) == SPENT * 1250 == 130_000 // 8
 
 
+def test_no_weight_is_chosen_by_games_of_a_few_rounds() -> None:
+    def never(config: Config) -> Any:
+        raise AssertionError("a game was played")
+
+    config = Config(data=Part("digits"), penalty=Part("r1"), penalty_weight=None, images=300_000, batch=64)
+    choice = chosen_penalty(config, 0.3, never)
+    assert choice.value == 0.3
+    assert "180 rounds" in choice.reason
+
+
 def test_a_usual_weight_that_diverges_is_not_kept_and_stands_for_its_neighbour() -> None:
     class Trial:
         def __init__(self, config: Config) -> None:

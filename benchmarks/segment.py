@@ -1,13 +1,14 @@
 """Semantic segmentation on CamVid, 240 x 180: does an adversarial term help?
 
 The recipe segment learns from the 367 frames of the training part; judged by the mean intersection over union of the 11
-classes on the 101 frames of the validation part, whose counts are added up. Arms: without an adversary, and with it.
-Each seed draws the weights, the order of the data and what is dealt; both arms of a seed begin alike.
+classes on the 101 frames of the validation part, whose counts are added up. Arms: without an adversary, and with it, all
+pixels alike; without one, pixels of rare classes heavier. Each seed draws the weights, the order of the data and what is
+dealt; all arms of a seed begin alike.
 
 What results/segment.json holds already is not done again.
 
-    python benchmarks/segment.py                      # 2 arms, 3 seeds, 15 minutes each
-    python benchmarks/segment.py --seeds 1 --images 4000 --out try
+    python benchmarks/segment.py                      # 3 arms, 3 seeds, 15 minutes each
+    python benchmarks/segment.py --seeds 0 --arms plain --images 4000 --out try
 """
 
 import argparse
@@ -34,7 +35,11 @@ from evenodds.session import Session
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/camvid-240x180.zip"
-ARMS: dict[str, dict[str, Any]] = {"plain": {"task__adversarial": 0.0}, "adversarial": {}}
+ARMS: dict[str, dict[str, Any]] = {
+    "plain": {"task__adversarial": 0.0, "task__rare": 0.0},
+    "adversarial": {"task__rare": 0.0},
+    "rare": {"task__adversarial": 0.0},
+}
 
 
 def judged(session: Session, truth: Dataset) -> dict[str, Any]:
@@ -68,19 +73,20 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
     return {**found, "images": session.images, **spent, "threads": torch.get_num_threads()}
 
 
-def difference(found: dict[str, Any], seeds: int) -> str:
-    """The effect of the adversary, paired by seed."""
-    pairs = [[found[f"{arm}, seed {seed}"]["mean_iou"] for arm in ARMS] for seed in range(seeds)]
-    gains = np.array([after - before for before, after in pairs])
-    if seeds < 2:
-        return f"{gains[0]:+.4f} (one seed)"
-    spread = student(seeds - 1) * float(gains.std(ddof=1)) / math.sqrt(seeds)
-    return f"{gains.mean():+.4f} +- {spread:.4f} (95 %, {seeds} seeds)"
+def difference(found: dict[str, Any], arm: str) -> str:
+    """What an arm adds to the plain one, paired by seed."""
+    seeds = [seed for seed in range(100) if all(f"{one}, seed {seed}" in found for one in ("plain", arm))]
+    gains = np.array([found[f"{arm}, seed {s}"]["mean_iou"] - found[f"plain, seed {s}"]["mean_iou"] for s in seeds])
+    if len(gains) < 2:
+        return f"{gains} (not two seeds)"
+    spread = student(len(gains) - 1) * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return f"{gains.mean():+.4f} +- {spread:.4f} (95 %, {len(gains)} seeds)"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="*", default=[*ARMS], choices=[*ARMS])
     parser.add_argument("--budget", default="15m")
     parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -89,14 +95,15 @@ def main() -> None:
     path = arguments.out / "segment.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     truth = load(str(DATA), layout="maps", images="val", labels="valannot")
-    for seed in range(arguments.seeds):
-        for arm in ARMS:
+    for seed in arguments.seeds:
+        for arm in arguments.arms:
             key = f"{arm}, seed {seed}"
             if key not in found:
                 found[key] = played(arm, seed, arguments, truth)
                 write_json(path, found, default=str)
             print(key, f"{found[key]['mean_iou']:.4f}", json.dumps(found[key]["iou"]), flush=True)
-    print("the adversary's effect:", difference(found, arguments.seeds))
+    for arm in [*ARMS][1:]:
+        print(f"{arm} beside plain:", difference(found, arm))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Semantic segmentation on CamVid, 240 x 180: does an adversarial term help?
 
-The recipe segment learns from the 367 frames of the training part; judged by the mean intersection over union of the 11
-classes on the 101 frames of the validation part, whose counts are added up. Arms: without an adversary, and with it, all
-pixels alike; without one, pixels of rare classes heavier. Each seed draws the weights, the order of the data and what is
-dealt; all arms of a seed begin alike.
+The recipe segment learns from the 367 frames of the training part; judged by the mean intersection over union of the
+11 classes on the 101 frames of the validation part, whose counts are added up. Arms: without an adversary, and with it,
+all pixels alike; without one, pixels of rare classes heavier. Each seed draws the weights, the order of the data and
+what is dealt; all arms of a seed begin alike.
 
 What results/segment.json holds already is not done again.
 

@@ -41,7 +41,7 @@ WORSE = 1.1
 """Distance over that of the untrained generator beyond which samples are further from the data than noise is."""
 ONE_POINT = 0.1
 """Spread of the samples over that of the data below which they are one and the same."""
-REPEATED, VARIED = 0.25, 0.5
+REPEATED, VARIED = 0.2, 0.5
 """Distance of samples from one another, over that of real items, below which they repeat a few, and above which they
 differ as items do."""
 OVERSHOOT = 40

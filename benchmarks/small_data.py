@@ -40,6 +40,7 @@ ARMS: dict[str, Settings] = {
     "no views": {},
     "fixed": {"views": "auto", "view_chance": "fixed", "view_chance.chance": 0.5},
     "adaptive": {"views": "auto", "view_chance": "adaptive"},
+    "adaptive, target 0.6": {"views": "auto", "view_chance": "adaptive", "view_chance.target": 0.6},
 }
 
 

@@ -19,7 +19,7 @@ from evenodds.errors import BadInput
 from evenodds.find import find, make
 from evenodds.game import Batch, Game, Players, mix
 from evenodds.learners import Gradient
-from evenodds.listeners.adapt import Adapt
+from evenodds.listeners.adapt import RELATIVE_TARGET, TARGET, Adapt
 from evenodds.listeners.balance import Balance, Lever, Penalty, Rate, Steps
 from evenodds.listeners.turn import Look, Turn
 from evenodds.priors import Growing
@@ -78,7 +78,8 @@ def steered(
         parts["balance"] = make(f"balance '{config.balance.name}'", Balance, options, lever, margin, every)
     view = task.contest.view
     if isinstance(view, Chanced) and config.view_chance.name == "adaptive":
-        options = {"images": max(1, min(500_000, config.images // 4)), **config.view_chance.options}
+        target = RELATIVE_TARGET if task.contest.relative else TARGET
+        options = {"images": max(1, min(500_000, config.images // 4)), "target": target, **config.view_chance.options}
         parts["adapt"] = make("view_chance 'adaptive'", Adapt, options, view.dial)
     if isinstance(view, Chanced) and isinstance(task, Generate):
         every = max(config.batch, round(config.images * config.evaluate_share))

@@ -13,6 +13,7 @@ from evenodds.build import open_data
 from evenodds.cli import main
 from evenodds.config import read, recipe, with_settings
 from evenodds.errors import BadInput
+from evenodds.listeners.adapt import Adapt
 from evenodds.run import resume, start
 from evenodds.selecting import sample
 from evenodds.session import load
@@ -143,6 +144,14 @@ def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.M
     config = read(tmp_path / "run" / "config.yaml")
     assert config.views == ("translation",)
     assert config.penalty_weight in (0.03, 0.1, 0.3)  # 0.1 is the recipe's own, which always plays along
+
+
+@pytest.mark.parametrize(("loss", "target"), [("relativistic_paired", 0.3), ("non_saturating", 0.6)])
+def test_views_follow_the_target_of_the_loss(loss: str, target: float) -> None:
+    config = with_settings(recipe("digits"), {"device": "cpu", **ADAPTIVE, "views": "translation", "loss": loss})
+    adapt = Run(config, open_data(config)).steering["adapt"]
+    assert isinstance(adapt, Adapt)
+    assert adapt.target == target
 
 
 @pytest.mark.parametrize(

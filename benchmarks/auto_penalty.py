@@ -34,9 +34,7 @@ def judged(session: Session) -> dict[str, Any]:
     name, features = ("frechet", "random") if session.card.shape[1:] else ("sliced_wasserstein", "pixels")
     found = evaluate(session, metrics=[name], features=features, n=4000).score(name)
     assert found is not None
-    distance = dict(
-        zip(("distance", "distance_low", "distance_high"), (found.value, found.low, found.high), strict=True)
-    )
+    distance = {"distance": found.value, "distance_low": found.low, "distance_high": found.high}
     return {**held_out(session), **distance, "weight": session.config.penalty_weight, "failed": False}
 
 

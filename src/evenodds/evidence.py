@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from evenodds.data.toys import DENSITIES
 from evenodds.features.pixels import Pixels
 from evenodds.game import Batch, mix
 from evenodds.metrics._cells import class_means, clusters, shares
+from evenodds.metrics.neighbours import nearest_other
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.tasks.condition import Condition
 from evenodds.tasks.fill import Fill
@@ -86,7 +86,7 @@ class Evidence:
         if not bool(x.isfinite().all()):
             return {"finite": False}
         features = self._plain(x)
-        real = self._plain(self.few["x"])
+        real = self._real
         figures: dict[str, Any] = {
             "shares": [round(float(s), 4) for s in shares(features, self.cells)],
             "spread": float((features.var(0).sum() / real.var(0).sum().clamp_min(1e-12)).sqrt()),
@@ -125,7 +125,11 @@ class Evidence:
 
     @cached_property
     def _apart_due(self) -> float:
-        return apart(self._plain(self.few["x"]))
+        return apart(self._real)
+
+    @cached_property
+    def _real(self) -> Tensor:
+        return self._plain(self.few["x"])
 
     @cached_property
     def _plain(self) -> Pixels:
@@ -178,8 +182,7 @@ def wins(a: Tensor, b: Tensor) -> float:
 
 def apart(x: Tensor) -> float:
     """The median distance of a row of x (N, D) from the nearest other one."""
-    between = torch.cdist(x, x)
-    return float(between.fill_diagonal_(math.inf).amin(1).median())
+    return float(nearest_other(x, torch.arange(len(x))).median())
 
 
 def _evenly(index: Tensor, most: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +63,16 @@ def write_samples(
     grid: Path | None = None,
     folder: Path | None = None,
     npz: Path | None = None,
+    columns: int | None = None,
 ) -> list[Path]:
-    """Writes samples, with their classes where there are any, in the asked forms; returns what was written."""
+    """Writes samples, with their classes where there are any, in the asked forms; returns what was written.
+
+    Args:
+        columns: of the grid; about the square root of the number of samples where None.
+    """
     written = []
     if grid is not None:
-        written.append(pictures.write(grid, session.picture(x, _columns(y))))
+        written.append(pictures.write(grid, session.picture(x, columns)))
     if folder is not None:
         written.append(_write_folder(session, x, y, folder))
     if npz is not None:
@@ -77,12 +81,6 @@ def write_samples(
             np.savez_compressed(temporary, x=x, **labels)
         written.append(npz)
     return written
-
-
-def _columns(y: Sequence[int] | None, most: int = 50) -> int | None:
-    """A row for each class, where every class has as many and they fit; else None."""
-    counts = [] if y is None else [len(list(run)) for _, run in groupby(y)]
-    return counts[0] if len(counts) > 1 and len(set(counts)) == 1 and 1 < counts[0] <= most else None
 
 
 def _write_folder(session: Session, x: Any, y: Sequence[int] | None, folder: Path) -> Path:

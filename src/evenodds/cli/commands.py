@@ -23,6 +23,8 @@ app = App(
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
 Given = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 Device = Annotated[str, Parameter(name="--device")]
+WIDEST = 50
+"""Samples in a row of a grid by class."""
 Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 
 
@@ -193,7 +195,8 @@ def sample(
     options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
     n = n if y is None else len(y)
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
-    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz):
+    columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
+    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns):
         print(path)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
-from evenodds.metrics.neighbours import nearest
+from evenodds.metrics.neighbours import nearest, nearest_other
 
 __all__ = ["DataCopying", "Suspects", "authenticity", "data_copying", "suspects"]
 
@@ -132,7 +132,7 @@ def authenticity(fake: Tensor, train: Tensor) -> Tensor:
     distance, index = nearest(fake, train)
     found = torch.bincount(index, minlength=len(train)) > 0
     to_others = distance.new_zeros(len(train))
-    to_others[found] = _to_others(train, found.nonzero()[:, 0])
+    to_others[found] = nearest_other(train, found.nonzero()[:, 0])
     return distance > to_others[index]
 
 
@@ -202,12 +202,12 @@ def _honest(x: Tensor, to_train: Tensor, to_held_out: Tensor) -> Tensor:
 
 def _calibrated(train: Tensor, held_out: Tensor, level: float) -> tuple[float, float, int]:
     """The threshold, the share of new examples whose ratio lies below it, and from how many that is known."""
-    honest = _honest(held_out, nearest(held_out, train)[0], _to_others(held_out, _evenly(held_out, len(held_out))))
+    honest = _honest(held_out, nearest(held_out, train)[0], nearest_other(held_out, _evenly(held_out, len(held_out))))
     if not bool((honest > 0).any()):
         raise BadInput("every row of 'held_out' is a row of 'train' too; hold out rows that were not trained on")
     if int((honest > 0).sum()) + 1 < 1 / level:
         some = _evenly(train, 2000)
-        stand_ins = _honest(train[some], _to_others(train, some), nearest(train[some], held_out)[0])
+        stand_ins = _honest(train[some], nearest_other(train, some), nearest(train[some], held_out)[0])
         honest = torch.cat([honest, stand_ins])
     usual = honest[honest > 0].sort().values
     # Without the margin, floor(0.01 * 500) would be 4 on machines where the product rounds to less than 5.
@@ -220,18 +220,6 @@ def _evenly(x: Tensor, most: int) -> Tensor:
     """Numbers of up to `most` rows of x, spread over all."""
     count = min(len(x), most)
     return torch.arange(count, device=x.device) * len(x) // count
-
-
-def _to_others(x: Tensor, which: Tensor) -> Tensor:
-    """(K,) the distance from K rows of x to the nearest other row of x: 0 only where a row is repeated."""
-    around = centred(x, column_means(x))
-    # Filled instead of collected: small tensors kept between large ones that go leave holes, up to gigabytes of them.
-    distances = around.new_empty(len(which))
-    for part in portions(len(which), len(x), _ENTRIES):
-        between = squared_distances(around[which[part]], around).scatter_(1, which[part, None], torch.inf)
-        here, there = x[which[part]].to(torch.float64), x[between.argmin(1)].to(torch.float64)
-        distances[part] = torch.linalg.vector_norm(here - there, dim=1)
-    return distances
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:

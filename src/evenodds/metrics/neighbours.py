@@ -5,7 +5,7 @@ from torch import Tensor
 
 from evenodds.metrics._rows import centred, column_means, matching, portions, squared_distances
 
-__all__ = ["nearest", "two_sample_accuracy"]
+__all__ = ["nearest", "nearest_other", "two_sample_accuracy"]
 
 
 def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Tensor]:
@@ -37,6 +37,27 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
         # Measured again between the rows as they came: centred ones round, and equal rows would be apart.
         distance[part] = torch.linalg.vector_norm(a[part].to(torch.float64) - b[index[part]].to(torch.float64), dim=1)
     return distance, index
+
+
+def nearest_other(x: Tensor, which: Tensor, *, entries: int = 1 << 22) -> Tensor:
+    """The distance from some rows of x to the nearest other row of x: 0 only where a row is repeated.
+
+    Args:
+        x: (N, D), N >= 2; computed in float64.
+        which: (K,) int64, the rows that are asked for.
+        entries: distances that are held in memory at once.
+
+    Returns:
+        (K,) float64.
+    """
+    around = centred(x, column_means(x))
+    # Filled instead of collected: small tensors kept between large ones that go leave holes, up to gigabytes of them.
+    distances = around.new_empty(len(which))
+    for part in portions(len(which), len(x), entries):
+        between = squared_distances(around[which[part]], around).scatter_(1, which[part, None], torch.inf)
+        here, there = x[which[part]].to(torch.float64), x[between.argmin(1)].to(torch.float64)
+        distances[part] = torch.linalg.vector_norm(here - there, dim=1)
+    return distances
 
 
 def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -> Tensor:

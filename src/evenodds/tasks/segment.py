@@ -91,7 +91,7 @@ class Segment(Paired):
         # A batch without any label has the cost 0 rather than 0 / 0.
         costs = {"cross_entropy": loss / (weights * pixels).sum().clamp(min=1e-6)}
         if self.overlap:
-            costs["overlap"] = self.overlap * _lacking_overlap(made.softmax(1), truth, known)
+            costs["overlap"] = self.overlap * _lacking_overlap(made.softmax(1), truth, pixels, known)
         return costs
 
     def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
@@ -137,9 +137,9 @@ class Segment(Paired):
         return False
 
 
-def _lacking_overlap(probabilities: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-    """1 - the mean over classes, where they occur in the batch, of sum p t / sum (p + t - p t)."""
+def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, known: Tensor) -> Tensor:
+    """1 - the mean over classes, where they occur in the batch, of sum p t / sum (p + t - p t); sum t is `pixels`."""
     shared = (probabilities * truth).sum((0, 2, 3))
-    union = (probabilities * known[:, None]).sum((0, 2, 3)) + truth.sum((0, 2, 3)) - shared
-    occurs = (truth.sum((0, 2, 3)) > 0).to(shared)
+    union = (probabilities * known[:, None]).sum((0, 2, 3)) + pixels - shared
+    occurs = (pixels > 0).to(shared)
     return 1 - (occurs * shared / union.clamp(min=1e-6)).sum() / occurs.sum().clamp(min=1)

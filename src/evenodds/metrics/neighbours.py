@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evenodds.metrics._rows import centred, column_means, matching, portions, squared_distances
+from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
 
 __all__ = ["nearest", "nearest_other", "two_sample_accuracy"]
 
@@ -42,14 +42,21 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
 def nearest_other(x: Tensor, which: Tensor, *, entries: int = 1 << 22) -> Tensor:
     """The distance from some rows of x to the nearest other row of x: 0 only where a row is repeated.
 
+    Among generated examples small distances show that a few are made again and again, wherever these lie: the birthday
+    test of Arora and Zhang (2018).
+
     Args:
         x: (N, D), N >= 2; computed in float64.
         which: (K,) int64, the rows that are asked for.
         entries: distances that are held in memory at once.
 
     Returns:
-        (K,) float64.
+        (K,) float64, at least 0.
+
+    Raises:
+        BadInput: no matrix, fewer than 2 rows, or values that are not finite.
     """
+    x = matrix(x, "x", least=2)
     around = centred(x, column_means(x))
     # Filled instead of collected: small tensors kept between large ones that go leave holes, up to gigabytes of them.
     distances = around.new_empty(len(which))

@@ -30,7 +30,7 @@ from evenodds import Game, Gradient, Local, pictures, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
-from evenodds.listeners.average import Average
+from evenodds.game.listeners.average import Average
 from evenodds.losses.adversarial import non_saturating, relativistic_paired
 from evenodds.losses.penalties import r1_r2
 from evenodds.metrics.divergence import jensen_shannon

@@ -29,11 +29,11 @@ from torch.nn import functional as F
 from evenodds import Game, Gradient, Local, Progress, train
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.files import write_json
-from evenodds.game import Players
-from evenodds.listeners.average import Average
+from evenodds.game.listeners.average import Average
+from evenodds.game.rules import Players
+from evenodds.game.trainer import Stage
 from evenodds.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
-from evenodds.trainer import Stage
 from judge import read
 
 FILE = Path(__file__).parent / "results" / "few_labels.json"

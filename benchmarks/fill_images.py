@@ -35,8 +35,8 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.files import write_json
+from evenodds.game.trainer import train
 from evenodds.masks import Boxes, Masks, Scattered
-from evenodds.trainer import train
 from inference import Clock
 
 RESULTS = Path(__file__).parent / "results"

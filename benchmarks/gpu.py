@@ -25,14 +25,14 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds import checkpoint
 from evenodds.assembly import Run
 from evenodds.build import open_data
 from evenodds.cli import main as evenodds_command
 from evenodds.config import Config, recipe, with_settings
 from evenodds.files import write_json
+from evenodds.game import checkpoint
+from evenodds.game.trainer import Stage, train
 from evenodds.run import resume, start
-from evenodds.trainer import Stage, train
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES, BATCH = 192, 16

@@ -35,19 +35,19 @@ from evenodds import Game, Gradient, Local, pictures, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
-from evenodds.game import Progress, Task
+from evenodds.game.rules import Progress, Task
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import Stage
 from evenodds.latent import refine
 from evenodds.losses.adversarial import relativistic_paired
 from evenodds.losses.penalties import r1_r2
 from evenodds.networks import dcgan
 from evenodds.networks._pairs import PairDiscriminator
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import Infer, encoder_options
-from evenodds.trainer import Stage
 
 SHAPE, PRIOR, WIDTH, SEEN = (1, 28, 28), Normal(64), 24, 64
 CONTEST = Contest(relativistic_paired, r1_r2, weight=0.3, every=8, fused=True)

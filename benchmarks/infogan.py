@@ -30,17 +30,17 @@ import judge
 from evenodds import Game, pictures
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
-from evenodds.engine import Local
 from evenodds.files import write_json
-from evenodds.learners import Gradient
-from evenodds.listeners.average import Average
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.listeners.average import Average
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import relativistic_paired
 from evenodds.losses.penalties import r1_r2
 from evenodds.networks import dcgan
 from evenodds.priors import Coded
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN, discriminator_options
-from evenodds.trainer import train
 from inference import SHAPE, WIDTH, Clock, arrays
 
 PRIOR = Coded(62, 10, 2)

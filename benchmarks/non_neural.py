@@ -30,15 +30,15 @@ from evenodds import Game, Local, train
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.toys import Mixture1D, Ring, mixture, ring
 from evenodds.files import write_json
-from evenodds.game import mix
-from evenodds.learners import Evolution, Fit, Learner
+from evenodds.game.learners import Evolution, Fit, Learner
+from evenodds.game.rules import mix
+from evenodds.game.schedule import cosine
 from evenodds.losses import adversarial
 from evenodds.metrics.divergence import jensen_shannon
 from evenodds.metrics.modes import mode_coverage
 from evenodds.players.fitted import Classifier
 from evenodds.players.transformations import Gaussians
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

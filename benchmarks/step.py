@@ -24,15 +24,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from evenodds.engine import Local
 from evenodds.find import network
-from evenodds.game import Game
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game
+from evenodds.game.trainer import Stage, train
 from evenodds.losses.adversarial import non_saturating
 from evenodds.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
-from evenodds.trainer import Stage, train
 
 LATENT, BATCH, SHAPE = 64, 64, (3, 32, 32)
 FAMILIES: dict[str, tuple[dict[str, object], dict[str, object]]] = {

@@ -32,26 +32,27 @@ from typing import Any
 
 import torch
 
-from evenodds import checkpoint, remedy
+from evenodds import remedy
 from evenodds.assembly import Run
 from evenodds.build import open_data
 from evenodds.config import recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.data.toys import DENSITIES
-from evenodds.engine import Local
 from evenodds.errors import Diverged
 from evenodds.files import write_json
-from evenodds.game import Progress
+from evenodds.game import checkpoint
+from evenodds.game.engine import Local
+from evenodds.game.listeners.log import Log
+from evenodds.game.listeners.save import best_of
+from evenodds.game.rules import Progress
+from evenodds.game.trainer import Listener, train
+from evenodds.game.verdict import plateau
 from evenodds.held_out import held_out
-from evenodds.listeners.log import Log
-from evenodds.listeners.save import best_of
 from evenodds.metrics.modes import mode_coverage
 from evenodds.run import start, watching
 from evenodds.session import Session
 from evenodds.session import load as load_run
-from evenodds.trainer import Listener, train
-from evenodds.watching import plateau
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.faults import Plant, SpoiltFeed

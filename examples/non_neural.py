@@ -7,12 +7,12 @@ from sklearn.preprocessing import PolynomialFeatures
 from torch import Tensor
 
 from evenodds import Game, Local, train
-from evenodds.learners import Evolution, Fit
+from evenodds.game.learners import Evolution, Fit
+from evenodds.game.schedule import cosine
 from evenodds.losses.adversarial import non_saturating
 from evenodds.players.fitted import Classifier
 from evenodds.players.transformations import Gaussians
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evenodds.trainer import Feed, Stage
+from evenodds.game.trainer import Feed, Stage
 
 
 @dataclass

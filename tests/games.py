@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Local
-from evenodds.game import Game
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game
 from evenodds.losses.adversarial import non_saturating
 from evenodds.priors import Normal
 from evenodds.tasks.contest import Contest

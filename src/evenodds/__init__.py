@@ -6,32 +6,32 @@ from typing import TYPE_CHECKING, Any
 from evenodds.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from evenodds.engine import Local as Local
-    from evenodds.game import Costs as Costs
-    from evenodds.game import Game as Game
-    from evenodds.game import Move as Move
-    from evenodds.game import Progress as Progress
-    from evenodds.learners import Gradient as Gradient
+    from evenodds.game.engine import Local as Local
+    from evenodds.game.learners import Gradient as Gradient
+    from evenodds.game.rules import Costs as Costs
+    from evenodds.game.rules import Game as Game
+    from evenodds.game.rules import Move as Move
+    from evenodds.game.rules import Progress as Progress
+    from evenodds.game.trainer import train as train
     from evenodds.run import fit as fit
     from evenodds.run import resume as resume
     from evenodds.session import Session as Session
     from evenodds.session import load as load
-    from evenodds.trainer import train as train
 
 
 _HOMES = {
     "BadInput": "errors",
-    "Costs": "game",
-    "Game": "game",
-    "Gradient": "learners",
-    "Local": "engine",
-    "Move": "game",
-    "Progress": "game",
+    "Costs": "game.rules",
+    "Game": "game.rules",
+    "Gradient": "game.learners",
+    "Local": "game.engine",
+    "Move": "game.rules",
+    "Progress": "game.rules",
     "Session": "session",
     "fit": "run",
     "load": "session",
     "resume": "run",
-    "train": "trainer",
+    "train": "game.trainer",
 }
 __all__ = [*_HOMES]
 

@@ -12,24 +12,24 @@ import torch
 from torch import nn
 
 from evenodds.build import build_engine, build_learner, build_players, build_task
-from evenodds.checkpoint import PlayersState, Stateful
 from evenodds.choosing import densest
 from evenodds.config import Config
 from evenodds.coordination import Steering, steered
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.toys import DENSITIES
-from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.evidence import Evidence
-from evenodds.game import Game
+from evenodds.game.checkpoint import PlayersState, Stateful
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.listeners.average import Average
+from evenodds.game.listeners.milestone import Milestone
+from evenodds.game.rules import Game
+from evenodds.game.trainer import Listener
 from evenodds.held_out import HeldOut, held_out
-from evenodds.learners import Gradient
-from evenodds.listeners.average import Average
-from evenodds.listeners.milestone import Milestone
 from evenodds.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
-from evenodds.trainer import Listener
 
 __all__ = ["Run"]
 

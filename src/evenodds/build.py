@@ -16,12 +16,12 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.degradations import Chain, Degradation
-from evenodds.dial import Chanced, Dial, Weighed
-from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import accepts, describe, find, make, network
-from evenodds.game import mix
-from evenodds.learners import Gradient
+from evenodds.game.dial import Chanced, Dial, Weighed
+from evenodds.game.engine import Local, pick_device
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import mix
 from evenodds.masks import Masks, OneOf
 from evenodds.networks._learned import LearnedMixture
 from evenodds.priors import Learned

@@ -15,7 +15,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.features.extract import extract
 from evenodds.find import find
-from evenodds.game import mix
+from evenodds.game.rules import mix
 
 __all__ = ["GRID", "Choice", "Trial", "chosen_penalty", "chosen_views", "densest", "is_open", "mirrored"]
 

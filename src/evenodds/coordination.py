@@ -10,25 +10,25 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from evenodds.checkpoint import Stateful
 from evenodds.config import Config
 from evenodds.data.dataset import Dataset
-from evenodds.dial import Chanced, Weighed
-from evenodds.engine import Engine
 from evenodds.errors import BadInput
 from evenodds.find import find, make
-from evenodds.game import Batch, Game, Players, mix
-from evenodds.learners import Gradient
-from evenodds.listeners.adapt import RELATIVE_TARGET, TARGET, Adapt
-from evenodds.listeners.balance import Balance, Lever, Penalty, Rate, Steps
-from evenodds.listeners.turn import Look, Turn
+from evenodds.game.checkpoint import Stateful
+from evenodds.game.dial import Chanced, Weighed
+from evenodds.game.engine import Engine
+from evenodds.game.learners import Gradient
+from evenodds.game.listeners.adapt import RELATIVE_TARGET, TARGET, Adapt
+from evenodds.game.listeners.balance import Balance, Lever, Penalty, Rate, Steps
+from evenodds.game.listeners.turn import Look, Turn
+from evenodds.game.rules import Batch, Game, Players, mix
+from evenodds.game.schedule import linear
+from evenodds.game.trainer import Listener
 from evenodds.priors import Growing
 from evenodds.probe import Probe, fit_probe
-from evenodds.schedule import linear
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest
-from evenodds.trainer import Listener
 
 __all__ = ["Leak", "Steering", "held_out_margin", "steered"]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.metrics.memorisation import suspects
 from evenodds.metrics.neighbours import nearest
 

@@ -50,7 +50,7 @@ def _views() -> dict[str, Any]:
 
 
 def _schedules() -> dict[str, Any]:
-    return {name: value for name, value in _public("schedule").items() if name in ("constant", "linear", "cosine")}
+    return {name: value for name, value in _public("game.schedule").items() if name in ("constant", "linear", "cosine")}
 
 
 def _families(room: str) -> dict[str, Any]:
@@ -91,12 +91,12 @@ def _sources() -> dict[str, Any]:
 
 
 def _balances() -> dict[str, Any]:
-    levers = _public("listeners.balance")
+    levers = _public("game.listeners.balance")
     return {name.lower(): value for name, value in levers.items() if name in ("Steps", "Rate", "Penalty")}
 
 
 def _learners() -> dict[str, Any]:
-    found = _public("learners.gradient", "learners.extragradient", "learners.evolution")
+    found = _public("game.learners.gradient", "game.learners.extragradient", "game.learners.evolution")
     return {name.lower(): value for name, value in found.items() if hasattr(value, "improve")}
 
 
@@ -106,7 +106,7 @@ def _selections() -> dict[str, Any]:
 
 
 def _chances() -> dict[str, Any]:
-    found = _public("views", "dial", "listeners.adapt")
+    found = _public("views", "game.dial", "game.listeners.adapt")
     return {"always": found["compose"], "fixed": found["Chanced"], "adaptive": found["Adapt"]}
 
 
@@ -115,7 +115,7 @@ def _optimizers() -> dict[str, Any]:
 
     bases = (optim.LBFGS, optim.SparseAdam, optim.Optimizer)
     members = inspect.getmembers(optim, lambda m: inspect.isclass(m) and issubclass(m, optim.Optimizer))
-    return {name: value for name, value in members if value not in bases} | _public("learners.optimistic")
+    return {name: value for name, value in members if value not in bases} | _public("game.learners.optimistic")
 
 
 def _recipes() -> dict[str, Any]:

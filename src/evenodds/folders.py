@@ -12,9 +12,9 @@ import torch
 import evenodds
 from evenodds.build import IN_MEMORY
 from evenodds.config import Part
-from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.find import names
+from evenodds.game.engine import Local
 
 __all__ = ["as_seconds", "environment", "next_folder", "placed", "recipe_for"]
 

@@ -16,9 +16,9 @@ from evenodds.config import Config, Part, recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.filters import Draw
+from evenodds.game.trainer import Listener, train
 from evenodds.planning import plan
 from evenodds.session import SPLIT_SEED, Session
-from evenodds.trainer import Listener, train
 from evenodds.trial.folds import Deal
 
 __all__ = ["ConditionalRun", "FinishedRun", "recipe_of"]

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
-from evenodds.engine import Engine
 from evenodds.evaluation.halves import Interval, Side, intervals
 from evenodds.features.extract import extract
 from evenodds.find import find
-from evenodds.game import Batch, mix
+from evenodds.game.engine import Engine
+from evenodds.game.rules import Batch, mix
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall

@@ -13,21 +13,21 @@ from torch import Tensor, nn
 
 from evenodds.columns import Columns, Table
 from evenodds.data.dataset import Batches, Dataset, Units
-from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.fillers.rows import Generator
-from evenodds.game import Game, mix
-from evenodds.learners import Gradient
-from evenodds.listeners.average import Average
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.listeners.average import Average
+from evenodds.game.rules import Game, mix
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import Listener, train
 from evenodds.losses.adversarial import non_saturating
 from evenodds.losses.penalties import r1_r2
 from evenodds.masks import Scattered
 from evenodds.networks.mlp import Discriminator
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
-from evenodds.trainer import Listener, train
 
 __all__ = ["Imputer", "Settings", "fit"]
 

@@ -23,17 +23,17 @@ from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files import replaced
 from evenodds.find import accepts, make, network
-from evenodds.game import Batch, Game, mix
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Batch, Game, mix
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import Listener, train
 from evenodds.latent import directions, move, refine
-from evenodds.learners import Gradient
 from evenodds.networks._roles import Scores
 from evenodds.priors import Coded
-from evenodds.schedule import cosine
 from evenodds.session import Session
 from evenodds.tasks._given import one_hot
 from evenodds.tasks.condition import Condition
 from evenodds.tasks.infer import Infer, encoder_options
-from evenodds.trainer import Listener, train
 
 __all__ = [
     "Codes",

@@ -11,10 +11,10 @@ from evenodds.choosing import SHARE, Choice, chosen_penalty, chosen_views
 from evenodds.config import Config, origin
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.game import Progress
-from evenodds.listeners.lap import Lap
+from evenodds.game.listeners.lap import Lap
+from evenodds.game.rules import Progress
+from evenodds.game.trainer import train
 from evenodds.session import SPLIT_SEED
-from evenodds.trainer import train
 
 __all__ = ["glance_interval", "plan", "settle"]
 

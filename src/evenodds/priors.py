@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from evenodds.dial import Dial
 from evenodds.errors import BadInput
+from evenodds.game.dial import Dial
 
 __all__ = ["Coded", "Growing", "Learned", "Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
 

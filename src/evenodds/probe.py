@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import mix
+from evenodds.game.rules import mix
 
 __all__ = ["FEATURES", "Probe", "Progress", "fit_probe"]
 

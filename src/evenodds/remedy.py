@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evenodds import checkpoint
 from evenodds.config import Config, origin, with_settings
 from evenodds.errors import Diverged
 from evenodds.files import write_json, write_text
-from evenodds.listeners.log import read_history
-from evenodds.watching import Verdict
+from evenodds.game import checkpoint
+from evenodds.game.listeners.log import read_history
+from evenodds.game.verdict import Verdict
 
 __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from evenodds import checkpoint, pictures, remedy
+from evenodds import pictures, remedy
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.judge import Evaluation, assess
 from evenodds.evaluation.pairs import neighbours
 from evenodds.files import replaced, write_bytes, write_json, write_text
-from evenodds.listeners.save import best_of
+from evenodds.game import checkpoint
+from evenodds.game.listeners.save import best_of
 from evenodds.report.content import Content, Picture
 from evenodds.report.page import page
 from evenodds.session import Session, load

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from evenodds import checkpoint, pictures, remedy
+from evenodds import pictures, remedy
 from evenodds.answering import sides
 from evenodds.assembly import Run
 from evenodds.build import IN_MEMORY, open_data
@@ -25,20 +25,21 @@ from evenodds.evidence import Evidence
 from evenodds.files import write_json, write_text
 from evenodds.filling import fillings, sheet
 from evenodds.folders import as_seconds, environment, next_folder, placed, recipe_for
-from evenodds.game import Progress
-from evenodds.listeners.deadline import Deadline
-from evenodds.listeners.evaluate import Evaluate
-from evenodds.listeners.interrupt import Interrupt
-from evenodds.listeners.log import Log
-from evenodds.listeners.save import Save, best_of
-from evenodds.listeners.watch import Watch
+from evenodds.game import checkpoint
+from evenodds.game.listeners.deadline import Deadline
+from evenodds.game.listeners.evaluate import Evaluate
+from evenodds.game.listeners.interrupt import Interrupt
+from evenodds.game.listeners.log import Log
+from evenodds.game.listeners.save import Save, best_of
+from evenodds.game.listeners.watch import Watch
+from evenodds.game.rules import Progress
+from evenodds.game.trainer import Listener, Stage, train
+from evenodds.game.verdict import FIRST_ROUNDS, Cells, Verdict
 from evenodds.planning import glance_interval, plan, settle
 from evenodds.remedy import Remedy
 from evenodds.session import SPLIT_SEED, Session, load
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks.fill import Fill
-from evenodds.trainer import Listener, Stage, train
-from evenodds.watching import FIRST_ROUNDS, Cells, Verdict
 
 __all__ = ["fit", "resume", "start"]
 

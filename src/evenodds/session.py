@@ -14,17 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evenodds import checkpoint, pictures
+from evenodds import pictures
 from evenodds.build import build_players, build_task
-from evenodds.checkpoint import PlayersState
 from evenodds.config import Config, read
 from evenodds.data.dataset import Beside, Conditions, Units
 from evenodds.data.palette import Palette
-from evenodds.engine import pick_device
 from evenodds.errors import BadInput, unknown
-from evenodds.game import mix
-from evenodds.listeners.log import read_history
-from evenodds.listeners.save import best_of
+from evenodds.game import checkpoint
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.engine import pick_device
+from evenodds.game.listeners.log import read_history
+from evenodds.game.listeners.save import best_of
+from evenodds.game.rules import mix
 from evenodds.tasks._given import one_hot
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks._seats import Played

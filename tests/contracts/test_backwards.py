@@ -9,8 +9,8 @@ from PIL import Image
 
 import evenodds
 from evenodds import inference
-from evenodds.checkpoint import listing
 from evenodds.cli import main
+from evenodds.game.checkpoint import listing
 from evenodds.session import Session, load
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu"}

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds import checkpoint
-from evenodds.checkpoint import PlayersState
 from evenodds.cli import main
+from evenodds.game import checkpoint
+from evenodds.game.checkpoint import PlayersState
 
 QUICK = ["--set", "generator.width=8", "discriminator.width=8", "batch=16", "device=cpu"]
 

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from evenodds import networks
-from evenodds.checkpoint import PlayersState
-from evenodds.engine import Local
 from evenodds.errors import BadInput
-from evenodds.game import Game, Progress
-from evenodds.learners import Gradient
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game, Progress
+from evenodds.game.trainer import Feed, train
 from evenodds.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
-from evenodds.trainer import Feed, train
 from evenodds.views import translation
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]

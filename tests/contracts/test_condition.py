@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from evenodds import networks
-from evenodds.checkpoint import PlayersState
-from evenodds.engine import Local
 from evenodds.errors import BadInput
-from evenodds.game import Game, Progress
-from evenodds.learners import Gradient
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game, Progress
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import non_saturating, relativistic_paired
 from evenodds.losses.penalties import gradient_penalty, r1_r2
 from evenodds.priors import Normal
 from evenodds.tasks._given import COSTS, WAYS
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
-from evenodds.trainer import train
 from evenodds.views import jitter
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]

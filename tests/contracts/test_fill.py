@@ -15,12 +15,13 @@ from torch import Tensor
 
 from evenodds import fillers, masks
 from evenodds.columns import SCALES, Columns
-from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.fillers import images, rows
-from evenodds.game import Batch, Game
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Batch, Game
+from evenodds.game.trainer import train
 from evenodds.imputer import Imputer, Settings, fit
-from evenodds.learners import Gradient
 from evenodds.losses.adversarial import non_saturating, relativistic_paired
 from evenodds.losses.penalties import gradient_penalty, r1_r2
 from evenodds.masks import Boxes, Everything, Halves, OneOf, Scattered, Strokes
@@ -29,7 +30,6 @@ from evenodds.networks.mlp import Discriminator
 from evenodds.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
-from evenodds.trainer import train
 
 MASKS: dict[str, Any] = {
     name: OneOf((Boxes(), Scattered(), Halves())) if name == "OneOf" else getattr(masks, name)()

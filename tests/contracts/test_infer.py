@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from evenodds import networks
-from evenodds.checkpoint import PlayersState
-from evenodds.engine import Local
 from evenodds.errors import BadInput
-from evenodds.game import Game, Progress
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game, Progress
+from evenodds.game.trainer import train
 from evenodds.latent import directions, move, refine
-from evenodds.learners import Gradient
 from evenodds.losses.adversarial import least_squares, non_saturating, relativistic_paired
 from evenodds.losses.penalties import finite_difference, gradient_penalty, r1_r2
 from evenodds.networks import mlp
@@ -26,7 +27,6 @@ from evenodds.priors import Normal
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer, encoder_options
-from evenodds.trainer import train
 from evenodds.views import jitter
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]

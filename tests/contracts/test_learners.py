@@ -9,19 +9,19 @@ import pytest
 import torch
 from torch import nn
 
-from evenodds import checkpoint, learners
-from evenodds.checkpoint import PlayersState
-from evenodds.engine import Local
 from evenodds.errors import BadInput, Diverged
-from evenodds.game import Costs, Game, Move, Progress, State
-from evenodds.learners import Evolution, Extragradient, Fit, Gradient, Learner, Lookahead
+from evenodds.game import checkpoint, learners
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.engine import Local
+from evenodds.game.learners import Evolution, Extragradient, Fit, Gradient, Learner, Lookahead
+from evenodds.game.rules import Costs, Game, Move, Progress, State
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import least_squares, non_saturating
 from evenodds.losses.penalties import r1
 from evenodds.players import fitted, linear, transformations
 from evenodds.players.fitted import Classifier, Witness
 from evenodds.players.linear import Fourier, Linear, Polynomial
 from evenodds.players.transformations import Affine, Gaussians
-from evenodds.trainer import train
 from tests.games import Points, small_players, small_task
 
 MEMBERS = sorted(

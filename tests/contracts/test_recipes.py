@@ -14,8 +14,8 @@ from evenodds.data.dataset import Beside
 from evenodds.errors import BadInput
 from evenodds.find import KINDS, describe, find, names
 from evenodds.folders import recipe_for
-from evenodds.game import Progress
-from evenodds.trainer import train
+from evenodds.game.rules import Progress
+from evenodds.game.trainer import train
 
 
 @pytest.mark.parametrize("name", names("recipes"))

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from evenodds.data.dataset import Batches
 from evenodds.data.digits import digits
-from evenodds.engine import Local
-from evenodds.game import Game
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game
+from evenodds.game.trainer import train
 from evenodds.networks import mlp
 from evenodds.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, _entropy, _pull_away, draw_labels
-from evenodds.trainer import train
 
 
 class Table(nn.Module):

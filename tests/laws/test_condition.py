@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Local
-from evenodds.game import Game
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.losses.penalties import finite_difference_r1, gradient_penalty, r1, r1_r2, r2
 from evenodds.networks import dcgan, mlp, modern, resnet
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks._given import COSTS, WAYS, GivenDiscriminator, balanced, one_hot
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
-from evenodds.trainer import train
 
 every_way = pytest.mark.parametrize("way", sorted(WAYS))
 

@@ -15,14 +15,15 @@ from evenodds.config import Config, Part
 from evenodds.coordination import Leak, held_out_margin
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
-from evenodds.dial import Chanced, Dial, Weighed
-from evenodds.engine import Local
-from evenodds.game import Batch, Costs, Game, Move, Players, Progress
-from evenodds.learners import Extragradient, Gradient, Lookahead
-from evenodds.learners.optimistic import OptimisticAdam
-from evenodds.listeners.adapt import Adapt
-from evenodds.listeners.balance import Balance, Steps
-from evenodds.listeners.turn import Turn
+from evenodds.game.dial import Chanced, Dial, Weighed
+from evenodds.game.engine import Local
+from evenodds.game.learners import Extragradient, Gradient, Lookahead
+from evenodds.game.learners.optimistic import OptimisticAdam
+from evenodds.game.listeners.adapt import Adapt
+from evenodds.game.listeners.balance import Balance, Steps
+from evenodds.game.listeners.turn import Turn
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
+from evenodds.game.trainer import Stage
 from evenodds.losses.adversarial import minimax, non_saturating, relativistic_paired
 from evenodds.losses.penalties import r1
 from evenodds.networks._learned import LearnedMixture
@@ -30,7 +31,6 @@ from evenodds.priors import Growing, Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.logan import Logan
-from evenodds.trainer import Stage
 from tests.games import small_players, small_task
 
 RATE = 0.1

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evenodds.degradations import Blur, Chain, Downscale, Edges, Grey, Hide, Jpeg, Noise, Realistic
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.masks import Boxes
 
 

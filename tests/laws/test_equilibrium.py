@@ -10,17 +10,17 @@ from torch.nn.functional import softplus
 
 from evenodds.config import recipe, with_settings
 from evenodds.data.toys import Grid, Mixture1D, Ring
-from evenodds.engine import Local
-from evenodds.game import Batch, Game, Move, Players
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Batch, Game, Move, Players
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import minimax
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
 from evenodds.networks.mlp import Discriminator
 from evenodds.run import start
-from evenodds.schedule import cosine
 from evenodds.session import Session
-from evenodds.trainer import train
 
 P, Q = torch.distributions.Normal(-0.3, 0.2), torch.distributions.Normal(0.2, 0.4)
 

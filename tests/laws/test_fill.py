@@ -9,20 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.engine import Local
 from evenodds.fillers.rows import Generator
-from evenodds.game import Batch, Game, mix
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Batch, Game, mix
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import train
 from evenodds.losses import scoring
 from evenodds.losses.adversarial import non_saturating
 from evenodds.losses.penalties import r1_r2
 from evenodds.masks import Everything, OneOf, Scattered
 from evenodds.networks.mlp import Discriminator
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
-from evenodds.trainer import train
 
 MEAN = torch.tensor([0.5, -0.5, 0.0, 0.0])
 COVARIANCE = torch.tensor([[1.0, 0.8, 0.3, -0.5], [0.8, 1.0, 0.0, -0.5], [0.3, 0.0, 1.0, 0.4], [-0.5, -0.5, 0.4, 1.0]])

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Local
 from evenodds.errors import Diverged
-from evenodds.game import Game
-from evenodds.learners import Gradient
-from evenodds.learners.guard import Guard
-from evenodds.trainer import train
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.learners.guard import Guard
+from evenodds.game.rules import Game
+from evenodds.game.trainer import train
 from tests.faults import Plant, SpoiltFeed
 from tests.games import Points, Squeeze, small_game, small_players, small_task
 

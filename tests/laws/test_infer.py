@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Local
-from evenodds.game import Game
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import train
 from evenodds.latent import directions, move, refine
-from evenodds.learners import Gradient
 from evenodds.losses.adversarial import hinge, least_squares, minimax, non_saturating, relativistic_paired, wasserstein
 from evenodds.losses.penalties import r1_r2
 from evenodds.networks import dcgan, mlp, modern, resnet
 from evenodds.networks._pairs import PairDiscriminator
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.bidirectional import Bidirectional, Opposite, pair
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer, encode, encoder_options
-from evenodds.trainer import train
 
 A = torch.tensor([[1.0, 0.3], [-0.4, 0.8], [0.6, 0.5], [0.0, -0.7]])  # x = A z + s e
 S = 0.5

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evenodds.engine import Local
-from evenodds.game import Game
-from evenodds.learners import Gradient
+from evenodds.game.engine import Local
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Game
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import non_saturating, relativistic_paired
 from evenodds.losses.penalties import r1_r2
 from evenodds.networks.mlp import Discriminator, Generator
 from evenodds.priors import Coded
-from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN, discriminator_options
-from evenodds.trainer import train
 
 PRIOR = Coded(2, 4, 1)
 

@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Local
-from evenodds.game import Batch, Costs, Game, Move, Players, Progress
-from evenodds.learners import Evolution, Fit, Gradient
-from evenodds.learners.evolution import ranks, raw
-from evenodds.learners.fit import examples
+from evenodds.game.engine import Local
+from evenodds.game.learners import Evolution, Fit, Gradient
+from evenodds.game.learners.evolution import ranks, raw
+from evenodds.game.learners.fit import examples
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import train
 from evenodds.losses import adversarial, divergences
 from evenodds.losses.adversarial import minimax, non_saturating, wasserstein
 from evenodds.losses.penalties import r1
@@ -18,10 +20,8 @@ from evenodds.players.fitted import Classifier, Fitted, Witness
 from evenodds.players.linear import Fourier, Linear, Polynomial
 from evenodds.players.transformations import Affine, Gaussians
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
-from evenodds.trainer import train
 from tests.games import Points, small_players, small_task
 
 LOSSES = {name: getattr(m, name) for m in (adversarial, divergences) for name in m.__all__ if name.islower()}

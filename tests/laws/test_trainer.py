@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from evenodds.engine import Engine, Local
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Game, Move, Players, Progress, State, mix
-from evenodds.learners import Gradient, frozen
+from evenodds.game.engine import Engine, Local
+from evenodds.game.learners import Gradient, frozen
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, State, mix
+from evenodds.game.schedule import after, but_every, cosine, every, linear
+from evenodds.game.trainer import Stage, train
 from evenodds.losses.penalties import dragan, gradient_penalty, r1
-from evenodds.schedule import after, but_every, cosine, every, linear
-from evenodds.trainer import Stage, train
 from tests.games import Points, small_game, small_players, small_task
 
 

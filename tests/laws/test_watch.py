@@ -9,7 +9,7 @@ from evenodds.data.arrays import from_array
 from evenodds.data.checks import check, digests
 from evenodds.errors import BadInput
 from evenodds.evidence import apart, wins
-from evenodds.watching import WORDS, Cells, judge, plateau
+from evenodds.game.verdict import WORDS, Cells, judge, plateau
 
 CELLS = Cells(("a", "b", "c", "d"), (0.25, 0.25, 0.25, 0.25))
 TOTAL = 1000

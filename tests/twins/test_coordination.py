@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds import checkpoint, choosing
+from evenodds import choosing
 from evenodds.assembly import Run
 from evenodds.build import open_data
 from evenodds.cli import main
 from evenodds.config import read, recipe, with_settings
 from evenodds.errors import BadInput
-from evenodds.listeners.adapt import Adapt
+from evenodds.game import checkpoint
+from evenodds.game.listeners.adapt import Adapt
+from evenodds.game.trainer import train
 from evenodds.run import resume, start
 from evenodds.selecting import sample
 from evenodds.session import load
-from evenodds.trainer import train
 from tests.twins.test_resume import StopAt
 
 IMAGES, STOP = 256, 100

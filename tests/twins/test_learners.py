@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evenodds import checkpoint
-from evenodds.checkpoint import PlayersState
-from evenodds.engine import Local
-from evenodds.game import Game, Progress, mix
-from evenodds.learners import Evolution, Fit
+from evenodds.game import checkpoint
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.engine import Local
+from evenodds.game.learners import Evolution, Fit
+from evenodds.game.rules import Game, Progress, mix
+from evenodds.game.trainer import train
 from evenodds.players.fitted import Classifier
-from evenodds.trainer import train
 from tests.games import Points, small_players, small_task
 
 ensemble = pytest.importorskip("sklearn.ensemble")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from evenodds.game import mix
+from evenodds.game.rules import mix
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import relativistic_paired
 from evenodds.losses.penalties import r1_r2
-from evenodds.trainer import train
 from tests.games import Points, small_game, small_players
 
 ROUNDS = 50

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from evenodds.trainer import Stage
+    from evenodds.game.trainer import Stage
 
 INTERVAL = 0.5
 """Seconds between two looks; each waits for the device."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
-from evenodds.game import mix
+from evenodds.game.rules import mix
 
 __all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels"]
 

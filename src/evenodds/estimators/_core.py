@@ -16,20 +16,20 @@ from torch import Tensor, nn
 from evenodds.columns import Columns
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches, Dataset, Units
-from evenodds.engine import Local, pick_device
 from evenodds.errors import BadInput
 from evenodds.find import make, network
-from evenodds.game import Game, mix
-from evenodds.learners import Gradient
-from evenodds.listeners.average import Average
+from evenodds.game.engine import Local, pick_device
+from evenodds.game.learners import Gradient
+from evenodds.game.listeners.average import Average
+from evenodds.game.rules import Game, mix
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import Listener, Stage, train
 from evenodds.losses.adversarial import relativistic_paired
 from evenodds.losses.penalties import r1_r2
 from evenodds.priors import Normal
-from evenodds.schedule import cosine
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
-from evenodds.trainer import Listener, Stage, train
 
 __all__ = [
     "Array",

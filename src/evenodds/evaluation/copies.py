@@ -10,7 +10,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.evaluation.halves import Side
 from evenodds.evaluation.material import Material
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
 
 __all__ = ["copies"]

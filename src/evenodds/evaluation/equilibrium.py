@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 from evenodds.build import build_learner
 from evenodds.data.dataset import Batches, Dataset
-from evenodds.engine import Local
 from evenodds.errors import BadInput
 from evenodds.evaluation.halves import Interval, wilson
-from evenodds.game import Batch, Costs, Game, Players, mix
+from evenodds.game.engine import Local
+from evenodds.game.rules import Batch, Costs, Game, Players, mix
+from evenodds.game.trainer import train
 from evenodds.losses.adversarial import non_saturating
 from evenodds.probe import fit_probe
 from evenodds.session import Session
 from evenodds.tasks.contest import Contest, per_item
-from evenodds.trainer import train
 
 __all__ = [
     "Fresh",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from evenodds.game import mix
+from evenodds.game.rules import mix
 
 __all__ = ["Interval", "Side", "floors", "halves", "intervals", "student", "wilson"]
 

@@ -21,7 +21,7 @@ from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.evaluation.verdict import verdict
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.session import Session
 from evenodds.tasks.condition import Condition
 from evenodds.version import __version__

@@ -17,7 +17,7 @@ from evenodds.data.dataset import Dataset, Units
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.session import SPLIT_SEED, Session, load
 
 __all__ = ["Material", "gather", "is_run"]

@@ -14,7 +14,7 @@ from evenodds.evaluation.examination import Examination, inside
 from evenodds.evaluation.halves import Interval, Side, floors, intervals, wilson
 from evenodds.evaluation.measures import Measure, Scale, classes_of
 from evenodds.features.extract import together
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.metrics.likelihood import parzen
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.path_length import path_length

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
-from evenodds.schedule import both, from_share, until_share
+from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.schedule import both, from_share, until_share
 from evenodds.tasks._crops import Piece, deal_piece
 from evenodds.tasks._seats import Seat
 from evenodds.tasks.contest import Contest

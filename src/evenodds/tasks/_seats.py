@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from evenodds.game import Batch, Task
+from evenodds.game.rules import Batch, Task
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Described", "Lying", "Played", "Seat"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.priors import Prior
 from evenodds.tasks.contest import Contest, View
 from evenodds.tasks.infer import encode, encoder_options, inferred

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.errors import BadInput, unknown
-from evenodds.game import Batch, Costs, Move, Players, mix
+from evenodds.game.rules import Batch, Costs, Move, Players, mix
 from evenodds.priors import Prior
 from evenodds.tasks._given import COSTS, one_hot
 from evenodds.tasks.contest import View

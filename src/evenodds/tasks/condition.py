@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.game import Batch, Costs, Players
+from evenodds.game.rules import Batch, Costs, Players
 from evenodds.tasks._given import (
     COSTS,
     WAYS,

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.dial import Dial
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
-from evenodds.schedule import but_every, every
+from evenodds.game.dial import Dial
+from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.schedule import but_every, every
 
 __all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View", "per_item"]
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.tasks._crops import deal_piece
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks._seats import Described, Seat

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.losses import scoring
 from evenodds.masks import Masks
 from evenodds.tasks._seats import Seat

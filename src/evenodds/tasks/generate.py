@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.schedule import but_every, every
 from evenodds.priors import Prior
-from evenodds.schedule import but_every, every
 from evenodds.tasks._seats import Described, Seat
 from evenodds.tasks.contest import Contest
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.priors import Prior
 
 __all__ = ["Infer", "at_rest", "encode", "encoder_options"]

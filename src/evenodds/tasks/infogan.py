@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Players
+from evenodds.game.rules import Batch, Costs, Players
 from evenodds.priors import Coded
 from evenodds.tasks._seats import Seat
 from evenodds.tasks.generate import Generate

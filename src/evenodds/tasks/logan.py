@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Players
+from evenodds.game.rules import Batch, Costs, Players
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Logan"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Players
+from evenodds.game.rules import Batch, Players
 from evenodds.metrics.segmentation import confusions, mean_overlap, pixel_accuracy
 from evenodds.tasks._paired import Paired
 from evenodds.tasks._seats import Described, Seat

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evenodds.degradations import Degradation
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Players
+from evenodds.game.rules import Batch, Players
 from evenodds.metrics.psnr import psnr
 from evenodds.tasks._crops import deal_piece
 from evenodds.tasks._paired import Paired

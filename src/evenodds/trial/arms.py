@@ -12,7 +12,7 @@ from torch import Tensor
 from evenodds.data.dataset import Dataset
 from evenodds.errors import unknown
 from evenodds.filters import Agreement, Draw, drawn_until
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.trial.classical import chosen, copies
 from evenodds.trial.classifiers import Classifier, Examples, Small
 from evenodds.trial.proof import Ledger

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.probe import Probe
 
 __all__ = ["Classifier", "Estimator", "Examples", "Predict", "Small", "classifier"]

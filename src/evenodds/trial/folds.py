@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.game import mix
+from evenodds.game.rules import mix
 
 __all__ = ["Deal", "Fold", "cross", "dealt", "digest", "hashes", "mean_overlap"]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files import replaced, write_json
-from evenodds.game import mix
+from evenodds.game.rules import mix
 from evenodds.metrics.classification import calibration_error, class_scores
 from evenodds.trial.arms import ARMS, GENERATOR, SYNTHETIC, Maker, Workshop, as_real, checked, sampled
 from evenodds.trial.classifiers import Classifier, Small

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from evenodds.trainer import Stage
+from evenodds.game.trainer import Stage
 
 __all__ = ["Deadline"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from evenodds.errors import Diverged
-from evenodds.game import Move, Players
+from evenodds.game.rules import Move, Players
 
 __all__ = ["Guard"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from evenodds import checkpoint
-from evenodds.checkpoint import Stateful
 from evenodds.errors import Diverged
-from evenodds.game import Players
-from evenodds.trainer import Stage
+from evenodds.game import checkpoint
+from evenodds.game.checkpoint import Stateful
+from evenodds.game.rules import Players
+from evenodds.game.trainer import Stage
 
 __all__ = ["Save", "best_of"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evenodds.listeners.log import Log
-from evenodds.trainer import Stage
-from evenodds.watching import Cells, Verdict, judge, plateau
+from evenodds.game.listeners.log import Log
+from evenodds.game.trainer import Stage
+from evenodds.game.verdict import Cells, Verdict, judge, plateau
 
 __all__ = ["Watch"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from evenodds.listeners.log import Log
-from evenodds.trainer import Stage
+from evenodds.game.listeners.log import Log
+from evenodds.game.trainer import Stage
 
 __all__ = ["Evaluate"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.files import write_text
-from evenodds.trainer import Stage
+from evenodds.game.trainer import Stage
 
 __all__ = ["Log", "read_history"]
 

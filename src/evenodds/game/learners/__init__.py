@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from evenodds.engine import Engine
-from evenodds.game import Batch, Costs, Move, Players, Progress, State
-from evenodds.learners.evolution import Evolution
-from evenodds.learners.extragradient import Extragradient, Lookahead
-from evenodds.learners.fit import Fit
-from evenodds.learners.gradient import Gradient, frozen
+from evenodds.game.engine import Engine
+from evenodds.game.learners.evolution import Evolution
+from evenodds.game.learners.extragradient import Extragradient, Lookahead
+from evenodds.game.learners.fit import Fit
+from evenodds.game.learners.gradient import Gradient, frozen
+from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 
 __all__ = ["Evolution", "Extragradient", "Fit", "Gradient", "Learner", "Lookahead", "frozen"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from evenodds.checkpoint import PlayersState
-from evenodds.game import Players, State
-from evenodds.trainer import Stage
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.rules import Players, State
+from evenodds.game.trainer import Stage
 
 __all__ = ["Average"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from evenodds.checkpoint import PlayersState
-from evenodds.game import State
-from evenodds.trainer import Stage
+from evenodds.game.checkpoint import PlayersState
+from evenodds.game.rules import State
+from evenodds.game.trainer import Stage
 
 __all__ = ["Milestone"]
 

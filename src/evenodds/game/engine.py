@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import Batch
+from evenodds.game.rules import Batch
 
 __all__ = ["Engine", "Local"]
 

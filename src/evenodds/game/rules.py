@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.schedule import Progress, When, always
+from evenodds.game.schedule import Progress, When, always
 
 __all__ = ["Batch", "Costs", "Game", "Move", "Players", "Progress", "State", "Task", "mix"]
 

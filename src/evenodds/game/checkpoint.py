@@ -16,7 +16,7 @@ from torch import nn
 
 from evenodds.errors import BadInput
 from evenodds.files import replaced_folder, write_json
-from evenodds.game import State
+from evenodds.game.rules import State
 
 __all__ = ["Damaged", "PlayersState", "Stateful", "listing", "load", "newest", "save"]
 

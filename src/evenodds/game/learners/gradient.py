@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from evenodds.engine import Engine
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players, Progress, State
-from evenodds.learners.guard import Guard
-from evenodds.schedule import Schedule, constant
+from evenodds.game.engine import Engine
+from evenodds.game.learners.guard import Guard
+from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
+from evenodds.game.schedule import Schedule, constant
 
 __all__ = ["Gradient", "frozen", "play"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evenodds.engine import Engine
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players, Progress, State
-from evenodds.learners.gradient import Gradient
-from evenodds.learners.guard import Verdict
+from evenodds.game.engine import Engine
+from evenodds.game.learners.gradient import Gradient
+from evenodds.game.learners.guard import Verdict
+from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 
 __all__ = ["Extragradient", "Lookahead"]
 

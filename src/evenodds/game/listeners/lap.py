@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from evenodds.trainer import Stage
+from evenodds.game.trainer import Stage
 
 __all__ = ["Lap"]
 

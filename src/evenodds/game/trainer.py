@@ -10,9 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from evenodds.engine import Engine
-from evenodds.game import Batch, Costs, Game, Move, Players, Progress, mix
-from evenodds.learners import Learner
+from evenodds.game.engine import Engine
+from evenodds.game.learners import Learner
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, mix
 
 __all__ = ["Feed", "Listener", "Stage", "train"]
 

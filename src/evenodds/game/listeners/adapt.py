@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evenodds.dial import Dial
 from evenodds.errors import BadInput
-from evenodds.game import State
-from evenodds.trainer import Stage
+from evenodds.game.dial import Dial
+from evenodds.game.rules import State
+from evenodds.game.trainer import Stage
 
 __all__ = ["CAP", "RELATIVE_TARGET", "TARGET", "Adapt"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from evenodds.trainer import Stage
+from evenodds.game.trainer import Stage
 
 __all__ = ["Interrupt"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Engine
 from evenodds.errors import BadInput
-from evenodds.game import Batch, Costs, Move, Players, State, mix
-from evenodds.learners.gradient import Gradient, frozen, play
+from evenodds.game.engine import Engine
+from evenodds.game.learners.gradient import Gradient, frozen, play
+from evenodds.game.rules import Batch, Costs, Move, Players, State, mix
 
 __all__ = ["Evolution", "ranks", "raw"]
 

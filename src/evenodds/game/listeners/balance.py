@@ -9,11 +9,11 @@ from typing import Protocol
 
 import torch
 
-from evenodds.dial import Dial
 from evenodds.errors import BadInput
-from evenodds.game import Move, Progress, State
-from evenodds.learners import Gradient
-from evenodds.trainer import Stage
+from evenodds.game.dial import Dial
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Move, Progress, State
+from evenodds.game.trainer import Stage
 
 __all__ = ["Balance", "Lever", "Penalty", "Rate", "Steps"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from evenodds.dial import Dial
-from evenodds.game import State
-from evenodds.schedule import Schedule
-from evenodds.trainer import Stage
+from evenodds.game.dial import Dial
+from evenodds.game.rules import State
+from evenodds.game.schedule import Schedule
+from evenodds.game.trainer import Stage
 
 __all__ = ["Look", "Turn"]
 

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from evenodds.engine import Engine
 from evenodds.errors import BadInput, Diverged
-from evenodds.game import Batch, Costs, Move, Players, Progress, State, mix
-from evenodds.learners.gradient import frozen, play
+from evenodds.game.engine import Engine
+from evenodds.game.learners.gradient import frozen, play
+from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State, mix
 
 __all__ = ["Fit", "Fittable"]
 

@@ -31,11 +31,11 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
 from evenodds.game.listeners.average import Average
-from evenodds.losses.adversarial import non_saturating, relativistic_paired
-from evenodds.losses.penalties import r1_r2
 from evenodds.metrics.divergence import jensen_shannon
-from evenodds.networks import dcgan, mlp
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.networks import dcgan, mlp
+from evenodds.parts.priors import Normal
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from inference import SHAPE, WIDTH, Clock

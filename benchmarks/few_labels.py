@@ -32,7 +32,7 @@ from evenodds.files import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Players
 from evenodds.game.trainer import Stage
-from evenodds.priors import Normal
+from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
 from judge import read
 

@@ -36,7 +36,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.files import write_json
 from evenodds.game.trainer import train
-from evenodds.masks import Boxes, Masks, Scattered
+from evenodds.parts.masks import Boxes, Masks, Scattered
 from inference import Clock
 
 RESULTS = Path(__file__).parent / "results"

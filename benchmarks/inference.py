@@ -39,11 +39,11 @@ from evenodds.game.rules import Progress, Task
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Stage
 from evenodds.latent import refine
-from evenodds.losses.adversarial import relativistic_paired
-from evenodds.losses.penalties import r1_r2
-from evenodds.networks import dcgan
-from evenodds.networks._pairs import PairDiscriminator
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.networks import dcgan
+from evenodds.parts.networks._pairs import PairDiscriminator
+from evenodds.parts.priors import Normal
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate

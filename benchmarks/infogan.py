@@ -35,10 +35,10 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import relativistic_paired
-from evenodds.losses.penalties import r1_r2
-from evenodds.networks import dcgan
-from evenodds.priors import Coded
+from evenodds.parts.losses.adversarial import relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.networks import dcgan
+from evenodds.parts.priors import Coded
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN, discriminator_options
 from inference import SHAPE, WIDTH, Clock, arrays

@@ -33,12 +33,12 @@ from evenodds.files import write_json
 from evenodds.game.learners import Evolution, Fit, Learner
 from evenodds.game.rules import mix
 from evenodds.game.schedule import cosine
-from evenodds.losses import adversarial
 from evenodds.metrics.divergence import jensen_shannon
 from evenodds.metrics.modes import mode_coverage
-from evenodds.players.fitted import Classifier
-from evenodds.players.transformations import Gaussians
-from evenodds.priors import Normal
+from evenodds.parts.losses import adversarial
+from evenodds.parts.nonneural.fitted import Classifier
+from evenodds.parts.nonneural.transformations import Gaussians
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

@@ -28,12 +28,12 @@ from torch import Tensor
 
 from evenodds import pictures
 from evenodds.answering import answered
-from evenodds.degradations import Grey
 from evenodds.features.extract import extract
 from evenodds.features.random import Random
 from evenodds.files import write_json
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import psnr
+from evenodds.parts.degradations import Grey
 from evenodds.session import Session
 from upscale import RESULTS, SHOWN, eight_bit, patches, photographs, trained
 

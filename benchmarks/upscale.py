@@ -32,14 +32,14 @@ import evenodds
 from evenodds import pictures
 from evenodds.answering import answered
 from evenodds.converting import mixed
-from evenodds.degradations import Downscale
 from evenodds.features.extract import extract
 from evenodds.features.random import Random
 from evenodds.files import write_json
-from evenodds.mappers._parts import enlarged
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.ssim import ssim
+from evenodds.parts.degradations import Downscale
+from evenodds.parts.mappers._parts import enlarged
 from evenodds.session import Session
 
 RESULTS = Path(__file__).parent / "results"

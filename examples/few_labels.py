@@ -5,8 +5,8 @@ import torch
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.dataset import Batches
 from evenodds.data.digits import digits
-from evenodds.networks import dcgan, mlp
-from evenodds.priors import Normal
+from evenodds.parts.networks import dcgan, mlp
+from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
 
 data, shape = digits(), (1, 8, 8)

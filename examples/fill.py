@@ -5,13 +5,13 @@ import torch
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.dataset import Batches
 from evenodds.data.digits import digits
-from evenodds.fillers.images import Generator
 from evenodds.game.schedule import cosine
-from evenodds.losses.adversarial import non_saturating
-from evenodds.losses.penalties import r1_r2
-from evenodds.masks import Boxes, Halves, OneOf, Scattered
-from evenodds.networks.modern import Discriminator
-from evenodds.priors import Normal
+from evenodds.parts.fillers.images import Generator
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.masks import Boxes, Halves, OneOf, Scattered
+from evenodds.parts.networks.modern import Discriminator
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
 

@@ -6,10 +6,10 @@ from evenodds import Game, Gradient, Local, train
 from evenodds.data.dataset import Batches
 from evenodds.data.digits import digits
 from evenodds.latent import refine
-from evenodds.losses.adversarial import relativistic_paired
-from evenodds.losses.penalties import r1_r2
-from evenodds.networks import mlp
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.networks import mlp
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import Infer, encoder_options

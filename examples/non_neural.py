@@ -9,10 +9,10 @@ from torch import Tensor
 from evenodds import Game, Local, train
 from evenodds.game.learners import Evolution, Fit
 from evenodds.game.schedule import cosine
-from evenodds.losses.adversarial import non_saturating
-from evenodds.players.fitted import Classifier
-from evenodds.players.transformations import Gaussians
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.nonneural.fitted import Classifier
+from evenodds.parts.nonneural.transformations import Gaussians
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

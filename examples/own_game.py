@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds import Game, Gradient, Local, train
-from evenodds.losses.penalties import r1_r2
-from evenodds.priors import Normal
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

@@ -7,8 +7,8 @@ import torch
 import evenodds
 from evenodds.answering import answered
 from evenodds.data.digits import digits
-from evenodds.degradations import Noise
 from evenodds.metrics.psnr import psnr
+from evenodds.parts.degradations import Noise
 
 data = digits()
 shown, held_out = data.take(torch.arange(1500)), data.take(torch.arange(1500, 1797))

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
-from evenodds.losses.adversarial import non_saturating
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

@@ -24,7 +24,7 @@ from evenodds.game.listeners.turn import Look, Turn
 from evenodds.game.rules import Batch, Game, Players, mix
 from evenodds.game.schedule import linear
 from evenodds.game.trainer import Listener
-from evenodds.priors import Growing
+from evenodds.parts.priors import Growing
 from evenodds.probe import Probe, fit_probe
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate

@@ -28,15 +28,15 @@ def _public(*modules: str) -> dict[str, Any]:
 
 
 def _losses() -> dict[str, Any]:
-    return _public("losses.adversarial", "losses.divergences")
+    return _public("parts.losses.adversarial", "parts.losses.divergences")
 
 
 def _penalties() -> dict[str, Any]:
-    return {name: value for name, value in _public("losses.penalties").items() if name.islower()}
+    return {name: value for name, value in _public("parts.losses.penalties").items() if name.islower()}
 
 
 def _priors() -> dict[str, Any]:
-    return {name.lower(): value for name, value in _public("priors").items() if name != "Prior"}
+    return {name.lower(): value for name, value in _public("parts.priors").items() if name != "Prior"}
 
 
 def _tasks() -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _tasks() -> dict[str, Any]:
 
 
 def _views() -> dict[str, Any]:
-    return {name: value for name, value in _public("views").items() if name != "compose" and name.islower()}
+    return {name: value for name, value in _public("parts.views").items() if name != "compose" and name.islower()}
 
 
 def _schedules() -> dict[str, Any]:
@@ -61,24 +61,24 @@ def _families(room: str) -> dict[str, Any]:
 
 
 def _networks() -> dict[str, Any]:
-    judges = {name: module for name, module in _families("mappers").items() if hasattr(module, "Discriminator")}
-    return _families("networks") | judges
+    judges = {name: module for name, module in _families("parts.mappers").items() if hasattr(module, "Discriminator")}
+    return _families("parts.networks") | judges
 
 
 def _fillers() -> dict[str, Any]:
-    return _families("fillers")
+    return _families("parts.fillers")
 
 
 def _mappers() -> dict[str, Any]:
-    return {name: module for name, module in _families("mappers").items() if hasattr(module, "Generator")}
+    return {name: module for name, module in _families("parts.mappers").items() if hasattr(module, "Generator")}
 
 
 def _masks() -> dict[str, Any]:
-    return {n.lower(): value for n, value in _public("masks").items() if n not in ("Masks", "OneOf")}
+    return {n.lower(): value for n, value in _public("parts.masks").items() if n not in ("Masks", "OneOf")}
 
 
 def _degradations() -> dict[str, Any]:
-    return {n.lower(): value for n, value in _public("degradations").items() if n not in ("Degradation", "Chain")}
+    return {n.lower(): value for n, value in _public("parts.degradations").items() if n not in ("Degradation", "Chain")}
 
 
 def _features() -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _selections() -> dict[str, Any]:
 
 
 def _chances() -> dict[str, Any]:
-    found = _public("views", "game.dial", "game.listeners.adapt")
+    found = _public("parts.views", "game.dial", "game.listeners.adapt")
     return {"always": found["compose"], "fixed": found["Chanced"], "adaptive": found["Adapt"]}
 
 

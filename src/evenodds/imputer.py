@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from evenodds.columns import Columns, Table
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.errors import BadInput
-from evenodds.fillers.rows import Generator
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Game, mix
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, train
-from evenodds.losses.adversarial import non_saturating
-from evenodds.losses.penalties import r1_r2
-from evenodds.masks import Scattered
-from evenodds.networks.mlp import Discriminator
-from evenodds.priors import Normal
+from evenodds.parts.fillers.rows import Generator
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.masks import Scattered
+from evenodds.parts.networks.mlp import Discriminator
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
 
@@ -47,7 +47,7 @@ class Settings:
         fillings: of each row that the scoring rules compare.
         adversarial, joint, marginal, mean: weights of the costs; see evenodds.tasks.fill.Fill.
         latent: length of z.
-        width, depth, dropout: of the filler; see evenodds.fillers.rows.Generator.
+        width, depth, dropout: of the filler; see evenodds.parts.fillers.rows.Generator.
         memory: most rows that are looked up; of longer tables, a random choice.
         neighbours: rows that vote.
         rate, decay: the generator's learning rate, and its weight decay.

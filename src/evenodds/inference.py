@@ -28,8 +28,8 @@ from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, train
 from evenodds.latent import directions, move, refine
-from evenodds.networks._roles import Scores
-from evenodds.priors import Coded
+from evenodds.parts.networks._roles import Scores
+from evenodds.parts.priors import Coded
 from evenodds.session import Session
 from evenodds.tasks._given import one_hot
 from evenodds.tasks.condition import Condition

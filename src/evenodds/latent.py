@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.priors import Prior
+from evenodds.parts.priors import Prior
 from evenodds.tasks.infer import at_rest
 
 __all__ = ["directions", "move", "refine"]

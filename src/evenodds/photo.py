@@ -20,7 +20,7 @@ from evenodds.data._picture import File, Picture, Unusable, decode, upright
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import replaced, write_bytes
-from evenodds.mappers._parts import enlarged
+from evenodds.parts.mappers._parts import enlarged
 from evenodds.tiling import Apply, Progress, Tiling, tiled
 
 __all__ = ["Network", "labels", "read", "said", "through", "write"]

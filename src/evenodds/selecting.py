@@ -15,7 +15,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.find import find, make
 from evenodds.game.rules import mix
-from evenodds.priors import Coded, Growing, Learned, Mixture, Normal, Prior, Spherical, Truncated, Uniform
+from evenodds.parts.priors import Coded, Growing, Learned, Mixture, Normal, Prior, Spherical, Truncated, Uniform
 from evenodds.session import Session
 from evenodds.tasks.fill import Fill
 

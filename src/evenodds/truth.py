@@ -22,10 +22,10 @@ from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.files import write_text
 from evenodds.folder import Job, jobs, many
-from evenodds.mappers._parts import enlarged
 from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.metrics.ssim import ssim
+from evenodds.parts.mappers._parts import enlarged
 from evenodds.photo import read
 from evenodds.session import Session
 from evenodds.tasks.segment import Segment

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds import networks
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import Feed, train
-from evenodds.priors import Normal
+from evenodds.parts import networks
+from evenodds.parts.priors import Normal
+from evenodds.parts.views import translation
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
-from evenodds.views import translation
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 CLASSES, LATENT = 3, 4
@@ -49,7 +49,7 @@ def labelled(shape: tuple[int, ...]) -> dict[str, Tensor]:
 
 def players(name: str, shape: tuple[int, ...], **options: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    family = import_module(f"evenodds.networks.{name}")
+    family = import_module(f"evenodds.parts.networks.{name}")
     return {
         "generator": family.Generator(LATENT, shape, width=8),
         "discriminator": family.Discriminator(shape, width=8, **{"outputs": CLASSES, **options}),

@@ -12,20 +12,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds import networks
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import non_saturating, relativistic_paired
-from evenodds.losses.penalties import gradient_penalty, r1_r2
-from evenodds.priors import Normal
+from evenodds.parts import networks
+from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import gradient_penalty, r1_r2
+from evenodds.parts.priors import Normal
+from evenodds.parts.views import jitter
 from evenodds.tasks._given import COSTS, WAYS
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
-from evenodds.views import jitter
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 LENGTH, LATENT = 3, 4
@@ -53,7 +53,7 @@ class Labelled:
 
 def players(name: str, shape: tuple[int, ...], way: str, **options: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    family = import_module(f"evenodds.networks.{name}")
+    family = import_module(f"evenodds.parts.networks.{name}")
     seen = discriminator_options(way, shape, LENGTH)
     return {
         "generator": family.Generator(LATENT, shape, width=8, condition=LENGTH, **options),
@@ -134,7 +134,7 @@ def test_every_term_in_every_way(options: dict[str, Any], way: str) -> None:
 @every_way
 @pytest.mark.parametrize("name", FAMILIES)
 def test_conditional_norms_play(name: str, way: str) -> None:
-    generator = import_module(f"evenodds.networks.{name}").Generator
+    generator = import_module(f"evenodds.parts.networks.{name}").Generator
     if "conditional_norm" in inspect.signature(generator).parameters:
         shape = (1, 8, 8)
         plays_restores_and_answers(task(way), players(name, shape, way, conditional_norm=True), Labelled(shape))

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from evenodds.build import build_degradation
-from evenodds.degradations import Blur, Chain, Degradation, Downscale, Hide, Jpeg, Noise, Realistic
 from evenodds.errors import BadInput
 from evenodds.find import find, names
-from evenodds.masks import Boxes, Halves, OneOf
+from evenodds.parts.degradations import Blur, Chain, Degradation, Downscale, Hide, Jpeg, Noise, Realistic
+from evenodds.parts.masks import Boxes, Halves, OneOf
 
 NAMES = names("degradations")
 SHAPES = [(5, 3, 16, 24), (1, 1, 8, 4), (2, 4, 12, 20)]

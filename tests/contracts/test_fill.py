@@ -13,21 +13,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds import fillers, masks
 from evenodds.columns import SCALES, Columns
 from evenodds.errors import BadInput
-from evenodds.fillers import images, rows
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game
 from evenodds.game.trainer import train
 from evenodds.imputer import Imputer, Settings, fit
-from evenodds.losses.adversarial import non_saturating, relativistic_paired
-from evenodds.losses.penalties import gradient_penalty, r1_r2
-from evenodds.masks import Boxes, Everything, Halves, OneOf, Scattered, Strokes
-from evenodds.networks import modern
-from evenodds.networks.mlp import Discriminator
-from evenodds.priors import Normal
+from evenodds.parts import fillers, masks
+from evenodds.parts.fillers import images, rows
+from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import gradient_penalty, r1_r2
+from evenodds.parts.masks import Boxes, Everything, Halves, OneOf, Scattered, Strokes
+from evenodds.parts.networks import modern
+from evenodds.parts.networks.mlp import Discriminator
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
 
@@ -118,7 +118,7 @@ SHAPES: dict[str, list[tuple[int, ...]]] = {
 
 def filler(family: str, shape: tuple[int, ...], **options: Any) -> torch.nn.Module:
     torch.manual_seed(0)
-    net: torch.nn.Module = import_module(f"evenodds.fillers.{family}").Generator(6, shape, width=8, **options)
+    net: torch.nn.Module = import_module(f"evenodds.parts.fillers.{family}").Generator(6, shape, width=8, **options)
     with torch.no_grad():  # away from branches that start at zero
         for parameter in net.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -152,7 +152,7 @@ def test_filler(family: str, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_options_have_defaults_fit_for_json(family: str) -> None:
-    parameters = inspect.signature(import_module(f"evenodds.fillers.{family}").Generator).parameters
+    parameters = inspect.signature(import_module(f"evenodds.parts.fillers.{family}").Generator).parameters
     assert list(parameters)[:2] == ["latent", "shape"]
     for option in list(parameters)[2:]:
         assert parameters[option].kind is inspect.Parameter.KEYWORD_ONLY

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds import networks
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
@@ -19,15 +18,16 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import train
 from evenodds.latent import directions, move, refine
-from evenodds.losses.adversarial import least_squares, non_saturating, relativistic_paired
-from evenodds.losses.penalties import finite_difference, gradient_penalty, r1_r2
-from evenodds.networks import mlp
-from evenodds.networks._pairs import PairDiscriminator
-from evenodds.priors import Normal
+from evenodds.parts import networks
+from evenodds.parts.losses.adversarial import least_squares, non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import finite_difference, gradient_penalty, r1_r2
+from evenodds.parts.networks import mlp
+from evenodds.parts.networks._pairs import PairDiscriminator
+from evenodds.parts.priors import Normal
+from evenodds.parts.views import jitter
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer, encoder_options
-from evenodds.views import jitter
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 LATENT, SEEN = 4, 8
@@ -52,7 +52,7 @@ class Noise:
 
 def players(name: str, shape: tuple[int, ...], spread: bool, judged: bool) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    family = import_module(f"evenodds.networks.{name}")
+    family = import_module(f"evenodds.parts.networks.{name}")
     of = {
         "generator": family.Generator(LATENT, shape, width=8),
         "encoder": family.Discriminator(shape, width=8, **encoder_options(LATENT, spread)),

@@ -8,9 +8,9 @@ import torch
 import evenodds
 from evenodds.cli import main
 from evenodds.errors import BadInput
-from evenodds.losses.adversarial import non_saturating
-from evenodds.networks.mlp import Discriminator
-from evenodds.priors import Coded, Normal
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.networks.mlp import Discriminator
+from evenodds.parts.priors import Coded, Normal
 from evenodds.session import Session
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN

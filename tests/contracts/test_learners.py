@@ -16,12 +16,12 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Evolution, Extragradient, Fit, Gradient, Learner, Lookahead
 from evenodds.game.rules import Costs, Game, Move, Progress, State
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import least_squares, non_saturating
-from evenodds.losses.penalties import r1
-from evenodds.players import fitted, linear, transformations
-from evenodds.players.fitted import Classifier, Witness
-from evenodds.players.linear import Fourier, Linear, Polynomial
-from evenodds.players.transformations import Affine, Gaussians
+from evenodds.parts.losses.adversarial import least_squares, non_saturating
+from evenodds.parts.losses.penalties import r1
+from evenodds.parts.nonneural import fitted, linear, transformations
+from evenodds.parts.nonneural.fitted import Classifier, Witness
+from evenodds.parts.nonneural.linear import Fourier, Linear, Polynomial
+from evenodds.parts.nonneural.transformations import Affine, Gaussians
 from tests.games import Points, small_players, small_task
 
 MEMBERS = sorted(

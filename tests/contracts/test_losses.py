@@ -7,12 +7,12 @@ from importlib import import_module
 import pytest
 import torch
 
-from evenodds import losses
-from evenodds.losses.adversarial import Adversarial
+from evenodds.parts import losses
+from evenodds.parts.losses.adversarial import Adversarial
 
 
 def members() -> dict[str, Adversarial]:
-    """All public functions (real, fake) of the modules in evenodds.losses."""
+    """All public functions (real, fake) of the modules in evenodds.parts.losses."""
     modules = [import_module(f"{losses.__name__}.{found.name}") for found in pkgutil.iter_modules(losses.__path__)]
     return {
         name: value

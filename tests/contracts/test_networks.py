@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from evenodds import networks
 from evenodds.errors import BadInput
+from evenodds.parts import networks
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 SHAPES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (4, 20, 28), (3, 27, 33), (1, 5, 4)]
@@ -40,7 +40,7 @@ PENALISED: list[dict[str, Any]] = [{}, {"stem": 2, "group": 2}, {"activation": "
 
 
 def family(name: str) -> Any:
-    return import_module(f"evenodds.networks.{name}")
+    return import_module(f"evenodds.parts.networks.{name}")
 
 
 def known(options: list[dict[str, Any]], *players: str) -> list[Any]:

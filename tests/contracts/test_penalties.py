@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.losses import penalties
+from evenodds.parts.losses import penalties
 
 # All public penalties: functions, and classes whose objects are called in the same way.
 MEMBERS: dict[str, Any] = {

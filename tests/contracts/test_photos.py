@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from evenodds.data._picture import File, Picture
 from evenodds.errors import BadInput
 from evenodds.folder import Converted, convert_all
-from evenodds.mappers._parts import enlarged
+from evenodds.parts.mappers._parts import enlarged
 from evenodds.photo import Network, labels, read, said, through, write
 from evenodds.tiling import Tiling
 from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evenodds.find import find, names
-from evenodds.priors import Mixture, Truncated
+from evenodds.parts.priors import Mixture, Truncated
 
 
 @pytest.mark.parametrize("name", names("priors"))

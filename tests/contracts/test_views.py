@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from evenodds import views
 from evenodds.errors import BadInput
+from evenodds.parts import views
 
 NAMES = sorted(set(views.__all__) - {"View", "compose"})
 SHAPES = [(1, 8, 8), (3, 16, 12), (4, 9, 7), (2, 5, 4)]

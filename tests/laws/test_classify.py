@@ -15,8 +15,8 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.trainer import train
-from evenodds.networks import mlp
-from evenodds.priors import Normal
+from evenodds.parts.networks import mlp
+from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, _entropy, _pull_away, draw_labels
 
 

@@ -14,10 +14,10 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import hinge, non_saturating, relativistic_paired
-from evenodds.losses.penalties import finite_difference_r1, gradient_penalty, r1, r1_r2, r2
-from evenodds.networks import dcgan, mlp, modern, resnet
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import finite_difference_r1, gradient_penalty, r1, r1_r2, r2
+from evenodds.parts.networks import dcgan, mlp, modern, resnet
+from evenodds.parts.priors import Normal
 from evenodds.tasks._given import COSTS, WAYS, GivenDiscriminator, balanced, one_hot
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest

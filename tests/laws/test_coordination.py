@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds import views
 from evenodds.choosing import GRID, SPENT, chosen_penalty, densest, mirrored
 from evenodds.config import Config, Part
 from evenodds.coordination import Leak, held_out_margin
@@ -24,10 +23,11 @@ from evenodds.game.listeners.balance import Balance, Steps
 from evenodds.game.listeners.turn import Turn
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
 from evenodds.game.trainer import Stage
-from evenodds.losses.adversarial import minimax, non_saturating, relativistic_paired
-from evenodds.losses.penalties import r1
-from evenodds.networks._learned import LearnedMixture
-from evenodds.priors import Growing, Normal
+from evenodds.parts import views
+from evenodds.parts.losses.adversarial import minimax, non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import r1
+from evenodds.parts.networks._learned import LearnedMixture
+from evenodds.parts.priors import Growing, Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.logan import Logan

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from evenodds.degradations import Blur, Chain, Downscale, Edges, Grey, Hide, Jpeg, Noise, Realistic
 from evenodds.game.rules import mix
-from evenodds.masks import Boxes
+from evenodds.parts.degradations import Blur, Chain, Downscale, Edges, Grey, Hide, Jpeg, Noise, Realistic
+from evenodds.parts.masks import Boxes
 
 
 def seeded(seed: int = 0) -> torch.Generator:

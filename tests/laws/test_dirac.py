@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.losses import adversarial, divergences, penalties
-from evenodds.losses.adversarial import Adversarial
+from evenodds.parts.losses import adversarial, divergences, penalties
+from evenodds.parts.losses.adversarial import Adversarial
 
 # Slope of both costs in the fake logit at even odds, and the logit of even odds where it is not 0.
 SLOPES: dict[str, float] = {

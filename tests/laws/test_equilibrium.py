@@ -15,10 +15,10 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, Move, Players
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import minimax
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
-from evenodds.networks.mlp import Discriminator
+from evenodds.parts.losses.adversarial import minimax
+from evenodds.parts.networks.mlp import Discriminator
 from evenodds.run import start
 from evenodds.session import Session
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.fillers.rows import Generator
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
-from evenodds.losses import scoring
-from evenodds.losses.adversarial import non_saturating
-from evenodds.losses.penalties import r1_r2
-from evenodds.masks import Everything, OneOf, Scattered
-from evenodds.networks.mlp import Discriminator
-from evenodds.priors import Normal
+from evenodds.parts.fillers.rows import Generator
+from evenodds.parts.losses import scoring
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.masks import Everything, OneOf, Scattered
+from evenodds.parts.networks.mlp import Discriminator
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
 

@@ -14,11 +14,18 @@ from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
 from evenodds.latent import directions, move, refine
-from evenodds.losses.adversarial import hinge, least_squares, minimax, non_saturating, relativistic_paired, wasserstein
-from evenodds.losses.penalties import r1_r2
-from evenodds.networks import dcgan, mlp, modern, resnet
-from evenodds.networks._pairs import PairDiscriminator
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import (
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    relativistic_paired,
+    wasserstein,
+)
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.networks import dcgan, mlp, modern, resnet
+from evenodds.parts.networks._pairs import PairDiscriminator
+from evenodds.parts.priors import Normal
 from evenodds.tasks.bidirectional import Bidirectional, Opposite, pair
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer, encode, encoder_options

@@ -12,10 +12,10 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import non_saturating, relativistic_paired
-from evenodds.losses.penalties import r1_r2
-from evenodds.networks.mlp import Discriminator, Generator
-from evenodds.priors import Coded
+from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.networks.mlp import Discriminator, Generator
+from evenodds.parts.priors import Coded
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN, discriminator_options
 

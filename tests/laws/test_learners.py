@@ -13,13 +13,13 @@ from evenodds.game.learners.fit import examples
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
-from evenodds.losses import adversarial, divergences
-from evenodds.losses.adversarial import minimax, non_saturating, wasserstein
-from evenodds.losses.penalties import r1
-from evenodds.players.fitted import Classifier, Fitted, Witness
-from evenodds.players.linear import Fourier, Linear, Polynomial
-from evenodds.players.transformations import Affine, Gaussians
-from evenodds.priors import Normal
+from evenodds.parts.losses import adversarial, divergences
+from evenodds.parts.losses.adversarial import minimax, non_saturating, wasserstein
+from evenodds.parts.losses.penalties import r1
+from evenodds.parts.nonneural.fitted import Classifier, Fitted, Witness
+from evenodds.parts.nonneural.linear import Fourier, Linear, Polynomial
+from evenodds.parts.nonneural.transformations import Affine, Gaussians
+from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from tests.games import Points, small_players, small_task

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from evenodds.losses import adversarial, divergences
-from evenodds.losses.adversarial import Adversarial
+from evenodds.parts.losses import adversarial, divergences
+from evenodds.parts.losses.adversarial import Adversarial
 
 ATOMS = 6
 seeds = st.integers(0, 2**31)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from evenodds.networks import dcgan, mlp, modern, resnet
-from evenodds.networks._conv import Conv2d, conv2d
-from evenodds.networks._ladder import Down, Up, beside_spread, ladder, strided, transposed, widths
+from evenodds.parts.networks import dcgan, mlp, modern, resnet
+from evenodds.parts.networks._conv import Conv2d, conv2d
+from evenodds.parts.networks._ladder import Down, Up, beside_spread, ladder, strided, transposed, widths
 
 sizes = st.tuples(st.integers(4, 40), st.integers(4, 40))
 

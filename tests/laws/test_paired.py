@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Game, Progress
-from evenodds.losses.adversarial import hinge, non_saturating, relativistic_paired
+from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.tasks._crops import TURNS, deal_piece
 from evenodds.tasks._paired import Beholder
 from evenodds.tasks.contest import Contest

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.losses import adversarial, penalties
-from evenodds.losses.penalties import LeCam, Score
+from evenodds.parts.losses import adversarial, penalties
+from evenodds.parts.losses.penalties import LeCam, Score
 
 N, D = 5, 4
 seeds = st.integers(0, 2**31)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from evenodds.errors import BadInput
-from evenodds.losses import adversarial, divergences
-from evenodds.losses.penalties import r1
-from evenodds.networks.dcgan import Discriminator, Generator
+from evenodds.parts.losses import adversarial, divergences
+from evenodds.parts.losses.penalties import r1
+from evenodds.parts.networks.dcgan import Discriminator, Generator
 from evenodds.tasks.contest import Contest
 from tests.games import small_task
 

@@ -10,7 +10,7 @@ from evenodds.game.learners import Gradient, frozen
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, State, mix
 from evenodds.game.schedule import after, but_every, cosine, every, linear
 from evenodds.game.trainer import Stage, train
-from evenodds.losses.penalties import dragan, gradient_penalty, r1
+from evenodds.parts.losses.penalties import dragan, gradient_penalty, r1
 from tests.games import Points, small_game, small_players, small_task
 
 

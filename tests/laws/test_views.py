@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evenodds import views
 from evenodds.errors import BadInput
+from evenodds.parts import views
 
 shares = st.floats(0, 1, exclude_max=True, width=32)
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from evenodds.degradations import Downscale, Grey, Jpeg
+from evenodds.parts.degradations import Downscale, Grey, Jpeg
 
 
 def seeded(seed: int = 0) -> torch.Generator:

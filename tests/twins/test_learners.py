@@ -16,7 +16,7 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Evolution, Fit
 from evenodds.game.rules import Game, Progress, mix
 from evenodds.game.trainer import train
-from evenodds.players.fitted import Classifier
+from evenodds.parts.nonneural.fitted import Classifier
 from tests.games import Points, small_players, small_task
 
 ensemble = pytest.importorskip("sklearn.ensemble")

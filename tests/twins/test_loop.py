@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from evenodds.game.rules import mix
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import relativistic_paired
-from evenodds.losses.penalties import r1_r2
+from evenodds.parts.losses.adversarial import relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
 from tests.games import Points, small_game, small_players
 
 ROUNDS = 50

@@ -24,9 +24,9 @@ from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Game, mix
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, Stage, train
-from evenodds.losses.adversarial import relativistic_paired
-from evenodds.losses.penalties import r1_r2
-from evenodds.priors import Normal
+from evenodds.parts.losses.adversarial import relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.priors import Normal
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate

@@ -24,7 +24,7 @@ from evenodds.estimators._core import (
     start,
     validated,
 )
-from evenodds.priors import Normal
+from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels
 
 __all__ = ["GANClassifier"]

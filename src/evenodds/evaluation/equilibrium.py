@@ -23,7 +23,7 @@ from evenodds.evaluation.halves import Interval, wilson
 from evenodds.game.engine import Local
 from evenodds.game.rules import Batch, Costs, Game, Players, mix
 from evenodds.game.trainer import train
-from evenodds.losses.adversarial import non_saturating
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.probe import fit_probe
 from evenodds.session import Session
 from evenodds.tasks.contest import Contest, per_item

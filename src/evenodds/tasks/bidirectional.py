@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
-from evenodds.priors import Prior
+from evenodds.parts.priors import Prior
 from evenodds.tasks.contest import Contest, View
 from evenodds.tasks.infer import encode, encoder_options, inferred
 

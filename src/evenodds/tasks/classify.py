@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput, unknown
 from evenodds.game.rules import Batch, Costs, Move, Players, mix
-from evenodds.priors import Prior
+from evenodds.parts.priors import Prior
 from evenodds.tasks._given import COSTS, one_hot
 from evenodds.tasks.contest import View
 from evenodds.tasks.infer import at_rest

@@ -35,7 +35,7 @@ class Contest:
     """The terms on which a generator and a discriminator meet.
 
     Args:
-        loss: of logits; see evenodds.losses.
+        loss: of logits; see evenodds.parts.losses.
         penalty: on the discriminator; None for none.
         weight: of the penalty.
         every: rounds from one penalty to the next. The weight is multiplied by it, so that the mean gradient is that

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
-from evenodds.losses import scoring
-from evenodds.masks import Masks
+from evenodds.parts.losses import scoring
+from evenodds.parts.masks import Masks
 from evenodds.tasks._seats import Seat
 from evenodds.tasks.generate import Generate
 
@@ -37,7 +37,7 @@ class Fill(Generate):
     for x (C, H, W) built for (C + 2, H, W), for x (D,) built for (3 D,).
 
     Args:
-        masks: dealt to each item; see evenodds.masks.
+        masks: dealt to each item; see evenodds.parts.masks.
         fillings: of each item that the scoring rules compare; at least 2, or 1 where all their weights are 0.
         adversarial: weight of the adversarial cost of the generator; with 0 there is no discriminator.
         joint: weight of the energy score of all that is hidden.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
-from evenodds.priors import Prior
+from evenodds.parts.priors import Prior
 from evenodds.tasks._seats import Described, Seat
 from evenodds.tasks.contest import Contest
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
-from evenodds.priors import Prior
+from evenodds.parts.priors import Prior
 
 __all__ = ["Infer", "at_rest", "encode", "encoder_options"]
 

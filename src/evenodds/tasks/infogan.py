@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Players
-from evenodds.priors import Coded
+from evenodds.parts.priors import Coded
 from evenodds.tasks._seats import Seat
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest

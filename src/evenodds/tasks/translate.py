@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evenodds.degradations import Degradation
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.metrics.psnr import psnr
+from evenodds.parts.degradations import Degradation
 from evenodds.tasks._crops import deal_piece
 from evenodds.tasks._paired import Paired
 from evenodds.tasks._seats import Described, Seat

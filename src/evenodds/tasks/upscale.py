@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from evenodds.degradations import Degradation, Downscale, Realistic
 from evenodds.errors import BadInput
+from evenodds.parts.degradations import Degradation, Downscale, Realistic
 from evenodds.tasks._seats import Described
 from evenodds.tasks.translate import Translate
 

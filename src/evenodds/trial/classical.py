@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evenodds import views
+from evenodds.parts import views
 
 __all__ = ["KINDS", "chosen", "copies", "transformed"]
 

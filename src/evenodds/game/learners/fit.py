@@ -30,7 +30,7 @@ __all__ = ["Fit", "Fittable"]
 
 
 class Fittable(Protocol):
-    """A player that is a function of labelled examples; see evenodds.players.fitted."""
+    """A player that is a function of labelled examples; see evenodds.parts.nonneural.fitted."""
 
     real: Tensor
     fake: Tensor

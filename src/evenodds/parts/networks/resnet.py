@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from evenodds.errors import BadInput
-from evenodds.networks._conv import Conv2d
-from evenodds.networks._ladder import Size, beside_spread, check_batch, image_shape, ladder, stride_of, widths
-from evenodds.networks._roles import Scores, batch_norm, follow, head, input_length
+from evenodds.parts.networks._conv import Conv2d
+from evenodds.parts.networks._ladder import Size, beside_spread, check_batch, image_shape, ladder, stride_of, widths
+from evenodds.parts.networks._roles import Scores, batch_norm, follow, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from evenodds.fillers._late import several
-from evenodds.networks._conv import Conv2d
-from evenodds.networks._ladder import Down, Up, check_batch, image_shape, ladder, widths
-from evenodds.networks.modern import Block
+from evenodds.parts.fillers._late import several
+from evenodds.parts.networks._conv import Conv2d
+from evenodds.parts.networks._ladder import Down, Up, check_batch, image_shape, ladder, widths
+from evenodds.parts.networks.modern import Block
 
 __all__ = ["Generator"]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from evenodds.errors import unknown
-from evenodds.networks._ladder import (
+from evenodds.parts.networks._ladder import (
     Size,
     beside_spread,
     check_batch,
@@ -25,7 +25,7 @@ from evenodds.networks._ladder import (
     transposed,
     widths,
 )
-from evenodds.networks._roles import Scores, batch_norm, follow, head, input_length
+from evenodds.parts.networks._roles import Scores, batch_norm, follow, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 

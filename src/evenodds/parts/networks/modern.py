@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.networks._conv import Conv2d
-from evenodds.networks._ladder import (
+from evenodds.parts.networks._conv import Conv2d
+from evenodds.parts.networks._ladder import (
     Down,
     Size,
     Up,
@@ -28,7 +28,7 @@ from evenodds.networks._ladder import (
     transposed,
     widths,
 )
-from evenodds.networks._roles import Scores, head, input_length
+from evenodds.parts.networks._roles import Scores, head, input_length
 
 __all__ = ["Block", "Discriminator", "Generator"]
 

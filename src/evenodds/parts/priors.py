@@ -170,7 +170,7 @@ class Learned:
 
     DeLiGAN of Gurumurthy et al. (2017), whose parts have equal weights, and means and widths that are parameters. These
     are the generator's, so that players, checkpoints and walks know them; z itself stays standard normal. See
-    evenodds.networks._learned.LearnedMixture.
+    evenodds.parts.networks._learned.LearnedMixture.
 
     Args:
         components: of the mixture.

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.mappers._parts import SLOPE, base, check, check_images, conv
-from evenodds.networks._ladder import widths
+from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv
+from evenodds.parts.networks._ladder import widths
 
 __all__ = ["NORMS", "Generator"]
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.networks._conv import Conv2d, conv2d
+from evenodds.parts.networks._conv import Conv2d, conv2d
 
 __all__ = [
     "Down",

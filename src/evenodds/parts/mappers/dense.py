@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.mappers._parts import SLOPE, base, check, check_images, conv, enlarged
+from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv, enlarged
 
 __all__ = ["Generator"]
 

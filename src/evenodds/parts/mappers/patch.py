@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from evenodds.mappers._parts import SLOPE
-from evenodds.networks._conv import Conv2d
-from evenodds.networks._ladder import check_batch, image_shape, widths
-from evenodds.networks._roles import Scores
+from evenodds.parts.mappers._parts import SLOPE
+from evenodds.parts.networks._conv import Conv2d
+from evenodds.parts.networks._ladder import check_batch, image_shape, widths
+from evenodds.parts.networks._roles import Scores
 
 __all__ = ["Discriminator"]
 

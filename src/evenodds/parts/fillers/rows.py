@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.fillers._late import Residual, several
+from evenodds.parts.fillers._late import Residual, several
 
 __all__ = ["Generator", "Neighbours"]
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.masks import Boxes, Masks, OneOf, Strokes
+from evenodds.parts.masks import Boxes, Masks, OneOf, Strokes
 
 __all__ = ["Blur", "Chain", "Degradation", "Downscale", "Edges", "Grey", "Hide", "Jpeg", "Noise", "Realistic"]
 
@@ -219,7 +219,7 @@ class Hide:
     That channel has the range of the image; beyond the border, where a convolution sees 0, it is neither.
 
     Args:
-        masks: what is hidden; see evenodds.masks.
+        masks: what is hidden; see evenodds.parts.masks.
     """
 
     masks: Masks = _BOXES_AND_STROKES

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from evenodds.features.dino import Dino, _prepare, _Transformer
-from evenodds.features.inception import Inception, _Network
+from evenodds.metrics.features.dino import Dino, _prepare, _Transformer
+from evenodds.metrics.features.inception import Inception, _Network
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ from evenodds.answering import answered, sides
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
-from evenodds.evaluation.halves import student
 from evenodds.files import write_json
+from evenodds.metrics.intervals import student
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.session import Session
 

@@ -26,10 +26,10 @@ from coordination import RESULTS, Settings, one_thread, played
 from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
-from evenodds.evaluation.halves import Side, intervals
-from evenodds.features.extract import extract
-from evenodds.features.random import Random
 from evenodds.files import write_json
+from evenodds.metrics.features.extract import extract
+from evenodds.metrics.features.random import Random
+from evenodds.metrics.intervals import Side, intervals
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects

@@ -28,9 +28,9 @@ from torch import Tensor
 
 from evenodds import pictures
 from evenodds.answering import answered
-from evenodds.features.extract import extract
-from evenodds.features.random import Random
 from evenodds.files import write_json
+from evenodds.metrics.features.extract import extract
+from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Grey

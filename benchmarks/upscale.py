@@ -32,9 +32,9 @@ import evenodds
 from evenodds import pictures
 from evenodds.answering import answered
 from evenodds.converting import mixed
-from evenodds.features.extract import extract
-from evenodds.features.random import Random
 from evenodds.files import write_json
+from evenodds.metrics.features.extract import extract
+from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.ssim import ssim

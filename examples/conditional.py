@@ -5,11 +5,11 @@ import torch
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.dataset import Batches
 from evenodds.data.digits import digits
+from evenodds.metrics.probe import fit_probe
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import mlp
 from evenodds.parts.priors import Normal
-from evenodds.probe import fit_probe
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 

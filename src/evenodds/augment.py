@@ -19,9 +19,9 @@ from evenodds import pictures
 from evenodds.build import open_data
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
-from evenodds.features.classifier import Classifier, trained
 from evenodds.files import replaced_folder, write_json, write_text
 from evenodds.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
+from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.session import SPLIT_SEED, Session
 from evenodds.version import __version__
 

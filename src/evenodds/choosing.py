@@ -13,9 +13,9 @@ from torch import Tensor
 from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.features.extract import extract
 from evenodds.find import find
 from evenodds.game.rules import mix
+from evenodds.metrics.features.extract import extract
 
 __all__ = ["GRID", "Choice", "Trial", "chosen_penalty", "chosen_views", "densest", "is_open", "mirrored"]
 

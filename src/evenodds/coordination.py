@@ -24,8 +24,8 @@ from evenodds.game.listeners.turn import Look, Turn
 from evenodds.game.rules import Batch, Game, Players, mix
 from evenodds.game.schedule import linear
 from evenodds.game.trainer import Listener
+from evenodds.metrics.probe import Probe, fit_probe
 from evenodds.parts.priors import Growing
-from evenodds.probe import Probe, fit_probe
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest

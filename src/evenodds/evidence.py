@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.toys import DENSITIES
-from evenodds.features.pixels import Pixels
 from evenodds.game.rules import Batch, mix
 from evenodds.metrics._cells import class_means, clusters, shares
+from evenodds.metrics.features.pixels import Pixels
 from evenodds.metrics.neighbours import nearest_other
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.tasks.condition import Condition

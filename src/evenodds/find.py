@@ -82,7 +82,7 @@ def _degradations() -> dict[str, Any]:
 
 
 def _features() -> dict[str, Any]:
-    extract = import_module("evenodds.features.extract")
+    extract = import_module("evenodds.metrics.features.extract")
     return {name: extract.extractor(name) for name in extract.names()}
 
 

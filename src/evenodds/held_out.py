@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
-from evenodds.evaluation.halves import Interval, Side, intervals
-from evenodds.features.extract import extract
 from evenodds.find import find
 from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, mix
+from evenodds.metrics.features.extract import extract
 from evenodds.metrics.frechet import frechet
+from evenodds.metrics.intervals import Interval, Side, intervals
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein

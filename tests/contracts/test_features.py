@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.features import dino, inception
-from evenodds.features.classifier import Classifier
-from evenodds.features.dino import Dino
-from evenodds.features.extract import Classes, extract, extractor, names, together
-from evenodds.features.inception import Inception
-from evenodds.features.pixels import Pixels
-from evenodds.features.random import Random
-from evenodds.probe import Probe
+from evenodds.metrics.features import dino, inception
+from evenodds.metrics.features.classifier import Classifier
+from evenodds.metrics.features.dino import Dino
+from evenodds.metrics.features.extract import Classes, extract, extractor, names, together
+from evenodds.metrics.features.inception import Inception
+from evenodds.metrics.features.pixels import Pixels
+from evenodds.metrics.features.random import Random
+from evenodds.metrics.probe import Probe
 
 N = 3
 

@@ -16,9 +16,9 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.compare import compare
 from evenodds.evaluation.equilibrium import divergence_bound, fresh_discriminator, value
-from evenodds.evaluation.halves import Side, floors, intervals, student, wilson
 from evenodds.evaluation.judge import Evaluation, evaluate
 from evenodds.metrics.frechet import frechet
+from evenodds.metrics.intervals import Side, floors, intervals, student, wilson
 from evenodds.metrics.kernel import kernel_distance
 
 NAMES = ["frechet", "kernel", "precision", "recall", "density", "coverage", "two_sample_accuracy", "memorisation"]

@@ -15,16 +15,16 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.features import dino, inception
-from evenodds.features._weights import digest, find_weights, read_weights
-from evenodds.features.classifier import Classifier, trained
-from evenodds.features.dino import Dino
-from evenodds.features.inception import Inception
-from evenodds.features.pixels import Pixels
-from evenodds.features.random import Random
+from evenodds.metrics.features import dino, inception
+from evenodds.metrics.features._weights import digest, find_weights, read_weights
+from evenodds.metrics.features.classifier import Classifier, trained
+from evenodds.metrics.features.dino import Dino
+from evenodds.metrics.features.inception import Inception
+from evenodds.metrics.features.pixels import Pixels
+from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.kernel import kernel_distance
-from evenodds.probe import FEATURES, Probe, fit_probe
+from evenodds.metrics.probe import FEATURES, Probe, fit_probe
 
 Items = tuple[Tensor, Tensor]
 DIGITS = tuple("0123456789")

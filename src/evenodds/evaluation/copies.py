@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.evaluation.halves import Side
 from evenodds.evaluation.material import Material
 from evenodds.game.rules import mix
+from evenodds.metrics.intervals import Side
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
 
 __all__ = ["copies"]

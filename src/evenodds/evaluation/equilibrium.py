@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from evenodds.build import build_learner
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.errors import BadInput
-from evenodds.evaluation.halves import Interval, wilson
 from evenodds.game.engine import Local
 from evenodds.game.rules import Batch, Costs, Game, Players, mix
 from evenodds.game.trainer import train
+from evenodds.metrics.intervals import Interval, wilson
+from evenodds.metrics.probe import fit_probe
 from evenodds.parts.losses.adversarial import non_saturating
-from evenodds.probe import fit_probe
 from evenodds.session import Session
 from evenodds.tasks.contest import Contest, per_item
 

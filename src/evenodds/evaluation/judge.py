@@ -16,12 +16,12 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.copies import copies
 from evenodds.evaluation.equilibrium import LOG4, duality_gap, fresh_discriminator, own_discriminator
 from evenodds.evaluation.examination import Examination, Step, examine, inside
-from evenodds.evaluation.halves import Interval
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.evaluation.verdict import verdict
 from evenodds.game.rules import mix
+from evenodds.metrics.intervals import Interval
 from evenodds.session import Session
 from evenodds.tasks.condition import Condition
 from evenodds.version import __version__

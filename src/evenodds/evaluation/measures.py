@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput, unknown
-from evenodds.evaluation.halves import Side, Statistic
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.inception_score import inception_score
+from evenodds.metrics.intervals import Side, Statistic
 from evenodds.metrics.kernel import kernel_distance, kernel_distance_blocks
 from evenodds.metrics.manifold import density_coverage, precision_recall
 from evenodds.metrics.neighbours import two_sample_accuracy

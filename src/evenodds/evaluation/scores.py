@@ -11,14 +11,14 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, inside
-from evenodds.evaluation.halves import Interval, Side, floors, intervals, wilson
 from evenodds.evaluation.measures import Measure, Scale, classes_of
-from evenodds.features.extract import together
 from evenodds.game.rules import mix
+from evenodds.metrics.features.extract import together
+from evenodds.metrics.intervals import Interval, Side, floors, intervals, wilson
 from evenodds.metrics.likelihood import parzen
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.path_length import path_length
-from evenodds.probe import fit_probe
+from evenodds.metrics.probe import fit_probe
 
 __all__ = ["accuracy_scores", "classes", "likelihood", "path_length_score", "scored"]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
-from evenodds.probe import Probe
+from evenodds.metrics.probe import Probe
 
 __all__ = ["Classifier", "Estimator", "Examples", "Predict", "Small", "classifier"]
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evenodds.features._weights import check_colours, colours, digest, fill, find_weights, read_weights
+from evenodds.metrics.features._weights import check_colours, colours, digest, fill, find_weights, read_weights
 
 __all__ = ["Inception"]
 

@@ -61,7 +61,7 @@ class Classes(Protocol):
 
 def names() -> list[str]:
     """The extractors that exist."""
-    package = import_module("evenodds.features")
+    package = import_module("evenodds.metrics.features")
     modules = (info.name for info in iter_modules(package.__path__))
     return sorted(name for name in modules if not name.startswith("_") and name != "extract")
 
@@ -74,7 +74,7 @@ def extractor(name: str) -> Any:
     """
     if name not in names():
         raise unknown("features", name, names())
-    return getattr(import_module(f"evenodds.features.{name}"), name.capitalize())
+    return getattr(import_module(f"evenodds.metrics.features.{name}"), name.capitalize())
 
 
 def extract(features: Features, x: Tensor, *, batch: int = 256, progress: Progress | None = None) -> Tensor:

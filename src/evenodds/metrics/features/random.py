@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.features._weights import check_items, digest
+from evenodds.metrics.features._weights import check_items, digest
 
 __all__ = ["Random"]
 

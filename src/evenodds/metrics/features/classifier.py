@@ -14,9 +14,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.features._weights import cache_folder, digest, read_weights
 from evenodds.files import write_bytes, write_json
-from evenodds.probe import Probe, Progress, fit_probe
+from evenodds.metrics.features._weights import cache_folder, digest, read_weights
+from evenodds.metrics.probe import Probe, Progress, fit_probe
 
 __all__ = ["Classifier", "trained"]
 

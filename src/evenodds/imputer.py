@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from evenodds.columns import Columns, Table
+from evenodds.data.columns import Columns, Table
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.columns import SCALES, Columns
+from evenodds.data.columns import SCALES, Columns
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient

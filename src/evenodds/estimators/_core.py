@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evenodds.columns import Columns
 from evenodds.data.arrays import from_array
+from evenodds.data.columns import Columns
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.find import make, network

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import judge
-from evenodds import Game, Gradient, Local, pictures, train
+from evenodds import Game, Gradient, Local, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
@@ -36,6 +36,7 @@ from evenodds.parts.losses.adversarial import non_saturating, relativistic_paire
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan, mlp
 from evenodds.parts.priors import Normal
+from evenodds.show import pictures
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from inference import SHAPE, WIDTH, Clock

@@ -28,7 +28,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import judge
-from evenodds import pictures
 from evenodds.assembly import Run
 from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
@@ -37,6 +36,7 @@ from evenodds.data.sources import load
 from evenodds.files import write_json
 from evenodds.game.trainer import train
 from evenodds.parts.masks import Boxes, Masks, Scattered
+from evenodds.show import pictures
 from inference import Clock
 
 RESULTS = Path(__file__).parent / "results"

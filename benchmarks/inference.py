@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 import judge
-from evenodds import Game, Gradient, Local, pictures, train
+from evenodds import Game, Gradient, Local, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
@@ -44,6 +44,7 @@ from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan
 from evenodds.parts.networks._pairs import PairDiscriminator
 from evenodds.parts.priors import Normal
+from evenodds.show import pictures
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate

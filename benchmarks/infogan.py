@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import judge
-from evenodds import Game, pictures
+from evenodds import Game
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
@@ -39,6 +39,7 @@ from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan
 from evenodds.parts.priors import Coded
+from evenodds.show import pictures
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN, discriminator_options
 from inference import SHAPE, WIDTH, Clock, arrays

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 import evenodds
-from evenodds import pictures
 from evenodds.answering import answered, sides
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
@@ -32,6 +31,7 @@ from evenodds.files import write_json
 from evenodds.metrics.intervals import student
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.session import Session
+from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/camvid-240x180.zip"

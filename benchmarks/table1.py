@@ -20,13 +20,13 @@ from PIL import Image
 
 import judge
 import parzen
-from evenodds import pictures
 from evenodds.config import recipe, with_settings
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
 from evenodds.folders import as_seconds
 from evenodds.run import start
 from evenodds.session import Session, load
+from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"
 RECIPES = ("mnist-2014", "gray-28")

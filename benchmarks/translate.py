@@ -26,7 +26,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evenodds import pictures
 from evenodds.answering import answered
 from evenodds.files import write_json
 from evenodds.metrics.features.extract import extract
@@ -35,6 +34,7 @@ from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Grey
 from evenodds.session import Session
+from evenodds.show import pictures
 from upscale import RESULTS, SHOWN, eight_bit, patches, photographs, trained
 
 Photographs = dict[str, Tensor]

@@ -29,7 +29,6 @@ from PIL import Image
 from torch import Tensor
 
 import evenodds
-from evenodds import pictures
 from evenodds.answering import answered
 from evenodds.converting import mixed
 from evenodds.files import write_json
@@ -41,6 +40,7 @@ from evenodds.metrics.ssim import ssim
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers._parts import enlarged
 from evenodds.session import Session
+from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/bsds500-train.zip"

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from evenodds import pictures
-from evenodds.report import Content, Picture
+from evenodds.show import pictures
+from evenodds.show.page import Content, Picture
 
 EVIL = "<script>alert('&')</script><img src=\"https://example.org/x.png\" onerror=alert(1)>"
 LONG = "a/very/deep/folder/of/chest-radiographs/" + "patient_without_any_break_in_the_name" * 5 + ".dcm.png"

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evenodds import pictures
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch
 from evenodds.session import Session
+from evenodds.show import pictures
 from evenodds.tasks._paired import FromSource
 
 __all__ = ["answered", "maker", "sides"]

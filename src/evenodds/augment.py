@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds import pictures
 from evenodds.build import open_data
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
@@ -23,6 +22,7 @@ from evenodds.files import replaced_folder, write_json, write_text
 from evenodds.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.session import SPLIT_SEED, Session
+from evenodds.show import pictures
 from evenodds.version import __version__
 
 __all__ = ["FILTERS", "augment", "balancing", "folder_names"]

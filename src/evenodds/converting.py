@@ -21,9 +21,9 @@ from evenodds.errors import BadInput
 from evenodds.files import write_text
 from evenodds.folder import Convert, Converted, convert_all
 from evenodds.photo import Network, labels, said, through, write
-from evenodds.pictures import legend, write_indices
-from evenodds.pictures import write as write_picture
 from evenodds.session import EARLIER, Session
+from evenodds.show.pictures import legend, write_indices
+from evenodds.show.pictures import write as write_picture
 from evenodds.tasks.segment import Segment
 from evenodds.tasks.translate import Translate
 from evenodds.tiling import Tiling

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds import pictures
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 from evenodds.session import Session
+from evenodds.show import pictures
 from evenodds.tasks.fill import Fill
 
 __all__ = ["fillings", "read_mask", "sheet", "write_fillings"]

@@ -15,7 +15,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from evenodds import pictures
 from evenodds.build import build_engine, open_data
 from evenodds.config import Part
 from evenodds.data.dataset import Dataset
@@ -31,6 +30,7 @@ from evenodds.latent import directions, move, refine
 from evenodds.parts.networks._roles import Scores
 from evenodds.parts.priors import Coded
 from evenodds.session import Session
+from evenodds.show import pictures
 from evenodds.tasks._given import one_hot
 from evenodds.tasks.condition import Condition
 from evenodds.tasks.infer import Infer, encoder_options

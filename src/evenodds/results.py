@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evenodds import pictures, remedy
+from evenodds import remedy
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.judge import Evaluation, assess
@@ -17,9 +17,10 @@ from evenodds.evaluation.pairs import neighbours
 from evenodds.files import replaced, write_bytes, write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.save import best_of
-from evenodds.report.content import Content, Picture
-from evenodds.report.page import page
 from evenodds.session import Session, load
+from evenodds.show import pictures
+from evenodds.show.page.content import Content, Picture
+from evenodds.show.page.page import page
 
 __all__ = [
     "asked",
@@ -137,7 +138,7 @@ def _answers(session: Session) -> list[Path]:
 def write_history(session: Session) -> list[Path]:
     """The plot of the history, where matplotlib is installed."""
     try:
-        from evenodds.history import plot
+        from evenodds.show.history import plot
     except Exception:  # matplotlib is optional
         return []
     return [plot(session.history(), session.folder / "history.png")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from evenodds import pictures, remedy
+from evenodds import remedy
 from evenodds.answering import sides
 from evenodds.assembly import Run
 from evenodds.build import IN_MEMORY, open_data
@@ -38,6 +38,7 @@ from evenodds.game.verdict import FIRST_ROUNDS, Cells, Verdict
 from evenodds.planning import glance_interval, plan, settle
 from evenodds.remedy import Remedy
 from evenodds.session import SPLIT_SEED, Session, load
+from evenodds.show import pictures
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks.fill import Fill
 

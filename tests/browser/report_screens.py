@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from evenodds.report import page
+from evenodds.show.page import page
 from tests.reports import AWKWARD
 
 SIZES = {"wide": (1280, 900, 1), "phone": (390, 844, 2)}

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from evenodds.errors import BadInput
-from evenodds.report import Content, Picture, page
-from evenodds.report.history import panels
-from evenodds.report.markup import VOID, element
+from evenodds.show.page import Content, Picture, page
+from evenodds.show.page.history import panels
+from evenodds.show.page.markup import VOID, element
 from tests.reports import AWKWARD, EVIL, named, realistic, some_evaluation, some_history, unsound
 
 PAGES = {name: page(make()) for name, make in AWKWARD.items()}

@@ -194,7 +194,7 @@ def test_a_deadline_is_kept_and_the_decay_drawn_in() -> None:
 
 
 def test_the_report_tells_what_was_said(remedied: Path, tmp_path: Path) -> None:
-    from evenodds.report.history import course
+    from evenodds.show.page.history import course
 
     shown = str(course(read_history(remedied / "metrics.jsonl")))
     assert "What the watch said" in shown

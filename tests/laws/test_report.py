@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenodds.report.charts import Bin, Interval, Line, bars, calibration, fitted, intervals, lines
-from evenodds.report.measures import Figure, Measure, comparison
-from evenodds.report.numerals import MINUS, THIN, alike, count, duration, number, percent, short
-from evenodds.report.scales import Point, Scale, decades, labels, spread, thin, ticks
-from evenodds.report.style import DARK, LIGHT
+from evenodds.show.page.charts import Bin, Interval, Line, bars, calibration, fitted, intervals, lines
+from evenodds.show.page.measures import Figure, Measure, comparison
+from evenodds.show.page.numerals import MINUS, THIN, alike, count, duration, number, percent, short
+from evenodds.show.page.scales import Point, Scale, decades, labels, spread, thin, ticks
+from evenodds.show.page.style import DARK, LIGHT
 
 FINITE = st.floats(-1e12, 1e12, allow_nan=False)
 ENDS = st.tuples(FINITE, FINITE).filter(lambda ends: abs(ends[1] - ends[0]) > 1e-6 * max(1.0, *map(abs, ends)))

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds import pictures
 from evenodds.evaluation.examination import Examination
 from evenodds.metrics.neighbours import nearest
+from evenodds.show import pictures
 
 __all__ = ["neighbours"]
 

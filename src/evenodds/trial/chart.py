@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from evenodds.files import replaced
-from evenodds.report.numerals import MINUS
-from evenodds.report.scales import Scale, labels, spread
+from evenodds.show.page.numerals import MINUS
+from evenodds.show.page.scales import Scale, labels, spread
 from evenodds.trial.verdict import PRIMARY
 
 __all__ = ["plot"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from evenodds import pictures
 from evenodds.data.dataset import Dataset
 from evenodds.files import write_text
+from evenodds.show import pictures
 from evenodds.trial.chart import plot
 from evenodds.trial.verdict import FIGURES, PRIMARY
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evenodds.report.markup import Html, element
-from evenodds.report.numerals import THIN, short
-from evenodds.report.scales import Point, Scale, labels, spread, thin
+from evenodds.show.page.markup import Html, element
+from evenodds.show.page.numerals import THIN, short
+from evenodds.show.page.scales import Point, Scale, labels, spread, thin
 
 __all__ = ["Bin", "Interval", "Line", "bars", "calibration", "intervals", "lines", "swatch"]
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evenodds.report.classes import classes
-from evenodds.report.content import Content, Picture
-from evenodds.report.equilibrium import equilibrium, likelihood
-from evenodds.report.history import course
-from evenodds.report.markup import Html, element, join
-from evenodds.report.numerals import MINUS, count, part, text
-from evenodds.report.sections import measured, memorisation, scores, suspects, verdict
-from evenodds.report.style import STYLE
-from evenodds.report.words import listed
+from evenodds.show.page.classes import classes
+from evenodds.show.page.content import Content, Picture
+from evenodds.show.page.equilibrium import equilibrium, likelihood
+from evenodds.show.page.history import course
+from evenodds.show.page.markup import Html, element, join
+from evenodds.show.page.numerals import MINUS, count, part, text
+from evenodds.show.page.sections import measured, memorisation, scores, suspects, verdict
+from evenodds.show.page.style import STYLE
+from evenodds.show.page.words import listed
 
 __all__ = ["page"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evenodds.report.charts import bars
-from evenodds.report.markup import Html, element, join
-from evenodds.report.measures import cell, table
-from evenodds.report.numerals import count, finite, number, percent, records, text
-from evenodds.report.words import listed
+from evenodds.show.page.charts import bars
+from evenodds.show.page.markup import Html, element, join
+from evenodds.show.page.measures import cell, table
+from evenodds.show.page.numerals import count, finite, number, percent, records, text
+from evenodds.show.page.words import listed
 
 __all__ = ["classes"]
 

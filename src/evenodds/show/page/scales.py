@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from evenodds.report.numerals import MINUS, THIN, number, short
+from evenodds.show.page.numerals import MINUS, THIN, number, short
 
 __all__ = ["Point", "Scale", "decades", "labels", "spread", "thin", "ticks"]
 

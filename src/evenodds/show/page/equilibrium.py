@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evenodds.report.charts import Bin, calibration
-from evenodds.report.markup import Html, element, join, paragraph
-from evenodds.report.measures import Figure, Measure, measures
-from evenodds.report.numerals import count, finite, number, part, percent, records, text
-from evenodds.report.words import sentence
+from evenodds.show.page.charts import Bin, calibration
+from evenodds.show.page.markup import Html, element, join, paragraph
+from evenodds.show.page.measures import Figure, Measure, measures
+from evenodds.show.page.numerals import count, finite, number, part, percent, records, text
+from evenodds.show.page.words import sentence
 
 __all__ = ["equilibrium", "likelihood"]
 

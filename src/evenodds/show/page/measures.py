@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evenodds.report.charts import Interval, intervals
-from evenodds.report.markup import Child, Html, element, join
-from evenodds.report.numerals import THIN, alike, between, finite, number
+from evenodds.show.page.charts import Interval, intervals
+from evenodds.show.page.markup import Child, Html, element, join
+from evenodds.show.page.numerals import THIN, alike, between, finite, number
 
 __all__ = ["Figure", "Measure", "cell", "measures", "table"]
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evenodds.report.charts import Line, lines, swatch
-from evenodds.report.markup import Html, element, join
-from evenodds.report.numerals import count, duration, finite, number, text
-from evenodds.report.scales import Point
-from evenodds.report.words import TERMS
+from evenodds.show.page.charts import Line, lines, swatch
+from evenodds.show.page.markup import Html, element, join
+from evenodds.show.page.numerals import count, duration, finite, number, text
+from evenodds.show.page.scales import Point
+from evenodds.show.page.words import TERMS
 
 __all__ = ["course", "panels"]
 

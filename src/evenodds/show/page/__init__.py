@@ -1,6 +1,6 @@
 """The page that shows a run and its evaluation: one HTML file, no script, no request."""
 
-from evenodds.report.content import Content, Picture
-from evenodds.report.page import page
+from evenodds.show.page.content import Content, Picture
+from evenodds.show.page.page import page
 
 __all__ = ["Content", "Picture", "page"]

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evenodds.report.markup import Html, element, join, paragraph
-from evenodds.report.measures import Figure, Measure, cell, measures, table
-from evenodds.report.numerals import count, duration, finite, number, part, records, text
-from evenodds.report.words import BETTER, SCORES, score_title, sentence
+from evenodds.show.page.markup import Html, element, join, paragraph
+from evenodds.show.page.measures import Figure, Measure, cell, measures, table
+from evenodds.show.page.numerals import count, duration, finite, number, part, records, text
+from evenodds.show.page.words import BETTER, SCORES, score_title, sentence
 
 __all__ = ["measured", "memorisation", "scores", "suspects", "verdict"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds import pictures
 from evenodds.errors import BadInput
+from evenodds.show import pictures
 
 __all__ = ["Content", "Picture"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evenodds.report.numerals import text
+from evenodds.show.page.numerals import text
 
 __all__ = ["BETTER", "SCORES", "TERMS", "listed", "score_title", "sentence"]
 

@@ -19,7 +19,7 @@ import torch
 from coordination import DATA, RESULTS, held_out, one, one_thread
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
-from evenodds.session import Session
+from evenodds.runs.session import Session
 
 SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "digits": ("digits", {}),

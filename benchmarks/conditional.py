@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 import judge
-from evenodds.config import recipe, with_settings
 from evenodds.files import write_json
-from evenodds.folders import as_seconds
 from evenodds.metrics.frechet import frechet
-from evenodds.run import start
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.folders import as_seconds
+from evenodds.runs.run import start
 from evenodds.show import pictures
 from mnist import test_features
 

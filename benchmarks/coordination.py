@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from evenodds.config import Config, recipe, with_settings
 from evenodds.data.toys import Grid
 from evenodds.errors import Diverged
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
-from evenodds.folders import as_seconds
 from evenodds.metrics.modes import mode_coverage
-from evenodds.run import start
-from evenodds.session import Session
+from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.folders import as_seconds
+from evenodds.runs.run import start
+from evenodds.runs.session import Session
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

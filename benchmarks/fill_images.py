@@ -28,14 +28,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import judge
-from evenodds.assembly import Run
-from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.files import write_json
 from evenodds.game.trainer import train
 from evenodds.parts.masks import Boxes, Masks, Scattered
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import recipe, with_settings
 from evenodds.show import pictures
 from inference import Clock
 

@@ -25,14 +25,14 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds.assembly import Run
-from evenodds.build import open_data
 from evenodds.cli import main as evenodds_command
-from evenodds.config import Config, recipe, with_settings
 from evenodds.files import write_json
 from evenodds.game import checkpoint
 from evenodds.game.trainer import Stage, train
-from evenodds.run import resume, start
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import open_data
+from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.run import resume, start
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES, BATCH = 192, 16

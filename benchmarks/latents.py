@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from coordination import DATA, Settings, one_thread, options, played, stages
-from evenodds.config import recipe, with_settings
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
+from evenodds.runs.config import recipe, with_settings
 from evenodds.selecting import sample
 
 DRAWN = 4000

@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import one_hot
 
 import judge
-from evenodds.config import recipe, with_settings
-from evenodds.folders import as_seconds
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.neighbours import two_sample_accuracy
-from evenodds.run import start
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.folders import as_seconds
+from evenodds.runs.run import start
 from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"

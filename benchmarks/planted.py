@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from evenodds.build import open_data
 from evenodds.evaluation.compare import compare
 from evenodds.evaluation.judge import evaluate
 from evenodds.evaluation.material import gather
 from evenodds.files import write_json
-from evenodds.session import SPLIT_SEED, Session, load
+from evenodds.runs.build import open_data
+from evenodds.runs.session import SPLIT_SEED, Session, load
 
 RESULTS = Path(__file__).parent / "results"
 SHOWN = ("frechet", "kernel", "precision", "recall", "coverage", "two_sample_accuracy")

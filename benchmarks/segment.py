@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 import evenodds
-from evenodds.answering import answered, sides
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
 from evenodds.files import write_json
 from evenodds.metrics.intervals import student
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
-from evenodds.session import Session
+from evenodds.runs.answering import answered, sides
+from evenodds.runs.session import Session
 from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"

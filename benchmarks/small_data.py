@@ -23,7 +23,6 @@ from torch import Tensor
 
 import judge
 from coordination import RESULTS, Settings, one_thread, played
-from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
 from evenodds.files import write_json
@@ -33,7 +32,8 @@ from evenodds.metrics.intervals import Side, intervals
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
-from evenodds.session import SPLIT_SEED, Session
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.session import SPLIT_SEED, Session
 
 HELD, JUDGED = 1000, 4000
 ARMS: dict[str, Settings] = {

@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from evenodds.find import network
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Stage, train
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
+from evenodds.runs.find import network
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 

@@ -20,12 +20,12 @@ from PIL import Image
 
 import judge
 import parzen
-from evenodds.config import recipe, with_settings
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
-from evenodds.folders import as_seconds
-from evenodds.run import start
-from evenodds.session import Session, load
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.folders import as_seconds
+from evenodds.runs.run import start
+from evenodds.runs.session import Session, load
 from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"

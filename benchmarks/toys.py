@@ -20,13 +20,13 @@ import torch
 from PIL import Image
 from torch.nn.functional import softplus
 
-from evenodds.config import recipe, with_settings
 from evenodds.data.toys import Grid, Mixture1D, Ring
-from evenodds.folders import as_seconds
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
-from evenodds.run import start
-from evenodds.session import Session
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.folders import as_seconds
+from evenodds.runs.run import start
+from evenodds.runs.session import Session
 
 RESULTS = Path(__file__).parent / "results"
 DENSITIES: dict[str, Any] = {"ring": Ring(), "grid": Grid(), "mixture": Mixture1D()}

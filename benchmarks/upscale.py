@@ -29,7 +29,6 @@ from PIL import Image
 from torch import Tensor
 
 import evenodds
-from evenodds.answering import answered
 from evenodds.converting import mixed
 from evenodds.files import write_json
 from evenodds.metrics.features.extract import extract
@@ -39,7 +38,8 @@ from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers._parts import enlarged
-from evenodds.session import Session
+from evenodds.runs.answering import answered
+from evenodds.runs.session import Session
 from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"

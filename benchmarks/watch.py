@@ -32,10 +32,6 @@ from typing import Any
 
 import torch
 
-from evenodds import remedy
-from evenodds.assembly import Run
-from evenodds.build import open_data
-from evenodds.config import recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.data.toys import DENSITIES
@@ -48,11 +44,15 @@ from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
 from evenodds.game.verdict import plateau
-from evenodds.held_out import held_out
 from evenodds.metrics.modes import mode_coverage
-from evenodds.run import start, watching
-from evenodds.session import Session
-from evenodds.session import load as load_run
+from evenodds.runs import remedy
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import open_data
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.held_out import held_out
+from evenodds.runs.run import start, watching
+from evenodds.runs.session import Session
+from evenodds.runs.session import load as load_run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.faults import Plant, SpoiltFeed

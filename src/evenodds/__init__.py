@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from evenodds.game.rules import Move as Move
     from evenodds.game.rules import Progress as Progress
     from evenodds.game.trainer import train as train
-    from evenodds.run import fit as fit
-    from evenodds.run import resume as resume
-    from evenodds.session import Session as Session
-    from evenodds.session import load as load
+    from evenodds.runs.run import fit as fit
+    from evenodds.runs.run import resume as resume
+    from evenodds.runs.session import Session as Session
+    from evenodds.runs.session import load as load
 
 
 _HOMES = {
@@ -27,10 +27,10 @@ _HOMES = {
     "Local": "game.engine",
     "Move": "game.rules",
     "Progress": "game.rules",
-    "Session": "session",
-    "fit": "run",
-    "load": "session",
-    "resume": "run",
+    "Session": "runs.session",
+    "fit": "runs.run",
+    "load": "runs.session",
+    "resume": "runs.run",
     "train": "game.trainer",
 }
 __all__ = [*_HOMES]

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evenodds.answering import maker
 from evenodds.data._picture import Picture, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files import write_text
 from evenodds.folder import Convert, Converted, convert_all
 from evenodds.photo import Network, labels, said, through, write
-from evenodds.session import EARLIER, Session
+from evenodds.runs.answering import maker
+from evenodds.runs.session import EARLIER, Session
 from evenodds.show.pictures import legend, write_indices
 from evenodds.show.pictures import write as write_picture
 from evenodds.tasks.segment import Segment

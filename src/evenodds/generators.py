@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evenodds.assembly import Run
-from evenodds.build import IN_MEMORY
-from evenodds.config import Config, Part, recipe, with_settings
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.filters import Draw
 from evenodds.game.trainer import Listener, train
-from evenodds.planning import plan
-from evenodds.session import SPLIT_SEED, Session
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import IN_MEMORY
+from evenodds.runs.config import Config, Part, recipe, with_settings
+from evenodds.runs.planning import plan
+from evenodds.runs.session import SPLIT_SEED, Session
 from evenodds.trial.folds import Deal
 
 __all__ = ["ConditionalRun", "FinishedRun", "recipe_of"]

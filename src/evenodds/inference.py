@@ -15,13 +15,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from evenodds.build import build_engine, open_data
-from evenodds.config import Part
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files import replaced
-from evenodds.find import accepts, make, network
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine
@@ -29,7 +26,10 @@ from evenodds.game.trainer import Listener, train
 from evenodds.latent import directions, move, refine
 from evenodds.parts.networks._roles import Scores
 from evenodds.parts.priors import Coded
-from evenodds.session import Session
+from evenodds.runs.build import build_engine, open_data
+from evenodds.runs.config import Part
+from evenodds.runs.find import accepts, make, network
+from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks._given import one_hot
 from evenodds.tasks.condition import Condition

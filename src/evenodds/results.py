@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from evenodds import remedy
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.judge import Evaluation, assess
@@ -17,7 +16,8 @@ from evenodds.evaluation.pairs import neighbours
 from evenodds.files import replaced, write_bytes, write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.save import best_of
-from evenodds.session import Session, load
+from evenodds.runs import remedy
+from evenodds.runs.session import Session, load
 from evenodds.show import pictures
 from evenodds.show.page.content import Content, Picture
 from evenodds.show.page.page import page

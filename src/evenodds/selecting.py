@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.find import find, make
 from evenodds.game.rules import mix
 from evenodds.parts.priors import Coded, Growing, Learned, Mixture, Normal, Prior, Spherical, Truncated, Uniform
-from evenodds.session import Session
+from evenodds.runs.find import find, make
+from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill
 
 __all__ = ["Given", "acceptance", "diffuse", "langevin", "rejection", "sample", "truncated"]

@@ -27,7 +27,7 @@ from evenodds.metrics.segmentation import confusion, intersection_over_union, me
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.mappers._parts import enlarged
 from evenodds.photo import read
-from evenodds.session import Session
+from evenodds.runs.session import Session
 from evenodds.tasks.segment import Segment
 
 __all__ = ["Scores", "scored"]

@@ -11,7 +11,7 @@ from evenodds.augment import augment, balancing, folder_names
 from evenodds.cli import main
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
-from evenodds.session import Session
+from evenodds.runs.session import Session
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "prior__size": 6}
 

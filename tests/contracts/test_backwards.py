@@ -11,7 +11,7 @@ import evenodds
 from evenodds import inference
 from evenodds.cli import main
 from evenodds.game.checkpoint import listing
-from evenodds.session import Session, load
+from evenodds.runs.session import Session, load
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu"}
 

@@ -13,7 +13,7 @@ from evenodds.cli import main
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.evaluation.judge import evaluate
-from evenodds.session import Session
+from evenodds.runs.session import Session
 from evenodds.tasks.condition import Condition
 
 SMALL = {"generator__width": 16, "discriminator__width": 16, "batch": 32, "device": "cpu", "task": "condition"}

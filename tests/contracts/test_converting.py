@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds.answering import answered
 from evenodds.cli import main
 from evenodds.converting import mixed, network_of
 from evenodds.data._picture import File, Picture
 from evenodds.metrics.psnr import psnr
 from evenodds.photo import labels, read, through
-from evenodds.session import EARLIER, Session
+from evenodds.runs.answering import answered
+from evenodds.runs.session import EARLIER, Session
 
 SMALL = {"device": "cpu", "batch": 4, "discriminator__width": 4, "images": 48, "evaluate_share": 1.0, "save_share": 1.0}
 RNG = np.random.default_rng(0)

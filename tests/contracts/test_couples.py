@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.build import open_data
-from evenodds.config import Config, Part
 from evenodds.data import images
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import LAYOUTS, load, options_of
 from evenodds.errors import BadInput
+from evenodds.runs.build import open_data
+from evenodds.runs.config import Config, Part
 
 RNG = np.random.default_rng(0)
 NEEDS = {"pairs": "source", "unpaired": "source", "maps": "labels"}

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from evenodds.build import build_degradation
 from evenodds.errors import BadInput
-from evenodds.find import find, names
 from evenodds.parts.degradations import Blur, Chain, Degradation, Downscale, Hide, Jpeg, Noise, Realistic
 from evenodds.parts.masks import Boxes, Halves, OneOf
+from evenodds.runs.build import build_degradation
+from evenodds.runs.find import find, names
 
 NAMES = names("degradations")
 SHAPES = [(5, 3, 16, 24), (1, 1, 8, 4), (2, 4, 12, 20)]

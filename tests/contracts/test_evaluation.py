@@ -14,7 +14,7 @@ import evenodds
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.evaluation.judge import evaluate, read
-from evenodds.session import Session
+from evenodds.runs.session import Session
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 32, "device": "cpu"}
 QUICK = ["--metrics", "kernel,precision,memorisation", "--features", "pixels"]

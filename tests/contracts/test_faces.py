@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds.assembly import Run
 from evenodds.cli import main
-from evenodds.config import recipe, with_settings
-from evenodds.run import start
-from evenodds.session import Session
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.run import start
+from evenodds.runs.session import Session
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "images": 320, "device": "cpu"}
 

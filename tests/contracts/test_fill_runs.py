@@ -11,9 +11,9 @@ import evenodds
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.evaluation.judge import evaluate
-from evenodds.filling import fillings
 from evenodds.inference import items
-from evenodds.session import Session
+from evenodds.runs.filling import fillings
+from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "device": "cpu", "size": None, "prior__size": 6}

@@ -11,7 +11,7 @@ from evenodds.errors import BadInput
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Coded, Normal
-from evenodds.session import Session
+from evenodds.runs.session import Session
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN
 

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 import evenodds
 from evenodds.errors import BadInput
 from evenodds.evaluation.equilibrium import own_discriminator
-from evenodds.find import find, names, network
 from evenodds.inference import features
 from evenodds.parts.losses import penalties
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.mappers.patch import Discriminator
 from evenodds.parts.mappers.unet import NORMS
+from evenodds.runs.find import find, names, network
 from evenodds.tasks.contest import Contest
 
 FAMILIES = names("mappers")

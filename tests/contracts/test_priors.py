@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from evenodds.find import find, names
 from evenodds.parts.priors import Mixture, Truncated
+from evenodds.runs.find import find, names
 
 
 @pytest.mark.parametrize("name", names("priors"))

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.assembly import Run
-from evenodds.build import open_data
-from evenodds.config import Config, as_number, documented, from_mapping, recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Beside
 from evenodds.errors import BadInput
-from evenodds.find import KINDS, describe, find, names
-from evenodds.folders import recipe_for
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import open_data
+from evenodds.runs.config import Config, as_number, documented, from_mapping, recipe, with_settings
+from evenodds.runs.find import KINDS, describe, find, names
+from evenodds.runs.folders import recipe_for
 
 
 @pytest.mark.parametrize("name", names("recipes"))

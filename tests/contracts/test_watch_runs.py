@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from evenodds import remedy
 from evenodds.cli import main
-from evenodds.config import recipe, with_settings
 from evenodds.errors import Diverged
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.log import read_history
 from evenodds.game.trainer import Stage, train
 from evenodds.game.verdict import Verdict
-from evenodds.run import resume, start
+from evenodds.runs import remedy
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.run import resume, start
 from tests.faults import Plant
 from tests.games import Points, small_game
 

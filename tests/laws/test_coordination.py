@@ -9,9 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.choosing import GRID, SPENT, chosen_penalty, densest, mirrored
-from evenodds.config import Config, Part
-from evenodds.coordination import Leak, held_out_margin
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.game.dial import Chanced, Dial, Weighed
@@ -28,6 +25,9 @@ from evenodds.parts.losses.adversarial import minimax, non_saturating, relativis
 from evenodds.parts.losses.penalties import r1
 from evenodds.parts.networks._learned import LearnedMixture
 from evenodds.parts.priors import Growing, Normal
+from evenodds.runs.choosing import GRID, SPENT, chosen_penalty, densest, mirrored
+from evenodds.runs.config import Config, Part
+from evenodds.runs.coordination import Leak, held_out_margin
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.logan import Logan

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from evenodds.config import recipe, with_settings
 from evenodds.data.digits import digits
 from evenodds.metrics.neighbours import two_sample_accuracy
-from evenodds.run import start
-from evenodds.session import Session
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.run import start
+from evenodds.runs.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.assembly import Run
-from evenodds.config import recipe, with_settings
 from evenodds.data.arrays import from_array
 from evenodds.evaluation.equilibrium import duality_gap
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import recipe, with_settings
 from tests.laws.test_evaluation import jensen_shannon_of_normals
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from evenodds.config import recipe, with_settings
 from evenodds.data.toys import Grid, Mixture1D, Ring
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
@@ -19,8 +18,9 @@ from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
 from evenodds.parts.losses.adversarial import minimax
 from evenodds.parts.networks.mlp import Discriminator
-from evenodds.run import start
-from evenodds.session import Session
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.run import start
+from evenodds.runs.session import Session
 
 P, Q = torch.distributions.Normal(-0.3, 0.2), torch.distributions.Normal(0.2, 0.4)
 

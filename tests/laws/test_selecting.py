@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.find import find, names
 from evenodds.parts.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
+from evenodds.runs.find import find, names
 from evenodds.selecting import Given, acceptance, diffuse, langevin, rejection, truncated
 from evenodds.tasks.contest import Contest
 

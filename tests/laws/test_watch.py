@@ -8,8 +8,8 @@ import torch
 from evenodds.data.arrays import from_array
 from evenodds.data.checks import check, digests
 from evenodds.errors import BadInput
-from evenodds.evidence import apart, wins
 from evenodds.game.verdict import WORDS, Cells, judge, plateau
+from evenodds.runs.evidence import apart, wins
 
 CELLS = Cells(("a", "b", "c", "d"), (0.25, 0.25, 0.25, 0.25))
 TOTAL = 1000

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds import choosing
-from evenodds.assembly import Run
-from evenodds.build import open_data
 from evenodds.cli import main
-from evenodds.config import read, recipe, with_settings
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
 from evenodds.game.listeners.adapt import Adapt
 from evenodds.game.trainer import train
-from evenodds.run import resume, start
+from evenodds.runs import choosing
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import open_data
+from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.run import resume, start
+from evenodds.runs.session import load
 from evenodds.selecting import sample
-from evenodds.session import load
 from tests.twins.test_resume import StopAt
 
 IMAGES, STOP = 256, 100

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.config import recipe, with_settings
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
 from evenodds.game.trainer import Stage
-from evenodds.run import fit, resume, start
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.run import fit, resume, start
 
 SMALL = {
     "images": 6400,

@@ -52,7 +52,7 @@ def augment(
     """
     from evenodds.augment import augment as write
     from evenodds.cli.bar import Steps
-    from evenodds.session import load
+    from evenodds.runs.session import load
 
     session, names = load(run, checkpoint, device), split(filters)
     with Steps() as step:
@@ -139,8 +139,8 @@ def trial(
     from evenodds.cli.bar import Inner, Steps, reading
     from evenodds.data.sources import load, options_of
     from evenodds.errors import BadInput
-    from evenodds.folders import as_seconds, next_folder
     from evenodds.generators import ConditionalRun
+    from evenodds.runs.folders import as_seconds, next_folder
     from evenodds.trial.classifiers import classifier as named
     from evenodds.trial.play import trial as play
     from evenodds.trial.written import table, write
@@ -173,11 +173,11 @@ def trial(
 
 def _finished(run: Path, data: str | None, checkpoint: str, device: str) -> tuple[Any, Any]:
     """A finished run as a maker, and its data."""
-    from evenodds.build import open_data
     from evenodds.cli.bar import reading
     from evenodds.data.sources import load_like
     from evenodds.generators import FinishedRun
-    from evenodds.session import load
+    from evenodds.runs.build import open_data
+    from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     items = open_data(session.config, reading) if data is None else load_like(data, session.card, "the data", reading)

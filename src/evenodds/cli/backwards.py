@@ -34,7 +34,7 @@ def features(
     """
     from evenodds.cli.bar import reading
     from evenodds.inference import write_features
-    from evenodds.session import load
+    from evenodds.runs.session import load
 
     path = out or run / "features.npz"
     n, length = write_features(load(run, checkpoint, device), data, path, reading)
@@ -165,7 +165,7 @@ def directions(
         auto, cpu, cuda, mps.
     """
     from evenodds.inference import directions_of, write_code_sheet, write_directions, write_moved
-    from evenodds.session import load
+    from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     if how == "codes" and (move, n, class_) == (None, None, None):
@@ -217,8 +217,8 @@ def fill(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.filling import write_fillings
-    from evenodds.session import load
+    from evenodds.runs.filling import write_fillings
+    from evenodds.runs.session import load
 
     written, report = write_fillings(load(run, checkpoint, device), image, mask, out or run / "filled", n, seed)
     for line in report:
@@ -248,9 +248,9 @@ def _codes(
     import torch
 
     from evenodds.cli.bar import Bar, reading
-    from evenodds.config import as_number
     from evenodds.inference import encoder_of, items, known, read_backwards
-    from evenodds.session import load
+    from evenodds.runs.config import as_number
+    from evenodds.runs.session import load
 
     length = as_number(images)
     if not isinstance(length, int) or length < 1:

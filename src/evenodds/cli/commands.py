@@ -73,10 +73,10 @@ def train(
         No progress bar.
     """
     from evenodds.cli.bar import Bar, reading
-    from evenodds.config import recipe as named
-    from evenodds.config import with_settings
-    from evenodds.folders import as_seconds, recipe_for
-    from evenodds.run import start
+    from evenodds.runs.config import recipe as named
+    from evenodds.runs.config import with_settings
+    from evenodds.runs.folders import as_seconds, recipe_for
+    from evenodds.runs.run import start
 
     if budget is not None and images is not None:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
@@ -116,7 +116,7 @@ def resume(
         No progress bar.
     """
     from evenodds.cli.bar import Bar, reading
-    from evenodds.run import resume as go_on
+    from evenodds.runs.run import resume as go_on
 
     given = {"images": images, "watch": watch}
     session = go_on(
@@ -185,8 +185,8 @@ def sample(
         auto, cpu, cuda, mps.
     """
     from evenodds.results import asked, write_samples
+    from evenodds.runs.session import load
     from evenodds.selecting import sample as selected
-    from evenodds.session import load
 
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
@@ -237,7 +237,7 @@ def walk(
         auto, cpu, cuda, mps.
     """
     from evenodds.results import write_walk
-    from evenodds.session import load
+    from evenodds.runs.session import load
 
     if from_ is not None or to is not None:
         from evenodds.cli.backwards import walk_between
@@ -376,7 +376,7 @@ def report(
     """
     from evenodds.cli.bar import Steps
     from evenodds.results import report as write
-    from evenodds.session import load
+    from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     with Steps() as step:
@@ -396,7 +396,7 @@ def list_(kind: str = "kinds") -> None:
     kind
         What to list.
     """
-    from evenodds.find import KINDS, describe
+    from evenodds.runs.find import KINDS, describe
 
     if kind == "kinds":
         rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "metrics", "settings"]]
@@ -405,7 +405,7 @@ def list_(kind: str = "kinds") -> None:
 
         rows = metrics()
     elif kind == "settings":
-        from evenodds.config import documented
+        from evenodds.runs.config import documented
 
         rows = [(key, f"{note} [{default}]") for key, default, note in documented()]
     else:
@@ -441,7 +441,7 @@ def parsed(settings: list[str] | None) -> dict[str, Any]:
 
 def numbers(given: list[str] | None) -> dict[str, float] | None:
     """`name=number` words as a mapping."""
-    from evenodds.config import as_number
+    from evenodds.runs.config import as_number
 
     if given is None:
         return None

@@ -154,7 +154,7 @@ def _converted(
     """Does the work; 1 where files were skipped, else 0."""
     from evenodds.cli.bar import Steps
     from evenodds.converting import Options, convert
-    from evenodds.session import load
+    from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     if session.command != command:

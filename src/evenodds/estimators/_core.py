@@ -17,7 +17,6 @@ from evenodds.data.arrays import from_array
 from evenodds.data.columns import Columns
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.errors import BadInput
-from evenodds.find import make, network
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
@@ -27,6 +26,7 @@ from evenodds.game.trainer import Listener, Stage, train
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.priors import Normal
+from evenodds.runs.find import make, network
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate

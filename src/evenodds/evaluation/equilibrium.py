@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evenodds.build import build_learner
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
@@ -25,7 +24,8 @@ from evenodds.game.trainer import train
 from evenodds.metrics.intervals import Interval, wilson
 from evenodds.metrics.probe import fit_probe
 from evenodds.parts.losses.adversarial import non_saturating
-from evenodds.session import Session
+from evenodds.runs.build import build_learner
+from evenodds.runs.session import Session
 from evenodds.tasks.contest import Contest, per_item
 
 __all__ = [

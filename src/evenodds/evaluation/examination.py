@@ -11,10 +11,10 @@ from torch import Tensor
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.material import Material
-from evenodds.find import find
 from evenodds.metrics.features.classifier import trained
 from evenodds.metrics.features.extract import together
 from evenodds.metrics.intervals import Side
+from evenodds.runs.find import find
 
 __all__ = ["Examination", "Step", "examine", "inside", "usual_features"]
 

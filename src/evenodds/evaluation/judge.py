@@ -22,7 +22,7 @@ from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, pat
 from evenodds.evaluation.verdict import verdict
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
-from evenodds.session import Session
+from evenodds.runs.session import Session
 from evenodds.tasks.condition import Condition
 from evenodds.version import __version__
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.build import open_data
 from evenodds.data.dataset import Dataset, Units
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
-from evenodds.session import SPLIT_SEED, Session, load
+from evenodds.runs.build import open_data
+from evenodds.runs.session import SPLIT_SEED, Session, load
 
 __all__ = ["Material", "gather", "is_run"]
 

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from evenodds.assembly import Run
-from evenodds.choosing import SHARE, Choice, chosen_penalty, chosen_views
-from evenodds.config import Config, origin
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.listeners.lap import Lap
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
-from evenodds.session import SPLIT_SEED
+from evenodds.runs.assembly import Run
+from evenodds.runs.choosing import SHARE, Choice, chosen_penalty, chosen_views
+from evenodds.runs.config import Config, origin
+from evenodds.runs.session import SPLIT_SEED
 
 __all__ = ["glance_interval", "plan", "settle"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
-from evenodds.session import Session
+from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks.fill import Fill
 

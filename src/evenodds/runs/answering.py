@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch
-from evenodds.session import Session
+from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks._paired import FromSource
 

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evenodds.config import Config, origin, with_settings
 from evenodds.errors import Diverged
 from evenodds.files import write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.verdict import Verdict
+from evenodds.runs.config import Config, origin, with_settings
 
 __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
-from evenodds.find import find
 from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, mix
 from evenodds.metrics.features.extract import extract
@@ -20,6 +19,7 @@ from evenodds.metrics.intervals import Interval, Side, intervals
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.runs.find import find
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks._seats import Played
 

@@ -10,12 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
-from evenodds.find import accepts, describe, find, make, network
 from evenodds.game.dial import Chanced, Dial, Weighed
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
@@ -25,6 +23,8 @@ from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
 from evenodds.parts.networks._learned import LearnedMixture
 from evenodds.parts.priors import Learned
+from evenodds.runs.config import Config
+from evenodds.runs.find import accepts, describe, find, make, network
 from evenodds.tasks._seats import Described, Played
 from evenodds.tasks.contest import Contest, Penalty
 

@@ -10,10 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.find import find, make
 from evenodds.game.checkpoint import Stateful
 from evenodds.game.dial import Chanced, Weighed
 from evenodds.game.engine import Engine
@@ -26,6 +24,8 @@ from evenodds.game.schedule import linear
 from evenodds.game.trainer import Listener
 from evenodds.metrics.probe import Probe, fit_probe
 from evenodds.parts.priors import Growing
+from evenodds.runs.config import Config
+from evenodds.runs.find import find, make
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest

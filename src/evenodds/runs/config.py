@@ -12,7 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from evenodds.errors import BadInput, unknown
-from evenodds.find import find, names
+from evenodds.runs.find import find, names
 
 __all__ = ["Config", "Part", "difference", "from_mapping", "origin", "read", "recipe", "with_settings"]
 

@@ -119,7 +119,7 @@ def _optimizers() -> dict[str, Any]:
 
 
 def _recipes() -> dict[str, Any]:
-    folder = resources.files("evenodds.recipes")
+    folder = resources.files("evenodds.runs.recipes")
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
     return {file.name.removesuffix(".yaml"): file for file in files}
 

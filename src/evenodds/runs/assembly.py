@@ -11,14 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from evenodds.build import build_engine, build_learner, build_players, build_task
-from evenodds.choosing import densest
-from evenodds.config import Config
-from evenodds.coordination import Steering, steered
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.toys import DENSITIES
 from evenodds.errors import BadInput
-from evenodds.evidence import Evidence
 from evenodds.game.checkpoint import PlayersState, Stateful
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
@@ -26,8 +21,13 @@ from evenodds.game.listeners.average import Average
 from evenodds.game.listeners.milestone import Milestone
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener
-from evenodds.held_out import HeldOut, held_out
-from evenodds.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session
+from evenodds.runs.build import build_engine, build_learner, build_players, build_task
+from evenodds.runs.choosing import densest
+from evenodds.runs.config import Config
+from evenodds.runs.coordination import Steering, steered
+from evenodds.runs.evidence import Evidence
+from evenodds.runs.held_out import HeldOut, held_out
+from evenodds.runs.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
 

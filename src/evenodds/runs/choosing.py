@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from evenodds.config import Config
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.find import find
 from evenodds.game.rules import mix
 from evenodds.metrics.features.extract import extract
+from evenodds.runs.config import Config
+from evenodds.runs.find import find
 
 __all__ = ["GRID", "Choice", "Trial", "chosen_penalty", "chosen_views", "densest", "is_open", "mirrored"]
 

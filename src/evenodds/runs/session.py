@@ -14,8 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evenodds.build import build_players, build_task
-from evenodds.config import Config, read
 from evenodds.data.dataset import Beside, Conditions, Units
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
@@ -25,6 +23,8 @@ from evenodds.game.engine import pick_device
 from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import mix
+from evenodds.runs.build import build_players, build_task
+from evenodds.runs.config import Config, read
 from evenodds.show import pictures
 from evenodds.tasks._given import one_hot
 from evenodds.tasks._paired import FromSource

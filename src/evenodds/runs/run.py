@@ -10,21 +10,11 @@ from typing import Any
 
 import torch
 
-from evenodds import remedy
-from evenodds.answering import sides
-from evenodds.assembly import Run
-from evenodds.build import IN_MEMORY, open_data
-from evenodds.choosing import Choice, is_open
-from evenodds.config import Config, Part, difference, from_mapping, read, with_settings
-from evenodds.config import recipe as read_recipe
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
-from evenodds.evidence import Evidence
 from evenodds.files import write_json, write_text
-from evenodds.filling import fillings, sheet
-from evenodds.folders import as_seconds, environment, next_folder, placed, recipe_for
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.evaluate import Evaluate
@@ -35,9 +25,19 @@ from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, Stage, train
 from evenodds.game.verdict import FIRST_ROUNDS, Cells, Verdict
-from evenodds.planning import glance_interval, plan, settle
-from evenodds.remedy import Remedy
-from evenodds.session import SPLIT_SEED, Session, load
+from evenodds.runs import remedy
+from evenodds.runs.answering import sides
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import IN_MEMORY, open_data
+from evenodds.runs.choosing import Choice, is_open
+from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
+from evenodds.runs.config import recipe as read_recipe
+from evenodds.runs.evidence import Evidence
+from evenodds.runs.filling import fillings, sheet
+from evenodds.runs.folders import as_seconds, environment, next_folder, placed, recipe_for
+from evenodds.runs.planning import glance_interval, plan, settle
+from evenodds.runs.remedy import Remedy
+from evenodds.runs.session import SPLIT_SEED, Session, load
 from evenodds.show import pictures
 from evenodds.tasks._paired import FromSource
 from evenodds.tasks.fill import Fill

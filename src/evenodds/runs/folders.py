@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 import evenodds
-from evenodds.build import IN_MEMORY
-from evenodds.config import Part
 from evenodds.errors import BadInput
-from evenodds.find import names
 from evenodds.game.engine import Local
+from evenodds.runs.build import IN_MEMORY
+from evenodds.runs.config import Part
+from evenodds.runs.find import names
 
 __all__ = ["as_seconds", "environment", "next_folder", "placed", "recipe_for"]
 

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.files import write_json
-from evenodds.imputer import Imputer, Settings, fit
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = {"letter": 6_000, "spam": 4_601}

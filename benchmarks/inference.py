@@ -32,13 +32,13 @@ from torch import Tensor, nn
 
 import judge
 from evenodds import Game, Gradient, Local, train
+from evenodds.apply.latent import refine
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
 from evenodds.files import write_json
 from evenodds.game.rules import Progress, Task
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Stage
-from evenodds.latent import refine
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan

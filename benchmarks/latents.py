@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from coordination import DATA, Settings, one_thread, options, played, stages
+from evenodds.apply.selecting import sample
 from evenodds.evaluation.judge import evaluate
 from evenodds.files import write_json
 from evenodds.runs.config import recipe, with_settings
-from evenodds.selecting import sample
 
 DRAWN = 4000
 WAYS: dict[str, dict[str, Any]] = {

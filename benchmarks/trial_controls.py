@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.files import write_json
-from evenodds.filters import Draw
 from evenodds.trial.folds import Deal, hashes
 from evenodds.trial.plan import Plan
 from evenodds.trial.play import trial

@@ -29,7 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 import evenodds
-from evenodds.converting import mixed
+from evenodds.apply.converting import mixed
 from evenodds.files import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random

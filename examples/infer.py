@@ -3,9 +3,9 @@
 import torch
 
 from evenodds import Game, Gradient, Local, train
+from evenodds.apply.latent import refine
 from evenodds.data.dataset import Batches
 from evenodds.data.digits import digits
-from evenodds.latent import refine
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import mlp

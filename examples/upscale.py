@@ -5,7 +5,7 @@ import tempfile
 import torch
 
 import evenodds
-from evenodds.converting import mixed
+from evenodds.apply.converting import mixed
 from evenodds.data.digits import digits
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Downscale

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.filters import Draw
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY

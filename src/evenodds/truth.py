@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.converting import maps_in, network_of, palette_of
+from evenodds.apply.converting import maps_in, network_of, palette_of
+from evenodds.apply.folder import Job, jobs, many
+from evenodds.apply.photo import read
 from evenodds.data._files import opened
 from evenodds.data._picture import File, Picture, in_channels
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.files import write_text
-from evenodds.folder import Job, jobs, many
 from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.mappers._parts import enlarged
-from evenodds.photo import read
 from evenodds.runs.session import Session
 from evenodds.tasks.segment import Segment
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import evenodds
-from evenodds.augment import augment, balancing, folder_names
+from evenodds.apply.augment import augment, balancing, folder_names
 from evenodds.cli import main
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput

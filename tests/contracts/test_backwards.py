@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds import inference
+from evenodds.apply import inference
 from evenodds.cli import main
 from evenodds.game.checkpoint import listing
 from evenodds.runs.session import Session, load

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 import evenodds
+from evenodds.apply.converting import mixed, network_of
+from evenodds.apply.photo import labels, read, through
 from evenodds.cli import main
-from evenodds.converting import mixed, network_of
 from evenodds.data._picture import File, Picture
 from evenodds.metrics.psnr import psnr
-from evenodds.photo import labels, read, through
 from evenodds.runs.answering import answered
 from evenodds.runs.session import EARLIER, Session
 

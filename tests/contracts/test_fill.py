@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.data.columns import SCALES, Columns
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game
 from evenodds.game.trainer import train
-from evenodds.imputer import Imputer, Settings, fit
 from evenodds.parts import fillers, masks
 from evenodds.parts.fillers import images, rows
 from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired

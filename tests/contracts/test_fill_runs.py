@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 import evenodds
+from evenodds.apply.inference import items
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.evaluation.judge import evaluate
-from evenodds.inference import items
 from evenodds.runs.filling import fillings
 from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evenodds.apply.latent import directions, move, refine
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import train
-from evenodds.latent import directions, move, refine
 from evenodds.parts import networks
 from evenodds.parts.losses.adversarial import least_squares, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import finite_difference, gradient_penalty, r1_r2

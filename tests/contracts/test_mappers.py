@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 import evenodds
+from evenodds.apply.inference import features
 from evenodds.errors import BadInput
 from evenodds.evaluation.equilibrium import own_discriminator
-from evenodds.inference import features
 from evenodds.parts.losses import penalties
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.mappers.patch import Discriminator

@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from evenodds.apply.folder import Converted, convert_all
+from evenodds.apply.photo import Network, labels, read, said, through, write
+from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import File, Picture
 from evenodds.errors import BadInput
-from evenodds.folder import Converted, convert_all
 from evenodds.parts.mappers._parts import enlarged
-from evenodds.photo import Network, labels, read, said, through, write
-from evenodds.tiling import Tiling
 from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder
 
 
@@ -214,7 +214,7 @@ def test_what_cannot_be_is_said(folder: Path, tmp_path: Path, source: str, out: 
 
 
 def test_a_result_that_is_too_large_is_skipped(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evenodds.photo._LARGEST", 3000)
+    monkeypatch.setattr("evenodds.apply.photo._LARGEST", 3000)
     found = convert_all(folder, tmp_path / "out", double)
     assert found.written
     assert any("cut the image into parts" in line for line in found.skipped)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 import evenodds
+from evenodds.apply.filters import Draw
 from evenodds.cli import main
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.errors import BadInput
-from evenodds.filters import Draw
 from evenodds.generators import ConditionalRun, FinishedRun, recipe_of
 from evenodds.trial.arms import ARMS
 from evenodds.trial.classifiers import Examples, Small, classifier

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evenodds.apply.latent import directions, move, refine
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
-from evenodds.latent import directions, move, refine
 from evenodds.parts.losses.adversarial import (
     hinge,
     least_squares,

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from evenodds.apply.selecting import Given, acceptance, diffuse, langevin, rejection, truncated
 from evenodds.errors import BadInput
 from evenodds.parts.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
 from evenodds.runs.find import find, names
-from evenodds.selecting import Given, acceptance, diffuse, langevin, rejection, truncated
 from evenodds.tasks.contest import Contest
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from evenodds.tiling import Tiling, strips, tiled
+from evenodds.apply.tiling import Tiling, strips, tiled
 
 Size = tuple[int, int]
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from evenodds.apply.filters import Copies, Duplicates, Rejection, drawn_until
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.paired import holm, paired, student_quantile, student_tail
-from evenodds.filters import Copies, Duplicates, Rejection, drawn_until
 from evenodds.metrics.classification import calibration_error, class_scores, macro_f1
 from evenodds.trial.classical import KINDS, chosen, copies, transformed
 from evenodds.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from evenodds.apply.selecting import sample
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
@@ -18,7 +19,6 @@ from evenodds.runs.build import open_data
 from evenodds.runs.config import read, recipe, with_settings
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
-from evenodds.selecting import sample
 from tests.twins.test_resume import StopAt
 
 IMAGES, STOP = 256, 100

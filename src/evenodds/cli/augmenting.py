@@ -50,7 +50,7 @@ def augment(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.augment import augment as write
+    from evenodds.apply.augment import augment as write
     from evenodds.cli.bar import Steps
     from evenodds.runs.session import load
 

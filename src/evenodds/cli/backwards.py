@@ -32,8 +32,8 @@ def features(
     device
         auto, cpu, cuda, mps.
     """
+    from evenodds.apply.inference import write_features
     from evenodds.cli.bar import reading
-    from evenodds.inference import write_features
     from evenodds.runs.session import load
 
     path = out or run / "features.npz"
@@ -72,7 +72,7 @@ def encode(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.inference import write_codes
+    from evenodds.apply.inference import write_codes
 
     session, held, codes = _codes(run, data, steps, images, checkpoint, device)
     path = out or run / "codes.npz"
@@ -114,7 +114,7 @@ def reconstruct(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.inference import write_reconstructions
+    from evenodds.apply.inference import write_reconstructions
 
     session, held, codes = _codes(run, data, steps, images, checkpoint, device, n)
     say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
@@ -164,7 +164,7 @@ def directions(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.inference import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.apply.inference import directions_of, write_code_sheet, write_directions, write_moved
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
@@ -231,9 +231,9 @@ def walk_between(session: Any, first: str | None, last: str | None, path: Path, 
     """A walk from the z of one image to that of another."""
     import torch
 
+    from evenodds.apply.inference import encoder_of, items
+    from evenodds.apply.inference import walk_between as walk
     from evenodds.cli.bar import Bar
-    from evenodds.inference import encoder_of, items
-    from evenodds.inference import walk_between as walk
 
     if first is None or last is None:
         raise BadInput("a walk between two images needs both --from and --to; give the other one too")
@@ -247,8 +247,8 @@ def _codes(
     """The session, the items and their codes."""
     import torch
 
+    from evenodds.apply.inference import encoder_of, items, known, read_backwards
     from evenodds.cli.bar import Bar, reading
-    from evenodds.inference import encoder_of, items, known, read_backwards
     from evenodds.runs.config import as_number
     from evenodds.runs.session import load
 

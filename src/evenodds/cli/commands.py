@@ -184,9 +184,9 @@ def sample(
     device
         auto, cpu, cuda, mps.
     """
+    from evenodds.apply.selecting import sample as selected
     from evenodds.results import asked, write_samples
     from evenodds.runs.session import load
-    from evenodds.selecting import sample as selected
 
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:

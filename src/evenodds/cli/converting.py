@@ -152,8 +152,8 @@ def _converted(
     device: str,
 ) -> int:
     """Does the work; 1 where files were skipped, else 0."""
+    from evenodds.apply.converting import Options, convert
     from evenodds.cli.bar import Steps
-    from evenodds.converting import Options, convert
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)

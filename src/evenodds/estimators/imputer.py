@@ -1,4 +1,4 @@
-"""Missing values of a table, filled by draws; see evenodds.imputer."""
+"""Missing values of a table, filled by draws; see evenodds.apply.imputer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from evenodds import imputer
+from evenodds.apply import imputer
+from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.errors import BadInput, unknown
 from evenodds.estimators._core import Array, Kept, Tell, check_counts, seed_of, validated
-from evenodds.imputer import Imputer, Settings, fit
 
 __all__ = ["GANImputer"]
 

@@ -101,7 +101,7 @@ def _learners() -> dict[str, Any]:
 
 
 def _selections() -> dict[str, Any]:
-    found = _public("selecting")
+    found = _public("apply.selecting")
     return {name: found[name] for name in ("rejection", "langevin")}
 
 

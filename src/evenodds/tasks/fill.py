@@ -70,7 +70,7 @@ class Fill(Generate):
         """What sits where, for images of that shape."""
         if len(shape) != 3:
             raise BadInput(
-                f"task 'fill' is for images, got items of shape {tuple(shape)}; use evenodds.imputer for tables"
+                f"task 'fill' is for images, got items of shape {tuple(shape)}; use evenodds.apply.imputer for tables"
             )
         filler = {"generator": Seat("Filler", (self.prior.size, tuple(shape)))}
         judge = {"discriminator": Seat("Discriminator", ((shape[0] + 2, *shape[1:]),))}

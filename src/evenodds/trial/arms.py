@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evenodds.apply.filters import Agreement, Draw, drawn_until
 from evenodds.data.dataset import Dataset
 from evenodds.errors import unknown
-from evenodds.filters import Agreement, Draw, drawn_until
 from evenodds.game.rules import mix
 from evenodds.trial.classical import chosen, copies
 from evenodds.trial.classifiers import Classifier, Examples, Small

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.apply.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
 from evenodds.files import replaced_folder, write_json, write_text
-from evenodds.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.runs.build import open_data
 from evenodds.runs.session import SPLIT_SEED, Session

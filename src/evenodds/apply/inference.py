@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from evenodds.apply.latent import directions, move, refine
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -23,7 +24,6 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, train
-from evenodds.latent import directions, move, refine
 from evenodds.parts.networks._roles import Scores
 from evenodds.parts.priors import Coded
 from evenodds.runs.build import build_engine, open_data
@@ -195,7 +195,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
 
 
 def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | None = None) -> Tensor:
-    """(n, latent): the directions of z along which samples change most; see evenodds.latent.directions.
+    """(n, latent): the directions of z along which samples change most; see evenodds.apply.latent.directions.
 
     Args:
         c: (1, K) of a conditional run, within which they are sought; None: as for `Session.answer`.

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from evenodds.apply.photo import read
 from evenodds.data._files import ENDINGS, count, opened
 from evenodds.data._picture import File, Picture, Unusable
 from evenodds.errors import BadInput
-from evenodds.photo import read
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]
 

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from evenodds.apply.folder import Convert, Converted, convert_all
+from evenodds.apply.photo import Network, labels, said, through, write
+from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import Picture, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files import write_text
-from evenodds.folder import Convert, Converted, convert_all
-from evenodds.photo import Network, labels, said, through, write
 from evenodds.runs.answering import maker
 from evenodds.runs.session import EARLIER, Session
 from evenodds.show.pictures import legend, write_indices
 from evenodds.show.pictures import write as write_picture
 from evenodds.tasks.segment import Segment
 from evenodds.tasks.translate import Translate
-from evenodds.tiling import Tiling
 
 __all__ = ["Options", "convert", "maps_in", "mixed", "network_of", "palette_of"]
 

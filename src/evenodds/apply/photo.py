@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from evenodds.apply.tiling import Apply, Progress, Tiling, tiled
 from evenodds.data._deep_png import from_png, to_png
 from evenodds.data._files import content
 from evenodds.data._picture import File, Picture, Unusable, decode, upright
@@ -21,7 +22,6 @@ from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import replaced, write_bytes
 from evenodds.parts.mappers._parts import enlarged
-from evenodds.tiling import Apply, Progress, Tiling, tiled
 
 __all__ = ["Network", "labels", "read", "said", "through", "write"]
 

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from evenodds.evaluation.trial.folds import Deal
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
+from evenodds.evaluation.trial.written import write
 from torch import Tensor
 
 import judge
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.evaluation.trial.generators import ConditionalRun
 from evenodds.files import write_json
-from evenodds.generators import ConditionalRun
-from evenodds.trial.folds import Deal
-from evenodds.trial.plan import Plan
-from evenodds.trial.play import trial
-from evenodds.trial.written import write
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS, TESTED = 5, 2000

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from evenodds.evaluation.trial.folds import Deal, hashes
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
 from torch import Tensor
 
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.files import write_json
-from evenodds.trial.folds import Deal, hashes
-from evenodds.trial.plan import Plan
-from evenodds.trial.play import trial
 
 RESULTS = Path(__file__).parent / "results"
 PER_CLASS, TESTED, SEEDS, RATIO = 5, 200, 5, 8.0

@@ -10,6 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from evenodds.evaluation.trial.arms import ARMS
+from evenodds.evaluation.trial.classifiers import Examples, Small, classifier
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
+from evenodds.evaluation.trial.proof import verify
+from evenodds.evaluation.trial.verdict import answer, compared, decided
+from evenodds.evaluation.trial.written import table, write
 from torch import Tensor
 
 import evenodds
@@ -18,14 +25,7 @@ from evenodds.cli import main
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.errors import BadInput
-from evenodds.generators import ConditionalRun, FinishedRun, recipe_of
-from evenodds.trial.arms import ARMS
-from evenodds.trial.classifiers import Examples, Small, classifier
-from evenodds.trial.plan import Plan
-from evenodds.trial.play import trial
-from evenodds.trial.proof import verify
-from evenodds.trial.verdict import answer, compared, decided
-from evenodds.trial.written import table, write
+from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun, recipe_of
 
 CONTROLS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "trial_controls.py"))
 BRIEF = Plan(steps=10)
@@ -200,7 +200,7 @@ def test_weights_are_what_repeating_is() -> None:
         def predict_proba(self, X: Any) -> Any:
             return np.tile(self.shares, (len(X), 1))
 
-    from evenodds.trial.classifiers import Estimator
+    from evenodds.evaluation.trial.classifiers import Estimator
 
     y = torch.tensor([0, 0, 0, 0, 1, 1])
     x = torch.zeros(6, 1, 4, 4)
@@ -296,7 +296,7 @@ def test_a_budget_is_planned_by_the_makers_own_unit(tmp_path: Path) -> None:
     class Quick(Mine):
         pass
 
-    from evenodds.trial.classifiers import Estimator
+    from evenodds.evaluation.trial.classifiers import Estimator
 
     trial(
         few(), tmp_path / "t", made, classifier=Estimator("quick", Quick), seeds=2, arms=["gan"], budget=120, say=tell

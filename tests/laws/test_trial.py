@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from evenodds.evaluation.trial.classical import KINDS, chosen, copies, transformed
+from evenodds.evaluation.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap
+from evenodds.evaluation.trial.proof import Ledger, verify
+from evenodds.evaluation.trial.smote import smote
 from torch import Tensor
 
 from evenodds.apply.filters import Copies, Duplicates, Rejection, drawn_until
@@ -12,10 +16,6 @@ from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.paired import holm, paired, student_quantile, student_tail
 from evenodds.metrics.classification import calibration_error, class_scores, macro_f1
-from evenodds.trial.classical import KINDS, chosen, copies, transformed
-from evenodds.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap
-from evenodds.trial.proof import Ledger, verify
-from evenodds.trial.smote import smote
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -139,11 +139,11 @@ def trial(
     from evenodds.cli.bar import Inner, Steps, reading
     from evenodds.data.sources import load, options_of
     from evenodds.errors import BadInput
-    from evenodds.generators import ConditionalRun
+    from evenodds.evaluation.trial.classifiers import classifier as named
+    from evenodds.evaluation.trial.generators import ConditionalRun
+    from evenodds.evaluation.trial.play import trial as play
+    from evenodds.evaluation.trial.written import table, write
     from evenodds.runs.folders import as_seconds, next_folder
-    from evenodds.trial.classifiers import classifier as named
-    from evenodds.trial.play import trial as play
-    from evenodds.trial.written import table, write
 
     if data is None and run is None:
         raise BadInput("a trial needs --data: class folders, a zip of them, or an .npz with x and y")
@@ -175,7 +175,7 @@ def _finished(run: Path, data: str | None, checkpoint: str, device: str) -> tupl
     """A finished run as a maker, and its data."""
     from evenodds.cli.bar import reading
     from evenodds.data.sources import load_like
-    from evenodds.generators import FinishedRun
+    from evenodds.evaluation.trial.generators import FinishedRun
     from evenodds.runs.build import open_data
     from evenodds.runs.session import load
 

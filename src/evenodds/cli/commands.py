@@ -185,7 +185,7 @@ def sample(
         auto, cpu, cuda, mps.
     """
     from evenodds.apply.selecting import sample as selected
-    from evenodds.results import asked, write_samples
+    from evenodds.evaluation.results import asked, write_samples
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
@@ -236,7 +236,7 @@ def walk(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.results import write_walk
+    from evenodds.evaluation.results import write_walk
     from evenodds.runs.session import load
 
     if from_ is not None or to is not None:
@@ -295,7 +295,7 @@ def evaluate(
     from evenodds.cli.tables import evaluated
     from evenodds.evaluation.judge import evaluate as judge
     from evenodds.evaluation.material import is_run
-    from evenodds.results import write_evaluation
+    from evenodds.evaluation.results import write_evaluation
 
     with Steps() as step:
         result = judge(
@@ -375,7 +375,7 @@ def report(
         auto, cpu, cuda, mps.
     """
     from evenodds.cli.bar import Steps
-    from evenodds.results import report as write
+    from evenodds.evaluation.results import report as write
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
@@ -424,7 +424,7 @@ def show(run: Path) -> None:
     run
         The run folder.
     """
-    from evenodds.results import summary
+    from evenodds.evaluation.results import summary
 
     for name, value in summary(run).items():
         print(f"{name:<14}  {value}")
@@ -462,7 +462,7 @@ def split(names: list[str] | None) -> list[str] | None:
 
 def conclude(session: Any) -> None:
     """Says where everything is and what to do next."""
-    from evenodds.results import finish
+    from evenodds.evaluation.results import finish
 
     for path in finish(session):
         print(path)

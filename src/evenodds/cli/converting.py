@@ -176,7 +176,7 @@ def _converted(
 def _score(session: Any, source: Path, out: Path, against: Path) -> None:
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import held_against
-    from evenodds.truth import scored
+    from evenodds.evaluation.truth import scored
 
     with Steps() as step:
         scores = scored(session, source, out, against, step)

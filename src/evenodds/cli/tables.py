@@ -8,7 +8,7 @@ from typing import Any
 
 from evenodds.evaluation.compare import Comparison
 from evenodds.evaluation.judge import Evaluation
-from evenodds.truth import Scores
+from evenodds.evaluation.truth import Scores
 
 __all__ = ["compared", "evaluated", "held_against"]
 

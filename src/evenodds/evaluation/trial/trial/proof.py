@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evenodds.evaluation.trial.folds import digest, hashes
+
 from evenodds.data.dataset import Dataset
-from evenodds.trial.folds import digest, hashes
 
 __all__ = ["Ledger", "verify"]
 

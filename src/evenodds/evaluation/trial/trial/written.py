@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from evenodds.evaluation.trial.chart import plot
+from evenodds.evaluation.trial.verdict import FIGURES, PRIMARY
 
 from evenodds.data.dataset import Dataset
 from evenodds.files import write_text
 from evenodds.show import pictures
-from evenodds.trial.chart import plot
-from evenodds.trial.verdict import FIGURES, PRIMARY
 
 __all__ = ["table", "write"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from evenodds.evaluation.trial.folds import Deal
 from torch import Tensor
 
 from evenodds.apply.filters import Draw
@@ -19,7 +20,6 @@ from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Config, Part, recipe, with_settings
 from evenodds.runs.planning import plan
 from evenodds.runs.session import SPLIT_SEED, Session
-from evenodds.trial.folds import Deal
 
 __all__ = ["ConditionalRun", "FinishedRun", "recipe_of"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evenodds.evaluation.trial.folds import Deal
 from torch import Tensor
 
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.evaluation.trial.folds import Deal
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY

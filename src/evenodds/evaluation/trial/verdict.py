@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evenodds.evaluation.trial.arms import ARMS
-
 from evenodds.evaluation.paired import Paired, holm, paired
+from evenodds.evaluation.trial.arms import ARMS
 
 __all__ = ["FIGURES", "PRIMARY", "SMALL_EFFECT", "answer", "compared", "decided"]
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from evenodds.evaluation.trial.classical import chosen, copies
-from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
-from evenodds.evaluation.trial.proof import Ledger
-from evenodds.evaluation.trial.smote import smote
 from torch import Tensor
 
 from evenodds.apply.filters import Agreement, Draw, drawn_until
 from evenodds.data.dataset import Dataset
 from evenodds.errors import unknown
+from evenodds.evaluation.trial.classical import chosen, copies
+from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
+from evenodds.evaluation.trial.proof import Ledger
+from evenodds.evaluation.trial.smote import smote
 from evenodds.game.rules import mix
 
 __all__ = ["ARMS", "GENERATOR", "SYNTHETIC", "Maker", "Stall", "Workshop", "as_real", "checked"]

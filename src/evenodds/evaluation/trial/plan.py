@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from evenodds.evaluation.trial.arms import SYNTHETIC, Maker
-from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.evaluation.trial.arms import SYNTHETIC, Maker
+from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
 
 __all__ = ["Plan", "planned"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenodds.evaluation.trial.verdict import PRIMARY
 from PIL import Image, ImageDraw, ImageFont
 
+from evenodds.evaluation.trial.verdict import PRIMARY
 from evenodds.files import replaced
 from evenodds.show.page.numerals import MINUS
 from evenodds.show.page.scales import Scale, labels, spread

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evenodds.evaluation.trial.folds import digest, hashes
-
 from evenodds.data.dataset import Dataset
+from evenodds.evaluation.trial.folds import digest, hashes
 
 __all__ = ["Ledger", "verify"]
 

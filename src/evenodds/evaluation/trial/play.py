@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
 from evenodds.evaluation.trial.arms import ARMS, GENERATOR, SYNTHETIC, Maker, Workshop, as_real, checked, sampled
 from evenodds.evaluation.trial.classifiers import Classifier, Small
 from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, hashes, labels, mean_overlap
 from evenodds.evaluation.trial.plan import Plan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.evaluation.trial.verdict import compared, decided
-from torch import Tensor
-
-from evenodds.data.dataset import Dataset
-from evenodds.errors import BadInput
 from evenodds.files import replaced, write_json
 from evenodds.game.rules import mix
 from evenodds.metrics.classification import calibration_error, class_scores

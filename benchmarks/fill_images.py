@@ -32,6 +32,7 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.files import write_json
+from evenodds.game.arithmetic import evenly
 from evenodds.game.trainer import train
 from evenodds.parts.masks import Boxes, Masks, Scattered
 from evenodds.runs.assembly import Run
@@ -52,7 +53,7 @@ def opened(name: str) -> tuple[Dataset, Tensor]:
         return from_array(np.ascontiguousarray(read["x_train"])), test.batch(torch.arange(JUDGED))["x"]
     home = Path(__file__).parents[2] / "shared" / "data"
     train_data, test = (load(home / f"cifar10-jpeg-{part}.zip") for part in ("train", "test"))
-    spread = torch.linspace(0, len(test) - 1, JUDGED).long()  # files come class by class
+    spread = evenly(len(test), JUDGED)  # files come class by class
     order = torch.randperm(len(train_data), generator=torch.Generator().manual_seed(0))
     return train_data.take(order), test.batch(
         spread[torch.randperm(JUDGED, generator=torch.Generator().manual_seed(0))]

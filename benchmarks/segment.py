@@ -27,6 +27,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
 from evenodds.files import write_json
+from evenodds.game.arithmetic import evenly
 from evenodds.metrics.intervals import student
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.runs.answering import answered, sides
@@ -67,7 +68,7 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
         session = evenodds.fit(str(DATA), "segment", out=Path(folder) / "run", seed=seed, **length, **ARMS[arm])
         found = judged(session, truth)
         if seed == 0:
-            some = truth.batch(torch.linspace(0, len(truth) - 1, 5).long())
+            some = truth.batch(evenly(len(truth), 5))
             pictures.write(arguments.out / f"segment-{arm}.jpg", sides(session, some))
     spent = {"seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used}
     return {**found, "images": session.images, **spent, "threads": torch.get_num_threads()}

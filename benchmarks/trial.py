@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from evenodds.evaluation.trial.folds import Deal
-from evenodds.evaluation.trial.plan import Plan
-from evenodds.evaluation.trial.play import trial
-from evenodds.evaluation.trial.written import write
 from torch import Tensor
 
 import judge
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.evaluation.trial.folds import Deal
 from evenodds.evaluation.trial.generators import ConditionalRun
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
+from evenodds.evaluation.trial.written import write
 from evenodds.files import write_json
 
 RESULTS = Path(__file__).parent / "results"

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evenodds.evaluation.trial.folds import Deal, hashes
-from evenodds.evaluation.trial.plan import Plan
-from evenodds.evaluation.trial.play import trial
 from torch import Tensor
 
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
+from evenodds.evaluation.trial.folds import Deal, hashes
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
 from evenodds.files import write_json
 
 RESULTS = Path(__file__).parent / "results"

@@ -3,12 +3,12 @@
 import tempfile
 
 import torch
-from evenodds.evaluation.trial.plan import Plan
-from evenodds.evaluation.trial.play import trial
-from evenodds.evaluation.trial.written import table
 
 from evenodds.data.digits import digits
 from evenodds.evaluation.trial.generators import ConditionalRun
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
+from evenodds.evaluation.trial.written import table
 
 data = digits()
 order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))

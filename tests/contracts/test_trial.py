@@ -10,13 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from evenodds.evaluation.trial.arms import ARMS
-from evenodds.evaluation.trial.classifiers import Examples, Small, classifier
-from evenodds.evaluation.trial.plan import Plan
-from evenodds.evaluation.trial.play import trial
-from evenodds.evaluation.trial.proof import verify
-from evenodds.evaluation.trial.verdict import answer, compared, decided
-from evenodds.evaluation.trial.written import table, write
 from torch import Tensor
 
 import evenodds
@@ -25,7 +18,14 @@ from evenodds.cli import main
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.errors import BadInput
+from evenodds.evaluation.trial.arms import ARMS
+from evenodds.evaluation.trial.classifiers import Examples, Small, classifier
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun, recipe_of
+from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.play import trial
+from evenodds.evaluation.trial.proof import verify
+from evenodds.evaluation.trial.verdict import answer, compared, decided
+from evenodds.evaluation.trial.written import table, write
 
 CONTROLS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "trial_controls.py"))
 BRIEF = Plan(steps=10)

@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from evenodds.evaluation.trial.classical import KINDS, chosen, copies, transformed
-from evenodds.evaluation.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap
-from evenodds.evaluation.trial.proof import Ledger, verify
-from evenodds.evaluation.trial.smote import smote
 from torch import Tensor
 
 from evenodds.apply.filters import Copies, Duplicates, Rejection, drawn_until
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.paired import holm, paired, student_quantile, student_tail
+from evenodds.evaluation.trial.classical import KINDS, chosen, copies, transformed
+from evenodds.evaluation.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap
+from evenodds.evaluation.trial.proof import Ledger, verify
+from evenodds.evaluation.trial.smote import smote
 from evenodds.metrics.classification import calibration_error, class_scores, macro_f1
 
 

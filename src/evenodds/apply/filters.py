@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import mix
 from evenodds.metrics.memorisation import suspects
 from evenodds.metrics.neighbours import nearest
@@ -137,7 +138,7 @@ class Duplicates:
         train = self.train[label].double()
         if len(train) < 2:
             return 0.0
-        some = train[torch.linspace(0, len(train) - 1, min(len(train), 1000)).long()]
+        some = train[evenly(len(train), 1000)]
         apart = torch.cdist(some, train)
         # The item itself, and what repeats it in the data, lies at distance 0 and says nothing.
         apart = apart.masked_fill(apart <= 1e-6 * float(train.norm(dim=1).mean()), torch.inf).amin(1)

@@ -21,11 +21,11 @@ from evenodds.data._picture import File, Picture, Unusable, decode, upright
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import replaced, write_bytes
+from evenodds.game.arithmetic import luma
 from evenodds.parts.mappers._parts import enlarged
 
 __all__ = ["Network", "labels", "read", "said", "through", "write"]
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as everywhere in evenodds.
 _BICUBIC_REACH = 2
 _AROUND = 8  # Pixels from what can be seen, up to which what cannot be seen is given its colours.
 _LARGEST = 4 << 30  # Bytes of one result, beside which a copy must fit while it is written.
@@ -216,7 +216,7 @@ def _shown(x: Tensor, inputs: int) -> Tensor:
     """(n, 1 to 4, h, w) -> (n, inputs, h, w)."""
     colour = x[:, :-1] if x.shape[1] in (2, 4) else x
     if inputs == 1:
-        return _luma(colour)
+        return luma(colour)
     wide = colour.expand(-1, 3, -1, -1)
     if inputs == 3:
         return wide
@@ -229,14 +229,10 @@ def _recoloured(made: Tensor, colour: Tensor, scale: int) -> Tensor:
     if made.shape[1] == colour.shape[1]:
         return made
     if colour.shape[1] == 1:
-        return _luma(made)
+        return luma(made)
     # Cb and Cr are differences to the luma, so that another luma is the same change in red, green and blue.
     beside = _larger(colour, scale).to(made)
-    return beside + (made - _luma(beside))
-
-
-def _luma(x: Tensor) -> Tensor:
-    return x if x.shape[1] == 1 else sum(weight * x[:, k : k + 1] for k, weight in enumerate(_LUMA))  # type: ignore[return-value]
+    return beside + (made - luma(beside))
 
 
 def _larger(x: Tensor, scale: int) -> Tensor:

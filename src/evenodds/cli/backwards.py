@@ -249,6 +249,7 @@ def _codes(
 
     from evenodds.apply.inference import encoder_of, items, known, read_backwards
     from evenodds.cli.bar import Bar, reading
+    from evenodds.game.arithmetic import evenly
     from evenodds.runs.config import as_number
     from evenodds.runs.session import load
 
@@ -258,7 +259,7 @@ def _codes(
     session = load(run, checkpoint, device)
     held = items(session, data, reading)
     if n is not None and n < len(held):
-        held = held.take(torch.linspace(0, len(held) - 1, n).long())
+        held = held.take(evenly(len(held), n))
     encoder = encoder_of(session, length, (Bar(),))
     x = held.batch(torch.arange(len(held)))["x"]
     return session, held, read_backwards(session, x, encoder, steps, known(session, held))

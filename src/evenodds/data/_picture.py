@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from evenodds.game.arithmetic import LUMA
+
 __all__ = [
     "File",
     "Picture",
@@ -27,6 +29,7 @@ __all__ += ["resized", "upright"]
 
 # Only these decoders: others, such as that of EPS, start programs.
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
+_LUMA = np.array([[round(65536 * weight)] for weight in LUMA], dtype=np.uint32)  # (3, 1), as Pillow computes it.
 _MAX_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs: a quarter of a gibibyte at 3 bytes.
 
 Pixels = NDArray[Any]
@@ -228,6 +231,6 @@ def in_channels(pixels: Pixels, channels: int) -> Pixels:
     if have in (2, 4):
         alpha = pixels[..., -1:].astype(np.uint32)
         wide = (wide * alpha + full * (full - alpha) + full // 2) // full
-    if wide.shape[2] > channels:  # ITU-R BT.601 luma, as Pillow computes it.
-        wide = (wide @ np.array([[19595], [38470], [7471]], dtype=np.uint32) + 32768) >> 16
+    if wide.shape[2] > channels:
+        wide = (wide @ _LUMA + 32768) >> 16
     return np.broadcast_to(wide, (*wide.shape[:2], channels)).astype(pixels.dtype)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.evaluation.examination import Examination
+from evenodds.game.arithmetic import evenly
 from evenodds.metrics.neighbours import nearest
 from evenodds.show import pictures
 
@@ -31,7 +32,7 @@ def neighbours(
     if examination.fake.x.ndim != 4:
         return {}
     real, fake, train = examination.real, examination.fake, examination.train
-    some = torch.linspace(0, len(real) - 1, min(2 * columns, len(real))).long()
+    some = evenly(len(real), 2 * columns)
     _, index = nearest(real.features[some], fake.features)
     sheets = {
         "pairs_real": (

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import LUMA
 
 __all__ = ["luma", "psnr"]
 
-_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+_WEIGHTS = tuple(weight * (235 - 16) / 255 for weight in LUMA)
 """Of red, green and blue in the Y of ITU-R BT.601, whose range is 16 to 235 of 255."""
 _MIDDLE = (16 + 235) / 255 - 1
 """Of that range, in [-1, 1]."""

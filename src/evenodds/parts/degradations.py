@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import LUMA, luma
 from evenodds.parts.masks import Boxes, Masks, OneOf, Strokes
 
 __all__ = ["Blur", "Chain", "Degradation", "Downscale", "Edges", "Grey", "Hide", "Jpeg", "Noise", "Realistic"]
@@ -188,7 +189,7 @@ class Grey(_Luminous):
     def __call__(self, x: Tensor, rng: torch.Generator) -> Tensor:
         _image(x)
         self.channels(x.shape[1])
-        return x if x.shape[1] == 1 else _luma(x)
+        return luma(x)
 
 
 @dataclass(frozen=True)
@@ -315,19 +316,14 @@ def _mirrored(side: int, reach: int, device: torch.device) -> Tensor:
     return torch.minimum(at, 2 * side - 1 - at)
 
 
-def _luma(x: Tensor) -> Tensor:
-    """(N, 3 or more, H, W) -> (N, 1, H, W)."""
-    return 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
-
-
 # ITU-T T.81, Annex K, tables K.1 (luma) and K.2 (chroma), row by row.
-_LUMA = """
+_LUMA_STEPS = """
      16  11  10  16  24  40  51  61    12  12  14  19  26  58  60  55
      14  13  16  24  40  57  69  56    14  17  22  29  51  87  80  62
      18  22  37  56  68 109 103  77    24  35  55  64  81 104 113  92
      49  64  78  87 103 121 120 101    72  92  95  98 112 100 103  99
 """
-_CHROMA = """
+_CHROMA_STEPS = """
      17  18  24  47  99  99  99  99    18  21  26  66  99  99  99  99
      24  26  56  99  99  99  99  99    47  66  99  99  99  99  99  99
      99  99  99  99  99  99  99  99    99  99  99  99  99  99  99  99
@@ -369,7 +365,7 @@ def _cosines(like: Tensor) -> Tensor:
 
 def _steps(quality: Tensor, colour: bool) -> Tensor:
     """(N, 3 or 1, 1, 1, 64): the tables scaled by quality, as libjpeg's documentation of `jpeg_set_quality` says."""
-    tables = (_LUMA, _CHROMA, _CHROMA) if colour else (_LUMA,)
+    tables = (_LUMA_STEPS, _CHROMA_STEPS, _CHROMA_STEPS) if colour else (_LUMA_STEPS,)
     base = torch.tensor([[float(step) for step in table.split()] for table in tables], device=quality.device)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)[..., None]
     return ((base[:, None, None] * percent + 50) / 100).floor().clamp(1, 255)
@@ -377,11 +373,12 @@ def _steps(quality: Tensor, colour: bool) -> Tensor:
 
 def _to_ycc(rgb: Tensor) -> Tensor:
     """JFIF: 8-bit RGB -> luma - 128, blue and red differences, whole numbers in [-128, 127]."""
-    y = _luma(rgb)
+    y = luma(rgb)
     return torch.cat((y - 128, (rgb[:, 2:] - y) / 1.772, (rgb[:, :1] - y) / 1.402), 1).round().clamp(-128, 127)
 
 
 def _to_rgb(ycc: Tensor) -> Tensor:
     y, blue, red = (ycc[:, :1] + 128, ycc[:, 1:2], ycc[:, 2:])
     r, b = y + 1.402 * red, y + 1.772 * blue
-    return torch.cat((r, (y - 0.299 * r - 0.114 * b) / 0.587, b), 1)
+    of_red, of_green, of_blue = LUMA
+    return torch.cat((r, (y - of_red * r - of_blue * b) / of_green, b), 1)

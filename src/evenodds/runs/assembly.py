@@ -14,6 +14,7 @@ from torch import nn
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.toys import DENSITIES
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
@@ -118,7 +119,7 @@ class Run:
         """What is known beside the class of at most 1,000 training items: samples are asked for like them."""
         if self.dataset.c is None:
             return {}
-        some = torch.linspace(0, len(self.train_index) - 1, min(1000, len(self.train_index))).long()
+        some = evenly(len(self.train_index), 1000)
         return {"examples": self.dataset.c[self.train_index[some]].tolist()}
 
     def _class_counts(self) -> list[int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import mix
 from evenodds.metrics.features.extract import extract
 from evenodds.runs.config import Config
@@ -102,7 +103,7 @@ def mirrored(dataset: Dataset, index: Tensor, axis: int, seed: int = 0, draws: i
     """
     if len(index) < FEWEST:
         return 0.0
-    some = index[torch.linspace(0, len(index) - 1, min(2000, len(index))).long()]
+    some = index[evenly(len(index), 2000)]
     x = dataset.batch(some)["x"]
     difference = _symmetry_features(dataset.shape, x) - _symmetry_features(dataset.shape, x.flip(axis))
     difference = difference / difference.square().mean(0).sqrt().clamp_min(1e-6)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import Stateful
 from evenodds.game.dial import Chanced, Weighed
 from evenodds.game.engine import Engine
@@ -113,7 +114,7 @@ def _lever(name: str, game: Game, learner: Gradient) -> Lever:
 def _some(index: Tensor, what: str) -> Tensor:
     if len(index) < 4:
         raise BadInput(f"{what} looks at held-out items, of which there are {len(index)}; set held_out=0.1")
-    return index[torch.linspace(0, len(index) - 1, min(ITEMS, len(index))).long()]
+    return index[evenly(len(index), ITEMS)]
 
 
 @torch.no_grad()
@@ -175,7 +176,7 @@ class Leak:
     def detector(self) -> Probe:
         """Logits (N, 2): unchanged, changed."""
         n = min(2000, len(self.train_index))
-        x = self.dataset.batch(self.train_index[torch.linspace(0, len(self.train_index) - 1, n).long()])["x"]
+        x = self.dataset.batch(self.train_index[evenly(len(self.train_index), n)])["x"]
         rng = torch.Generator().manual_seed(mix(self.seed, -5))
         seen = Chanced(self.view.views, 1.0)(x, torch.rand(n, self.view.dice, generator=rng))
         y = (torch.arange(2 * n) >= n).long()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.toys import DENSITIES
+from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import Batch, mix
 from evenodds.metrics._cells import class_means, clusters, shares
 from evenodds.metrics.features.pixels import Pixels
@@ -116,12 +117,12 @@ class Evidence:
     @cached_property
     def few(self) -> Batch:
         """The held-out items of a glance."""
-        return self.dataset.batch(_evenly(self.held_index, GLANCE))
+        return self.dataset.batch(_some(self.held_index, GLANCE))
 
     @cached_property
     def trained(self) -> Batch:
         """The training items of a glance."""
-        return self.dataset.batch(_evenly(self.train_index, GLANCE))
+        return self.dataset.batch(_some(self.train_index, GLANCE))
 
     @cached_property
     def _apart_due(self) -> float:
@@ -145,7 +146,7 @@ class Evidence:
             and modes.shape[1] == data.shape[0]
         ):
             return data.units.to_model(modes.float()), tuple(f"mode {k + 1}" for k in range(len(modes))), True
-        batch = data.batch(_evenly(self.held_index, 2000))
+        batch = data.batch(_some(self.held_index, 2000))
         features = self._plain(batch["x"])
         if "y" in batch and len(data.classes) > 2 and bool((batch["y"] >= 0).any()):
             means, labels = class_means(features, batch["y"])
@@ -171,7 +172,7 @@ class Evidence:
     @cached_property
     def due(self) -> tuple[float, ...]:
         """The share of held-out items in each cell."""
-        held = self._plain(self.dataset.batch(_evenly(self.held_index, 2000))["x"])
+        held = self._plain(self.dataset.batch(_some(self.held_index, 2000))["x"])
         return tuple(shares(held, self.cells).tolist())
 
 
@@ -185,6 +186,6 @@ def apart(x: Tensor) -> float:
     return float(nearest_other(x, torch.arange(len(x))).median())
 
 
-def _evenly(index: Tensor, most: int) -> Tensor:
+def _some(index: Tensor, most: int) -> Tensor:
     """At most so many of them, spread over all."""
-    return index[torch.linspace(0, len(index) - 1, min(most, len(index))).long()]
+    return index[evenly(len(index), most)]

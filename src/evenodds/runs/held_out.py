@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
+from evenodds.game.arithmetic import evenly
 from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, mix
 from evenodds.metrics.features.extract import extract
@@ -54,7 +55,7 @@ class _Items:
     @cached_property
     def real(self) -> Batch:
         """At most so many held-out items, spread over all."""
-        some = torch.linspace(0, len(self.index) - 1, min(self.most, len(self.index))).long()
+        some = evenly(len(self.index), self.most)
         return self.dataset.batch(self.index[some])
 
     @cached_property

@@ -16,6 +16,7 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files import write_json, write_text
 from evenodds.game import checkpoint
+from evenodds.game.arithmetic import evenly
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.evaluate import Evaluate
 from evenodds.game.listeners.interrupt import Interrupt
@@ -290,7 +291,7 @@ def on_saved(run: Run, folder: Path, stage: Stage) -> None:
         return
     if isinstance(run.task, FromSource):
         if len(run.held_index):
-            some = run.held_index[torch.linspace(0, len(run.held_index) - 1, min(6, len(run.held_index))).long()]
+            some = run.held_index[evenly(len(run.held_index), 6)]
             pictures.write(path, sides(session, run.dataset.batch(some)))
         return
     many = 4096 if run.dataset.kind != "image" else 64

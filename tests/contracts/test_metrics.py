@@ -19,7 +19,8 @@ Metric = Callable[..., Any]
 
 def found() -> dict[str, Metric]:
     """Every public function of every public module."""
-    modules = [m.name for m in pkgutil.iter_modules(evenodds.metrics.__path__) if not m.name.startswith("_")]
+    entries = pkgutil.iter_modules(evenodds.metrics.__path__)
+    modules = [m.name for m in entries if not m.ispkg and not m.name.startswith("_")]
     members = [getattr(import_module(f"evenodds.metrics.{m}"), n) for m in modules for n in names_of(m)]
     return {f.__name__: f for f in members if inspect.isfunction(f)}
 

@@ -43,7 +43,7 @@ from evenodds.game.listeners.log import Log
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
-from evenodds.game.verdict import plateau
+from evenodds.game.trend import plateau
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Run

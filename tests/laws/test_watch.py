@@ -8,7 +8,10 @@ import torch
 from evenodds.data.arrays import from_array
 from evenodds.data.checks import check, digests
 from evenodds.errors import BadInput
-from evenodds.game.verdict import WORDS, Cells, judge, plateau
+from evenodds.game.diagnosis import diagnose
+from evenodds.game.history import Cells
+from evenodds.game.trend import plateau
+from evenodds.game.verdict import WORDS
 from evenodds.runs.evidence import apart, wins
 
 CELLS = Cells(("a", "b", "c", "d"), (0.25, 0.25, 0.25, 0.25))
@@ -45,7 +48,7 @@ def run(**changes: Any) -> list[dict[str, Any]]:
 
 def test_a_healthy_run_is_left_alone_throughout() -> None:
     lines = run()
-    said = [judge(lines[: k + 1], CELLS, TOTAL) for k in range(51)]
+    said = [diagnose(lines[: k + 1], CELLS, TOTAL) for k in range(51)]
     assert {v.word for v in said} <= {"starting", "improving", "flat"}
     assert not any(v.alarm for v in said)
     assert said[-1].word == "flat"
@@ -54,27 +57,27 @@ def test_a_healthy_run_is_left_alone_throughout() -> None:
 
 def test_samples_that_grow_alike_are_a_collapse() -> None:
     lines = run(spread=lambda k, line: 0.02 if k >= 30 else None)
-    assert not judge(lines[:31], CELLS, TOTAL).alarm  # once is chance
-    verdict = judge(lines[:32], CELLS, TOTAL)
+    assert not diagnose(lines[:31], CELLS, TOTAL).alarm  # once is chance
+    verdict = diagnose(lines[:32], CELLS, TOTAL)
     assert (verdict.word, verdict.alarm, verdict.since) == ("collapsing", True, 29 * 20)
 
 
 def test_samples_that_repeat_a_few_are_a_collapse_wherever_these_lie() -> None:
     fallen = run(apart=lambda k, line: 0.1 if k >= 30 else None)
-    verdict = judge(fallen[:33], CELLS, TOTAL)
+    verdict = diagnose(fallen[:33], CELLS, TOTAL)
     assert (verdict.word, verdict.alarm, verdict.since) == ("collapsing", True, 29 * 20)
     assert "repeat" in verdict.why
     stuck = run(apart=lambda k, line: 0.1)
-    assert judge(stuck[:26], CELLS, TOTAL).word == "collapsing"
-    assert not judge(stuck, CELLS, TOTAL).alarm  # it never was better: there is nothing to go back to
-    assert judge(stuck[:25], CELLS, TOTAL).word != "collapsing"  # it may be slow
+    assert diagnose(stuck[:26], CELLS, TOTAL).word == "collapsing"
+    assert not diagnose(stuck, CELLS, TOTAL).alarm  # it never was better: there is nothing to go back to
+    assert diagnose(stuck[:25], CELLS, TOTAL).word != "collapsing"  # it may be slow
     rising = run(apart=lambda k, line: 0.004 * k)
-    assert judge(rising[:30], CELLS, TOTAL).word != "collapsing"
+    assert diagnose(rising[:30], CELLS, TOTAL).word != "collapsing"
 
 
 def test_lost_cells_are_named_and_an_alarm_where_they_are_a_quarter_of_the_data() -> None:
     lines = run(shares=lambda k, line: [0.02, 0.3, 0.3, 0.38] if k >= 30 else None)
-    verdict = judge(lines[:33], CELLS, TOTAL)
+    verdict = diagnose(lines[:33], CELLS, TOTAL)
     assert verdict.word == "collapsing"
     assert "lost a, 25%" in verdict.why
     assert verdict.alarm
@@ -82,21 +85,21 @@ def test_lost_cells_are_named_and_an_alarm_where_they_are_a_quarter_of_the_data(
 
 def test_a_small_part_is_lost_where_it_stays_away_and_is_known_for_a_part() -> None:
     lines = run(shares=lambda k, line: [0.005 if k >= 30 else 0.1, 0.3, 0.3, 0.29])
-    for due, known, seen, word in (
+    for due, ground_truth, seen, word in (
         (0.1, True, 38, "collapsing"),
         (0.1, True, 37, "flat"),  # it may come back
         (0.1, False, 38, "flat"),  # a cluster says less
         (0.05, True, 38, "flat"),
     ):
-        small = Cells(("a", "b", "c", "d"), (due, *[(1 - due) / 3] * 3), known=known)
-        found = judge(lines[:seen], small, TOTAL)
+        small = Cells(("a", "b", "c", "d"), (due, *[(1 - due) / 3] * 3), ground_truth=ground_truth)
+        found = diagnose(lines[:seen], small, TOTAL)
         assert (found.word, found.alarm) == (word, False)
 
 
 def test_cells_of_a_young_run_are_not_missed() -> None:
     slow = run(distance=lambda k, line: 0.8 - 0.001 * k, shares=lambda k, line: [1, 0, 0, 0] if k > 9 else None)
-    assert "cell" not in judge(slow, CELLS, TOTAL).why
-    assert not judge(slow, CELLS, TOTAL).alarm
+    assert "cell" not in diagnose(slow, CELLS, TOTAL).why
+    assert not diagnose(slow, CELLS, TOTAL).alarm
 
 
 def far(k: int, line: dict[str, Any]) -> float:
@@ -105,17 +108,17 @@ def far(k: int, line: dict[str, Any]) -> float:
 
 def test_further_from_the_data_than_at_first_is_an_alarm_once_the_first_steps_are_over() -> None:
     lines = run(distance=far, spread=lambda k, line: 0.1 * 1.05**k)
-    assert not judge(lines[:10], CELLS, TOTAL).alarm
-    verdict = judge(lines[:11], CELLS, TOTAL)
+    assert not diagnose(lines[:10], CELLS, TOTAL).alarm
+    verdict = diagnose(lines[:11], CELLS, TOTAL)
     assert (verdict.word, verdict.alarm, verdict.since) == ("diverged", True, 8 * 20)
 
 
 def test_samples_that_fly_off_and_shrink_or_jump_are_an_early_alarm() -> None:
     alike = run(distance=far, spread=lambda k, line: 0.01 if k >= 1 else None)
-    verdict = judge(alike[:3], CELLS, TOTAL)
+    verdict = diagnose(alike[:3], CELLS, TOTAL)
     assert (verdict.word, verdict.alarm, verdict.since) == ("collapsing", True, 0)
     jumped = run(distance=far, spread=lambda k, line: 0.5 if k >= 1 else None)
-    assert judge(jumped[:3], CELLS, TOTAL).word == "diverged"
+    assert diagnose(jumped[:3], CELLS, TOTAL).word == "diverged"
 
 
 def test_samples_that_first_move_as_one_to_a_corner_and_open_up_there_are_left_alone() -> None:
@@ -124,31 +127,41 @@ def test_samples_that_first_move_as_one_to_a_corner_and_open_up_there_are_left_a
         "spread": lambda k, line: 0.1 * 1.2 ** min(k, 9),
     }
     lines = run(**away)
-    assert not any(judge(lines[: k + 1], CELLS, TOTAL).alarm for k in range(len(lines)))
+    assert not any(diagnose(lines[: k + 1], CELLS, TOTAL).alarm for k in range(len(lines)))
+
+
+def test_a_glance_at_samples_that_were_not_finite_does_not_hide_later_ones() -> None:
+    lines = run()
+    lines[20] = {"images": 400, "round": 400, "finite": False}
+    assert diagnose(lines[:21], CELLS, TOTAL).word == "diverged"
+    assert diagnose(lines[:26], CELLS, TOTAL).word == "flat"
+    far_off = run(distance=lambda k, line: 0.7 if k >= 40 else None)
+    far_off[20] = lines[20]
+    assert diagnose(far_off[:42], CELLS, TOTAL).alarm
 
 
 def test_half_of_what_was_learned_lost_again_is_an_alarm() -> None:
-    verdict = judge(run(distance=lambda k, line: 0.7 if k >= 40 else None)[:42], CELLS, TOTAL)
+    verdict = diagnose(run(distance=lambda k, line: 0.7 if k >= 40 else None)[:42], CELLS, TOTAL)
     assert (verdict.word, verdict.alarm, verdict.since) == ("diverged", True, 39 * 20)
 
 
 def test_a_discriminator_that_prefers_what_it_was_trained_on_has_memorised() -> None:
-    verdict = judge(run(d_memory=lambda k, line: 0.5 + 0.008 * k), CELLS, TOTAL)
+    verdict = diagnose(run(d_memory=lambda k, line: 0.5 + 0.008 * k), CELLS, TOTAL)
     assert verdict.word == "D has memorised the training set"
-    few = Cells(CELLS.names, CELLS.due, held=10, trained=90)
-    assert judge(run(d_memory=lambda k, line: 0.5 + 0.005 * k), few, TOTAL).word == "flat"  # chance, with so few
+    few = Cells(CELLS.names, CELLS.due, n_held_out=10, n_trained=90)
+    assert diagnose(run(d_memory=lambda k, line: 0.5 + 0.005 * k), few, TOTAL).word == "flat"  # chance, with so few
 
 
 def test_a_discriminator_wins_where_samples_no_longer_come_nearer() -> None:
     won = {"d_fake": lambda k, line: 1.0}
-    assert judge(run(**won, distance=lambda k, line: 0.7), CELLS, TOTAL).word == "D is winning"
-    assert judge(run(**won, distance=lambda k, line: 0.8 * 0.97**k)[:20], CELLS, TOTAL).word == "improving"
+    assert diagnose(run(**won, distance=lambda k, line: 0.7), CELLS, TOTAL).word == "D is winning"
+    assert diagnose(run(**won, distance=lambda k, line: 0.8 * 0.97**k)[:20], CELLS, TOTAL).word == "improving"
 
 
 def test_the_hooks_for_copies_and_leaks() -> None:
-    assert judge(run(copies=lambda k, line: 0.2), CELLS, TOTAL).word == "D has memorised the training set"
-    assert judge(run(**{"views/leak": lambda k, line: 0.3}), CELLS, TOTAL).word == "augmentation leaks"
-    assert judge(run(**{"views/leak": lambda k, line: 0.05}), CELLS, TOTAL).word == "flat"
+    assert diagnose(run(copies=lambda k, line: 0.2), CELLS, TOTAL).word == "D has memorised the training set"
+    assert diagnose(run(**{"views/leak": lambda k, line: 0.3}), CELLS, TOTAL).word == "augmentation leaks"
+    assert diagnose(run(**{"views/leak": lambda k, line: 0.05}), CELLS, TOTAL).word == "flat"
 
 
 def test_every_word_is_known() -> None:

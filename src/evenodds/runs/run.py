@@ -17,6 +17,7 @@ from evenodds.errors import BadInput, Diverged
 from evenodds.files import write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.arithmetic import evenly
+from evenodds.game.history import Cells
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.evaluate import Evaluate
 from evenodds.game.listeners.interrupt import Interrupt
@@ -24,8 +25,9 @@ from evenodds.game.listeners.log import Log
 from evenodds.game.listeners.save import Save, best_of
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Progress
+from evenodds.game.thresholds import FIRST_ROUNDS
 from evenodds.game.trainer import Listener, Stage, train
-from evenodds.game.verdict import FIRST_ROUNDS, Cells, Verdict
+from evenodds.game.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.answering import sides
 from evenodds.runs.assembly import Run
@@ -265,7 +267,7 @@ def watching(run: Run, evidence: Evidence, log: Log, say: Callable[[str], None])
     """The watch over a run."""
     config = run.config
     asked = len(evidence.few["x"]), len(evidence.trained["x"])
-    cells = Cells(evidence.names, evidence.due, *asked, known=evidence.known)
+    cells = Cells(evidence.names, evidence.due, *asked, ground_truth=evidence.known)
 
     def settled(stage: Stage) -> bool:
         now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))

@@ -10,7 +10,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.engine import Engine
 from evenodds.game.learners.gradient import Gradient
-from evenodds.game.learners.guard import Verdict
+from evenodds.game.learners.guard import FiniteCheck
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 
 __all__ = ["Extragradient", "Lookahead"]
@@ -67,11 +67,11 @@ class Extragradient(Gradient):
 
     def _all_step(self, named: str, rate: float) -> bool:
         """One step of all players, unless the guard leaves it out."""
-        verdict = Verdict(self.guard, named, list(self.optimizers.values()), [], [])
-        if not verdict.fit():
+        check = FiniteCheck(self.guard, named, list(self.optimizers.values()), [], [])
+        if not check.fit():
             return False
         for name, optimizer in self.optimizers.items():
-            with verdict.hold(optimizer):
+            with check.hold(optimizer):
                 self._step(name, rate)
         return True
 

@@ -42,12 +42,12 @@ class Guard:
     """Updates left out since the last that was not."""
 
     @contextmanager
-    def over(self, move: Move, players: Players, optimizers: Sequence[Optimizer]) -> Iterator[Verdict]:
-        """A move: differentiate inside, ask the verdict for `fit` afterwards, and step by its leave."""
+    def over(self, move: Move, players: Players, optimizers: Sequence[Optimizer]) -> Iterator[FiniteCheck]:
+        """A move: differentiate inside, ask the check for `fit` afterwards, and step by its leave."""
         buffers = [b for player in players.values() for b in player.buffers()]
-        verdict = Verdict(self, move.name, optimizers, buffers, [b.clone() for b in buffers])
-        yield verdict
-        verdict.undo()
+        check = FiniteCheck(self, move.name, optimizers, buffers, [b.clone() for b in buffers])
+        yield check
+        check.undo()
 
     def count(self, name: str, finite: bool | Tensor) -> None:
         """Notes how a move went."""
@@ -82,7 +82,7 @@ class Guard:
 
 
 @dataclass
-class Verdict:
+class FiniteCheck:
     """Whether the gradients of one move are finite, and what follows."""
 
     guard: Guard

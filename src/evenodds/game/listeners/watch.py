@@ -1,4 +1,4 @@
-"""Watches how a run goes: glances at held-out evidence, says a verdict, ends the run where going on is of no use."""
+"""Watches a run: measures it on held-out items, states a verdict, and ends it where to go on is of no use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evenodds.game.diagnosis import diagnose
+from evenodds.game.history import Cells
 from evenodds.game.listeners.log import Log
 from evenodds.game.trainer import Stage
-from evenodds.game.verdict import Cells, Verdict, judge, plateau
+from evenodds.game.trend import plateau
+from evenodds.game.verdict import Verdict
 
 __all__ = ["Watch"]
 
@@ -18,11 +21,11 @@ EARLY = (8, 16, 32, 64, 128)
 
 @dataclass
 class Watch:
-    """Glances at every interval and in the first rounds, judges the history, and writes both to it.
+    """Takes a glance at every interval and in the first rounds, diagnoses the history, and writes both to it.
 
-    It hears after the evaluation, so that a fresh score is judged with it. All that it decides is a function of the
-    history up to a position, and glances fall at fixed rounds and where multiples of the interval are crossed: a
-    resumed run is judged at the same places and in the same way.
+    It hears after the evaluation, so that a fresh score counts. All that it decides is a function of the history up to
+    a position, and glances fall at fixed rounds and where multiples of the interval are crossed: a resumed run gets the
+    same verdicts at the same positions.
 
     Args:
         glance: cheap held-out figures of the game as it stands; see `evidence`. It must not touch the run's random
@@ -30,7 +33,7 @@ class Watch:
         every_images: interval.
         cells: what the shares of a glance mean.
         log: the history.
-        act: whether an alarm ends the run, so that it can go back; otherwise it is said only.
+        act: whether an alarm ends the run, so that it can go back; otherwise it is only reported.
         patience: the share of the run for which the held-out score may be flat before the run ends; 0: for ever.
         settled: whether a run may be ended for being flat: not while it starts, nor before its rates have fallen.
         say: gets a sentence where the verdict changes.
@@ -70,16 +73,16 @@ class Watch:
         """Nothing to close."""
 
     def look(self, stage: Stage) -> None:
-        """Glances and judges now."""
+        """Takes a glance and states the verdict now."""
         figures = dict(self.glance())
         if not figures:
             return
         here = {"images": stage.progress.images, "round": stage.progress.round}
-        self._judge(stage, [*self.log.lines, {**here, **figures}])
+        self._decide(stage, [*self.log.lines, {**here, **figures}])
         self.log.write(stage, **figures, verdict=self.verdict.word, why=self.verdict.why)
 
-    def _judge(self, stage: Stage, history: Sequence[Mapping[str, Any]]) -> None:
-        verdict = judge(history, self.cells, stage.progress.total)
+    def _decide(self, stage: Stage, history: Sequence[Mapping[str, Any]]) -> None:
+        verdict = diagnose(history, self.cells, stage.progress.total)
         if verdict.word != self.verdict.word:
             self.say(f"at {stage.progress.images:,} images: {verdict}")
         self.verdict = verdict

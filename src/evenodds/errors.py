@@ -7,7 +7,16 @@ __all__ = ["BadInput", "Diverged", "unknown"]
 
 
 class BadInput(ValueError):
-    """The user's input cannot be used. The message is one line, fit to be shown as it is."""
+    """The user's input cannot be used. The message is one line: what was needed, what came, what to change.
+
+    Example:
+        >>> import evenodds
+        >>> try:
+        ...     evenodds.load("no/such/folder")
+        ... except evenodds.BadInput as error:
+        ...     print(error)
+        no run at no/such/folder: it has no config.yaml; runs are made by `evenodds train`
+    """
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

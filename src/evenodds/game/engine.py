@@ -60,6 +60,16 @@ class Local:
         precision: "float32", or "bfloat16" for matrix products and convolutions under autocast.
         channels_last: store images as NHWC, which more than doubles small convolutions on a CPU.
         compile: compile each player (needs a C++ compiler). Penalties with a double backward cannot be compiled.
+
+    Raises:
+        BadInput: the precision or the device is unknown, or there is no such device.
+
+    Example:
+        >>> from evenodds import Local
+        >>> Local().device
+        device(type='cpu')
+        >>> Local("cpu", precision="bfloat16").precision
+        'bfloat16'
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))

@@ -23,7 +23,15 @@ Players = Mapping[str, nn.Module]
 
 
 class Costs(dict[str, Tensor]):
-    """Named scalars; the movers minimise their sum. `facts` are reported beside them and cost nothing."""
+    """Named scalars; the movers minimise their sum. `facts` are reported beside them and cost nothing.
+
+    Example:
+        >>> import torch
+        >>> from evenodds import Costs
+        >>> costs = Costs({"adversarial": torch.tensor(0.5), "penalty": torch.tensor(0.25)})
+        >>> costs.total().item()
+        0.75
+    """
 
     def __init__(self, costs: Mapping[str, Tensor], facts: Mapping[str, Tensor] | None = None) -> None:
         super().__init__(costs)
@@ -36,7 +44,18 @@ class Costs(dict[str, Tensor]):
 
 @dataclass(frozen=True)
 class Move:
-    """Some players change so as to lower a cost, while all others are frozen."""
+    """Some players change so as to lower a cost, while all others are frozen.
+
+    Raises:
+        BadInput: `repeat` is below 1.
+
+    Example:
+        >>> from evenodds import Move
+        >>> def cost(players, batch):
+        ...     return {"error": (players["generator"](batch["z"]) - batch["x"]).square().mean()}
+        >>> Move("generator", movers=("generator",), cost=cost, repeat=2).repeat
+        2
+    """
 
     name: str
     """Prefix of its reported terms."""
@@ -77,7 +96,26 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Game:
-    """A task, its players and its moves; complete by construction."""
+    """A task, its players and its moves; complete by construction.
+
+    Raises:
+        BadInput: a player that the task or a move names is missing.
+
+    Example:
+        >>> from torch import nn
+        >>> from evenodds import Game
+        >>> from evenodds.parts.losses.adversarial import non_saturating
+        >>> from evenodds.parts.priors import Normal
+        >>> from evenodds.tasks.contest import Contest
+        >>> from evenodds.tasks.generate import Generate
+        >>> players = {
+        ...     "generator": nn.Linear(4, 2),  # z (N, 4) -> x (N, 2)
+        ...     "discriminator": nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)),  # x (N, 2) -> logits (N,)
+        ... }
+        >>> game = Game(Generate(Normal(4), Contest(non_saturating)), players)
+        >>> [move.name for move in game.moves]
+        ['discriminator', 'generator']
+    """
 
     task: Task
     players: dict[str, nn.Module]

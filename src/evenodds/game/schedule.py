@@ -27,7 +27,13 @@ __all__ = [
 
 @dataclass
 class Progress:
-    """How far a run has come. Time is counted in real images shown to the discriminator."""
+    """How far a run has come. Time is counted in real images shown to the discriminator.
+
+    Example:
+        >>> from evenodds import Progress
+        >>> Progress(total=1000, images=250).share
+        0.25
+    """
 
     total: int
     """Images that the whole run will show; schedules end here."""

@@ -86,6 +86,33 @@ def train(
 
     Returns:
         The progress made, which is `progress` itself where one was given.
+
+    Example:
+        Real points lie on a line; the generator learns to draw such points.
+
+        >>> import torch
+        >>> from torch import nn
+        >>> from evenodds import Game, Gradient, Local, train
+        >>> from evenodds.parts.losses.adversarial import non_saturating
+        >>> from evenodds.parts.priors import Normal
+        >>> from evenodds.tasks.contest import Contest
+        >>> from evenodds.tasks.generate import Generate
+        >>> class Line:
+        ...     size = 32
+        ...     def at(self, position):  # the same position gives the same batch
+        ...         rng = torch.Generator().manual_seed(position)
+        ...         return {"x": torch.rand(self.size, 1, generator=rng).expand(-1, 2)}
+        >>> players = {
+        ...     "generator": nn.Linear(4, 2),
+        ...     "discriminator": nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)),
+        ... }
+        >>> game = Game(Generate(Normal(4), Contest(non_saturating)), players)
+        >>> learner = Gradient({name: torch.optim.Adam(p.parameters(), 2e-3) for name, p in players.items()})
+        >>> progress = train(game, Line(), learner, Local(), images=320)
+        >>> progress.images, progress.round
+        (320, 10)
+        >>> game.task.answer(players, {"z": torch.randn(5, 4)})["x"].shape
+        torch.Size([5, 2])
     """
     progress = progress if progress is not None else Progress(total=images)
     by_name = learners if isinstance(learners, Mapping) else dict.fromkeys(game.players, learners)

@@ -60,6 +60,17 @@ def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, 
 
     Returns:
         The trained session.
+
+    Raises:
+        BadInput: the data cannot be read, a setting is unknown, or the folder holds a run already.
+
+    Example:
+        >>> import evenodds
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), dtype=np.uint8)  # (N, H, W)
+        >>> session = evenodds.fit(images, out="my-run", images=256, generator__width=8, discriminator__width=8)
+        >>> session.sample(10, seed=1).shape  # (n, C, H, W), the units of the data
+        (10, 1, 8, 8)
     """
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
     budget = settings.pop("budget", None)
@@ -147,6 +158,12 @@ def resume(
 
     Raises:
         BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it.
+
+    Example:
+        >>> import evenodds
+        >>> session = evenodds.fit("ring", "ring", out="my-run", images=512, watch="off")
+        >>> evenodds.resume("my-run", settings={"images": 1024}).images
+        1024
     """
     folder = Path(folder)
     if not (folder / "config.yaml").is_file():

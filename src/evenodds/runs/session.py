@@ -122,6 +122,15 @@ class Session:
         folder: of the run.
         players: with the generator's average in place of the generator, in evaluation mode.
         images: real images that these players have seen.
+
+    Example:
+        >>> import evenodds
+        >>> session = evenodds.fit("ring", "ring", out="my-run", images=512, watch="off")
+        >>> x = session.sample(100, seed=1)  # (100, 2) float32, the units of the data
+        >>> session.judge(x).shape  # D(x), the discriminator's probability that x is real
+        (100,)
+        >>> session.prior(4, seed=0).shape  # z
+        torch.Size([4, 16])
     """
 
     folder: Path
@@ -337,6 +346,16 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     Args:
         run: its folder.
         checkpoint_name: "last", "best" (by the held-out score), or a number of images as in `checkpoints/`.
+        device: "auto", "cpu", "cuda", "mps", ...
+
+    Raises:
+        BadInput: there is no run in the folder, or no checkpoint of that name.
+
+    Example:
+        >>> import evenodds
+        >>> session = evenodds.fit("ring", "ring", out="my-run", images=512, watch="off")
+        >>> evenodds.load("my-run").sample(3, seed=1).shape
+        (3, 2)
     """
     folder = Path(run)
     if folder.is_file():

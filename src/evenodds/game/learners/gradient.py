@@ -28,6 +28,17 @@ class Gradient:
         rate: factor on every learning rate, as a function of the progress.
 
     A move whose gradient is not finite is left out by the `guard`, and counted.
+
+    Raises:
+        BadInput: the cost of a move has no gradient.
+
+    Example:
+        >>> import torch
+        >>> from evenodds import Gradient
+        >>> players = {"generator": torch.nn.Linear(4, 2), "discriminator": torch.nn.Linear(2, 1)}
+        >>> learner = Gradient({name: torch.optim.Adam(p.parameters(), 2e-3) for name, p in players.items()})
+        >>> learner.base
+        {'generator': [0.002], 'discriminator': [0.002]}
     """
 
     optimizers: Mapping[str, Optimizer]

@@ -107,6 +107,8 @@ def make_data(folder: Path) -> None:
 
 def configured(name: str, settings: dict[str, Any], data: Path, device: str) -> Config:
     given = {**SHORT, **settings, "device": device}
+    if recipe(name).task.name == "auto":
+        given = {"task": "generate", **given}
     if "data" in given:
         given["data"] = str(data / given["data"])
     return with_settings(recipe(name), given)

@@ -1,28 +1,32 @@
 """Every recipe: complete, documented, playable on the kind of data that it is for."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from evenodds.data.arrays import from_array
-from evenodds.data.dataset import Beside
+from evenodds.data.dataset import Beside, Dataset
 from evenodds.errors import BadInput
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
-from evenodds.runs.config import Config, as_number, documented, from_mapping, recipe, with_settings
-from evenodds.runs.find import KINDS, describe, find, names
+from evenodds.runs.build import IN_MEMORY, layout_of, open_data
+from evenodds.runs.config import Config, Part, as_number, documented, from_mapping, read, recipe, with_settings
+from evenodds.runs.find import KINDS, describe, names
 from evenodds.runs.folders import recipe_for
+from evenodds.runs.planning import settle_task
+from evenodds.runs.run import start
 
 
 @pytest.mark.parametrize("name", names("recipes"))
 def test_recipe(name: str) -> None:
     config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     assert from_mapping(config.to_mapping()) == config  # what is written is what is read
-    layout = find("tasks", config.task.name).layout(config.task.options)
+    layout = layout_of(config.task)
     if config.data is not None:
         dataset = open_data(config)
     elif config.size is not None or layout != "images":
@@ -35,6 +39,7 @@ def test_recipe(name: str) -> None:
     if layout == "maps":
         labels = Beside((dataset.x[:, 0] % 3).contiguous())
         dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
+    config, _ = settle_task(config, dataset)
     run = Run(config, dataset)
     before = [p.detach().clone() for player in run.game.players.values() for p in player.parameters()]
     for stage in (0.0, *run.task.stages):
@@ -104,3 +109,44 @@ def test_the_data_choose_a_recipe(data: str | None, recipe_: str) -> None:
 def test_a_recipe_without_data_asks_for_it() -> None:
     with pytest.raises(BadInput, match="recipe 'gray-28' needs data"):
         open_data(recipe("gray-28"))
+
+
+def labelled(classes: int, each: int) -> Dataset:
+    """Random pictures, so many of each class."""
+    pictures = np.random.default_rng(0).integers(0, 256, (classes * each, 3, 32, 32), dtype=np.uint8)
+    return replace(from_array(pictures), y=torch.arange(classes * each) % classes, classes=tuple("abcdefgh"[:classes]))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "task", "reason"),
+    [
+        (labelled(3, 40), "condition", "the data have 3 classes"),
+        (labelled(1, 40), "generate", "the data have no classes"),
+        (labelled(3, 20), "generate", "fewer than 30"),
+        (replace(labelled(3, 40), y=None, classes=()), "generate", "the data have no classes"),
+    ],
+)
+def test_an_open_task_is_chosen_by_the_classes(dataset: Dataset, task: str, reason: str) -> None:
+    said: list[str] = []
+    config, choices = settle_task(recipe("color-32"), dataset, said.append)
+    assert config.task == Part(task)
+    assert [choice.value for choice in choices] == [task]
+    assert said == [f"task={task}: {choices[0].reason}"]
+    assert reason in said[0]
+    named = with_settings(recipe("color-32"), {"task": "generate"})
+    assert settle_task(named, dataset) == (named, [])
+
+
+def test_a_run_keeps_the_task_that_was_chosen(tmp_path: Path) -> None:
+    small = {"generator.width": 4, "discriminator.width": 4, "images": 64, "batch": 32, "device": "cpu"}
+    config = with_settings(recipe("color-32"), {**small, "data": Part(IN_MEMORY), "task.balance": "classes"})
+    session = start(config, out=tmp_path / "run", dataset=labelled(2, 40))
+    assert session.sample(3, y=[0, 1, 1]).shape == (3, 3, 32, 32)
+    assert read(tmp_path / "run" / "config.yaml").task == Part("condition", {"balance": "classes"})
+    kept = json.loads((tmp_path / "run" / "choices.json").read_text())
+    assert [(choice["setting"], choice["value"], choice["classes"]) for choice in kept] == [("task", "condition", 2)]
+
+
+def test_a_game_is_not_built_by_hand_of_an_open_task() -> None:
+    with pytest.raises(BadInput, match="task=auto is chosen when a run starts"):
+        Run(recipe("color-32"), labelled(2, 40))

@@ -23,12 +23,12 @@ from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
 from evenodds.parts.networks._learned import LearnedMixture
 from evenodds.parts.priors import Learned
-from evenodds.runs.config import Config
+from evenodds.runs.config import AUTO_TASK, Config, Part
 from evenodds.runs.find import accepts, describe, find, make, network
 from evenodds.tasks._seats import Described, Played
 from evenodds.tasks.contest import Contest, Penalty
 
-__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "open_data"]
+__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of", "open_data"]
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
@@ -36,6 +36,8 @@ IN_MEMORY = "in-memory"
 
 def build_task(config: Config, data: Described) -> Played:
     """The task for such data, with its contest."""
+    if config.task.name == AUTO_TASK:
+        raise BadInput("task=auto is chosen when a run starts; name it to build a game by hand")
     maker, options = find("tasks", config.task.name), _task_options(config)
     known = {
         "prior": build_prior(config),
@@ -233,13 +235,19 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
     wished = {"size": config.size, "channels": config.channels, "fit": config.fit}
-    layout = find("tasks", config.task.name).layout(config.task.options)
+    layout = layout_of(config.task)
     taken = options_of(config.data.name, layout)  # an array has its own shape, a table none
     fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
     if layout != "images" and "layout" in config.data.options:
         raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
     options = {"layout": layout, **fitting, **config.data.options}
     return load_data(config.data.name, progress=reading, **options)
+
+
+def layout_of(task: Part) -> str:
+    """How the data of a task lie in files. A task that is left open is generate or condition: both read images."""
+    layout: str = find("tasks", "generate" if task.name == AUTO_TASK else task.name).layout(task.options)
+    return layout
 
 
 def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:

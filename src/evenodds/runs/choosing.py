@@ -1,4 +1,4 @@
-"""What the data decide before a run starts: views that suit them, a penalty's weight, the items worth learning from."""
+"""What the data decide before a run starts: the task, views, a penalty's weight, the items worth learning from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evenodds.metrics.features.extract import extract
 from evenodds.runs.config import Config
 from evenodds.runs.find import find
 
-__all__ = ["GRID", "Choice", "Trial", "chosen_penalty", "chosen_views", "densest", "is_open", "mirrored"]
+__all__ = ["GRID", "Choice", "Trial", "chosen_penalty", "chosen_task", "chosen_views", "densest", "is_open", "mirrored"]
 
 GRID = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Weights of a penalty that are tried."""
@@ -49,6 +49,27 @@ class Choice:
 def is_open(config: Config) -> bool:
     """Whether a setting is left to the data."""
     return config.penalty_weight is None or "auto" in config.views
+
+
+# The task ----------------------------------------------------------------------------------------------------------
+
+
+def chosen_task(dataset: Dataset, index: Tensor) -> Choice:
+    """ "condition" where the items have classes, each with at least 30 training items on average; else "generate".
+
+    Args:
+        index: (N,) the items that are trained on.
+    """
+    labels = dataset.y[index] if dataset.y is not None else torch.empty(0, dtype=torch.int64)
+    counts = torch.bincount(labels[labels >= 0], minlength=len(dataset.classes))
+    figures = {"classes": int((counts > 0).sum()), "labelled": int(counts.sum())}
+    if figures["classes"] < 2:
+        return Choice("task", "generate", "the data have no classes", figures)
+    many = f"the data have {figures['classes']:,} classes"
+    if figures["labelled"] < FEWEST * len(counts):
+        few = f"with {figures['labelled'] / len(counts):.1f} training items each, fewer than {FEWEST}"
+        return Choice("task", "generate", f"{many} {few}", figures)
+    return Choice("task", "condition", f"{many}, so that samples can be asked for by class", figures)
 
 
 # Views -------------------------------------------------------------------------------------------------------------
@@ -85,7 +106,7 @@ def chosen_views(dataset: Dataset, index: Tensor, seed: int = 0) -> Choice:
 LEAST_CHANCE = 0.05
 """Mirror images that differ from the items with less chance than this by accident are told apart."""
 FEWEST = 30
-"""With fewer items nothing can be said of a symmetry, so none is taken for granted."""
+"""With fewer items nothing can be said of a symmetry, so none is taken for granted; nor is a class learned."""
 
 
 @torch.no_grad()

@@ -42,7 +42,7 @@ class Config:
     held_out: float = 0.1
     """Share of the data kept aside for judging, in [0, 0.9]; which items is decided by the data alone."""
     task: Part = field(default_factory=lambda: Part("generate"))
-    """What is played: generate, condition (samples of a class that is asked for), ...; see: evenodds list tasks."""
+    """What is played, see: evenodds list tasks; auto: condition where the data have classes, else generate."""
     prior: Part = field(default_factory=lambda: Part("normal", {"size": 64}))
     """Distribution of z."""
     generator: Part = field(default_factory=lambda: Part("dcgan"))
@@ -148,6 +148,8 @@ class Config:
 WATCHES = ("off", "warn", "act")
 AUTO = ("penalty_weight",)
 """Numbers that may be left open until the run starts."""
+AUTO_TASK = "auto"
+"""The task that is left open until the run starts."""
 MAY_CHANGE = ("images", "device", "keep", "save_share", "evaluate_share", "recipe", "watch", "patience")
 """Fields in which a resumed run may differ from its checkpoint."""
 

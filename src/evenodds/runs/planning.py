@@ -12,11 +12,11 @@ from evenodds.game.listeners.lap import Lap
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
-from evenodds.runs.choosing import SHARE, Choice, chosen_penalty, chosen_views
-from evenodds.runs.config import Config, origin
+from evenodds.runs.choosing import SHARE, Choice, chosen_penalty, chosen_task, chosen_views
+from evenodds.runs.config import AUTO_TASK, Config, Part, origin
 from evenodds.runs.session import SPLIT_SEED
 
-__all__ = ["glance_interval", "plan", "settle"]
+__all__ = ["glance_interval", "plan", "settle", "settle_task"]
 
 GLANCES = 50
 """Glances that the watch takes over a run."""
@@ -63,6 +63,20 @@ def plan(
         )
     say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look
+
+
+def settle_task(
+    config: Config, dataset: Dataset, say: Callable[[str], None] = lambda line: None
+) -> tuple[Config, list[Choice]]:
+    """The configuration with the task that suits the data where it was left open, and the choice, if one was made.
+
+    Options of an open task, such as `task.balance`, are those of the task that is chosen.
+    """
+    if config.task.name != AUTO_TASK:
+        return config, []
+    choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0])
+    say(f"task={choice.value}: {choice.reason}")
+    return replace(config, task=Part(choice.value, config.task.options)), [choice]
 
 
 def settle(

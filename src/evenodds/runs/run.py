@@ -32,13 +32,13 @@ from evenodds.runs import remedy
 from evenodds.runs.answering import sides
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY, open_data
-from evenodds.runs.choosing import Choice, is_open
+from evenodds.runs.choosing import is_open
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.evidence import Evidence
 from evenodds.runs.filling import fillings, sheet
 from evenodds.runs.folders import as_seconds, environment, next_folder, placed, recipe_for
-from evenodds.runs.planning import glance_interval, plan, settle
+from evenodds.runs.planning import glance_interval, plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.session import SPLIT_SEED, Session, load
 from evenodds.show import pictures
@@ -113,15 +113,16 @@ def start(
     for line in dataset.report:
         say(line)
     train_index, held_index = dataset.split(config.held_out, SPLIT_SEED)
+    config, choices = settle_task(config, dataset, say)
     by_class = config.task.name == "condition" and dataset.c is None
     troubles = check(dataset, train_index, held_index, by_class=by_class, augmented=bool(config.views))
     for line in troubles:
         say(f"data: {line}")
     dataset = replace(dataset, report=(*dataset.report, *troubles))
-    choices: list[Choice] = []
     if is_open(config):
         left = budget - (time.perf_counter() - clock) if budget is not None else None
-        config, choices = settle(config, dataset, left, say)
+        config, more = settle(config, dataset, left, say)
+        choices += more
     deadline = None
     if budget is not None:
         config, look = plan(config, dataset, budget - (time.perf_counter() - clock), say)

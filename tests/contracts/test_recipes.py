@@ -15,11 +15,12 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY, layout_of, open_data
-from evenodds.runs.config import Config, Part, as_number, documented, from_mapping, read, recipe, with_settings
+from evenodds.runs.config import Config, Part, documented, from_mapping, read, recipe, with_settings
 from evenodds.runs.find import KINDS, describe, names
 from evenodds.runs.folders import recipe_for
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
+from evenodds.runs.values import as_number
 
 
 @pytest.mark.parametrize("name", names("recipes"))

@@ -250,8 +250,8 @@ def _codes(
     from evenodds.apply.inference import encoder_of, items, known, read_backwards
     from evenodds.cli.bar import Bar, reading
     from evenodds.game.arithmetic import evenly
-    from evenodds.runs.config import as_number
     from evenodds.runs.session import load
+    from evenodds.runs.values import as_number
 
     length = as_number(images)
     if not isinstance(length, int) or length < 1:

@@ -441,7 +441,7 @@ def parsed(settings: list[str] | None) -> dict[str, Any]:
 
 def numbers(given: list[str] | None) -> dict[str, float] | None:
     """`name=number` words as a mapping."""
-    from evenodds.runs.config import as_number
+    from evenodds.runs.values import as_number
 
     if given is None:
         return None

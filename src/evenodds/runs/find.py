@@ -12,19 +12,19 @@ from typing import Any
 
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["KINDS", "accepts", "describe", "find", "make", "names", "network"]
+__all__ = ["KINDS", "accepts", "canonical", "describe", "find", "make", "names", "network"]
 
 
 def _public(*modules: str) -> dict[str, Any]:
     """The functions and classes that the modules define and export."""
-    found: dict[str, Any] = {}
+    exported: dict[str, Any] = {}
     for name in modules:
         module = import_module(f"evenodds.{name}")
         for member in module.__all__:
             value = getattr(module, member)
             if callable(value) and getattr(value, "__module__", None) == module.__name__:
-                found[member] = value
-    return found
+                exported[member] = value
+    return exported
 
 
 def _losses() -> dict[str, Any]:
@@ -56,13 +56,13 @@ def _schedules() -> dict[str, Any]:
 def _families(room: str) -> dict[str, Any]:
     """The modules of a package, by name."""
     package = import_module(f"evenodds.{room}")
-    found = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name: import_module(f"evenodds.{room}.{name}") for name in sorted(found)}
+    modules = [info.name for info in iter_modules(package.__path__) if not info.name.startswith("_")]
+    return {name: import_module(f"evenodds.{room}.{name}") for name in sorted(modules)}
 
 
 def _networks() -> dict[str, Any]:
-    judges = {name: module for name, module in _families("parts.mappers").items() if hasattr(module, "Discriminator")}
-    return _families("parts.networks") | judges
+    mappers = _families("parts.mappers")
+    return _families("parts.networks") | {name: m for name, m in mappers.items() if hasattr(m, "Discriminator")}
 
 
 def _fillers() -> dict[str, Any]:
@@ -91,23 +91,23 @@ def _sources() -> dict[str, Any]:
 
 
 def _balances() -> dict[str, Any]:
-    levers = _public("game.listeners.balance")
-    return {name.lower(): value for name, value in levers.items() if name in ("Steps", "Rate", "Penalty")}
+    exported = _public("game.listeners.balance")
+    return {name.lower(): value for name, value in exported.items() if name in ("Steps", "Rate", "Penalty")}
 
 
 def _learners() -> dict[str, Any]:
-    found = _public("game.learners.gradient", "game.learners.extragradient", "game.learners.evolution")
-    return {name.lower(): value for name, value in found.items() if hasattr(value, "improve")}
+    exported = _public("game.learners.gradient", "game.learners.extragradient", "game.learners.evolution")
+    return {name.lower(): value for name, value in exported.items() if hasattr(value, "improve")}
 
 
 def _selections() -> dict[str, Any]:
-    found = _public("apply.selecting")
-    return {name: found[name] for name in ("rejection", "langevin")}
+    exported = _public("apply.selecting")
+    return {name: exported[name] for name in ("rejection", "langevin")}
 
 
 def _chances() -> dict[str, Any]:
-    found = _public("parts.views", "game.dial", "game.listeners.adapt")
-    return {"always": found["compose"], "fixed": found["Chanced"], "adaptive": found["Adapt"]}
+    exported = _public("parts.views", "game.dial", "game.listeners.adapt")
+    return {"always": exported["compose"], "fixed": exported["Chanced"], "adaptive": exported["Adapt"]}
 
 
 def _optimizers() -> dict[str, Any]:
@@ -160,32 +160,51 @@ def names(kind: str) -> list[str]:
     return sorted(_members(kind))
 
 
-def find(kind: str, name: str) -> Any:
-    """The object of that name; "my_package.module:thing" names a user's own. Names are found whatever their case."""
+@cache
+def _spellings(kind: str) -> dict[str, str]:
+    """Each name of a kind by its lower case."""
+    return {name.lower(): name for name in _members(kind)}
+
+
+def canonical(kind: str, name: str) -> str | None:
+    """The name as its kind spells it; None where the kind has no such name.
+
+    Case is ignored, and so is the difference between "-" and "_" where the kind has "_". "dcgan.Generator" names a role
+    of a network family; a name with a colon is a user's own and is returned as it is.
+    """
     if ":" in name:
-        return _own(kind, name)
-    members = _members(kind)
-    for known, value in members.items():
-        if known.lower() == name.lower().replace("-", "_") or known.lower() == name.lower():
-            return value
-    raise unknown(KINDS[kind][0], name, members)
+        return name
+    family, dot, role = name.partition(".") if kind == "networks" else (name, "", "")
+    spellings, lower = _spellings(kind), family.lower()
+    spelling = spellings.get(lower, spellings.get(lower.replace("-", "_")))
+    return None if spelling is None else f"{spelling}{dot}{role}"
+
+
+def find(kind: str, name: str) -> Any:
+    """The object of that name; "my_package.module:thing" names a user's own. Names are matched by `canonical`."""
+    if ":" in name:
+        return _imported(kind, name)
+    spelling = canonical(kind, name)
+    if spelling is None:
+        raise unknown(KINDS[kind][0], name, _members(kind))
+    return _members(kind)[spelling]
 
 
 def network(name: str, role: str) -> Any:
     """The class of a network: "dcgan" and "dcgan.Generator" both name a family's class for the role "Generator"."""
     if ":" in name:
-        return _own("networks", name)
+        return _imported("networks", name)
     if role in ("Filler", "Mapper"):
         return find(f"{role.lower()}s", name).Generator
-    family, _, given = name.partition(".")
+    family, _, named_role = name.partition(".")
     module: ModuleType = find("networks", family)
     classes = {n: getattr(module, n) for n in ("Generator", "Discriminator") if hasattr(module, n)}
-    if (given or role) not in classes:
-        raise unknown(f"role in network family '{family}'", given or role, classes)
-    return classes[given or role]
+    if (named_role or role) not in classes:
+        raise unknown(f"role in network family '{family}'", named_role or role, classes)
+    return classes[named_role or role]
 
 
-def _own(kind: str, name: str) -> Any:
+def _imported(kind: str, name: str) -> Any:
     module, _, member = name.partition(":")
     try:
         return getattr(import_module(module), member)
@@ -203,10 +222,10 @@ def accepts(maker: Callable[..., Any]) -> list[str]:
 
 def make(what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
     """Calls `maker(*fixed, **options)`; an option that it does not take is an error that names the nearest."""
-    open_to = accepts(maker)[len(fixed) :]
+    accepted = accepts(maker)[len(fixed) :]
     for option in options:
-        if option not in open_to:
-            raise unknown(f"option of {what}", option, open_to)
+        if option not in accepted:
+            raise unknown(f"option of {what}", option, accepted)
     try:
         return maker(*fixed, **options)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,76 @@
+"""Names in settings: matched whatever their case, and spelled as their kind spells them once a Config is made."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evenodds.game.dial import Chanced
+from evenodds.runs.build import build_view
+from evenodds.runs.config import Config, Part, difference, from_mapping, recipe, settings, with_settings
+from evenodds.runs.find import KINDS, canonical, find, names
+
+
+def key_of(kind: str) -> str | None:
+    """The setting whose names are of that kind; None where no setting has them."""
+    return next((key for key, about in settings().items() if kind in about.kinds), None)
+
+
+NAMED = [(key, name) for kind in KINDS if (key := key_of(kind)) is not None for name in names(kind)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_matches_names_whatever_their_case(kind: str) -> None:
+    for name in names(kind):
+        for written in (name.upper(), name.lower(), name.title(), name.replace("_", "-")):
+            assert canonical(kind, written) == name
+            assert find(kind, written) is find(kind, name)
+
+
+@pytest.mark.parametrize(("key", "name"), NAMED)
+def test_a_config_spells_every_name_as_its_kind_does(key: str, name: str) -> None:
+    config = with_settings(Config(), {key: name.swapcase()})
+    value = getattr(config, key)
+    assert (value if key == "views" else value.name) == ((name,) if key == "views" else name)
+    assert from_mapping({key: name.swapcase()}) == config
+    assert difference(config, with_settings(Config(), {key: name})) == []
+
+
+def test_a_setting_looks_its_names_up_in_kinds_that_exist() -> None:
+    assert {kind for about in settings().values() for kind in about.kinds} <= set(KINDS)
+    parts = {key for key in settings() if isinstance(getattr(Config(), key), Part)}
+    assert all(settings()[key].kinds for key in parts)
+
+
+def test_words_of_settings_are_matched_whatever_their_case() -> None:
+    config = with_settings(Config(), {"watch": "Act", "precision": "BFloat16", "fit": "Pad", "views": "AUTO"})
+    assert (config.watch, config.precision, config.fit, config.views) == ("act", "bfloat16", "pad", ("auto",))
+
+
+def test_an_adaptive_chance_builds_the_same_views_whatever_its_case() -> None:
+    """A chance that adapts begins at 0; one written in capitals adapts too."""
+    lower, upper = (
+        with_settings(recipe("digits"), {"views": "translation", "view_chance": name})
+        for name in ("adaptive", "Adaptive")
+    )
+    assert lower == upper
+    view = build_view(upper)
+    assert isinstance(view, Chanced)
+    fixed = with_settings(recipe("digits"), {"views": "flip", "view_chance": {"name": "FIXED", "chance": 1.0}})
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    always = build_view(fixed)
+    assert isinstance(always, Chanced)
+    assert not torch.equal(always(x.repeat(64, 1, 1, 1), torch.rand(64, always.dice)), x.repeat(64, 1, 1, 1))
+
+
+def test_a_recipe_is_named_as_the_package_spells_it() -> None:
+    assert recipe("Digits") == recipe("digits")
+
+
+def test_paths_and_names_of_ones_own_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = Config(data=Part("Digits"), generator=Part("my_package.Nets:Tall"), loss=Part("not_a_loss"))
+    assert config.data == Part("Digits")
+    assert config.generator == Part("my_package.Nets:Tall")
+    assert config.loss == Part("not_a_loss")  # refused with the nearest name when the run is built

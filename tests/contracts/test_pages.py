@@ -1,0 +1,227 @@
+"""The pages say what is there: names, links, commands, flags, settings and files exist, and examples run."""
+
+import ast
+import dataclasses
+import doctest
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evenodds
+from evenodds.runs import find
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+INLINE = re.compile(r"`([^`\n]+)`")
+PLACEHOLDER = re.compile(r"[A-Z]|\.\.\.|<")
+"""A word such as RUN, RECIPE or ... that stands for another."""
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def text_of(page: Path) -> str:
+    """The page; of tables that tell where a module was before, the last column alone."""
+    text = page.read_text(encoding="utf-8")
+    if page.name != "CHANGELOG.md":
+        return text
+    return re.sub(r"^\|.*\|([^|\n]*)\|$", r"\1", text, flags=re.M)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of that language."""
+    return [body for named, body in CODE.findall(text) if named == language]
+
+
+def exists(name: str) -> bool:
+    """Whether evenodds.room.module.Class.member is a module, or a member or field of one."""
+    parts = name.split(".")
+    for k in range(len(parts), 0, -1):
+        try:
+            value: Any = importlib.import_module(".".join(parts[:k]))
+        except ImportError:
+            continue
+        return _has(value, parts[k:])
+    return False
+
+
+def _has(value: Any, parts: list[str]) -> bool:
+    for k, part in enumerate(parts):
+        fields = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
+        if not hasattr(value, part):
+            return part in fields and k == len(parts) - 1
+        value = getattr(value, part)
+    return True
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").strip().lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page."""
+    prose = CODE.sub("", page.read_text(encoding="utf-8"))
+    return {slug(heading) for heading in re.findall(r"^#+ (.*)$", prose, re.M)}
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of every `evenodds ...` in code, without what comes before it, a comment or the next command."""
+    outside = CODE.sub("", text)
+    lines = [line for language, body in CODE.findall(text) if language == "sh" for line in body.splitlines()]
+    for line in [*lines, *INLINE.findall(outside)]:
+        for part in re.split(r"&&|\||;", line.partition(" # ")[0]):
+            words = shlex.split(part, comments=True) if part.count("'") % 2 == 0 else []
+            if "evenodds" in words:
+                yield words[words.index("evenodds") + 1 :]
+
+
+@cache
+def app() -> Any:
+    """The command line with all of its commands."""
+    from evenodds.cli import commands as module
+
+    for other in sorted(Path(module.__file__ or "").parent.glob("*.py")):
+        importlib.import_module(f"evenodds.cli.{other.stem}")
+    return module.app
+
+
+@cache
+def flags(command: str) -> frozenset[str]:
+    """The flags of a command."""
+    arguments = app()[command].assemble_argument_collection()
+    return frozenset(name for argument in arguments for name in argument.names) | {"--help"}
+
+
+def faults(words: list[str]) -> Iterator[str]:
+    """What is wrong with one command line."""
+    if not words or words[0].startswith("-") or PLACEHOLDER.search(words[0]):
+        return
+    command, rest = words[0], words[1:]
+    if command not in list(app()):
+        yield f"no command {command}"
+        return
+    for word in rest:
+        if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in flags(command):
+            yield f"{command} has no flag {word}"
+    if command == "train" and rest and re.fullmatch(r"[a-z][\w-]*", rest[0]) and rest[0] not in find.names("recipes"):
+        yield f"no recipe {rest[0]}"
+    if command == "list" and rest and rest[0] not in [*find.KINDS, "metrics", "settings", "kinds"]:
+        yield f"nothing to list: {rest[0]}"
+
+
+@cache
+def settings() -> frozenset[str]:
+    """The first parts of all settings."""
+    from evenodds.runs.config import documented
+
+    return frozenset(re.split(r"[.\s]", row[0])[0] for row in documented())
+
+
+@pages
+def test_dotted_names_exist(page: Path) -> None:
+    names = set(re.findall(r"\bevenodds(?:\.[A-Za-z_]\w*)+", text_of(page)))
+    assert [name for name in sorted(names) if not exists(name)] == []
+
+
+@pages
+def test_python_blocks_parse_and_their_imports_exist(page: Path) -> None:
+    wrong = []
+    for block in blocks(text_of(page), "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "evenodds":
+                wrong += [name for alias in node.names if not exists(name := f"{node.module}.{alias.name}")]
+    assert wrong == []
+
+
+@pages
+def test_relative_links_resolve(page: Path) -> None:
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            wrong.append(target)
+    assert wrong == []
+
+
+@pages
+def test_commands_flags_and_recipes_exist(page: Path) -> None:
+    assert [fault for words in commands(text_of(page)) for fault in faults(words)] == []
+
+
+@pages
+def test_settings_exist(page: Path) -> None:
+    wrong = []
+    for words in commands(text_of(page)):
+        for word in words[words.index("--set") + 1 :] if "--set" in words else []:
+            if word.startswith("-"):
+                break
+            key = word.partition("=")[0].partition(".")[0]
+            if "=" in word and not PLACEHOLDER.search(key) and key not in settings():
+                wrong.append(word)
+    assert wrong == []
+
+
+@pages
+def test_files_that_are_named_exist(page: Path) -> None:
+    names = set(re.findall(r"\b(?:benchmarks|examples|tools|tests)/[\w/]+\.(?:py|md)\b", text_of(page)))
+    assert [name for name in sorted(names) if not (ROOT / name).is_file()] == []
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    for folder in ("docs", "benchmarks"):
+        contents = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+        linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", contents)}
+        assert {page.name for page in (ROOT / folder).glob("*.md")} - linked - {"README.md"} == set()
+
+
+def test_every_benchmark_has_a_page_that_names_its_command() -> None:
+    record = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "benchmarks").glob("*.md"))
+    scripts = [file.name for file in (ROOT / "benchmarks").glob("*.py")]
+    assert [name for name in scripts if f"python benchmarks/{name}" not in record] == []
+
+
+@pages
+def test_long_pages_have_contents(page: Path) -> None:
+    if page.name == "CHANGELOG.md" or len((text := page.read_text(encoding="utf-8")).splitlines()) < 80:
+        return
+    assert re.search(r"\]\(#", text), "a page of 80 lines or more needs links to its parts"
+
+
+def test_the_modules_of_the_change_log_moved() -> None:
+    """The last column of the table is checked with the other names; the first must not exist any more."""
+    rows = re.findall(r"^\| `([\w.]+)` \| `[\w.]+` \|$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert len(rows) > 30
+    assert [old for old in rows if exists(old)] == []
+
+
+@pytest.mark.parametrize("name", evenodds.__all__)
+def test_examples_of_public_names_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    value = getattr(evenodds, name)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    tests = doctest.DocTestFinder(recurse=False).find(value, name, globs={})
+    assert sum(len(test.examples) for test in tests) > 0, f"{name} has no example in its docstring"
+    for test in tests:
+        assert runner.run(test).failed == 0, name
+
+
+def test_the_tool_of_importers_knows_every_room() -> None:
+    tool: dict[str, Any] = {"__name__": "importers", "__file__": str(ROOT / "tools" / "importers.py")}
+    exec((ROOT / "tools" / "importers.py").read_text(encoding="utf-8"), tool)
+    by, level = tool["importers"](ROOT / "src"), tool["levels"](ROOT / "pyproject.toml")
+    assert "evenodds.runs.session" in by
+    assert all(tool["room"](name) in level for name in by if name not in ("evenodds", "evenodds.__main__"))
+    height = {name: level.get(tool["room"](name), len(level)) for name in by}
+    rooms = [target for target in by if tool["room"](target) in level]  # the package itself is its public face
+    assert [(name, target) for target in rooms for name in by[target] if height[name] < height[target]] == []

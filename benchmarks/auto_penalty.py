@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from coordination import DATA, RESULTS, held_out, one, one_thread
-from evenodds.evaluation.judge import evaluate
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.files import write_json
 from evenodds.runs.session import Session
 

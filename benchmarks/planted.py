@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from evenodds.evaluation.compare import compare
-from evenodds.evaluation.judge import evaluate
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.material import gather
 from evenodds.files import write_json
 from evenodds.runs.build import open_data

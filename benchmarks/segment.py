@@ -28,7 +28,7 @@ from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
 from evenodds.files import write_json
 from evenodds.game.arithmetic import evenly
-from evenodds.metrics.intervals import student
+from evenodds.metrics.intervals import student_quantile
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.runs.answering import answered, sides
 from evenodds.runs.session import Session
@@ -80,7 +80,7 @@ def difference(found: dict[str, Any], arm: str) -> str:
     gains = np.array([found[f"{arm}, seed {s}"]["mean_iou"] - found[f"plain, seed {s}"]["mean_iou"] for s in seeds])
     if len(gains) < 2:
         return f"{gains} (not two seeds)"
-    spread = student(len(gains) - 1) * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    spread = student_quantile(0.975, len(gains) - 1) * float(gains.std(ddof=1)) / math.sqrt(len(gains))
     return f"{gains.mean():+.4f} +- {spread:.4f} (95 %, {len(gains)} seeds)"
 
 

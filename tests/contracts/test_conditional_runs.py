@@ -12,7 +12,7 @@ import evenodds
 from evenodds.cli import main
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
-from evenodds.evaluation.judge import evaluate
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.session import Session
 from evenodds.tasks.condition import Condition
 

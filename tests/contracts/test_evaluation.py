@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 import evenodds
 from evenodds.cli import main
 from evenodds.errors import BadInput
-from evenodds.evaluation.judge import evaluate, read
+from evenodds.evaluation.evaluate import evaluate, read
 from evenodds.runs.session import Session
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 32, "device": "cpu"}

@@ -11,7 +11,7 @@ import evenodds
 from evenodds.apply.inference import items
 from evenodds.cli import main
 from evenodds.errors import BadInput
-from evenodds.evaluation.judge import evaluate
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.filling import fillings
 from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill

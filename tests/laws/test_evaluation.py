@@ -16,9 +16,9 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.compare import compare
 from evenodds.evaluation.equilibrium import divergence_bound, fresh_discriminator, value
-from evenodds.evaluation.judge import Evaluation, evaluate
+from evenodds.evaluation.evaluate import Evaluation, evaluate
 from evenodds.metrics.frechet import frechet
-from evenodds.metrics.intervals import Side, floors, intervals, student, wilson
+from evenodds.metrics.intervals import Interval, Side, floors, intervals, student_quantile
 from evenodds.metrics.kernel import kernel_distance
 
 NAMES = ["frechet", "kernel", "precision", "recall", "density", "coverage", "two_sample_accuracy", "memorisation"]
@@ -40,13 +40,13 @@ def digits() -> Dataset:
 
 @pytest.mark.parametrize("freedom", [3, 4, 8, 15])
 def test_student_quantiles(freedom: int) -> None:
-    assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=0.006)
+    assert student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (480, 500)])
 def test_wilson_interval(k: int, n: int) -> None:
     theirs = stats.binomtest(k, n).proportion_ci(method="wilson")
-    found = wilson(k, n)
+    found = Interval.of_share(k, n)
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
 
 
@@ -60,7 +60,7 @@ def test_intervals_of_a_difference_of_means_are_the_textbook_ones() -> None:
     for seed in range(300):
         found = intervals(difference, side(normal(60, 1, 2 * seed)), side(normal(40, 1, 2 * seed + 1, 0.5)), seed=seed)
         held += found["d"].low <= 0.5 <= found["d"].high
-        widths.append((found["d"].high - found["d"].low) / 2 / student(8))
+        widths.append((found["d"].high - found["d"].low) / 2 / student_quantile(0.975, 8))
     assert 0.91 <= held / 300 <= 0.985
     assert np.mean(np.square(widths)) == pytest.approx(1 / 60 + 1 / 40, rel=0.12)
 
@@ -81,7 +81,7 @@ def test_intervals_of_distances_hold_their_mean() -> None:
         held = np.mean([one.low <= mean <= one.high for one in found])
         assert 0.86 <= held <= 1.0
         spread = np.std([one.value for one in found])
-        claimed = np.sqrt(np.mean([((one.high - one.low) / 2 / student(8)) ** 2 for one in found]))
+        claimed = np.sqrt(np.mean([((one.high - one.low) / 2 / student_quantile(0.975, 8)) ** 2 for one in found]))
         assert 0.75 <= claimed / spread <= 1.6
 
 

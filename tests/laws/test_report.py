@@ -246,8 +246,8 @@ def test_what_happens_more_often_than_predicted_lies_above_the_diagonal() -> Non
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_the_interval_of_a_share_holds_it_and_shrinks(n: int, share: float) -> None:
-    low, high = Bin(0.5, share, n).chance()
-    wide = Bin(0.5, share, max(1, n // 4)).chance()
+    low, high = Bin(0.5, share, n).interval
+    wide = Bin(0.5, share, max(1, n // 4)).interval
     assert 0 <= low <= share + 1e-9
     assert share - 1e-9 <= high <= 1
     assert high - low <= wide[1] - wide[0] + 1e-9
@@ -255,7 +255,7 @@ def test_the_interval_of_a_share_holds_it_and_shrinks(n: int, share: float) -> N
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
     """Its ends solve |p - share| = z sqrt(p (1 - p) / n)."""
-    for end in Bin(0.5, 0.3, 50).chance():
+    for end in Bin(0.5, 0.3, 50).interval:
         assert abs(end - 0.3) == pytest.approx(1.96 * math.sqrt(end * (1 - end) / 50), rel=1e-9)
 
 

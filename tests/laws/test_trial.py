@@ -10,12 +10,13 @@ from torch import Tensor
 from evenodds.apply.filters import Copies, Duplicates, Rejection, drawn_until
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
-from evenodds.evaluation.paired import holm, paired, student_quantile, student_tail
+from evenodds.evaluation.differences import holm_levels, paired_difference
 from evenodds.evaluation.trial.classical import KINDS, chosen, copies, transformed
 from evenodds.evaluation.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.evaluation.trial.smote import smote
 from evenodds.metrics.classification import calibration_error, class_scores, macro_f1
+from evenodds.metrics.intervals import student_quantile, student_tail
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -92,11 +93,11 @@ def test_intervals_cover_as_they_say_also_where_seeds_share_test_items(shared: f
     """Differences with the correlation rho, true mean 0.3: of 95 % intervals, 95 % hold it."""
     draws = torch.randn(2000, 6, generator=rng(3), dtype=torch.float64)
     sets = 0.3 + math.sqrt(shared) * draws[:, :1] + math.sqrt(1 - shared) * draws[:, 1:]
-    found = [paired(row, overlap=shared) for row in sets.tolist()]
+    found = [paired_difference(row, overlap=shared) for row in sets.tolist()]
     cover = sum(one.low <= 0.3 <= one.high for one in found) / len(found)
     assert cover == pytest.approx(0.95, abs=0.014)
     if shared:
-        naive = [paired(row) for row in sets.tolist()]
+        naive = [paired_difference(row) for row in sets.tolist()]
         assert sum(one.low <= 0.3 <= one.high for one in naive) / len(naive) < 0.85
 
 
@@ -104,22 +105,22 @@ def test_holm_finds_what_its_intervals_show_and_errs_in_a_family_as_it_says() ->
     draws = torch.randn(1000, 4, 5, generator=rng(4), dtype=torch.float64)
     wrong = 0
     for family in draws.tolist():
-        tests = [paired(row) for row in family]
-        levels = holm([test.p for test in tests])
-        shown = [paired(row, 1 - level) for row, level in zip(family, levels, strict=True)]
+        tests = [paired_difference(row) for row in family]
+        levels = holm_levels([test.p for test in tests])
+        shown = [paired_difference(row, 1 - level) for row, level in zip(family, levels, strict=True)]
         found = [test.p < level for test, level in zip(tests, levels, strict=True)]
         assert found == [not one.low <= 0 <= one.high for one in shown]
         wrong += any(found)
     assert wrong / len(draws) == pytest.approx(0.05, abs=0.02)
-    assert holm([0.001, 0.04, 0.012]) == [0.05 / 3, 0.05, 0.05 / 2]
-    assert holm([0.2, 0.04, 0.03]) == [0.05 / 3, 0.05 / 3, 0.05 / 3]
+    assert holm_levels([0.001, 0.04, 0.012]) == [0.05 / 3, 0.05, 0.05 / 2]
+    assert holm_levels([0.2, 0.04, 0.03]) == [0.05 / 3, 0.05 / 3, 0.05 / 3]
 
 
 def test_equal_differences_are_no_certainty() -> None:
-    found = paired([0.1] * 5)
+    found = paired_difference([0.1] * 5)
     assert found.low <= 0
     assert found.p == pytest.approx(2 / 32)
-    assert paired([0.0] * 5).p == 1
+    assert paired_difference([0.0] * 5).p == 1
 
 
 # --- SMOTE and changes -----------------------------------------------------------------------------------------------

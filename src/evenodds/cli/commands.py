@@ -293,12 +293,12 @@ def evaluate(
 
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import evaluated
-    from evenodds.evaluation.judge import evaluate as judge
+    from evenodds.evaluation.evaluate import evaluate as evaluation_of
     from evenodds.evaluation.material import is_run
     from evenodds.evaluation.results import write_evaluation
 
     with Steps() as step:
-        result = judge(
+        result = evaluation_of(
             str(subject),
             against,
             metrics=split(metrics),
@@ -332,7 +332,7 @@ def compare(*evaluations: Path, json: Annotated[bool, Parameter(negative="")] = 
 
     from evenodds.cli.tables import compared
     from evenodds.evaluation.compare import compare as rank
-    from evenodds.evaluation.judge import read
+    from evenodds.evaluation.evaluate import read
 
     result = rank({str(path): read(path) for path in evaluations})
     print(to_json.dumps(asdict(result), indent=2, ensure_ascii=False) if json else compared(result))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evenodds.evaluation.compare import Comparison
-from evenodds.evaluation.judge import Evaluation
+from evenodds.evaluation.evaluate import Evaluation
 from evenodds.evaluation.truth import Scores
 
 __all__ = ["compared", "evaluated", "held_against"]

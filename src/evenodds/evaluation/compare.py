@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenodds.errors import BadInput
-from evenodds.evaluation.judge import Evaluation
+from evenodds.evaluation.evaluate import Evaluation
 
 __all__ = ["Comparison", "compare", "differences"]
 

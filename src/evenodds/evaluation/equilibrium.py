@@ -21,7 +21,7 @@ from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.rules import Batch, Costs, Game, Players, mix
 from evenodds.game.trainer import train
-from evenodds.metrics.intervals import Interval, wilson
+from evenodds.metrics.intervals import Interval
 from evenodds.metrics.probe import fit_probe
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.runs.build import build_learner
@@ -64,7 +64,7 @@ def divergence_bound(real: Tensor, fake: Tensor) -> Interval:
 def accuracy(real: Tensor, fake: Tensor) -> Interval:
     """Mean of the shares of real and of fake items that D gets right, with its interval; a logit of 0 counts half."""
     rights = [0.5 * ((x > 0).double() + (x >= 0).double()) for x in (real, -fake)]
-    shares = [wilson(round(float(r.sum())), len(r)) for r in rights]
+    shares = [Interval.of_share(round(float(r.sum())), len(r)) for r in rights]
     half = math.hypot(*((s.high - s.low) / 4 for s in shares))
     middle = sum(float(r.mean()) for r in rights) / 2
     return Interval(middle, max(0.0, middle - half), min(1.0, middle + half))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from evenodds.errors import BadInput
+from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
-from evenodds.evaluation.judge import Evaluation, assess
-from evenodds.evaluation.pairs import neighbours
+from evenodds.evaluation.nearest import nearest_sheets
 from evenodds.files import replaced, write_bytes, write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.save import best_of
@@ -172,7 +172,7 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
     """One self-contained page with everything that is known of the run."""
     config, folder = session.config, session.folder
     images = {"samples": Picture.of(session.picture(session.sample(64)), "64 samples, seed 0.", "A grid of samples.")}
-    for key, (pixels, caption) in neighbours(examination, evaluation.content).items():
+    for key, (pixels, caption) in nearest_sheets(examination, evaluation.content).items():
         images[key] = Picture.of(pixels, caption, f"Pairs of images. {caption}")
     if session.card.kind == "image":
         frames = session.eight_bit(session.walk(32, 4))

@@ -14,7 +14,7 @@ from evenodds.evaluation.examination import Examination, inside
 from evenodds.evaluation.measures import Measure, Scale, classes_of
 from evenodds.game.rules import mix
 from evenodds.metrics.features.extract import together
-from evenodds.metrics.intervals import Interval, Side, floors, intervals, wilson
+from evenodds.metrics.intervals import Interval, Side, floors, intervals
 from evenodds.metrics.likelihood import parzen
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.path_length import path_length
@@ -99,7 +99,7 @@ def accuracy_scores(examination: Examination, seed: int) -> list[dict[str, Any]]
 def _accuracy(probe: torch.nn.Module, x: Tensor, y: Tensor) -> Interval:
     guess = torch.cat([probe(part).argmax(1) for part in torch.split(x, 1024)])
     known = y >= 0
-    return wilson(int((guess == y)[known].sum()), max(1, int(known.sum())))
+    return Interval.of_share(int((guess == y)[known].sum()), max(1, int(known.sum())))
 
 
 def path_length_score(examination: Examination, seed: int, pairs: int = 1000, eps: float = 1e-2) -> dict[str, Any]:

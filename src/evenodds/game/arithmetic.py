@@ -1,11 +1,13 @@
-"""Small arithmetic that several rooms share: evenly spread indices, the luma of colours."""
+"""Small arithmetic that several rooms share: evenly spread indices, the luma of colours, the interval of a share."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
-__all__ = ["LUMA", "evenly", "luma"]
+__all__ = ["LUMA", "evenly", "luma", "wilson"]
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luma of ITU-R BT.601 (1982)."""
@@ -33,3 +35,21 @@ def luma(x: Tensor) -> Tensor:
         return x
     red, green, blue = LUMA
     return red * x[:, :1] + green * x[:, 1:2] + blue * x[:, 2:3]
+
+
+def wilson(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The interval of a share that was seen among n items (Wilson 1927): honest for 0 of n and for small n.
+
+    Args:
+        share: in [0, 1].
+        n: at least 1.
+        z: quantile of the normal distribution; the default gives 95 %.
+
+    Returns:
+        The lower and the upper end, in [0, 1].
+    """
+    shrunk = 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / shrunk
+    reach = z / shrunk * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # A share of 0 is the lower end exactly, and rounding must not lift it.
+    return min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))

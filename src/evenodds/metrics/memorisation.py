@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.arithmetic import wilson
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
 from evenodds.metrics.neighbours import nearest, nearest_other
 
@@ -107,8 +108,8 @@ def suspects(fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.
     ratio = _ratio(distance, to_held_out)
     suspected = ratio < threshold
     share = float(suspected.to(torch.float64).mean())
-    low, high = _wilson(share, len(fake))
-    limit = _wilson(expected, known)[1]
+    low, high = wilson(share, len(fake))
+    limit = wilson(expected, known)[1]
     return Suspects(ratio, suspected, distance, index, to_held_out, threshold, expected, limit, share, low, high)
 
 
@@ -220,15 +221,6 @@ def _evenly(x: Tensor, most: int) -> Tensor:
     """Numbers of up to `most` rows of x, spread over all."""
     count = min(len(x), most)
     return torch.arange(count, device=x.device) * len(x) // count
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share that was seen among n, Wilson (1927)."""
-    z = 1.959964
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # A share of 0 is the lower end exactly, and rounding must not lift it.
-    return min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
 
 
 def k_means(x: Tensor, k: int, rng: torch.Generator, rounds: int = 10) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evenodds.evaluation.paired import Paired, holm, paired
+from evenodds.evaluation.differences import holm_levels, paired_difference
 from evenodds.evaluation.trial.arms import ARMS
 
 __all__ = ["FIGURES", "PRIMARY", "SMALL_EFFECT", "answer", "compared", "decided"]
@@ -39,12 +39,12 @@ def compared(cells: Cells, overlap: float) -> dict[str, Any]:
     others = [(arm, "real") for arm in cells if arm != "real" and (arm, "real") not in asked]
     levels: dict[tuple[str, str], float] = {}
     for family in (asked, others):
-        tests = [paired(_differences(cells, *pair, PRIMARY), overlap=overlap) for pair in family]
-        levels |= dict(zip(family, holm([test.p for test in tests]), strict=True))
+        tests = [paired_difference(_differences(cells, *pair, PRIMARY), overlap=overlap) for pair in family]
+        levels |= dict(zip(family, holm_levels([test.p for test in tests]), strict=True))
     found: dict[str, Any] = {}
     for (arm, other), level in levels.items():
-        figures = {name: paired(_differences(cells, arm, other, name), overlap=overlap) for name in FIGURES}
-        figures[PRIMARY] = paired(_differences(cells, arm, other, PRIMARY), 1 - level, overlap)
+        figures = {name: paired_difference(_differences(cells, arm, other, name), overlap=overlap) for name in FIGURES}
+        figures[PRIMARY] = paired_difference(_differences(cells, arm, other, PRIMARY), 1 - level, overlap)
         found[f"{arm} - {other}"] = {
             "figures": {name: asdict(value) for name, value in figures.items()},
             "recalls": [_recall(cells, arm, other, k, overlap) for k in range(len(cells[arm][0]["recalls"]))],
@@ -60,7 +60,7 @@ def _recall(cells: Cells, arm: str, other: str, k: int, overlap: float) -> dict[
     """The difference in the recall of class k, over the seeds that tested it."""
     both = [(a["recalls"][k], b["recalls"][k]) for a, b in zip(cells[arm], cells[other], strict=True)]
     known = [a - b for a, b in both if a is not None and b is not None]
-    return asdict(paired(known, overlap=overlap)) if len(known) > 1 else None
+    return asdict(paired_difference(known, overlap=overlap)) if len(known) > 1 else None
 
 
 def answer(test: Mapping[str, Any]) -> str:
@@ -128,9 +128,10 @@ def _recommended(cells: Cells, primary: Mapping[str, Mapping[str, Any]]) -> str:
     if not helping:
         return "real"
     best = max(helping, key=lambda arm: math.fsum(cell[PRIMARY] for cell in cells[arm]))
-    near = [arm for arm in helping if arm == best or _reaches(paired(_differences(cells, arm, best, PRIMARY)))]
+    near = [arm for arm in helping if arm == best or _reaches(_differences(cells, arm, best, PRIMARY))]
     return min(near, key=lambda arm: ARMS[arm].simple)
 
 
-def _reaches(test: Paired) -> bool:
-    return test.high >= 0
+def _reaches(differences: Sequence[float]) -> bool:
+    """Whether the 95 % interval of the differences is not all below 0."""
+    return paired_difference(differences).high >= 0

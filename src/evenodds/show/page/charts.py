@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evenodds.game.arithmetic import wilson
 from evenodds.show.page.markup import Html, element
 from evenodds.show.page.numerals import THIN, short
 from evenodds.show.page.scales import Point, Scale, labels, spread, thin
@@ -69,12 +70,10 @@ class Bin:
     observed: float
     n: int | None = None
 
-    def chance(self, z: float = 1.96) -> tuple[float, float]:
-        """The interval within which a share of n is known: Wilson (1927), 95 % for z = 1.96."""
-        n = max(1, self.n or 1)
-        centre = (self.observed + z * z / (2 * n)) / (1 + z * z / n)
-        reach = z / (1 + z * z / n) * math.sqrt(self.observed * (1 - self.observed) / n + z * z / (4 * n * n))
-        return max(0.0, centre - reach), min(1.0, centre + reach)
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the observed share."""
+        return wilson(self.observed, max(1, self.n or 1), 1.96)
 
 
 def svg(width: int, height: int, alt: str, *children: Any, class_: str) -> Html:
@@ -151,7 +150,7 @@ def calibration(bins: Sequence[Bin], alt: str) -> Html:
     frame += [_text(0, 12, "share that was real", "start"), _text(306, 322, "D’s probability of being real", "end")]
     dots = []
     for one in sorted(bins, key=lambda b: b.predicted):
-        low, high = one.chance()
+        low, high = one.interval
         if one.n is not None:
             dots.append(_line(x(one.predicted), y(low), x(one.predicted), y(high), "whisker"))
         dots.append(_dot(x(one.predicted), y(one.observed), 2.5 + 4.5 * math.sqrt((one.n or 1) / most)))

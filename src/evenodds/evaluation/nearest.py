@@ -15,12 +15,12 @@ from evenodds.game.arithmetic import evenly
 from evenodds.metrics.neighbours import nearest
 from evenodds.show import pictures
 
-__all__ = ["neighbours"]
+__all__ = ["nearest_sheets"]
 
 Pixels = NDArray[np.uint8]
 
 
-def neighbours(
+def nearest_sheets(
     examination: Examination, content: Mapping[str, Any], columns: int = 10
 ) -> dict[str, tuple[Pixels, str]]:
     """Sheets of two rows for each line of pairs, with their captions; nothing for data that are no images.

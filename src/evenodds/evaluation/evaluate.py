@@ -26,7 +26,7 @@ from evenodds.runs.session import Session
 from evenodds.tasks.condition import Condition
 from evenodds.version import __version__
 
-__all__ = ["SCHEMA", "Evaluation", "assess", "evaluate", "judge", "read"]
+__all__ = ["SCHEMA", "Evaluation", "assess", "evaluate", "evaluate_on", "read"]
 
 SCHEMA = 1
 
@@ -110,11 +110,11 @@ def assess(
     say = step if step is not None else lambda what, done, total: None
     material = gather(subject, against, seed=seed, reading=lambda done, total: say("reading", done, total), **opening)
     examination = examine(material, features, say)
-    found = judge(examination, metrics, seed, say)
+    found = evaluate_on(examination, metrics, seed, say)
     return Evaluation({**found.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
 
 
-def judge(
+def evaluate_on(
     examination: Examination, metrics: Sequence[str] | None = None, seed: int = 0, step: Step = lambda *_: None
 ) -> Evaluation:
     """Computes the scores of what was examined."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from evenodds.errors import BadInput
+from evenodds.metrics.intervals import student_quantile, student_tail
 
-__all__ = ["Paired", "holm", "paired", "student_quantile", "student_tail"]
+__all__ = ["PairedDifference", "holm_levels", "paired_difference"]
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedDifference:
     """The mean of paired differences, its interval, and the chance of one as large where there is none."""
 
     value: float
@@ -25,7 +25,7 @@ class Paired:
     n: int
 
 
-def paired(differences: Sequence[float], level: float = 0.95, overlap: float = 0.0) -> Paired:
+def paired_difference(differences: Sequence[float], level: float = 0.95, overlap: float = 0.0) -> PairedDifference:
     """Student's paired t (1908) of differences, one for each seed.
 
     Seeds whose test items overlap are not independent: with a share rho of test items in common, the variance of the
@@ -46,12 +46,12 @@ def paired(differences: Sequence[float], level: float = 0.95, overlap: float = 0
     error = math.sqrt(spread * (1 / n + overlap / (1 - overlap)))
     if error < 1e-12:
         # Equal differences say how coarse the figure is, not how sure: the sign test is left (Dixon and Mood 1946).
-        return Paired(mean, min(0.0, 2 * mean), max(0.0, 2 * mean), 2 * 0.5**n if mean else 1.0, level, n)
+        return PairedDifference(mean, min(0.0, 2 * mean), max(0.0, 2 * mean), 2 * 0.5**n if mean else 1.0, level, n)
     reach = student_quantile(0.5 + level / 2, n - 1) * error
-    return Paired(mean, mean - reach, mean + reach, 2 * student_tail(abs(mean) / error, n - 1), level, n)
+    return PairedDifference(mean, mean - reach, mean + reach, 2 * student_tail(abs(mean) / error, n - 1), level, n)
 
 
-def holm(p: Sequence[float], alpha: float = 0.05) -> list[float]:
+def holm_levels(p: Sequence[float], alpha: float = 0.05) -> list[float]:
     """For each of several comparisons, the level alpha at which Holm (1979) tests it.
 
     The smallest p is held against alpha / m, the next against alpha / (m - 1), and so on to the first that fails; the
@@ -65,34 +65,3 @@ def holm(p: Sequence[float], alpha: float = 0.05) -> list[float]:
         levels[k] = alpha / (len(p) - step)
         failed = failed or p[k] >= levels[k]
     return levels
-
-
-def student_tail(t: float, freedom: int) -> float:
-    """P(T > t) for t >= 0 and a whole number of degrees of freedom: Abramowitz and Stegun (1964), 26.7.3 and 26.7.4."""
-    angle = math.atan(t / math.sqrt(freedom))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
-    term = total = 1.0
-    if freedom % 2:
-        term = total = math.cos(angle) if freedom > 1 else 0.0
-        for k in range(3, freedom, 2):
-            term *= square * (k - 1) / k
-            total += term
-        within = 2 / math.pi * (angle + sine * total)
-    else:
-        for k in range(2, freedom, 2):
-            term *= square * (k - 1) / k
-            total += term
-        within = sine * total
-    return max(0.0, (1 - within) / 2)
-
-
-@lru_cache(maxsize=256)
-def student_quantile(share: float, freedom: int) -> float:
-    """The t >= 0 with P(T <= t) = share, for share in [0.5, 1): by bisection of `student_tail`."""
-    low, high = 0.0, 1.0
-    while student_tail(high, freedom) > 1 - share:
-        high *= 2
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_tail(middle, freedom) > 1 - share else (low, middle)
-    return (low + high) / 2

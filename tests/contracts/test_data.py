@@ -416,7 +416,7 @@ def test_images_beyond_the_memory_are_refused(
 ) -> None:
     for k in range(10):
         picture("L", (14, 10)).save(tmp_path / f"{k}.png")
-    monkeypatch.setattr("evenodds.data._files.memory", lambda: memory)
+    monkeypatch.setattr("evenodds.data._queue.memory", lambda: memory)
     with pytest.raises(BadInput, match=f"{said}.*smaller size"):
         load(tmp_path, channels=4)
 
@@ -474,7 +474,7 @@ def locked(folder: Path) -> None:
     ("make", "name", "options", "said"),
     [
         (lambda folder: None, "", {}, "holds no images"),
-        (lambda folder: (folder / "a.png").write_text("no"), "", {}, r"none of 1 images can be read.*a\.png"),
+        (lambda folder: (folder / "a.png").write_text("no"), "", {}, r"none of 1 image can be read.*a\.png"),
         (bomb, "", {}, "too many pixels"),
         (locked, "locked.zip", {}, "encrypted"),
         (lambda folder: (folder / "a.zip").write_text("no"), "a.zip", {}, "cannot be read as a zip"),

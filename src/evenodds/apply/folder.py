@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
-from evenodds.data._files import ENDINGS, count, opened
+from evenodds.data._files import ENDINGS, opened
 from evenodds.data._picture import File, Picture, Unusable
+from evenodds.data._wording import count
 from evenodds.errors import BadInput
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]

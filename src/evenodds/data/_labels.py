@@ -1,4 +1,4 @@
-"""labels.csv: what is known of each image of a folder, where the folders do not tell."""
+"""Labels of images: from labels.csv, or from the folders in which they lie."""
 
 from __future__ import annotations
 
@@ -8,34 +8,56 @@ from io import StringIO
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from evenodds.data.dataset import Conditions, encode_conditions, encode_labels
 from evenodds.errors import BadInput
 
-__all__ = ["LABELS", "Known", "labelled"]
+__all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table"]
 
 LABELS = "labels.csv"
 """The file's name; it lies beside the images or above their folders."""
 CLASS = ("class", "label")
 """Names of the column that holds the class, where there are several columns."""
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
-class Known(NamedTuple):
-    """What the file says of the images."""
+class Labels(NamedTuple):
+    """Classes and conditions of N images."""
 
-    y: Tensor | None
+    y: Tensor | None = None
     """(N,) int64, -1 unknown."""
-    classes: tuple[str, ...]
-    c: Tensor | None
+    classes: tuple[str, ...] = ()
+    c: Tensor | None = None
     """(N, K) float32: attributes or values."""
-    conditions: Conditions | None
-    said: list[str]
-    """Plain sentences on it."""
+    conditions: Conditions | None = None
+    notes: tuple[str, ...] = ()
+    """Plain sentences on where they are from."""
 
 
-def labelled(names: list[str], content: bytes) -> Known:
-    """What is known of images of these names.
+NO_LABELS = Labels()
+
+
+def from_folders(names: list[str]) -> Labels:
+    """The folders as classes, if every image lies one folder deep below what all have in common."""
+    paths = [name.split("/") for name in names]
+    while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    if all(len(path) == 1 for path in paths):
+        return NO_LABELS
+    if any(len(path) != 2 for path in paths):
+        return Labels(notes=("The folders are not one level deep, so they name no classes.",))
+    if {folder.lower() for folder, _ in paths} <= _SPLITS:
+        return Labels(notes=("The folders name splits, not classes; all of them were read.",))
+    classes = tuple(sorted({folder for folder, _ in paths}))
+    number = {folder: k for k, folder in enumerate(classes)}
+    y = torch.tensor([number[folder] for folder, _ in paths])
+    return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; labels=false leaves them out.",))
+
+
+def from_table(names: list[str], content: bytes) -> Labels:
+    """The labels of images of these names.
 
     Args:
         names: of the images, relative to the folder of the file.
@@ -47,33 +69,35 @@ def labelled(names: list[str], content: bytes) -> Known:
     Raises:
         BadInput: the file is not such a table, names an image twice, or none of the images, or lacks a number.
     """
-    head, given = _given(content)
-    if not given.keys() & set(names):
+    columns, cells = _parsed(content)
+    if not cells.keys() & set(names):
         raise BadInput(f"{LABELS} names none of the {len(names):,} images, e.g. {names[0]}; write names as they are")
-    absent = len(given.keys() - set(names))
-    said = [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
-    at = [k for k, name in enumerate(head) if len(head) == 1 or name.lower() in CLASS]
-    if len(at) > 1:
-        raise BadInput(f"{LABELS} needs one column with the class, got {', '.join(head[k] for k in at)}; rename one")
-    y: Tensor | None = None
-    classes: tuple[str, ...] = ()
-    if at:
-        words = [given[name][at[0]] if name in given else "" for name in names]
+    of_class = [k for k, name in enumerate(columns) if len(columns) == 1 or name.lower() in CLASS]
+    if len(of_class) > 1:
+        several = ", ".join(columns[k] for k in of_class)
+        raise BadInput(f"{LABELS} needs one column with the class, got {several}; rename one")
+    absent = len(cells.keys() - set(names))
+    notes = [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
+    labels = NO_LABELS
+    if of_class:
+        words = [cells[name][of_class[0]] if name in cells else "" for name in names]
         y, classes = encode_labels(words)
+        labels = labels._replace(y=y, classes=classes)
+        notes.insert(0, f"Took {len(classes)} classes from {LABELS}; labels=false leaves them out.")
         unknown = words.count("")
-        said.insert(0, f"Took {len(classes)} classes from {LABELS}; labels=false leaves them out.")
-        said += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
-    numbers = [k for k in range(len(head)) if k not in at]
-    if not numbers:
-        return Known(y, classes, None, None, said)
-    rows = [[_number(name, given, head[k], k) for k in numbers] for name in names]
-    c, conditions = encode_conditions(np.array(rows), [head[k] for k in numbers])
-    kind = "attributes" if conditions.binary else "values"
-    return Known(y, classes, c, conditions, [f"Took the {kind} {', '.join(conditions.names)} from {LABELS}.", *said])
+        notes += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
+    of_numbers = [k for k in range(len(columns)) if k not in of_class]
+    if of_numbers:
+        rows = [[_number(name, cells, columns[k], k) for k in of_numbers] for name in names]
+        c, conditions = encode_conditions(np.array(rows), [columns[k] for k in of_numbers])
+        labels = labels._replace(c=c, conditions=conditions)
+        kind = "attributes" if conditions.binary else "values"
+        notes.insert(0, f"Took the {kind} {', '.join(conditions.names)} from {LABELS}.")
+    return labels._replace(notes=tuple(notes))
 
 
-def _number(name: str, given: dict[str, list[str]], column: str, k: int) -> float:
-    cell = given[name][k] if name in given else ""
+def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float:
+    cell = rows[name][k] if name in rows else ""
     try:
         value = float(cell)
     except ValueError:
@@ -83,23 +107,25 @@ def _number(name: str, given: dict[str, list[str]], column: str, k: int) -> floa
     return value
 
 
-def _given(content: bytes) -> tuple[list[str], dict[str, list[str]]]:
+def _parsed(content: bytes) -> tuple[list[str], dict[str, list[str]]]:
     """The names of the columns after the first, and the cells of each image in them."""
     try:
         lines = list(csv.reader(StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{LABELS} must be a table in UTF-8 text: {error}; save it again as CSV UTF-8") from error
-    head = [cell.strip() for cell in lines[0][1:]] if lines else []
-    given: dict[str, list[str]] = {}
+    columns = [cell.strip() for cell in lines[0][1:]] if lines else []
+    rows: dict[str, list[str]] = {}
     for number, cells in enumerate(lines[1:], 2):
         if not cells:
             continue
         if len(cells) < 2:
             raise BadInput(f"{LABELS}, line {number}: a name, a comma and a class are needed, got '{','.join(cells)}'")
-        if len(cells) != len(head) + 1:
-            raise BadInput(f"{LABELS}, line {number}: {len(head) + 1} cells are needed, as in line 1, got {len(cells)}")
+        if len(cells) != len(columns) + 1:
+            raise BadInput(
+                f"{LABELS}, line {number}: {len(columns) + 1} cells are needed, as in line 1, got {len(cells)}"
+            )
         name = cells[0].strip().replace("\\", "/")
-        if name in given:
+        if name in rows:
             raise BadInput(f"{LABELS}, line {number}: '{name}' stands there already; keep one of both lines")
-        given[name] = [cell.strip() for cell in cells[1:]]
-    return head, given
+        rows[name] = [cell.strip() for cell in cells[1:]]
+    return columns, rows

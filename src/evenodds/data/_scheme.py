@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._files import listed
 from evenodds.data._picture import Pixels
+from evenodds.data._wording import listed
 from evenodds.data.palette import IGNORED, Colour, Palette, distinct_colours
 from evenodds.errors import BadInput, unknown
 
@@ -25,10 +25,10 @@ _VOID = ("void", "unlabelled", "unlabeled", "ignore", "ignored")
 class Scheme(NamedTuple):
     """The classes of maps."""
 
-    classes: tuple[str, ...]
+    names: tuple[str, ...]
     palette: Palette
     table: NDArray[np.uint8]  # (257,) the label of each value; the last one, at index -1, that of what was added.
-    said: list[str]
+    notes: list[str]
 
 
 def listed_names(content: bytes, name: str) -> list[str]:
@@ -75,11 +75,11 @@ def scheme(
         ignore: see `maps`.
         colours: of values, as far as they are known.
     """
-    held = np.zeros(256, np.int64)
+    pixels = np.zeros(256, np.int64)
     for one in values:
-        held += np.bincount(one.ravel() + 1, minlength=257)[1:]
-    used = [int(value) for value in held.nonzero()[0]]
-    none, said = _ignored(used, names, ignore)
+        pixels += np.bincount(one.ravel() + 1, minlength=257)[1:]
+    used = [int(value) for value in pixels.nonzero()[0]]
+    none, notes = _ignored(used, names, ignore)
     named = dict(enumerate(names or ()))
     unnamed = [value for value in used if value not in named and value not in none]
     kept = sorted({*named, *unnamed} - none)
@@ -90,13 +90,13 @@ def scheme(
     table = np.full(257, IGNORED, np.uint8)
     table[kept] = np.arange(len(kept))
     if none:
-        share = 100 * float(held[sorted(none)].sum()) / float(held.sum())
-        said.append(f"Ignored are {_words(none, named)}: {share:.1f} % of the pixels.")
+        share = 100 * float(pixels[sorted(none)].sum()) / float(pixels.sum())
+        notes.append(f"Ignored are {_words(none, named)}: {share:.1f} % of the pixels.")
     if names is not None and unnamed:
         numbers = [str(value) for value in unnamed]
-        said += listed("Named {} after their number, as no name was given: {}.", numbers, what="value")
+        notes += listed("Named {} after their number, as no name was given: {}.", numbers, what="value")
     absent = [named[value] for value in kept if value not in used]
-    said += listed("Found no pixel of {}: {}.", absent, what="class")
+    notes += listed("Found no pixel of {}: {}.", absent, what="class")
     spare = dict(zip(kept, distinct_colours(len(kept)), strict=True))
     back = IGNORED if IGNORED in none or not none else max(none)
     palette = Palette(
@@ -105,11 +105,11 @@ def scheme(
         back,
         colours.get(back, (0, 0, 0)) if none else (0, 0, 0),
     )
-    return Scheme(tuple(named.get(value, f"class {value}") for value in kept), palette, table, said)
+    return Scheme(tuple(named.get(value, f"class {value}") for value in kept), palette, table, notes)
 
 
 def _ignored(used: list[int], names: Sequence[str] | None, ignore: int | str | None) -> tuple[set[int], list[str]]:
-    """The values that are no class, and what is to be said of the choice."""
+    """The values that are no class, and a note on the choice."""
     lower = [name.lower() for name in names or ()]
     if ignore is None:
         if names is None and used == [0, IGNORED]:

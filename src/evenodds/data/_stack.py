@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data import _files
-from evenodds.data._files import Held, count, listed
+from evenodds.data import _queue
 from evenodds.data._picture import Picture, Pixels, Size, in_channels, resized
+from evenodds.data._queue import Record
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 
 __all__ = ["Items", "Stack", "common_size", "corners", "cut", "items", "large_enough", "stacked"]
-
-Kept = TypeVar("Kept", bound=Held)
 
 
 class Stack(NamedTuple):
@@ -28,7 +27,7 @@ class Stack(NamedTuple):
     x: Tensor  # (N, C, H, W) uint8, or int32 of 16 bits.
     units: Units
     read: str  # How large they are, in words.
-    said: list[str]  # What had to be done.
+    notes: list[str]  # What had to be done.
 
 
 class Items(NamedTuple):
@@ -37,7 +36,7 @@ class Items(NamedTuple):
     names: tuple[str, ...]
     owners: Tensor  # (N,) int64: the picture of each.
     groups: Tensor | None  # The same, where pictures became several.
-    said: list[str]
+    notes: list[str]
 
 
 def common_size(sizes: Sequence[Size]) -> Size:
@@ -48,9 +47,9 @@ def common_size(sizes: Sequence[Size]) -> Size:
     return tied[len(tied) // 2]
 
 
-def corners(held: Size, size: Size) -> list[tuple[int, int]]:
+def corners(stored: Size, size: Size) -> list[tuple[int, int]]:
     """(top, left) of the fewest tiles that cover a picture of at least their size, evenly spread."""
-    return list(product(_starts(held[0], size[0]), _starts(held[1], size[1])))
+    return list(product(_starts(stored[0], size[0]), _starts(stored[1], size[1])))
 
 
 def _starts(length: int, side: int) -> list[int]:
@@ -70,38 +69,41 @@ def cut(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> list[Pixels]:
     return [pixels[top : top + size[0], left : left + size[1]] for top, left in at]
 
 
-def large_enough(held: list[Kept], size: Size, fit: str, what: str = "image") -> tuple[list[Kept], list[str]]:
-    """Those from which a tile can be cut, and what is to be said of the others; all, where none is to be cut."""
+def large_enough(records: list[Record], size: Size, fit: str, noun: str = "image") -> tuple[list[Record], list[str]]:
+    """Those from which a tile can be cut, and a note on the others; all, where none is to be cut."""
     if fit != "tiles":
-        return held, []
-    small = [one for one in held if one.size[0] < size[0] or one.size[1] < size[1]]
-    if len(small) == len(held):
-        most = max(min(one.size) for one in held)
+        return records, []
+    small = [record for record in records if not _holds(record.size, size)]
+    if len(small) == len(records):
+        most = max(min(record.size) for record in records)
         raise BadInput(
-            f"none of {count(len(held), what)} holds a tile of {size[0]} x {size[1]}; the largest size of a square "
+            f"none of {count(len(records), noun)} holds a tile of {size[0]} x {size[1]}; the largest size of a square "
             f"that one holds is {most}; give a smaller size, or fit=crop"
         )
-    said = f"Skipped {{}} smaller than a tile of {size[0]} x {size[1]}: {{}}."
-    dropped = {id(one) for one in small}
-    shown = [f"{getattr(one, 'name', '')} ({one.size[0]} x {one.size[1]})" for one in small]
-    return [one for one in held if id(one) not in dropped], listed(said, shown, what=what)
+    sentence = f"Skipped {{}} smaller than a tile of {size[0]} x {size[1]}: {{}}."
+    shown = [f"{record.name} ({record.size[0]} x {record.size[1]})" for record in small]
+    return [record for record in records if _holds(record.size, size)], listed(sentence, shown, what=noun)
 
 
-def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, what: str = "image") -> Items:
+def _holds(stored: Size, tile: Size) -> bool:
+    return stored[0] >= tile[0] and stored[1] >= tile[1]
+
+
+def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, noun: str = "image") -> Items:
     """The items that pictures of these names and sizes become."""
     if fit != "tiles":
         return Items(tuple(names), torch.arange(len(names)), None, [])
-    parts = [len(corners(held, size)) for held in sizes]
+    parts = [len(corners(stored, size)) for stored in sizes]
     owners = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
-    named = tuple(f"{name}#{k}" for name, n in zip(names, parts, strict=True) for k in range(n))
-    said = (
-        f"Cut {count(len(parts), what)} into {count(len(named), 'tile')} that cover them; they overlap where they must."
+    tiles = tuple(f"{name}#{k}" for name, n in zip(names, parts, strict=True) for k in range(n))
+    note = (
+        f"Cut {count(len(parts), noun)} into {count(len(tiles), 'tile')} that cover them; they overlap where they must."
     )
-    return Items(named, owners, owners, [said])
+    return Items(tiles, owners, owners, [note])
 
 
 def stacked(
-    pictures: Sequence[Picture], size: Size, channels: int | None, fit: str, grid: int = 1, what: str = "image"
+    pictures: Sequence[Picture], size: Size, channels: int | None, fit: str, grid: int = 1, noun: str = "image"
 ) -> Stack:
     """The items of all pictures as one array, in their order.
 
@@ -110,7 +112,7 @@ def stacked(
         channels: 1, 3 or 4; None: 1 if all are grey, else 3.
         fit: see `images`.
         grid: see `cut`.
-        what: a picture is, in the singular.
+        noun: what a picture is, in the singular.
     """
     kinds = Counter(picture.pixels.shape[2] for picture in pictures)
     channels = channels or (3 if kinds[3] or kinds[4] else 1)
@@ -118,8 +120,8 @@ def stacked(
     dtype: type[Any] = np.uint16 if deep == len(pictures) else np.uint8
     n = sum(len(corners(picture.size, size)) for picture in pictures) if fit == "tiles" else len(pictures)
     needed = n * size[0] * size[1] * channels * np.dtype(dtype).itemsize
-    if needed > (most := _files.memory()):
-        raise BadInput(f"the {what}s need {needed / 2**30:.1f} GiB, there are {most / 2**30:.1f}; give a smaller size")
+    if needed > (most := _queue.memory()):
+        raise BadInput(f"the {noun}s need {needed / 2**30:.1f} GiB, there are {most / 2**30:.1f}; give a smaller size")
     values = np.empty((n, *size, channels), dtype)
     clear = k = 0
     for picture in pictures:
@@ -133,8 +135,8 @@ def stacked(
     read = f"{size[0]} x {size[1]} (height x width) with {bits}"
     x = torch.from_numpy(values.astype(np.int32) if whole else values).permute(0, 3, 1, 2)
     units = Units((0.0,), (65535.0 if whole else 255.0,), "uint16" if whole else "uint8")
-    said = _done(pictures, size, channels, fit, clear, 0 if whole else deep, what)
-    return Stack(x, units, read, said)
+    notes = _done(pictures, size, channels, fit, clear, 0 if whole else deep, noun)
+    return Stack(x, units, read, notes)
 
 
 def _narrowed(pixels: Pixels) -> Pixels:
@@ -142,7 +144,7 @@ def _narrowed(pixels: Pixels) -> Pixels:
 
 
 def _done(
-    pictures: Sequence[Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int, what: str
+    pictures: Sequence[Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int, noun: str
 ) -> list[str]:
     other = [picture.size for picture in pictures if picture.size != size and fit != "tiles"]
     enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in other)
@@ -158,4 +160,4 @@ def _done(
         "Read {} at 8 bits that have 16 bits per colour.": sum(picture.cut for picture in pictures),
         "Took the first frame of {} with several.": sum(picture.animated for picture in pictures),
     }
-    return [said.format(count(n, what)) for said, n in counts.items() if n]
+    return [sentence.format(count(n, noun)) for sentence, n in counts.items() if n]

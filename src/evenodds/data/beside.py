@@ -44,9 +44,9 @@ def beside(path: str | os.PathLike[str], name: str, split: str = "train", ignore
     dataset = arrays(path, split)
     if dataset.kind != "image":
         raise BadInput(f"{path.name}: x must be images (N, H, W) or (N, H, W, C) to have {name} beside them")
-    found = read_arrays(path, (name, f"{name}_train", f"{name}_test"))
-    keys = [name] if name in found else [key for key in found if split == "all" or key == f"{name}_{split}"]
-    values = [found[key] for key in sorted(keys, reverse=True)]  # The training part first, as that of x.
+    stored = read_arrays(path, (name, f"{name}_train", f"{name}_test"))
+    keys = [name] if name in stored else [key for key in stored if split == "all" or key == f"{name}_{split}"]
+    values = [stored[key] for key in sorted(keys, reverse=True)]  # The training part first, as that of x.
     if not values or sum(map(len, values)) != len(dataset):
         lengths = " + ".join(str(len(part)) for part in values) or "none"
         raise BadInput(f"{path.name} needs an array '{name}' of {len(dataset)} items, as x has, got {lengths}")
@@ -58,12 +58,12 @@ def beside(path: str | os.PathLike[str], name: str, split: str = "train", ignore
         raise BadInput(f"{path.name} needs labels {want} of whole numbers, got {other.shape} {other.dtype}")
     if other.min() < 0 or other.max() > 255:
         raise BadInput(f"{path.name}: labels must lie in [0, 255], got {other.min()} to {other.max()}")
-    found_scheme = scheme(other.astype("int16"), None, ignore, {})
-    labels = Beside(torch.from_numpy(found_scheme.table[other.astype("int16")]), palette=found_scheme.palette)
-    said = f"Their labels are of {len(found_scheme.classes)} classes."
-    report = (*dataset.report, said, *found_scheme.said)
+    classes = scheme(other.astype("int16"), None, ignore, {})
+    labels = Beside(torch.from_numpy(classes.table[other.astype("int16")]), palette=classes.palette)
+    note = f"Their labels are of {len(classes.names)} classes."
+    report = (*dataset.report, note, *classes.notes)
     # Labels of whole images have no place beside classes of pixels.
-    return replace(dataset, y=None, classes=found_scheme.classes, beside={"labels": labels}, report=report)
+    return replace(dataset, y=None, classes=classes.names, beside={"labels": labels}, report=report)
 
 
 def _with_source(path: Path, dataset: Dataset, values: Any) -> Dataset:

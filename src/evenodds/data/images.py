@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
-from evenodds.data._files import ENDINGS, checked, content, each, gathered, listed, opened
-from evenodds.data._labels import LABELS, Known, labelled
-from evenodds.data._picture import decode
-from evenodds.data._stack import common_size, items, large_enough, stacked
+from evenodds.data._files import ENDINGS, content, opened
+from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
+from evenodds.data._picture import File, decode
+from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._stack import items, stacked
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 
@@ -19,8 +18,6 @@ __all__ = ["READS", "images"]
 
 READS = (".zip", "/", *ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
-
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def images(
@@ -56,64 +53,29 @@ def images(
         BadInput: an option that cannot be, or no usable image.
     """
     root = Path(path)
-    wanted = checked(root, size, channels, fit)
+    form = form_of(root, size, fit, channels)
     with opened(root) as (files, others):
-        tabled = [file for file in others if file.name == LABELS and labels]
-        ignored = [file.name for file in others if file not in tabled]
+        tables = [file for file in others if file.name == LABELS and labels]
         if not files:
-            raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {len(ignored)} other files")
-        decoded = None if fit == "tiles" else wanted
-        pictures, skipped = gathered(each(lambda file: decode(file, decoded, fit), files, progress))
-        if not pictures:
-            raise BadInput(f"{root.name}: none of {len(files)} images can be read, e.g. {skipped[0]}")
-        target = wanted or common_size([picture.size for picture in pictures])
-        pictures, small = large_enough(pictures, target, fit)
-        names = [picture.name for picture in pictures]
-        known = labelled(names, content(tabled[0])) if tabled else _classes(names, labels)
-    stack = stacked(pictures, target, channels, fit)
-    parts = items(names, [picture.size for picture in pictures], target, fit)
-    report = [
-        f"Read {len(parts.names):,} images of {stack.read}.",
-        *parts.said,
-        *listed("Skipped {} that cannot be read: {}.", skipped),
-        *small,
-        *listed("Ignored {} hidden or not images: {}.", ignored),
-        *stack.said,
-        *known.said,
-    ]
-    y, c = (None if of is None else of[parts.owners] for of in (known.y, known.c))
-    return Dataset(
-        stack.x,
-        stack.units,
-        y,
-        known.classes,
-        parts.names,
-        c=c,
-        conditions=known.conditions,
-        groups=parts.groups,
-        report=tuple(report),
+            number = len(others) - len(tables)
+            raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
+        (read,) = decoded(
+            root, [FileSet(files, "image")], lambda file: decode(file, form.at_decoding, fit), form, IMAGE, progress
+        )
+        names = [picture.name for picture in read.records]
+        annotated = _labels(names, tables) if labels else NO_LABELS
+    tiles = items(names, [picture.size for picture in read.records], read.size, fit)
+    stack = stacked(read.records, read.size, channels, fit)
+    report = (
+        f"Read {len(tiles.names):,} images of {stack.read}.",
+        *tiles.notes,
+        *skipped(IMAGE, read),
+        *ignored(others, tables),
+        *stack.notes,
+        *annotated.notes,
     )
+    return dataset(tiles, stack, report, labels=annotated)
 
 
-def _classes(names: list[str], labels: bool) -> Known:
-    """Labels from the folders, if they are classes."""
-    if not labels:
-        return _nothing()
-    parts = [name.split("/") for name in names]
-    while all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1:
-        parts = [part[1:] for part in parts]
-    if all(len(part) == 1 for part in parts):
-        return _nothing()
-    if any(len(part) != 2 for part in parts):
-        return _nothing("The folders are not one level deep, so they name no classes.")
-    if {part[0].lower() for part in parts} <= _SPLITS:
-        return _nothing("The folders name splits, not classes; all of them were read.")
-    classes = tuple(sorted({part[0] for part in parts}))
-    number = {name: k for k, name in enumerate(classes)}
-    y = torch.tensor([number[part[0]] for part in parts])
-    said = f"Took {len(classes)} folders as classes; labels=false leaves them out."
-    return Known(y, classes, None, None, [said])
-
-
-def _nothing(*said: str) -> Known:
-    return Known(None, (), None, None, list(said))
+def _labels(names: list[str], tables: list[File]) -> Labels:
+    return from_table(names, content(tables[0])) if tables else from_folders(names)

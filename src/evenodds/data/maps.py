@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from evenodds.data._couples import Couple, Match, alike, folders, matched, read
-from evenodds.data._files import checked, content, count, listed, opened
+from evenodds.data._files import content, opened
+from evenodds.data._labels import Labels
+from evenodds.data._matching import Match, folders, matched
+from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import (
     File,
     Picture,
@@ -26,8 +28,10 @@ from evenodds.data._picture import (
     resized,
     upright,
 )
+from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
 from evenodds.data._stack import cut, items, stacked
+from evenodds.data._wording import count
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import IGNORED, Colour
 
@@ -98,84 +102,81 @@ def maps(
         BadInput: an option that cannot be, folders that cannot be told, no usable pair, or values beyond all classes.
     """
     root = Path(path)
-    wanted = checked(root, size, channels, fit)
+    form = form_of(root, size, fit, channels)
     with opened(root) as (files, others):
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
         matches, alone = matched(files, chosen.first, chosen.second)
-        known = _known(others, names)
-        couples, side, said = read(
-            root, matches, lambda match: _couple(match, known.by_colour, wanted, fit), wanted, fit, progress
+        key = _key(others, names)
+        (read,) = decoded(
+            root, [FileSet(matches, "pair")], lambda match: _pair(match, key.by_colour, form), form, PAIR, progress
         )
-    pictures = [couple.first for couple in couples]
-    parts = items([couple.name for couple in couples], [one.size for one in pictures], side, fit, "pair")
-    stack = stacked(pictures, side, channels, fit)
-    values = _values([couple.second for couple in couples], len(parts.names), side, fit)
-    stored = next((one.second.palette for one in couples if one.second.palette), {})
-    found = scheme(values, known.names, ignore, stored | {value: colour for colour, value in known.by_colour.items()})
+    pictures = [pair.first for pair in read.records]
+    tiles = items([pair.name for pair in read.records], [one.size for one in pictures], read.size, fit, "pair")
+    stack = stacked(pictures, read.size, channels, fit)
+    values = _values([pair.second for pair in read.records], len(tiles.names), read.size, fit)
+    palette = next((pair.second.palette for pair in read.records if pair.second.palette), {})
+    colours = palette | {value: colour for colour, value in key.by_colour.items()}
+    classes = scheme(values, key.names, ignore, colours)
+    number = count(len(classes.names), "class")
     report = (
-        f"Read {count(len(parts.names), 'image')} of {stack.read}, with maps of {count(len(found.classes), 'class')}.",
-        *parts.said,
-        *known.said,
-        *found.said,
+        f"Read {count(len(tiles.names), 'image')} of {stack.read}, with maps of {number}.",
+        *tiles.notes,
+        *key.notes,
+        *classes.notes,
         *alone,
-        *said,
-        *chosen.said,
-        *listed("Ignored {} hidden or not images: {}.", [file.name for file in others if file not in known.files]),
-        *stack.said,
+        *skipped(PAIR, read),
+        *turned(read.records),
+        *chosen.notes,
+        *ignored(others, key.files),
+        *stack.notes,
     )
-    beside = {"labels": Beside(torch.from_numpy(found.table[values]), palette=found.palette)}
-    return Dataset(
-        stack.x,
-        stack.units,
-        classes=found.classes,
-        names=parts.names,
-        beside=beside,
-        groups=parts.groups,
-        report=report,
-    )
+    beside = {"labels": Beside(torch.from_numpy(classes.table[values]), palette=classes.palette)}
+    return dataset(tiles, stack, report, beside, Labels(classes=classes.names))
 
 
-class _Known(NamedTuple):
-    """What is known of the classes before any map is read."""
+class _Key(NamedTuple):
+    """The names and colours of classes, before any map is read."""
 
     names: list[str] | None
     by_colour: dict[Colour, int]
     files: list[File]
-    said: list[str]
+    notes: list[str]
 
 
-def _known(others: Sequence[File], names: Sequence[str] | str | None) -> _Known:
+def _key(others: Sequence[File], names: Sequence[str] | str | None) -> _Key:
     listing, painted = _topmost(others, NAMES), _topmost(others, COLOURS)
-    by_colour, own = coloured(content(painted), painted.name) if painted else ({}, None)
+    by_colour, colour_names = coloured(content(painted), painted.name) if painted else ({}, None)
     files = [painted] if painted else []
-    said = [f"Took colours from {painted.name}."] if painted else []
+    notes = [f"Took colours from {painted.name}."] if painted else []
     if names is not None:
-        given = names.split(",") if isinstance(names, str) else names
-        return _Known([str(name).strip() for name in given], by_colour, files, said)
+        in_order = names.split(",") if isinstance(names, str) else names
+        return _Key([str(name).strip() for name in in_order], by_colour, files, notes)
     if listing:
-        said.append(f"Took the names of the classes from {listing.name}.")
-        return _Known(listed_names(content(listing), listing.name), by_colour, [*files, listing], said)
-    return _Known(own, by_colour, files, said)
+        notes.append(f"Took the names of the classes from {listing.name}.")
+        return _Key(listed_names(content(listing), listing.name), by_colour, [*files, listing], notes)
+    return _Key(colour_names, by_colour, files, notes)
 
 
-def _topmost(others: Sequence[File], known: Sequence[str]) -> File | None:
-    found = [file for file in others if PurePosixPath(file.name).name.lower() in known]
-    return min(found, key=lambda file: (file.name.count("/"), file.name), default=None)
+def _topmost(others: Sequence[File], names: Sequence[str]) -> File | None:
+    candidates = [file for file in others if PurePosixPath(file.name).name.lower() in names]
+    return min(candidates, key=lambda file: (file.name.count("/"), file.name), default=None)
 
 
-def _couple(match: Match, by_colour: Mapping[Colour, int], wanted: Size | None, fit: str) -> Couple | str:
+def _pair(match: Match, by_colour: Mapping[Colour, int], form: Form) -> Partners | str:
     # Whole: a JPEG file decoded at a fraction may be a pixel larger than that fraction of its map.
-    picture, labels = decode(match.first, None, fit), read_map(match.second, by_colour)
-    if isinstance(picture, str) or isinstance(labels, str):
-        return picture if isinstance(picture, str) else str(labels)
-    picture, labels, turned = alike(picture, labels, lambda one, other: one == other)
-    if picture.size != labels.size:
-        (height, width), (rows, columns) = picture.size, labels.size
+    pictures = decode(match.first, None, form.fit), read_map(match.second, by_colour)
+    pair = aligned(match, *pictures, lambda image, labels: image == labels)
+    if isinstance(pair, str):
+        return pair
+    (height, width), (rows, columns) = pair.first.size, pair.second.size
+    if (height, width) != (rows, columns):
         return f"{match.name} (an image of {height} x {width}, but a map of {rows} x {columns})"
-    if wanted and fit != "tiles":
-        picture = picture._replace(pixels=resized(picture.pixels, wanted, fit))
-        labels = labels._replace(pixels=nearest(labels.pixels, wanted, fit))
-    return Couple(match.name, picture, labels, turned)
+    if not form.at_decoding:
+        return pair
+    return pair._replace(
+        first=pair.first._replace(pixels=resized(pair.first.pixels, form.at_decoding, form.fit)),
+        second=pair.second._replace(pixels=nearest(pair.second.pixels, form.at_decoding, form.fit)),
+    )
 
 
 def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> Picture | str:
@@ -220,13 +221,13 @@ def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
 
 
 def _by_colour(pixels: Pixels, by_colour: Mapping[Colour, int]) -> Pixels:
-    known = sorted((red << 16 | green << 8 | blue, value) for (red, green, blue), value in by_colour.items())
-    codes = np.array([code for code, _ in known])
-    asked = pixels.astype(int) @ np.array([1 << 16, 1 << 8, 1])
-    at = np.searchsorted(codes, asked).clip(0, len(codes) - 1)
-    if (strange := codes[at] != asked).any():
+    table = sorted((red << 16 | green << 8 | blue, value) for (red, green, blue), value in by_colour.items())
+    codes = np.array([code for code, _ in table])
+    wanted = pixels.astype(int) @ np.array([1 << 16, 1 << 8, 1])
+    at = np.searchsorted(codes, wanted).clip(0, len(codes) - 1)
+    if (strange := codes[at] != wanted).any():
         raise Unusable(f"the colour {' '.join(map(str, pixels[strange][0]))} has no line in the file of colours")
-    values: Pixels = np.array([value for _, value in known])[at]
+    values: Pixels = np.array([value for _, value in table])[at]
     return values
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data._couples import Couple, Folders, Match, alike, folders, inside, matched, read
-from evenodds.data._files import checked, count, each, gathered, listed, opened
+from evenodds.data._files import opened
+from evenodds.data._matching import Folders, Match, folders, inside, matched
+from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import File, Picture, Size, decode, resized
-from evenodds.data._stack import Items, Stack, common_size, items, large_enough, stacked
+from evenodds.data._pipeline import (
+    IMAGE,
+    PAIR,
+    FileSet,
+    Form,
+    Progress,
+    Records,
+    dataset,
+    decoded,
+    form_of,
+    ignored,
+    skipped,
+)
+from evenodds.data._stack import Items, Stack, items, stacked
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
-from evenodds.errors import BadInput
 
 __all__ = ["LAYOUTS", "READS", "pairs"]
 
@@ -86,66 +101,66 @@ def pairs(
         BadInput: an option that cannot be, folders that cannot be told, or no usable pair.
     """
     root = Path(path)
-    wanted = checked(root, size, channels, fit)
-    checked(root, size, source_channels, fit)
+    form = form_of(root, size, fit, channels, source_channels)
     with opened(root) as (files, others):
         chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
-        make = _paired if paired else _unpaired
-        dataset = make(root, files, chosen, wanted, (channels, source_channels), fit, progress)
-    ignored = listed("Ignored {} hidden or not images: {}.", [file.name for file in others])
-    return replace(dataset, report=(*dataset.report, *chosen.said, *ignored))
+        read = _paired if paired else _unpaired
+        data = read(root, files, chosen, form, (channels, source_channels), progress)
+    return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))
 
 
-Progress = Callable[[int, int], None] | None
 Channels = tuple[int | None, int | None]
+"""Of targets and of sources."""
 
 
 def _paired(
-    root: Path,
-    files: Sequence[File],
-    chosen: Folders,
-    wanted: Size | None,
-    channels: Channels,
-    fit: str,
-    progress: Progress,
+    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: Progress
 ) -> Dataset:
     matches, alone = matched(files, chosen.second, chosen.first)
-    couples, size, said = read(root, matches, lambda match: _pair(match, wanted, fit), wanted, fit, progress)
-    scale, couples, others = _one_scale(couples)
-    small = size[0] // scale, size[1] // scale
-    first, second = [couple.first for couple in couples], [couple.second for couple in couples]
-    parts = items([couple.name for couple in couples], [one.size for one in first], size, fit, "pair")
-    x = stacked(first, size, channels[0], fit, scale, "target")
-    source = stacked(second, small, channels[1], fit, 1, "source")
+    (read,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
+    scale, pairs, others = _one_scale(read.records)
+    size, fit = read.size, form.fit
+    targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    tiles = items([pair.name for pair in pairs], [target.size for target in targets], size, fit, "pair")
+    x = stacked(targets, size, channels[0], fit, scale, "target")
+    source = stacked(sources, (size[0] // scale, size[1] // scale), channels[1], fit, 1, "source")
     times = "as large as" if scale == 1 else f"{scale} times as large as"
-    read_them = [
-        f"Read {count(len(parts.names), 'pair')}: targets from '{chosen.second}' {times} sources in '{chosen.first}'.",
+    report = (
+        f"Read {count(len(tiles.names), 'pair')}: targets from '{chosen.second}' {times} sources in '{chosen.first}'.",
         f"Targets are {x.read}; sources are {source.read}.",
-    ]
-    report = (*read_them, *parts.said, *alone, *said, *others, *x.said, *source.said)
-    beside = {"source": Beside(source.x, source.units)}
-    return Dataset(x.x, x.units, names=parts.names, beside=beside, groups=parts.groups, report=report)
+        *tiles.notes,
+        *alone,
+        *skipped(PAIR, read),
+        *turned(read.records),
+        *others,
+        *x.notes,
+        *source.notes,
+    )
+    return dataset(tiles, x, report, {"source": Beside(source.x, source.units)})
 
 
-def _pair(match: Match, wanted: Size | None, fit: str) -> Couple | str:
+def _pair(match: Match, form: Form) -> Partners | str:
     # Whole: JPEG files decoded at a fraction, each at its own, would not lie exactly over each other.
-    target, source = decode(match.first, None, fit), decode(match.second, None, fit)
-    if isinstance(target, str) or isinstance(source, str):
-        return target if isinstance(target, str) else str(source)
-    target, source, turned = alike(target, source, lambda large, small: _scale(large, small) > 0)
+    pictures = decode(match.first, None, form.fit), decode(match.second, None, form.fit)
+    pair = aligned(match, *pictures, lambda target, source: _scale(target, source) > 0)
+    if isinstance(pair, str):
+        return pair
+    target, source = pair.first, pair.second
     scale = _scale(target.size, source.size)
     if not scale:
         return (
             f"{match.name} (its target of {_sides(target.size)} is not 1, 2, 3 or 4 times its source of "
             f"{_sides(source.size)})"
         )
-    if wanted and (wanted[0] % scale or wanted[1] % scale):
-        return f"{match.name} (size {_sides(wanted)} is no multiple of {scale}, by which its target is larger)"
-    if wanted and fit != "tiles":
-        small = wanted[0] // scale, wanted[1] // scale
-        target = target._replace(pixels=np.ascontiguousarray(resized(target.pixels, wanted, fit, scale)))
-        source = source._replace(pixels=np.ascontiguousarray(resized(source.pixels, small, fit)))
-    return Couple(match.name, target, source, turned)
+    if form.size and (form.size[0] % scale or form.size[1] % scale):
+        return f"{match.name} (size {_sides(form.size)} is no multiple of {scale}, by which its target is larger)"
+    if not form.at_decoding:
+        return pair
+    size, small = form.at_decoding, (form.at_decoding[0] // scale, form.at_decoding[1] // scale)
+    return pair._replace(
+        first=target._replace(pixels=np.ascontiguousarray(resized(target.pixels, size, form.fit, scale))),
+        second=source._replace(pixels=np.ascontiguousarray(resized(source.pixels, small, form.fit))),
+    )
 
 
 def _sides(size: Size) -> str:
@@ -157,69 +172,52 @@ def _scale(large: Size, small: Size) -> int:
     return next((k for k in _SCALES if large == (k * small[0], k * small[1])), 0)
 
 
-def _one_scale(couples: list[Couple]) -> tuple[int, list[Couple], list[str]]:
-    """The most common scale, the couples that have it, and what is to be said of the others."""
-    scales = [_scale(couple.first.size, couple.second.size) for couple in couples]
-    (scale, _), *_ = sorted(Counter(scales).items(), key=lambda found: (-found[1], found[0]))
-    kept = [couple for couple, own in zip(couples, scales, strict=True) if own == scale]
-    left = [f"{couple.name} (x{own})" for couple, own in zip(couples, scales, strict=True) if own != scale]
-    return scale, kept, listed(f"Skipped {{}} not of the commonest scale x{scale}: {{}}.", left, what="pair")
+def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
+    """The most common scale, the pairs that have it, and a note on the others."""
+    scales = [_scale(pair.first.size, pair.second.size) for pair in pairs]
+    (scale, _), *_ = sorted(Counter(scales).items(), key=lambda entry: (-entry[1], entry[0]))
+    kept = [pair for pair, its in zip(pairs, scales, strict=True) if its == scale]
+    others = [f"{pair.name} (x{its})" for pair, its in zip(pairs, scales, strict=True) if its != scale]
+    return scale, kept, listed(f"Skipped {{}} not of the commonest scale x{scale}: {{}}.", others, what="pair")
 
 
 # --- sets without partners --------------------------------------------------------------------------------------------
 
 
 def _unpaired(
-    root: Path,
-    files: Sequence[File],
-    chosen: Folders,
-    wanted: Size | None,
-    channels: Channels,
-    fit: str,
-    progress: Progress,
+    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: Progress
 ) -> Dataset:
-    decoded = None if fit == "tiles" else wanted
-    asked = [(file, folder) for folder in (chosen.second, chosen.first) for file in inside(files, folder)]
-    first = len(inside(files, chosen.second))
-    found = gathered(each(lambda one: decode(one[0], decoded, fit), asked, progress))
-    pictures, skipped = found
-    targets = [picture for picture in pictures if picture.name.startswith(f"{chosen.second}/")]
-    sources = [picture for picture in pictures if not picture.name.startswith(f"{chosen.second}/")]
-    for some, folder, n in ((targets, chosen.second, first), (sources, chosen.first, len(asked) - first)):
-        if not some:
-            raise BadInput(f"{root.name}: none of {count(n, 'image')} in '{folder}' can be read, e.g. {skipped[0]}")
-    size = wanted or common_size([picture.size for picture in targets])
-    targets, few = large_enough(targets, size, fit, "target")
-    sources, fewer = large_enough(sources, size, fit, "source")
-    sides = [_side(targets, size, channels[0], fit, "target"), _side(sources, size, channels[1], fit, "source")]
-    (x, named), (source, other) = sides
-    at, beside_at, groups = _beside_each_other(named.owners, other.owners)
-    shorter = min(len(targets), len(sources))
-    report = (
-        f"Read {count(len(targets), 'target')} from '{chosen.second}' and {count(len(sources), 'source')} from "
-        f"'{chosen.first}', which do not belong together, as {count(len(at), 'item')}.",
-        f"Targets are {x.read}; sources are {source.read}.",
-        *named.said,
-        *other.said,
-        *(
-            [f"Repeated the {shorter:,} of the shorter set beside the longer one."]
-            if len(sources) != len(targets)
-            else []
-        ),
-        *listed("Skipped {} that cannot be read: {}.", skipped),
-        *few,
-        *fewer,
-        *x.said,
-        *source.said,
+    sets = [
+        FileSet(inside(files, folder), noun, f" in '{folder}'")
+        for folder, noun in ((chosen.second, "target"), (chosen.first, "source"))
+    ]
+    read = decoded(root, sets, lambda file: decode(file, form.at_decoding, form.fit), form, IMAGE, progress)
+    targets, sources = (len(of.records) for of in read)
+    (x, x_items), (source, source_items) = (
+        _side(of, number, form.fit, files_of.noun) for of, number, files_of in zip(read, channels, sets, strict=True)
     )
-    dataset = Dataset(x.x, x.units, names=named.names).take(at)
-    beside = {"source": Beside(Dataset(source.x, source.units).take(beside_at).x, source.units)}
-    return replace(dataset, beside=beside, groups=groups, report=report)
+    x_index, source_index, groups = _beside_each_other(x_items.owners, source_items.owners)
+    repeated = f"Repeated the {min(targets, sources):,} of the shorter set beside the longer one."
+    report = (
+        f"Read {count(targets, 'target')} from '{chosen.second}' and {count(sources, 'source')} from "
+        f"'{chosen.first}', which do not belong together, as {count(len(x_index), 'item')}.",
+        f"Targets are {x.read}; sources are {source.read}.",
+        *x_items.notes,
+        *source_items.notes,
+        *([repeated] if sources != targets else []),
+        *skipped(IMAGE, *read),
+        *x.notes,
+        *source.notes,
+    )
+    data = Dataset(x.x, x.units, names=x_items.names).take(x_index)
+    values = Dataset(source.x, source.units).take(source_index).x
+    return replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
 
 
-def _side(pictures: list[Picture], size: Size, channels: int | None, fit: str, what: str) -> tuple[Stack, Items]:
-    parts = items([picture.name for picture in pictures], [picture.size for picture in pictures], size, fit, what)
-    return stacked(pictures, size, channels, fit, 1, what), parts
+def _side(read: Records[Picture], channels: int | None, fit: str, noun: str) -> tuple[Stack, Items]:
+    pictures = read.records
+    tiles = items([picture.name for picture in pictures], [one.size for one in pictures], read.size, fit, noun)
+    return stacked(pictures, read.size, channels, fit, 1, noun), tiles
 
 
 def _beside_each_other(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -231,16 +229,17 @@ def _beside_each_other(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, T
         first: the photo of each item of one set, in order.
         second: of the other set.
     """
-    counts = [torch.bincount(owners) for owners in (first, second)]
-    starts = [torch.cumsum(n, 0) - n for n in counts]
-    fewer = min(len(counts[0]), len(counts[1]))
+    sizes = [torch.bincount(owners).tolist() for owners in (first, second)]
+    starts = [[0, *accumulate(of)] for of in sizes]
+    fewer, more = sorted(len(of) for of in sizes)
     at: list[list[int]] = [[], []]
     groups: list[int] = []
-    for photo in range(max(len(counts[0]), len(counts[1]))):
-        own = [photo % len(n) for n in counts]
-        n = max(int(counts[side][own[side]]) for side in (0, 1))
+    for photo in range(more):
+        photos = [photo % len(of) for of in sizes]
+        n = max(sizes[side][photos[side]] for side in (0, 1))
         for side in (0, 1):
-            at[side] += [int(starts[side][own[side]]) + k % int(counts[side][own[side]]) for k in range(n)]
+            start, size = starts[side][photos[side]], sizes[side][photos[side]]
+            at[side] += [start + k % size for k in range(n)]
         groups += [photo % fewer] * n
     # A single group could not be parted, and where each item is a group of its own nothing needs to be said.
     needed = 1 < fewer < len(groups)

@@ -1,0 +1,65 @@
+"""Two pictures that belong together, decoded and laid the same way up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from evenodds.data._matching import Match
+from evenodds.data._picture import Picture, Size, upright
+from evenodds.data._wording import count
+
+__all__ = ["Partners", "aligned", "turned"]
+
+
+class Partners(NamedTuple):
+    """Two pictures that belong together."""
+
+    name: str
+    first: Picture  # Makes x.
+    second: Picture  # Lies beside it.
+    turned: bool = False  # One had no EXIF data and was turned as the other's ask.
+
+    @property
+    def size(self) -> Size:
+        return self.first.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.first.nbytes + self.second.nbytes
+
+
+def aligned(
+    match: Match, first: Picture | str, second: Picture | str, fits: Callable[[Size, Size], bool]
+) -> Partners | str:
+    """Both the same way up: where one lost the EXIF data that lay the other on its side, it is turned likewise.
+
+    Sizes decide: what fits as it is was made from the upright picture. A square tells nothing; it counts as upright.
+    Partners that fit in no way come as they are.
+
+    Args:
+        match: the files' name.
+        first, second: what they were decoded to, or why one cannot be, which is then the result.
+        fits: whether the sizes (height, width) of both are those of partners.
+    """
+    if isinstance(first, str):
+        return first
+    if isinstance(second, str):
+        return second
+    if fits(first.size, second.size):
+        return Partners(match.name, first, second)
+    if first.way_up >= 5 and second.way_up == 1 and fits(first.size, second.size[::-1]):
+        return Partners(match.name, first, _turned(second, first.way_up), turned=True)
+    if second.way_up >= 5 and first.way_up == 1 and fits(first.size[::-1], second.size):
+        return Partners(match.name, _turned(first, second.way_up), second, turned=True)
+    return Partners(match.name, first, second)
+
+
+def _turned(picture: Picture, way_up: int) -> Picture:
+    return picture._replace(pixels=upright(picture.pixels, way_up), size=picture.size[::-1], way_up=way_up)
+
+
+def turned(partners: Sequence[Partners]) -> list[str]:
+    """A note on those of which one was turned as the other."""
+    number = sum(both.turned for both in partners)
+    return [f"Turned {count(number, 'picture')} without EXIF data as the partner's ask."] if number else []

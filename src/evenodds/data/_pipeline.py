@@ -1,0 +1,183 @@
+"""The way from files to a data set, which all readers of images go.
+
+A reader lists the files and says how one is decoded; then `decoded` reads them all and settles the size of an item,
+`items` and `stacked` make the one array, and `dataset` puts it together with what lies beside it and the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NamedTuple
+
+from evenodds.data._labels import NO_LABELS, Labels
+from evenodds.data._picture import File, Size
+from evenodds.data._queue import Job, Record, bounded, each
+from evenodds.data._stack import Items, Stack, common_size, large_enough
+from evenodds.data._wording import count, listed
+from evenodds.data.dataset import Beside, Dataset
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Progress", "Records", "dataset", "decoded", "form_of"]
+__all__ += ["ignored", "skipped"]
+
+FITS = ("crop", "pad", "stretch", "tiles")
+Progress = Callable[[int, int], None] | None
+"""Told (jobs done, jobs in all) now and then."""
+
+
+class Form(NamedTuple):
+    """What the user wants an item to be."""
+
+    size: Size | None  # (height, width); None: the most common one.
+    fit: str
+
+    @property
+    def at_decoding(self) -> Size | None:
+        """The size to which a picture can be brought as soon as it is decoded."""
+        return None if self.fit == "tiles" else self.size
+
+
+def form_of(root: Path, size: int | Sequence[int] | None, fit: str, *channels: int | None) -> Form:
+    """The options of a reader, checked.
+
+    Raises:
+        BadInput: there is no such path, or an option cannot be.
+    """
+    if not root.exists():
+        raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or zip file of images")
+    for number in channels:
+        if number not in (None, 1, 3, 4):
+            raise BadInput(f"images have 1 (grey), 3 (RGB) or 4 (RGB and alpha) channels, got {number}; choose one")
+    if fit not in FITS:
+        raise unknown("fit", fit, FITS)
+    if size is None and fit == "tiles":
+        raise BadInput("tiles need a size, e.g. 96, or (height, width); give one")
+    if size is None:
+        return Form(None, fit)
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in sides):
+        raise BadInput(f"size needs a side or (height, width), each from 1 to 16384, got {size!r}")
+    return Form((sides[0], sides[1]), fit)
+
+
+class Kind(NamedTuple):
+    """How messages call what is decoded."""
+
+    noun: str
+    file: str
+    verb: str
+
+
+IMAGE = Kind("image", "file", "read")
+PAIR = Kind("pair", "pair", "used")
+
+
+@dataclass(frozen=True)
+class FileSet(Generic[Job]):
+    """Files of one role."""
+
+    jobs: Sequence[Job]
+    noun: str
+    """What one of them becomes, in the singular."""
+    where: str = ""
+    """In which folder they lie, for messages."""
+
+
+@dataclass(frozen=True)
+class Records(Generic[Record]):
+    """A set of files, decoded."""
+
+    records: list[Record]
+    size: Size
+    """(height, width) of an item."""
+    skipped: list[str]
+    """The names of files that cannot be used, with the reason."""
+    small: list[str]
+    """A note on what is too small for a tile."""
+
+
+def decoded(
+    root: Path,
+    sets: Sequence[FileSet[Job]],
+    decode: Callable[[Job], Record | str],
+    form: Form,
+    kind: Kind,
+    progress: Progress,
+) -> list[Records[Record]]:
+    """Decodes sets of files in one queue; the first of them decides the size of an item where the form names none.
+
+    Raises:
+        BadInput: no file of a set can be used, none holds a tile, or they do not fit into memory.
+    """
+    parts = _queued(sets, decode, progress)
+    for of, (records, unusable) in zip(sets, parts, strict=True):
+        if not records:
+            asked = count(len(of.jobs), kind.noun) + of.where
+            raise BadInput(f"{root.name}: none of {asked} can be {kind.verb}, e.g. {unusable[0]}")
+    size = form.size or common_size([record.size for record in parts[0][0]])
+    results = []
+    for of, (records, unusable) in zip(sets, parts, strict=True):
+        large, small = large_enough(records, size, form.fit, of.noun)
+        results.append(Records(large, size, unusable, small))
+    return results
+
+
+def _queued(
+    sets: Sequence[FileSet[Job]], decode: Callable[[Job], Record | str], progress: Progress
+) -> list[tuple[list[Record], list[str]]]:
+    """The records of each set, and the names of what cannot be used."""
+    jobs = [job for of in sets for job in of.jobs]
+    places = [place for place, of in enumerate(sets) for _ in of.jobs]
+    parts: list[tuple[list[Record], list[str]]] = [([], []) for _ in sets]
+    for place, result in zip(places, bounded(each(decode, jobs, progress)), strict=True):
+        records, unusable = parts[place]
+        if isinstance(result, str):
+            unusable.append(result)
+        else:
+            records.append(result)
+    return parts
+
+
+def skipped(kind: Kind, *sets: Records[Record]) -> list[str]:
+    """The notes on what was left out of these sets."""
+    unusable = [name for of in sets for name in of.skipped]
+    sentence = f"Skipped {{}} that cannot be {kind.verb}: {{}}."
+    return [*listed(sentence, unusable, what=kind.file), *(note for of in sets for note in of.small)]
+
+
+def ignored(files: Sequence[File], used: Sequence[File] = ()) -> list[str]:
+    """The note on files that are no images; those that were used are none of them."""
+    return listed("Ignored {} hidden or not images: {}.", [file.name for file in files if file not in used])
+
+
+def dataset(
+    items: Items,
+    stack: Stack,
+    report: Sequence[str],
+    beside: Mapping[str, Beside] | None = None,
+    labels: Labels = NO_LABELS,
+) -> Dataset:
+    """The data set of a stack of items.
+
+    Args:
+        items: their names and groups, and the picture of each.
+        stack: x, and its units.
+        report: all notes.
+        beside: what lies beside x, item by item.
+        labels: of the pictures.
+    """
+    y, c = (None if of is None else of[items.owners] for of in (labels.y, labels.c))
+    return Dataset(
+        stack.x,
+        stack.units,
+        y,
+        labels.classes,
+        items.names,
+        c=c,
+        conditions=labels.conditions,
+        beside=beside or {},
+        groups=items.groups,
+        report=tuple(report),
+    )

@@ -1,0 +1,21 @@
+"""Sentences of reports: numbers with their nouns, lists of names that end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["count", "listed"]
+
+
+def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:
+    """One sentence with the number of files and the first of their names; none where there are none."""
+    if not names:
+        return []
+    more = f" and {len(names) - show:,} more" if len(names) > show else ""
+    return [sentence.format(count(len(names), what), ", ".join(names[:show]) + more)]
+
+
+def count(number: int, what: str) -> str:
+    """The number and its noun."""
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number:,} {what}{plural * (number != 1)}"

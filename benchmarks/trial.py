@@ -23,7 +23,7 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.folds import Deal
 from evenodds.evaluation.trial.generators import ConditionalRun
-from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.written import write
 from evenodds.files import write_json
@@ -95,7 +95,7 @@ def main() -> None:
             continue
         data, deal = opened(case)
         begun = time.process_time()
-        plan = Plan(case.steps, float(case.images))
+        plan = TrialPlan(case.steps, float(case.images))
         content = trial(
             data, arguments.work / name, ConditionalRun(settings={"device": "cpu"}), seeds=SEEDS, deal=deal, plan=plan,
             ratio=case.ratio, say=lambda line: print(line, flush=True),

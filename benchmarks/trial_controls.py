@@ -24,7 +24,7 @@ from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.evaluation.trial.folds import Deal, hashes
-from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.files import write_json
 
@@ -80,7 +80,7 @@ class Oracle:
 MAKERS: dict[str, Callable[[Dataset], Any]] = {"noise": lambda hidden: Noise(), "oracle": Oracle}
 
 
-def played(kind: str, repetition: int, data: Dataset, plan: Plan, arms: list[str] | None = None) -> dict[str, Any]:
+def played(kind: str, repetition: int, data: Dataset, plan: TrialPlan, arms: list[str] | None = None) -> dict[str, Any]:
     """One trial."""
     deal, rest = parts(data, repetition)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def main() -> None:
     for kind in MAKERS:
         for repetition in range(len(found[kind]), arguments.repetitions):
             begun = time.process_time()
-            content = played(kind, repetition, data, Plan(steps=arguments.steps), ["smote", "gan"])
+            content = played(kind, repetition, data, TrialPlan(steps=arguments.steps), ["smote", "gan"])
             tests = {name: test["figures"]["macro_f1"] for name, test in content["differences"].items()}
             shown = {name: [round(test[k], 4) for k in ("value", "low", "high")] for name, test in tests.items()}
             answer = content["verdict"]["answer"]

@@ -6,7 +6,7 @@ import torch
 
 from evenodds.data.digits import digits
 from evenodds.evaluation.trial.generators import ConditionalRun
-from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.written import table
 
@@ -29,7 +29,7 @@ with tempfile.TemporaryDirectory() as folder:
         generator,  # trained anew on each seed's training images, and on nothing else
         seeds=3,
         deal=deal,
-        plan=Plan(steps=60, budget=3_000),  # steps of the classifier, images shown to each generator
+        plan=TrialPlan(steps=60, budget=3_000),  # steps of the classifier, images shown to each generator
         arms=["smote", "gan"],
         ratio=2.0,  # two synthetic images for each real one
     )

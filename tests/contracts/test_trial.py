@@ -21,14 +21,14 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.trial.arms import ARMS
 from evenodds.evaluation.trial.classifiers import Examples, Small, classifier
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun, recipe_of
-from evenodds.evaluation.trial.plan import Plan
+from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.proof import verify
 from evenodds.evaluation.trial.verdict import answer, compared, decided
 from evenodds.evaluation.trial.written import table, write
 
 CONTROLS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "trial_controls.py"))
-BRIEF = Plan(steps=10)
+BRIEF = TrialPlan(steps=10)
 
 
 def few(per_class: int = 9, classes: int = 3) -> Dataset:
@@ -57,7 +57,7 @@ def noise() -> Any:
 @pytest.mark.parametrize("repetition", [0, 1])
 def test_planted_controls(kind: str, due: set[str], repetition: int) -> None:
     """The small version of benchmarks/trial_controls.py."""
-    content = CONTROLS["played"](kind, repetition, digits(), Plan(steps=40), ["gan"])
+    content = CONTROLS["played"](kind, repetition, digits(), TrialPlan(steps=40), ["gan"])
     assert content["verdict"]["answer"] in due
     assert (content["verdict"]["recommended"]["mix"] != "none") == (kind == "oracle")
 

@@ -12,7 +12,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Game, Progress
 from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.tasks._crops import TURNS, deal_piece
-from evenodds.tasks._paired import Beholder
+from evenodds.tasks._paired import SourceAware
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.cycle import Cycle
 from evenodds.tasks.segment import Segment
@@ -105,7 +105,7 @@ def test_matching_features_costs_no_pass_beyond_one_of_each_side(loss: object) -
 
 
 def test_features_of_the_truth_match_themselves() -> None:
-    judge = Beholder(Judge(1), None, remembers=True)
+    judge = SourceAware(Judge(1), None, remembers=True)
     x = torch.rand(3, 1, 4, 4)
     judge(x)
     assert torch.equal(judge.features(x), judge.features(x.clone()))
@@ -114,7 +114,7 @@ def test_features_of_the_truth_match_themselves() -> None:
 def test_the_source_lies_beside_each_item_when_both_sides_are_judged_at_once() -> None:
     source, x = torch.rand(3, 1, 4, 4), torch.rand(6, 1, 4, 4)
     judge = Judge(2)
-    both = Beholder(judge, source)(x)
+    both = SourceAware(judge, source)(x)
     parts = torch.cat([judge(torch.cat([half, source], 1)) for half in x.split(3)])  # type: ignore[misc]
     assert torch.allclose(both, parts)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenodds.show.page.charts import Bin, Interval, Line, bars, calibration, fitted, intervals, lines
-from evenodds.show.page.measures import Figure, Measure, comparison
+from evenodds.show.page.charts import Bin, IntervalRow, Line, bars, calibration, fitted, intervals, lines
+from evenodds.show.page.measures import Figure, MeasureRow, comparison
 from evenodds.show.page.numerals import MINUS, THIN, alike, count, duration, number, percent, short
 from evenodds.show.page.scales import Point, Scale, decades, labels, spread, thin, ticks
 from evenodds.show.page.style import DARK, LIGHT
@@ -196,7 +196,7 @@ def test_a_value_claims_no_more_than_its_interval_knows() -> None:
 
 def test_dots_and_intervals_stand_on_one_scale() -> None:
     """The axis tells where the numbers are: reading it back from the labelled ticks gives the values."""
-    rows = [Interval("value", 3.0, 2.0, 5.0), Interval("floor", 0.5, 0.25, 0.75, "z")]
+    rows = [IntervalRow("value", 3.0, 2.0, 5.0), IntervalRow("floor", 0.5, 0.25, 0.75, "z")]
     drawing = intervals(rows, "both")
     named = [(float(one.get("x", 0)), read(one.text or "")) for one in parts(drawing, "text") if one.get("y") == "65"]
     (x0, v0), (x1, v1) = named[0], named[-1]
@@ -209,7 +209,7 @@ def test_dots_and_intervals_stand_on_one_scale() -> None:
 
 
 def test_a_mark_and_what_the_scale_must_hold_are_within_it() -> None:
-    drawing = intervals([Interval("value", 0.3, None, None)], "alone", mark=0.0, holds=(-4, 4))
+    drawing = intervals([IntervalRow("value", 0.3, None, None)], "alone", mark=0.0, holds=(-4, 4))
     (dot,), (mark,) = (parts(drawing, "circle"), parts(drawing, "line", "mark"))
     axis = max((place(one, "x1", "x2") for one in parts(drawing, "line", "axis")), key=lambda ends: ends[1] - ends[0])
     middle = sum(axis) / 2
@@ -303,13 +303,13 @@ def test_a_great_range_is_shown_by_its_logarithm() -> None:
 def test_intervals_are_compared_in_words() -> None:
     def said(low: float, high: float, exact: bool = False) -> str:
         held = Figure(2.0, 1.5, 2.5)
-        return comparison(Measure("m", "", Figure((low + high) / 2, low, high), held, "the truth", exact=exact))
+        return comparison(MeasureRow("m", "", Figure((low + high) / 2, low, high), held, "the truth", exact=exact))
 
     assert said(3, 4) == said(0, 1) == "the intervals are apart"
     assert said(2.4, 4) == said(0, 9) == "the intervals overlap"
     assert said(2.1, 4, exact=True) == "the interval leaves out the truth"
     assert said(1.9, 4, exact=True) == "the interval holds the truth"
-    assert comparison(Measure("m", "", Figure(1.0), Figure(2.0, 1.5, 2.5))) == ""
+    assert comparison(MeasureRow("m", "", Figure(1.0), Figure(2.0, 1.5, 2.5))) == ""
 
 
 def luminance(colour: str) -> float:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.apply.selecting import Given, acceptance, diffuse, langevin, rejection, truncated
+from evenodds.apply.rejection import acceptance
+from evenodds.apply.selecting import Given, diffuse, langevin, rejection, truncated
 from evenodds.errors import BadInput
 from evenodds.parts.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
 from evenodds.runs.find import find, names

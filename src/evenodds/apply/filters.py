@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from evenodds.apply.rejection import acceptance, log_odds
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import mix
@@ -67,22 +68,17 @@ class Rejection:
         """The burn-in: M and gamma of a class, from its first samples."""
         logits = self._all(x, label)
         self.most[label] = float(logits.max())
-        shifted = self._shifted(logits, label)
-        self.gamma[label] = 0.0 if self.percentile is None else float(shifted.quantile(self.percentile / 100))
+        odds = log_odds(logits, self.most[label])
+        self.gamma[label] = 0.0 if self.percentile is None else float(odds.quantile(self.percentile / 100))
 
     def __call__(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
         logits = self._all(x, label)
         self.most[label] = max(self.most[label], float(logits.max()))
-        chance = (self._shifted(logits, label) - self.gamma[label]).sigmoid()
+        chance = acceptance(logits, self.most[label], self.gamma[label])
         return torch.rand(len(x), generator=rng, dtype=torch.float64) < chance
 
     def _all(self, x: Tensor, label: int) -> Tensor:
         return torch.cat([self.logits(part, label) for part in torch.split(x, 1024)]).double().cpu()
-
-    def _shifted(self, logits: Tensor, label: int) -> Tensor:
-        """F of eq. 8 without gamma: its sigmoid is exp(logit - M). The last term keeps it finite at the maximum."""
-        below = logits - self.most[label]
-        return below - torch.log1p(-(below - 1e-8).exp())
 
 
 @dataclass(frozen=True)
@@ -187,10 +183,10 @@ def drawn_until(
     if n < 0 or tries < 1:
         raise BadInput(f"samples asked for must be at least 0 and tries at least 1, got {n} and {tries}")
     count = Count(n, passed=dict.fromkeys(filters, 0), refused=dict.fromkeys(filters, 0))
-    shy = [one for one in filters.values() if hasattr(one, "prepare")]
-    if shy and n:
+    preparing = [one for one in filters.values() if hasattr(one, "prepare")]
+    if preparing and n:
         first = draw(label, burn_in, _rng(seed, label, -1))
-        for one in shy:
+        for one in preparing:
             one.prepare(first, label)
     kept: list[Tensor] = []
     most, have = max(1000, tries * n), 0

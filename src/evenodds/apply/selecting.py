@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.apply.rejection import acceptance
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 from evenodds.parts.priors import Coded, Growing, Learned, Mixture, Normal, Prior, Spherical, Truncated, Uniform
@@ -19,7 +20,7 @@ from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill
 
-__all__ = ["Given", "acceptance", "diffuse", "langevin", "rejection", "sample", "truncated"]
+__all__ = ["Given", "diffuse", "langevin", "rejection", "sample", "truncated"]
 
 LogRatio = Callable[[Tensor], Tensor]
 """z (N, latent) -> (N,) log p_data(x) / p_g(x) at x = G(z), up to a constant: the discriminator's logits."""
@@ -130,18 +131,6 @@ def truncated(prior: Prior, z: Tensor, factor: float) -> Tensor:
 
 
 # Rejection ---------------------------------------------------------------------------------------------------------
-
-
-def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
-    """The chance to keep each sample (Azadi et al. 2019, eqs. 6 to 8), (N,) in [0, 1].
-
-    F = t - log(1 - exp(t)) - gamma with t = log_ratio - highest; the chance is sigmoid(F). With gamma = 0 that is
-    exp(t): what is kept is distributed as the data where log_ratio is the true one and `highest` its maximum.
-    """
-    t = (log_ratio - highest).clamp(max=0).double()
-    # sigmoid(F) = e^t / (e^t + e^gamma (1 - e^t)), which is finite at t = 0.
-    kept = t.exp()
-    return kept / (kept + math.exp(gamma) * -torch.expm1(t)).clamp_min(1e-300)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from evenodds.evaluation.compare import Comparison
 from evenodds.evaluation.evaluate import Evaluation
-from evenodds.evaluation.truth import Scores
+from evenodds.evaluation.truth import TruthReport
 
 __all__ = ["compared", "evaluated", "held_against"]
 
@@ -112,7 +112,7 @@ def compared(comparison: Comparison) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def held_against(scores: Scores) -> str:
+def held_against(scores: TruthReport) -> str:
     """A line for each image and their mean; or for each class, and what it was taken for."""
     if scores.kind == "images":
         names = [name for name in scores.total if name.endswith(("psnr", "ssim"))]

@@ -30,13 +30,13 @@ from evenodds.parts.mappers._parts import enlarged
 from evenodds.runs.session import Session
 from evenodds.tasks.segment import Segment
 
-__all__ = ["Scores", "scored"]
+__all__ = ["TruthReport", "scored"]
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Scores:
+class TruthReport:
     """Figures of what was made."""
 
     kind: str
@@ -57,7 +57,7 @@ class Scores:
 
 def scored(
     session: Session, source: Path, out: Path, truth: Path, step: Callable[[str, int, int], None] | None = None
-) -> Scores:
+) -> TruthReport:
     """Holds what `convert` has written against the truth.
 
     Args:
@@ -88,7 +88,7 @@ def scored(
     if not rows:
         raise BadInput(f"nothing can be held against {truth}: {notes[0] if notes else 'no image was made'}")
     total = _all_labels(session, rows) if segments else _mean(rows)
-    return Scores("labels" if segments else "images", rows, total, notes)
+    return TruthReport("labels" if segments else "images", rows, total, notes)
 
 
 Held = Callable[[File, File, Path], Row]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 
-__all__ = ["FEATURES", "Probe", "Progress", "fit_probe"]
+__all__ = ["FEATURES", "Probe", "Progress", "fit_probe", "new_probe", "train_probe"]
 
 FEATURES = 128
 """Length of a probe's features."""
@@ -124,18 +124,9 @@ def fit_probe(
     """
     x, y = _labelled(x, y, classes, "fit")
     looks = _Looks(None if check is None else _labelled(*check, classes, "check"), patience)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(mix(seed, 0))
-        probe = Probe(x.shape[1:], classes).to(x.device)
+    probe = new_probe(x.shape[1:], classes, seed).to(x.device)
     steps = max(1, min(images, 40 * len(x)) // batch)
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=_RATE, weight_decay=0.01)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps + 1, pct_start=0.15, cycle_momentum=False)
-    for step, index in enumerate(_deal(len(x), steps, batch, seed), 1):
-        some = index.to(x.device)
-        optimizer.zero_grad()
-        F.cross_entropy(probe.train()(x[some]), y[some]).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        rate.step()
+    for step in train_probe(probe, x, y, steps=steps, batch=batch, seed=seed):
         if step % max(1, steps // 20) == 0 or step == steps:
             if progress is not None:
                 progress(step * batch, steps * batch)
@@ -144,7 +135,73 @@ def fit_probe(
     return looks.best(probe).eval().requires_grad_(False)
 
 
-_RATE = 3e-3
+def new_probe(shape: Sequence[int], classes: int, seed: int, width: int = 32) -> Probe:
+    """A probe whose first weights depend on the seed alone, with the initialisation of PyTorch (He et al. 2015).
+
+    Args:
+        shape: of one item, (C, H, W) with H, W >= 4, or (D,).
+        classes: how many, at least 2.
+        seed: of the weights; the global random state is neither read nor changed.
+        width: channels of the second convolution.
+
+    Returns:
+        The probe in training mode, on the CPU.
+
+    Raises:
+        BadInput: another shape, or fewer than 2 classes.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(mix(seed, 0))
+        return Probe(shape, classes, width=width)
+
+
+def train_probe(
+    probe: Probe,
+    x: Tensor,
+    y: Tensor,
+    *,
+    steps: int,
+    batch: int,
+    seed: int,
+    rate: float = 3e-3,
+    weights: Tensor | None = None,
+    fused: bool = False,
+) -> Iterator[int]:
+    """Trains a probe by AdamW with one rise and fall of the rate (Smith 2018), and yields the number of each step.
+
+    Args:
+        probe: on the device of x; it is changed.
+        x: (N, ...) float in [-1, 1].
+        y: (N,) int64 in [0, classes).
+        steps: how many, at least 1; whoever stops early leaves the probe as it is then.
+        batch: examples per step.
+        seed: of the order of the examples.
+        rate: the highest learning rate.
+        weights: (N,) of each example's cost; None for the plain mean.
+        fused: whether AdamW takes its step in one kernel, with other rounding.
+
+    Returns:
+        1, 2, ... up to `steps`, each after that step.
+
+    Raises:
+        BadInput: fewer than 1 step or item.
+    """
+    if steps < 1 or len(x) < 1:
+        raise BadInput(f"a probe is trained for at least 1 step on at least 1 item, got {steps} and {len(x)}")
+    optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.01, fused=fused)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps + 1, pct_start=0.15, cycle_momentum=False)
+    for step, index in enumerate(_deal(len(x), steps, batch, seed), 1):
+        some = index.to(x.device)
+        optimizer.zero_grad()
+        logits = probe.train()(x[some])
+        if weights is None:
+            cost = F.cross_entropy(logits, y[some])
+        else:
+            cost = (F.cross_entropy(logits, y[some], reduction="none") * weights[some]).mean()
+        cost.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        yield step
 
 
 class _Looks:

@@ -18,7 +18,7 @@ from evenodds.tasks._crops import Piece, deal_piece
 from evenodds.tasks._seats import Seat
 from evenodds.tasks.contest import Contest
 
-__all__ = ["Beholder", "FromSource", "Paired"]
+__all__ = ["FromSource", "Paired", "SourceAware"]
 
 
 class FromSource(ABC):
@@ -173,14 +173,14 @@ class Paired(FromSource):
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():
             real, fake = self.shown(self.made(players["generator"], hand), hand)
-        judge = self._beholder(players, hand)
+        judge = self._source_aware(players, hand)
         return self.contest.discriminator_costs(judge, real, fake, dict(hand), penalised)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, with an adversary."""
         made = self.made(players["generator"], hand)
         real, fake = self.shown(made, hand)
-        judge = self._beholder(players, hand)
+        judge = self._source_aware(players, hand)
         costs = dict(self.fit_costs(made, hand))
         found = self.contest.generator_costs(judge, real, fake, dict(hand))
         costs |= {name: self.adversarial * cost for name, cost in found.items()}
@@ -188,12 +188,12 @@ class Paired(FromSource):
             costs["matching"] = self.matching * F.l1_loss(judge.features(fake), judge.features(real).detach())
         return Costs(costs)
 
-    def _beholder(self, players: Players, hand: Batch) -> Beholder:
+    def _source_aware(self, players: Players, hand: Batch) -> SourceAware:
         source = hand["source"] if self.sees_source else None
-        return Beholder(players["discriminator"], source, remembers=self.matching > 0)
+        return SourceAware(players["discriminator"], source, remembers=self.matching > 0)
 
 
-class Beholder(nn.Module):
+class SourceAware(nn.Module):
     """x (n, C, H, W) -> the discriminator's logits, with the source of item i % N beside: n is N, or 2N when fused.
 
     Args:

@@ -10,12 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
-from evenodds.metrics.probe import Probe
+from evenodds.metrics.probe import Probe, new_probe, train_probe
 
 __all__ = ["Classifier", "Estimator", "Examples", "Predict", "Small", "classifier"]
 
@@ -81,27 +79,13 @@ class Small:
 
     def fitted(self, examples: Examples, classes: int, seed: int) -> Probe:
         """The network, in eval mode."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(mix(seed, 0))
-            network = Probe(examples.x.shape[1:], classes, width=self.width)
-        optimizer = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=0.01, fused=True)
-        rate = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.rate, self.steps + 1, pct_start=0.15, cycle_momentum=False
-        )
-        rng = torch.Generator().manual_seed(mix(seed, 1))
-        for index in _batches(len(examples.y), self.steps, self.batch, rng):
-            optimizer.zero_grad()
-            cost = F.cross_entropy(network(examples.x[index]), examples.y[index], reduction="none")
-            (cost * examples.weights[index]).mean().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            rate.step()
-        return network.eval().requires_grad_(False)
-
-
-def _batches(n: int, steps: int, batch: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-    """Full batches from one permutation after the other."""
-    rounds = [torch.randperm(n, generator=rng) for _ in range(-(-steps * batch // n))]
-    return torch.split(torch.cat(rounds)[: steps * batch], batch)
+        probe = new_probe(examples.x.shape[1:], classes, seed, self.width)
+        for _ in train_probe(
+            probe, examples.x, examples.y, steps=self.steps, batch=self.batch, seed=seed, rate=self.rate,
+            weights=examples.weights, fused=True,
+        ):  # fmt: skip
+            pass
+        return probe.eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.evaluation.trial.arms import SYNTHETIC, Maker
+from evenodds.evaluation.trial.arms import SYNTHETIC
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
+from evenodds.evaluation.trial.inputs import Maker
 
-__all__ = ["Plan", "planned"]
+__all__ = ["TrialPlan", "planned"]
 
 CHOICE = 2 * 5 / 3
 """Choosing the changes takes so many fits of the small classifier: 2 halves, 5 fits each, a third as long."""
@@ -23,7 +24,7 @@ LEAST, USUAL = 120, 400
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrialPlan:
     """What is fixed before the first cell.
 
     Args:
@@ -46,7 +47,9 @@ class Plan:
         return self.fit_seconds + extra + (self.generator_seconds if arm in SYNTHETIC and first else 0.0)
 
 
-def planned(fold: Dataset, tested: Classifier, maker: Maker, seconds: float, seeds: int, arms: Sequence[str]) -> Plan:
+def planned(
+    fold: Dataset, tested: Classifier, maker: Maker, seconds: float, seeds: int, arms: Sequence[str]
+) -> TrialPlan:
     """Shares seconds over the cells: at most half to classifiers, the rest to generators.
 
     Args:
@@ -66,7 +69,7 @@ def planned(fold: Dataset, tested: Classifier, maker: Maker, seconds: float, see
             f"a budget of {seconds:.0f} s is too short for {len(arms) * seeds} classifiers on these data; give at "
             f"least {needed + 30:.0f} s, or fewer --arms"
         )
-    plan = Plan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0)
+    plan = TrialPlan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0)
     if not set(arms) & set(SYNTHETIC):
         return plan
     spent = seeds * sum(plan.seconds(arm, False) for arm in arms)

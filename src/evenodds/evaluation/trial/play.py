@@ -16,10 +16,11 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.evaluation.trial.arms import ARMS, GENERATOR, SYNTHETIC, Maker, Workshop, as_real, checked, sampled
+from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, checked, learners_of
 from evenodds.evaluation.trial.classifiers import Classifier, Small
 from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, hashes, labels, mean_overlap
-from evenodds.evaluation.trial.plan import Plan, planned
+from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
+from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.evaluation.trial.verdict import compared, decided
 from evenodds.files import replaced, write_json
@@ -35,14 +36,14 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class _Trial:
+class _Setup:
     """What is fixed for all cells."""
 
     data: Dataset
     folder: Path
     maker: Maker
     tested: Classifier
-    plan: Plan
+    plan: TrialPlan
     ratio: float
     agreeing: bool
     known: Sequence[str]
@@ -66,7 +67,7 @@ def trial(
     arms: Sequence[str] | None = None,
     deal: Deal | None = None,
     budget: float = 1800.0,
-    plan: Plan | None = None,
+    plan: TrialPlan | None = None,
     ratio: float = 1.0,
     agreeing: bool = False,
     step: Step = lambda *_: None,
@@ -114,9 +115,9 @@ def trial(
     )
     if moved := sum(len(fold.moved) for fold in folds):
         say(f"{moved} test images are identical to training images; they were moved to the training items")
-    whole = _Trial(data, folder, maker, tested, fixed, ratio, agreeing, known)
-    cells = _cells(whole, folds, names, step, say)
-    return _result(whole, folds, facts, cells)
+    setup = _Setup(data, folder, maker, tested, fixed, ratio, agreeing, known)
+    cells = _cells(setup, folds, names, step, say)
+    return _result(setup, folds, facts, cells)
 
 
 def _possible(data: Dataset, seeds: int, ratio: float) -> None:
@@ -129,7 +130,7 @@ def _possible(data: Dataset, seeds: int, ratio: float) -> None:
         raise BadInput(f"the ratio of synthetic to real images must be above 0, got {ratio}")
 
 
-def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], Plan]) -> Plan:
+def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], TrialPlan]) -> TrialPlan:
     """The plan that stands in the folder, or a new one; BadInput where the folder holds another trial."""
     path = folder / "plan.json"
     if path.is_file():
@@ -137,7 +138,7 @@ def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], Plan]) -> 
         misfits = [key for key, value in facts.items() if there["facts"].get(key) != value]
         if misfits:
             raise BadInput(f"{folder} holds a trial with other {', '.join(misfits)}; name another folder with --out")
-        return Plan(**there["plan"])
+        return TrialPlan(**there["plan"])
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is there already and holds no trial; name another folder with --out")
     plan = make()
@@ -148,21 +149,21 @@ def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], Plan]) -> 
 # --- cells -----------------------------------------------------------------------------------------------------------
 
 
-def _cells(whole: _Trial, folds: Sequence[Fold], names: Sequence[str], step: Step, say: Say) -> dict[str, list[Any]]:
+def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Step, say: Say) -> dict[str, list[Any]]:
     """Arm -> the cell of each seed; those on disk are read."""
-    balanced = all(len(set(_counts(whole.data, fold))) == 1 for fold in folds)
+    balanced = all(len(set(_counts(setup.data, fold))) == 1 for fold in folds)
     names = [name for name in names if not as_real(name, balanced)]
     found: dict[str, list[Any]] = {name: [] for name in names}
     firsts = next((name for name in names if name in SYNTHETIC), None)
-    costs = {name: whole.plan.seconds(name, name == firsts) for name in names}
+    costs = {name: setup.plan.seconds(name, name == firsts) for name in names}
     total, done, clock, spent = len(folds) * sum(costs.values()), 0.0, time.perf_counter(), 0.0
     for seed, fold in enumerate(folds):
-        shop = _workshop(whole, fold, seed)
+        inputs = _inputs(setup, fold, seed)
         for name in names:
-            path = whole.folder / "cells" / f"seed-{seed}-{name}.json"
+            path = setup.folder / "cells" / f"seed-{seed}-{name}.json"
             fresh = not path.is_file()
             step("trial", round(done), max(1, round(total)))
-            found[name].append(_played(whole, fold, shop, name, path) if fresh else json.loads(path.read_text()))
+            found[name].append(_played(setup, fold, inputs, name, path) if fresh else json.loads(path.read_text()))
             done += costs[name]
             spent += costs[name] if fresh else 0.0
             say(_progress(seed, len(folds), name, found[name][-1], (time.perf_counter() - clock), spent, total - done))
@@ -186,49 +187,50 @@ def _counts(data: Dataset, fold: Fold) -> list[int]:
     return torch.bincount(data.y[fold.train], minlength=len(data.classes)).tolist()
 
 
-def _workshop(whole: _Trial, fold: Fold, seed: int) -> Workshop:
-    train = whole.data.take(fold.train)
+def _inputs(setup: _Setup, fold: Fold, seed: int) -> ArmInputs:
+    train = setup.data.take(fold.train)
 
-    def synthetic(shop: Workshop) -> tuple[Tensor, Tensor]:
-        return _synthetic(whole, shop, seed)
+    def synthetic(inputs: ArmInputs) -> tuple[Tensor, Tensor]:
+        return _synthetic(setup, inputs, seed)
 
-    return Workshop(
-        train, Ledger(whole.known), mix(seed, 21), whole.small, whole.classifier, whole.ratio, whole.agreeing, synthetic
+    return ArmInputs(
+        train, Ledger(setup.known), mix(seed, 21), setup.small, setup.classifier, setup.ratio, setup.agreeing, synthetic
     )
 
 
-def _synthetic(whole: _Trial, shop: Workshop, seed: int) -> tuple[Tensor, Tensor]:
+def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Tensor]:
     """The images of a seed's generator: read where they are on disk, else made and written."""
-    fold = shop.ledger.hand(GENERATOR, shop.fold)
-    path = whole.folder / "cells" / f"seed-{seed}-synthetic.npz"
+    fold = inputs.ledger.hand(GENERATOR, inputs.fold)
+    path = setup.folder / "cells" / f"seed-{seed}-synthetic.npz"
     units = fold.units
     if not path.is_file():
-        draw = whole.maker(fold, mix(seed, 22), whole.plan.budget)
-        x, y = sampled(shop, draw)
+        draw = setup.maker(fold, mix(seed, 22), setup.plan.budget)
+        x, y = sampled(inputs, draw)
         own = np.asarray(units.to_data(x)).astype(units.dtype, copy=False)
         with replaced(path) as temporary:
             np.savez_compressed(temporary, x=own, y=y.numpy())
-    elif whole.agreeing:
-        shop.scout()  # for the record of what it has seen
+    elif setup.agreeing:
+        _ = inputs.small_classifier  # fitted for the record of what it has seen
     with np.load(path, allow_pickle=False) as kept:
         x = torch.from_numpy(kept["x"].astype(np.int32) if kept["x"].dtype == np.uint16 else kept["x"])
         return units.to_model(x), torch.from_numpy(kept["y"])
 
 
-def _played(whole: _Trial, fold: Fold, shop: Workshop, name: str, path: Path) -> dict[str, Any]:
+def _played(setup: _Setup, fold: Fold, inputs: ArmInputs, name: str, path: Path) -> dict[str, Any]:
     """One cell: examples, a classifier, its figures on the test items."""
     begun = time.perf_counter()
-    shop.ledger.hand("classifier", shop.fold)
-    examples = ARMS[name].build(shop)
-    predict = whole.classifier.fit(examples, shop.classes, mix(shop.seed, 7))
-    test = whole.data.take(fold.test)
+    inputs.ledger.hand("classifier", inputs.fold)
+    examples = ARMS[name].build(inputs)
+    predict = setup.classifier.fit(examples, inputs.classes, mix(inputs.seed, 7))
+    test = setup.data.take(fold.test)
     assert test.y is not None
     figures = _figures(predict(test.units.to_model(test.x)), test.y)
+    saw = {learner: inputs.ledger.saw[learner] for learner in learners_of(name, inputs.agreeing)}
     cell = {
         "cell": path.stem, "arm": name, "figures": figures, "examples": len(examples.y),
-        "changes": list(shop.kinds()) if "classical" in name else None,
-        "saw": shop.record(name), "sets": {d: shop.ledger.sets[d] for d in set(shop.record(name).values())},
-        "synthetic_in_test": _coincide(whole, shop, test) if name in SYNTHETIC else 0,
+        "changes": list(inputs.kinds) if "classical" in name else None,
+        "saw": saw, "sets": {d: inputs.ledger.sets[d] for d in set(saw.values())},
+        "synthetic_in_test": _coincide(setup, inputs, test) if name in SYNTHETIC else 0,
         "seconds": round(time.perf_counter() - begun, 2),
     }  # fmt: skip
     write_json(path, cell)
@@ -247,10 +249,10 @@ def _figures(probabilities: Tensor, truth: Tensor) -> dict[str, Any]:
     }
 
 
-def _coincide(whole: _Trial, shop: Workshop, test: Dataset) -> int:
+def _coincide(setup: _Setup, inputs: ArmInputs, test: Dataset) -> int:
     """Synthetic images that are, value by value, test images: a generator that has seen them would make such."""
-    x, _ = shop.generated()
-    made = Dataset(shop.fold.units.to_data(x), shop.fold.units)
+    x, _ = inputs.generated
+    made = Dataset(inputs.fold.units.to_data(x), inputs.fold.units)
     return len(set(hashes(made)) & set(hashes(test)))
 
 
@@ -258,37 +260,37 @@ def _coincide(whole: _Trial, shop: Workshop, test: Dataset) -> int:
 
 
 def _result(
-    whole: _Trial, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
+    setup: _Setup, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
-    proof = _proof(whole, folds, cells)
-    write_json(whole.folder / "proof.json", proof)
-    if wrong := verify(proof, whole.data):
+    proof = _proof(setup, folds, cells)
+    write_json(setup.folder / "proof.json", proof)
+    if wrong := verify(proof, setup.data):
         raise BadInput(f"no answer is given, since test images have leaked: {'; '.join(wrong[:3])}")
-    content = _content(whole, folds, facts, cells)
-    write_json(whole.folder / "trial.json", content)
+    content = _content(setup, folds, facts, cells)
+    write_json(setup.folder / "trial.json", content)
     return content
 
 
 def _content(
-    whole: _Trial, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
+    setup: _Setup, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
     """All that is said: plain values."""
     figures = {name: [cell["figures"] for cell in row] for name, row in cells.items()}
-    counts, overlap = _counts(whole.data, folds[0]), mean_overlap(folds)
+    counts, overlap = _counts(setup.data, folds[0]), mean_overlap(folds)
     tests = compared(figures, overlap)
-    most = round((1 + whole.ratio) * max(counts))
+    most = round((1 + setup.ratio) * max(counts))
     same = "all classes are equally large, so it is the same as real images only"
     dropped = {name: same for name in facts["arms"] if name not in cells}
     return {
         "evenodds": __version__,
         **facts,
-        "classifier": whole.classifier.name,
-        "classes": list(whole.data.classes),
+        "classifier": setup.classifier.name,
+        "classes": list(setup.data.classes),
         "train_counts": counts,
         "tested_on": [len(fold.test) for fold in folds],
         "moved": [list(fold.moved) for fold in folds],
         "test_overlap": overlap,
-        "plan": {"steps": whole.plan.steps, "budget": whole.plan.budget},
+        "plan": {"steps": setup.plan.steps, "budget": setup.plan.budget},
         "arms": {
             name: {
                 "title": ARMS[name].title,
@@ -304,12 +306,12 @@ def _content(
     }
 
 
-def _proof(whole: _Trial, folds: Sequence[Fold], cells: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    ledger = Ledger(whole.known)
+def _proof(setup: _Setup, folds: Sequence[Fold], cells: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    ledger = Ledger(setup.known)
     seeds = []
     for seed, fold in enumerate(folds):
         for part in ("train", "test"):
-            ledger.hand(f"{seed} {part}", whole.data.take(getattr(fold, part)))
+            ledger.hand(f"{seed} {part}", setup.data.take(getattr(fold, part)))
         arms = {
             name: {"saw": row[seed]["saw"], "synthetic_in_test": row[seed]["synthetic_in_test"]}
             for name, row in cells.items()
@@ -318,4 +320,4 @@ def _proof(whole: _Trial, folds: Sequence[Fold], cells: Mapping[str, Sequence[An
             ledger.sets.update(row[seed]["sets"])
         sides = {part: ledger.saw[f"{seed} {part}"] for part in ("train", "test")}
         seeds.append({**sides, "moved": list(fold.moved), "arms": arms})
-    return {"items": list(whole.known), "sets": ledger.sets, "seeds": seeds}
+    return {"items": list(setup.known), "sets": ledger.sets, "seeds": seeds}

@@ -14,11 +14,11 @@ from evenodds.show.page.markup import Html, element
 from evenodds.show.page.numerals import THIN, short
 from evenodds.show.page.scales import Point, Scale, labels, spread, thin
 
-__all__ = ["Bin", "Interval", "Line", "bars", "calibration", "intervals", "lines", "swatch"]
+__all__ = ["Bin", "IntervalRow", "Line", "bars", "calibration", "intervals", "lines", "swatch"]
 
 
 @dataclass(frozen=True)
-class Interval:
+class IntervalRow:
     """A dot with its interval.
 
     Args:
@@ -83,7 +83,7 @@ def svg(width: int, height: int, alt: str, *children: Any, class_: str) -> Html:
 
 
 def intervals(
-    rows: Sequence[Interval], alt: str, mark: float | None = None, holds: Sequence[float] = (), unit: str = ""
+    rows: Sequence[IntervalRow], alt: str, mark: float | None = None, holds: Sequence[float] = (), unit: str = ""
 ) -> Html:
     """Dots with their intervals below each other, on one scale.
 
@@ -116,7 +116,7 @@ def _fitting(x: Scale, unit: str) -> list[tuple[float, str]]:
     return list(zip(places, written, strict=True))
 
 
-def _interval(row: Interval, x: Scale, y: float) -> Html:
+def _interval(row: IntervalRow, x: Scale, y: float) -> Html:
     parts = [_text(0, y + 4, row.label, "start")]
     if row.low is not None and row.high is not None:
         ends = [_line(x(end), y - 4, x(end), y + 4, "whisker") for end in (row.low, row.high)]

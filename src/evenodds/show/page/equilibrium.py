@@ -10,7 +10,7 @@ from typing import Any
 
 from evenodds.show.page.charts import Bin, calibration
 from evenodds.show.page.markup import Html, element, join, paragraph
-from evenodds.show.page.measures import Figure, Measure, measures
+from evenodds.show.page.measures import Figure, MeasureRow, measures
 from evenodds.show.page.numerals import count, finite, number, part, percent, records, text
 from evenodds.show.page.words import sentence
 
@@ -42,10 +42,10 @@ def equilibrium(evaluation: Evaluation) -> Html | None:
     return join(parts) if any(parts[1:]) else None
 
 
-def _own(found: Mapping[str, Any]) -> list[Measure]:
+def _own(found: Mapping[str, Any]) -> list[MeasureRow]:
     ideal = finite(found.get("ideal"))
     return [
-        Measure(
+        MeasureRow(
             "D’s accuracy",
             "How often the run’s own discriminator tells unseen real examples from new samples.",
             Figure(found.get("accuracy"), found.get("accuracy_low"), found.get("accuracy_high")),
@@ -57,7 +57,7 @@ def _own(found: Mapping[str, Any]) -> list[Measure]:
             exact=True,
             holds=(0.5, 1),
         ),
-        Measure(
+        MeasureRow(
             "Value V(D, G)",
             "The mean log probability that D gives to the truth, on real data plus on samples: what both play for.",
             Figure(found.get("value"), found.get("value_low"), found.get("value_high")),
@@ -71,12 +71,12 @@ def _own(found: Mapping[str, Any]) -> list[Measure]:
     ]
 
 
-def _fresh(found: Mapping[str, Any]) -> list[Measure]:
+def _fresh(found: Mapping[str, Any]) -> list[MeasureRow]:
     sides = [(found.get("n_fit"), "to fit"), (found.get("n_test"), "to test")]
     accuracy = found.get("accuracy")
     note = f"It is right for {percent(accuracy)} of the items." if finite(accuracy) is not None else ""
     return [
-        Measure(
+        MeasureRow(
             "JSD, at least",
             "A new discriminator, trained after the game, shows how far data and samples are still apart: a lower "
             "bound of the Jensen–Shannon divergence, from 0 (equal) to log 2 = 0.693 nats (nothing in common).",
@@ -91,7 +91,7 @@ def _fresh(found: Mapping[str, Any]) -> list[Measure]:
     ]
 
 
-def _gap(found: Mapping[str, Any]) -> list[Measure]:
+def _gap(found: Mapping[str, Any]) -> list[MeasureRow]:
     best_d, best_g, images = (found.get(name) for name in ("best_discriminator", "best_generator", "images"))
     sides = []
     if finite(best_d) is not None and finite(best_g) is not None:
@@ -99,7 +99,7 @@ def _gap(found: Mapping[str, Any]) -> list[Measure]:
     if finite(images) is not None:
         sides.append(f"Each was given {count(images)} images.")
     return [
-        Measure(
+        MeasureRow(
             "Duality gap",
             "What either player could still gain by answering a fixed opponent as well as it can: 0 at an equilibrium.",
             Figure(found.get("gap")),
@@ -142,7 +142,7 @@ def likelihood(evaluation: Evaluation) -> Html | None:
         return None
     samples, sigma = found.get("samples"), found.get("sigma")
     examples = [f"{count(samples)} samples"] if finite(samples) is not None else []
-    row = Measure(
+    row = MeasureRow(
         "Parzen-window log-likelihood",
         "How probable held-out data are, in nats, under a cloud of small Gaussians around the samples. Kept for "
         "comparison with older work: it can rank a poor generator above a good one (Theis et al. 2016).",

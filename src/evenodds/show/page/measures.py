@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evenodds.show.page.charts import Interval, intervals
+from evenodds.show.page.charts import IntervalRow, intervals
 from evenodds.show.page.markup import Child, Html, element, join
 from evenodds.show.page.numerals import THIN, alike, between, finite, number
 
-__all__ = ["Figure", "Measure", "cell", "measures", "table"]
+__all__ = ["Figure", "MeasureRow", "cell", "measures", "table"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Figure:
     def known(self) -> bool:
         return finite(self.value) is not None
 
-    def interval(self, label: str, style: str, factor: float) -> Interval:
+    def interval(self, label: str, style: str, factor: float) -> IntervalRow:
         """As a chart shows it."""
         value, low, high = (None if (x := finite(v)) is None else factor * x for v in (self.value, self.low, self.high))
-        return Interval(label, value, low, high, style)
+        return IntervalRow(label, value, low, high, style)
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureRow:
     """A row.
 
     Args:
@@ -97,14 +97,14 @@ def table(heads: Sequence[str], rows: Sequence[Html], class_: str, caption: str)
     )
 
 
-def measures(rows: Sequence[Measure], caption: str, against: str = "Held against") -> Html:
+def measures(rows: Sequence[MeasureRow], caption: str, against: str = "Held against") -> Html:
     """The table of measures; the examples have a column where any row names them."""
     examples = any(row.examples for row in rows)
     heads = ["Measure", "Value", against, "Chart", *(["Examples"] if examples else [])]
     return table(heads, [_row(row, against, examples) for row in rows], "measures", caption)
 
 
-def _row(row: Measure, against: str, examples: bool) -> Html:
+def _row(row: MeasureRow, against: str, examples: bool) -> Html:
     known = row.value.known
     head = [
         element("span", row.shown or row.title, class_="name"),
@@ -120,7 +120,7 @@ def _row(row: Measure, against: str, examples: bool) -> Html:
     return element("tr", element("th", head, scope="row", role="rowheader"), cells, role="row")
 
 
-def _measured(row: Measure, against: str) -> list[Html]:
+def _measured(row: MeasureRow, against: str) -> list[Html]:
     held = join(_figure(row, row.held), _small(row.against, "against")) if row.held.known else _small(number(None))
     return [
         cell("Value", _figure(row, row.value)),
@@ -129,12 +129,12 @@ def _measured(row: Measure, against: str) -> list[Html]:
     ]
 
 
-def _refused(row: Measure) -> list[Html]:
+def _refused(row: MeasureRow) -> list[Html]:
     reason = element("span", row.note, class_="reason") if row.note else None
     return [cell("Value", element("span", "Not computed", class_="refused"), reason, class_="wide", colspan=3)]
 
 
-def _figure(row: Measure, figure: Figure) -> Html:
+def _figure(row: MeasureRow, figure: Figure) -> Html:
     shown = figure.interval("", "", row.factor)
     form, unit = alike(shown.low, shown.high), row.unit and THIN + row.unit
     reach = between(shown.low, shown.high, form)
@@ -146,7 +146,7 @@ def _small(words: str, class_: str = "interval") -> Html | None:
     return element("span", words, class_=class_) if words else None
 
 
-def _chart(row: Measure) -> Html:
+def _chart(row: MeasureRow) -> Html:
     mark = row.held.interval("", "", row.factor).value if row.exact else None
     drawn = [row.value.interval("value", "a", row.factor)]
     drawn += [row.held.interval(row.word, "z", row.factor)] if row.held.known else []
@@ -156,7 +156,7 @@ def _chart(row: Measure) -> Html:
     return join(chart, element("p", words, class_="words") if words else None)
 
 
-def comparison(row: Measure) -> str:
+def comparison(row: MeasureRow) -> str:
     """Whether the intervals of a value and of what it is held against have numbers in common, in words."""
     held = [row.held.value] * 2 if row.exact else [row.held.low, row.held.high]
     known = [x for end in (row.value.low, row.value.high, *held) if (x := finite(end)) is not None]

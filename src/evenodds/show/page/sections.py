@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evenodds.show.page.markup import Html, element, join, paragraph
-from evenodds.show.page.measures import Figure, Measure, cell, measures, table
+from evenodds.show.page.measures import Figure, MeasureRow, cell, measures, table
 from evenodds.show.page.numerals import count, duration, finite, number, part, records, text
 from evenodds.show.page.words import BETTER, SCORES, score_title, sentence
 
@@ -91,9 +91,9 @@ def scores(evaluation: Evaluation) -> Html | None:
     )
 
 
-def _score(row: Mapping[str, Any]) -> Measure:
+def _score(row: Mapping[str, Any]) -> MeasureRow:
     sides = [(row.get("n_real"), "real"), (row.get("n_fake"), "fake")]
-    return Measure(
+    return MeasureRow(
         title=score_title(row),
         why=SCORES.get(text(row.get("name")), ""),
         value=Figure.of(row, "value"),
@@ -115,7 +115,7 @@ def memorisation(evaluation: Evaluation) -> Html | None:
     sides = [(found.get("n_train"), "training"), (found.get("n_held_out"), "held out")]
     examples = [f"{count(n)} {side}" for n, side in sides if finite(n) is not None]
     rows = [
-        Measure(
+        MeasureRow(
             "Suspected copies",
             "The share of samples that lie far closer to a training example than to any held-out one. Expected: the "
             "share at which a generator that copies nothing would be suspected.",
@@ -129,7 +129,7 @@ def memorisation(evaluation: Evaluation) -> Html | None:
             exact=True,
             holds=(0,),
         ),
-        Measure(
+        MeasureRow(
             "Authenticity",
             "The share of samples that are further from their nearest training example than that example is from the "
             "nearest other one: low means copies.",
@@ -141,7 +141,7 @@ def memorisation(evaluation: Evaluation) -> Html | None:
             percent=True,
             holds=(0, 1),
         ),
-        Measure(
+        MeasureRow(
             "C_T",
             "Compares how far samples and held-out data lie from the training set, in standard deviations: near 0 is "
             "right, below −3 says copying, above 3 says samples further off than new data.",

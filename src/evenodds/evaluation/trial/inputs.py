@@ -1,0 +1,128 @@
+"""All from which the arms of one seed are made: the training fold, and what is learned from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from evenodds.apply.filters import Agreement, Draw, drawn_until
+from evenodds.data.dataset import Dataset
+from evenodds.evaluation.trial.classical import chosen
+from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
+from evenodds.evaluation.trial.proof import Ledger
+from evenodds.game.rules import mix
+from evenodds.metrics.probe import Probe
+
+__all__ = ["CHOICE", "GENERATOR", "SMALL_CLASSIFIER", "ArmInputs", "Maker", "sampled"]
+
+SMALL_CLASSIFIER, CHOICE, GENERATOR = "small classifier of neighbours and agreement", "choice of changes", "generator"
+Maker = Callable[[Dataset, int, float], Draw]
+"""(training fold, seed, budget) -> a generator that can be asked for a class. The budget is in seconds, or in what the
+maker's own `planned(fold, seconds)` gives, such as images, so that the clock does not decide what is made."""
+
+
+@dataclass
+class ArmInputs:
+    """All from which the arms of one seed are made. Everything in it rests on the training fold alone.
+
+    Args:
+        fold: the training items.
+        ledger: through which everything that learns gets its items.
+        seed: of all draws.
+        small: the small classifier, which finds neighbours, judges samples and tries changes, whatever is tested.
+        tested: the classifier that is to be helped.
+        ratio: synthetic images of the largest class for each of its real ones; others are filled up to as many in all.
+        agreeing: whether synthetic images must pass the small classifier.
+        synthetic: (x, y) of generated images in [-1, 1]; made when first needed.
+    """
+
+    fold: Dataset
+    ledger: Ledger
+    seed: int
+    small: Small
+    tested: Classifier
+    ratio: float
+    agreeing: bool
+    synthetic: Callable[[ArmInputs], tuple[Tensor, Tensor]]
+
+    @property
+    def classes(self) -> int:
+        return len(self.fold.classes)
+
+    def x(self) -> Tensor:
+        """All training images in [-1, 1]."""
+        return self.fold.units.to_model(self.fold.x).contiguous(memory_format=torch.channels_last)
+
+    @property
+    def y(self) -> Tensor:
+        """(N,) int64."""
+        assert self.fold.y is not None
+        return self.fold.y
+
+    @property
+    def counts(self) -> Tensor:
+        """(K,) training items of each class."""
+        return torch.bincount(self.y, minlength=self.classes)
+
+    def rng(self, number: int) -> torch.Generator:
+        """A generator for one kind of draws."""
+        return torch.Generator().manual_seed(mix(self.seed, number))
+
+    def lacking(self) -> list[int]:
+        """How many further images bring each class to (1 + ratio) times the largest."""
+        most = round((1 + self.ratio) * int(self.counts.max()))
+        return [most - n for n in self.counts.tolist()]
+
+    def room(self) -> int:
+        """How many images an arm of changed copies may hold: what the classifier has use for, within 1 GB."""
+        return min(self.tested.appetite(len(self.y)), (1 << 28) // self.fold.x[0].numel())
+
+    @cached_property
+    def small_classifier(self) -> Probe:
+        """The small classifier, fitted to the training fold."""
+        fold = self.ledger.hand(SMALL_CLASSIFIER, self.fold)
+        assert fold.y is not None
+        examples = Examples(fold.units.to_model(fold.x), fold.y, torch.ones(len(fold)))
+        return self.small.fitted(examples, self.classes, mix(self.seed, 7))
+
+    def features(self) -> Tensor:
+        """(N, 128) of the training images, by the small classifier."""
+        return torch.cat([self.small_classifier.features(part) for part in torch.split(self.x(), 1024)])
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The changes that the classes survive."""
+        self.ledger.hand(CHOICE, self.fold)
+        brief = Small(max(20, self.small.steps // 3), self.small.batch, self.small.width)
+
+        def predicted(x: Tensor, y: Tensor, check: Tensor) -> Tensor:
+            predict = brief.fit(Examples(x, y, torch.ones(len(y))), self.classes, mix(self.seed, 8))
+            return predict(check).argmax(1)
+
+        return chosen(self.x(), self.y, predicted, self.rng(9))
+
+    @cached_property
+    def generated(self) -> tuple[Tensor, Tensor]:
+        """The synthetic images of this seed with their labels."""
+        return self.synthetic(self)
+
+
+def sampled(inputs: ArmInputs, draw: Draw) -> tuple[Tensor, Tensor]:
+    """The images that each class lacks, asked of a generator, in the data's own units and back."""
+
+    def agreement(x: Tensor) -> Tensor:
+        probabilities: Tensor = inputs.small_classifier(x).softmax(1)
+        return probabilities
+
+    filters = {"agreement": Agreement(agreement)} if inputs.agreeing else {}
+    parts, labels = [inputs.x()[:0]], []
+    for label, n in enumerate(inputs.lacking()):
+        accepted, count = drawn_until(draw, label, n, filters, mix(inputs.seed, 12), tries=20)
+        parts += accepted
+        labels += [label] * count.written
+    units = inputs.fold.units
+    return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1))), torch.tensor(labels, dtype=torch.int64)

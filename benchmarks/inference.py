@@ -42,7 +42,7 @@ from evenodds.game.trainer import Stage
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan
-from evenodds.parts.networks._pairs import PairDiscriminator
+from evenodds.parts.networks._joint import JointDiscriminator
 from evenodds.parts.priors import Normal
 from evenodds.show import pictures
 from evenodds.tasks.bidirectional import Bidirectional
@@ -86,7 +86,7 @@ def new_players(pairs: bool) -> dict[str, nn.Module]:
     return {
         "generator": dcgan.Generator(PRIOR.size, SHAPE, width=WIDTH),
         "encoder": dcgan.Discriminator(SHAPE, width=WIDTH, norm="batch", **encoder_options(PRIOR.size)),
-        "discriminator": PairDiscriminator(judge_of, SHAPE, PRIOR.size, outputs=SEEN) if pairs else judge_of,
+        "discriminator": JointDiscriminator(judge_of, SHAPE, PRIOR.size, outputs=SEEN) if pairs else judge_of,
     }
 
 

@@ -22,7 +22,7 @@ from evenodds.parts import networks
 from evenodds.parts.losses.adversarial import least_squares, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import finite_difference, gradient_penalty, r1_r2
 from evenodds.parts.networks import mlp
-from evenodds.parts.networks._pairs import PairDiscriminator
+from evenodds.parts.networks._joint import JointDiscriminator
 from evenodds.parts.priors import Normal
 from evenodds.parts.views import jitter
 from evenodds.tasks.bidirectional import Bidirectional
@@ -59,7 +59,7 @@ def players(name: str, shape: tuple[int, ...], spread: bool, judged: bool) -> di
     }
     if judged:
         of_x = family.Discriminator(shape, width=8, outputs=SEEN)
-        of["discriminator"] = PairDiscriminator(of_x, shape, LATENT, outputs=SEEN, width=8)
+        of["discriminator"] = JointDiscriminator(of_x, shape, LATENT, outputs=SEEN, width=8)
     return of
 
 
@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
         (lambda: Infer(prior, spread=True).answer(of, {"x": x}), "8 outputs, got 4"),
         (lambda: Bidirectional(prior, Contest(non_saturating), cycle=-1.0), "cycle"),
         (lambda: of["discriminator"](x), r"\(N, 9\), got \(2, 5\)"),
-        (lambda: PairDiscriminator(nn.Identity(), (5,), LATENT, outputs=1), "outputs=1"),
+        (lambda: JointDiscriminator(nn.Identity(), (5,), LATENT, outputs=1), "outputs=1"),
         (lambda: refine(net, x, z[:1]), "one length, got 2 and 1"),
         (lambda: refine(net, x, z, steps=-1), "steps >= 0"),
         (lambda: directions(net, prior, 5), "n=5"),

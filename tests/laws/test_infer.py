@@ -24,7 +24,7 @@ from evenodds.parts.losses.adversarial import (
 )
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan, mlp, modern, resnet
-from evenodds.parts.networks._pairs import PairDiscriminator
+from evenodds.parts.networks._joint import JointDiscriminator
 from evenodds.parts.priors import Normal
 from evenodds.tasks.bidirectional import Bidirectional, Opposite, pair
 from evenodds.tasks.contest import Contest
@@ -286,7 +286,7 @@ def test_a_bidirectional_game_finds_the_inverse_of_a_line() -> None:
 
 def test_a_pair_discriminator_sees_both() -> None:
     torch.manual_seed(0)
-    net = PairDiscriminator(mlp.Discriminator((1, 4, 4), outputs=8, width=8), (1, 4, 4), 3, outputs=8, width=8)
+    net = JointDiscriminator(mlp.Discriminator((1, 4, 4), outputs=8, width=8), (1, 4, 4), 3, outputs=8, width=8)
     both = torch.randn(5, 19, requires_grad=True)
     logits = net(both)
     assert logits.shape == (5,)

@@ -12,7 +12,6 @@ from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.segmentation import (
     confusion,
     confusions,
-    frequency_weighted_overlap,
     intersection_over_union,
     pixel_accuracy,
 )
@@ -57,25 +56,19 @@ def test_chance_has_the_overlap_of_chance() -> None:
     assert intersection_over_union(confusion(real, said, 2)).tolist() == pytest.approx([1 / 3, 1 / 3], abs=0.01)
 
 
-def test_the_overlap_weighted_by_how_often_classes_occur() -> None:
-    """3 / 6 of 4 pixels and 4 / 7 of 6; a class that does not occur has no weight, whether it is said or not."""
+def test_accuracy_is_that_of_each_table_and_nothing_where_nothing_counts() -> None:
     matrix = torch.tensor([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
-    assert float(frequency_weighted_overlap(matrix)) == pytest.approx((4 * 3 / 6 + 6 * 4 / 7) / 10)
-    said = torch.tensor([[3, 0, 1], [2, 4, 0], [0, 0, 0]])
-    assert float(frequency_weighted_overlap(said)) == pytest.approx((4 * 3 / 6 + 6 * 4 / 6) / 10)
     right = torch.diag(torch.tensor([5, 0, 2]))
-    for score in (frequency_weighted_overlap, pixel_accuracy):
-        assert float(score(right)) == 1
-        assert torch.equal(score(torch.stack([matrix, right])), torch.stack([score(matrix), score(right)]))
-        assert math.isnan(float(score(torch.zeros(2, 2))))
+    assert float(pixel_accuracy(right)) == 1
+    both = torch.stack([pixel_accuracy(matrix), pixel_accuracy(right)])
+    assert torch.equal(pixel_accuracy(torch.stack([matrix, right])), both)
+    assert math.isnan(float(pixel_accuracy(torch.zeros(2, 2))))
 
 
-def test_overlap_is_never_above_accuracy_and_weighted_overlap_neither() -> None:
-    """IoU of a class is at most its recall, and recalls weighted by how often classes occur are the accuracy."""
+def test_overlap_is_never_above_recall() -> None:
     matrix = torch.randint(50, (20, 5, 5), generator=rng())
     recall = matrix.diagonal(dim1=1, dim2=2) / matrix.sum(2)
     assert (intersection_over_union(matrix) <= recall + 1e-12).all()
-    assert (frequency_weighted_overlap(matrix) <= pixel_accuracy(matrix) + 1e-12).all()
 
 
 def test_labels_that_cannot_be_counted_are_refused() -> None:
@@ -85,7 +78,7 @@ def test_labels_that_cannot_be_counted_are_refused() -> None:
         with pytest.raises(BadInput, match=f"got {real} held against {said}"):
             confusion(torch.tensor([0, real]), torch.tensor([1, said]), 2)
     assert int(confusion(torch.tensor([0, 255]), torch.tensor([1, 255]), 2).sum()) == 1
-    for score in (intersection_over_union, frequency_weighted_overlap, pixel_accuracy):
+    for score in (intersection_over_union, pixel_accuracy):
         with pytest.raises(BadInput, match="classes, classes"):
             score(torch.zeros(2, 3))
 

@@ -192,14 +192,14 @@ def nearest(labels: Pixels, size: Size, fit: str) -> Pixels:
     return _padded(labels[rows[:, None], columns], size, corner, -1)
 
 
-def _placed(held: Size, size: Size, fit: str, grid: int) -> tuple[tuple[float, float, float, float], Size, Size]:
+def _placed(stored: Size, size: Size, fit: str, grid: int) -> tuple[tuple[float, float, float, float], Size, Size]:
     """Which box (left, top, right, bottom) of a picture becomes how large, and where its corner comes to lie."""
     if grid > 1:
-        small = _placed((held[0] // grid, held[1] // grid), (size[0] // grid, size[1] // grid), fit, 1)
+        small = _placed((stored[0] // grid, stored[1] // grid), (size[0] // grid, size[1] // grid), fit, 1)
         (left, top, right, bottom), inner, corner = small
         box = (left * grid, top * grid, right * grid, bottom * grid)
         return box, (inner[0] * grid, inner[1] * grid), (corner[0] * grid, corner[1] * grid)
-    height, width = held
+    height, width = stored
     box, inner = (0.0, 0.0, float(width), float(height)), size
     if fit == "crop":
         scale = min(width / size[1], height / size[0])

@@ -114,8 +114,8 @@ def decoded(
     parts = _queued(sets, decode, progress)
     for of, (records, unusable) in zip(sets, parts, strict=True):
         if not records:
-            asked = count(len(of.jobs), kind.noun) + of.where
-            raise BadInput(f"{root.name}: none of {asked} can be {kind.verb}, e.g. {unusable[0]}")
+            every = count(len(of.jobs), kind.noun) + of.where
+            raise BadInput(f"{root.name}: none of {every} can be {kind.verb}, e.g. {unusable[0]}")
     size = form.size or common_size([record.size for record in parts[0][0]])
     results = []
     for of, (records, unusable) in zip(sets, parts, strict=True):

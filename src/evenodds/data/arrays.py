@@ -38,26 +38,26 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
     """
     path = Path(path)
-    found = read_arrays(path, _KEYS)
+    stored = read_arrays(path, _KEYS)
     if split not in ("train", "test", "all"):
         raise unknown("split", split, ("train", "test", "all"))
-    parts: list[str] = [key for key in ("x", "x_train", "x_test") if key in found]
-    parts = parts or (list(found) if len(found) == 1 else [])
+    parts: list[str] = [key for key in ("x", "x_train", "x_test") if key in stored]
+    parts = parts or (list(stored) if len(stored) == 1 else [])
     if not parts:
-        raise BadInput(f"{path.name} needs an array named x or x_train, got {', '.join(found) or 'none'}; rename one")
+        raise BadInput(f"{path.name} needs an array named x or x_train, got {', '.join(stored) or 'none'}; rename one")
     wanted = [key for key in parts if split == "all" or key == f"x_{split}" or (key == parts[0] and split == "train")]
     if not wanted:
-        raise BadInput(f"{path.name} has no array x_{split}, only {', '.join(found)}; choose another split")
+        raise BadInput(f"{path.name} has no array x_{split}, only {', '.join(stored)}; choose another split")
     try:
-        y, c = (_beside(found, parts, letter) for letter in "yc")
-        names = [str(name) for name in found["c_names"]] if "c_names" in found else None
-        whole = from_array(_joined([found[key] for key in parts]), y, layout, c, names)
+        y, c = (_beside(stored, parts, letter) for letter in "yc")
+        names = [str(name) for name in stored["c_names"]] if "c_names" in stored else None
+        whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if wanted == parts:
         return whole
-    start = 0 if parts[0] == wanted[0] else len(found[parts[0]])
-    part = whole.take(torch.arange(start, start + len(found[wanted[0]])))
+    start = 0 if parts[0] == wanted[0] else len(stored[parts[0]])
+    part = whole.take(torch.arange(start, start + len(stored[wanted[0]])))
     return replace(part, report=_report(part))
 
 
@@ -99,10 +99,10 @@ def from_array(
         pictures, units = _in_units(_channels_first(values, layout))
         dataset = Dataset(torch.from_numpy(pictures), units, labels, classes)
     if c is not None:
-        known, conditions = encode_conditions(_as_numpy(c), c_names)
-        if len(known) != len(values):
-            raise BadInput(f"x and c need the same length, got {len(values)} and {len(known)}")
-        dataset = replace(dataset, c=known, conditions=conditions)
+        numbers, conditions = encode_conditions(_as_numpy(c), c_names)
+        if len(numbers) != len(values):
+            raise BadInput(f"x and c need the same length, got {len(values)} and {len(numbers)}")
+        dataset = replace(dataset, c=numbers, conditions=conditions)
     return replace(dataset, report=_report(dataset))
 
 
@@ -120,12 +120,12 @@ def _report(dataset: Dataset) -> tuple[str, ...]:
 def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
     """The arrays of these names in a file, or its first two where none has one; never unpickled."""
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {"x": found}
-        with found:
-            wanted = [key for key in found.files if key in keys] or found.files[:2]
-            return {key: found[key] for key in wanted}
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            return {"x": stored}
+        with stored:
+            wanted = [key for key in stored.files if key in keys] or stored.files[:2]
+            return {key: stored[key] for key in wanted}
     except Exception as error:  # Damaged files fail in many ways: ValueError, BadZipFile, TokenError, zlib.error, ...
         reason = str(error).splitlines()[0] if str(error) else "it is cut short"
         if "pickle" in reason:
@@ -133,16 +133,16 @@ def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
         raise BadInput(f"{path.name} cannot be read: {reason}") from error
 
 
-def _beside(found: Mapping[str, Array], parts: list[str], letter: str) -> Array | None:
+def _beside(stored: Mapping[str, Array], parts: list[str], letter: str) -> Array | None:
     """What stands beside the parts of x: their y or c."""
     keys = [letter + key[1:] for key in parts]
-    have = [key for key in keys if key in found]
+    have = [key for key in keys if key in stored]
     if not have:
         return None
     if have != keys:
         missing = next(key for key in keys if key not in have)
         raise BadInput(f"there is {have[0]} but nothing named {missing}; give it to all parts or to none")
-    return _joined([found[key] for key in keys])
+    return _joined([stored[key] for key in keys])
 
 
 def _joined(parts: list[Array]) -> Array:

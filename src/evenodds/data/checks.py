@@ -19,27 +19,29 @@ TINY = 10
 ENTRIES = 1 << 24
 
 
-def check(data: Dataset, train: Tensor, held: Tensor, *, by_class: bool = False, augmented: bool = False) -> list[str]:
+def check(
+    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmented: bool = False
+) -> list[str]:
     """Plain sentences on what will trouble a run on such data; none where all is well.
 
     Args:
         train: (N,) the items that are trained on.
-        held: (M,) those that are held out.
+        held_out: (M,) those that are held out.
         by_class: whether samples are to be asked for by class.
         augmented: whether the discriminator sees real and fake images through augmentations.
 
     Raises:
         BadInput: all items are the same, or all labels are and classes are to be learned.
     """
-    found = digests(data.x)
-    if len(found) > 1 and bool((found == found[0]).all()):
-        raise BadInput(f"all {len(found):,} items are the same: there is nothing to learn; check how they were read")
+    sums = digests(data.x)
+    if len(sums) > 1 and bool((sums == sums[0]).all()):
+        raise BadInput(f"all {len(sums):,} items are the same: there is nothing to learn; check how they were read")
     return [
         *_labels(data, train, by_class),
-        *_repeated(found, train, held),
+        *_repeated(sums, train, held_out),
         *_constant(data),
         *_few(data, len(train), augmented),
-        *_held(len(held)),
+        *_held_out(len(held_out)),
     ]
 
 
@@ -61,9 +63,8 @@ def _whole(part: Tensor) -> Tensor:
 def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
     if data.y is None:
         return []
-    known = data.y[train]
-    known = known[known >= 0]
-    counts = torch.bincount(known, minlength=len(data.classes))
+    labels = data.y[train]
+    counts = torch.bincount(labels[labels >= 0], minlength=len(data.classes))
     present = int((counts > 0).sum())
     if present == 1:
         name = data.classes[int(counts.argmax())]
@@ -77,14 +78,14 @@ def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
     return [many] if tiny else []
 
 
-def _repeated(found: Tensor, train: Tensor, held: Tensor) -> list[str]:
-    kinds = len(torch.unique(found[train]))
+def _repeated(sums: Tensor, train: Tensor, held_out: Tensor) -> list[str]:
+    kinds = len(torch.unique(sums[train]))
     lines = []
     if kinds < len(train):
         lines.append(f"{len(train) - kinds:,} of {len(train):,} training items repeat another one exactly.")
-    both = int(torch.isin(found[held], found[train]).sum())
+    both = int(torch.isin(sums[held_out], sums[train]).sum())
     if both:
-        share = f"{both:,} of {len(held):,} held-out items are training items too, exactly"
+        share = f"{both:,} of {len(held_out):,} held-out items are training items too, exactly"
         lines.append(f"{share}: the held-out score is too good, and copies are harder to see; remove duplicates.")
     return lines
 
@@ -109,7 +110,7 @@ def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
     return [f"{n:,} training images are few for {size} (from {enough:,} on it is easier): {advice}."]
 
 
-def _held(m: int) -> list[str]:
+def _held_out(m: int) -> list[str]:
     if m >= 50:
         return []
     if m < 4:

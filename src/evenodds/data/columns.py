@@ -49,13 +49,13 @@ class Columns:
 
     def to_common(self, x: Table) -> Tensor:
         """(N, D) in the columns' own units -> float32 on the common scale, NaN staying NaN."""
-        moved = [_line(x[..., k], own, common) for k, (own, common) in enumerate(self.knots)]
+        moved = [_line(x[..., k], values, places) for k, (values, places) in enumerate(self.knots)]
         return torch.from_numpy(np.stack(moved, -1).astype(np.float32))
 
     def to_own(self, x: Tensor) -> Table:
         """(..., D) on the common scale -> the columns' own units."""
-        values = x.double().numpy()
-        moved = [_line(values[..., k], common, own) for k, (own, common) in enumerate(self.knots)]
+        common = x.double().numpy()
+        moved = [_line(common[..., k], places, values) for k, (values, places) in enumerate(self.knots)]
         return np.stack(moved, -1)
 
     def allowed(self, x: Table) -> Table:

@@ -64,10 +64,10 @@ class Units:
         Integers are rounded and clipped to [low, high]; floats are not clipped. Gradients do not pass.
         """
         middle, half = self._line(x)
-        own = x.detach().to(torch.float32) * half + middle
+        values = x.detach().to(torch.float32) * half + middle
         if self.dtype != "float32":
-            own = own.round_().clamp_(min(self.low), max(self.high))
-        return own.to(_STORED[self.dtype])
+            values = values.round_().clamp_(min(self.low), max(self.high))
+        return values.to(_STORED[self.dtype])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, read back by `from_json`."""
@@ -112,15 +112,15 @@ class Conditions:
         """What `to_json` wrote."""
         return cls(tuple(data["names"]), Units.from_json(data["units"]), bool(data["binary"]))
 
-    def to_model(self, given: Mapping[str, float]) -> Tensor:
+    def to_model(self, values: Mapping[str, float]) -> Tensor:
         """One c (1, K) as players see it, from a number in own units for each name; BadInput where one is missing."""
-        for name in given:
+        for name in values:
             if name not in self.names:
                 raise unknown("condition", name, self.names)
-        missing = [name for name in self.names if name not in given]
+        missing = [name for name in self.names if name not in values]
         if missing:
             raise BadInput(f"all of {', '.join(self.names)} must be given, {', '.join(missing)} is missing")
-        row = torch.tensor([[float(given[name]) for name in self.names]])
+        row = torch.tensor([[float(values[name]) for name in self.names]])
         if self.binary and not ((row == 0) | (row == 1)).all():
             raise BadInput(f"the attributes {', '.join(self.names)} are 0 or 1, got {row[0].tolist()}")
         return self.units.to_model(row)
@@ -243,12 +243,12 @@ class Dataset:
     def take(self, index: Tensor) -> Dataset:
         """The data set of some items, in the order of index (n,) int64."""
         names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
-        y, c, groups = (None if known is None else known[index] for known in (self.y, self.c, self.groups))
+        y, c, groups = (None if of is None else of[index] for of in (self.y, self.c, self.groups))
         beside = {name: replace(other, values=_rows(other.values, index)) for name, other in self.beside.items()}
         return replace(self, x=_rows(self.x, index), y=y, c=c, names=names, beside=beside, groups=groups)
 
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
-        """Parts the items into those to train on and those to judge by.
+        """Parts the items into those to train on and those to measure by.
 
         Every class gives its share to within one item; classes too small to give one item are drawn from together.
         Groups stay whole: where there are groups, they are what is counted, whatever their classes.
@@ -263,10 +263,9 @@ class Dataset:
         if not 0 <= held_out < 1:
             raise BadInput(f"the held-out share must lie in [0, 1), got {held_out:g}; 0.1 holds out a tenth")
         if self.groups is not None:
-            found, member = torch.unique(self.groups, return_inverse=True)
-            apart = _permutation(len(found), seed, 0)[: _count(len(found), held_out)]
-            held = torch.isin(member, apart)
-            return (~held).nonzero().flatten(), held.nonzero().flatten()
+            groups, member = torch.unique(self.groups, return_inverse=True)
+            apart = _permutation(len(groups), seed, 0)[: _count(len(groups), held_out)]
+            return _parted(torch.isin(member, apart))
         n = len(self)
         count = _count(n, held_out)
         strata = self._strata(held_out)
@@ -276,10 +275,10 @@ class Dataset:
         by_remainder = sorted(range(len(strata)), key=lambda k: takes[k] - quotas[k])
         for k in by_remainder[: count - sum(takes)]:
             takes[k] += 1
-        held = torch.zeros(n, dtype=torch.bool)
+        chosen = torch.zeros(n, dtype=torch.bool)
         for k, (stratum, take) in enumerate(zip(strata, takes, strict=True)):
-            held[stratum[_permutation(len(stratum), seed, k)[:take]]] = True
-        return (~held).nonzero().flatten(), held.nonzero().flatten()
+            chosen[stratum[_permutation(len(stratum), seed, k)[:take]]] = True
+        return _parted(chosen)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of shape, dtype, units, values and labels; two data sets with the same one are the same."""
@@ -371,12 +370,12 @@ def encode_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Tensor, tuple[s
         array = array.astype(np.int64)
     if array.dtype.kind not in "biuUS":
         raise BadInput(f"labels must be whole numbers or words, got dtype {array.dtype}")
-    found, inverse = np.unique(array.astype(str) if array.dtype.kind in "US" else array, return_inverse=True)
+    distinct, inverse = np.unique(array.astype(str) if array.dtype.kind in "US" else array, return_inverse=True)
     if array.dtype.kind in "US":
-        found, inverse = _numbers_in_order(found, inverse)
-    known = [str(value) not in ("", "-1") for value in found.tolist()]
-    number = np.where(known, np.cumsum(known) - 1, -1)
-    classes = tuple(str(value) for value, keep in zip(found.tolist(), known, strict=True) if keep)
+        distinct, inverse = _numbers_in_order(distinct, inverse)
+    is_class = [str(value) not in ("", "-1") for value in distinct.tolist()]
+    number = np.where(is_class, np.cumsum(is_class) - 1, -1)
+    classes = tuple(str(value) for value, keep in zip(distinct.tolist(), is_class, strict=True) if keep)
     return torch.from_numpy(number[inverse.reshape(-1)].astype(np.int64)), classes
 
 
@@ -394,23 +393,28 @@ def encode_conditions(values: NDArray[Any], names: Sequence[str] | None = None) 
         raise BadInput(
             f"conditions need finite numbers (N, K), got {rows.dtype} {rows.shape}; give one row for each item"
         )
-    known = tuple(names) if names is not None else tuple(f"c{k}" for k in range(1, rows.shape[1] + 1))
-    if len(known) != rows.shape[1] or len(set(known)) != len(known):
-        raise BadInput(f"{rows.shape[1]} conditions need as many different names, got {', '.join(known)}")
+    columns = tuple(names) if names is not None else tuple(f"c{k}" for k in range(1, rows.shape[1] + 1))
+    if len(columns) != rows.shape[1] or len(set(columns)) != len(columns):
+        raise BadInput(f"{rows.shape[1]} conditions need as many different names, got {', '.join(columns)}")
     c, binary = torch.from_numpy(rows.astype(np.float32)), bool(np.isin(rows, (0, 1)).all())
-    low, high = ([-1.0] * len(known), [1.0] * len(known)) if binary else (c.amin(0).tolist(), c.amax(0).tolist())
-    return c, Conditions(known, Units(tuple(low), tuple(high), "float32"), binary)
+    low, high = ([-1.0] * len(columns), [1.0] * len(columns)) if binary else (c.amin(0).tolist(), c.amax(0).tolist())
+    return c, Conditions(columns, Units(tuple(low), tuple(high), "float32"), binary)
 
 
-def _numbers_in_order(found: NDArray[Any], inverse: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _numbers_in_order(distinct: NDArray[Any], inverse: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     # As words, "10" comes before "2"; labels read from text should be ordered as the numbers that they are.
     def key(k: int) -> tuple[bool, int, str]:
-        word = str(found[k])
+        word = str(distinct[k])
         number = word.lstrip("-").isdecimal()
         return not number, int(word) if number else 0, word
 
-    order = sorted(range(len(found)), key=key)
-    return found[order], np.argsort(order)[inverse]
+    order = sorted(range(len(distinct)), key=key)
+    return distinct[order], np.argsort(order)[inverse]
+
+
+def _parted(held_out: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) bool as the sorted indices of (others, held out)."""
+    return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
 
 
 def _count(n: int, held_out: float) -> int:

@@ -22,11 +22,11 @@ def digits() -> Dataset:
         from sklearn.datasets import load_digits
     except Exception as error:
         raise BadInput("the data source 'digits' needs scikit-learn; pip install 'evenodds[sklearn]'") from error
-    found = load_digits()
+    bunch = load_digits()
     return Dataset(
-        x=torch.from_numpy(found.images.astype(np.uint8)[:, None]),
+        x=torch.from_numpy(bunch.images.astype(np.uint8)[:, None]),
         units=Units((0.0,), (16.0,), "uint8"),
-        y=torch.from_numpy(found.target.astype(np.int64)),
+        y=torch.from_numpy(bunch.target.astype(np.int64)),
         classes=tuple(str(digit) for digit in range(10)),
         report=("Read 1,797 digits of 8 x 8 with 1 channel, values 0 to 16, from scikit-learn.",),
     )

@@ -70,24 +70,24 @@ class Like(Protocol):
         ...
 
 
-def load_like(source: Any, known: Like, what: str, progress: Callable[[int, int], None] | None = None) -> Dataset:
+def load_like(source: Any, like: Like, what: str, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """The data set that `source` names, in the shape of others: files of images are brought to it.
 
     Args:
         source: as for `load`.
-        known: the others.
+        like: the others.
         what: begins the message, e.g. "the samples".
         progress: told (files done, files in all).
 
     Raises:
         BadInput: the shape is another one.
     """
-    wished: dict[str, Any] = {"size": known.shape[1:], "channels": known.shape[0]} if known.kind == "image" else {}
+    form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
     taken = options_of(source)
-    found = load(source, progress, **{key: value for key, value in wished.items() if key in taken})
-    if found.shape != known.shape:
-        raise BadInput(f"{what} are {found.shape}, what is known is {known.shape}; give data of that shape")
-    return found
+    data = load(source, progress, **{key: value for key, value in form.items() if key in taken})
+    if data.shape != like.shape:
+        raise BadInput(f"{what} are {data.shape}, what is known is {like.shape}; give data of that shape")
+    return data
 
 
 def options_of(source: Any, layout: str = "images") -> list[str]:
@@ -121,8 +121,8 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
         raise BadInput(f"{unknown('data source', str(source), SOURCES)}; and no file or folder of this name exists")
     ending = "/" if path.is_dir() else ending
     if ending not in readers:
-        known = ", ".join(sorted(readers))
-        raise BadInput(f"{path.name} needs an ending that can be read ({known}), got '{ending}'; convert it")
+        endings = ", ".join(sorted(readers))
+        raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")
     return readers[ending], (path,)
 
 
@@ -141,8 +141,8 @@ def _unknown_option(source: str, option: str, taken: list[str]) -> BadInput:
 
 
 def _modules() -> list[Any]:
-    found = sorted(info.name for info in pkgutil.iter_modules(evenodds.data.__path__))
-    return [import_module(f"evenodds.data.{name}") for name in found if name not in ("dataset", "sources")]
+    names = sorted(info.name for info in pkgutil.iter_modules(evenodds.data.__path__))
+    return [import_module(f"evenodds.data.{name}") for name in names if name not in ("dataset", "sources")]
 
 
 def _sources(module: Any) -> dict[str, Source]:

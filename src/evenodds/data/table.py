@@ -55,21 +55,21 @@ def table(
     columns = [cell.strip() if header else f"column {k}" for k, cell in enumerate(first, 1)]
     if label is not None and label not in columns:
         raise unknown(f"column of {path.name}", label, columns)
-    asked = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
-    for name in asked:
+    given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
+    for name in given_names:
         if name not in columns or name == label:
             raise unknown(f"given column of {path.name}", name, [other for other in columns if other != label])
     numeric = [k for k, name in enumerate(columns) if name != label]
-    if len(numeric) <= len(asked):
+    if len(numeric) <= len(given_names):
         raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
     values, words = _read(path, delimiter, columns, numeric, header)
     y, classes = encode_labels(words) if label is not None else (None, ())
-    kept = [place for place, k in enumerate(numeric) if columns[k] not in asked]
+    kept = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
     dataset = _dataset(values[:, kept], y, classes, tuple(columns[numeric[place]] for place in kept))
-    if not asked:
+    if not given_names:
         return dataset
-    places = [[columns[k] for k in numeric].index(name) for name in asked]
-    c, conditions = encode_conditions(values[:, places], asked)
+    places = [[columns[k] for k in numeric].index(name) for name in given_names]
+    c, conditions = encode_conditions(values[:, places], given_names)
     return replace(dataset, c=c, conditions=conditions)
 
 

@@ -1,4 +1,4 @@
-"""Densities in one and two dimensions with known samples and known log-probability: the truth to judge a game by."""
+"""Densities in one and two dimensions with known samples and known log-probability, by which a game is measured."""
 
 from __future__ import annotations
 

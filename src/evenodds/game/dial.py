@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 
-__all__ = ["Chanced", "Dial", "Weighed"]
+__all__ = ["Chanced", "Dial", "View", "Weighed"]
 
 View = Callable[[Tensor, Tensor], Tensor]
+"""x (N, ...), uniform numbers (N, 4 per view) in [0, 1) -> x, differentiable."""
 
 
 class Dial(nn.Module):

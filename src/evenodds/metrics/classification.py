@@ -5,7 +5,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 
-__all__ = ["calibration_error", "class_scores", "macro_f1"]
+__all__ = ["calibration_error", "class_scores"]
 
 
 def class_scores(predicted: Tensor, truth: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -32,23 +32,6 @@ def class_scores(predicted: Tensor, truth: Tensor, classes: int) -> tuple[Tensor
     precision = right / named.clamp_min(1)
     recall, f1 = right / there.clamp_min(1), 2 * right / (named + there).clamp_min(1)
     return precision, recall.masked_fill(absent, torch.nan), f1.masked_fill(absent, torch.nan)
-
-
-def macro_f1(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """The mean F1 over the classes that occur: every class counts alike, however rare (Yang and Liu 1999).
-
-    Args:
-        predicted: (N,) int64 in [0, classes).
-        truth: (N,) int64 in [0, classes).
-        classes: how many there are.
-
-    Returns:
-        Scalar float64 in [0, 1].
-
-    Raises:
-        BadInput: no items, different lengths, or numbers of no class.
-    """
-    return class_scores(predicted, truth, classes)[2].nanmean()
 
 
 def calibration_error(probabilities: Tensor, truth: Tensor, bins: int = 15) -> Tensor:

@@ -10,7 +10,6 @@ from evenodds.errors import BadInput
 __all__ = [
     "confusion",
     "confusions",
-    "frequency_weighted_overlap",
     "intersection_over_union",
     "mean_overlap",
     "pixel_accuracy",
@@ -83,23 +82,6 @@ def intersection_over_union(matrix: Tensor) -> Tensor:
     counts = _square(matrix)
     hits = counts.diagonal(dim1=-2, dim2=-1)
     return hits / (counts.sum(-1) + counts.sum(-2) - hits)
-
-
-def frequency_weighted_overlap(matrix: Tensor) -> Tensor:
-    """The intersection over union of classes, weighted by how often each occurs: Long et al. (2015), section 5.
-
-    Args:
-        matrix: (..., classes, classes) counts, true classes by rows.
-
-    Returns:
-        (...) float64 in [0, 1]; NaN where nothing counts.
-
-    Raises:
-        BadInput: no square matrix.
-    """
-    occurs = _square(matrix).sum(-1)
-    # A class that does not occur has the weight 0, and may have no overlap to be weighted.
-    return (occurs * intersection_over_union(matrix).nan_to_num()).sum(-1) / occurs.sum(-1)
 
 
 def mean_overlap(matrix: Tensor) -> Tensor:

@@ -8,17 +8,15 @@ has numbers of its own. Views can be differentiated twice in x, read no value ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.dial import View
 
-__all__ = ["View", "color", "compose", "cutout", "flip", "flip_vertical", "jitter", "translation"]
-
-View = Callable[[Tensor, Tensor], Tensor]
-"""(x, uniform) -> x of the same shape."""
+__all__ = ["color", "compose", "cutout", "flip", "flip_vertical", "jitter", "translation"]
 
 
 def color(x: Tensor, uniform: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
-from evenodds.game.dial import Chanced, Dial, Weighed
+from evenodds.game.dial import Chanced, Dial, View, Weighed
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import mix
@@ -112,7 +112,7 @@ def settled(weight: float | None) -> float:
     return weight
 
 
-def build_view(config: Config) -> views.View | None:
+def build_view(config: Config) -> View | None:
     """What the discriminator sees items through."""
     if "auto" in config.views:
         raise BadInput("views=auto are chosen when a run starts; name them to build a game by hand")
@@ -123,7 +123,7 @@ def build_view(config: Config) -> views.View | None:
             raise BadInput(f"view_chance={config.view_chance.name} needs views; set views=auto, or name some")
         return None
     if chance is views.compose:
-        whole: views.View = views.compose(found)
+        whole: View = views.compose(found)
         return whole
     first = config.view_chance.options if config.view_chance.name == "fixed" else {}
     made: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, first, found)

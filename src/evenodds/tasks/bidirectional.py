@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.parts.priors import Prior
-from evenodds.tasks.contest import Contest, View
+from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import encode, encoder_options, inferred
 
 __all__ = ["Bidirectional", "encoder_options", "pair"]
@@ -28,8 +29,8 @@ class Bidirectional:
     generator (Donahue et al. 2017, theorem 2). The pair is one flat tensor, (N, size of x + latent), see `pair`: so
     every loss plays unchanged, and penalties act on x and z alike. Views act on x alone; the encoder sees x without.
 
-    The discriminator takes flat pairs: `mlp.Discriminator((size of x + latent,))`, or the PairDiscriminator of
-    `networks._pairs` around any family's discriminator of images. The encoder is any family's Discriminator with
+    The discriminator takes flat pairs: `mlp.Discriminator((size of x + latent,))`, or the JointDiscriminator of
+    `networks._joint` around any family's discriminator of images. The encoder is any family's Discriminator with
     `encoder_options(latent, spread)`; see Infer on its norms.
 
     Args:

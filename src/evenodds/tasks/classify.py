@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.errors import BadInput, unknown
+from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players, mix
 from evenodds.parts.priors import Prior
 from evenodds.tasks._given import COSTS, one_hot
-from evenodds.tasks.contest import View
 from evenodds.tasks.infer import at_rest
 
 __all__ = ["Classify", "WithLabels", "draw_labels"]

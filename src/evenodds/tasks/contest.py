@@ -12,22 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.dial import Dial
+from evenodds.game.dial import Dial, View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
 
-__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "Score", "View", "per_item"]
+__all__ = ["Adversarial", "Contest", "Cost", "Penalty", "per_item"]
 
 Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(real, fake) logits (N,), or (N, P) of patches -> (discriminator, generator) cost of that shape, unreduced."""
 Cost = Callable[[Players, Batch], Costs]
 """What a move minimises."""
-Score = Callable[[Tensor], Tensor]
-"""x -> logits (N,)."""
 Penalty = Callable[..., Tensor]
 """(score, real x, fake x, *, uniform or normal numbers that it names) -> (N,)."""
-View = Callable[[Tensor, Tensor], Tensor]
-"""(x, uniform numbers (N, 4 per view)) -> x, differentiable."""
 
 
 @dataclass(frozen=True)

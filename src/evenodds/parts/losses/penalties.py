@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.dial import View
 
 __all__ = [
     "LeCam",
     "Score",
-    "View",
     "consistency",
     "dragan",
     "finite_difference",
@@ -35,9 +35,6 @@ __all__ = [
 
 Score = Callable[[Tensor], Tensor]
 """x (N, ...) -> logits (N,)."""
-
-View = Callable[[Tensor, Tensor], Tensor]
-"""x (N, ...), uniform (N, 4) in [0, 1) -> x (N, ...)."""
 
 
 def r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ def check(inputs: int, outputs: int, scale: int, scales: tuple[int, ...]) -> Non
     if inputs < 1 or outputs < 1:
         raise BadInput(f"images have at least 1 channel, got {inputs} in and {outputs} out")
     if scale not in scales:
-        known = ", ".join(map(str, scales))
-        raise BadInput(f"this network enlarges {known} times, got scale={scale}; `residual` and `dense` go up to 4")
+        possible = ", ".join(map(str, scales))
+        raise BadInput(f"this network enlarges {possible} times, got scale={scale}; `residual` and `dense` go up to 4")
 
 
 def check_images(x: Tensor, inputs: int) -> None:
@@ -31,12 +31,12 @@ def check_images(x: Tensor, inputs: int) -> None:
 
 def conv(inputs: int, outputs: int, gain: float = 1.0, size: int = 3) -> nn.Conv2d:
     """A convolution that keeps the size, started after He et al. (2015) times gain, biases at 0."""
-    made = nn.Conv2d(inputs, outputs, size, padding=size // 2)
-    nn.init.kaiming_normal_(made.weight, SLOPE)
+    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    nn.init.kaiming_normal_(layer.weight, SLOPE)
     with torch.no_grad():
-        made.weight.mul_(gain)
-    nn.init.zeros_(made.bias)  # type: ignore[arg-type]
-    return made
+        layer.weight.mul_(gain)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
 
 
 def base(x: Tensor, outputs: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Down to coarse images and up again with what was seen on the way down beside it (Ronneberger et al. 2015, "U-Net").
 
 For answers of the size of the source: labels, colours, what is hidden. Images are brought to a multiple of the
-coarsest pixel by repeating their last rows and columns, and what was made of these is cut off again.
+coarsest pixel by repeating their last rows and columns, and what was change of these is cut off again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Generator(nn.Module):
 
     Args:
         inputs: channels of the source.
-        outputs: channels of what is made.
+        outputs: channels of what is change.
         scale: 1; for larger answers see `residual`.
         width: channels of the finest rung.
         growth: factor from a rung to the next coarser one.
@@ -33,7 +33,7 @@ class Generator(nn.Module):
         blocks: pairs of convolutions per rung on each way.
         stem: 2 begins and ends with 2 x 2 pixels as one, for a quarter of the work; 1 with single ones.
         norm: none, batch, instance or group (8 channels each).
-        skip: add the source to what is made, which then starts as the source: to take something away from images.
+        skip: add the source to what is change, which then starts as the source: to take something away from images.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Generator(nn.Module):
         rungs = widths(width, growth, cap, depth + 1)
         self.enter = conv(inputs * stem**2, rungs[0])
         self.down = nn.ModuleList(
-            _pairs(rungs[max(0, k - 1)], channels, blocks, norm) for k, channels in enumerate(rungs)
+            _rung(rungs[max(0, k - 1)], channels, blocks, norm) for k, channels in enumerate(rungs)
         )
         self.coarse = nn.ModuleList(conv(rungs[k + 1], rungs[k], size=1) for k in range(depth))
-        self.up = nn.ModuleList(_pairs(2 * rungs[k], rungs[k], blocks, norm) for k in range(depth))
+        self.up = nn.ModuleList(_rung(2 * rungs[k], rungs[k], blocks, norm) for k in range(depth))
         self.leave = conv(rungs[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
         with torch.no_grad():  # alike for the pixels of a place (Aitken et al. 2017): no checkerboard at the start
             self.leave.weight.copy_(self.leave.weight[:: stem**2].repeat_interleave(stem**2, 0))
@@ -90,11 +90,11 @@ class Generator(nn.Module):
         for coarse, rung in zip(reversed(self.coarse), reversed(self.up), strict=True):
             finer = F.interpolate(coarse(hidden), scale_factor=2.0, mode="nearest")
             hidden = rung(torch.cat([passed.pop(), finer], 1))
-        made = F.pixel_shuffle(self.leave(hidden), self.stem)[:, :, :height, :width]
-        return base(x, self.outputs) + made if self.skip else made
+        change = F.pixel_shuffle(self.leave(hidden), self.stem)[:, :, :height, :width]
+        return base(x, self.outputs) + change if self.skip else change
 
 
-def _pairs(inputs: int, outputs: int, blocks: int, norm: str) -> nn.Sequential:
+def _rung(inputs: int, outputs: int, blocks: int, norm: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for k in range(2 * blocks):
         layers += [conv(inputs if k == 0 else outputs, outputs), *_norm(norm, outputs), nn.LeakyReLU(SLOPE)]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 
-__all__ = ["PairDiscriminator"]
+__all__ = ["JointDiscriminator"]
 
 
-class PairDiscriminator(nn.Module):
+class JointDiscriminator(nn.Module):
     """Pairs (N, size of x + latent) -> logits (N,): one network looks at x, one at z, a third at what both saw.
 
     The arrangement of Dumoulin et al. (2017), appendix A.

@@ -13,6 +13,7 @@ test: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry src
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 .venv/bin/python:

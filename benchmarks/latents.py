@@ -78,7 +78,7 @@ def picture(rows: dict[str, Any], path: Path) -> None:
     try:
         from matplotlib import pyplot
     except ImportError:
-        print("no picture: pip install 'evenodds[plot]'")
+        print("no picture: pip install matplotlib")
         return
     figure, axes = pyplot.subplots(figsize=(5.2, 4.2), dpi=110)
     for family in ("truncation", "rejection", "langevin"):

@@ -5,16 +5,20 @@
 import base64
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from evenodds.errors import BadInput
+from evenodds.show.history import drawing, write
 from evenodds.show.page import Content, Picture, page
 from evenodds.show.page.history import panels
 from evenodds.show.page.markup import VOID, element
@@ -277,6 +281,44 @@ def test_lost_values_are_counted() -> None:
     history: list[dict[str, Any]] = [{"images": k, "a/cost": None if k in (3, 4) else 1.0} for k in range(1, 7)]
     (panel,) = panels(history)
     assert "Not finite 2×, first at 3 images." in panel.facts
+
+
+HISTORIES: dict[str, list[dict[str, Any]]] = {
+    "usual": some_history(),
+    "one term": [{"images": k, "a/cost": float(k)} for k in (1, 2)],
+    "odd names": [{"images": k, f"<b>&/{EVIL}": float(k)} for k in (1, 2)],
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_history_is_drawn_as_one_file_that_asks_for_nothing(name: str, tmp_path: Path) -> None:
+    history: list[Mapping[str, Any]] = [*HISTORIES[name]]
+    path = write(history, tmp_path / "history.svg")
+    assert path is not None
+    text = path.read_text(encoding="utf-8")
+    root, space = ElementTree.fromstring(text), "{http://www.w3.org/2000/svg}"
+    titles = [element.text for element in root.iter(f"{space}text") if element.get("class") == "title"]
+    assert titles == [panel.title for panel in panels(history)]
+    charts = [element for element in root.iter(f"{space}svg") if "lines" in element.get("class", "")]
+    assert [chart.get("aria-label") for chart in charts] == [
+        ElementTree.fromstring(panel.chart).get("aria-label") for panel in panels(history)
+    ]
+    assert "var(" not in text
+    assert not any(
+        key.rpartition("}")[2] in ("href", "src", "onload") for element in root.iter() for key in element.attrib
+    )
+    assert "url(" not in text
+
+
+def test_the_panels_of_a_drawing_lie_side_by_side() -> None:
+    places = re.findall(r'<g transform="translate\((\d+) (\d+)\)"><title>', str(drawing(some_history())))
+    assert len({*places}) == len(panels(some_history())) == 5
+    assert {x for x, _ in places} == {"16", "396", "776"}
+
+
+def test_a_history_without_terms_is_not_drawn(tmp_path: Path) -> None:
+    assert write([{"images": 1, "round": 1}], tmp_path / "history.svg") is None
+    assert not [*tmp_path.iterdir()]
 
 
 def test_long_histories_stay_small() -> None:

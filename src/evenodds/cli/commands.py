@@ -184,14 +184,14 @@ def sample(
     device
         auto, cpu, cuda, mps.
     """
+    from evenodds.apply.samples import requested_labels, write_samples
     from evenodds.apply.selecting import sample as selected
-    from evenodds.evaluation.results import asked, write_samples
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
-    y = asked(session, n, class_, per_class, seed)
+    y = requested_labels(session, n, class_, per_class, seed)
     options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
     n = n if y is None else len(y)
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
@@ -236,7 +236,7 @@ def walk(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.evaluation.results import write_walk
+    from evenodds.apply.samples import write_walk
     from evenodds.runs.session import load
 
     if from_ is not None or to is not None:
@@ -295,7 +295,7 @@ def evaluate(
     from evenodds.cli.tables import evaluated
     from evenodds.evaluation.evaluate import evaluate as evaluation_of
     from evenodds.evaluation.material import is_run
-    from evenodds.evaluation.results import write_evaluation
+    from evenodds.evaluation.report import write_evaluation
 
     with Steps() as step:
         result = evaluation_of(
@@ -375,7 +375,7 @@ def report(
         auto, cpu, cuda, mps.
     """
     from evenodds.cli.bar import Steps
-    from evenodds.evaluation.results import report as write
+    from evenodds.evaluation.report import report as write
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
@@ -424,7 +424,7 @@ def show(run: Path) -> None:
     run
         The run folder.
     """
-    from evenodds.evaluation.results import summary
+    from evenodds.runs.summary import summary
 
     for name, value in summary(run).items():
         print(f"{name:<14}  {value}")
@@ -462,12 +462,10 @@ def split(names: list[str] | None) -> list[str] | None:
 
 def conclude(session: Any) -> None:
     """Says where everything is and what to do next."""
-    from evenodds.evaluation.results import finish
+    from evenodds.apply.finish import finish
 
     for path in finish(session):
         print(path)
-    if not (session.folder / "history.png").exists():
-        say("no history.png: plotting needs matplotlib; pip install 'evenodds[plot]'")
     folder = session.folder
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:

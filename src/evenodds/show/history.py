@@ -1,47 +1,92 @@
-"""The plot of a run's history. Needs matplotlib: pip install 'evenodds[plot]'."""
+"""The history of a run as one SVG file: the charts of the report, side by side, with their headings and legends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from evenodds.files import write_text
+from evenodds.show.page.history import Panel, panels
+from evenodds.show.page.markup import Html, element
+from evenodds.show.page.style import CHART, LIGHT
 
-from evenodds.files import replaced
+__all__ = ["drawing", "write"]
 
-__all__ = ["plot"]
+COLUMNS = 3
+WIDTH, HEIGHT = 380, 292
+"""Of a panel, with the space around it, in pixels."""
+TOP = 56
+"""Height of a panel's heading and legend."""
+MARGIN = 16
+FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','Liberation Sans',Arial,sans-serif"
+HEADING = "text{font-size:12px;fill:var(--muted)}.title{font-size:14px;font-weight:650;fill:var(--ink)}"
+LETTER = 6.2
+"""Mean width of a letter in the legend, in pixels."""
+SWATCH = 22
+"""Width of the piece of line before a legend's entry, in pixels."""
 
 
-def plot(history: Sequence[dict[str, Any]], path: Path) -> Path:
-    """Draws costs, what the discriminator believes, and the held-out scores.
+def write(history: Sequence[Mapping[str, Any]], path: Path) -> Path | None:
+    """Writes the drawing; returns the path, or None where no line of the history has anything to draw.
 
     Args:
         history: the lines of metrics.jsonl.
-        path: the picture to write.
+        path: the SVG file to write.
     """
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(14, 3.8), constrained_layout=True)
-    names = sorted({name for line in history for name in line if "/" in name})
-    beliefs = [name for name in names if name.rpartition("/")[2] in ("real", "fake")]
-    for axis, chosen, title in (
-        (axes[0], beliefs, "the discriminator's mean probability of real"),
-        (axes[1], [name for name in names if name not in beliefs], "costs"),
-    ):
-        for name in chosen:
-            points = [(line["images"], line[name]) for line in history if line.get(name) is not None]
-            axis.plot(*zip(*points, strict=True), label=name, linewidth=1)
-        axis.set(title=title, xlabel="real images shown")
-        axis.legend(fontsize=8)
-    axes[0].axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
-    axes[0].set_ylim(0, 1)
-    axes[2].set(title="held-out score of checkpoints (lower is better)", xlabel="real images shown")
-    scores = [(line["images"], line["score"]) for line in history if line.get("score") is not None]
-    if scores:
-        axes[2].plot(*zip(*scores, strict=True), marker="o", linewidth=1)
-    with replaced(path) as temporary:
-        figure.savefig(temporary, dpi=100)
-    pyplot.close(figure)
+    image = drawing(history)
+    if image is None:
+        return None
+    write_text(path, image + "\n")
     return path
+
+
+def drawing(history: Sequence[Mapping[str, Any]]) -> Html | None:
+    """All panels of the report's history, in rows of three; None where there is nothing to draw."""
+    charts = panels(history)
+    if not charts:
+        return None
+    columns = min(COLUMNS, len(charts))
+    width, height = MARGIN + columns * WIDTH, MARGIN + -(-len(charts) // columns) * HEIGHT
+    placed = [
+        element(
+            "g", _panel(panel), transform=f"translate({MARGIN + k % columns * WIDTH} {MARGIN + k // columns * HEIGHT})"
+        )
+        for k, panel in enumerate(charts)
+    ]
+    return element(
+        "svg",
+        element("style", Html(_style())),
+        element("rect", width="100%", height="100%", fill=LIGHT["paper"]),
+        placed,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {width} {height}",
+        width=width,
+        height=height,
+        font_family=FONT,
+    )
+
+
+def _panel(panel: Panel) -> list[Html]:
+    """Heading, legend and chart of a panel; what the heading means is shown where the pointer rests on it."""
+    chart = element("g", panel.chart, transform=f"translate(0 {TOP})")
+    why = [element("title", panel.why)] if panel.why else []
+    return [*why, element("text", panel.title, x=0, y=16, class_="title"), *_legend(panel), chart]
+
+
+def _legend(panel: Panel) -> list[Html]:
+    """A piece of each line with its name; nothing where there is one line, which the heading names."""
+    if len(panel.drawn) < 2:
+        return []
+    entries, x = [], 0.0
+    for line in panel.drawn:
+        piece = element("g", element("path", d=f"M{x:.0f} 32h{SWATCH}", class_="line"), class_=f"s-{line.style}")
+        entries += [piece, element("text", line.name, x=f"{x + SWATCH + 6:.0f}", y=36)]
+        x += SWATCH + 22 + LETTER * len(line.name)
+    return entries
+
+
+def _style() -> str:
+    """The report's rules for charts, with colours in place of variables, which few programs but browsers know."""
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: LIGHT[match[1]], HEADING + CHART)

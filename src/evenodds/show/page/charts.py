@@ -77,9 +77,9 @@ class Bin:
 
 
 def svg(width: int, height: int, alt: str, *children: Any, class_: str) -> Html:
-    """A drawing that takes the width it is given, and says in words what it shows."""
-    box = f"0 0 {width} {height}"
-    return element("svg", *children, viewBox=box, role="img", aria_label=alt, class_=f"chart {class_}")
+    """A drawing that says in words what it shows. A page gives it another width; within a drawing it keeps its own."""
+    box: dict[str, Any] = {"viewBox": f"0 0 {width} {height}", "width": width, "height": height}
+    return element("svg", *children, role="img", aria_label=alt, class_=f"chart {class_}", **box)
 
 
 def intervals(
@@ -135,7 +135,7 @@ def bars(real: float | None, fake: float | None, most: float, alt: str) -> Html:
         for share, y, style in pair
         if share is not None
     ]
-    box = {"viewBox": "0 0 200 24", "preserveAspectRatio": "none", "role": "img", "aria_label": alt}
+    box: dict[str, Any] = {"viewBox": "0 0 200 24", "preserveAspectRatio": "none", "role": "img", "aria_label": alt}
     return element("svg", drawn, class_="chart bars", **box)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DARK", "LIGHT", "STYLE"]
+__all__ = ["CHART", "DARK", "LIGHT", "STYLE"]
 
 LIGHT = {
     "paper": "#fcfcfa",
@@ -41,6 +41,21 @@ DARK = {
 def _colours(palette: dict[str, str]) -> str:
     return ";".join(f"--{name}:{colour}" for name, colour in palette.items())
 
+
+CHART = """
+.chart text{font-size:12px;fill:var(--muted)}
+.chart .said{fill:var(--ink);font-weight:650}
+.axis{stroke:var(--muted);stroke-width:1}
+.grid{stroke:var(--rule);stroke-width:1}
+.mark{stroke:var(--ink);stroke-width:1.25;stroke-dasharray:2 3}
+.whisker{stroke-width:2;stroke:currentColor}
+.dot{fill:currentColor}
+.line{fill:none;stroke:currentColor;stroke-width:1.5;stroke-linejoin:round;stroke-linecap:round}
+.band{fill:currentColor;opacity:.2}
+.s-a{color:var(--a)}.s-b{color:var(--b)}.s-c{color:var(--c)}.s-d{color:var(--d)}.s-z{color:var(--z)}
+.s-b .line{stroke-dasharray:5 3}
+"""
+"""The look of what charts draw, on a page and in a file of their own."""
 
 BODY = """
 *{box-sizing:border-box}
@@ -125,19 +140,8 @@ thead th{font-size:.8125rem;color:var(--muted);padding:.375rem .75rem .375rem 0;
 .share.s-a{color:var(--a)}
 
 .chart{display:block;width:100%;height:auto;overflow:visible}
-.chart text{font-size:12px;fill:var(--muted)}
-.chart .said{fill:var(--ink);font-weight:650}
 .intervals{max-width:320px}
 .bars{height:24px;background:linear-gradient(var(--rule),var(--rule)) left/1px 100% no-repeat}
-.axis{stroke:var(--muted);stroke-width:1}
-.grid{stroke:var(--rule);stroke-width:1}
-.mark{stroke:var(--ink);stroke-width:1.25;stroke-dasharray:2 3}
-.whisker{stroke-width:2;stroke:currentColor}
-.dot{fill:currentColor}
-.line{fill:none;stroke:currentColor;stroke-width:1.5;stroke-linejoin:round;stroke-linecap:round}
-.band{fill:currentColor;opacity:.2}
-.s-a{color:var(--a)}.s-b{color:var(--b)}.s-c{color:var(--c)}.s-d{color:var(--d)}.s-z{color:var(--z)}
-.s-b .line{stroke-dasharray:5 3}
 .fill-a{fill:var(--a)}.fill-z{fill:var(--z)}
 .key{width:28px;height:12px;vertical-align:middle}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr));gap:1.75rem 1.5rem;
@@ -213,5 +217,5 @@ details::details-content{content-visibility:visible;height:auto;display:block}
 
 STYLE = (
     f":root{{color-scheme:light dark;{_colours(LIGHT)}}}"
-    f"@media screen and (prefers-color-scheme:dark){{:root{{{_colours(DARK)}}}}}{BODY}"
+    f"@media screen and (prefers-color-scheme:dark){{:root{{{_colours(DARK)}}}}}{BODY}{CHART}"
 )

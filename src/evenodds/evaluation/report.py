@@ -1,0 +1,71 @@
+"""The report of a run: an evaluation, and the page that shows it with everything else that is known of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evenodds.evaluation.evaluate import Evaluation, assess
+from evenodds.evaluation.examination import Examination, Step
+from evenodds.evaluation.nearest import nearest_sheets
+from evenodds.files import write_json, write_text
+from evenodds.runs.session import Session
+from evenodds.show import pictures
+from evenodds.show.page.content import Content, Picture
+from evenodds.show.page.page import page
+
+__all__ = ["report", "write_evaluation", "write_report"]
+
+
+def report(
+    session: Session,
+    out: Path | None = None,
+    *,
+    against: Any = None,
+    metrics: Sequence[str] | None = None,
+    features: str | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    step: Step | None = None,
+) -> list[Path]:
+    """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments."""
+    evaluation, examination = assess(session, against, metrics, features, seed, step, n=n)
+    write_evaluation(evaluation, session.folder / "evaluation.json")
+    path = write_report(session, examination, evaluation, out or session.folder / "report.html")
+    return [path, session.folder / "evaluation.json"]
+
+
+def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
+    """One self-contained page with everything that is known of the run."""
+    config, environment = session.config, session.folder / "environment.json"
+    content = Content(
+        f"evenodds: {session.folder.name}",
+        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real images shown",
+        evaluation.content,
+        _pictures(session, examination, evaluation),
+        session.history(),
+        config.to_mapping(),
+        json.loads(environment.read_text()) if environment.is_file() else {},
+    )
+    write_text(path, page(content))
+    return path
+
+
+def _pictures(session: Session, examination: Examination, evaluation: Evaluation) -> dict[str, Picture]:
+    """Samples, pairs of neighbours and a walk, by the names that the page gives them."""
+    images = {"samples": Picture.of(session.picture(session.sample(64)), "64 samples, seed 0.", "A grid of samples.")}
+    for key, (pixels, caption) in nearest_sheets(examination, evaluation.content).items():
+        images[key] = Picture.of(pixels, caption, f"Pairs of images. {caption}")
+    if session.card.kind == "image":
+        frames = session.eight_bit(session.walk(32, 4))
+        sheet = pictures.enlarge(pictures.grid(frames, columns=8), 480)
+        images["walk"] = Picture.of(sheet, "A walk through the latent space, row by row.", "Images that change slowly.")
+    return images
+
+
+def write_evaluation(evaluation: Evaluation, path: Path) -> Path:
+    """The evaluation as JSON."""
+    write_json(path, dict(evaluation.content))
+    return path

@@ -1,0 +1,72 @@
+"""How a run stands, as a few lines of words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evenodds.game import checkpoint
+from evenodds.game.listeners.save import best_of
+from evenodds.runs import remedy
+from evenodds.runs.session import Session, load
+
+__all__ = ["summary"]
+
+
+def summary(folder: Path) -> dict[str, str]:
+    """What a run is and how it stands, by name, in the order in which it is shown."""
+    session = load(folder)
+    remedies = {f"remedy {k}": str(one) for k, one in enumerate(remedy.read(folder), 1)}
+    return _identity(session) | _progress(session) | _best(folder) | _watched(session.history()[::-1]) | remedies
+
+
+def _identity(session: Session) -> dict[str, str]:
+    """Recipe, data, players and what they play."""
+    config = remedy.applied(session.config, remedy.read(session.folder))
+    data, shape = session.card.more or {}, " x ".join(map(str, session.card.shape))
+    source = config.data.name if config.data else ""
+    return {
+        "run": str(session.folder),
+        "recipe": f"{config.recipe}, seed {config.seed}",
+        "data": f"{source}: {data.get('items', 0):,} of {shape}, trained on {data.get('trained_on', 0):,}",
+        "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
+        "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
+    }
+
+
+def _progress(session: Session) -> dict[str, str]:
+    """Length, speed and what is kept."""
+    last = session.history()[-1] if session.history() else {}
+    return {
+        "progress": f"{session.images:,} of {session.config.images:,} images",
+        "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
+        "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(session.folder / "checkpoints")),
+    }
+
+
+def _best(folder: Path) -> dict[str, str]:
+    """The best checkpoint and its score; empty where none has a score."""
+    best = best_of(folder / "checkpoints")
+    if best is None:
+        return {}
+    header = checkpoint.read_header(best)
+    low, high = header.get("score_interval") or (None, None)
+    within = f" ({low:.4f} to {high:.4f})" if low is not None and high is not None else ""
+    return {"best": f"{best.name.lstrip('0')}, score {header['score']:.4f}{within}: {header['score_is']}"}
+
+
+def _watched(latest: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The last verdict, and the updates that were left out.
+
+    Args:
+        latest: the lines of the history, the last one first.
+    """
+    lines = {}
+    verdict = next((line for line in latest if "verdict" in line), None)
+    if verdict is not None:
+        lines["verdict"] = f"{verdict['verdict']}, at {verdict['images']:,} images: {verdict['why']}"
+    left_out: dict[str, int] = next((line["left_out"] for line in latest if "left_out" in line), {})
+    if left_out:
+        lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
+    return lines

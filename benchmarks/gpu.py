@@ -301,10 +301,16 @@ def waits(arguments: argparse.Namespace) -> dict[str, Any]:
         name, settings = CASES[case]
         config = with_settings(configured(name, settings, data, arguments.device), {"images": 10**9})
         run = Run(config, open_data(config))
-        steering = [*run.steering.values(), *([run.average] if run.average else [])]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            train(run.game, run.feed, run.learner, run.engine, images=10**9, listeners=[*steering, Sentinel(50)])
+            train(
+                run.game,
+                run.feed,
+                run.learner,
+                run.engine,
+                images=10**9,
+                listeners=[*run.listeners.values(), Sentinel(50)],
+            )
         told = [f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchroniz" in str(w.message)]
         found[case] = {"waits in 50 rounds": len(told), "where": sorted(set(told))}
         print(case, json.dumps(found[case]), flush=True)

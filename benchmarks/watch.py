@@ -39,18 +39,17 @@ from evenodds.errors import Diverged
 from evenodds.files import write_json
 from evenodds.game import checkpoint
 from evenodds.game.engine import Local
-from evenodds.game.listeners.log import Log
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
 from evenodds.game.trend import plateau
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs import remedy
-from evenodds.runs.assembly import Run
+from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import open_data
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.held_out import held_out
-from evenodds.runs.run import start, watching
+from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from evenodds.runs.session import load as load_run
 
@@ -273,8 +272,7 @@ def tired(name: str, images: float, settings: Settings) -> dict[str, Any]:
     session, folder, error = play(name, images, {**settings, "evaluate_share": 0.05, "watch": "warn"})
     assert session is not None, error
     history, config = lines(folder), session.config
-    run = Run(config, open_data(config, None))
-    watch = watching(run, run.evidence, Log(folder / "metrics.jsonl", 1), lambda line: None)
+    watch: Any = Run(config, open_data(config, None), Record(folder, config)).listeners["watch"]
     shutil.rmtree(folder.parent)
     said = {"still improving": later(history, round((1 - SPAN) * config.images))["beyond"]}
     for line in history:

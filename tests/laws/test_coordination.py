@@ -17,7 +17,7 @@ from evenodds.game.learners import Extragradient, Gradient, Lookahead
 from evenodds.game.learners.optimistic import OptimisticAdam
 from evenodds.game.listeners.adapt import Adapt
 from evenodds.game.listeners.balance import Balance, Steps
-from evenodds.game.listeners.turn import Turn
+from evenodds.game.listeners.scheduled import Scheduled
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
 from evenodds.game.trainer import Stage
 from evenodds.parts import views
@@ -27,7 +27,8 @@ from evenodds.parts.networks._learned import LearnedMixture
 from evenodds.parts.priors import Growing, Normal
 from evenodds.runs.choosing import GRID, SPENT, chosen_penalty, densest, mirrored
 from evenodds.runs.config import Config, Part
-from evenodds.runs.coordination import Leak, held_out_margin
+from evenodds.runs.coordination import held_out_margin
+from evenodds.runs.listeners.leak import LeakTest
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.logan import Logan
@@ -245,7 +246,7 @@ def test_top_k_is_the_mean_over_the_most_real() -> None:
 
 def test_a_turned_dial_follows_the_progress() -> None:
     prior, at = Growing(2, limit=1.0, until=0.5), stage()
-    turn = Turn(prior.dial, lambda progress: prior.inside(progress.share), "inside")
+    turn = Scheduled(prior.dial, lambda progress: prior.inside(progress.share), "inside")
     turn.begin(at)
     z = prior(20_000, torch.Generator().manual_seed(0))
     assert z.abs().max() <= 1
@@ -390,7 +391,7 @@ def test_a_leak_is_seen(rng: torch.Generator) -> None:
     view = Chanced([views.cutout], 0.5)
     changed = views.cutout(held, torch.rand(300, 4, generator=rng))
     task = Generate(Normal(2), Contest(non_saturating, view=view, view_dice=view.dice))
-    leak = Leak(data, task, view, lambda: Copies(held.flip(0)), torch.arange(300), torch.arange(300, 600), 0,
+    leak = LeakTest(data, task, view, lambda: Copies(held.flip(0)), torch.arange(300), torch.arange(300, 600), 0,
                 torch.device("cpu"), 200_000)  # fmt: skip
     assert abs(leak.measure()["views/leak"]) < 0.1
     leak.sampler = lambda: Copies(changed)

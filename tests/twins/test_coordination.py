@@ -110,7 +110,7 @@ def test_a_balance_within_limits_of_1_is_the_plain_run(lever: str) -> None:
     for more in ({}, {"balance": lever, "balance.limit": 1}):
         config = with_settings(recipe("digits"), {**SMALL, **more})
         run = Run(config, open_data(config))
-        train(run.game, run.feed, run.learner, run.engine, images=IMAGES, listeners=[*run.steering.values()])
+        train(run.game, run.feed, run.learner, run.engine, images=IMAGES, listeners=[*run.listeners.values()])
         ends.append(
             {f"{role}/{k}": v for role in run.task.roles for k, v in run.game.players[role].state_dict().items()}
         )
@@ -150,7 +150,7 @@ def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(("loss", "target"), [("relativistic_paired", 0.3), ("non_saturating", 0.6)])
 def test_views_follow_the_target_of_the_loss(loss: str, target: float) -> None:
     config = with_settings(recipe("digits"), {"device": "cpu", **ADAPTIVE, "views": "translation", "loss": loss})
-    adapt = Run(config, open_data(config)).steering["adapt"]
+    adapt = Run(config, open_data(config)).listeners["adapt"]
     assert isinstance(adapt, Adapt)
     assert adapt.target == target
 

@@ -21,8 +21,9 @@ from evenodds.data._picture import Picture, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files import write_text
+from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.answering import maker
-from evenodds.runs.session import EARLIER, Session
+from evenodds.runs.session import Session
 from evenodds.show.pictures import legend, write_indices
 from evenodds.show.pictures import write as write_picture
 from evenodds.tasks.segment import Segment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,8 +32,6 @@ class Bar:
         self.task: TaskID | None = None
         self.looked = 0.0
         self.clock = 0.0
-        self.news: Callable[[], str] = lambda: ""
-        """The verdict on the run, in a few words."""
 
     def begin(self, stage: Stage) -> None:
         self.first, self.clock = stage.progress.images, time.perf_counter()
@@ -61,7 +58,7 @@ class Bar:
         for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
             if name in terms:
                 text += f", {label} {terms[name]:.2f}"
-        text += f", {self.news()}" if self.news() else ""
+        text += f", {stage.news}" if stage.news else ""
         left = (stage.progress.total - images) / max(1e-9, rate)
         return text + (f", {left:,.0f} s left" if self.plain else "")
 

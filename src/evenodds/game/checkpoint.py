@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +28,7 @@ class Damaged(BadInput):
     """A checkpoint that is incomplete or was changed."""
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """What a checkpoint keeps: players, learners, averages."""
 

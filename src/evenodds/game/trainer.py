@@ -43,6 +43,8 @@ class Stage:
     """The latest value of each reported term, on the device; read them with `engine.read`, rarely."""
     stop: bool = False
     """A listener sets this to end the run after the round."""
+    news: str = ""
+    """The latest verdict on the run, in a few words, for listeners that show it."""
     whole: bool = True
     """False in the midst of a round, and after a failure there: some players have moved and others not."""
 

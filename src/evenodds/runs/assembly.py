@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,40 +18,65 @@ from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful
 from evenodds.game.engine import Local
+from evenodds.game.history import Cells
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
-from evenodds.game.listeners.milestone import Milestone
+from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Game
-from evenodds.game.trainer import Listener
+from evenodds.game.trainer import Listener, Stage
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.choosing import densest
 from evenodds.runs.config import Config
-from evenodds.runs.coordination import Steering, steered
+from evenodds.runs.coordination import steered
 from evenodds.runs.evidence import Evidence
+from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import HeldOut, held_out
-from evenodds.runs.session import EARLIER, SPLIT_SEED, BesideCard, DataCard, Session
+from evenodds.runs.session import SPLIT_SEED, BesideCard, DataCard, Session
+from evenodds.runs.snapshot import write_snapshot
 from evenodds.tasks._seats import Played
 from evenodds.tasks.generate import Generate
 
-__all__ = ["Run"]
+__all__ = ["Record", "Run"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a run is written.
+
+    Args:
+        folder: of the run.
+        config: as in its config.yaml: without remedies.
+        remedies: how many are in force.
+        say: gets plain sentences.
+    """
+
+    folder: Path
+    config: Config
+    remedies: int = 0
+    say: Callable[[str], None] = lambda line: None
 
 
 @dataclass
 class Run:
-    """The parts of a run, assembled from its configuration and its data."""
+    """The parts of a run, assembled from its configuration and its data.
+
+    Args:
+        config: with remedies, if there are any.
+        dataset: all items.
+        record: None of a run that leaves no files.
+    """
 
     config: Config
     dataset: Dataset
+    record: Record | None = None
     engine: Local = field(init=False)
     task: Played = field(init=False)
     game: Game = field(init=False)
     learner: Gradient = field(init=False)
-    average: Average | None = field(init=False, default=None)
-    steering: dict[str, Steering] = field(init=False)
-    """What keeps the players in step, by name."""
+    listeners: dict[str, Listener] = field(init=False, default_factory=dict)
+    """All that take part, by name, in the order in which they hear."""
     selection: tuple[str, ...] = field(init=False, default=())
     """What was left out of the training items: sentences for the report."""
-    milestone: Milestone | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -60,19 +86,91 @@ class Run:
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players)
-        if config.average_half_life > 0:
-            half_life = config.average_half_life * config.images
-            self.average = Average(players, ("generator",), half_life, config.average_ramp)
-        for share in self.task.stages:
-            self.milestone = Milestone(lambda: {EARLIER: self.at_work()["generator"]}, share)
+        self._split()
+        self._listen()
+
+    def _split(self) -> None:
+        """Training and held-out items."""
+        config = self.config
         self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
         if config.densest < 1:
             self.train_index, sentence = densest(self.dataset, self.train_index, config.densest)
             self.selection = (sentence,)
-        parts = (self.game, self.task, self.learner, self.engine, lambda: self.sampler)
-        self.game, self.steering = steered(config, self.dataset, *parts, self.train_index, self.held_index)
+
+    def _listen(self) -> None:
+        """Asks every listener whether it takes part, in the order in which they hear."""
+        kinds = sorted(names("listeners"), key=lambda name: find("listeners", name).order)
+        early = [name for name in kinds if find("listeners", name).order <= Order.CONTROL]
+        self._ask(early)
+        parts = (self.game, self.task, self.learner, self.engine)
+        self.game, steering = steered(self.config, self.dataset, *parts, self.held_index)
+        self.listeners |= steering
+        self._ask(kinds[len(early) :])
+
+    def _ask(self, kinds: Sequence[str]) -> None:
+        for name in kinds:
+            listener = find("listeners", name).for_run(self)
+            if listener is not None:
+                self.listeners[name] = listener
+
+    @property
+    def average(self) -> Average | None:
+        """The moving average of the generator."""
+        average = self.listeners.get("average")
+        return average if isinstance(average, Average) else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run is written."""
+        return self.record.folder if self.record is not None else None
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What a checkpoint says beside its parts: the configuration without remedies, the data, the score."""
+        config, remedies = (self.record.config, self.record.remedies) if self.record is not None else (self.config, 0)
+        score_is = self.scorer and self.scorer.score_is
+        fingerprint = self.dataset.fingerprint()
+        return {"config": config.to_mapping(), "data": fingerprint, "score_is": score_is, "remedies": remedies}
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """The shares of the run, beside 0, at which the moves of its rounds change."""
+        return self.task.stages
+
+    @property
+    def relative(self) -> bool:
+        """Whether the loss compares logits of real and fake items."""
+        return self.task.contest.relative
+
+    @property
+    def scored(self) -> bool:
+        """Whether enough items are held out for a score."""
+        return self.scorer is not None
+
+    @property
+    def cells(self) -> Cells | None:
+        """What the shares of a glance mean; None where there is no evidence."""
+        evidence = self.evidence
+        if evidence is None:
+            return None
+        sizes = len(evidence.few["x"]), len(evidence.trained["x"])
+        return Cells(evidence.names, evidence.due, *sizes, ground_truth=evidence.known)
+
+    def say(self, line: str) -> None:
+        """Tells the user a sentence."""
+        if self.record is not None:
+            self.record.say(line)
+
+    def make(self, what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
+        """maker(*fixed, **options); BadInput that names the nearest option where one is unknown."""
+        return make(what, maker, options, *fixed)
+
+    def snapshot(self, stage: Stage) -> None:
+        """Writes a picture of the game as it stands."""
+        if self.folder is not None:
+            write_snapshot(self.session(self.folder, stage.progress.images), self.dataset, self.held_index)
 
     @property
     def sampler(self) -> nn.Module:
@@ -87,19 +185,8 @@ class Run:
     @property
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
-        parts: dict[str, Stateful | None] = {
-            "players": PlayersState(self.game.players),
-            "learner": self.learner,
-            "average": self.average,
-            "milestone": self.milestone,
-            **self.steering,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
-
-    @property
-    def keepers(self) -> list[Listener]:
-        """The listeners that keep copies of players."""
-        return [keeper for keeper in (self.average, self.milestone) if keeper is not None]
+        stateful = {name: one for name, one in self.listeners.items() if isinstance(one, Stateful)}
+        return {"players": PlayersState(self.game.players), "learner": self.learner, **stateful}
 
     @property
     def card(self) -> DataCard:
@@ -144,7 +231,7 @@ class Run:
 
     def measure(self) -> dict[str, float]:
         """Held-out figures of the game as it stands; none where too few items were held out."""
-        return {} if self.judge is None else self.judge.measure(self.at_work())
+        return {} if self.scorer is None else self.scorer.measure(self.at_work())
 
     def at_work(self) -> dict[str, nn.Module]:
         """The players that a user would get: averages in place of those that have one, in evaluation mode."""
@@ -153,7 +240,7 @@ class Run:
         return {name: player.eval() for name, player in {**others, **averages}.items()}
 
     @cached_property
-    def judge(self) -> HeldOut | None:
+    def scorer(self) -> HeldOut | None:
         """What measures the game by held-out items."""
         return held_out(self.task, self.dataset, self.held_index, self.config.seed, self.engine)
 

@@ -100,6 +100,12 @@ def _learners() -> dict[str, Any]:
     return {name.lower(): value for name, value in exported.items() if hasattr(value, "improve")}
 
 
+def _listeners() -> dict[str, Any]:
+    rooms = ("game.listeners", "runs.listeners")
+    members = _public(*(f"{room}.{name}" for room in rooms for name in _families(room)))
+    return {name.lower(): value for name, value in members.items() if hasattr(value, "for_run")}
+
+
 def _selections() -> dict[str, Any]:
     exported = _public("apply.selecting")
     return {name: exported[name] for name in ("rejection", "langevin")}
@@ -131,6 +137,7 @@ KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "features": ("kind of features", _features),
     "fillers": ("filler", _fillers),
     "learners": ("learner", _learners),
+    "listeners": ("listener", _listeners),
     "losses": ("loss", _losses),
     "mappers": ("mapper", _mappers),
     "masks": ("kind of mask", _masks),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.listeners.lap import Lap
+from evenodds.game.listeners.watch import GLANCES, glance_interval
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
@@ -16,17 +17,10 @@ from evenodds.runs.choosing import SHARE, Choice, chosen_penalty, chosen_task, c
 from evenodds.runs.config import AUTO_TASK, Config, Part, origin
 from evenodds.runs.session import SPLIT_SEED
 
-__all__ = ["glance_interval", "plan", "settle", "settle_task"]
+__all__ = ["plan", "settle", "settle_task"]
 
-GLANCES = 50
-"""Glances that the watch takes over a run."""
 LOOKED = 0.25
 """The part of a budget that evaluations and checkpoints may take."""
-
-
-def glance_interval(config: Config, images: int) -> int:
-    """Images from one glance to the next: a fiftieth of the run, and at least 10 rounds."""
-    return max(10 * config.batch * config.discriminator_steps, images // GLANCES)
 
 
 def plan(
@@ -130,7 +124,7 @@ class _Trial:
             images=images,
             seed=run.config.seed,
             progress=self.progress,
-            listeners=[*run.keepers, *run.steering.values()],
+            listeners=[*run.listeners.values()],
         )
         return run.measure()
 
@@ -143,7 +137,7 @@ def _rate(run: Run, seconds: float) -> float:
     for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
         lap = Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
         there = Progress(total=10**9, images=round(start * 10**9))
-        listeners = [*run.keepers, *run.steering.values(), lap]
+        listeners = [*run.listeners.values(), lap]
         train(
             run.game, run.feed, run.learner, run.engine,
             images=10**9, seed=run.config.seed, progress=there, listeners=listeners,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
@@ -16,34 +14,22 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files import write_json, write_text
 from evenodds.game import checkpoint
-from evenodds.game.arithmetic import evenly
-from evenodds.game.history import Cells
 from evenodds.game.listeners.deadline import Deadline
-from evenodds.game.listeners.evaluate import Evaluate
-from evenodds.game.listeners.interrupt import Interrupt
-from evenodds.game.listeners.log import Log
-from evenodds.game.listeners.save import Save, best_of
+from evenodds.game.listeners.save import best_of
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Progress
-from evenodds.game.thresholds import FIRST_ROUNDS
-from evenodds.game.trainer import Listener, Stage, train
+from evenodds.game.trainer import Listener, train
 from evenodds.game.verdict import Verdict
 from evenodds.runs import remedy
-from evenodds.runs.answering import sides
-from evenodds.runs.assembly import Run
+from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
-from evenodds.runs.choosing import is_open
+from evenodds.runs.choosing import Choice, is_open
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
-from evenodds.runs.evidence import Evidence
-from evenodds.runs.filling import fillings, sheet
 from evenodds.runs.folders import as_seconds, environment, next_folder, placed, recipe_for
-from evenodds.runs.planning import glance_interval, plan, settle, settle_task
+from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.session import SPLIT_SEED, Session, load
-from evenodds.show import pictures
-from evenodds.tasks._paired import FromSource
-from evenodds.tasks.fill import Fill
 
 __all__ = ["fit", "resume", "start"]
 
@@ -105,40 +91,103 @@ def start(
         reading: told (files done, files in all) while data are read.
     """
     clock = time.perf_counter()
+    folder = free_folder(config, out)
+    config = replace(config, data=placed(config.data))
+    dataset = opened(config, dataset, say, reading)
+    config, choices = settle_task(config, dataset, say)
+    dataset = checked(config, dataset, say)
+    plan = planned(config, dataset, choices, clock, budget, say)
+    ending = [plan.deadline] if plan.deadline is not None else []
+    session = play(plan.config, dataset, folder, [*ending, *listeners], say, lambda run: write(run, folder, plan))
+    return shortened(session, plan.deadline)
+
+
+def free_folder(config: Config, out: str | Path | None) -> Path:
+    """The folder of a new run; BadInput where it holds one."""
     folder = Path(out) if out is not None else next_folder(Path("runs"), config.recipe)
     if (folder / "config.yaml").exists():
         raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
-    config = replace(config, data=placed(config.data))
+    return folder
+
+
+def opened(
+    config: Config,
+    dataset: Dataset | None,
+    say: Callable[[str], None],
+    reading: Callable[[int, int], None] | None,
+) -> Dataset:
+    """The data, in memory already or read as the configuration names them; the report of the intake is said."""
     dataset = dataset if dataset is not None else open_data(config, reading)
     for line in dataset.report:
         say(line)
+    return dataset
+
+
+def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
+    """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them."""
     train_index, held_index = dataset.split(config.held_out, SPLIT_SEED)
-    config, choices = settle_task(config, dataset, say)
     by_class = config.task.name == "condition" and dataset.c is None
     troubles = check(dataset, train_index, held_index, by_class=by_class, augmented=bool(config.views))
     for line in troubles:
         say(f"data: {line}")
-    dataset = replace(dataset, report=(*dataset.report, *troubles))
+    return replace(dataset, report=(*dataset.report, *troubles))
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What was decided before a run.
+
+    Args:
+        config: with its length and every setting that was left to the data.
+        choices: the settings that the data decided.
+        deadline: None without a budget.
+    """
+
+    config: Config
+    choices: Sequence[Choice] = ()
+    deadline: Deadline | None = None
+
+
+def planned(
+    config: Config,
+    dataset: Dataset,
+    choices: Sequence[Choice],
+    clock: float,
+    budget: float | None,
+    say: Callable[[str], None],
+) -> RunPlan:
+    """Decides what was left open, and the length.
+
+    Args:
+        choices: those made so far.
+        clock: when the budget began, by time.perf_counter.
+        budget: seconds; None where the configuration says the length.
+    """
     if is_open(config):
         left = budget - (time.perf_counter() - clock) if budget is not None else None
-        config, more = settle(config, dataset, left, say)
-        choices += more
-    deadline = None
-    if budget is not None:
-        config, look = plan(config, dataset, budget - (time.perf_counter() - clock), say)
-        deadline = Deadline(clock + budget, 2 * look, say)
-    run = Run(config, dataset)
+        config, further = settle(config, dataset, left, say)
+        choices = [*choices, *further]
+    if budget is None:
+        return RunPlan(config, choices)
+    config, pause = plan(config, dataset, budget - (time.perf_counter() - clock), say)
+    return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say))
+
+
+def write(run: Run, folder: Path, plan: RunPlan) -> None:
+    """Writes what is known of a run before it is played."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", config.to_yaml())
+    write_text(folder / "config.yaml", plan.config.to_yaml())
     write_json(folder / "data.json", run.card.to_json())
     write_json(folder / "environment.json", environment(run.engine))
-    if choices:
-        write_json(folder / "choices.json", [choice.to_json() for choice in choices])
-    session = play(config, dataset, folder, listeners, say, deadline)
-    if deadline is not None and session.images < config.images and deadline.total <= session.images:
-        # By the clock it is complete: shorter than planned, with its decays played to their end.
-        session.config = replace(config, images=session.images)
-        write_text(folder / "config.yaml", session.config.to_yaml())
+    if plan.choices:
+        write_json(folder / "choices.json", [choice.to_json() for choice in plan.choices])
+
+
+def shortened(session: Session, deadline: Deadline | None) -> Session:
+    """The session, its length that which fitted the deadline: by the clock the run is complete, decays and all."""
+    if deadline is not None and session.images < session.config.images and deadline.total <= session.images:
+        session.config = replace(session.config, images=session.images)
+        write_text(session.folder / "config.yaml", session.config.to_yaml())
     return session
 
 
@@ -179,8 +228,8 @@ def resume(
             say(line)
         require_fit(config, dataset, header)
         say(f"resuming at {header['progress']['images']:,} of {config.images:,} images")
-    for one in remedies:
-        say(f"with the remedy: {one}")
+    for applied in remedies:
+        say(f"with the remedy: {applied}")
     write_text(folder / "config.yaml", config.to_yaml())
     return play(config, dataset, folder, listeners, say)
 
@@ -200,69 +249,58 @@ def play(
     folder: Path,
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
-    deadline: Deadline | None = None,
+    opening: Callable[[Run], None] = lambda run: None,
 ) -> Session:
     """Plays a run from its newest checkpoint, or anew, to its end, and leaves everything in its folder.
 
     Where the watch raises an alarm and may act, the run goes back to the last checkpoint before the trouble, changes
     one thing and plays on; after a few such tries it ends with what was good.
+
+    Args:
+        opening: called with the run, built and not yet played.
     """
     while True:
         remedies = remedy.read(folder)
         remedy.discard(folder, remedies)
-        run = Run(remedy.applied(config, remedies), dataset)
-        progress = restored(run, config, folder)
-        alarm = attempt(run, config, folder, progress, remedies, [*([deadline] if deadline else []), *listeners], say)
-        if alarm is None:
-            return load(folder, device=str(run.engine.device))
+        outcome = attempt(config, dataset, Record(folder, config, len(remedies), say), remedies, listeners, opening)
+        if outcome.alarm is None:
+            return load(folder, device=outcome.device)
         if len(remedies) == remedy.MOST:
-            say(remedy.give_up(folder, alarm, remedies))
+            say(remedy.give_up(folder, outcome.alarm, remedies))
             return load(folder, "best" if best_of(folder / "checkpoints") else "last")
-        back = remedy.back_to(folder, alarm.since, remedies)
-        remedies.append(remedy.prescribe(run.config, alarm, progress.images, back))
+        back = remedy.back_to(folder, outcome.alarm.since, remedies)
+        remedies.append(remedy.prescribe(remedy.applied(config, remedies), outcome.alarm, outcome.images, back))
         say(str(remedies[-1]))
         remedy.record(folder, remedies)
+        opening = _nothing
 
 
-def restored(run: Run, config: Config, folder: Path) -> Progress:
-    """The progress of the newest whole checkpoint, which the run's parts are set to, or a fresh one."""
-    if not checkpoint.listing(folder / "checkpoints"):
-        return Progress(total=config.images)
-    states, header, _ = checkpoint.newest(folder / "checkpoints")
-    checkpoint.restore(run.parts, states)
-    return Progress(**{**header["progress"], "total": config.images})
+def _nothing(run: Run) -> None:
+    """The folder is written already."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: with an alarm, or whole; after how many images; on which device."""
+
+    alarm: Verdict | None
+    images: int
+    device: str
 
 
 def attempt(
-    run: Run,
     config: Config,
-    folder: Path,
-    progress: Progress,
+    dataset: Dataset,
+    record: Record,
     remedies: Sequence[Remedy],
     listeners: Sequence[Listener],
-    say: Callable[[str], None],
-) -> Verdict | None:
-    """Plays until the end or an alarm, which is returned. Diverged is raised where nobody may act on it."""
-    log = Log(folder / "metrics.jsonl", max(config_interval(config, 200), 1))
-    evaluate = Evaluate(run.measure, config_interval(config, round(1 / config.evaluate_share)), log)
-    watch = watching(run, run.evidence, log, say) if config.watch != "off" and run.evidence is not None else None
-    score_is = run.judge and run.judge.score_is
-    header = {"config": config.to_mapping(), "data": run.dataset.fingerprint(), "score_is": score_is}
-    save = Save(
-        folder / "checkpoints",
-        run.parts,
-        config_interval(config, round(1 / config.save_share)),
-        {**header, "remedies": len(remedies)},
-        evaluate.score if run.judge is not None else None,
-        config.keep,
-        lambda: watch is None or watch.alarm is None,
-        lambda stage: on_saved(run, folder, stage),
-    )
-    watches: list[Listener] = [watch] if watch is not None else []
-    for listener in listeners:
-        if watch is not None and hasattr(listener, "news"):
-            listener.news = lambda: watch.verdict.word
-    everyone = [*run.keepers, Interrupt(), *run.steering.values(), log, evaluate, *watches, save, *listeners]
+    opening: Callable[[Run], None],
+) -> Outcome:
+    """Builds the run and plays it to its end or an alarm. Diverged is raised where nobody may act on it."""
+    run = Run(remedy.applied(config, remedies), dataset, record)
+    opening(run)
+    progress = restored(run, record)
+    watch, device = run.listeners.get("watch"), str(run.engine.device)
     try:
         train(
             run.game,
@@ -272,48 +310,19 @@ def attempt(
             images=config.images,
             seed=config.seed,
             progress=progress,
-            listeners=everyone,
+            listeners=[*run.listeners.values(), *listeners],
         )
     except Diverged as error:
         if config.watch != "act":
             raise
-        return Verdict("diverged", str(error), True, progress.images)
-    return watch.alarm if watch is not None else None
+        return Outcome(Verdict("diverged", str(error), True, progress.images), progress.images, device)
+    return Outcome(watch.alarm if isinstance(watch, Watch) else None, progress.images, device)
 
 
-def watching(run: Run, evidence: Evidence, log: Log, say: Callable[[str], None]) -> Watch:
-    """The watch over a run."""
-    config = run.config
-    asked = len(evidence.few["x"]), len(evidence.trained["x"])
-    cells = Cells(evidence.names, evidence.due, *asked, ground_truth=evidence.known)
-
-    def settled(stage: Stage) -> bool:
-        now, end = (run.learner.rate(p) for p in (stage.progress, Progress(1, 1)))
-        return stage.progress.round >= FIRST_ROUNDS and (now <= 0.25 or end >= now)
-
-    every = glance_interval(config, config.images)
-    return Watch(run.glance, every, cells, log, config.watch == "act", config.patience, settled, say)
-
-
-def config_interval(config: Config, parts: int) -> int:
-    """The images in one of so many parts of the run."""
-    return max(config.batch, config.images // parts)
-
-
-def on_saved(run: Run, folder: Path, stage: Stage) -> None:
-    """Leaves a picture of always the same z beside each checkpoint."""
-    session = run.session(folder, stage.progress.images)
-    path = folder / "samples" / f"{stage.progress.images:012d}.png"
-    if isinstance(run.task, Fill) and len(run.held_index):
-        rng, x = torch.Generator().manual_seed(0), run.dataset.batch(run.held_index[:12])["x"]
-        mask = run.task.masks(x.shape, rng)
-        pictures.write(path, pictures.enlarge(sheet(session, x, mask, fillings(session, x, mask, 3)), 384))
-        return
-    if isinstance(run.task, FromSource):
-        if len(run.held_index):
-            some = run.held_index[evenly(len(run.held_index), 6)]
-            pictures.write(path, sides(session, run.dataset.batch(some)))
-        return
-    many = 4096 if run.dataset.kind != "image" else 64
-    picture = session.picture(session.sample(many, seed=run.config.seed))
-    pictures.write(path, picture)
+def restored(run: Run, record: Record) -> Progress:
+    """The progress of the newest whole checkpoint, to which the run's parts are set, or a fresh one."""
+    if not checkpoint.listing(record.folder / "checkpoints"):
+        return Progress(total=record.config.images)
+    states, header, _ = checkpoint.newest(record.folder / "checkpoints")
+    checkpoint.restore(run.parts, states)
+    return Progress(**{**header["progress"], "total": record.config.images})

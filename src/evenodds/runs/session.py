@@ -21,6 +21,7 @@ from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import pick_device
 from evenodds.game.listeners.log import read_history
+from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import mix
 from evenodds.runs.build import build_players, build_task
@@ -33,10 +34,8 @@ from evenodds.tasks.condition import Condition
 from evenodds.tasks.contest import per_item
 from evenodds.tasks.generate import Generate
 
-__all__ = ["EARLIER", "SPLIT_SEED", "BesideCard", "DataCard", "Session", "load"]
+__all__ = ["SPLIT_SEED", "BesideCard", "DataCard", "Session", "load"]
 
-EARLIER = "earlier"
-"""The name of the generator as it was when its adversary entered."""
 SPLIT_SEED = 0
 """Of the split into training and held-out items: a function of the data alone, so that runs of every seed are judged
 by the same items."""

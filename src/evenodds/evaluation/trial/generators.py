@@ -58,7 +58,7 @@ class ConditionalRun:
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
         config = replace(self.config(fold, seed), images=int(budget))
         run = Run(config, fold)
-        everyone = [*run.keepers, *run.steering.values(), *self.listeners()]
+        everyone = [*run.listeners.values(), *self.listeners()]
         train(run.game, run.feed, run.learner, run.engine, images=config.images, seed=seed, listeners=everyone)
         return _asked(run.session(Path(), config.images))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.dial import Dial
+from evenodds.game.dial import Chanced, Dial
+from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import State
 from evenodds.game.trainer import Stage
 
@@ -49,6 +51,20 @@ class Adapt:
     total: Tensor = field(init=False)
     count: int = field(init=False, default=0)
     last: int = field(init=False, default=0)
+    order: ClassVar[Order] = Order.CONTROL
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where the chance of views is adaptive."""
+        view, chance = run.game.players.get("view"), run.config.view_chance
+        if not isinstance(view, Chanced) or chance.name != "adaptive":
+            return None
+        usual = {
+            "images": max(1, min(500_000, run.config.images // 4)),
+            "target": RELATIVE_TARGET if run.relative else TARGET,
+        }
+        adapt: Self = run.make("view_chance 'adaptive'", cls, {**usual, **chance.options}, view.dial)
+        return adapt
 
     def __post_init__(self) -> None:
         if not 0 <= self.cap <= CAP:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from evenodds.game.checkpoint import PlayersState
+from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import Players, State
 from evenodds.game.trainer import Stage
 
@@ -32,6 +34,16 @@ class Average:
     ramp: float = 0.05
     copies: dict[str, nn.Module] = field(init=False)
     seen: int = field(init=False, default=0)
+    order: ClassVar[Order] = Order.AVERAGE
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where the average has a half-life."""
+        config = run.config
+        if config.average_half_life <= 0:
+            return None
+        half_life = config.average_half_life * config.images
+        return cls(run.game.players, ("generator",), half_life, config.average_ramp)
 
     def __post_init__(self) -> None:
         self.copies = {name: deepcopy(self.players[name]).eval().requires_grad_(False) for name in self.names}

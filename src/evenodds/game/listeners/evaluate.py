@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
+from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.listeners.log import Log
 from evenodds.game.trainer import Stage
 
@@ -28,6 +30,15 @@ class Evaluate:
     figures: Mapping[str, float] = field(init=False, default_factory=dict)
     _last: int = field(init=False, default=-1)
     _turn: int = field(init=False, default=0)
+    order: ClassVar[Order] = Order.EVALUATE
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where there is a history."""
+        log = run.listeners.get("log")
+        return (
+            cls(run.measure, interval(run.config, 1 / run.config.evaluate_share), log) if isinstance(log, Log) else None
+        )
 
     def begin(self, stage: Stage) -> None:
         self._turn = stage.progress.images // self.every_images

@@ -6,8 +6,9 @@ import signal
 import threading
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.trainer import Stage
 
 __all__ = ["Interrupt"]
@@ -17,23 +18,29 @@ __all__ = ["Interrupt"]
 class Interrupt:
     """Ctrl-C or SIGTERM ends the run after the current round, so that what is saved is whole; twice ends it now."""
 
-    asked: bool = False
-    _before: dict[int, Any] = field(default_factory=dict)
+    requested: bool = False
+    _handlers: dict[int, Any] = field(default_factory=dict)
+    order: ClassVar[Order] = Order.INTERRUPT
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where there is a folder in which an interrupted run can be kept."""
+        return cls() if run.folder is not None else None
 
     def begin(self, stage: Stage) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
+                self._handlers[number] = signal.signal(number, self._request)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     def hear(self, stage: Stage) -> None:
-        if self.asked:
+        if self.requested:
             stage.stop = True
 
     def end(self, stage: Stage) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)

@@ -7,9 +7,10 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from evenodds.files import write_text
+from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.trainer import Stage
 
 __all__ = ["Log", "read_history"]
@@ -32,6 +33,12 @@ class Log:
     _rate: float = field(init=False, default=0.0)
     _clock: float = field(init=False, default=0.0)
     _last: tuple[int, float] = field(init=False, default=(0, 0.0))
+    order: ClassVar[Order] = Order.LOG
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where the run has a folder; 200 lines beside those of other listeners."""
+        return None if run.folder is None else cls(run.folder / "metrics.jsonl", interval(run.config, 200))
 
     def begin(self, stage: Stage) -> None:
         lines = [line for line in read_history(self.path) if line["images"] <= stage.progress.images]

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
 import torch
 from torch import nn
 
 from evenodds.game.checkpoint import PlayersState
+from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import State
 from evenodds.game.trainer import Stage
 
-__all__ = ["Milestone"]
+__all__ = ["EARLIER", "Milestone"]
+
+EARLIER = "earlier"
+"""The name of the generator as it was when its adversary entered."""
 
 
 @dataclass
@@ -29,6 +34,14 @@ class Milestone:
     share: float
     copies: dict[str, nn.Module] = field(init=False)
     reached: bool = field(init=False, default=False)
+    order: ClassVar[Order] = Order.AVERAGE
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where the rounds of the run change midway: the generator is kept as it was at the last such change."""
+        if not run.stages:
+            return None
+        return cls(lambda: {EARLIER: run.at_work()["generator"]}, run.stages[-1])
 
     def __post_init__(self) -> None:
         self._take()

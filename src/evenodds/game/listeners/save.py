@@ -7,13 +7,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 
 from evenodds.errors import Diverged
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import Stateful
+from evenodds.game.listeners.context import Order, RunContext, interval
+from evenodds.game.listeners.evaluate import Evaluate
+from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Players
 from evenodds.game.trainer import Stage
 
@@ -46,6 +49,24 @@ class Save:
     saved: Callable[[Stage], None] | None = None
     _last: int = field(init=False, default=0)
     _turn: int = field(init=False, default=0)
+    order: ClassVar[Order] = Order.SAVE
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On where the run has a folder; nothing is saved once the watch has raised an alarm."""
+        if run.folder is None:
+            return None
+        evaluate, watch = run.listeners.get("evaluate"), run.listeners.get("watch")
+        return cls(
+            run.folder / "checkpoints",
+            run.parts,
+            interval(run.config, 1 / run.config.save_share),
+            run.header,
+            evaluate.score if isinstance(evaluate, Evaluate) and run.scored else None,
+            run.config.keep,
+            lambda: not isinstance(watch, Watch) or watch.alarm is None,
+            run.snapshot,
+        )
 
     def begin(self, stage: Stage) -> None:
         self._last = stage.progress.images

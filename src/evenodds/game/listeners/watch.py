@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from evenodds.game.diagnosis import diagnose
 from evenodds.game.history import Cells
+from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.listeners.log import Log
+from evenodds.game.rules import Progress
+from evenodds.game.thresholds import FIRST_ROUNDS
 from evenodds.game.trainer import Stage
 from evenodds.game.trend import plateau
 from evenodds.game.verdict import Verdict
 
-__all__ = ["Watch"]
+__all__ = ["GLANCES", "Watch", "glance_interval"]
 
 EARLY = (8, 16, 32, 64, 128)
 """Rounds at which a glance is due whatever the interval: runs that fail, mostly fail at once."""
+GLANCES = 50
+"""Glances over a run."""
+
+
+def glance_interval(config: Any, images: int) -> int:
+    """Images from one glance to the next: a fiftieth of the run, and at least 10 rounds."""
+    return max(10 * int(config.batch) * int(config.discriminator_steps), images // GLANCES)
 
 
 @dataclass
@@ -53,10 +63,22 @@ class Watch:
     """Whether the run was ended because it was flat."""
     _turn: int = field(init=False, default=0)
     _left_out: dict[str, int] = field(init=False, default_factory=dict)
+    order: ClassVar[Order] = Order.WATCH
+
+    @classmethod
+    def for_run(cls, run: RunContext) -> Self | None:
+        """On unless watch=off, where there is a history and something to glance at."""
+        log = run.listeners.get("log")
+        if run.config.watch == "off" or not isinstance(log, Log) or (cells := run.cells) is None:
+            return None
+        act, patience = run.config.watch == "act", run.config.patience
+        every = glance_interval(run.config, run.config.images)
+        return cls(run.glance, every, cells, log, act, patience, lambda stage: _settled(run, stage), run.say)
 
     def begin(self, stage: Stage) -> None:
         self._turn = stage.progress.images // self.every_images
         self._left_out = _left_out(stage)
+        stage.news = self.verdict.word
         if stage.progress.images == 0:
             self.look(stage)  # the untrained generator: what everything later is held against
 
@@ -85,7 +107,7 @@ class Watch:
         verdict = diagnose(history, self.cells, stage.progress.total)
         if verdict.word != self.verdict.word:
             self.say(f"at {stage.progress.images:,} images: {verdict}")
-        self.verdict = verdict
+        self.verdict, stage.news = verdict, verdict.word
         if verdict.alarm and self.act:
             self.alarm, stage.stop = verdict, True
         elif self.patience and self.settled(stage) and plateau(history, stage.progress.total, self.patience):
@@ -103,6 +125,12 @@ class Watch:
                 self.log.write(stage, left_out=now)
                 break
         self._left_out = now
+
+
+def _settled(run: RunContext, stage: Stage) -> bool:
+    """Whether the run is past its start, and its learning rates are as low as at its end, or at a quarter."""
+    now, end = (run.learner.rate(progress) for progress in (stage.progress, Progress(1, 1)))
+    return stage.progress.round >= FIRST_ROUNDS and (now <= 0.25 or end >= now)
 
 
 def _left_out(stage: Stage) -> dict[str, int]:

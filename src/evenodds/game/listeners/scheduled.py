@@ -1,4 +1,4 @@
-"""Numbers that change with the progress of a run, and figures that are looked at now and then."""
+"""Numbers that follow a schedule, and figures that are measured at an interval."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from evenodds.game.rules import State
 from evenodds.game.schedule import Schedule
 from evenodds.game.trainer import Stage
 
-__all__ = ["Look", "Turn"]
+__all__ = ["Periodic", "Scheduled"]
 
 
 @dataclass
-class Turn:
+class Scheduled:
     """Sets a dial by a schedule, before the first round and after each: curricula of top-k and of truncation.
 
     Args:
@@ -47,8 +47,8 @@ class Turn:
 
 
 @dataclass
-class Look:
-    """Measures at every interval, and reports what it found among the terms until the next look.
+class Periodic:
+    """Measures at every interval, and reports the figures among the terms until the next time.
 
     Args:
         measure: figures by name; it must not touch the run's random state.

@@ -11,9 +11,12 @@ try:
 except Exception as error:  # a broken installation is as little use as none
     raise BadInput("the estimators need scikit-learn; pip install 'evenodds[sklearn]'") from error
 
+from evenodds.estimators import _unpickling
 from evenodds.estimators.classifier import GANClassifier
 from evenodds.estimators.gan import GAN
 from evenodds.estimators.imputer import GANImputer
 from evenodds.estimators.oversampler import GANOverSampler
 
 __all__ = ["GAN", "GANClassifier", "GANImputer", "GANOverSampler"]
+
+_unpickling.install()

@@ -11,19 +11,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput
-from evenodds.estimators._core import (
-    Array,
-    Items,
-    Kept,
-    Plan,
-    check_counts,
-    classes_of,
-    feed,
-    learn,
-    seed_of,
-    start,
-    validated,
-)
+from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
+from evenodds.estimators.items import Items
+from evenodds.estimators.stored import StoredNetwork
+from evenodds.estimators.training import TrainingOptions, batches, new_players, train_averaged
 from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels
 
@@ -44,7 +35,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: items per update; of labelled ones there are as many again.
         learning_rate: of both players.
         unsupervised: weight of telling real from generated; 0 makes it a plain classifier, which sees labels alone.
-        consistency: weight of holding what the discriminator says through noise against what it says without, over all
+        consistency: weight of the difference between the discriminator's outputs with and without noise, over all
             items, where unsupervised is above 0.
         noise: standard deviation of noise on all that the discriminator sees, where columns have deviation 1 and
             images lie in [-1, 1]; 0.3 of a range of 1 in the paper.
@@ -95,23 +86,28 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = self._labels(y, len(X))
         seed = seed_of(self.random_state)
         self.items_ = Items.of(X, few=0)
-        self.judge_ = self._play(self.items_.to_model(X), torch.from_numpy(labels), seed)
+        self.discriminator_ = self._train(self.items_.to_model(X), torch.from_numpy(labels), seed)
         return self
 
     def predict_proba(self, X: Any) -> Array:
         """(N, K) float64 probabilities of `classes_`."""
         check_is_fitted(self)
         x = self.items_.to_model(validated(self, X, reset=False, allow_nd=True))
-        # In float64: in float32, what is said of an item depends in its last digits on how many others are asked about.
-        judge = deepcopy(self.judge_.module).double()
+        # In float64: in float32, the last digits of an item's probability depend on the size of its batch.
+        discriminator = deepcopy(self.discriminator_.module).double()
         with torch.no_grad():
-            logits = torch.cat([judge(part.double()) for part in torch.split(x, 512)])
+            logits = torch.cat([discriminator(part.double()) for part in torch.split(x, 512)])
         return np.asarray(logits.softmax(1).numpy())
 
     def predict(self, X: Any) -> Array:
         """(N,) the likeliest class of each item."""
         likeliest = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[likeliest])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # The earlier name of the attribute, in pickles.
+        renamed = {"judge_": "discriminator_"}
+        super().__setstate__({renamed.get(name, name): value for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -129,24 +125,31 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = classes
         return np.asarray(labels.astype(np.int64))
 
-    def _play(self, x: torch.Tensor, y: torch.Tensor, seed: int) -> Kept:
-        shape, length = tuple(x.shape[1:]), len(self.classes_)
-        plan = Plan.of(self)
-        options, name = plan.options(shape), plan.name(shape)
-        judge = {"shape": shape, "outputs": length, **options}
-        players = start(
-            name, {"generator": {"latent": plan.latent, "shape": shape, **options}, "discriminator": judge}, seed
-        )
-        known = y >= 0
-        data = WithLabels(feed(x, None, length, plan, seed), {"x": x[known], "y": y[known]}, plan.batch, seed)
-        # Without unlabelled items, or noise, there is nothing to hold answers against.
-        consistency = self.consistency if self.unsupervised else 0.0
-        task = Classify(
-            prior=Normal(plan.latent),
+    def _train(self, x: torch.Tensor, y: torch.Tensor, seed: int) -> StoredNetwork:
+        """The moving average of the discriminator, which names K classes.
+
+        Args:
+            x: (N, D) or (N, C, H, W) float32.
+            y: (N,) int64 in [0, K), -1 where the class is not known.
+        """
+        shape, length, training = tuple(x.shape[1:]), len(self.classes_), TrainingOptions.of(self)
+        options, name = training.network_options(shape), training.network_name(shape)
+        discriminator = {"shape": shape, "outputs": length, **options}
+        generator = {"latent": training.latent, "shape": shape, **options}
+        players = new_players(name, {"generator": generator, "discriminator": discriminator}, seed)
+        labelled = {"x": x[y >= 0], "y": y[y >= 0]}
+        data = WithLabels(batches(x, None, length, training, seed), labelled, training.batch, seed)
+        total = training.total(len(x))
+        average = train_averaged(self._task(length), players, data, training, total, seed, "discriminator")
+        return StoredNetwork(average, discriminator)
+
+    def _task(self, length: int) -> Classify:
+        return Classify(
+            prior=Normal(self.latent),
             classes=length,
             unsupervised=self.unsupervised,
-            consistency=consistency,
+            # Without unlabelled items there is nothing for the consistency cost to act on.
+            consistency=self.consistency if self.unsupervised else 0.0,
             noise=self.noise,
             fused=True,
         )
-        return Kept(learn(task, players, data, plan, plan.total(len(x)), seed, "discriminator"), judge)

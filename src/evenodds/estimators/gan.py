@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.estimators._core import Array, Items, Plan, check_counts, classes_of, draw, play, seed_of, validated
+from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
+from evenodds.estimators.items import Items
+from evenodds.estimators.training import TrainingOptions, samples, train_generator
 from evenodds.metrics.likelihood import log_density, parzen
 from evenodds.tasks._given import one_hot
 
@@ -87,7 +89,7 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         x = self.items_.to_model(X)
         length = 0 if self.classes_ is None else len(self.classes_)
         self.shares_ = None if labels is None else np.bincount(labels.numpy()) / len(X)
-        self.generator_ = play(x, labels, length, Plan.of(self), seed)
+        self.generator_ = train_generator(x, labels, length, TrainingOptions.of(self), seed)
         self.window_seed_ = seed
         self.sigma_ = self._sigma(x, seed)
         return self
@@ -103,8 +105,8 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_counts(n_samples=n_samples)
         rng = check_random_state(self.random_state)
         labels = None if self.shares_ is None else np.repeat(np.arange(len(self.shares_)), self._counts(n_samples, rng))
-        made = self._draw(n_samples, labels, int(rng.randint(2**31 - 1)))
-        return self.items_.to_own(made), None if self.classes_ is None else self.classes_[labels]
+        fake = self._draw(n_samples, labels, int(rng.randint(2**31 - 1)))
+        return self.items_.to_data(fake), None if self.classes_ is None else self.classes_[labels]
 
     def score_samples(self, X: Any) -> Array:
         """(N,) log densities in nats, in the units of X, by Gaussian windows around samples (Parzen 1962).
@@ -115,8 +117,8 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validated(self, X, reset=False, allow_nd=True)
         x = self.items_.to_model(X).flatten(1)
-        found = log_density(x, self._windows(self.windows), self.sigma_) + self.items_.log_slope
-        return np.asarray(found.numpy())
+        log_densities = log_density(x, self._windows(self.windows), self.sigma_) + self.items_.log_slope
+        return np.asarray(log_densities.numpy())
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples`."""
@@ -141,7 +143,7 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _draw(self, n: int, labels: Array | None, seed: int) -> Tensor:
         c = None if labels is None else one_hot(torch.from_numpy(labels), self.generator_.arguments["condition"])
-        return draw(self.generator_.module, self.generator_.arguments["latent"], c, n, seed)
+        return samples(self.generator_.module, self.generator_.arguments["latent"], c, n, seed)
 
     def _windows(self, n: int) -> Tensor:
         """(n, D) samples, always the same ones."""
@@ -150,6 +152,6 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return self._draw(n, labels, self.window_seed_).flatten(1)
 
     def _sigma(self, x: Tensor, seed: int, most: int = 500) -> float:
-        kept = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]
-        rows = x[kept].flatten(1)
+        chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]
+        rows = x[chosen].flatten(1)
         return parzen(self._windows(min(most, self.windows)), rows, rows).sigma

@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from evenodds.apply import imputer
 from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.errors import BadInput, unknown
-from evenodds.estimators._core import Array, Kept, Tell, check_counts, seed_of, validated
+from evenodds.estimators.checks import Array, check_counts, seed_of, validated
+from evenodds.estimators.stored import StoredNetwork
+from evenodds.estimators.training import PrintProgress
 
 __all__ = ["GANImputer"]
 
@@ -71,23 +73,23 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         if np.isnan(X).all(0).any():
             raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
         seed = seed_of(self.random_state)
-        found = fit(X, self._settings(len(X)), seed, [Tell()] if self.verbose else [])
-        self.columns_, self.seed_ = found.columns, seed
-        self.filler_ = Kept(found.generator, self._arguments(found))
+        fitted = fit(X, self._settings(len(X)), seed, [PrintProgress()] if self.verbose else [])
+        self.columns_, self.seed_ = fitted.columns, seed
+        self.filler_ = StoredNetwork(fitted.generator, self._arguments(fitted))
         return self
 
     def transform(self, X: Any) -> Array:
         """(N, D) float64: X where observed, and filled where it is NaN; always in the same way after one fit."""
-        X, found = self._ready(X)
+        X, fitted = self._ready(X)
         if self.strategy == "mean":
-            return found.mean(X, self.n_draws, self.seed_)
-        return np.asarray(found.impute(X, 1, self.seed_)[0])
+            return fitted.mean(X, self.n_draws, self.seed_)
+        return np.asarray(fitted.impute(X, 1, self.seed_)[0])
 
     def sample_posterior(self, X: Any, n_draws: int = 10) -> Array:
         """(n_draws, N, D) float64: several fillings, equal to X where it is observed."""
         check_counts(n_draws=n_draws)
-        X, found = self._ready(X)
-        return found.impute(X, n_draws, seed_of(self.random_state))
+        X, fitted = self._ready(X)
+        return fitted.impute(X, n_draws, seed_of(self.random_state))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -101,8 +103,8 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         total = self.rows or min(max(60 * rows, 20_000), 200_000)
         return Settings(rows=total, batch=self.batch_size, scale=self.scale, few=self.few, width=self.width)
 
-    def _arguments(self, found: Imputer) -> dict[str, Any]:
-        settings, memory = found.settings, len(found.generator.get_buffer("neighbours.table"))
+    def _arguments(self, fitted: Imputer) -> dict[str, Any]:
+        settings, memory = fitted.settings, len(fitted.generator.get_buffer("neighbours.table"))
         return {
             "latent": settings.latent,
             "shape": (self.n_features_in_,),

@@ -11,7 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput, unknown
-from evenodds.estimators._core import Array, Items, Plan, check_counts, classes_of, draw, play, seed_of, validated
+from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
+from evenodds.estimators.items import Items
+from evenodds.estimators.training import TrainingOptions, samples, train_generator
 from evenodds.tasks._given import WAYS, one_hot
 
 __all__ = ["GANOverSampler"]
@@ -95,10 +97,10 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         """
         X, y = self._checked(X, y)
         self._fit(X, y)
-        asked = np.array([label for label, n in self.sampling_strategy_.items() for _ in range(n)], dtype=y.dtype)
-        if not len(asked):
+        added = np.array([label for label, n in self.sampling_strategy_.items() for _ in range(n)], dtype=y.dtype)
+        if not len(added):
             return X.copy(), y.copy()
-        return np.concatenate([X, self.sample(asked)]), np.concatenate([y, asked])
+        return np.concatenate([X, self.sample(added)]), np.concatenate([y, added])
 
     def sample(self, y: Any) -> Array:
         """Synthetic items (n, ...) of the classes y (n,), in the units and dtype of those fitted."""
@@ -108,8 +110,8 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         if not len(y) or (self.classes_[labels] != y).any():
             raise BadInput(f"y must hold some of the classes {self.classes_.tolist()}, and nothing else")
         c = one_hot(torch.from_numpy(labels), len(self.classes_))
-        made = draw(self.generator_.module, self.generator_.arguments["latent"], c, len(y), seed_of(self.random_state))
-        return self.items_.to_own(made)
+        latent = self.generator_.arguments["latent"]
+        return self.items_.to_data(samples(self.generator_.module, latent, c, len(y), seed_of(self.random_state)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -132,8 +134,9 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
             raise BadInput("classes to balance are at least 2, got 1 class")
         self.sampling_strategy_ = self._missing(dict(zip(self.classes_.tolist(), counts.tolist(), strict=True)))
         self.items_ = Items.of(X, self.few)
-        x, known = self.items_.to_model(X), torch.from_numpy(labels.astype(np.int64))
-        self.generator_ = play(x, known, len(self.classes_), Plan.of(self), seed_of(self.random_state), self.way)
+        x, numbers = self.items_.to_model(X), torch.from_numpy(labels.astype(np.int64))
+        training, seed = TrainingOptions.of(self), seed_of(self.random_state)
+        self.generator_ = train_generator(x, numbers, len(self.classes_), training, seed, self.way)
         return self
 
     def _missing(self, counts: Mapping[Any, int]) -> dict[Any, int]:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from evenodds.errors import BadInput, unknown
+from evenodds.runs.moved import current
 
 __all__ = ["KINDS", "accepts", "canonical", "describe", "find", "make", "names", "network"]
 
@@ -212,7 +213,7 @@ def network(name: str, role: str) -> Any:
 
 
 def _imported(kind: str, name: str) -> Any:
-    module, _, member = name.partition(":")
+    module, _, member = current(name).partition(":")
     try:
         return getattr(import_module(module), member)
     except (ImportError, AttributeError) as error:

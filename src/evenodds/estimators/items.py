@@ -1,0 +1,83 @@
+"""Arrays of items become tensors of a game, and tensors become arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evenodds.data.arrays import from_array
+from evenodds.data.columns import Columns
+from evenodds.data.dataset import Units
+from evenodds.errors import BadInput
+from evenodds.estimators.checks import Array
+
+__all__ = ["Items"]
+
+
+@dataclass(frozen=True)
+class Items:
+    """The map between items (N, D), (N, H, W) or (N, C, H, W) in their own units and the scale of the networks.
+
+    On the scale of the networks, columns have mean 0 and deviation 1, and images lie in [-1, 1].
+    """
+
+    shape: tuple[int, ...]
+    """Of one item in its own units."""
+    dtype: str
+    columns: Columns | None
+    units: Units | None
+
+    @staticmethod
+    def of(x: Array, few: int) -> Items:
+        """Learns from items.
+
+        Args:
+            few: a column with at most so many distinct values gets no others; and with at most a quarter of the rows,
+                as in a short table all values are few.
+        """
+        if x.ndim not in (2, 3, 4):
+            raise BadInput(f"X must be (N, D), (N, H, W) or (N, C, H, W), got {x.shape}; reshape it")
+        shape, dtype = x.shape[1:], str(x.dtype)
+        if x.ndim == 2:
+            columns = Columns.of(np.asarray(x, np.float64), few=min(few, max(2, len(x) // 4)))
+            return Items(shape, dtype, columns, None)
+        return Items(shape, dtype, None, from_array(_channels(x), layout="nchw").units)
+
+    @property
+    def model_shape(self) -> tuple[int, ...]:
+        """The shape of an item for the networks: (D,) or (C, H, W)."""
+        return (1, *self.shape) if len(self.shape) == 2 else self.shape
+
+    @property
+    def log_slope(self) -> float:
+        """log |d model / d data|, summed over all values of an item: the change of a log density by the scale."""
+        if self.columns is not None:
+            return sum(math.log((c[1] - c[0]) / (own[1] - own[0])) for own, c in self.columns.knots)
+        assert self.units is not None
+        return -math.prod(self.shape) * math.log((self.units.high[0] - self.units.low[0]) / 2 or 1.0)
+
+    def to_model(self, x: Array) -> Tensor:
+        """(N, *shape) in own units -> (N, *model_shape) float32."""
+        if x.shape[1:] != self.shape:
+            raise BadInput(f"X must be (N, {', '.join(map(str, self.shape))}) as in fit, got {x.shape}")
+        if self.columns is not None:
+            return self.columns.to_common(np.asarray(x, np.float64))
+        assert self.units is not None
+        return self.units.to_model(torch.from_numpy(_channels(x).astype(np.float32)))
+
+    def to_data(self, x: Tensor) -> Array:
+        """(N, *model_shape) -> (N, *shape) of the dtype in `fit`: columns in their observed range, integers rounded."""
+        if self.columns is not None:
+            values: Array = self.columns.allowed(self.columns.to_own(x))
+        else:
+            assert self.units is not None
+            values = self.units.to_data(x.clamp(-1, 1)).numpy().reshape(-1, *self.shape)
+        return (np.rint(values) if np.dtype(self.dtype).kind in "biu" else values).astype(self.dtype)
+
+
+def _channels(x: Array) -> Array:
+    return x[:, None] if x.ndim == 3 else x

@@ -1,0 +1,44 @@
+"""A network as plain values and NumPy arrays, which can be pickled without its code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+from evenodds.runs.moved import current
+
+__all__ = ["StoredNetwork"]
+
+
+class StoredNetwork:
+    """The name of a network's class, what it was built with, and its weights as NumPy arrays.
+
+    A pickle holds neither a network nor its code. The network is rebuilt when it is first needed.
+
+    Args:
+        module: the network to store.
+        arguments: plain values that it was built with.
+    """
+
+    def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
+        self.home, self.name, self.arguments = type(module).__module__, type(module).__name__, dict(arguments)
+        self.weights = {key: value.detach().cpu().numpy().copy() for key, value in module.state_dict().items()}
+        self._module: nn.Module | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_module": None}
+
+    @property
+    def module(self) -> nn.Module:
+        """The network on the CPU, in eval mode."""
+        if self._module is None:
+            with torch.random.fork_rng():  # its initial weights are drawn, and replaced at once
+                home, _, name = current(f"{self.home}:{self.name}").partition(":")
+                module: nn.Module = getattr(import_module(home), name)(**self.arguments)
+            module.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in self.weights.items()})
+            self._module = module.eval().requires_grad_(False)
+        return self._module

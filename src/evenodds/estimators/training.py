@@ -1,0 +1,157 @@
+"""A short game for an estimator: networks, batches, training and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.estimators.stored import StoredNetwork
+from evenodds.game.engine import Local, pick_device
+from evenodds.game.learners import Gradient
+from evenodds.game.listeners.average import Average
+from evenodds.game.rules import Game, mix
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import Listener, Stage, train
+from evenodds.parts.losses.adversarial import relativistic_paired
+from evenodds.parts.losses.penalties import r1_r2
+from evenodds.parts.priors import Normal
+from evenodds.runs.find import make, network
+from evenodds.tasks.condition import Condition, discriminator_options
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.generate import Generate
+
+__all__ = ["PrintProgress", "TrainingOptions", "batches", "new_players", "samples", "train_averaged", "train_generator"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How an estimator's game is trained.
+
+    Args:
+        network: "auto" takes "mlp" for tables and images below 16 pixels, else "dcgan"; or the name of a network.
+        rows: items shown; None for 200 times the data, within [20,000, 200,000].
+        device: "cpu", "cuda", "auto", ...
+    """
+
+    network: str
+    latent: int
+    width: int
+    rows: int | None
+    batch: int
+    rate: float
+    device: str
+    verbose: int
+
+    @staticmethod
+    def of(estimator: Any) -> TrainingOptions:
+        """By the parameters of an estimator."""
+        e = estimator
+        return TrainingOptions(e.network, e.latent, e.width, e.rows, e.batch_size, e.learning_rate, e.device, e.verbose)
+
+    def network_name(self, shape: tuple[int, ...]) -> str:
+        """The network for items of that shape."""
+        if self.network != "auto":
+            return self.network
+        return "mlp" if len(shape) == 1 or min(shape[1:]) < 16 else "dcgan"
+
+    def total(self, items: int) -> int:
+        """Items to show."""
+        return self.rows or min(max(200 * items, 20_000), 200_000)
+
+    def network_options(self, shape: tuple[int, ...]) -> dict[str, int]:
+        """Of either network."""
+        return {"width": self.width, "depth": 3} if self.network_name(shape) == "mlp" else {}
+
+
+def train_generator(
+    x: Tensor, y: Tensor | None, length: int, training: TrainingOptions, seed: int, way: str = "projection"
+) -> StoredNetwork:
+    """Trains a generator and a discriminator on items; returns the moving average of the generator.
+
+    The terms are those of the recipe for tables: relativistic pairs with penalties on both sides (Huang et al. 2024).
+
+    Args:
+        x: (N, D) or (N, C, H, W) float32.
+        y: (N,) int64 in [0, length) for a game given the class, in which classes take equal shares; or None.
+        length: number of classes; 0 without.
+    """
+    shape = tuple(x.shape[1:])
+    name, options = training.network_name(shape), training.network_options(shape)
+    generator = {"latent": training.latent, "shape": shape, "condition": length, **options}
+    discriminator: dict[str, Any] = {"shape": shape} if y is None else discriminator_options(way, shape, length)
+    players = new_players(name, {"generator": generator, "discriminator": {**discriminator, **options}}, seed)
+    contest = Contest(relativistic_paired, r1_r2, weight=0.05, every=4, fused=True)
+    task: Generate = Generate(Normal(training.latent), contest)
+    if y is not None:
+        task = Condition(Normal(training.latent), contest, length=length, way=way, balance="classes")
+    average = train_averaged(
+        task, players, batches(x, y, length, training, seed), training, training.total(len(x)), seed, "generator"
+    )
+    return StoredNetwork(average, generator)
+
+
+def train_averaged(
+    task: Any, players: dict[str, nn.Module], data: Any, training: TrainingOptions, rows: int, seed: int, player: str
+) -> nn.Module:
+    """Trains all players; returns the moving average of one of them."""
+    engine = Local(pick_device(training.device))
+    engine.adopt(players)
+    average = Average(players, (player,), half_life_images=rows / 50)
+    learner = Gradient(
+        {name: torch.optim.Adam(p.parameters(), training.rate, betas=(0.0, 0.9)) for name, p in players.items()},
+        cosine(start=0.3, end=0.02),
+    )
+    listeners: list[Listener] = [average, *([PrintProgress()] if training.verbose else [])]
+    train(Game(task, players), data, learner, engine, images=rows, seed=seed, listeners=listeners)
+    return average.copies[player]
+
+
+def batches(x: Tensor, y: Tensor | None, length: int, training: TrainingOptions, seed: int) -> Batches:
+    """Batches of items that are on the scale of the networks already."""
+    classes = tuple(map(str, range(length)))
+    units = Units((-1.0,), (1.0,), "float32")
+    return Batches(Dataset(x, units, y, classes, kind="table" if x.dim() == 2 else "image"), None, training.batch, seed)
+
+
+def new_players(name: str, options: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, nn.Module]:
+    """Networks by role, initialised from the seed.
+
+    Args:
+        name: of the networks.
+        options: by role, what each is built with.
+    """
+    players: dict[str, nn.Module] = {}
+    with torch.random.fork_rng():
+        for number, (role, arguments) in enumerate(options.items()):
+            torch.manual_seed(mix(seed, -1, number))
+            players[role] = make(f"{role} '{name}'", network(name, role.capitalize()), dict(arguments))
+    return players
+
+
+def samples(generator: nn.Module, latent: int, c: Tensor | None, n: int, seed: int, batch: int = 512) -> Tensor:
+    """(n, *model_shape) samples; c (n, K) one-hot classes of a conditional game."""
+    z = Normal(latent)(n, torch.Generator().manual_seed(mix(seed, -3)))
+    inputs = z if c is None else torch.cat([z, c], 1)
+    with torch.no_grad():
+        return torch.cat([generator(part) for part in torch.split(inputs, batch)])
+
+
+class PrintProgress:
+    """Prints after each tenth of the training how many rows were shown."""
+
+    def begin(self, stage: Stage) -> None:
+        self.tenths = 0
+
+    def hear(self, stage: Stage) -> None:
+        tenths = int(10 * stage.progress.share)
+        if tenths > self.tenths:
+            self.tenths = tenths
+            print(f"{stage.progress.images} of {stage.progress.total} rows shown")
+
+    def end(self, stage: Stage) -> None:
+        """Nothing to close."""

@@ -1,0 +1,115 @@
+"""What was written before the modules moved into rooms still loads, answers as then, and goes on as then.
+
+tests/fixtures/old_layout holds run folders and pickled estimators of that time, and in `expected` what they gave.
+"""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from sklearn.exceptions import InconsistentVersionWarning
+
+import evenodds
+from evenodds.runs.find import find
+from evenodds.runs.moved import MOVED, current
+
+OLD = Path(__file__).resolve().parents[1] / "fixtures" / "old_layout"
+SAMPLES = json.loads((OLD / "expected" / "samples.json").read_text())
+ESTIMATORS = json.loads((OLD / "estimators" / "expected.json").read_text())
+
+UNPICKLE = """
+import pickle, sys, warnings
+warnings.simplefilter("ignore")
+import evenodds.estimators
+estimator = pickle.load(open(sys.argv[1], "rb"))
+"""
+
+
+def unpickled(name: str) -> object:
+    import evenodds.estimators  # noqa: F401  # installs the finder
+
+    return pickle.loads((OLD / "estimators" / f"{name}.pickle").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["ring", "digits", "table"])
+def test_an_old_run_folder_gives_its_samples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(OLD)  # the table's data is named relative to it
+    samples = evenodds.load(name).sample(2, seed=1)
+    assert np.asarray(samples, float) == pytest.approx(np.asarray(SAMPLES[name]), abs=1e-3)
+
+
+def test_an_old_run_folder_resumes_to_the_weights_of_then(tmp_path: Path) -> None:
+    folder = tmp_path / "ring"
+    shutil.copytree(OLD / "ring", folder)
+    evenodds.resume(folder)
+    newest = max((folder / "checkpoints").iterdir())
+    assert newest.name == "000000004032"
+    weights, expected = load_file(newest / "players.safetensors"), load_file(OLD / "expected" / "ring_4032.safetensors")
+    earlier = load_file(folder / "checkpoints" / "000000002048" / "players.safetensors")
+    assert weights.keys() == expected.keys()
+    for key, value in expected.items():
+        assert weights[key] == pytest.approx(value, abs=1e-4), key
+    assert any(np.abs(earlier[key] - expected[key]).max() > 1e-2 for key in expected)
+
+
+@pytest.mark.filterwarnings(f"ignore::{InconsistentVersionWarning.__module__}.InconsistentVersionWarning")
+@pytest.mark.parametrize("name", ["gan", "gan_images", "classifier", "imputer", "oversampler"])
+def test_an_old_pickle_gives_what_it_gave(name: str) -> None:
+    estimator = unpickled(name)
+    rows = np.asarray(ESTIMATORS["rows"])
+    if name.startswith("gan"):
+        answer = estimator.sample(4)[0]  # type: ignore[attr-defined]
+    elif name == "classifier":
+        answer = estimator.predict_proba(rows[:4])  # type: ignore[attr-defined]
+    elif name == "imputer":
+        answer = estimator.transform(np.where(np.eye(24, 3) > 0, np.nan, rows)[:4])  # type: ignore[attr-defined]
+    else:
+        answer = estimator.sample([0, 1, 2])  # type: ignore[attr-defined]
+    assert np.asarray(answer, float) == pytest.approx(np.asarray(ESTIMATORS[name]), rel=1e-3, abs=1e-3)
+    assert b"evenodds.columns" not in pickle.dumps(estimator)
+
+
+@pytest.mark.parametrize("name", ["classifier", "imputer"])
+def test_an_old_pickle_loads_in_a_fresh_process(name: str) -> None:
+    file = OLD / "estimators" / f"{name}.pickle"
+    subprocess.run([sys.executable, "-c", UNPICKLE, str(file)], check=True, timeout=120)
+
+
+def test_moved_modules_are_importable_by_their_earlier_name_only_for_estimators() -> None:
+    code = "import evenodds.runs.run, importlib.util, sys; print(importlib.util.find_spec('evenodds.columns'))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "None"
+
+
+@pytest.mark.parametrize("earlier", MOVED)
+def test_every_moved_name_leads_to_one_that_exists(earlier: str) -> None:
+    module, _, member = MOVED[earlier].partition(":")
+    assert find_spec(module) is not None
+    assert not member or hasattr(import_module(module), member)
+    assert current(MOVED[earlier]) == MOVED[earlier]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "today"),
+    [
+        ("evenodds.networks.mlp:Generator", "evenodds.parts.networks.mlp:Generator"),
+        ("evenodds.networks", "evenodds.parts.networks"),
+        ("evenodds.networks_of_mine:Generator", "evenodds.networks_of_mine:Generator"),
+        ("evenodds.data.dataset", "evenodds.data.dataset"),
+        ("mine.losses:loss", "mine.losses:loss"),
+    ],
+)
+def test_names_of_today(earlier: str, today: str) -> None:
+    assert current(earlier) == today
+
+
+def test_a_configuration_may_name_a_part_by_its_earlier_module() -> None:
+    assert find("losses", "evenodds.losses.adversarial:relativistic_paired") is find("losses", "relativistic_paired")

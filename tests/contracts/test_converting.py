@@ -12,7 +12,7 @@ import evenodds
 from evenodds.apply.converting import mixed, network_of
 from evenodds.apply.photo import labels, read, through
 from evenodds.cli import main
-from evenodds.data._picture import File, Picture
+from evenodds.data._picture import DecodedImage, File
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.metrics.psnr import psnr
 from evenodds.runs.answering import answered
@@ -77,9 +77,9 @@ def inside(x: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(x.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
 
 
-def decoded(path: Path) -> Picture:
+def decoded(path: Path) -> DecodedImage:
     found = read(File(path.name, lambda: path))
-    assert isinstance(found, Picture)
+    assert isinstance(found, DecodedImage)
     return found
 
 
@@ -246,7 +246,7 @@ def test_results_within_the_source_are_no_inputs(segmenting: Session, tmp_path: 
 
 
 def test_tiles_of_maps_join(segmenting: Session) -> None:
-    image = Picture("a", np.asarray(photo(190, 230)), (190, 230))
+    image = DecodedImage("a", np.asarray(photo(190, 230)), (190, 230))
     whole = network_of(segmenting, tile=4096)
     parts = network_of(segmenting, tile=4 * whole.tiling.margin)  # type: ignore[operator]
     assert parts.tiling.exact
@@ -304,5 +304,5 @@ def test_large_images_need_little_memory(upscaling: Session) -> None:
         return network.apply(x)
 
     watched = type(network)(apply, network.inputs, network.outputs, network.tiling, network.own)
-    assert through(watched, Picture("a", np.asarray(photo(100, 90)), (100, 90))).shape == (3, 200, 180)
+    assert through(watched, DecodedImage("a", np.asarray(photo(100, 90)), (100, 90))).shape == (3, 200, 180)
     assert max(seen) <= 32

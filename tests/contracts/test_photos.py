@@ -15,15 +15,15 @@ from torch.nn import functional as F
 from evenodds.apply.folder import Converted, convert_all
 from evenodds.apply.photo import Network, labels, read, said, through, write
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import File, Picture
+from evenodds.data._picture import DecodedImage, File
 from evenodds.errors import BadInput
 from evenodds.parts.mappers._parts import enlarged
 from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder
 
 
-def picture(name: str) -> Picture:
+def picture(name: str) -> DecodedImage:
     found = read(File(name, lambda: io.BytesIO(READABLE[name][0])))
-    assert isinstance(found, Picture)
+    assert isinstance(found, DecodedImage)
     return found
 
 
@@ -40,7 +40,7 @@ def test_a_network_that_changes_nothing_changes_nothing(name: str, channels: int
     assert (made.shape[0], str(made.dtype)) == READABLE[name][1:3]
     assert np.array_equal(np.moveaxis(made, 0, -1), image.pixels)
     again = read(File(name, lambda: write(tmp_path / "a.png", made, image)))
-    assert isinstance(again, Picture)
+    assert isinstance(again, DecodedImage)
     assert np.array_equal(again.pixels, image.pixels) or "1x1" in name
     assert (again.profile is not None) == ("profile" in name)
 
@@ -72,7 +72,9 @@ def test_what_cannot_be_seen_leaves_no_rim(channels: int, scale: int) -> None:
     pixels = np.zeros((30, 40, 4), np.uint8)
     pixels[10:20, 7:30] = (200, 100, 40, 255)
     pixels[12:14, 9:11] = 0
-    made = through(Network(bicubic(scale), channels, channels, Tiling(48, 2, scale)), Picture("a", pixels, (30, 40)))
+    made = through(
+        Network(bicubic(scale), channels, channels, Tiling(48, 2, scale)), DecodedImage("a", pixels, (30, 40))
+    )
     seen = made[3] > 0
     assert seen.sum() >= scale**2 * (10 * 23 - 4)
     assert np.abs(made[:3, seen].T.astype(int) - (200, 100, 40)).max() <= 1
@@ -113,7 +115,7 @@ def folder(tmp_path: Path) -> Path:
     return mixed_folder(tmp_path / "photos")
 
 
-def double(image: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+def double(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
     network = Network(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3), 3, 3, Tiling(8, 0, 2))
     write(target, through(network, image, progress), image)
     return said(image)
@@ -171,7 +173,7 @@ def test_a_zip_is_a_folder_and_leads_nowhere_else(folder: Path, tmp_path: Path) 
 
 
 def test_interrupted_work_leaves_whole_files(folder: Path, tmp_path: Path) -> None:
-    def stopped(image: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+    def stopped(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
         if "film" in image.name:
             raise KeyboardInterrupt
         return double(image, target, progress)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from evenodds.apply.folder import Convert, Converted, convert_all
 from evenodds.apply.photo import Network, labels, said, through, write
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import Picture, Pixels, in_channels
+from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files import write_text
@@ -129,7 +129,7 @@ def palette_of(session: Session) -> Palette:
 
 
 def _images(network: Network) -> Convert:
-    def work(picture: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+    def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
         made = through(network, picture, progress)
         write(target, made, picture)
         kept = (made.shape[0] < 3) == (picture.pixels.shape[2] < 3)
@@ -141,7 +141,7 @@ def _images(network: Network) -> Convert:
 def _maps(network: Network, palette: Palette, folder: Path | None) -> Convert:
     """For a folder of all results; None: for one map, beside which the rest is put."""
 
-    def work(picture: Picture, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+    def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
         found = torch.from_numpy(labels(network, picture, progress))
         over = target.with_name(f"{target.stem}-overlay.png")
         if folder is not None:
@@ -177,7 +177,7 @@ def _write_legend(session: Session, palette: Palette, path: Path) -> None:
     write_text(path.with_suffix(".csv"), table.getvalue())
 
 
-def _faded(tiling: Tiling, picture: Picture) -> list[str]:
+def _faded(tiling: Tiling, picture: DecodedImage) -> list[str]:
     """What is to be said of an image whose tiles do not join exactly."""
     if tiling.exact or max(picture.size) <= (tiling.side or 0):
         return []

@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
 from evenodds.data._files import ENDINGS, opened
-from evenodds.data._picture import File, Picture, Unusable
+from evenodds.data._picture import DecodedImage, File, Unusable
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]
 
-Convert = Callable[[Picture, Path, Callable[[int, int], None]], list[str]]
+Convert = Callable[[DecodedImage, Path, Callable[[int, int], None]], list[str]]
 """Writes what becomes of a picture; the file of that path last, as it says that the picture is done. Told (parts done,
 parts in all) as it goes. Returns what is to be said of it: clauses about {}, such images."""
 
@@ -123,7 +123,7 @@ def _converted(job: Job, convert: Convert, found: Converted, part: Callable[[int
     try:
         _inside(job.file.name)
         picture = read(job.file)
-        if isinstance(picture, Picture):
+        if isinstance(picture, DecodedImage):
             found.notes.update(convert(picture, job.target, part))
             found.written.append(job.target)
             return None

@@ -14,14 +14,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from evenodds.apply.tiling import Apply, Progress, Tiling, tiled
+from evenodds.apply.tiling import Apply, Tiling, tiled
 from evenodds.data._deep_png import from_png, to_png
 from evenodds.data._files import content
-from evenodds.data._picture import File, Picture, Unusable, decode, upright
+from evenodds.data._picture import DecodedImage, File, Unusable, decode, upright
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import replaced, write_bytes
 from evenodds.game.arithmetic import luma
+from evenodds.game.schedule import OnProgress
 from evenodds.parts.mappers._parts import enlarged
 
 __all__ = ["Network", "labels", "read", "said", "through", "write"]
@@ -50,7 +51,7 @@ class Network:
     """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
 
 
-def read(file: File) -> Picture | str:
+def read(file: File) -> DecodedImage | str:
     """The picture at its own depth, or the file's name and why it cannot be used; unlike `decode`, with colours of 16
     bits where the file is a PNG."""
     with warnings.catch_warnings():
@@ -65,7 +66,7 @@ def read(file: File) -> Picture | str:
     return picture._replace(pixels=pixels, cut=False)
 
 
-def through(network: Network, picture: Picture, progress: Progress | None = None) -> NDArray[Any]:
+def through(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> NDArray[Any]:
     """The network's image of a picture, in the picture's own kind and depth.
 
     A network that betters pictures, with as many channels out as in, leaves their kind: a grey image is shown to a
@@ -99,7 +100,7 @@ def through(network: Network, picture: Picture, progress: Progress | None = None
         return np.asarray(tiled(apply, _values(picture), tiling, keep, progress)[0])
 
 
-def labels(network: Network, picture: Picture, progress: Progress | None = None) -> NDArray[np.uint8]:
+def labels(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> NDArray[np.uint8]:
     """(H, W) the number of each pixel's class, by a network whose results are such numbers, (N, 1, h, w)."""
     units = _units(picture)
 
@@ -111,7 +112,7 @@ def labels(network: Network, picture: Picture, progress: Progress | None = None)
     return np.asarray(found[0, 0])
 
 
-def said(picture: Picture, kept: bool = True) -> list[str]:
+def said(picture: DecodedImage, kept: bool = True) -> list[str]:
     """What was done to the picture: clauses about {}, the images that it was done to.
 
     Args:
@@ -130,7 +131,7 @@ def said(picture: Picture, kept: bool = True) -> list[str]:
     return [clause for clause, holds in found.items() if holds]
 
 
-def write(path: Path, x: NDArray[Any], picture: Picture | None = None) -> Path:
+def write(path: Path, x: NDArray[Any], picture: DecodedImage | None = None) -> Path:
     """Writes (C, H, W) uint8 or uint16 as PNG: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
 
     Args:
@@ -148,7 +149,7 @@ def write(path: Path, x: NDArray[Any], picture: Picture | None = None) -> Path:
     return path
 
 
-def _bytes_of(network: Network, picture: Picture) -> int:
+def _bytes_of(network: Network, picture: DecodedImage) -> int:
     """Bytes of the result."""
     height, width, have = picture.pixels.shape
     channels = have if _keeps(network) else min(3, network.outputs) + (have in (2, 4))
@@ -159,7 +160,7 @@ def _keeps(network: Network) -> bool:
     return network.own and network.inputs == network.outputs
 
 
-def _check(network: Network, picture: Picture) -> None:
+def _check(network: Network, picture: DecodedImage) -> None:
     if network.inputs not in (1, 3, 4) or network.outputs not in (1, 3, 4):
         raise BadInput(
             f"networks for images have 1 (grey), 3 (colour) or 4 (colour and alpha) channels, got {network.inputs} in "
@@ -170,12 +171,12 @@ def _check(network: Network, picture: Picture) -> None:
         raise Unusable(f"its result of {sides} pixels would need {needed / 2**30:.1f} GiB; cut the image into parts")
 
 
-def _units(picture: Picture) -> Units:
+def _units(picture: DecodedImage) -> Units:
     deep = picture.pixels.dtype == np.uint16
     return Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
 
 
-def _values(picture: Picture) -> Tensor:
+def _values(picture: DecodedImage) -> Tensor:
     """(1, C, H, W) in own units."""
     pixels = picture.pixels.astype(np.int32 if picture.pixels.dtype == np.uint16 else np.uint8)
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]

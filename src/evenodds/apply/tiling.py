@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.schedule import OnProgress
 
-__all__ = ["Apply", "Progress", "Tiling", "strips", "tiled"]
+__all__ = ["Apply", "Tiling", "strips", "tiled"]
 
 Apply = Callable[[Tensor], Tensor]
 """(N, C, h, w) -> (N, C', s h, s w)."""
-Progress = Callable[[int, int], None]
 _ROWS = 128  # That `keep` gets at once: it may make several copies of them.
 
 
@@ -115,7 +115,7 @@ class Piece:
         return inside if self.high == length else inside - _risen(at, self.high, ramp)
 
 
-def strips(apply: Apply, x: Tensor, tiling: Tiling, progress: Progress | None = None) -> Iterator[Tensor]:
+def strips(apply: Apply, x: Tensor, tiling: Tiling, progress: OnProgress | None = None) -> Iterator[Tensor]:
     """The result by rows, from the top to the bottom, as far as they are finished.
 
     Args:
@@ -152,7 +152,7 @@ def tiled(
     x: Tensor,
     tiling: Tiling,
     keep: Callable[[Tensor], Tensor] | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Tensor:
     """The whole result, (1, C', scale H, scale W); see `strips`.
 
@@ -226,7 +226,7 @@ def _extended(side: int, multiple: int, device: torch.device) -> Tensor:
     return mirrored if whole - side < side else at.clamp_max(side - 1)
 
 
-def _counted(progress: Progress, before: int, total: int) -> Callable[[int], None]:
+def _counted(progress: OnProgress, before: int, total: int) -> Callable[[int], None]:
     return lambda done: progress(before + done, total)
 
 

@@ -49,13 +49,13 @@ def _listed(root: Path) -> Iterator[tuple[list[File], list[File]]]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    seen = set()  # Links to folders are followed, but never in a circle.
+    visited = set()  # Links to folders are followed, but never in a circle.
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in visited:
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         yield from (Path(folder, name) for name in names)
 
 

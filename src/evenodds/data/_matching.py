@@ -81,10 +81,10 @@ def _paths(files: Sequence[File]) -> list[str]:
 
 
 def _named(root: Path, name: str, paths: list[str]) -> str:
-    wanted = str(name).replace("\\", "/").strip("/")
-    ends = [path for path in paths if path.endswith(f"/{wanted}")]
-    if wanted in paths or len(ends) == 1:
-        return wanted if wanted in paths else ends[0]
+    folder = str(name).replace("\\", "/").strip("/")
+    ends = [path for path in paths if path.endswith(f"/{folder}")]
+    if folder in paths or len(ends) == 1:
+        return folder if folder in paths else ends[0]
     if ends:
         raise BadInput(f"'{name}' may be {_shown(ends)} in {root.name}; name it with the folder above")
     raise BadInput(f"{root.name} has no folder '{name}' with images; it holds {_shown(paths)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from evenodds.data._matching import Match
-from evenodds.data._picture import Picture, Size, upright
+from evenodds.data._picture import DecodedImage, Size, upright
 from evenodds.data._wording import count
 
 __all__ = ["Partners", "aligned", "turned"]
@@ -16,8 +16,8 @@ class Partners(NamedTuple):
     """Two pictures that belong together."""
 
     name: str
-    first: Picture  # Makes x.
-    second: Picture  # Lies beside it.
+    first: DecodedImage  # Makes x.
+    second: DecodedImage  # Lies beside it.
     turned: bool = False  # One had no EXIF data and was turned as the other's ask.
 
     @property
@@ -30,7 +30,7 @@ class Partners(NamedTuple):
 
 
 def aligned(
-    match: Match, first: Picture | str, second: Picture | str, fits: Callable[[Size, Size], bool]
+    match: Match, first: DecodedImage | str, second: DecodedImage | str, fits: Callable[[Size, Size], bool]
 ) -> Partners | str:
     """Both the same way up: where one lost the EXIF data that lay the other on its side, it is turned likewise.
 
@@ -55,7 +55,7 @@ def aligned(
     return Partners(match.name, first, second)
 
 
-def _turned(picture: Picture, way_up: int) -> Picture:
+def _turned(picture: DecodedImage, way_up: int) -> DecodedImage:
     return picture._replace(pixels=upright(picture.pixels, way_up), size=picture.size[::-1], way_up=way_up)
 
 

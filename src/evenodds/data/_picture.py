@@ -14,8 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from evenodds.game.arithmetic import LUMA
 
 __all__ = [
+    "DecodedImage",
     "File",
-    "Picture",
     "Pixels",
     "Size",
     "Unusable",
@@ -37,11 +37,15 @@ Size = tuple[int, int]
 
 
 class File(NamedTuple):
+    """A file of a folder or an archive, not read yet."""
+
     name: str
     open: Callable[[], Path | IO[bytes]]
 
 
-class Picture(NamedTuple):
+class DecodedImage(NamedTuple):
+    """The pixels of one image file, upright, and what is known of the file."""
+
     name: str
     pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1.
     size: Size  # (height, width) as stored, after rotation.
@@ -61,12 +65,12 @@ class Unusable(Exception):
     """Why one file cannot be used."""
 
 
-def decode(file: File, size: Size | None, fit: str) -> Picture | str:
+def decode(file: File, size: Size | None, fit: str) -> DecodedImage | str:
     """The picture, resized if a size is given, or the file's name and why it cannot be used."""
     return guarded(file, lambda image: _picture(file.name, image, size, fit))
 
 
-def guarded(file: File, read: Callable[[Image.Image], Picture]) -> Picture | str:
+def guarded(file: File, read: Callable[[Image.Image], DecodedImage]) -> DecodedImage | str:
     """What `read` makes of the opened file, or the file's name and why it cannot be used."""
     try:
         source = file.open()
@@ -102,7 +106,7 @@ def _formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> Picture:
+def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> DecodedImage:
     width, height = image.size
     mode, profile = image.mode, image.info.get("icc_profile")
     cut = not mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
@@ -116,7 +120,7 @@ def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> Pict
     if size:
         pixels = resized(pixels, size, fit)
     animated = bool(getattr(image, "is_animated", False))
-    return Picture(name, np.ascontiguousarray(pixels), stored, way_up, cut, animated, mode=mode, profile=profile)
+    return DecodedImage(name, np.ascontiguousarray(pixels), stored, way_up, cut, animated, mode=mode, profile=profile)
 
 
 def _pixels(image: Image.Image) -> Pixels:

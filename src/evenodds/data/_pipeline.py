@@ -18,13 +18,12 @@ from evenodds.data._stack import Items, Stack, common_size, large_enough
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.errors import BadInput, unknown
+from evenodds.game.schedule import OnProgress
 
-__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Progress", "Records", "dataset", "decoded", "form_of"]
+__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Records", "dataset", "decoded", "form_of"]
 __all__ += ["ignored", "skipped"]
 
 FITS = ("crop", "pad", "stretch", "tiles")
-Progress = Callable[[int, int], None] | None
-"""Told (jobs done, jobs in all) now and then."""
 
 
 class Form(NamedTuple):
@@ -104,7 +103,7 @@ def decoded(
     decode: Callable[[Job], Record | str],
     form: Form,
     kind: Kind,
-    progress: Progress,
+    progress: OnProgress | None,
 ) -> list[Records[Record]]:
     """Decodes sets of files in one queue; the first of them decides the size of an item where the form names none.
 
@@ -125,7 +124,7 @@ def decoded(
 
 
 def _queued(
-    sets: Sequence[FileSet[Job]], decode: Callable[[Job], Record | str], progress: Progress
+    sets: Sequence[FileSet[Job]], decode: Callable[[Job], Record | str], progress: OnProgress | None
 ) -> list[tuple[list[Record], list[str]]]:
     """The records of each set, and the names of what cannot be used."""
     jobs = [job for of in sets for job in of.jobs]

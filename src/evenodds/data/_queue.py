@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from evenodds.data._picture import Size
 from evenodds.errors import BadInput
+from evenodds.game.schedule import OnProgress
 
 __all__ = ["Decoded", "bounded", "each", "memory"]
 
@@ -41,7 +42,7 @@ Record = TypeVar("Record", bound=Decoded)
 
 
 def each(
-    work: Callable[[Job], Record | str], jobs: Sequence[Job], progress: Callable[[int, int], None] | None
+    work: Callable[[Job], Record | str], jobs: Sequence[Job], progress: OnProgress | None
 ) -> Iterator[Record | str]:
     """The results in the order of the jobs, by one thread per core where that pays.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evenodds.data import _queue
-from evenodds.data._picture import Picture, Pixels, Size, in_channels, resized
+from evenodds.data._picture import DecodedImage, Pixels, Size, in_channels, resized
 from evenodds.data._queue import Record
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units
@@ -103,7 +103,7 @@ def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, nou
 
 
 def stacked(
-    pictures: Sequence[Picture], size: Size, channels: int | None, fit: str, grid: int = 1, noun: str = "image"
+    pictures: Sequence[DecodedImage], size: Size, channels: int | None, fit: str, grid: int = 1, noun: str = "image"
 ) -> Stack:
     """The items of all pictures as one array, in their order.
 
@@ -144,7 +144,7 @@ def _narrowed(pixels: Pixels) -> Pixels:
 
 
 def _done(
-    pictures: Sequence[Picture], size: Size, channels: int, fit: str, clear: int, narrowed: int, noun: str
+    pictures: Sequence[DecodedImage], size: Size, channels: int, fit: str, clear: int, narrowed: int, noun: str
 ) -> list[str]:
     other = [picture.size for picture in pictures if picture.size != size and fit != "tiles"]
     enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in other)

@@ -38,10 +38,10 @@ class Columns:
         """Learns from a table; every column needs an observed value."""
         if scale not in SCALES:
             raise unknown("scale of columns", scale, SCALES)
-        seen = [column[~np.isnan(column)] for column in x.T]
-        distinct = [np.unique(column) for column in seen]
+        observed = [column[~np.isnan(column)] for column in x.T]
+        distinct = [np.unique(column) for column in observed]
         return Columns(
-            tuple(SCALES[scale](column) for column in seen),
+            tuple(SCALES[scale](column) for column in observed),
             tuple(column if len(column) <= few else None for column in distinct),
             np.array([column[0] for column in distinct]),
             np.array([column[-1] for column in distinct]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from evenodds.data._files import ENDINGS, content, opened
@@ -13,6 +13,7 @@ from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, i
 from evenodds.data._stack import items, stacked
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
@@ -26,7 +27,7 @@ def images(
     channels: int | None = None,
     fit: str = "crop",
     labels: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Dataset:
     """All images in a folder or a zip file, or one image, in the order of their names. Nothing is written or executed.
 

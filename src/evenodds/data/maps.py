@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import (
+    DecodedImage,
     File,
-    Picture,
     Pixels,
     Size,
     Unusable,
@@ -34,6 +34,7 @@ from evenodds.data._stack import cut, items, stacked
 from evenodds.data._wording import count
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import IGNORED, Colour
+from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "maps", "read_map"]
 
@@ -74,7 +75,7 @@ def maps(
     ignore: int | str | None = None,
     names: Sequence[str] | str | None = None,
     fit: str = "crop",
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Dataset:
     """Images and, in a second folder under equal names (endings may differ), their maps of labels.
 
@@ -179,12 +180,12 @@ def _pair(match: Match, by_colour: Mapping[Colour, int], form: Form) -> Partners
     )
 
 
-def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> Picture | str:
+def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> DecodedImage | str:
     """The values of a map of labels, (H, W, 1) int16, upright; or the file's name and why it cannot be used."""
     return guarded(file, lambda image: _map(file.name, image, by_colour or {}))
 
 
-def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> Picture:
+def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> DecodedImage:
     if image.format in _LOSSY:
         raise Unusable(f"{image.format} changes labels; save maps as PNG")
     values = _indices(image, by_colour)  # First: to ask for the orientation is to forget how the file holds its bits.
@@ -193,7 +194,7 @@ def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> Pict
     colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=int).reshape(-1, 3).tolist()
     palette = {value: (red, green, blue) for value, (red, green, blue) in enumerate(colours)}
     pixels = np.ascontiguousarray(values.astype(np.int16))[..., None]
-    return Picture(name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
+    return DecodedImage(name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
 
 
 def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
@@ -231,7 +232,7 @@ def _by_colour(pixels: Pixels, by_colour: Mapping[Colour, int]) -> Pixels:
     return values
 
 
-def _values(maps: Sequence[Picture], n: int, size: Size, fit: str) -> Pixels:
+def _values(maps: Sequence[DecodedImage], n: int, size: Size, fit: str) -> Pixels:
     """(N, H, W) int16: the values of all items, -1 of what was added to an image."""
     values = np.empty((n, *size), np.int16)
     k = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -17,13 +17,12 @@ from torch import Tensor
 from evenodds.data._files import opened
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import File, Picture, Size, decode, resized
+from evenodds.data._picture import DecodedImage, File, Size, decode, resized
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,
     FileSet,
     Form,
-    Progress,
     Records,
     dataset,
     decoded,
@@ -34,6 +33,7 @@ from evenodds.data._pipeline import (
 from evenodds.data._stack import Items, Stack, items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "pairs"]
 
@@ -77,7 +77,7 @@ def pairs(
     source_channels: int | None = None,
     fit: str = "crop",
     paired: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Dataset:
     """Two folders of images in a folder or a zip file: x is to be made, and beside it "source" is what to make it from.
 
@@ -114,7 +114,7 @@ Channels = tuple[int | None, int | None]
 
 
 def _paired(
-    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: Progress
+    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: OnProgress | None
 ) -> Dataset:
     matches, alone = matched(files, chosen.second, chosen.first)
     (read,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
@@ -185,7 +185,7 @@ def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
 
 
 def _unpaired(
-    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: Progress
+    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: OnProgress | None
 ) -> Dataset:
     sets = [
         FileSet(inside(files, folder), noun, f" in '{folder}'")
@@ -214,7 +214,7 @@ def _unpaired(
     return replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
 
 
-def _side(read: Records[Picture], channels: int | None, fit: str, noun: str) -> tuple[Stack, Items]:
+def _side(read: Records[DecodedImage], channels: int | None, fit: str, noun: str) -> tuple[Stack, Items]:
     pictures = read.records
     tiles = items([picture.name for picture in pictures], [one.size for one in pictures], read.size, fit, noun)
     return stacked(pictures, read.size, channels, fit, 1, noun), tiles

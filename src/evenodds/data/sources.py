@@ -15,6 +15,7 @@ import evenodds.data
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
+from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of"]
 
@@ -24,9 +25,7 @@ _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt")
 _ALIASES = {"mixture_1d": "mixture"}
 
 
-def load(
-    source: Any, progress: Callable[[int, int], None] | None = None, layout: str = "images", **options: Any
-) -> Dataset:
+def load(source: Any, progress: OnProgress | None = None, layout: str = "images", **options: Any) -> Dataset:
     """The data set that `source` names.
 
     Args:
@@ -47,11 +46,11 @@ def load(
             raise unknown("layout", layout, ["images", *LAYOUTS])
         options, layout = {**options, "layout": layout}, "images"
     function, arguments = _chosen(source, layout)
-    taken = options_of(source, layout)
+    options_taken = options_of(source, layout)
     for option in options:
-        if option not in taken:
-            raise _unknown_option(_name(function), option, [name for name in taken if name != "progress"])
-    if "progress" in taken:
+        if option not in options_taken:
+            raise _unknown_option(_name(function), option, [name for name in options_taken if name != "progress"])
+    if "progress" in options_taken:
         options["progress"] = progress
     return function(*arguments, **options)
 
@@ -70,7 +69,7 @@ class Like(Protocol):
         ...
 
 
-def load_like(source: Any, like: Like, what: str, progress: Callable[[int, int], None] | None = None) -> Dataset:
+def load_like(source: Any, like: Like, what: str, progress: OnProgress | None = None) -> Dataset:
     """The data set that `source` names, in the shape of others: files of images are brought to it.
 
     Args:
@@ -83,8 +82,8 @@ def load_like(source: Any, like: Like, what: str, progress: Callable[[int, int],
         BadInput: the shape is another one.
     """
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
-    taken = options_of(source)
-    data = load(source, progress, **{key: value for key, value in form.items() if key in taken})
+    options_taken = options_of(source)
+    data = load(source, progress, **{key: value for key, value in form.items() if key in options_taken})
     if data.shape != like.shape:
         raise BadInput(f"{what} are {data.shape}, what is known is {like.shape}; give data of that shape")
     return data
@@ -134,10 +133,10 @@ def _name(function: Source) -> str:
     return str((function.func if isinstance(function, partial) else function).__name__)
 
 
-def _unknown_option(source: str, option: str, taken: list[str]) -> BadInput:
-    if not taken:
+def _unknown_option(source: str, option: str, options_taken: list[str]) -> BadInput:
+    if not options_taken:
         return BadInput(f"the data source '{source}' takes no options, got '{option}'; leave it out")
-    return unknown(f"option of the data source '{source}'", option, taken)
+    return unknown(f"option of the data source '{source}'", option, options_taken)
 
 
 def _modules() -> list[Any]:

@@ -20,6 +20,7 @@ from evenodds.data.dataset import Batches, Dataset
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.rules import Batch, Costs, Game, Players, mix
+from evenodds.game.schedule import OnProgress
 from evenodds.game.trainer import train
 from evenodds.metrics.intervals import Interval
 from evenodds.metrics.probe import fit_probe
@@ -40,7 +41,6 @@ __all__ = [
 ]
 
 LOG4 = math.log(4)
-Progress = Callable[[int, int], None]
 
 
 def value(real: Tensor, fake: Tensor) -> Interval:
@@ -84,7 +84,7 @@ class Fresh:
 
 
 def fresh_discriminator(
-    real: Tensor, fake: Tensor, real_test: Tensor, fake_test: Tensor, seed: int = 0, progress: Progress | None = None
+    real: Tensor, fake: Tensor, real_test: Tensor, fake_test: Tensor, seed: int = 0, progress: OnProgress | None = None
 ) -> Fresh:
     """Fits a new discriminator to tell real from fake, and reads the divergence off its answers to unseen items.
 

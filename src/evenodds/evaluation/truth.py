@@ -18,7 +18,7 @@ from evenodds.apply.converting import maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
 from evenodds.data._files import opened
-from evenodds.data._picture import File, Picture, in_channels
+from evenodds.data._picture import DecodedImage, File, in_channels
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
@@ -193,13 +193,13 @@ def _truths(truth: Path) -> Iterator[dict[str, File]]:
         yield {PurePosixPath(file.name).with_suffix("").as_posix(): file for file in files}
 
 
-def _decoded(picture: Picture | str) -> Picture:
+def _decoded(picture: DecodedImage | str) -> DecodedImage:
     if isinstance(picture, str):
         raise BadInput(f"the truth or the result cannot be read: {picture}")
     return picture
 
 
-def _inside(picture: Picture, channels: int) -> Tensor:
+def _inside(picture: DecodedImage, channels: int) -> Tensor:
     """(1, channels, H, W) in [-1, 1]; alpha over white."""
     full = np.iinfo(picture.pixels.dtype).max
     pixels = in_channels(picture.pixels, channels).astype(np.float32)

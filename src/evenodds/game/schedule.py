@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from evenodds.errors import BadInput
 
 __all__ = [
+    "OnProgress",
     "Progress",
     "Schedule",
     "When",
@@ -23,6 +24,10 @@ __all__ = [
     "linear",
     "until_share",
 ]
+
+
+OnProgress = Callable[[int, int], None]
+"""Told (pieces done, pieces in all) by work that takes long."""
 
 
 @dataclass

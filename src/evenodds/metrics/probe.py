@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
+from evenodds.game.schedule import OnProgress
 
-__all__ = ["FEATURES", "Probe", "Progress", "fit_probe", "new_probe", "train_probe"]
+__all__ = ["FEATURES", "Probe", "fit_probe", "new_probe", "train_probe"]
 
 FEATURES = 128
 """Length of a probe's features."""
-
-Progress = Callable[[int, int], None]
-"""Is told how many images were seen, and how many there will be at most."""
 
 
 class Probe(nn.Module):
@@ -99,7 +97,7 @@ def fit_probe(
     images: int = 300_000,
     batch: int = 128,
     patience: int = 5,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Probe:
     """Fits a probe by AdamW with one rise and fall of the rate (Smith 2018), for at most 40 passes over the examples.
 

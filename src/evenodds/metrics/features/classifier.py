@@ -15,8 +15,9 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.files import write_bytes, write_json
+from evenodds.game.schedule import OnProgress
 from evenodds.metrics.features._weights import cache_folder, digest, read_weights
-from evenodds.metrics.probe import Probe, Progress, fit_probe
+from evenodds.metrics.probe import Probe, fit_probe
 
 __all__ = ["Classifier", "trained"]
 
@@ -70,7 +71,7 @@ def trained(
     key: str,
     seed: int = 0,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Classifier:
     """The classifier of some labelled data, fitted once and then read from the cache.
 
@@ -103,7 +104,7 @@ def trained(
     return known
 
 
-def _fit(x: Tensor, y: Tensor, classes: Sequence[str], seed: int, progress: Progress | None) -> Classifier:
+def _fit(x: Tensor, y: Tensor, classes: Sequence[str], seed: int, progress: OnProgress | None) -> Classifier:
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     order = order[y.cpu()[order].argsort(stable=True)]
     order = order[y.cpu()[order] != -1]

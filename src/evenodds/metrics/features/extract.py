@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput, unknown
+from evenodds.game.schedule import OnProgress
 
-__all__ = ["Classes", "Features", "Progress", "extract", "extractor", "names", "together"]
-
-Progress = Callable[[int, int], None]
-"""Is told how many items are done, of how many."""
+__all__ = ["Classes", "Features", "extract", "extractor", "names", "together"]
 
 
 class Features(Protocol):
@@ -77,7 +75,7 @@ def extractor(name: str) -> Any:
     return getattr(import_module(f"evenodds.metrics.features.{name}"), name.capitalize())
 
 
-def extract(features: Features, x: Tensor, *, batch: int = 256, progress: Progress | None = None) -> Tensor:
+def extract(features: Features, x: Tensor, *, batch: int = 256, progress: OnProgress | None = None) -> Tensor:
     """The features of all items.
 
     Args:
@@ -96,7 +94,7 @@ def extract(features: Features, x: Tensor, *, batch: int = 256, progress: Progre
 
 
 def together(
-    features: Features, x: Tensor, *, batch: int = 256, progress: Progress | None = None
+    features: Features, x: Tensor, *, batch: int = 256, progress: OnProgress | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """The features of all items and, from the same pass, their class probabilities where the extractor has classes.
 
@@ -112,7 +110,7 @@ def together(
 
 
 @torch.inference_mode()
-def _passes(run: Callable[[Tensor], Any], x: Tensor, batch: int, progress: Progress | None) -> list[Any]:
+def _passes(run: Callable[[Tensor], Any], x: Tensor, batch: int, progress: OnProgress | None) -> list[Any]:
     if not len(x) or batch < 1:
         raise BadInput(f"features need at least 1 item and batch >= 1, got {len(x)} and {batch}; give more items")
     parts = []

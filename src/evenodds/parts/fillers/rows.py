@@ -70,12 +70,12 @@ class Generator(nn.Module):
             self.neighbours.known.copy_(observed)
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor, row: Tensor | None = None) -> Tensor:
-        seen = [squashed(x), mask]
+        inputs = [squashed(x), mask]
         vote = torch.zeros_like(x)
         if self.neighbours is not None:
             vote, disagreement = self.neighbours(x, mask, row)
-            seen += [squashed(vote), disagreement]
-        hidden = self.trunk(self.enter(torch.cat(seen, 1)))
+            inputs += [squashed(vote), disagreement]
+        hidden = self.trunk(self.enter(torch.cat(inputs, 1)))
         centre = vote + self.centre(hidden)
         # A gate, as how much noise there is, and of which kind, follows what is observed.
         mixed = torch.addcmul(several(hidden, z), several(self.gate(hidden), z), self.noise(z))
@@ -105,13 +105,13 @@ class Neighbours(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, row: Tensor | None) -> tuple[Tensor, Tensor]:
         nearest = self._search(x, mask, row)
-        values, known = self.table[nearest], self.known[nearest]  # (N, count, D)
-        both = known * mask[:, None]
+        values, observed = self.table[nearest], self.known[nearest]  # (N, count, D)
+        both = observed * mask[:, None]
         squares = both * (values - x[:, None]).square()
         weights = self.weights.exp().T
         far = _distance(squares @ weights, both @ weights, weights.sum(0)) * self.sharpness.exp().T
-        far = far[..., self.kind].masked_fill(known == 0, torch.finfo(far.dtype).max)  # finite: none may know
-        votes = (-far).softmax(1) * known
+        far = far[..., self.kind].masked_fill(observed == 0, torch.finfo(far.dtype).max)  # finite: none may know
+        votes = (-far).softmax(1) * observed
         total = votes.sum(1) + 1e-3
         vote = (votes * values).sum(1) / total
         return vote, ((votes * (values - vote[:, None]).square()).sum(1) / total + 1e-4).sqrt()

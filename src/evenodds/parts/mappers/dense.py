@@ -78,8 +78,8 @@ class _Dense(nn.Module):
         self.layers = nn.ModuleList(conv(width + k * growth, growth if k < 4 else width, 0.1) for k in range(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        seen = [x]
+        hidden = [x]
         for layer in self.layers[:-1]:
-            seen.append(F.leaky_relu(layer(torch.cat(seen, 1)), SLOPE))
-        change: Tensor = self.layers[-1](torch.cat(seen, 1))
+            hidden.append(F.leaky_relu(layer(torch.cat(hidden, 1)), SLOPE))
+        change: Tensor = self.layers[-1](torch.cat(hidden, 1))
         return x + RESIDUAL * change

@@ -52,9 +52,9 @@ class Discriminator(Scores):
 
     def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N, P); with `features` the pair (logits, features (N, P, F))."""
-        seen = self.features(x)
-        logits: Tensor = self.logit(seen).squeeze(2)
-        return (logits, seen) if features else logits
+        hidden = self.features(x)
+        logits: Tensor = self.logit(hidden).squeeze(2)
+        return (logits, hidden) if features else logits
 
 
 def _start(conv: Conv2d) -> Conv2d:

@@ -41,6 +41,6 @@ class JointDiscriminator(nn.Module):
         if both.shape[1] != sum(self.sizes):
             raise BadInput(f"pairs of this discriminator are (N, {sum(self.sizes)}), got {tuple(both.shape)}")
         x, z = both[:, : self.sizes[0]], both[:, self.sizes[0] :]
-        seen = torch.cat([self.of_x(x.reshape(-1, *self.shape)), self.of_z(z)], 1)
-        logits: Tensor = self.of_both(seen)
+        features = torch.cat([self.of_x(x.reshape(-1, *self.shape)), self.of_z(z)], 1)
+        logits: Tensor = self.of_both(features)
         return logits.squeeze(1)

@@ -26,10 +26,10 @@ class Scores(nn.Module):
 
     def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N,), or (N, outputs) where there are several; with `features` the pair (logits, features (N, F))."""
-        seen = self.features(x)
-        logits: Tensor = self.logit(seen)
+        hidden = self.features(x)
+        logits: Tensor = self.logit(hidden)
         logits = logits.squeeze(1) if logits.shape[1] == 1 else logits
-        return (logits, seen) if features else logits
+        return (logits, hidden) if features else logits
 
 
 class ConditionalNorm(nn.Module):

@@ -43,7 +43,7 @@ class Fitted(nn.Module):
         self.learn()
 
     def learn(self) -> None:
-        """Prepares for being asked, from the examples and the seed alone."""
+        """Prepares the answers, from the examples and the seed alone."""
 
     def answer(self, rows: Tensor) -> Tensor:
         """(N, D) -> (N,) logits, once there are examples."""
@@ -64,9 +64,9 @@ class Fitted(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for name in ("real", "fake"):  # their lengths are part of what is loaded
-            kept = state_dict.get(prefix + name)
-            if kept is not None:
-                setattr(self, name, torch.empty_like(kept, device=self.real.device))
+            stored = state_dict.get(prefix + name)
+            if stored is not None:
+                setattr(self, name, torch.empty_like(stored, device=self.real.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
         self.learn()
 
@@ -111,7 +111,7 @@ class Classifier(Fitted):
         self.shift = math.log(len(self.real) / len(self.fake))
 
     def answer(self, rows: Tensor) -> Tensor:
-        logits: Tensor = _Asked.apply(rows, self._ask)  # type: ignore[no-untyped-call]
+        logits: Tensor = _OnRows.apply(rows, self._ask)  # type: ignore[no-untyped-call]
         return logits
 
     def _ask(self, rows: Tensor) -> Tensor:
@@ -126,12 +126,12 @@ class Classifier(Fitted):
         return {**described(self.estimator), "bound": self.bound}
 
 
-class _Asked(torch.autograd.Function):
-    """A function of numpy rows as an operation of torch: without gradient, and vectorised by one longer question."""
+class _OnRows(torch.autograd.Function):
+    """A function of numpy rows as an operation of torch: without gradient, and vectorised as one longer call."""
 
     @staticmethod
-    def forward(rows: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
-        return ask(rows)
+    def forward(rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        return function(rows)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -142,9 +142,9 @@ class _Asked(torch.autograd.Function):
         return None, None
 
     @staticmethod
-    def vmap(info: Any, dims: tuple[int | None, None], rows: Tensor, ask: Callable[[Tensor], Tensor]) -> Any:
+    def vmap(info: Any, dims: tuple[int | None, None], rows: Tensor, function: Callable[[Tensor], Tensor]) -> Any:
         rows = rows.movedim(dims[0] or 0, 0)
-        return _Asked.apply(rows.flatten(0, 1), ask).view(rows.shape[:2]), 0  # type: ignore[no-untyped-call]
+        return _OnRows.apply(rows.flatten(0, 1), function).view(rows.shape[:2]), 0  # type: ignore[no-untyped-call]
 
 
 class Witness(Fitted):

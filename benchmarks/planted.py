@@ -18,7 +18,8 @@ from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.material import gather
 from evenodds.files import write_json
 from evenodds.runs.build import open_data
-from evenodds.runs.session import SPLIT_SEED, Session, load
+from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.session import Session, load
 
 RESULTS = Path(__file__).parent / "results"
 SHOWN = ("frechet", "kernel", "precision", "recall", "coverage", "two_sample_accuracy")

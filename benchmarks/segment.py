@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 import evenodds
+from evenodds.apply.answering import answered
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
@@ -30,8 +31,8 @@ from evenodds.files import write_json
 from evenodds.game.arithmetic import evenly
 from evenodds.metrics.intervals import student_quantile
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy
-from evenodds.runs.answering import answered, sides
 from evenodds.runs.session import Session
+from evenodds.runs.snapshot import compared
 from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"
@@ -69,7 +70,7 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
         found = judged(session, truth)
         if seed == 0:
             some = truth.batch(evenly(len(truth), 5))
-            pictures.write(arguments.out / f"segment-{arm}.jpg", sides(session, some))
+            pictures.write(arguments.out / f"segment-{arm}.jpg", compared(session, some))
     spent = {"seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used}
     return {**found, "images": session.images, **spent, "threads": torch.get_num_threads()}
 

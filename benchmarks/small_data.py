@@ -32,8 +32,9 @@ from evenodds.metrics.intervals import Side, intervals
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
+from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.config import recipe, with_settings
-from evenodds.runs.session import SPLIT_SEED, Session
+from evenodds.runs.session import Session
 
 HELD, JUDGED = 1000, 4000
 ARMS: dict[str, Settings] = {

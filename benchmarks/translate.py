@@ -26,13 +26,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evenodds.apply.answering import answered
 from evenodds.files import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Grey
-from evenodds.runs.answering import answered
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from upscale import RESULTS, SHOWN, eight_bit, patches, photographs, trained

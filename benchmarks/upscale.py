@@ -29,6 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 import evenodds
+from evenodds.apply.answering import answered
 from evenodds.apply.converting import mixed
 from evenodds.files import write_json
 from evenodds.metrics.features.extract import extract
@@ -38,7 +39,6 @@ from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers._parts import enlarged
-from evenodds.runs.answering import answered
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 

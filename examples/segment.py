@@ -5,9 +5,9 @@ import tempfile
 import torch
 
 import evenodds
+from evenodds.apply.answering import answered
 from evenodds.data.dataset import Beside, Dataset, Units
 from evenodds.metrics.segmentation import confusion, intersection_over_union
-from evenodds.runs.answering import answered
 
 
 def scenes(n: int, seed: int) -> Dataset:

@@ -5,10 +5,10 @@ import tempfile
 import torch
 
 import evenodds
+from evenodds.apply.answering import answered
 from evenodds.data.digits import digits
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Noise
-from evenodds.runs.answering import answered
 
 data = digits()
 shown, held_out = data.take(torch.arange(1500)), data.take(torch.arange(1500, 1797))

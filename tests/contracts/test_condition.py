@@ -23,7 +23,7 @@ from evenodds.parts.losses.adversarial import non_saturating, relativistic_paire
 from evenodds.parts.losses.penalties import gradient_penalty, r1_r2
 from evenodds.parts.priors import Normal
 from evenodds.parts.views import jitter
-from evenodds.tasks._given import COSTS, WAYS
+from evenodds.tasks._conditional import COSTS, WAYS
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 

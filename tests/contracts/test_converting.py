@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 import evenodds
+from evenodds.apply.answering import answered
 from evenodds.apply.converting import mixed, network_of
 from evenodds.apply.photo import labels, read, through
 from evenodds.cli import main
 from evenodds.data._picture import DecodedImage, File
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.metrics.psnr import psnr
-from evenodds.runs.answering import answered
 from evenodds.runs.session import Session
 
 SMALL = {"device": "cpu", "batch": 4, "discriminator__width": 4, "images": 48, "evaluate_share": 1.0, "save_share": 1.0}

@@ -50,7 +50,7 @@ def test_a_walk_closes_and_moves_in_small_steps(session: Session) -> None:
 
 
 def test_the_discriminator_answers_in_probabilities(session: Session) -> None:
-    p = session.judge(session.sample(6))
+    p = session.probability_real(session.sample(6))
     assert p.shape == (6,)
     assert ((p > 0) & (p < 1)).all()
 

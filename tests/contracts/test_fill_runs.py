@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 import evenodds
+from evenodds.apply.filling import fillings
 from evenodds.apply.inference import items
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.runs.filling import fillings
 from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill
 

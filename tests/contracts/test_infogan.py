@@ -32,7 +32,7 @@ def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> N
     read = again.task.answer(again.players, {"x": x})
     assert read["probabilities"].shape == (7, 3)
     assert read["values"].shape == (7, 2)
-    assert again.judge(again.sample(7)).shape == (7,)
+    assert again.probability_real(again.sample(7)).shape == (7,)
     whole = evenodds.fit("digits", "digits", out=tmp_path / "a", images=640, decay="constant", **SMALL, **CODE)
     evenodds.fit("digits", "digits", out=tmp_path / "b", images=320, decay="constant", **SMALL, **CODE)
     rest = evenodds.resume(tmp_path / "b", settings={"images": 640})

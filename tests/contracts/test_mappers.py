@@ -259,7 +259,7 @@ def test_a_run_with_a_discriminator_of_patches_is_a_run(tmp_path: Path) -> None:
     options = {"generator__width": 8, "discriminator": {"name": "patch", "width": 8, "layers": 1}, "batch": 16}
     data = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8).numpy()
     session = evenodds.fit(data, "digits", out=tmp_path / "run", images=32, device="cpu", **options)
-    judged = session.judge(session.sample(3))
+    judged = session.probability_real(session.sample(3))
     assert judged.shape == (3,)
     seen = torch.rand(5, 1, 8, 8)
     given = features(session, seen)

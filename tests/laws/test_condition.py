@@ -18,7 +18,7 @@ from evenodds.parts.losses.adversarial import hinge, non_saturating, relativisti
 from evenodds.parts.losses.penalties import finite_difference_r1, gradient_penalty, r1, r1_r2, r2
 from evenodds.parts.networks import dcgan, mlp, modern, resnet
 from evenodds.parts.priors import Normal
-from evenodds.tasks._given import COSTS, WAYS, GivenDiscriminator, balanced, one_hot
+from evenodds.tasks._conditional import COSTS, WAYS, ConditionedDiscriminator, balanced, one_hot
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 
@@ -58,7 +58,7 @@ def test_projection_is_equation_3(family: Any) -> None:
     out, phi = net(x, features=True)
     assert out.shape == (5, 4)
     weight, bias = net.logit.weight, net.logit.bias
-    logits = GivenDiscriminator(net, one_hot(y, 3), "projection")(x)
+    logits = ConditionedDiscriminator(net, one_hot(y, 3), "projection")(x)
     for i, label in enumerate(y.tolist()):
         expected = phi[i] @ weight[0] + bias[0]
         if label >= 0:
@@ -99,7 +99,7 @@ def test_the_best_logit_is_the_log_ratio_given_c(way: str, depth: int) -> None:
     net = scores(way, 3, 2, depth=depth, width=32).double()
     best(task(2, way), net, enumerated())
     for c in range(2):
-        logits = GivenDiscriminator(net, torch.eye(2)[c : c + 1], way)(torch.eye(3).double())
+        logits = ConditionedDiscriminator(net, torch.eye(2)[c : c + 1], way)(torch.eye(3).double())
         torch.testing.assert_close(logits, (P[c] / Q[c]).log().double(), atol=2e-3, rtol=0)
 
 
@@ -116,7 +116,7 @@ def test_items_of_unknown_class_are_judged_by_their_own_ratio() -> None:
     net = scores("projection", 3, 2, depth=0).double()
     best(task(2, "projection"), net, enumerated((True, False)))
     for c, given in ((0, torch.tensor([[1.0, 0.0]])), (1, torch.zeros(1, 2))):
-        logits = GivenDiscriminator(net, given, "projection")(torch.eye(3).double())
+        logits = ConditionedDiscriminator(net, given, "projection")(torch.eye(3).double())
         torch.testing.assert_close(logits, (P[c] / Q[c]).log().double(), atol=2e-3, rtol=0)
 
 

@@ -12,7 +12,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Game, Progress
 from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.tasks._crops import TURNS, deal_piece
-from evenodds.tasks._paired import SourceAware
+from evenodds.tasks._image_to_image import SourceAware
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.cycle import Cycle
 from evenodds.tasks.segment import Segment
@@ -90,7 +90,7 @@ def test_the_discriminator_enters_at_its_share_of_the_run() -> None:
 def test_without_an_adversary_there_is_no_discriminator() -> None:
     task = Translate(CONTEST, inputs=3, adversarial=0.0)
     assert task.roles == ("generator",)
-    assert set(task.seats((3, 8, 8))) == {"generator"}
+    assert set(task.networks((3, 8, 8))) == {"generator"}
     assert [move.movers for move in task.moves()] == [("generator",)]
 
 

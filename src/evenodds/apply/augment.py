@@ -21,7 +21,8 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.runs.build import open_data
-from evenodds.runs.session import SPLIT_SEED, Session
+from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.version import __version__
 
@@ -131,8 +132,8 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
 
 def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
     """Samples as they will be written: rounded to the data's own units, in [-1, 1]."""
-    c, units = session.asked(y=[label]), session.card.units
-    parts = [session.answer(z, c) for z in torch.split(session.sampled.prior(n, rng), 256)]
+    c, units = session.condition(y=[label]), session.card.units
+    parts = [session.answer(z, c) for z in torch.split(session.latent(n, rng), 256)]
     return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1)))
 
 
@@ -177,7 +178,7 @@ def _rejection(session: Session) -> Rejection:
 
     @torch.no_grad()
     def logits(x: Tensor, label: int) -> Tensor:
-        found: Tensor = session.bound(session.asked(y=[label]))["discriminator"](x.to(session.device))
+        found: Tensor = session.unconditional(session.condition(y=[label]))["discriminator"](x.to(session.device))
         return found
 
     return Rejection(logits)

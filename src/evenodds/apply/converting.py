@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from evenodds.apply.answering import conversion_of
 from evenodds.apply.folder import Convert, Converted, convert_all
 from evenodds.apply.photo import Network, labels, said, through, write
 from evenodds.apply.tiling import Tiling
@@ -22,12 +23,9 @@ from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files import write_text
 from evenodds.game.listeners.milestone import EARLIER
-from evenodds.runs.answering import maker
 from evenodds.runs.session import Session
 from evenodds.show.pictures import legend, write_indices
 from evenodds.show.pictures import write as write_picture
-from evenodds.tasks.segment import Segment
-from evenodds.tasks.translate import Translate
 
 __all__ = ["Options", "convert", "maps_in", "mixed", "network_of", "palette_of"]
 
@@ -67,7 +65,7 @@ def convert(
     and legend.png; for one image beside each other, NAME.png, NAME-overlay.png and NAME-legend.png.
     """
     network = network_of(session, options.mix, options.tile)
-    if not isinstance(session.task, Segment):
+    if not conversion_of(session).labels:
         return convert_all(source, out, _images(network), again=options.again, step=step, say=say)
     palette, one = palette_of(session), out.suffix.lower() == ".png"
     work = _maps(network, palette, None if one else out)
@@ -84,10 +82,8 @@ def maps_in(out: Path) -> Path:
 
 def network_of(session: Session, mix: float | None = None, tile: int | None = None) -> Network:
     """The run's network, ready for images; see `Options`."""
-    task = maker(session)
+    task, conversion = session.task, conversion_of(session)
     generator = session.players["generator"] if mix is None else mixed(session, mix)
-    inputs = task.inputs if not isinstance(task, Segment) else session.card.shape[0]  # type: ignore[attr-defined]
-    betters = isinstance(task, Translate) and task.degradation is not None
 
     def apply(x: Tensor) -> Tensor:
         on_device = x.to(session.device, memory_format=torch.channels_last)
@@ -95,9 +91,9 @@ def network_of(session: Session, mix: float | None = None, tile: int | None = No
         return answer["x"].cpu() if "x" in answer else answer["labels"][:, None].cpu()
 
     margin, multiple = getattr(generator, "margin", None), int(getattr(generator, "multiple", 1))
-    side = tile if tile is not None else _affordable(generator, inputs, margin, multiple, session.device)
-    tiling = Tiling(side, margin, getattr(task, "scale", 1), multiple)
-    return Network(apply, inputs, 1 if isinstance(task, Segment) else session.card.shape[0], tiling, betters)
+    side = tile if tile is not None else _affordable(generator, conversion.inputs, margin, multiple, session.device)
+    tiling = Tiling(side, margin, conversion.scale, multiple)
+    return Network(apply, conversion.inputs, conversion.outputs, tiling, conversion.restores)
 
 
 def mixed(session: Session, share: float) -> nn.Module:

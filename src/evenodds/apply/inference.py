@@ -31,8 +31,7 @@ from evenodds.runs.config import Part
 from evenodds.runs.find import accepts, make, network
 from evenodds.runs.session import Session
 from evenodds.show import pictures
-from evenodds.tasks._given import one_hot
-from evenodds.tasks.condition import Condition
+from evenodds.tasks._conditional import one_hot
 from evenodds.tasks.infer import Infer, encoder_options
 
 __all__ = [
@@ -84,11 +83,12 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     Returns:
         (N, F).
     """
-    discriminator = session.players["discriminator"]
+    discriminator = session.players.get("discriminator")
     if not isinstance(discriminator, Scores):
         raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
-    if isinstance(session.task, Condition) and session.task.way == "concatenation":
-        raise BadInput("this run's discriminator sees x beside its class; train with --set task.way=projection")
+    if not session.task.sees_x_alone:
+        what = "its class; train with --set task.way=projection" if session.conditional else "more than it"
+        raise BadInput(f"this run's discriminator sees x beside {what}")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
     return np.asarray(torch.cat([seen if seen.dim() == 2 else seen.mean(1) for seen in parts]).float())
@@ -129,7 +129,7 @@ def read_backwards(
         steps: of refinement: descent in z from the encoder's answer on the squared error of the generator's.
         c: (N, K) of the items, of a conditional run; None: as the encoder tells.
     """
-    latent, found, answers, told = session.sampled.prior.size, [], [], []
+    latent, found, answers, told = session.latent.size, [], [], []
     for k, part in enumerate(torch.split(x, batch)):
         with torch.no_grad():
             out = encoder(part.to(session.device)).view(len(part), -1)
@@ -137,7 +137,7 @@ def read_backwards(
         if session.conditional:
             given = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
             told.append(given.cpu())
-        generator = session.bound(given)["generator"]
+        generator = session.unconditional(given)["generator"]
         z = refine(generator, part.to(session.device), z, steps=steps) if steps else z
         found.append(z.cpu())
         answers.append(session.answer(z, given))
@@ -148,7 +148,7 @@ def read_backwards(
 
 def known(session: Session, data: Dataset) -> Tensor | None:
     """c (N, K) of data, as far as the run is conditional and the data say it of every item."""
-    if not isinstance(session.task, Condition) or len(data.classes) != len(session.card.classes):
+    if not session.conditional or len(data.classes) != len(session.card.classes):
         return None
     batch = data.batch(torch.arange(len(data)))
     if ("y" if session.classed else "c") not in batch or (session.classed and bool((batch["y"] < 0).any())):
@@ -189,7 +189,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
     if steps < 2:
         raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
     codes, share = read_backwards(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)
-    between = session.sampled.prior.between(codes.z[0], codes.z[1], share)
+    between = session.latent.between(codes.z[0], codes.z[1], share)
     c = None if codes.c is None else torch.lerp(codes.c[0], codes.c[1], share[:, None])
     return pictures.film(path, session.eight_bit(session.render(between, c)), min(steps, 12))
 
@@ -200,8 +200,8 @@ def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | N
     Args:
         c: (1, K) of a conditional run, within which they are sought; None: as for `Session.answer`.
     """
-    generator = session.bound(session.first if c is None else c)["generator"]
-    return directions(generator, session.sampled.prior, n, how).cpu()
+    generator = session.unconditional(session.task.default_condition if c is None else c)["generator"]
+    return directions(generator, session.latent, n, how).cpu()
 
 
 def write_directions(
@@ -227,7 +227,7 @@ def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 
     Along a row nothing else changes; values go from -by to by.
     """
     _images_only(session)
-    prior = session.sampled.prior
+    prior = session.latent
     if not isinstance(prior, Coded):
         raise BadInput("this run has no code; train with --set task=infogan prior=coded")
     columns, ends = prior.classes or 9, (prior.noise, prior.noise + prior.classes)
@@ -281,14 +281,14 @@ def encoder_of(
         samples: of the generator, to learn from.
         listeners: such as a progress bar.
     """
-    prior = _Joint(session) if session.conditional else session.sampled.prior
+    prior = _Joint(session) if session.conditional else session.latent
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
     if _made_for(path) == session.images:
         encoder.load_state_dict(load_file(path))
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
     # That of a conditional run takes c behind z, as _Joint draws it.
-    generator = session.players["generator"] if session.conditional else session.bound()["generator"]
+    generator = session.players["generator"] if session.conditional else session.unconditional()["generator"]
     players = {"encoder": encoder, "generator": deepcopy(generator)}
     engine.adopt(players)
     rate = torch.optim.Adam(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
@@ -317,14 +317,13 @@ class _Joint:
 
     @property
     def size(self) -> int:
-        assert isinstance(self.session.task, Condition)
-        return self.session.sampled.prior.size + self.session.task.length
+        return self.session.latent.size + self.session.task.condition_length
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
-        c = self.session.drawn(n, seed, n)
+        c = self.session.sampled_condition(n, seed, n)
         assert c is not None
-        return torch.cat([self.session.sampled.prior(n, rng), c.to(rng.device)], 1)
+        return torch.cat([self.session.latent(n, rng), c.to(rng.device)], 1)
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         raise NotImplementedError  # an encoder only needs draws
@@ -361,7 +360,7 @@ def _beside(session: Session, data: Dataset, source: Any) -> dict[str, NDArray[A
     if data.names:
         beside["names"] = np.asarray(data.names)
     if source is None:
-        beside["held_out"] = np.isin(np.arange(len(data)), list((session.card.more or {}).get("held_out", [])))
+        beside["held_out"] = np.isin(np.arange(len(data)), session.card.held_out)
     return beside
 
 

@@ -34,7 +34,7 @@ def requested_labels(session: Session, n: int, name: str | None, per_class: int 
         )
     if per_class is not None:
         return [k for k in range(len(session.card.classes)) for _ in range(per_class)]
-    drawn = session.labels(n, seed)
+    drawn = session.sampled_classes(n, seed)
     return [session.class_number(name)] * n if name is not None else None if drawn is None else drawn.tolist()
 
 

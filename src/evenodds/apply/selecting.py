@@ -18,7 +18,6 @@ from evenodds.game.rules import mix
 from evenodds.parts.priors import Coded, Growing, Learned, Mixture, Normal, Prior, Spherical, Truncated, Uniform
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
-from evenodds.tasks.fill import Fill
 
 __all__ = ["Given", "diffuse", "langevin", "rejection", "sample", "truncated"]
 
@@ -65,13 +64,13 @@ def sample(
         raise BadInput(f"{', '.join(options)} needs a selection; add --select rejection or --select langevin")
     if truncation == 1 and select is None:
         return session.sample(n, seed, batch, y, given)
-    prior = getattr(session.task, "prior", None)
-    if prior is None or isinstance(session.task, Fill):
+    prior = session.task.prior
+    if prior is None or not set(session.task.request_names) <= {"z", "c"}:
         raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
     if n < 1 or (y is not None and len(y) != n):
         raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
     choose = (lambda z, known, **_: z) if select is None else _selection(select, options)
-    c = session.drawn(n, seed, batch) if y is None and given is None else session.asked(y, given)
+    c = session.sampled_condition(n, seed, batch) if y is None and given is None else session.condition(y, given)
     known, blocks = _known(session, prior), []
     for k in range(0, n, batch):
         own = c if c is None or len(c) == 1 else c[k : k + batch]
@@ -98,7 +97,7 @@ def _known(session: Session, prior: Prior) -> Given:
         player.requires_grad_(False)
 
     def log_ratio(z: Tensor, c: Tensor | None) -> Tensor:
-        players = session.bound(session.first if c is None else c)
+        players = session.unconditional(session.task.default_condition if c is None else c)
         logits: Tensor = players["discriminator"](players["generator"](z.to(session.device)))
         return logits.float().cpu()
 

@@ -173,9 +173,9 @@ def directions(
         return
     by, c = 3.0 if by is None else by, None
     if class_ is not None:
-        c = session.asked(y=[session.class_number(class_)])
+        c = session.condition(y=[session.class_number(class_)])
     if move is None:
-        found = directions_of(session, min(8, session.sampled.prior.size) if n is None else n, how, c)
+        found = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)
         print(write_directions(session, out or run / "directions.png", found, by, seed=seed, c=c))
         return
     if move < 1 or samples < 1:
@@ -217,7 +217,7 @@ def fill(
     device
         auto, cpu, cuda, mps.
     """
-    from evenodds.runs.filling import write_fillings
+    from evenodds.apply.filling import write_fillings
     from evenodds.runs.session import load
 
     written, report = write_fillings(load(run, checkpoint, device), image, mask, out or run / "filled", n, seed)

@@ -16,7 +16,7 @@ from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of,
 from evenodds.estimators.items import Items
 from evenodds.estimators.training import TrainingOptions, samples, train_generator
 from evenodds.metrics.likelihood import log_density, parzen
-from evenodds.tasks._given import one_hot
+from evenodds.tasks._conditional import one_hot
 
 __all__ = ["GAN"]
 

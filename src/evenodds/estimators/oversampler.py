@@ -14,7 +14,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
 from evenodds.estimators.items import Items
 from evenodds.estimators.training import TrainingOptions, samples, train_generator
-from evenodds.tasks._given import WAYS, one_hot
+from evenodds.tasks._conditional import WAYS, one_hot
 
 __all__ = ["GANOverSampler"]
 

@@ -24,7 +24,6 @@ from evenodds.game.schedule import OnProgress
 from evenodds.game.trainer import train
 from evenodds.metrics.intervals import Interval
 from evenodds.metrics.probe import fit_probe
-from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.runs.build import build_learner
 from evenodds.runs.session import Session
 from evenodds.tasks.contest import Contest, per_item
@@ -36,6 +35,7 @@ __all__ = [
     "divergence_bound",
     "duality_gap",
     "fresh_discriminator",
+    "judges_items",
     "own_discriminator",
     "value",
 ]
@@ -169,6 +169,11 @@ def own_discriminator(
     return Own(value(on_real, on_fake), accuracy(on_real, on_fake), error, table, notes)
 
 
+def judges_items(session: Session) -> bool:
+    """Whether a player of the run is a discriminator of items x."""
+    return "discriminator" in session.unconditional(session.task.default_condition)
+
+
 def _judged(players: Players, session: Session, x: Tensor, c: Tensor | None) -> Tensor:
     """(N,) logits of the discriminator among the players, for x (N, ...) and c (N, K) where the run has c."""
     return torch.cat(
@@ -186,7 +191,7 @@ def _bound(
     for start in range(0, n, 256):
         at = slice(start, min(n, start + 256))
         given = None if c is None else c[at].to(session.device)
-        yield at, session.sampled.unconditional(players, session.card.shape, given)
+        yield at, session.task.unconditional(players, session.card.shape, given)
 
 
 def _level_free(contest: Contest) -> bool:
@@ -265,7 +270,9 @@ def duality_gap(
 def _respond(session: Session, mover: str, data: Dataset, images: int, seed: int) -> dict[str, nn.Module]:
     players = {name: deepcopy(session.players[name]).requires_grad_(True) for name in ("generator", "discriminator")}
     config = replace(session.config, decay=type(session.config.loss)("constant"))
-    task = replace(session.sampled, contest=Contest(non_saturating), simultaneous=False)
+    task = session.task.value_task()
+    if task is None:
+        raise BadInput(f"the task '{session.config.task.name}' has no value to respond to, so no duality gap")
     moves = tuple(
         replace(move, cost=partial(_value_alone, move.cost)) for move in task.moves() if move.movers == (mover,)
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.evaluation.copies import copies
-from evenodds.evaluation.equilibrium import LOG4, duality_gap, fresh_discriminator, own_discriminator
+from evenodds.evaluation.equilibrium import LOG4, duality_gap, fresh_discriminator, judges_items, own_discriminator
 from evenodds.evaluation.examination import Examination, Step, examine, inside
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
@@ -23,7 +23,6 @@ from evenodds.evaluation.verdict import verdict
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.session import Session
-from evenodds.tasks.condition import Condition
 from evenodds.version import __version__
 
 __all__ = ["SCHEMA", "Evaluation", "assess", "evaluate", "evaluate_on", "read"]
@@ -173,7 +172,9 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     real, fake = examination.real.x, examination.fake.x
     found: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
     found |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
-    if session is not None:
+    if session is not None and not judges_items(session):
+        found["notes"] = [f"the task '{session.config.task.name}' has no discriminator that judges items"]
+    elif session is not None:
         given = _given(session, material)
         own = own_discriminator(session, real, fake, given)
         found |= {"value": own.value.value, "value_low": own.value.low, "value_high": own.value.high}
@@ -185,7 +186,8 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
             found["fresh"] = _fresh(examination, seed, step)
         except BadInput as error:
             found["notes"] = [*found["notes"], f"no fresh discriminator: {error}"]
-    if "duality_gap" in extras and session is not None and material.train is not None:
+    responds = session is not None and judges_items(session) and session.task.value_task() is not None
+    if "duality_gap" in extras and session is not None and responds and material.train is not None:
         step("duality gap", 0, 1)
         images = min(10_000, max(session.config.batch * 50, session.images // 20))
         z = session.prior(len(real), mix(seed, 41))
@@ -197,10 +199,10 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
 
 def _given(session: Session, material: Material) -> tuple[Tensor | None, Tensor | None]:
     """c of the reference and of the samples, where the run is conditional."""
-    if not isinstance(session.task, Condition):
+    if not session.conditional:
         return None, None
     real = session.task.condition(material.real.batch(torch.arange(len(material.real))))
-    return real, session.drawn(len(material.fake), material.subject["seed"])
+    return real, session.sampled_condition(len(material.fake), material.subject["seed"])
 
 
 def _fresh(examination: Examination, seed: int, step: Step) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 from evenodds.runs.build import open_data
-from evenodds.runs.session import SPLIT_SEED, Session, load
+from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.session import Session, load
 
 __all__ = ["Material", "gather", "is_run"]
 
@@ -180,9 +181,9 @@ def _fakes(
     if session is not None:
         if session.card.shape != data.shape:
             raise BadInput(f"the run makes {session.card.shape}, the data are {data.shape}; name data of that shape")
-        x = session.inside(session.sample(count, seed))
+        x = session.to_model(session.sample(count, seed))
         what = {"kind": "run", "path": str(session.folder), "items": len(x), "images_seen": session.images}
-        drawn = session.labels(count, seed)
+        drawn = session.sampled_classes(count, seed)
         labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)
         return x, labels, "none", {**what, "seed": seed}
     samples = load_like(subject, data, "the samples", reading)

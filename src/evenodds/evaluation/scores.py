@@ -110,7 +110,7 @@ def path_length_score(examination: Examination, seed: int, pairs: int = 1000, ep
         return score(scale, None, None, counts, "needs a run: samples alone have no latent space")
     a, b = (session.prior(pairs, mix(seed, 31, k)) for k in (0, 1))
     t = torch.rand(pairs, generator=torch.Generator().manual_seed(mix(seed, 32)))
-    between = session.sampled.prior.between
+    between = session.latent.between
     ends = [torch.cat([between(a[i], b[i], (t[i] + e)[None]) for i in range(pairs)]) for e in (0.0, eps)]
     at, beyond = (together(examination.extractor, session.answer(z))[0] for z in ends)
     steps = (beyond - at).double().square().sum(1) / eps**2

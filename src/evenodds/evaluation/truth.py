@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
@@ -28,7 +29,6 @@ from evenodds.metrics.segmentation import confusion, intersection_over_union, me
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.mappers._parts import enlarged
 from evenodds.runs.session import Session
-from evenodds.tasks.segment import Segment
 
 __all__ = ["TruthReport", "scored"]
 
@@ -70,7 +70,7 @@ def scored(
         intersection over union of each class, its mean over the classes that occur, the accuracy of pixels and the
         confusion matrix, true classes by rows.
     """
-    segments = isinstance(session.task, Segment)
+    segments = conversion_of(session).labels
     made = maps_in(out) if segments else out
     held = _labels_held(session) if segments else _images_held(session)
     rows: list[Row] = []

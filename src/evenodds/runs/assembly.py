@@ -25,16 +25,16 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener, Stage
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
+from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
 from evenodds.runs.choosing import densest
 from evenodds.runs.config import Config
 from evenodds.runs.coordination import steered
 from evenodds.runs.evidence import Evidence
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import HeldOut, held_out
-from evenodds.runs.session import SPLIT_SEED, BesideCard, DataCard, Session
+from evenodds.runs.session import Session
 from evenodds.runs.snapshot import write_snapshot
-from evenodds.tasks._seats import Played
-from evenodds.tasks.generate import Generate
+from evenodds.tasks._playable import Playable
 
 __all__ = ["Record", "Run"]
 
@@ -70,7 +70,7 @@ class Run:
     dataset: Dataset
     record: Record | None = None
     engine: Local = field(init=False)
-    task: Played = field(init=False)
+    task: Playable = field(init=False)
     game: Game = field(init=False)
     learner: Gradient = field(init=False)
     listeners: dict[str, Listener] = field(init=False, default_factory=dict)
@@ -248,7 +248,7 @@ class Run:
     def evidence(self) -> Evidence | None:
         """What the watch looks at; None where no samples are drawn or too few items are held out."""
         config = self.config
-        if not isinstance(self.task, Generate) or len(self.held_index) < 4:
+        if self.task.prior is None or len(self.held_index) < 4:
             return None
         drawn = config.data.name if config.data is not None and not config.data.options else ""
         toy = drawn if self.dataset.kind == "toy" and drawn in DENSITIES else None

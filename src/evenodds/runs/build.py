@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import Chanced, Dial, View, Weighed
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
@@ -25,7 +25,7 @@ from evenodds.parts.networks._learned import LearnedMixture
 from evenodds.parts.priors import Learned
 from evenodds.runs.config import AUTO_TASK, Config, Part
 from evenodds.runs.find import accepts, describe, find, make, network
-from evenodds.tasks._seats import Described, Played
+from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Contest, Penalty
 
 __all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of", "open_data"]
@@ -34,12 +34,12 @@ IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
 
 
-def build_task(config: Config, data: Described) -> Played:
+def build_task(config: Config, data: DataDescription) -> Playable:
     """The task for such data, with its contest."""
     if config.task.name == AUTO_TASK:
         raise BadInput("task=auto is chosen when a run starts; name it to build a game by hand")
-    maker, options = find("tasks", config.task.name), _task_options(config)
-    known = {
+    what, maker, options = f"task '{config.task.name}'", find("tasks", config.task.name), _task_options(config)
+    settings = {
         "prior": build_prior(config),
         "contest": build_contest(config),
         "discriminator_steps": config.discriminator_steps,
@@ -47,13 +47,12 @@ def build_task(config: Config, data: Described) -> Played:
         "simultaneous": config.simultaneous,
     }
     if config.simultaneous and "simultaneous" not in accepts(maker):
-        raise BadInput(f"task '{config.task.name}' has no simultaneous moves; leave `simultaneous` false")
-    fixed = [name for name in known if name in accepts(maker)]
-    given = {name: value for name, value in maker.suits(data, options).items() if name not in options}
-    # Fixed ones come first in every task's signature, so they need no names.
-    task: Played = make(
-        f"task '{config.task.name}'", partial(maker, **given), options, *(known[name] for name in fixed)
-    )
+        raise BadInput(f"{what} has no simultaneous moves; leave `simultaneous` false")
+    for name in settings.keys() & options.keys():
+        raise unknown(f"option of {what}", name, [option for option in accepts(maker) if option not in settings])
+    taken = {name: value for name, value in settings.items() if name in accepts(maker)}
+    from_data = {name: value for name, value in maker.suits(data, options).items() if name not in options}
+    task: Playable = make(what, partial(maker, **taken, **from_data), options)
     return task
 
 
@@ -81,27 +80,27 @@ def build_contest(config: Config) -> Contest:
     )
 
 
-def build_players(config: Config, task: Played, shape: Sequence[int]) -> dict[str, nn.Module]:
+def build_players(config: Config, task: Playable, shape: Sequence[int]) -> dict[str, nn.Module]:
     """The players of a task for data of that shape, freshly initialised from the seed."""
     players: dict[str, nn.Module] = {}
     with torch.random.fork_rng():
-        for number, (role, seat) in enumerate(task.seats(shape).items()):
+        for number, (name, spec) in enumerate(task.networks(shape).items()):
             torch.manual_seed(mix(config.seed, -1, number))
-            part = config.discriminator if seat.kind == "Discriminator" else config.generator
-            options = {**part.options, **seat.options}
-            players[role] = make(f"{role} '{part.name}'", network(part.name, seat.kind), options, *seat.fixed)
-        p = getattr(task, "prior", None)
+            part = config.discriminator if spec.kind == "Discriminator" else config.generator
+            options = {**part.options, **spec.options}
+            players[name] = make(f"{name} '{part.name}'", network(part.name, spec.kind), options, *spec.arguments)
+        p = task.prior
         if isinstance(p, Learned):
             torch.manual_seed(mix(config.seed, -1, len(players)))
             players["generator"] = LearnedMixture(players["generator"], p.size, p.components, p.spread, p.least)
     return players | kept_beside(task)
 
 
-def kept_beside(task: Played) -> dict[str, nn.Module]:
+def kept_beside(task: Playable) -> dict[str, nn.Module]:
     """What has a state of its own and is kept like a player: penalties, views with a chance, dials."""
     contest = task.contest
     parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view, "top": contest.top}
-    parts["prior"] = getattr(getattr(task, "prior", None), "dial", None)
+    parts["prior"] = getattr(task.prior, "dial", None)
     return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
 
 
@@ -117,17 +116,17 @@ def build_view(config: Config) -> View | None:
     if "auto" in config.views:
         raise BadInput("views=auto are chosen when a run starts; name them to build a game by hand")
     chance = find("chances", config.view_chance.name)  # an unknown name is an error with or without views
-    found = [find("views", name) for name in config.views]
-    if not found:
+    members = [find("views", name) for name in config.views]
+    if not members:
         if config.view_chance.name != "always":
             raise BadInput(f"view_chance={config.view_chance.name} needs views; set views=auto, or name some")
         return None
     if chance is views.compose:
-        whole: View = views.compose(found)
+        whole: View = views.compose(members)
         return whole
-    first = config.view_chance.options if config.view_chance.name == "fixed" else {}
-    made: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, first, found)
-    return made
+    options = config.view_chance.options if config.view_chance.name == "fixed" else {}
+    view: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, options, members)
+    return view
 
 
 def build_masks(names: str | Sequence[str] | None) -> Masks:
@@ -158,8 +157,8 @@ def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[st
         raise BadInput(f"a degradation needs a name, as in {{name: noise, low: 10, high: 50}}, got {value!r}")
     if "masks" in options:
         options["masks"] = build_masks(options["masks"])
-    made: Degradation = make(f"degradation '{name}'", find("degradations", name), options)
-    return made
+    degradation: Degradation = make(f"degradation '{name}'", find("degradations", name), options)
+    return degradation
 
 
 def build_prior(config: Config) -> Any:
@@ -178,8 +177,8 @@ def build_penalty(config: Config) -> Penalty | None:
         assert plain is not None
         return Weighed(plain)
     if isinstance(maker, type):
-        made: Penalty = make(what, maker, config.penalty.options)
-        return made
+        penalty: Penalty = make(what, maker, config.penalty.options)
+        return penalty
     bound: Penalty = _bound(what, maker, config.penalty.options)
     if "view" in accepts(maker):
         return partial(bound, view=_mirrored_and_moved)
@@ -195,14 +194,13 @@ def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
 
 def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
     """One optimizer for each player that has parameters; penalties with state have none."""
-    judging = config.discriminator_learning_rate
     optimizers = {}
     for name, player in players.items():
         if not any(True for _ in player.parameters()):
             continue
         maker = find("optimizers", config.optimizer.name)
-        own = judging if name.startswith("discriminator") else None
-        options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if own is None else own}
+        rate = config.discriminator_learning_rate if name.startswith("discriminator") else None
+        options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if rate is None else rate}
         if "fused" in accepts(maker) and pick_device(config.device).type in ("cpu", "cuda"):
             options.setdefault("fused", True)  # one pass over memory instead of one per operation
         optimizers[name] = make(f"optimizer '{config.optimizer.name}'", maker, options, list(player.parameters()))
@@ -234,13 +232,13 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
         raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
-    wished = {"size": config.size, "channels": config.channels, "fit": config.fit}
+    shape = {"size": config.size, "channels": config.channels, "fit": config.fit}
     layout = layout_of(config.task)
-    taken = options_of(config.data.name, layout)  # an array has its own shape, a table none
-    fitting = {key: value for key, value in wished.items() if value is not None and key in taken}
+    accepted = options_of(config.data.name, layout)  # an array has its own shape, a table none
+    reshaping = {key: value for key, value in shape.items() if value is not None and key in accepted}
     if layout != "images" and "layout" in config.data.options:
         raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
-    options = {"layout": layout, **fitting, **config.data.options}
+    options = {"layout": layout, **reshaping, **config.data.options}
     return load_data(config.data.name, progress=reading, **options)
 
 

@@ -23,8 +23,7 @@ from evenodds.parts.priors import Growing
 from evenodds.runs.config import Config
 from evenodds.runs.find import find, make
 from evenodds.runs.listeners.leak import probed_items
-from evenodds.tasks._seats import Played
-from evenodds.tasks.generate import Generate
+from evenodds.tasks._playable import Playable
 from evenodds.tasks.infer import at_rest
 
 __all__ = ["Steering", "held_out_margin", "steered"]
@@ -42,7 +41,7 @@ def steered(
     config: Config,
     dataset: Dataset,
     game: Game,
-    task: Played,
+    task: Playable,
     learner: Gradient,
     engine: Engine,
     held_index: Tensor,
@@ -54,16 +53,15 @@ def steered(
     """
     parts: dict[str, Steering] = {}
     if config.balance is not None:
-        if not isinstance(task, Generate):
+        if "discriminator" not in task.unconditional(game.players, dataset.shape, task.default_condition):
             raise BadInput(f"balance looks at samples, which task '{config.task.name}' does not draw; set balance=none")
-        generate = task
         lever = _lever(config.balance.name, game, learner)
         if isinstance(lever, Steps):
             game = replace(game, moves=lever.gate(game.moves))
         real = dataset.batch(probed_items(held_index, "balance"))
 
         def margin() -> float:
-            return held_out_margin(generate, game.players, real, dataset.shape, engine.device, mix(config.seed, -3))
+            return held_out_margin(task, game.players, real, dataset.shape, engine.device, mix(config.seed, -3))
 
         every, options = max(config.batch, config.images // LOOKS), config.balance.options
         parts["balance"] = make(f"balance '{config.balance.name}'", Balance, options, lever, margin, every)
@@ -72,7 +70,7 @@ def steered(
         parts["top"] = Scheduled(
             task.contest.top, lambda progress: fall(replace(progress, total=max(1, progress.total // 2))), "top/share"
         )
-    prior = getattr(task, "prior", None)
+    prior = task.prior
     if isinstance(prior, Growing):
         parts["curriculum"] = Scheduled(prior.dial, lambda progress: prior.inside(progress.share), "prior/inside")
     return game, parts
@@ -94,7 +92,7 @@ def _lever(name: str, game: Game, learner: Gradient) -> Lever:
 
 @torch.no_grad()
 def held_out_margin(
-    task: Generate, players: Players, real: Batch, shape: tuple[int, ...], device: torch.device, seed: int
+    task: Playable, players: Players, real: Batch, shape: tuple[int, ...], device: torch.device, seed: int
 ) -> float:
     """2 P(D(x) > D(G(z))) - 1 over all pairs of a real item and a sample, both seen without views; ties are a half.
 
@@ -103,7 +101,7 @@ def held_out_margin(
         shape: of one item.
         seed: of z; the same one gives the same z.
     """
-    request = {k: v.to(device) for k, v in task.trial(real, torch.Generator().manual_seed(seed)).items()}
+    request = {k: v.to(device) for k, v in task.request_for(real, torch.Generator().manual_seed(seed)).items()}
     with at_rest(players["generator"]):
         fake = task.answer(players, request)["x"]
     discriminator = task.unconditional(players, shape, request.get("c"))["discriminator"]

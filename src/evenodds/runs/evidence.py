@@ -19,9 +19,7 @@ from evenodds.metrics._cells import class_means, clusters, shares
 from evenodds.metrics.features.pixels import Pixels
 from evenodds.metrics.neighbours import nearest_other
 from evenodds.metrics.sliced import sliced_wasserstein
-from evenodds.tasks.condition import Condition
-from evenodds.tasks.fill import Fill
-from evenodds.tasks.generate import Generate
+from evenodds.tasks._playable import Playable
 
 __all__ = ["Evidence", "apart", "wins"]
 
@@ -48,7 +46,7 @@ class Evidence:
     """
 
     dataset: Dataset
-    task: Generate
+    task: Playable
     train_index: Tensor
     held_index: Tensor
     seed: int
@@ -62,7 +60,7 @@ class Evidence:
 
     def _samples(self, generator: nn.Module, beside: Batch, draw: int) -> Tensor:
         """One sample beside each real item, on the CPU."""
-        request = self.task.trial(beside, torch.Generator().manual_seed(mix(self.seed, draw)))
+        request = self.task.request_for(beside, torch.Generator().manual_seed(mix(self.seed, draw)))
         parts = zip(*(torch.split(value.to(self.device), 256) for value in request.values()), strict=True)
         answers = [self.task.answer({"generator": generator}, dict(zip(request, part, strict=True))) for part in parts]
         return torch.cat([answer["x"].float().cpu() for answer in answers])
@@ -97,22 +95,27 @@ class Evidence:
         return figures | self._preferences(players)
 
     def _preferences(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
-        """What D prefers; nothing where it judges more than x and what is asked for."""
-        if "discriminator" not in players or isinstance(self.task, Fill):
+        """What D prefers; nothing where none judges x, given no more than z and c were asked for."""
+        if not set(self.task.request_names) <= {"z", "c"}:
             return {}
         still = {name: deepcopy(player).eval() for name, player in players.items()}
+        if "discriminator" not in self._unconditional(still, self.few):
+            return {}
         fake = self._samples(still["generator"], self.few, -3)
         pairs = ((self.few, self.few["x"]), (self.trained, self.trained["x"]), (self.few, fake))
-        held, trained, made = (self._logits(still, batch, x) for batch, x in pairs)
-        if not all(bool(one.isfinite().all()) for one in (held, trained, made)):
+        on_held_out, on_trained, on_fake = (self._logits(still, batch, x) for batch, x in pairs)
+        if not all(bool(logits.isfinite().all()) for logits in (on_held_out, on_trained, on_fake)):
             return {}
-        return {"d_fake": wins(held, made), "d_memory": wins(trained, held)}
+        return {"d_fake": wins(on_held_out, on_fake), "d_memory": wins(on_trained, on_held_out)}
 
     def _logits(self, players: Mapping[str, nn.Module], batch: Batch, x: Tensor) -> Tensor:
-        c = self.task.condition(batch).to(self.device) if isinstance(self.task, Condition) else None
-        judge = self.task.unconditional(players, self.dataset.shape, c)["discriminator"]
-        logits: Tensor = judge(x.to(self.device))
+        logits: Tensor = self._unconditional(players, batch)["discriminator"](x.to(self.device))
         return logits.float().cpu()
+
+    def _unconditional(self, players: Mapping[str, nn.Module], batch: Batch) -> dict[str, nn.Module]:
+        """The players as those of plain generation, given the c of a batch."""
+        c = self.task.condition(batch)
+        return self.task.unconditional(players, self.dataset.shape, None if c is None else c.to(self.device))
 
     @cached_property
     def few(self) -> Batch:

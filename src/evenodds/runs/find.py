@@ -43,7 +43,7 @@ def _priors() -> dict[str, Any]:
 def _tasks() -> dict[str, Any]:
     package = import_module("evenodds.tasks")
     modules = [f"tasks.{info.name}" for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name.lower(): value for name, value in _public(*modules).items() if hasattr(value, "seats")}
+    return {name.lower(): value for name, value in _public(*modules).items() if hasattr(value, "networks")}
 
 
 def _views() -> dict[str, Any]:

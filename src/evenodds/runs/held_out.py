@@ -21,8 +21,7 @@ from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.runs.find import find
-from evenodds.tasks._paired import FromSource
-from evenodds.tasks._seats import Played
+from evenodds.tasks._playable import Playable, Scoring
 
 __all__ = ["HeldOut", "held_out"]
 
@@ -44,7 +43,7 @@ class HeldOut(Protocol):
 class _Items:
     """The items that are asked about, and the answers to them."""
 
-    task: Played
+    task: Playable
     dataset: Dataset
     index: Tensor
     seed: int
@@ -61,15 +60,15 @@ class _Items:
     @cached_property
     def request(self) -> Batch:
         """What is asked beside them."""
-        return self.task.trial(self.real, torch.Generator().manual_seed(mix(self.seed, -2)))
+        return self.task.request_for(self.real, torch.Generator().manual_seed(mix(self.seed, -2)))
 
     @torch.no_grad()
     def answers(self, players: Mapping[str, nn.Module]) -> dict[str, Tensor]:
         """All answers, on the CPU."""
         parts = zip(*(torch.split(value, self.at_once) for value in self.request.values()), strict=True)
-        asked = (self.engine.send(dict(zip(self.request, part, strict=True))) for part in parts)
-        found = [self.task.answer(players, request) for request in asked]
-        return {name: torch.cat([answer[name].cpu() for answer in found]) for name in found[0]}
+        requests = (self.engine.send(dict(zip(self.request, part, strict=True))) for part in parts)
+        answers = [self.task.answer(players, request) for request in requests]
+        return {name: torch.cat([answer[name].cpu() for answer in answers]) for name in answers[0]}
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ class Samples:
         a, b = real.features, fake.features
         if self.kind != "image":
             return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
-        found = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
-        figures = {"precision": float(found.precision), "recall": float(found.recall)}
+        manifold = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
+        figures = {"precision": float(manifold.precision), "recall": float(manifold.recall)}
         return {"score": float(kernel_distance(a, b)), **figures}
 
 
@@ -115,22 +114,22 @@ class Answers:
     looks best: the score is then the Fréchet distance of answers and truths, in random features of all their pixels."""
 
     items: _Items
-    task: FromSource
+    scoring: Scoring
 
     @property
     def score_is(self) -> str:
-        what = "Fréchet distance in random features" if self.task.looks else self.task.score_is
+        what = "Fréchet distance in random features" if self.scoring.by_appearance else self.scoring.score_is
         return f"{what}, on held-out data (lower is better)"
 
     def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
         answers = self.items.answers(players)
-        tallies = self.task.tally(self.items.real, answers).float()
+        tallies = self.scoring.tally(self.items.real, answers).float()
         side, seed = Side(tallies, tallies), self.items.seed
-        found = intervals(lambda _, tally: self.task.figures(tally.features), side, side, pairs=8, seed=seed)
-        if not self.task.looks:
-            return _figures(found)
-        found["error"] = found.pop("score")
-        return _figures(found | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
+        figures = intervals(lambda _, tally: self.scoring.figures(tally.features), side, side, pairs=8, seed=seed)
+        if not self.scoring.by_appearance:
+            return _figures(figures)
+        figures["error"] = figures.pop("score")
+        return _figures(figures | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
 
     @cached_property
     def _truth(self) -> Side:
@@ -139,8 +138,8 @@ class Answers:
     @cached_property
     def _extractor(self) -> Any:
         # At the images' own size: reduced to 32 x 32, as samples are judged, sharp images look like blurred ones.
-        own = min(self.items.dataset.shape[1:]) // 8 * 8
-        return find("features", "random")(self.items.dataset.shape, side=max(32, min(256, own)))
+        native = min(self.items.dataset.shape[1:]) // 8 * 8
+        return find("features", "random")(self.items.dataset.shape, side=max(32, min(256, native)))
 
     def _side(self, x: Tensor) -> Side:
         return Side(x, extract(self._extractor, x))
@@ -150,17 +149,17 @@ def _distance(real: Side, fake: Side) -> dict[str, float]:
     return {"score": float(frechet(real.features, fake.features))}
 
 
-def held_out(task: Played, dataset: Dataset, index: Tensor, seed: int, engine: Engine) -> HeldOut | None:
+def held_out(task: Playable, dataset: Dataset, index: Tensor, seed: int, engine: Engine) -> HeldOut | None:
     """What measures this task by the items of index; None where these are too few to say anything."""
     if len(index) < 4:
         return None
-    if isinstance(task, FromSource):
-        return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task)
+    if task.scoring is not None:
+        return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task.scoring)
     return Samples(_Items(task, dataset, index, seed, engine, most=1000, at_once=256), dataset.kind)
 
 
-def _figures(found: Mapping[str, Interval]) -> dict[str, float]:
+def _figures(figures: Mapping[str, Interval]) -> dict[str, float]:
     """Values, and the ends of the score's interval."""
-    score = found["score"]
+    score = figures["score"]
     ends = {"score": score.value, "score_low": score.low, "score_high": score.high}
-    return ends | {name: interval.value for name, interval in found.items() if name != "score"}
+    return ends | {name: interval.value for name, interval in figures.items() if name != "score"}

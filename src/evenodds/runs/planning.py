@@ -13,9 +13,9 @@ from evenodds.game.listeners.watch import GLANCES, glance_interval
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
+from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import SHARE, Choice, chosen_penalty, chosen_task, chosen_views
 from evenodds.runs.config import AUTO_TASK, Config, Part, origin
-from evenodds.runs.session import SPLIT_SEED
 
 __all__ = ["plan", "settle", "settle_task"]
 

@@ -23,13 +23,14 @@ from evenodds.game.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
+from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice, is_open
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.folders import as_seconds, environment, next_folder, placed, recipe_for
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
-from evenodds.runs.session import SPLIT_SEED, Session, load
+from evenodds.runs.session import Session, load
 
 __all__ = ["fit", "resume", "start"]
 

@@ -24,7 +24,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players, mix
 from evenodds.parts.priors import Prior
-from evenodds.tasks._given import COSTS, one_hot
+from evenodds.tasks._conditional import COSTS, one_hot
 from evenodds.tasks.infer import at_rest
 
 __all__ = ["Classify", "WithLabels", "draw_labels"]

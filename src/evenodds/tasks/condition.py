@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.game.rules import Batch, Costs, Players
-from evenodds.tasks._given import (
+from evenodds.tasks._conditional import (
     COSTS,
     WAYS,
-    GivenDiscriminator,
-    GivenGenerator,
+    ConditionedDiscriminator,
+    ConditionedGenerator,
     balanced,
     discriminator_options,
     one_hot,
 )
-from evenodds.tasks._seats import Described, Seat
+from evenodds.tasks._playable import DataDescription, NetworkSpec
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Condition", "discriminator_options"]
@@ -58,6 +58,8 @@ class Condition(Generate):
             in it takes an equal share, for real and fake alike. A class that is missing in a batch stays missing.
     """
 
+    request_names: ClassVar[tuple[str, ...]] = ("z", "c")
+
     length: int
     kind: str = "classes"
     way: str | None = None
@@ -78,7 +80,7 @@ class Condition(Generate):
             raise BadInput(f"only classes can be balanced, got {self.kind}; set balance to data")
 
     @classmethod
-    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """The length of c and, where none is chosen, its kind: classes if there are any, else what there is."""
         named = data.conditions
         kind = options.get("kind") or ("classes" if named is None or len(data.classes) > 1 else _kind_of(named.binary))
@@ -88,13 +90,28 @@ class Condition(Generate):
             raise BadInput(f"task 'condition' needs data with {needed}, got {length}; or take --set task=generate")
         return {"length": length, "kind": kind}
 
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for items x of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The networks of both players; the generator takes c behind z."""
         wanted = discriminator_options(str(self.way), shape, self.length)
         return {
-            "generator": Seat("Generator", (self.prior.size, tuple(shape)), {"condition": self.length}),
-            "discriminator": Seat("Discriminator", (wanted.pop("shape"),), wanted),
+            "generator": NetworkSpec("Generator", (self.prior.size, tuple(shape)), {"condition": self.length}),
+            "discriminator": NetworkSpec("Discriminator", (wanted.pop("shape"),), wanted),
         }
+
+    @property
+    def condition_kind(self) -> str | None:
+        """What c holds."""
+        return self.kind
+
+    @property
+    def condition_length(self) -> int:
+        """K of c (N, K)."""
+        return self.length
+
+    @property
+    def sees_x_alone(self) -> bool:
+        """Unless c joins x as further columns or planes."""
+        return self.way != "concatenation"
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "c" (N, K) to what Generate deals."""
@@ -116,15 +133,17 @@ class Condition(Generate):
             raise BadInput(f"c must be (N, {self.length}), got {tuple(c.shape)}; check `length`")
         return c
 
-    def given(self, players: Players, c: Tensor) -> tuple[GivenGenerator, GivenDiscriminator]:
+    def conditioned(self, players: Players, c: Tensor) -> tuple[ConditionedGenerator, ConditionedDiscriminator]:
         """Both players as those of the unconditional game, for c (N, K)."""
-        return GivenGenerator(players["generator"], c), GivenDiscriminator(players["discriminator"], c, str(self.way))
+        return ConditionedGenerator(players["generator"], c), ConditionedDiscriminator(
+            players["discriminator"], c, str(self.way)
+        )
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """Both players, for c (N, K), or (1, K) for all items."""
         if c is None:
             raise BadInput("the players of a conditional game need c (N, K); give one")
-        generator, discriminator = self.given(players, c)
+        generator, discriminator = self.conditioned(players, c)
         return {"generator": generator, "discriminator": discriminator}
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
@@ -144,7 +163,7 @@ class Condition(Generate):
         return self._cost(super().simultaneous_cost, players, hand, 2)
 
     def _cost(self, cost: Callable[[Players, Batch], Costs], players: Players, hand: Batch, sides: int) -> Costs:
-        generator, discriminator = self.given(players, hand["c"])
+        generator, discriminator = self.conditioned(players, hand["c"])
         costs = cost({"generator": generator, "discriminator": discriminator}, hand)
         if discriminator.said:
             # A contest asks of reals, then of fakes, or of both at once; the generator's asks of fakes first.
@@ -154,9 +173,9 @@ class Condition(Generate):
             costs["auxiliary"] = sides * self.auxiliary_weight * wrong
         return costs
 
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """A request for one sample beside each real item, of its c."""
-        return {**super().trial(real, rng), "c": self.condition(real)}
+        return {**super().request_for(real, rng), "c": self.condition(real)}
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "z" (N, latent) with "y" (N,) int64, -1 any, or "c" (N, K), which may mix classes; answers "x"."""
@@ -167,7 +186,7 @@ class Condition(Generate):
                 raise BadInput(f"y must lie in [0, {self.length - 1}], or be -1 for any, got [{low}, {high}]")
         if len(z) != len(c):
             raise BadInput(f"z and c need one length, got {len(z)} and {len(c)}; give one c for each z")
-        return super().answer({"generator": GivenGenerator(players["generator"], c.to(z.device))}, request)
+        return super().answer({"generator": ConditionedGenerator(players["generator"], c.to(z.device))}, request)
 
 
 def _kind_of(binary: bool) -> str:

@@ -13,8 +13,8 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.tasks._crops import deal_piece
-from evenodds.tasks._paired import FromSource
-from evenodds.tasks._seats import Described, Seat
+from evenodds.tasks._image_to_image import ImageToImage
+from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Cycle"]
@@ -24,7 +24,7 @@ _SIDES = {"discriminator": "x", "discriminator_source": "source"}
 
 
 @dataclass(frozen=True)
-class Cycle(FromSource):
+class Cycle(ImageToImage):
     """A generator makes x of a source, another the source of x; each has a discriminator, and there and back is home.
 
     Args:
@@ -50,7 +50,6 @@ class Cycle(FromSource):
     crop: int | None = None
     turns: str = "mirror"
     roles: ClassVar[tuple[str, ...]] = ("generator", "backward", "discriminator", "discriminator_source")
-    stages: ClassVar[tuple[float, ...]] = ()
 
     def __post_init__(self) -> None:
         if not self.cycle > 0 or self.identity < 0:
@@ -64,7 +63,7 @@ class Cycle(FromSource):
         return "unpaired"
 
     @classmethod
-    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """How many channels a source has."""
         if "source" not in data.beside:
             raise BadInput("cycle consistency needs two sets of images; give a folder that holds two, A/ and B/ say")
@@ -73,15 +72,19 @@ class Cycle(FromSource):
             raise BadInput(f"identity needs sources with the channels of x, got {inputs} and {data.shape[0]}; drop it")
         return {"inputs": inputs}
 
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for items x of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The network of each player, for items x of that shape."""
         size = tuple(shape[1:]) if self.crop is None else (self.crop, self.crop)
         return {
-            "generator": Seat("Mapper", (self.inputs, shape[0])),
-            "backward": Seat("Mapper", (shape[0], self.inputs)),
-            "discriminator": Seat("Discriminator", ((shape[0], *size),)),
-            "discriminator_source": Seat("Discriminator", ((self.inputs, *size),)),
+            "generator": NetworkSpec("Mapper", (self.inputs, shape[0])),
+            "backward": NetworkSpec("Mapper", (shape[0], self.inputs)),
+            "discriminator": NetworkSpec("Discriminator", ((shape[0], *size),)),
+            "discriminator_source": NetworkSpec("Discriminator", ((self.inputs, *size),)),
         }
+
+    def conversion(self, shape: Sequence[int]) -> Conversion:
+        """An image of the other set."""
+        return Conversion(self.inputs, shape[0])
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Pieces of "x" and, in an order of their own, of "source"; and the contest's draws for each of both."""
@@ -134,7 +137,7 @@ class Cycle(FromSource):
             costs["identity"] = self.identity * kept
         return Costs(costs)
 
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """The sources as they are."""
         return {"source": real["source"]}
 
@@ -159,7 +162,7 @@ class Cycle(FromSource):
         return "root mean squared error after there and back"
 
     @property
-    def looks(self) -> bool:
+    def by_appearance(self) -> bool:
         """Answers are to look like x."""
         return True
 

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players, mix
 from evenodds.parts.losses import scoring
 from evenodds.parts.masks import Masks
-from evenodds.tasks._seats import Seat
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Fill", "Filling", "Judging", "complete"]
@@ -46,6 +47,9 @@ class Fill(Generate):
         beside: names of further entries of the batch that the generator is called with, by name.
     """
 
+    request_names: ClassVar[tuple[str, ...]] = ("z", "x", "mask")
+    snapshot_items: ClassVar[int] = 12
+
     masks: Masks
     fillings: int = 2
     adversarial: float = 1.0
@@ -66,14 +70,14 @@ class Fill(Generate):
         if self.simultaneous:
             raise BadInput("filling has no simultaneous moves, as its scoring rules are the generator's alone")
 
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for images of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The network of each player, for images of that shape."""
         if len(shape) != 3:
             raise BadInput(
                 f"task 'fill' is for images, got items of shape {tuple(shape)}; use evenodds.apply.imputer for tables"
             )
-        filler = {"generator": Seat("Filler", (self.prior.size, tuple(shape)))}
-        judge = {"discriminator": Seat("Discriminator", ((shape[0] + 2, *shape[1:]),))}
+        filler = {"generator": NetworkSpec("Filler", (self.prior.size, tuple(shape)))}
+        judge = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}
         return {**filler, **(judge if self.adversarial else {})}
 
     @property
@@ -136,9 +140,22 @@ class Fill(Generate):
             bound["discriminator"] = Judging(players["discriminator"], mask, hidden)
         return bound
 
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """A request for one filling of each real item, of which a part is hidden."""
-        return {**super().trial(real, rng), "x": real["x"], "mask": self.masks(real["x"].shape, rng)}
+        return {**super().request_for(real, rng), "x": real["x"], "mask": self.masks(real["x"].shape, rng)}
+
+    @property
+    def sees_x_alone(self) -> bool:
+        """The mask lies beside x."""
+        return False
+
+    def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
+        """The images, the same with the hidden part grey, and three fillings."""
+        x = real["x"]
+        mask = self.masks(x.shape, torch.Generator().manual_seed(0))
+        rngs = (torch.Generator().manual_seed(mix(0, k)) for k in range(3))
+        fillings = [answer({"x": x, "mask": mask, "z": self.prior(len(x), rng)})["x"] for rng in rngs]
+        return [x, torch.where(mask > 0, x, 0.0), *fillings]
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Fills in.

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players, Task
 from evenodds.game.schedule import but_every, every
+from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Prior
-from evenodds.tasks._seats import Described, Seat
+from evenodds.tasks._playable import NetworkSpec, TaskDefaults
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Generate"]
 
 
 @dataclass(frozen=True)
-class Generate:
+class Generate(TaskDefaults):
     """A generator turns z into x; a discriminator tells x from data.
 
     Args:
@@ -39,23 +40,12 @@ class Generate:
     generator_steps: int = 1
     simultaneous: bool = False
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
-    stages: ClassVar[tuple[float, ...]] = ()
 
-    @classmethod
-    def layout(cls, options: Mapping[str, Any]) -> str:
-        """How the data lie in files, for these options; see evenodds.data.sources.load."""
-        return "images"
-
-    @classmethod
-    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Further options, those that follow from the data; BadInput where the data do not suit the task."""
-        return {}
-
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for items x of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The networks of both players, for items x of that shape."""
         return {
-            "generator": Seat("Generator", (self.prior.size, tuple(shape))),
-            "discriminator": Seat("Discriminator", (tuple(shape),)),
+            "generator": NetworkSpec("Generator", (self.prior.size, tuple(shape))),
+            "discriminator": NetworkSpec("Discriminator", (tuple(shape),)),
         }
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
@@ -66,8 +56,10 @@ class Generate:
         """k discriminator moves, with the penalty in every n-th round, then the generator's."""
         if self.simultaneous:
             return self._simultaneous_moves()
-        judging = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
-        return [*judging, Move("generator", ("generator",), self.generator_cost, self.generator_steps)]
+        discriminator_moves = self.contest.discriminator_moves(
+            self.penalised_cost, self.plain_cost, self.discriminator_steps
+        )
+        return [*discriminator_moves, Move("generator", ("generator",), self.generator_cost, self.generator_steps)]
 
     def _simultaneous_moves(self) -> Sequence[Move]:
         if (self.discriminator_steps, self.generator_steps) != (1, 1):
@@ -108,19 +100,13 @@ class Generate:
         fake = players["generator"](hand["z"])
         return self.contest.simultaneous_costs(players["discriminator"], hand["x"], fake, dict(hand))
 
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
-        """A request for one sample beside each real item, by which the generator is judged."""
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request for one sample beside each real item; the samples are scored."""
         return {"z": self.prior(len(real["x"]), rng)}
 
-    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
-        """The players as those of this very game, z -> x and x -> logits (N,), whatever else a task asks.
-
-        Args:
-            players: of the task.
-            shape: of an item x.
-            c: (N, K), or (1, K) for all, where the task has conditions.
-        """
-        return {name: players[name] for name in Generate.roles if name in players}
+    def value_task(self) -> Task | None:
+        """The same moves, alternating and without a penalty or a view, under the non-saturating loss."""
+        return replace(self, contest=Contest(non_saturating), simultaneous=False)
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "z" (N, latent); answers "x" in [-1, 1]."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Players
 from evenodds.parts.priors import Coded
-from evenodds.tasks._seats import Seat
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest
 
@@ -64,10 +64,10 @@ class InfoGAN(Generate):
         if self.simultaneous:
             raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
 
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for items x of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The networks of both players, for items x of that shape."""
         wanted = discriminator_options(self.prior)
-        return {**super().seats(shape), "discriminator": Seat("Discriminator", (tuple(shape),), wanted)}
+        return {**super().networks(shape), "discriminator": NetworkSpec("Discriminator", (tuple(shape),), wanted)}
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """Both players, of which the discriminator says its logit alone."""

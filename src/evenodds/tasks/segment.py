@@ -14,8 +14,8 @@ from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.metrics.segmentation import confusions, mean_overlap, pixel_accuracy
-from evenodds.tasks._paired import Paired
-from evenodds.tasks._seats import Described, Seat
+from evenodds.tasks._image_to_image import Paired
+from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 
 __all__ = ["Segment"]
 
@@ -59,7 +59,7 @@ class Segment(Paired):
         return "maps"
 
     @classmethod
-    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """How many classes there are."""
         if "labels" not in data.beside:
             raise BadInput(
@@ -68,10 +68,14 @@ class Segment(Paired):
             )
         return {"classes": len(data.classes)}
 
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for images x of that shape."""
-        mapper = {"generator": Seat("Mapper", (shape[0], self.classes))}
-        return mapper | self.judging_seat(self.classes + shape[0] * self.sees_source, shape)
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The network of each player, for images x of that shape."""
+        mapper = {"generator": NetworkSpec("Mapper", (shape[0], self.classes))}
+        return mapper | self.discriminator_spec(self.classes + shape[0] * self.sees_source, shape)
+
+    def conversion(self, shape: Sequence[int]) -> Conversion:
+        """Labels of the pixels of an image x."""
+        return Conversion(shape[0], 1, labels=True)
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Pieces "source" of the images with their "labels", and the contest's draws, which are for maps."""
@@ -107,7 +111,7 @@ class Segment(Paired):
             real = torch.where(known, rest.scatter(1, at, due), fake)
         return real, fake
 
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """The whole images."""
         return {"source": real["x"]}
 
@@ -132,7 +136,7 @@ class Segment(Paired):
         return "1 - mean intersection over union of the classes"
 
     @property
-    def looks(self) -> bool:
+    def by_appearance(self) -> bool:
         """Labels are right or wrong."""
         return False
 

@@ -15,8 +15,8 @@ from evenodds.game.rules import Batch, Players
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Degradation
 from evenodds.tasks._crops import deal_piece
-from evenodds.tasks._paired import Paired
-from evenodds.tasks._seats import Described, Seat
+from evenodds.tasks._image_to_image import Paired
+from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 
 __all__ = ["Translate"]
 
@@ -50,7 +50,7 @@ class Translate(Paired):
         return "pairs" if options.get("degradation") is None else "images"
 
     @classmethod
-    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """How many channels a source has, and how much smaller it is."""
         if len(data.shape) != 3:
             raise BadInput(f"images are made from images, got items of shape {data.shape}; give images")
@@ -65,11 +65,15 @@ class Translate(Paired):
         channels, *size = data.beside["source"].shape
         return {"inputs": channels, "scale": data.shape[1] // size[0]}
 
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for items x of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The network of each player, for items x of that shape."""
         options = {"scale": self.scale} if self.scale > 1 else {}
-        mapper = {"generator": Seat("Mapper", (self.inputs, shape[0]), options)}
-        return mapper | self.judging_seat(shape[0] + self.inputs * self.sees_source, shape)
+        mapper = {"generator": NetworkSpec("Mapper", (self.inputs, shape[0]), options)}
+        return mapper | self.discriminator_spec(shape[0] + self.inputs * self.sees_source, shape)
+
+    def conversion(self, shape: Sequence[int]) -> Conversion:
+        """An image x, which is a better version of its source where that is a degraded x."""
+        return Conversion(self.inputs, shape[0], self.scale, restores=self.degradation is not None)
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Pieces "x" with their "source", and the contest's draws."""
@@ -91,7 +95,7 @@ class Translate(Paired):
         """As they are."""
         return hand["x"], made
 
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """The source of each whole image."""
         return {"source": real["source"] if self.degradation is None else self.degradation(real["x"], rng)}
 
@@ -116,6 +120,6 @@ class Translate(Paired):
         return "root mean squared error, of values in [-1, 1]"
 
     @property
-    def looks(self) -> bool:
+    def by_appearance(self) -> bool:
         """With an adversary."""
         return self.adversarial > 0

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from evenodds.errors import BadInput
 from evenodds.parts.degradations import Degradation, Downscale, Realistic
-from evenodds.tasks._seats import Described
+from evenodds.tasks._playable import DataDescription
 from evenodds.tasks.translate import Translate
 
 __all__ = ["Upscale"]
@@ -36,7 +36,7 @@ class Upscale(Translate):
         return "images"
 
     @classmethod
-    def suits(cls, data: Described, options: Mapping[str, Any]) -> dict[str, Any]:
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """How sources are made."""
         scale, realistic = options.get("scale", cls.scale), options.get("realistic", cls.realistic)
         if "degradation" in options:

@@ -17,9 +17,10 @@ from evenodds.evaluation.trial.folds import Deal
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY
+from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.config import Config, Part, recipe, with_settings
 from evenodds.runs.planning import plan
-from evenodds.runs.session import SPLIT_SEED, Session
+from evenodds.runs.session import Session
 
 __all__ = ["ConditionalRun", "FinishedRun", "recipe_of"]
 
@@ -126,8 +127,8 @@ def _asked(session: Session) -> Draw:
     """A session as a generator that is asked for a class."""
 
     def draw(label: int, n: int, rng: torch.Generator) -> Tensor:
-        c = session.asked(y=[label])
-        return torch.cat([session.answer(z, c) for z in torch.split(session.sampled.prior(n, rng), 256)])
+        c = session.condition(y=[label])
+        return torch.cat([session.answer(z, c) for z in torch.split(session.latent(n, rng), 256)])
 
     return draw
 

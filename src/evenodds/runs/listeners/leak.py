@@ -18,7 +18,7 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.listeners.scheduled import Periodic
 from evenodds.game.rules import mix
 from evenodds.metrics.probe import Probe, fit_probe
-from evenodds.tasks.generate import Generate
+from evenodds.tasks._playable import Playable
 from evenodds.tasks.infer import at_rest
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Leak(Periodic):
     def for_run(cls, run: Run) -> Self | None:
         """On where samples are drawn and views act with a chance."""
         view, config, task = run.task.contest.view, run.config, run.task
-        if not isinstance(view, Chanced) or not isinstance(task, Generate):
+        if not isinstance(view, Chanced) or task.prior is None:
             return None
         test = LeakTest(
             run.dataset, task, view, lambda: run.sampler, run.train_index, run.held_index,
@@ -59,7 +59,7 @@ class LeakTest:
     """
 
     dataset: Dataset
-    task: Generate
+    task: Playable
     view: Chanced
     sampler: Callable[[], nn.Module]
     train_index: Tensor
@@ -74,7 +74,7 @@ class LeakTest:
         if len(self.held_index) < 4:
             return {}
         real = self.dataset.batch(probed_items(self.held_index, "the leak test"))
-        request = self.task.trial(real, torch.Generator().manual_seed(mix(self.seed, -4)))
+        request = self.task.request_for(real, torch.Generator().manual_seed(mix(self.seed, -4)))
         request = {k: v.to(self.device) for k, v in request.items()}
         generator = self.sampler()
         with at_rest(generator):

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 from evenodds.runs.session import Session
+from evenodds.runs.snapshot import in_rows
 from evenodds.show import pictures
-from evenodds.tasks.fill import Fill
 
-__all__ = ["fillings", "read_mask", "sheet", "write_fillings"]
+__all__ = ["fillings", "read_mask", "write_fillings"]
 
 
 @torch.no_grad()
@@ -29,15 +28,12 @@ def fillings(session: Session, x: Tensor, mask: Tensor, n: int = 4, seed: int = 
         mask: (N, 1, H, W), 1 observed and 0 hidden.
         seed: the same one gives the same fillings; the first of more are those of fewer.
     """
-    if not isinstance(session.task, Fill):
+    if "mask" not in session.task.request_names:
         raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
-    place, found = session.device, []
-    for k in range(n):
-        request = {"x": x.to(place), "mask": mask.to(place), "z": session.prior(len(x), mix(seed, k)).to(place)}
-        found.append(session.task.answer(session.players, request)["x"].cpu())
-    return torch.stack(found)
+    requests = ({"x": x, "mask": mask, "z": session.prior(len(x), mix(seed, k))} for k in range(n))
+    return torch.stack([session.reply(request)["x"] for request in requests])
 
 
 def read_mask(session: Session, source: Any) -> Tensor:
@@ -74,23 +70,15 @@ def write_fillings(
     data = load_like(source, session.card, "the image")
     if len(data) != 1 or data.kind != "image":
         raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
-    x, hidden = data.batch(torch.arange(1))["x"], read_mask(session, mask)
-    made = fillings(session, x, hidden, n, seed)
+    x, mask = data.batch(torch.arange(1))["x"], read_mask(session, mask)
+    filled = fillings(session, x, mask, n, seed)
     written = []
-    for k, one in enumerate(made, 1):
+    for k, one in enumerate(filled, 1):
         # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-        pixels = torch.where(hidden > 0, data.x, data.units.to_data(one))
+        pixels = torch.where(mask > 0, data.x, data.units.to_data(one))
         depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
-        kept = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
-        written.append(pictures.write(folder / f"filling-{k}.png", kept))
-    rows = pictures.enlarge(sheet(session, x, hidden, made), 512)
-    return [*written, pictures.write(folder / "fillings.png", rows)], data.report
-
-
-def sheet(session: Session, x: Tensor, mask: Tensor, made: Tensor) -> NDArray[np.uint8]:
-    """A column for each image: as it is, with the hidden part grey, then its fillings, (C, H', W') uint8."""
-    shown = torch.where(mask > 0, x, 0.0)
-    rows = torch.cat([x, shown, *made])
-    units = session.card.units
-    own = np.asarray(units.to_data(rows)).astype(units.dtype, copy=False)
-    return pictures.grid(session.eight_bit(own), columns=len(x))
+        image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
+        written.append(pictures.write(folder / f"filling-{k}.png", image))
+    # The image, the same with the hidden part grey, the fillings.
+    sheet = in_rows([x, torch.where(mask > 0, x, 0.0), *filled], least=512)
+    return [*written, pictures.write(folder / "fillings.png", sheet)], data.report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,20 +15,42 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import both, from_share, until_share
 from evenodds.tasks._crops import Piece, deal_piece
-from evenodds.tasks._seats import Seat
+from evenodds.tasks._playable import Conversion, NetworkSpec, Scoring, TaskDefaults
 from evenodds.tasks.contest import Contest
 
-__all__ = ["FromSource", "Paired", "SourceAware"]
+__all__ = ["ImageToImage", "Paired", "SourceAware"]
 
 
-class FromSource(ABC):
+class ImageToImage(TaskDefaults, ABC):
     """A task whose answers are made of a source, an image, and can be held against the truth."""
 
     command: ClassVar[str] = "translate"
-    """The command that puts it to work on files."""
+    request_names: ClassVar[tuple[str, ...]] = ("source",)
+    snapshot_items: ClassVar[int] = 6
+    prior: ClassVar[None] = None
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """The task itself counts."""
+        return self
 
     @abstractmethod
-    def trial(self, real: Batch, rng: torch.Generator) -> Batch:
+    def conversion(self, shape: Sequence[int]) -> Conversion:
+        """What is made of a "source", for items x of that shape."""
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """None: no player draws samples, or judges one without its source."""
+        return {}
+
+    def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
+        """The sources, the answers, the truth."""
+        request = self.request_for(real, torch.Generator().manual_seed(0))
+        made = answer(request)
+        name = "x" if "x" in made else "labels"
+        return [request["source"], made[name], real[name]]
+
+    @abstractmethod
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """A request, "source" (N, C, H, W) in [-1, 1], for each real item."""
 
     @abstractmethod
@@ -50,12 +72,12 @@ class FromSource(ABC):
 
     @property
     @abstractmethod
-    def looks(self) -> bool:
+    def by_appearance(self) -> bool:
         """Whether answers are images that are to look like true ones, so that to err least is not to be best."""
 
 
 @dataclass(frozen=True)
-class Paired(FromSource):
+class Paired(ImageToImage):
     """A generator makes x of a source; a discriminator that sees both tells what it made from the truth.
 
     Until the share `adversarial_from` of the run the generator learns from `fit_costs` alone, as SRResNet does before
@@ -114,15 +136,15 @@ class Paired(FromSource):
         return (self.adversarial_from,) if self.adversarial and self.adversarial_from else ()
 
     @abstractmethod
-    def seats(self, shape: Sequence[int]) -> dict[str, Seat]:
-        """What sits where, for items x of that shape."""
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The network of each player, for items x of that shape."""
 
-    def judging_seat(self, channels: int, shape: Sequence[int]) -> dict[str, Seat]:
+    def discriminator_spec(self, channels: int, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The discriminator's, for pieces of so many channels."""
         if not self.adversarial:
             return {}
         size = tuple(shape[1:]) if self.crop is None else (self.crop, self.crop)
-        return {"discriminator": Seat("Discriminator", ((channels, *size),))}
+        return {"discriminator": NetworkSpec("Discriminator", ((channels, *size),))}
 
     def piece(self, x: Tensor, rng: torch.Generator) -> Piece:
         """Where the pieces that are dealt lie."""

@@ -13,13 +13,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["COSTS", "WAYS", "GivenDiscriminator", "GivenGenerator", "balanced", "discriminator_options", "one_hot"]
+__all__ = [
+    "COSTS",
+    "WAYS",
+    "ConditionedDiscriminator",
+    "ConditionedGenerator",
+    "balanced",
+    "discriminator_options",
+    "one_hot",
+]
 
 Answer = tuple[Tensor, Tensor | None]
 """Adversarial logits (n,), and what the discriminator says of c, (n, K), where it is asked."""
 
 
-class GivenGenerator(nn.Module):
+class ConditionedGenerator(nn.Module):
     """z (N, latent) -> x, for a c (N, K), or (1, K) for all, that is put behind z."""
 
     def __init__(self, generator: nn.Module, c: Tensor) -> None:
@@ -31,7 +39,7 @@ class GivenGenerator(nn.Module):
         return x
 
 
-class GivenDiscriminator(nn.Module):
+class ConditionedDiscriminator(nn.Module):
     """x (n, ...) -> logits (n,), for a c (N, K). Item i is judged by c[i % N]: n is N, or 2N for real beside fake.
 
     Args:

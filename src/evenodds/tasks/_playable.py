@@ -1,0 +1,299 @@
+"""What a run needs of a task: its networks, what it can be asked for, how its answers are scored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.game.rules import Batch, Players, Task
+from evenodds.parts.priors import Prior
+from evenodds.tasks.contest import Contest
+
+__all__ = ["Conversion", "DataDescription", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The network that a player is.
+
+    Args:
+        kind: the class of a network family: "Generator" or "Discriminator"; or "Filler", or "Mapper".
+        arguments: its first arguments, which the task decides.
+        options: further arguments by name, likewise.
+    """
+
+    kind: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a task makes of images.
+
+    Args:
+        inputs: channels of a source.
+        outputs: channels of an answer; 1 of labels.
+        scale: how many times larger an answer is than its source.
+        labels: whether an answer holds "labels" (N, H, W); otherwise it holds images "x" (N, C, H, W).
+        restores: whether an answer is a better version of its source, and not another image.
+    """
+
+    inputs: int
+    outputs: int
+    scale: int = 1
+    labels: bool = False
+    restores: bool = False
+
+
+class ConditionDescription(Protocol):
+    """Attributes or values beside the classes of items; see evenodds.data.dataset.Conditions."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the attributes or values."""
+        ...
+
+    @property
+    def binary(self) -> bool:
+        """Whether they are attributes, 0 or 1."""
+        ...
+
+
+class BesideDescription(Protocol):
+    """Something that lies beside x; see evenodds.data.dataset.Beside."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item."""
+        ...
+
+
+class DataDescription(Protocol):
+    """Data, or what a run has kept of them."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    @property
+    def conditions(self) -> ConditionDescription | None:
+        """Attributes or values of each item."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item x."""
+        ...
+
+    @property
+    def beside(self) -> Mapping[str, BesideDescription]:
+        """What lies beside x, by name."""
+        ...
+
+
+class Scoring(Protocol):
+    """Answers compared with the truth, item by item."""
+
+    @property
+    def score_is(self) -> str:
+        """What the score means."""
+        ...
+
+    @property
+    def by_appearance(self) -> bool:
+        """Whether answers are images that are to look like true ones, so that the least error is not the best."""
+        ...
+
+    def tally(self, real: Batch, answer: Batch) -> Tensor:
+        """(N, F): what is counted of each answer; sums over items are all that the figures need."""
+        ...
+
+    def figures(self, tallies: Tensor) -> dict[str, float]:
+        """Figures of items (N, F); among them "score", lower is better."""
+        ...
+
+
+class Playable(Task, Protocol):
+    """A task that a run can play. TaskDefaults has an answer to all but `contest`, `prior`, `networks` and the game.
+
+    The player "generator" is averaged, and its answers are scored. A task takes those of the settings `prior`,
+    `contest`, `discriminator_steps`, `generator_steps` and `simultaneous` that its constructor names, then its own
+    options, all by name.
+    """
+
+    @property
+    def contest(self) -> Contest:
+        """Loss, penalty and views."""
+        ...
+
+    @property
+    def prior(self) -> Prior | None:
+        """Of z, where "x" answers a request "z"; None of a task that draws no samples."""
+        ...
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """The shares of the run at which its rounds become others, beside 0."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """The command that puts a trained run to work."""
+        ...
+
+    @property
+    def request_names(self) -> tuple[str, ...]:
+        """The entries of a request."""
+        ...
+
+    @property
+    def condition_kind(self) -> str | None:
+        """What can be asked for: "classes", "attributes" or "values"; None for nothing."""
+        ...
+
+    @property
+    def condition_length(self) -> int:
+        """K of c (N, K); 0 where nothing can be asked for."""
+        ...
+
+    @property
+    def default_condition(self) -> Tensor | None:
+        """c (1, K) where nothing is asked for."""
+        ...
+
+    @property
+    def sees_x_alone(self) -> bool:
+        """Whether the input of the discriminator is x and nothing beside it."""
+        ...
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """Compares answers with the truth; None where samples and data are compared as two sets."""
+        ...
+
+    @property
+    def snapshot_items(self) -> int:
+        """How many held-out items a checkpoint's snapshot shows; 0 for samples."""
+        ...
+
+    @classmethod
+    def layout(cls, options: Mapping[str, Any]) -> str:
+        """How the data lie in files, for these options; see evenodds.data.sources.load."""
+        ...
+
+    @classmethod
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Further options, those that follow from the data; BadInput where the data do not suit the task."""
+        ...
+
+    def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
+        """The network of each player, for items x of that shape. They are initialised in this order."""
+        ...
+
+    def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
+        """A request for each real item; the answers to it are scored."""
+        ...
+
+    def condition(self, batch: Batch) -> Tensor | None:
+        """c (N, K) of a batch; None where nothing can be asked for."""
+        ...
+
+    def conversion(self, shape: Sequence[int]) -> Conversion | None:
+        """What is made of a "source", for items x of that shape; None of a task that takes no source images."""
+        ...
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """The players as those of plain generation: "generator" z -> x and, where one judges x, "discriminator".
+
+        Args:
+            players: of the task.
+            shape: of an item x.
+            c: (N, K), or (1, K) for all, where the task has conditions.
+        """
+        ...
+
+    def value_task(self) -> Task | None:
+        """The task as played for the value of eq. 1 of Goodfellow et al. (2014) alone; None where it has none."""
+        ...
+
+    def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
+        """Rows of a picture with a column for each real item: images (N, C, H, W) in [-1, 1], or labels (N, H, W)."""
+        ...
+
+
+class TaskDefaults:
+    """What most tasks that draw samples answer alike. A task overrides what differs."""
+
+    command: ClassVar[str] = "sample"
+    request_names: ClassVar[tuple[str, ...]] = ("z",)
+    snapshot_items: ClassVar[int] = 0
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """None: all rounds are alike."""
+        return ()
+
+    @property
+    def condition_kind(self) -> str | None:
+        """Nothing can be asked for."""
+        return None
+
+    @property
+    def condition_length(self) -> int:
+        """Nothing can be asked for."""
+        return 0
+
+    @property
+    def default_condition(self) -> Tensor | None:
+        """c (1, K) where nothing is asked for: the first class, no attribute, the middle of all values."""
+        if not self.condition_length:
+            return None
+        c = torch.zeros(1, self.condition_length)
+        c[0, 0] = float(self.condition_kind == "classes")
+        return c
+
+    @property
+    def sees_x_alone(self) -> bool:
+        """Nothing lies beside x."""
+        return True
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """Samples and data are compared as two sets."""
+        return None
+
+    @classmethod
+    def layout(cls, options: Mapping[str, Any]) -> str:
+        """Items alone; see evenodds.data.sources.load."""
+        return "images"
+
+    @classmethod
+    def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All data suit the task, and no option follows from them."""
+        return {}
+
+    def condition(self, batch: Batch) -> Tensor | None:
+        """Nothing can be asked for."""
+        return None
+
+    def conversion(self, shape: Sequence[int]) -> Conversion | None:
+        """No source images are taken."""
+        return None
+
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """The generator and, where there is one, the discriminator, as they are."""
+        return {name: players[name] for name in ("generator", "discriminator") if name in players}
+
+    def value_task(self) -> Task | None:
+        """The task has no such value."""
+        return None
+
+    def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
+        """Samples alone are shown."""
+        return []

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.clock import Clock
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -24,3 +26,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the package, which moves only when the test says so."""
+    clock = Clock()
+    monkeypatch.setattr("time.perf_counter", clock)
+    return clock

@@ -174,7 +174,7 @@ class Mine:
         return chance / chance.sum(1, keepdims=True)
 
 
-@pytest.mark.parametrize("name", ["small", "sklearn", "tests.contracts.test_trial:Mine"])
+@pytest.mark.parametrize("name", ["small", "sklearn", "tests.behaviours.test_trial:Mine"])
 def test_every_classifier_learns_and_gives_probabilities(name: str) -> None:
     chosen = Small(steps=60) if name == "small" else classifier(name)
     data = few(20)

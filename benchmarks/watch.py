@@ -193,7 +193,7 @@ VERDICTS: dict[str, tuple[str, float, Settings, tuple[str, ...]]] = {
 
 
 def parted(name: str, settings: Settings, few: bool) -> tuple[Dataset, Dataset]:
-    """What the run gets, and further items for a judge."""
+    """What the run gets, and further items for a scorer."""
     source = settings.get("data") or name
     data = load(source)
     if data.kind == "toy":
@@ -218,9 +218,9 @@ def hindsight(folder: Path, further: Dataset) -> dict[str, Any]:
     scores = {}
     for path in checkpoint.listing(folder / "checkpoints"):
         session = load_run(folder, path.name.lstrip("0"), "cpu")
-        judge = held_out(session.task, further, torch.arange(len(further)), 7, Local())
-        assert judge is not None
-        scores[path.name] = judge.measure(session.players)
+        scorer = held_out(session.task, further, torch.arange(len(further)), 7, Local())
+        assert scorer is not None
+        scores[path.name] = scorer.measure(session.players)
     best = best_of(folder / "checkpoints")
     assert best is not None
     top = min(scores.values(), key=lambda found: found["score"])

@@ -286,7 +286,7 @@ def proof_of(data: Dataset, fold: Fold, seen: Tensor, in_test: int = 0) -> dict[
     ledger.hand("generator", data.take(seen))
     arm = {"saw": {"generator": ledger.saw["generator"]}, "synthetic_in_test": in_test}
     seeds = [{"train": ledger.saw["train"], "test": ledger.saw["test"], "arms": {"gan": arm}}]
-    return {"items": list(ledger.known), "sets": ledger.sets, "seeds": seeds}
+    return {"items": list(ledger.item_hashes), "sets": ledger.sets, "seeds": seeds}
 
 
 def test_the_verifier_catches_every_planted_leak() -> None:

@@ -30,21 +30,21 @@ def copies(material: Material, train: Tensor | None, fake: Side, real: Side, see
     if train is None:
         return {"refused": "what the generator was trained on is not known; name it with --train"}
     try:
-        found = suspects(fake.features, train, real.features)
+        result = suspects(fake.features, train, real.features)
         authentic, floor = (authenticity(x, train).double().mean() for x in (fake.features, real.features))
         rng = torch.Generator().manual_seed(mix(seed, 51))
         copying = data_copying(train, real.features, fake.features, rng=rng)
     except BadInput as error:
         return {"refused": str(error)}
-    order = found.ratio.argsort()
-    closest = [k for k in order.tolist() if bool(found.suspected[k])][:SHOWN]
-    excess = found.low > found.expected_high
+    order = result.ratio.argsort()
+    closest = [k for k in order.tolist() if bool(result.suspected[k])][:SHOWN]
+    excess = result.low > result.expected_high
     return {
-        "share": found.share,
-        "low": found.low,
-        "high": found.high,
-        "expected": found.expected,
-        "suspects": [_suspect(k, found, material) for k in closest],
+        "share": result.share,
+        "low": result.low,
+        "high": result.high,
+        "expected": result.expected,
+        "suspects": [_suspect(k, result, material) for k in closest],
         "authenticity": float(authentic),
         "authenticity_floor": float(floor),
         "c_t": float(copying.c_t),
@@ -54,13 +54,13 @@ def copies(material: Material, train: Tensor | None, fake: Side, real: Side, see
     }
 
 
-def _suspect(k: int, found: Any, material: Material) -> dict[str, Any]:
-    index = int(found.train_index[k])
+def _suspect(k: int, result: Any, material: Material) -> dict[str, Any]:
+    index = int(result.train_index[k])
     return {
         "sample": k,
         "training": index,
         "file": material.train_names[index] if material.train_names else None,
-        "distance": float(found.train_distance[k]),
-        "held_out_distance": float(found.held_out_distance[k]),
-        "ratio": float(found.ratio[k]),
+        "distance": float(result.train_distance[k]),
+        "held_out_distance": float(result.held_out_distance[k]),
+        "ratio": float(result.ratio[k]),
     }

@@ -146,19 +146,19 @@ class Own:
 
 @torch.no_grad()
 def own_discriminator(
-    session: Session, real: Tensor, fake: Tensor, given: tuple[Tensor | None, Tensor | None] = (None, None)
+    session: Session, real: Tensor, fake: Tensor, conditions: tuple[Tensor | None, Tensor | None] = (None, None)
 ) -> Own:
     """Accuracy, calibration and value of the run's discriminator.
 
     Args:
         real: (N, ...) held-out items.
         fake: (M, ...) samples.
-        given: c (N, K) and (M, K) of both, for a conditional run, whose discriminator judges x by its c.
+        conditions: c (N, K) and (M, K) of both, for a conditional run, whose discriminator judges x by its c.
 
     Where the loss sees only differences of logits (relativistic, Wasserstein), their level means nothing; then half of
     the items set it, to the highest value, and the other half are judged.
     """
-    logits = [_judged(session.players, session, x, c) for x, c in zip((real, fake), given, strict=True)]
+    logits = [_judged(session.players, session, x, c) for x, c in zip((real, fake), conditions, strict=True)]
     notes = []
     if _level_free(session.task.contest):
         shift = _level(*(x[::2] for x in logits))
@@ -190,8 +190,8 @@ def _bound(
     """For batches of n items: where they are, and the players as those of an unconditional game, for their c."""
     for start in range(0, n, 256):
         at = slice(start, min(n, start + 256))
-        given = None if c is None else c[at].to(session.device)
-        yield at, session.task.unconditional(players, session.card.shape, given)
+        condition = None if c is None else c[at].to(session.device)
+        yield at, session.task.unconditional(players, session.card.shape, condition)
 
 
 def _level_free(contest: Contest) -> bool:
@@ -259,11 +259,11 @@ def duality_gap(
         c: (N, K) of the held-out items, for a conditional run; samples are judged at the same c, so M is N.
     """
     before = _value_of(session.players, session, real, z, c)
-    found = {}
+    response_values = {}
     for mover in ("discriminator", "generator"):
         players = _respond(session, mover, data, images, seed)
-        found[mover] = _value_of(players, session, real, z, c)
-    best_d, best_g = max(found["discriminator"], before), min(found["generator"], before)
+        response_values[mover] = _value_of(players, session, real, z, c)
+    best_d, best_g = max(response_values["discriminator"], before), min(response_values["generator"], before)
     return Gap(best_d - best_g, best_d, best_g, images)
 
 

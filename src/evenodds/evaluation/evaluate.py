@@ -109,8 +109,8 @@ def assess(
     say = step if step is not None else lambda what, done, total: None
     material = gather(subject, against, seed=seed, reading=lambda done, total: say("reading", done, total), **opening)
     examination = examine(material, features, say)
-    found = evaluate_on(examination, metrics, seed, say)
-    return Evaluation({**found.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
+    evaluation = evaluate_on(examination, metrics, seed, say)
+    return Evaluation({**evaluation.content, "seconds": round(time.perf_counter() - begun, 2)}), examination
 
 
 def evaluate_on(
@@ -127,7 +127,7 @@ def evaluate_on(
         scores += accuracy_scores(examination, seed)
     if "path_length" in extras:
         scores += [path_length_score(examination, seed)]
-    found = {
+    sections = {
         "memorisation": copies(examination.material, examination.train, examination.fake, examination.real, seed)
         if "memorisation" in extras
         else None,
@@ -145,7 +145,7 @@ def evaluate_on(
         "fingerprint": fingerprint(examination),
         "comparable": examination.extractor.comparable,
         "scores": scores,
-        **found,
+        **sections,
     }
     lines, sound = verdict(content)
     return Evaluation({**content, "verdict": lines, "sound": sound, "seconds": None})
@@ -170,34 +170,34 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     """The game's own discriminator where there is one, a fresh one, and the duality gap where it was asked for."""
     material, session = examination.material, examination.material.session
     real, fake = examination.real.x, examination.fake.x
-    found: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
-    found |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
+    figures: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
+    figures |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
     if session is not None and not judges_items(session):
-        found["notes"] = [f"the task '{session.config.task.name}' has no discriminator that judges items"]
+        figures["notes"] = [f"the task '{session.config.task.name}' has no discriminator that judges items"]
     elif session is not None:
-        given = _given(session, material)
-        own = own_discriminator(session, real, fake, given)
-        found |= {"value": own.value.value, "value_low": own.value.low, "value_high": own.value.high}
-        found |= {"accuracy": own.accuracy.value, "notes": own.notes}
-        found |= {"accuracy_low": own.accuracy.low, "accuracy_high": own.accuracy.high}
-        found |= {"calibration_error": own.calibration_error, "calibration": own.calibration}
+        conditions = _conditions(session, material)
+        of_run = own_discriminator(session, real, fake, conditions)
+        figures |= {"value": of_run.value.value, "value_low": of_run.value.low, "value_high": of_run.value.high}
+        figures |= {"accuracy": of_run.accuracy.value, "notes": of_run.notes}
+        figures |= {"accuracy_low": of_run.accuracy.low, "accuracy_high": of_run.accuracy.high}
+        figures |= {"calibration_error": of_run.calibration_error, "calibration": of_run.calibration}
     if "equilibrium" in extras:
         try:
-            found["fresh"] = _fresh(examination, seed, step)
+            figures["fresh"] = _fresh(examination, seed, step)
         except BadInput as error:
-            found["notes"] = [*found["notes"], f"no fresh discriminator: {error}"]
+            figures["notes"] = [*figures["notes"], f"no fresh discriminator: {error}"]
     responds = session is not None and judges_items(session) and session.task.value_task() is not None
     if "duality_gap" in extras and session is not None and responds and material.train is not None:
         step("duality gap", 0, 1)
         images = min(10_000, max(session.config.batch * 50, session.images // 20))
         z = session.prior(len(real), mix(seed, 41))
-        found["duality_gap"] = asdict(
-            duality_gap(session, material.train, real, z, images, seed, _given(session, material)[0])
+        figures["duality_gap"] = asdict(
+            duality_gap(session, material.train, real, z, images, seed, _conditions(session, material)[0])
         )
-    return found
+    return figures
 
 
-def _given(session: Session, material: Material) -> tuple[Tensor | None, Tensor | None]:
+def _conditions(session: Session, material: Material) -> tuple[Tensor | None, Tensor | None]:
     """c of the reference and of the samples, where the run is conditional."""
     if not session.conditional:
         return None, None
@@ -215,16 +215,16 @@ def _fresh(examination: Examination, seed: int, step: Step) -> dict[str, Any]:
     def told(done: int, total: int) -> None:
         step("fresh discriminators", done, total)
 
-    found = fresh_discriminator(floor[:n], fake[:n], real, fake[n : n + m], seed, told)
+    fresh = fresh_discriminator(floor[:n], fake[:n], real, fake[n : n + m], seed, told)
     null = fresh_discriminator(floor[:n], floor[n : 2 * n], real, others[:m], seed, told)
     return {
-        "jsd": found.bound.value,
-        "low": found.bound.low,
-        "high": found.bound.high,
+        "jsd": fresh.bound.value,
+        "low": fresh.bound.low,
+        "high": fresh.bound.high,
         "floor": null.bound.value,
         "floor_low": null.bound.low,
         "floor_high": null.bound.high,
-        "accuracy": found.accuracy.value,
-        "n_fit": found.fitted_on,
-        "n_test": found.tested_on,
+        "accuracy": fresh.accuracy.value,
+        "n_fit": fresh.fitted_on,
+        "n_test": fresh.tested_on,
     }

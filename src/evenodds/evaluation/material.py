@@ -89,15 +89,15 @@ def gather(
         options_of(subject)  # what cannot be read is said before anything else is opened
     home, data = _data(session, against, device, reading)
     if home is not None:
-        rest, held = data.split(home.config.held_out, SPLIT_SEED)
-        held = held[_parted(len(held), 0, SPLIT_SEED)[0]]
+        rest, held_out = data.split(home.config.held_out, SPLIT_SEED)
+        held_out = held_out[_parted(len(held_out), 0, SPLIT_SEED)[0]]
         role = "held-out items of the run"
     else:
-        rest, held = _parted(len(data), len(data) // 2, SPLIT_SEED)
+        rest, held_out = _parted(len(data), len(data) // 2, SPLIT_SEED)
         role = "one half of the data; the other half measures the floor"
-    if len(held) < 2 or len(rest) < 4:
-        raise BadInput(f"judging needs at least 2 items held out and 4 others, got {len(held)} and {len(rest)}")
-    pool, real = data.take(rest), data.take(_first(held, n))
+    if len(held_out) < 2 or len(rest) < 4:
+        raise BadInput(f"judging needs at least 2 items held out and 4 others, got {len(held_out)} and {len(rest)}")
+    pool, real = data.take(rest), data.take(_first(held_out, n))
     fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
     trained = _training(session, home, data, rest, train, reading)
     count = min(n, len(floor))
@@ -164,8 +164,8 @@ def _training(
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
-        known = load_like(train, data, "the training data", reading)
-        return known, known.names or tuple(map(str, range(len(known))))
+        items = load_like(train, data, "the training data", reading)
+        return items, items.names or tuple(map(str, range(len(items))))
     if session is not None and session is not home:
         data = open_data(session.config, reading)
         rest, _ = data.split(session.config.held_out, SPLIT_SEED)

@@ -60,13 +60,13 @@ def _kernel(real: Side, fake: Side) -> dict[str, float]:
 
 
 def _precision_recall(real: Side, fake: Side) -> dict[str, float]:
-    found = precision_recall(real.features, fake.features)
-    return {"precision": float(found.precision), "recall": float(found.recall)}
+    result = precision_recall(real.features, fake.features)
+    return {"precision": float(result.precision), "recall": float(result.recall)}
 
 
 def _density_coverage(real: Side, fake: Side) -> dict[str, float]:
-    found = density_coverage(real.features, fake.features)
-    return {"density": float(found.density), "coverage": float(found.coverage)}
+    result = density_coverage(real.features, fake.features)
+    return {"density": float(result.density), "coverage": float(result.coverage)}
 
 
 def _two_sample(real: Side, fake: Side) -> dict[str, float]:
@@ -158,9 +158,9 @@ def chosen(wanted: Sequence[str] | None) -> tuple[list[tuple[Measure, list[Scale
     Args:
         wanted: names of scores and extras; "all" for all, None for the usual ones.
     """
-    known = [scale.name for measure in MEASURES for scale in measure.scales]
+    score_names = [scale.name for measure in MEASURES for scale in measure.scales]
     usual = [scale.name for measure in MEASURES if measure.usual for scale in measure.scales]
-    every = [*known, *EXTRAS]
+    every = [*score_names, *EXTRAS]
     names = [*usual, *USUAL_EXTRAS] if wanted is None else every if list(wanted) == ["all"] else wanted
     for name in names:
         if name not in every:

@@ -61,10 +61,10 @@ def score(
     return {"name": scale.name, "title": scale.title, **ends, "better": scale.better, **n, "note": note}
 
 
-def _ends(scale: Scale, given: Interval | None, names: tuple[str, str, str]) -> dict[str, Any]:
-    if given is None:
+def _ends(scale: Scale, interval: Interval | None, names: tuple[str, str, str]) -> dict[str, Any]:
+    if interval is None:
         return {}
-    ends = (given.value, max(given.low, scale.least), min(given.high, scale.most))
+    ends = (interval.value, max(interval.low, scale.least), min(interval.high, scale.most))
     return dict(zip(names, ends, strict=True))
 
 
@@ -98,8 +98,8 @@ def accuracy_scores(examination: Examination, seed: int) -> list[dict[str, Any]]
 @torch.no_grad()
 def _accuracy(probe: torch.nn.Module, x: Tensor, y: Tensor) -> Interval:
     guess = torch.cat([probe(part).argmax(1) for part in torch.split(x, 1024)])
-    known = y >= 0
-    return Interval.of_share(int((guess == y)[known].sum()), max(1, int(known.sum())))
+    labelled = y >= 0
+    return Interval.of_share(int((guess == y)[labelled].sum()), max(1, int(labelled.sum())))
 
 
 def path_length_score(examination: Examination, seed: int, pairs: int = 1000, eps: float = 1e-2) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def classes(examination: Examination) -> list[dict[str, Any]] | None:
         a, b = real.features[ours == k], fake.features[theirs == k]
         row = {"name": name, "real_share": len(a) / max(1, int((ours >= 0).sum())), "fake_share": len(b) / len(fake)}
         try:
-            found = precision_recall(a, b)
-            more = {"precision": float(found.precision), "recall": float(found.recall), "note": ""}
+            result = precision_recall(a, b)
+            more = {"precision": float(result.precision), "recall": float(result.recall), "note": ""}
         except BadInput:
             more = {"precision": None, "recall": None, "note": f"{len(a)} real, {len(b)} generated: too few"}
         rows.append({**row, **more})
@@ -146,11 +146,11 @@ def likelihood(examination: Examination) -> dict[str, Any]:
     n = min(len(fake), len(floor))
     fitting = (inside(examination.material.fitting).flatten(1) + 1) / 2
     validation = fitting[:: max(1, len(fitting) // 1000)]
-    found, ceiling = (parzen(samples[:n], validation, real) for samples in (fake, floor))
+    density, ceiling = (parzen(samples[:n], validation, real) for samples in (fake, floor))
     return {
-        "mean": float(found.mean),
-        "standard_error": float(found.standard_error),
-        "sigma": float(found.sigma),
+        "mean": float(density.mean),
+        "standard_error": float(density.standard_error),
+        "sigma": float(density.sigma),
         "samples": n,
         "ceiling": float(ceiling.mean),
         "ceiling_standard_error": float(ceiling.standard_error),

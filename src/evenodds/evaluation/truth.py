@@ -71,14 +71,14 @@ def scored(
         confusion matrix, true classes by rows.
     """
     segments = conversion_of(session).labels
-    made = maps_in(out) if segments else out
-    held = _labels_held(session) if segments else _images_held(session)
+    results = maps_in(out) if segments else out
+    compare = _label_comparison(session) if segments else _image_comparison(session)
     rows: list[Row] = []
     notes: list[str] = []
-    with jobs(source, made, out) as todo, _truths(truth) as known:
+    with jobs(source, results, out) as todo, _truths(truth) as truths:
         for k, job in enumerate(todo):
             if job.target.is_file():
-                row = _row(job, known, held)
+                row = _row(job, truths, compare)
                 if isinstance(row, str):
                     notes.append(row)
                 else:
@@ -91,42 +91,46 @@ def scored(
     return TruthReport("labels" if segments else "images", rows, total, notes)
 
 
-Held = Callable[[File, File, Path], Row]
+Comparison = Callable[[File, File, Path], Row]
 
 
-def _row(job: Job, known: Mapping[str, File], held: Held) -> Row | str:
+def _row(job: Job, truths: Mapping[str, File], compare: Comparison) -> Row | str:
     """The figures of one file, or why there are none."""
     stem = PurePosixPath(job.file.name).with_suffix("").as_posix()
     # One image is held against one truth, whatever its name.
-    truth = known.get(stem, known.get("") if len(known) == 1 else None)
+    truth = truths.get(stem, truths.get("") if len(truths) == 1 else None)
     if truth is None:
         return f"{job.file.name} (no truth of that name)"
     try:
-        return {"name": job.file.name, **held(job.file, truth, job.target)}
+        return {"name": job.file.name, **compare(job.file, truth, job.target)}
     except BadInput as error:
         return f"{job.file.name} ({error})"
 
 
-def _images_held(session: Session) -> Held:
+def _image_comparison(session: Session) -> Comparison:
     network = network_of(session, tile=1)
     scale, baseline = network.tiling.scale, "input" if network.tiling.scale == 1 else "bicubic"
 
-    def held(source: File, truth: File, target: Path) -> Row:
-        real, made, given = (_decoded(read(file)) for file in (truth, File(target.name, lambda: target), source))
-        height, width = (larger - smaller for larger, smaller in zip(real.size, made.size, strict=True))
+    def compare(source: File, truth: File, target: Path) -> Row:
+        real, result, source_image = (
+            _decoded(read(file)) for file in (truth, File(target.name, lambda: target), source)
+        )
+        height, width = (larger - smaller for larger, smaller in zip(real.size, result.size, strict=True))
         if not (0 <= height < scale and 0 <= width < scale):
-            raise BadInput(f"{made.size[0]} x {made.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}")
-        channels = 3 if max(real.pixels.shape[2], made.pixels.shape[2]) >= 3 else 1
+            raise BadInput(
+                f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
+            )
+        channels = 3 if max(real.pixels.shape[2], result.pixels.shape[2]) >= 3 else 1
         # Sources are made of whole places: what is left of the truth at its lower and right ends has no source.
-        y = _inside(real, channels)[..., : made.size[0], : made.size[1]]
+        y = _inside(real, channels)[..., : result.size[0], : result.size[1]]
         # Of colours that the network does not see, as where it is to find them, the input has none either.
         blind = network.inputs < network.outputs
-        before = _inside(given, network.inputs if blind else channels).expand(-1, channels, -1, -1)
+        before = _inside(source_image, network.inputs if blind else channels).expand(-1, channels, -1, -1)
         before = ((enlarged(before, scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
-        found = _likeness(_inside(made, channels), y, scale)
-        return found | {f"{baseline}_{name}": value for name, value in _likeness(before, y, scale).items()}
+        figures = _likeness(_inside(result, channels), y, scale)
+        return figures | {f"{baseline}_{name}": value for name, value in _likeness(before, y, scale).items()}
 
-    return held
+    return compare
 
 
 def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
@@ -135,28 +139,30 @@ def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
     inner = slice(border, -border or None)
     luminance = [luma(one)[..., inner, inner] for one in (x, y)]
     similar = float(ssim(*luminance)) if min(luminance[0].shape[2:]) >= 4 else math.nan
-    found = {"psnr": float(psnr(x, y, border)), "ssim": similar}
+    figures = {"psnr": float(psnr(x, y, border)), "ssim": similar}
     if scale == 1 and x.shape[1] == 3:
         # As one channel of three times the rows, which has no luma.
-        found["colour_psnr"] = float(psnr(x.flatten(1, 2)[:, None], y.flatten(1, 2)[:, None]))
-    return found
+        figures["colour_psnr"] = float(psnr(x.flatten(1, 2)[:, None], y.flatten(1, 2)[:, None]))
+    return figures
 
 
-def _labels_held(session: Session) -> Held:
+def _label_comparison(session: Session) -> Comparison:
     palette, classes = palette_of(session), len(session.card.classes)
 
-    def held(source: File, truth: File, target: Path) -> Row:
-        real, made = (_decoded(read_map(file)) for file in (truth, File(target.name, lambda: target)))
-        if real.size != made.size:
-            raise BadInput(f"{made.size[0]} x {made.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}")
+    def compare(source: File, truth: File, target: Path) -> Row:
+        real, result = (_decoded(read_map(file)) for file in (truth, File(target.name, lambda: target)))
+        if real.size != result.size:
+            raise BadInput(
+                f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
+            )
         y, x = (
-            palette.to_classes(torch.from_numpy(one.pixels[..., 0].astype(np.int64))).long() for one in (real, made)
+            palette.to_classes(torch.from_numpy(one.pixels[..., 0].astype(np.int64))).long() for one in (real, result)
         )
         matrix = confusion(y, x, classes, ignore=IGNORED)
         figures = {"mean_iou": float(mean_overlap(matrix)), "accuracy": float(pixel_accuracy(matrix))}
         return {**figures, "confusion": matrix.tolist()}
 
-    return held
+    return compare
 
 
 def _all_labels(session: Session, rows: list[Row]) -> Row:
@@ -174,11 +180,11 @@ def _all_labels(session: Session, rows: list[Row]) -> Row:
 
 def _mean(rows: list[Row]) -> Row:
     """Of finite values: an image that is the truth itself has no decibels, a grey one no colours."""
-    found: Row = {}
+    means: Row = {}
     for name in dict.fromkeys(name for row in rows for name in row if name != "name"):
         finite = [row[name] for row in rows if math.isfinite(row.get(name, math.nan))]
-        found[name] = sum(finite) / len(finite) if finite else math.nan
-    return found
+        means[name] = sum(finite) / len(finite) if finite else math.nan
+    return means
 
 
 @contextmanager

@@ -22,21 +22,22 @@ def verdict(content: Mapping[str, Any]) -> tuple[list[str], bool]:
     return lines or ["nothing stands out: too little was measured"], not serious
 
 
-def _copying(found: Mapping[str, Any] | None) -> list[str]:
-    if found is None or "refused" in found or found["verdict"] == "no sign of copying":
+def _copying(memorisation: Mapping[str, Any] | None) -> list[str]:
+    if memorisation is None or "refused" in memorisation or memorisation["verdict"] == "no sign of copying":
         return []
+    share, low, high, expected = (_percent(memorisation[key]) for key in ("share", "low", "high", "expected"))
     return [
-        f"The generator copies: {_percent(found['share'])} of its samples are suspected copies of training items "
-        f"({_percent(found['low'])} to {_percent(found['high'])}; honest samples: {_percent(found['expected'])})."
+        f"The generator copies: {share} of its samples are suspected copies of training items ({low} to {high}; honest "
+        f"samples: {expected})."
     ]
 
 
 def _closeness(content: Mapping[str, Any]) -> list[str]:
     """No proof of copies: smooth samples lie closer to everything."""
-    found = content["memorisation"] or {}
-    if found.get("c_t", 0.0) >= -3:
+    memorisation = content["memorisation"] or {}
+    if memorisation.get("c_t", 0.0) >= -3:
         return []
-    return [f"Samples lie closer to training items than held-out items do (C_T {found['c_t']:.1f}, below -3)."]
+    return [f"Samples lie closer to training items than held-out items do (C_T {memorisation['c_t']:.1f}, below -3)."]
 
 
 def _missing(classes: list[Mapping[str, Any]] | None) -> list[str]:
@@ -53,8 +54,8 @@ def _coverage(content: Mapping[str, Any]) -> list[str]:
     low = [s for s in _given(content, ("recall", "coverage")) if s["high"] < 0.7 * s["floor"]]
     if not low:
         return []
-    said = ", ".join(f"{s['title'].lower()} {s['value']:.2f} where real data reach {s['floor']:.2f}" for s in low)
-    return [f"Samples are less varied than the data: {said}."]
+    scores = ", ".join(f"{s['title'].lower()} {s['value']:.2f} where real data reach {s['floor']:.2f}" for s in low)
+    return [f"Samples are less varied than the data: {scores}."]
 
 
 def _quality(content: Mapping[str, Any]) -> list[str]:

@@ -24,10 +24,10 @@ def class_means(x: Tensor, y: Tensor) -> tuple[Tensor, list[int]]:
         (K, D) float64, and K labels in rising order.
     """
     x = matrix(x, "x").to(torch.float64)
-    known = [label for label in torch.unique(y).tolist() if label >= 0]
-    if not known:
+    labels = [label for label in torch.unique(y).tolist() if label >= 0]
+    if not labels:
         raise BadInput("class means need labels, got none but -1; take clusters instead")
-    return torch.stack([x[y == label].mean(0) for label in known]), known
+    return torch.stack([x[y == label].mean(0) for label in labels]), labels
 
 
 def clusters(x: Tensor, k: int, *, rng: torch.Generator) -> Tensor:

@@ -68,8 +68,8 @@ def _score(p: Tensor) -> Tensor:
     # Rows divided by their sums s, without a copy of them: H(p / s) = log s - sum p log p / s.
     sums = p.sum(1)
     mean = (1 / (sums * len(p))) @ p
-    own = sums.log() - _plogp(p) / sums
-    return (-_plogp(mean) - own.mean()).clamp_min(0).exp()
+    entropy = sums.log() - _plogp(p) / sums
+    return (-_plogp(mean) - entropy.mean()).clamp_min(0).exp()
 
 
 def _plogp(p: Tensor) -> Tensor:

@@ -80,10 +80,10 @@ def log_densities(points: Tensor, samples: Tensor, sigmas: Sequence[float], *, e
     samples = samples - middle
     lengths = samples.square().sum(1)
     # Filled instead of collected: small tensors kept between large ones that go leave holes, up to gigabytes of them.
-    found = points.new_empty(len(sigmas), len(points))
+    densities = points.new_empty(len(sigmas), len(points))
     for part in portions(len(points), len(samples), entries):
-        found[:, part] = _of_portion(points[part] - middle, samples, lengths, sigmas)
-    return found
+        densities[:, part] = _of_portion(points[part] - middle, samples, lengths, sigmas)
+    return densities
 
 
 def parzen(samples: Tensor, validation: Tensor, test: Tensor, *, sigmas: Sequence[float] | None = None) -> Parzen:
@@ -120,9 +120,9 @@ def parzen(samples: Tensor, validation: Tensor, test: Tensor, *, sigmas: Sequenc
     if sigmas is None and tried.inside:
         tried.add(tried.between())
     sigma = float(tried.sigmas[tried.best])
-    found = log_density(test, samples, sigma)
-    error = float(found.std()) / math.sqrt(len(found))
-    return Parzen(float(found.mean()), error, sigma, tried.sigmas, tried.scores, tried.inside)
+    densities = log_density(test, samples, sigma)
+    error = float(densities.std()) / math.sqrt(len(densities))
+    return Parzen(float(densities.mean()), error, sigma, tried.sigmas, tried.scores, tried.inside)
 
 
 class _Tried:

@@ -67,12 +67,12 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = 3, entries: int = 1
     real, fake = _checked(real, fake, k)
     real_radii, fake_radii = _radii(real, k, entries), _radii(fake, k, entries)
     realistic = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
-    found = []
+    covered = []
     for part in portions(len(real), len(fake), entries):
         distances = squared_distances(real[part], fake, SLACK)
         realistic |= (distances <= real_radii[part, None]).any(0)
-        found.append((distances <= fake_radii).any(1))
-    return PrecisionRecall(realistic.to(torch.float64).mean(), torch.cat(found).to(torch.float64).mean())
+        covered.append((distances <= fake_radii).any(1))
+    return PrecisionRecall(realistic.to(torch.float64).mean(), torch.cat(covered).to(torch.float64).mean())
 
 
 def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5, entries: int = 1 << 22) -> DensityCoverage:

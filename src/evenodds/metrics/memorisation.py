@@ -102,14 +102,14 @@ def suspects(fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.
         raise BadInput(f"'level' must lie in (0, 0.5], got {level}; 0.01 is usual")
     train, held_out = matching(train, held_out, least=2, names=("train", "held_out"))
     fake, train = matching(fake, train, names=("fake", "train"))
-    threshold, expected, known = _calibrated(train, held_out, level)
+    threshold, expected, n_honest = _calibrated(train, held_out, level)
     distance, index = nearest(fake, train)
     to_held_out, _ = nearest(fake, held_out)
     ratio = _ratio(distance, to_held_out)
     suspected = ratio < threshold
     share = float(suspected.to(torch.float64).mean())
     low, high = wilson(share, len(fake))
-    limit = wilson(expected, known)[1]
+    limit = wilson(expected, n_honest)[1]
     return Suspects(ratio, suspected, distance, index, to_held_out, threshold, expected, limit, share, low, high)
 
 
@@ -131,9 +131,9 @@ def authenticity(fake: Tensor, train: Tensor) -> Tensor:
     """
     train, fake = matching(matrix(train, "train", 2), fake, names=("train", "fake"))
     distance, index = nearest(fake, train)
-    found = torch.bincount(index, minlength=len(train)) > 0
+    is_nearest = torch.bincount(index, minlength=len(train)) > 0
     to_others = distance.new_zeros(len(train))
-    to_others[found] = nearest_other(train, found.nonzero()[:, 0])
+    to_others[is_nearest] = nearest_other(train, is_nearest.nonzero()[:, 0])
     return distance > to_others[index]
 
 
@@ -172,12 +172,12 @@ def data_copying(
     if wanted < 1:
         raise BadInput(f"'cells' must be at least 1, got {cells}; 1 to 20 are usual")
     middles = k_means(train, wanted, rng)
-    real, made = nearest(held_out, train)[0], nearest(fake, train)[0]
-    real_cell, made_cell = nearest(held_out, middles)[1], nearest(fake, middles)[1]
+    real, fake_distances = nearest(held_out, train)[0], nearest(fake, train)[0]
+    real_cell, fake_cell = nearest(held_out, middles)[1], nearest(fake, middles)[1]
     enough = max(1, min(20, len(fake) // wanted))
     scores, weights = [], []
     for cell in range(len(middles)):
-        there, here = real[real_cell == cell], made[made_cell == cell]
+        there, here = real[real_cell == cell], fake_distances[fake_cell == cell]
         if len(there) and len(here) >= enough:
             scores.append(_rank_score(there, here))
             weights.append(len(there))

@@ -246,10 +246,10 @@ def _labelled(x: Tensor, y: Tensor, classes: int, part: str) -> tuple[Tensor, Te
     """The rows whose label is known, as float32 and int64."""
     if len(x) != len(y) or y.ndim != 1 or y.is_floating_point():
         raise BadInput(f"{len(x)} examples to {part} need ({len(x)},) whole labels, got {tuple(y.shape)} {y.dtype}")
-    known = (y != -1).nonzero().flatten()
-    if not len(known):
+    labelled = (y != -1).nonzero().flatten()
+    if not len(labelled):
         raise BadInput(f"a probe needs labelled examples to {part}, got none of {len(x)}; give labels other than -1")
-    x, y = x.detach()[known.to(x.device)].float(), y[known].to(x.device, torch.int64)
+    x, y = x.detach()[labelled.to(x.device)].float(), y[labelled].to(x.device, torch.int64)
     if int(y.min()) < 0 or int(y.max()) >= classes:
         raise BadInput(f"labels must lie in [-1, {classes - 1}], got [{int(y.min())}, {int(y.max())}]; check `classes`")
     if not bool(x.isfinite().all()):

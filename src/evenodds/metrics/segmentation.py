@@ -16,12 +16,12 @@ __all__ = [
 ]
 
 
-def confusion(real: Tensor, said: Tensor, classes: int, ignore: int = 255) -> Tensor:
+def confusion(real: Tensor, predicted: Tensor, classes: int, ignore: int = 255) -> Tensor:
     """How often each true class was given each label: Long et al. (2015), section 5, n_ij.
 
     Args:
         real: (...) int64, classes from 0 to classes - 1; places with the label `ignore` count nowhere.
-        said: like real; what it says where `real` is ignored does not matter.
+        predicted: like real; what it says where `real` is ignored does not matter.
         classes: how many.
         ignore: the label of places that do not count.
 
@@ -31,15 +31,15 @@ def confusion(real: Tensor, said: Tensor, classes: int, ignore: int = 255) -> Te
     Raises:
         BadInput: unequal shapes, or a label that is no class at a place that counts.
     """
-    return confusions(real[None], said[None], classes, ignore)[0]
+    return confusions(real[None], predicted[None], classes, ignore)[0]
 
 
-def confusions(real: Tensor, said: Tensor, classes: int, ignore: int = 255) -> Tensor:
+def confusions(real: Tensor, predicted: Tensor, classes: int, ignore: int = 255) -> Tensor:
     """The matrix of each of N images: Long et al. (2015), section 5, n_ij. Their sum is that of all pixels together.
 
     Args:
         real: (N, ...) int64, classes from 0 to classes - 1; places with the label `ignore` count nowhere.
-        said: like real; what it says where `real` is ignored does not matter.
+        predicted: like real; what it says where `real` is ignored does not matter.
         classes: how many.
         ignore: the label of places that do not count.
 
@@ -49,18 +49,20 @@ def confusions(real: Tensor, said: Tensor, classes: int, ignore: int = 255) -> T
     Raises:
         BadInput: unequal shapes, or a label that is no class at a place that counts.
     """
-    if real.shape != said.shape:
-        raise BadInput(f"labels of {tuple(real.shape)} cannot be held against {tuple(said.shape)}; give equal sizes")
-    n, known = len(real), real != ignore
-    strange = known & ((real < 0) | (real >= classes) | (said < 0) | (said >= classes))
+    if real.shape != predicted.shape:
+        raise BadInput(
+            f"labels of {tuple(real.shape)} cannot be held against {tuple(predicted.shape)}; give equal sizes"
+        )
+    n, labelled = len(real), real != ignore
+    strange = labelled & ((real < 0) | (real >= classes) | (predicted < 0) | (predicted >= classes))
     if bool(strange.any()):  # it would be counted at another class or image
         raise BadInput(
             f"labels must be 0 to {classes - 1}, or {ignore} where the truth is unknown, got "
-            f"{int(real[strange][0])} held against {int(said[strange][0])}; map them to classes first"
+            f"{int(real[strange][0])} held against {int(predicted[strange][0])}; map them to classes first"
         )
     item = torch.arange(n, device=real.device).view(-1, *[1] * (real.dim() - 1)).expand_as(real)
     # What is ignored goes to a place of its own, so that all of a batch is counted at once.
-    place = torch.where(known, (item * classes + real) * classes + said, n * classes**2)
+    place = torch.where(labelled, (item * classes + real) * classes + predicted, n * classes**2)
     counts = torch.bincount(place.flatten(), minlength=n * classes**2 + 1)
     return counts[:-1].view(n, classes, classes)
 

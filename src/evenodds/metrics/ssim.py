@@ -56,11 +56,11 @@ def ssim(left: Tensor, right: Tensor) -> Tensor:
         BadInput: no pictures, unequal shapes, a side below 4, or values outside [-1, 1].
     """
     left, right = _alike(left, right)
-    found = []
+    scores = []
     for part in portions(len(left), left[0].numel(), 1 << 20):
         luminance, structure = _terms(_brightness(left[part]), _brightness(right[part]))
-        found.append((luminance * structure).mean((1, 2, 3)))
-    return torch.cat(found)
+        scores.append((luminance * structure).mean((1, 2, 3)))
+    return torch.cat(scores)
 
 
 def diversity(x: Tensor, pairs: int, rng: torch.Generator) -> Tensor:

@@ -195,19 +195,20 @@ class Paired(ImageToImage):
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():
             real, fake = self.shown(self.made(players["generator"], hand), hand)
-        judge = self._source_aware(players, hand)
-        return self.contest.discriminator_costs(judge, real, fake, dict(hand), penalised)
+        discriminator = self._source_aware(players, hand)
+        return self.contest.discriminator_costs(discriminator, real, fake, dict(hand), penalised)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, with an adversary."""
         made = self.made(players["generator"], hand)
         real, fake = self.shown(made, hand)
-        judge = self._source_aware(players, hand)
+        discriminator = self._source_aware(players, hand)
         costs = dict(self.fit_costs(made, hand))
-        found = self.contest.generator_costs(judge, real, fake, dict(hand))
+        found = self.contest.generator_costs(discriminator, real, fake, dict(hand))
         costs |= {name: self.adversarial * cost for name, cost in found.items()}
         if self.matching:
-            costs["matching"] = self.matching * F.l1_loss(judge.features(fake), judge.features(real).detach())
+            of_fake = discriminator.features(fake)
+            costs["matching"] = self.matching * F.l1_loss(of_fake, discriminator.features(real).detach())
         return Costs(costs)
 
     def _source_aware(self, players: Players, hand: Batch) -> SourceAware:

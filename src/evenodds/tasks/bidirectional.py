@@ -88,10 +88,10 @@ class Bidirectional:
         """
         x = players["generator"](hand["z"])
         real, fake = pair(hand["x"], self._drawn(players, hand)), pair(x, hand["z"])
-        contest, judge = self._contest(hand["x"]), players["discriminator"]
-        costs = Costs(contest.generator_costs(judge, real, fake, dict(hand)))
+        contest, discriminator = self._contest(hand["x"]), players["discriminator"]
+        costs = Costs(contest.generator_costs(discriminator, real, fake, dict(hand)))
         if not contest.relative:
-            turned = contest.generator_costs(Opposite(judge, self.even), fake, real, dict(hand))
+            turned = contest.generator_costs(Opposite(discriminator, self.even), fake, real, dict(hand))
             costs["encoder"] = turned["adversarial"]
         if self.cycle:
             again, _ = encode(players["encoder"], x, self.prior.size, self.spread)

@@ -114,9 +114,9 @@ class Cycle(ImageToImage):
             fake = {"x": players["generator"](hand["source"]), "source": players["backward"](hand["x"])}
         costs: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
-        for judge, name in _SIDES.items():
+        for discriminator, name in _SIDES.items():
             found = self.contest.discriminator_costs(
-                players[judge], hand[name], fake[name], _draws(hand, name), penalised
+                players[discriminator], hand[name], fake[name], _draws(hand, name), penalised
             )
             costs |= {f"{cost}{_ending(name)}": value for cost, value in found.items()}
             facts |= {f"{fact}{_ending(name)}": value for fact, value in found.facts.items()}
@@ -128,8 +128,8 @@ class Cycle(ImageToImage):
         fake = {"x": there(hand["source"]), "source": back(hand["x"])}
         home = {"x": there(fake["source"]), "source": back(fake["x"])}
         costs: dict[str, Tensor] = {}
-        for judge, name in _SIDES.items():
-            found = self.contest.generator_costs(players[judge], hand[name], fake[name], _draws(hand, name))
+        for discriminator, name in _SIDES.items():
+            found = self.contest.generator_costs(players[discriminator], hand[name], fake[name], _draws(hand, name))
             costs |= {f"{cost}{_ending(name)}": value for cost, value in found.items()}
         costs["cycle"] = self.cycle * sum((F.l1_loss(home[name], hand[name]) for name in home), torch.zeros(()))
         if self.identity:

@@ -77,8 +77,8 @@ class Fill(Generate):
                 f"task 'fill' is for images, got items of shape {tuple(shape)}; use evenodds.apply.imputer for tables"
             )
         filler = {"generator": NetworkSpec("Filler", (self.prior.size, tuple(shape)))}
-        judge = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}
-        return {**filler, **(judge if self.adversarial else {})}
+        discriminator = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}
+        return {**filler, **(discriminator if self.adversarial else {})}
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -53,8 +53,8 @@ def _repeated(inputs: ArmInputs) -> Examples:
     rng, most = inputs.rng(3), int(inputs.counts.max())
     index = [torch.arange(len(inputs.y))]
     for label, n in enumerate(inputs.counts.tolist()):
-        own = (inputs.y == label).nonzero().flatten()
-        index.append(own[torch.randint(n, (most - n,), generator=rng)])
+        members = (inputs.y == label).nonzero().flatten()
+        index.append(members[torch.randint(n, (most - n,), generator=rng)])
     every = torch.cat(index)
     return _plain(inputs.x()[every], inputs.y[every])
 
@@ -67,8 +67,8 @@ def _smote(inputs: ArmInputs) -> Examples:
     x, features, rng = inputs.x(), inputs.features(), inputs.rng(5)
     parts, labels = [x], [inputs.y]
     for label, n in enumerate(inputs.lacking()):
-        own = inputs.y == label
-        parts.append(smote(x[own], features[own], n, rng)[0])
+        members = inputs.y == label
+        parts.append(smote(x[members], features[members], n, rng)[0])
         labels.append(torch.full((n,), label))
     return _plain(torch.cat(parts), torch.cat(labels))
 

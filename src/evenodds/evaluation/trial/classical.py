@@ -52,8 +52,8 @@ def copies(x: Tensor, y: Tensor, kinds: Sequence[str], total: int, rng: torch.Ge
     for label, count in enumerate(counts.tolist()):
         if not count:
             continue
-        own = (y == label).nonzero().flatten()
-        rounds = [own[torch.randperm(count, generator=rng)] for _ in range(-(-(each - count) // count))]
+        members = (y == label).nonzero().flatten()
+        rounds = [members[torch.randperm(count, generator=rng)] for _ in range(-(-(each - count) // count))]
         index.append(torch.cat(rounds)[: each - count])
     changed = torch.cat(index)
     return torch.cat([x, transformed(x[changed], kinds, rng)]), torch.cat([y, y[changed]])

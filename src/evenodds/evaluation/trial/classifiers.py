@@ -127,9 +127,9 @@ def _rows(model: Any, x: Tensor) -> Any:
 
 def _spread(model: Any, x: Any, classes: int) -> Tensor:
     """Its probabilities, with a 0 for a class that it never saw."""
-    found = torch.as_tensor(np.asarray(model.predict_proba(x)), dtype=torch.float64)
-    known = torch.as_tensor(np.asarray(getattr(model, "classes_", np.arange(classes))).astype(np.int64))
-    return torch.zeros(len(found), classes, dtype=torch.float64).index_add_(1, known, found)
+    probabilities = torch.as_tensor(np.asarray(model.predict_proba(x)), dtype=torch.float64)
+    labels = torch.as_tensor(np.asarray(getattr(model, "classes_", np.arange(classes))).astype(np.int64))
+    return torch.zeros(len(probabilities), classes, dtype=torch.float64).index_add_(1, labels, probabilities)
 
 
 def classifier(name: str) -> Classifier:
@@ -146,12 +146,12 @@ def classifier(name: str) -> Classifier:
     if not colon:
         raise BadInput(f"no classifier '{name}'; there are small, sklearn, or module:Name of your own")
     try:
-        made = getattr(import_module(module), member)
+        kind = getattr(import_module(module), member)
     except (ImportError, AttributeError) as error:
         raise BadInput(f"classifier '{name}' cannot be imported: {error}; is its folder on PYTHONPATH?") from error
-    if not all(hasattr(made, method) for method in ("fit", "predict_proba")):
+    if not all(hasattr(kind, method) for method in ("fit", "predict_proba")):
         raise BadInput(f"classifier '{name}' needs fit(X, y) and predict_proba(X) as in scikit-learn")
-    return Estimator(name, made)
+    return Estimator(name, kind)
 
 
 def _forest(kind: Any) -> Callable[..., Any]:

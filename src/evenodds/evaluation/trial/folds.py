@@ -55,24 +55,24 @@ def cross(seeds: int) -> Deal:
         part = torch.full((len(y),), -1)
         start = 0
         for label in range(len(data.classes)):
-            own = (y == label).nonzero().flatten()
-            own = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(mix(label, 11)))]
-            part[own] = (torch.arange(len(own)) + start) % parts
-            start += len(own)  # rare classes then do not all fall into the first parts
+            members = (y == label).nonzero().flatten()
+            members = members[torch.randperm(len(members), generator=torch.Generator().manual_seed(mix(label, 11)))]
+            part[members] = (torch.arange(len(members)) + start) % parts
+            start += len(members)  # rare classes then do not all fall into the first parts
         return ((part >= 0) & (part != seed)).nonzero().flatten(), (part == seed).nonzero().flatten()
 
     return deal
 
 
-def dealt(data: Dataset, deal: Deal, seed: int, known: Sequence[str]) -> Fold:
+def dealt(data: Dataset, deal: Deal, seed: int, item_hashes: Sequence[str]) -> Fold:
     """The fold of a seed, cleared of images that would be trained on and tested on at once.
 
     Args:
-        known: the hashes of the data.
+        item_hashes: the hashes of the data.
     """
     train, test = deal(data, seed)
-    seen = {known[i] for i in train.tolist()}
-    moved = tuple(i for i in test.tolist() if known[i] in seen)
+    seen = {item_hashes[i] for i in train.tolist()}
+    moved = tuple(i for i in test.tolist() if item_hashes[i] in seen)
     if moved:
         gone = torch.tensor(moved)
         train, test = torch.cat([train, gone]).sort().values, test[~torch.isin(test, gone)]

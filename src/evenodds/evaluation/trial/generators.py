@@ -45,8 +45,8 @@ class ConditionalRun:
     @property
     def name(self) -> str:
         """For the record."""
-        own = "".join(f", {key}={value}" for key, value in self.settings.items())
-        return f"conditional run, recipe {self.named or 'by size'}{own}"
+        settings = "".join(f", {key}={value}" for key, value in self.settings.items())
+        return f"conditional run, recipe {self.named or 'by size'}{settings}"
 
     def planned(self, fold: Dataset, seconds: float) -> float:
         """The budget in images that takes so many seconds, by a measured lap."""
@@ -106,20 +106,20 @@ class FinishedRun:
             )
         if card.get("fingerprint") != data.fingerprint():
             raise BadInput("this run was trained on other data, so nothing shows that it has not seen the test images")
-        trained, held = data.split(self.session.config.held_out, SPLIT_SEED)
-        if card.get("held_out") != held.tolist():
+        trained, held_out = data.split(self.session.config.held_out, SPLIT_SEED)
+        if card.get("held_out") != held_out.tolist():
             raise BadInput("data.json of this run names other held-out images than its settings do; train it again")
-        if len(held) < 4 * seeds:
+        if len(held_out) < 4 * seeds:
             raise BadInput(
-                f"this run held {len(held)} images out, and {seeds} seeds need {4 * seeds} at least; leave --run out, "
-                "and generators are trained without the test images"
+                f"this run held {len(held_out)} images out, and {seeds} seeds need {4 * seeds} at least; leave --run "
+                "out, and generators are trained without the test images"
             )
-        order = held[torch.randperm(len(held), generator=torch.Generator().manual_seed(17))]
-        known = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)
-        return lambda _, seed: (trained[known[trained] >= 0], _known(order[seed::seeds].sort().values, known))
+        order = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(17))]
+        labels = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)
+        return lambda _, seed: (trained[labels[trained] >= 0], _labelled(order[seed::seeds].sort().values, labels))
 
 
-def _known(index: Tensor, y: Tensor) -> Tensor:
+def _labelled(index: Tensor, y: Tensor) -> Tensor:
     return index[y[index] >= 0]
 
 

@@ -75,8 +75,10 @@ def planned(
     spent = seeds * sum(plan.seconds(arm, False) for arm in arms)
     # A machine is seldom as fast for minutes as for seconds; a tenth is kept back.
     left = 0.9 * (seconds - spent - (time.perf_counter() - begun)) / seeds
-    own: Any = getattr(maker, "planned", None)
-    return replace(plan, budget=float(own(fold, left)) if own is not None else left, generator_seconds=left)
+    measure_budget: Any = getattr(maker, "planned", None)
+    return replace(
+        plan, budget=float(measure_budget(fold, left)) if measure_budget is not None else left, generator_seconds=left
+    )
 
 
 def _lap(fold: Dataset, tested: Classifier) -> float:

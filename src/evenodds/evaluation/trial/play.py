@@ -46,7 +46,7 @@ class _Setup:
     plan: TrialPlan
     ratio: float
     agreeing: bool
-    known: Sequence[str]
+    item_hashes: Sequence[str]
 
     @property
     def small(self) -> Small:
@@ -98,8 +98,8 @@ def trial(
     """
     folder = Path(out)
     _possible(data, seeds, ratio)
-    names, known = checked(arms), hashes(data)
-    folds = [dealt(data, deal or cross(seeds), seed, known) for seed in range(seeds)]
+    names, item_hashes = checked(arms), hashes(data)
+    folds = [dealt(data, deal or cross(seeds), seed, item_hashes) for seed in range(seeds)]
     if mean_overlap(folds) > 0.9:
         raise BadInput("the seeds test on the same images, which tells nothing of others; deal each some of its own")
     tested = classifier or Small()
@@ -115,7 +115,7 @@ def trial(
     )
     if moved := sum(len(fold.moved) for fold in folds):
         say(f"{moved} test images are identical to training images; they were moved to the training items")
-    setup = _Setup(data, folder, maker, tested, fixed, ratio, agreeing, known)
+    setup = _Setup(data, folder, maker, tested, fixed, ratio, agreeing, item_hashes)
     cells = _cells(setup, folds, names, step, say)
     return _result(setup, folds, facts, cells)
 
@@ -153,7 +153,7 @@ def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Ste
     """Arm -> the cell of each seed; those on disk are read."""
     balanced = all(len(set(_counts(setup.data, fold))) == 1 for fold in folds)
     names = [name for name in names if not as_real(name, balanced)]
-    found: dict[str, list[Any]] = {name: [] for name in names}
+    cells: dict[str, list[Any]] = {name: [] for name in names}
     firsts = next((name for name in names if name in SYNTHETIC), None)
     costs = {name: setup.plan.seconds(name, name == firsts) for name in names}
     total, done, clock, spent = len(folds) * sum(costs.values()), 0.0, time.perf_counter(), 0.0
@@ -163,12 +163,12 @@ def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Ste
             path = setup.folder / "cells" / f"seed-{seed}-{name}.json"
             fresh = not path.is_file()
             step("trial", round(done), max(1, round(total)))
-            found[name].append(_played(setup, fold, inputs, name, path) if fresh else json.loads(path.read_text()))
+            cells[name].append(_played(setup, fold, inputs, name, path) if fresh else json.loads(path.read_text()))
             done += costs[name]
             spent += costs[name] if fresh else 0.0
-            say(_progress(seed, len(folds), name, found[name][-1], (time.perf_counter() - clock), spent, total - done))
+            say(_progress(seed, len(folds), name, cells[name][-1], (time.perf_counter() - clock), spent, total - done))
     step("trial", round(total), max(1, round(total)))
-    return found
+    return cells
 
 
 def _progress(seed: int, seeds: int, name: str, cell: Any, passed: float, spent: float, left: float) -> str:
@@ -194,7 +194,14 @@ def _inputs(setup: _Setup, fold: Fold, seed: int) -> ArmInputs:
         return _synthetic(setup, inputs, seed)
 
     return ArmInputs(
-        train, Ledger(setup.known), mix(seed, 21), setup.small, setup.classifier, setup.ratio, setup.agreeing, synthetic
+        train,
+        Ledger(setup.item_hashes),
+        mix(seed, 21),
+        setup.small,
+        setup.classifier,
+        setup.ratio,
+        setup.agreeing,
+        synthetic,
     )
 
 
@@ -206,9 +213,9 @@ def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Ten
     if not path.is_file():
         draw = setup.maker(fold, mix(seed, 22), setup.plan.budget)
         x, y = sampled(inputs, draw)
-        own = np.asarray(units.to_data(x)).astype(units.dtype, copy=False)
+        pixels = np.asarray(units.to_data(x)).astype(units.dtype, copy=False)
         with replaced(path) as temporary:
-            np.savez_compressed(temporary, x=own, y=y.numpy())
+            np.savez_compressed(temporary, x=pixels, y=y.numpy())
     elif setup.agreeing:
         _ = inputs.small_classifier  # fitted for the record of what it has seen
     with np.load(path, allow_pickle=False) as kept:
@@ -252,8 +259,8 @@ def _figures(probabilities: Tensor, truth: Tensor) -> dict[str, Any]:
 def _coincide(setup: _Setup, inputs: ArmInputs, test: Dataset) -> int:
     """Synthetic images that are, value by value, test images: a generator that has seen them would make such."""
     x, _ = inputs.generated
-    made = Dataset(inputs.fold.units.to_data(x), inputs.fold.units)
-    return len(set(hashes(made)) & set(hashes(test)))
+    synthetic = Dataset(inputs.fold.units.to_data(x), inputs.fold.units)
+    return len(set(hashes(synthetic)) & set(hashes(test)))
 
 
 # --- the result ------------------------------------------------------------------------------------------------------
@@ -307,7 +314,7 @@ def _content(
 
 
 def _proof(setup: _Setup, folds: Sequence[Fold], cells: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    ledger = Ledger(setup.known)
+    ledger = Ledger(setup.item_hashes)
     seeds = []
     for seed, fold in enumerate(folds):
         for part in ("train", "test"):
@@ -320,4 +327,4 @@ def _proof(setup: _Setup, folds: Sequence[Fold], cells: Mapping[str, Sequence[An
             ledger.sets.update(row[seed]["sets"])
         sides = {part: ledger.saw[f"{seed} {part}"] for part in ("train", "test")}
         seeds.append({**sides, "moved": list(fold.moved), "arms": arms})
-    return {"items": list(setup.known), "sets": ledger.sets, "seeds": seeds}
+    return {"items": list(setup.item_hashes), "sets": ledger.sets, "seeds": seeds}

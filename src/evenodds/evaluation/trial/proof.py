@@ -16,7 +16,7 @@ __all__ = ["Ledger", "verify"]
 class Ledger:
     """Hands items to things that learn, and writes down which: hashed from what is handed over, not from a plan."""
 
-    known: Sequence[str]
+    item_hashes: Sequence[str]
     """The hashes of all data."""
     saw: dict[str, str] = field(default_factory=dict)
     """Thing -> digest of the set of items that it was handed."""
@@ -25,10 +25,10 @@ class Ledger:
 
     def hand(self, thing: str, data: Dataset) -> Dataset:
         """The data, unchanged."""
-        places = {name: k for k, name in reversed(list(enumerate(self.known)))}
-        found = hashes(data)
-        self.saw[thing] = digest(found)
-        self.sets[self.saw[thing]] = sorted({places.get(name, -1) for name in found})
+        places = {name: k for k, name in reversed(list(enumerate(self.item_hashes)))}
+        handed = hashes(data)
+        self.saw[thing] = digest(handed)
+        self.sets[self.saw[thing]] = sorted({places.get(name, -1) for name in handed})
         return data
 
 

@@ -35,21 +35,21 @@ def compared(cells: Cells, overlap: float) -> dict[str, Any]:
     (QUESTIONS) and all else, so that the chance of any false finding in a family is at most 5 %; the other figures have
     plain 95 % intervals, for reading.
     """
-    asked = [pair for pair in QUESTIONS.items() if {*pair} <= {*cells}]
-    others = [(arm, "real") for arm in cells if arm != "real" and (arm, "real") not in asked]
+    questions = [pair for pair in QUESTIONS.items() if {*pair} <= {*cells}]
+    others = [(arm, "real") for arm in cells if arm != "real" and (arm, "real") not in questions]
     levels: dict[tuple[str, str], float] = {}
-    for family in (asked, others):
+    for family in (questions, others):
         tests = [paired_difference(_differences(cells, *pair, PRIMARY), overlap=overlap) for pair in family]
         levels |= dict(zip(family, holm_levels([test.p for test in tests]), strict=True))
-    found: dict[str, Any] = {}
+    comparisons: dict[str, Any] = {}
     for (arm, other), level in levels.items():
         figures = {name: paired_difference(_differences(cells, arm, other, name), overlap=overlap) for name in FIGURES}
         figures[PRIMARY] = paired_difference(_differences(cells, arm, other, PRIMARY), 1 - level, overlap)
-        found[f"{arm} - {other}"] = {
+        comparisons[f"{arm} - {other}"] = {
             "figures": {name: asdict(value) for name, value in figures.items()},
             "recalls": [_recall(cells, arm, other, k, overlap) for k in range(len(cells[arm][0]["recalls"]))],
         }
-    return found
+    return comparisons
 
 
 def _differences(cells: Cells, arm: str, other: str, name: str) -> list[float]:
@@ -59,8 +59,8 @@ def _differences(cells: Cells, arm: str, other: str, name: str) -> list[float]:
 def _recall(cells: Cells, arm: str, other: str, k: int, overlap: float) -> dict[str, Any] | None:
     """The difference in the recall of class k, over the seeds that tested it."""
     both = [(a["recalls"][k], b["recalls"][k]) for a, b in zip(cells[arm], cells[other], strict=True)]
-    known = [a - b for a, b in both if a is not None and b is not None]
-    return asdict(paired_difference(known, overlap=overlap)) if len(known) > 1 else None
+    differences = [a - b for a, b in both if a is not None and b is not None]
+    return asdict(paired_difference(differences, overlap=overlap)) if len(differences) > 1 else None
 
 
 def answer(test: Mapping[str, Any]) -> str:
@@ -89,9 +89,9 @@ def decided(
     """
     seeds = len(cells["real"])
     primary = {name: test["figures"][PRIMARY] for name, test in tests.items()}
-    reasons, said = [], "NO EFFECT"
+    reasons, verdict = [], "NO EFFECT"
     if "gan - real" in primary:
-        said = answer(primary["gan - real"])
+        verdict = answer(primary["gan - real"])
         reasons.append(f"Synthetic images alone, against real images only: {_why(primary['gan - real'], seeds)}.")
     if "gan_classical - classical" in primary:
         test = primary["gan_classical - classical"]
@@ -102,7 +102,7 @@ def decided(
     reasons += [f"{_capital(ARMS[arm].title)}: not tried, {why}." for arm, why in dropped.items()]
     mix = "none" if best not in ("gan", "gan_classical") else f"{sum(target):,} synthetic images"
     return {
-        "answer": said,
+        "answer": verdict,
         "figure": FIGURES[PRIMARY],
         "reasons": reasons,
         "recommended": {

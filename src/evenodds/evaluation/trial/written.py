@@ -22,9 +22,9 @@ def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]
     """trial.txt, trial.png, synthetic.png where there are such images, and README.txt, beside trial.json."""
     write_text(folder / "trial.txt", table(content) + "\n")
     written = [folder / "trial.json", folder / "trial.txt", plot(content, folder / "trial.png")]
-    made = folder / "cells" / "seed-0-synthetic.npz"
-    if made.is_file():
-        written.append(_sheet(made, folder / "synthetic.png", data))
+    synthetic = folder / "cells" / "seed-0-synthetic.npz"
+    if synthetic.is_file():
+        written.append(_sheet(synthetic, folder / "synthetic.png", data))
     write_text(folder / "README.txt", _readme(content, [path.name for path in written]))
     return [*written, folder / "README.txt"]
 
@@ -59,9 +59,9 @@ def _mean(arm: Mapping[str, Any], figure: str) -> float:
 
 
 def _against(test: Mapping[str, Any]) -> tuple[str, str]:
-    found = test["figures"][PRIMARY]
-    said = "helps" if found["low"] > 0 else "hurts" if found["high"] < 0 else ""
-    return f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})", said
+    figure = test["figures"][PRIMARY]
+    word = "helps" if figure["low"] > 0 else "hurts" if figure["high"] < 0 else ""
+    return f"{figure['value']:+.3f} ({figure['low']:+.3f} to {figure['high']:+.3f})", word
 
 
 def _recalls(content: Mapping[str, Any]) -> list[str]:
@@ -87,14 +87,14 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _sheet(made: Path, path: Path, data: Dataset) -> Path:
+def _sheet(synthetic: Path, path: Path, data: Dataset) -> Path:
     """Ten synthetic images of each class of the first seed, a row for each of at most 20 classes."""
-    with np.load(made, allow_pickle=False) as kept:
+    with np.load(synthetic, allow_pickle=False) as kept:
         x, y = kept["x"], kept["y"]
-    own = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)
+    pixels = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)
     rows = []
     for label in np.unique(y)[:20]:
-        some = own[torch.from_numpy(np.flatnonzero(y == label)[:10])]
+        some = pixels[torch.from_numpy(np.flatnonzero(y == label)[:10])]
         shown = ((data.units.to_model(some) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         rows.append(torch.cat([shown, shown.new_full((10 - len(shown), *shown.shape[1:]), 128)]))
     return pictures.write(path, pictures.enlarge(pictures.grid(torch.cat(rows).numpy(), columns=10), 480))

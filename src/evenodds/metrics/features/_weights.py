@@ -30,8 +30,8 @@ __all__ = [
 
 def cache_folder() -> Path:
     """$EVENODDS_CACHE, else "evenodds" in the user's cache ($XDG_CACHE_HOME or ~/.cache). It may not exist yet."""
-    if own := os.environ.get("EVENODDS_CACHE"):
-        return Path(own).expanduser()
+    if folder := os.environ.get("EVENODDS_CACHE"):
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "evenodds"
 
 
@@ -68,22 +68,22 @@ def located(file: str) -> Path | None:
 
 
 def _folders() -> list[Path]:
-    own = os.environ.get("EVENODDS_WEIGHTS")
-    return [*([Path(own).expanduser()] if own else []), cache_folder() / "weights"]
+    folder = os.environ.get("EVENODDS_WEIGHTS")
+    return [*([Path(folder).expanduser()] if folder else []), cache_folder() / "weights"]
 
 
 def _check(path: Path, expected: str, url: str) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        digest_of_file = hashlib.file_digest(file, "sha256").hexdigest()
     pin = path.with_name(f"{path.name}.sha256")
     if not expected and not pin.is_file():
         with suppress(OSError):  # a folder that may only be read: nothing can be pinned there
-            write_text(pin, f"{found}  {path.name}\n")
+            write_text(pin, f"{digest_of_file}  {path.name}\n")
         return
-    known = expected or pin.read_text(encoding="utf-8").split(maxsplit=1)[0]
-    if not found.startswith(known):
+    expected_digest = expected or pin.read_text(encoding="utf-8").split(maxsplit=1)[0]
+    if not digest_of_file.startswith(expected_digest):
         remedy = f"download it again from {url}" if expected else f"delete {pin.name} if the change was meant"
-        raise BadInput(f"{path} must have SHA-256 {known}, got {found}; {remedy}")
+        raise BadInput(f"{path} must have SHA-256 {expected_digest}, got {digest_of_file}; {remedy}")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -121,8 +121,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> nn.Modul
             f"these are not the weights of '{name}': {len(wrong)} tensors do not fit, the first is {wrong[0]}; "
             "take the published file"
         )
-    own = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    network.load_state_dict(own, assign=True)
+    as_float = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    network.load_state_dict(as_float, assign=True)
     return network.eval().requires_grad_(False)
 
 

@@ -96,12 +96,12 @@ def trained(
     facts = {"version": VERSION, "key": key, "seed": seed, "shape": list(x.shape[1:]), "classes": list(classes)}
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
     path = (cache or cache_folder() / "classifiers") / f"{name}.safetensors"
-    known = _read(path, facts)
-    if known is None:
-        known = _fit(x, y, classes, seed, progress)
+    classifier = _read(path, facts)
+    if classifier is None:
+        classifier = _fit(x, y, classes, seed, progress)
         with suppress(OSError):
-            _write(path, facts, known)
-    return known
+            _write(path, facts, classifier)
+    return classifier
 
 
 def _fit(x: Tensor, y: Tensor, classes: Sequence[str], seed: int, progress: OnProgress | None) -> Classifier:
@@ -113,11 +113,11 @@ def _fit(x: Tensor, y: Tensor, classes: Sequence[str], seed: int, progress: OnPr
     fit, check = order[~kept].to(x.device), order[kept].to(x.device)
     part = (x[check], y[check]) if len(check) else None
     probe = fit_probe(x[fit], y[fit], len(classes), seed=seed, check=part, progress=progress)
-    found = Classifier(probe, classes)
+    classifier = Classifier(probe, classes)
     if part is not None:
-        right = sum(int((found.probabilities(a).argmax(1) == b).sum()) for a, b in _batches(*part))
-        found.accuracy, found.checked = right / len(check), len(check)
-    return found
+        right = sum(int((classifier.probabilities(a).argmax(1) == b).sum()) for a, b in _batches(*part))
+        classifier.accuracy, classifier.checked = right / len(check), len(check)
+    return classifier
 
 
 def _batches(x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -135,14 +135,14 @@ def _read(path: Path, facts: dict[str, Any]) -> Classifier | None:
             probe = Probe(facts["shape"], len(facts["classes"]))
         probe.load_state_dict(state, assign=True)
         probe.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
-        found = Classifier(probe, facts["classes"], accuracy=about["accuracy"], checked=about["checked"])
-        return found if found.weights == about["weights"] else None
+        classifier = Classifier(probe, facts["classes"], accuracy=about["accuracy"], checked=about["checked"])
+        return classifier if classifier.weights == about["weights"] else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
 
-def _write(path: Path, facts: dict[str, Any], found: Classifier) -> None:
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in found.probe.state_dict().items()}
+def _write(path: Path, facts: dict[str, Any], classifier: Classifier) -> None:
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in classifier.probe.state_dict().items()}
     write_bytes(path, save(tensors))
-    about = {"accuracy": found.accuracy, "checked": found.checked, "weights": found.weights}
+    about = {"accuracy": classifier.accuracy, "checked": classifier.checked, "weights": classifier.weights}
     write_json(path.with_suffix(".json"), {**facts, **about})

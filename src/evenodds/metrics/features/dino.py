@@ -52,7 +52,7 @@ class Dino:
     ) -> None:
         self.shape, self.comparable = check_colours(shape, self.name), ""
         if state is None:
-            size = size or next((known for known in SHA256 if located(_file(known))), "vitl14")
+            size = size or next((name for name in SHA256 if located(_file(name))), "vitl14")
             if size not in SHA256:
                 raise unknown("size of DINOv2", size, SHA256)
             path = find_weights(self.name, _file(size), SHA256[size], f"{URL}/dinov2_{size}/{_file(size)}")

@@ -33,7 +33,7 @@ class IntervalRow:
     style: str = "a"
 
     @property
-    def known(self) -> list[float]:
+    def numbers(self) -> list[float]:
         return [v for v in (self.value, self.low, self.high) if v is not None]
 
 
@@ -94,8 +94,8 @@ def intervals(
         holds: values that the scale must hold, so that what is near looks near.
         unit: of the labels.
     """
-    shown = [row for row in rows if row.known]
-    domain = spread([v for row in shown for v in row.known] + [*holds] + ([] if mark is None else [mark]))
+    shown = [row for row in rows if row.numbers]
+    domain = spread([v for row in shown for v in row.numbers] + [*holds] + ([] if mark is None else [mark]))
     x, floor = Scale(*domain, 62, 288), 8 + 20 * len(shown)
     axis = [_line(62, floor, 288, floor, "axis")]
     for place, label in _fitting(x, unit and THIN + unit):
@@ -186,10 +186,10 @@ def lines(
 
 def fitted(values: Sequence[float]) -> Scale:
     """A vertical scale that shows all values: logarithmic where the largest would flatten the typical one."""
-    known = sorted(values)
-    if known and known[0] > 0 and known[-1] > 30 * known[len(known) // 2]:
-        return Scale(known[0] / 1.3, known[-1] * 1.3, 178, 26, logarithmic=True)
-    return Scale(*spread(known, 0.06), 178, 26)
+    ordered = sorted(values)
+    if ordered and ordered[0] > 0 and ordered[-1] > 30 * ordered[len(ordered) // 2]:
+        return Scale(ordered[0] / 1.3, ordered[-1] * 1.3, 178, 26, logarithmic=True)
+    return Scale(*spread(ordered, 0.06), 178, 26)
 
 
 def swatch(style: str) -> Html:
@@ -223,9 +223,9 @@ def _drawn(line: Line, x: Scale, y: Scale) -> Html:
         band = [*((a, high) for a, _, high in line.band), *((a, low) for a, low, _ in reversed(line.band))]
         parts.append(element("path", d=_path(band, x, y) + "Z", class_="band"))
     parts.append(element("path", d=_path(points, x, y), class_="line"))
-    known = [(a, b) for a, b in points if b is not None]
+    finite_points = [(a, b) for a, b in points if b is not None]
     single = [(a, b) for k, (a, b) in enumerate(points) if b is not None and _alone(points, k)]
-    marked = known if line.dots and len(known) <= 60 else [*single, *known[-1:]]
+    marked = finite_points if line.dots and len(finite_points) <= 60 else [*single, *finite_points[-1:]]
     parts += [_dot(x(a), y(b), 2.5) for a, b in dict.fromkeys(marked)]
     return element("g", parts, class_=f"s-{line.style}")
 

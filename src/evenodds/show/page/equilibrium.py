@@ -21,13 +21,19 @@ Evaluation = Mapping[str, Any]
 
 def equilibrium(evaluation: Evaluation) -> Html | None:
     """How far the game is from even odds."""
-    found = part(evaluation, "equilibrium")
-    if not found:
+    figures = part(evaluation, "equilibrium")
+    if not figures:
         return None
-    rows = [row for row in (*_own(found), *_fresh(part(found, "fresh")), *_gap(part(found, "duality_gap"))) if row]
-    known = [row for row in rows if row.value.known]
-    given = found.get("notes")
-    told = [text(note) for note in given] if isinstance(given, Sequence) and not isinstance(given, str) else []
+    rows = [
+        row
+        for row in (*_run_discriminator(figures), *_fresh(part(figures, "fresh")), *_gap(part(figures, "duality_gap")))
+        if row
+    ]
+    measured = [row for row in rows if row.value.is_known]
+    raw_notes = figures.get("notes")
+    told = (
+        [text(note) for note in raw_notes] if isinstance(raw_notes, Sequence) and not isinstance(raw_notes, str) else []
+    )
     notes = [element("li", sentence(note)) for note in told if note]
     lead = (
         "At the equilibrium of the game the generator draws from the data’s own distribution, and the best that any "
@@ -35,20 +41,20 @@ def equilibrium(evaluation: Evaluation) -> Html | None:
     )
     parts = [
         paragraph(lead, "lead"),
-        measures(known, "Equilibrium") if known else None,
-        _calibrated(found),
+        measures(measured, "Equilibrium") if measured else None,
+        _calibrated(figures),
         element("ul", notes, class_="notes") if notes else None,
     ]
     return join(parts) if any(parts[1:]) else None
 
 
-def _own(found: Mapping[str, Any]) -> list[MeasureRow]:
-    ideal = finite(found.get("ideal"))
+def _run_discriminator(figures: Mapping[str, Any]) -> list[MeasureRow]:
+    ideal = finite(figures.get("ideal"))
     return [
         MeasureRow(
             "D’s accuracy",
             "How often the run’s own discriminator tells unseen real examples from new samples.",
-            Figure(found.get("accuracy"), found.get("accuracy_low"), found.get("accuracy_high")),
+            Figure(figures.get("accuracy"), figures.get("accuracy_low"), figures.get("accuracy_high")),
             Figure(0.5),
             "even odds",
             "even odds",
@@ -60,7 +66,7 @@ def _own(found: Mapping[str, Any]) -> list[MeasureRow]:
         MeasureRow(
             "Value V(D, G)",
             "The mean log probability that D gives to the truth, on real data plus on samples: what both play for.",
-            Figure(found.get("value"), found.get("value_low"), found.get("value_high")),
+            Figure(figures.get("value"), figures.get("value_low"), figures.get("value_high")),
             Figure(-math.log(4) if ideal is None else ideal),
             "−log 4",
             "−log 4",
@@ -71,17 +77,17 @@ def _own(found: Mapping[str, Any]) -> list[MeasureRow]:
     ]
 
 
-def _fresh(found: Mapping[str, Any]) -> list[MeasureRow]:
-    sides = [(found.get("n_fit"), "to fit"), (found.get("n_test"), "to test")]
-    accuracy = found.get("accuracy")
+def _fresh(figures: Mapping[str, Any]) -> list[MeasureRow]:
+    sides = [(figures.get("n_fit"), "to fit"), (figures.get("n_test"), "to test")]
+    accuracy = figures.get("accuracy")
     note = f"It is right for {percent(accuracy)} of the items." if finite(accuracy) is not None else ""
     return [
         MeasureRow(
             "JSD, at least",
             "A new discriminator, trained after the game, shows how far data and samples are still apart: a lower "
             "bound of the Jensen–Shannon divergence, from 0 (equal) to log 2 = 0.693 nats (nothing in common).",
-            Figure.of(found, "jsd"),
-            Figure.of(found, "floor", "floor_"),
+            Figure.of(figures, "jsd"),
+            Figure.of(figures, "floor", "floor_"),
             "real against real",
             "floor",
             "lower is better",
@@ -91,8 +97,8 @@ def _fresh(found: Mapping[str, Any]) -> list[MeasureRow]:
     ]
 
 
-def _gap(found: Mapping[str, Any]) -> list[MeasureRow]:
-    best_d, best_g, images = (found.get(name) for name in ("best_discriminator", "best_generator", "images"))
+def _gap(figures: Mapping[str, Any]) -> list[MeasureRow]:
+    best_d, best_g, images = (figures.get(name) for name in ("best_discriminator", "best_generator", "images"))
     sides = []
     if finite(best_d) is not None and finite(best_g) is not None:
         sides.append(f"V is {number(best_d)} against the best D found, {number(best_g)} with the best G found.")
@@ -102,7 +108,7 @@ def _gap(found: Mapping[str, Any]) -> list[MeasureRow]:
         MeasureRow(
             "Duality gap",
             "What either player could still gain by answering a fixed opponent as well as it can: 0 at an equilibrium.",
-            Figure(found.get("gap")),
+            Figure(figures.get("gap")),
             Figure(0),
             "an equilibrium",
             "ideal",
@@ -114,16 +120,16 @@ def _gap(found: Mapping[str, Any]) -> list[MeasureRow]:
     ]
 
 
-def _calibrated(found: Mapping[str, Any]) -> Html | None:
+def _calibrated(figures: Mapping[str, Any]) -> Html | None:
     bins = [
         Bin(p, o, None if (n := finite(row.get("n"))) is None else max(1, round(n)))
-        for row in records(found, "calibration")
+        for row in records(figures, "calibration")
         if (p := finite(row.get("predicted"))) is not None and (o := finite(row.get("observed"))) is not None
         if 0 <= p <= 1 and 0 <= o <= 1
     ]
     if not bins:
         return None
-    error = found.get("calibration_error")
+    error = figures.get("calibration_error")
     told = f" On average they differ by {number(error)} (calibration error)." if finite(error) is not None else ""
     words = (
         "Each dot gathers items to which D gave about the same probability of being real, larger where there are more; "
@@ -137,17 +143,17 @@ def _calibrated(found: Mapping[str, Any]) -> Html | None:
 
 def likelihood(evaluation: Evaluation) -> Html | None:
     """The Parzen-window estimate of Goodfellow et al. (2014), section 5, with its ceiling."""
-    found = part(evaluation, "likelihood")
-    if finite(found.get("mean")) is None:
+    figures = part(evaluation, "likelihood")
+    if finite(figures.get("mean")) is None:
         return None
-    samples, sigma = found.get("samples"), found.get("sigma")
+    samples, sigma = figures.get("samples"), figures.get("sigma")
     examples = [f"{count(samples)} samples"] if finite(samples) is not None else []
     row = MeasureRow(
         "Parzen-window log-likelihood",
         "How probable held-out data are, in nats, under a cloud of small Gaussians around the samples. Kept for "
         "comparison with older work: it can rank a poor generator above a good one (Theis et al. 2016).",
-        _with_error(found.get("mean"), found.get("standard_error")),
-        _with_error(found.get("ceiling"), found.get("ceiling_standard_error")),
+        _with_error(figures.get("mean"), figures.get("standard_error")),
+        _with_error(figures.get("ceiling"), figures.get("ceiling_standard_error")),
         "real data in the samples’ place",
         "ceiling",
         "higher is better",

@@ -35,14 +35,14 @@ class Panel:
 def course(history: History) -> Html | None:
     """All panels below a line that says how long the run was; None where no line tells anything."""
     placed = [line for line in history if finite(line.get("images")) is not None]
-    found = panels(placed)
-    if not found:
+    charts = panels(placed)
+    if not charts:
         return None
     end = max(float(line["images"]) for line in placed)
     spans = [line["seconds"] for line in placed if finite(line.get("seconds")) is not None]
     took = f", {duration(spans[-1])} of training" if spans else ""
     lead = f"{count(len(placed))} {'report' if len(placed) == 1 else 'reports'} up to {count(end)} real images shown"
-    shown = element("div", [_figure(one) for one in found], class_="panels")
+    shown = element("div", [_figure(one) for one in charts], class_="panels")
     return join(element("p", f"{lead}{took}."), _watched(placed), shown)
 
 
@@ -77,9 +77,9 @@ def panels(history: History) -> list[Panel]:
             beliefs.setdefault(player, []).append(name)
         else:
             others.append(name)
-    found = [_beliefs(history, player, own, end) for player, own in beliefs.items()]
-    found += [_score(history, end), _preferences(history, end), *(_term(history, name, end) for name in others)]
-    return [panel for panel in found if panel is not None]
+    charts = [_beliefs(history, player, terms, end) for player, terms in beliefs.items()]
+    charts += [_score(history, end), _preferences(history, end), *(_term(history, name, end) for name in others)]
+    return [panel for panel in charts if panel is not None]
 
 
 def points(history: History, name: str) -> list[Point]:

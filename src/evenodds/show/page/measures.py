@@ -22,12 +22,12 @@ class Figure:
     high: Any = None
 
     @classmethod
-    def of(cls, found: Mapping[str, Any], name: str, prefix: str = "") -> Figure:
+    def of(cls, figures: Mapping[str, Any], name: str, prefix: str = "") -> Figure:
         """The number of that name, with its ends `low` and `high` behind the prefix."""
-        return cls(found.get(name), found.get(f"{prefix}low"), found.get(f"{prefix}high"))
+        return cls(figures.get(name), figures.get(f"{prefix}low"), figures.get(f"{prefix}high"))
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         return finite(self.value) is not None
 
     def interval(self, label: str, style: str, factor: float) -> IntervalRow:
@@ -44,14 +44,14 @@ class MeasureRow:
         title: of the measure.
         why: one sentence that says what it measures.
         value: what was measured.
-        held: what it is held against.
-        against: what `held` is, where the head of the column does not say it.
-        word: what `held` is, in a short word for the chart.
+        reference: what it is compared with.
+        against: what `reference` is, where the head of the column does not say it.
+        word: what `reference` is, in a short word for the chart.
         better: which way is better, in words.
         note: a warning, or why there is no value.
         examples: how many were used, line by line.
         percent: whether its numbers are shares.
-        exact: whether `held` is a known number rather than a measured one, and gets a line through the chart.
+        exact: whether `reference` is a known number rather than a measured one, and gets a line through the chart.
         holds: values that the chart must hold, so that what is near looks near.
         shown: the title as it is set, where it is not plain text.
     """
@@ -59,7 +59,7 @@ class MeasureRow:
     title: str
     why: str
     value: Figure
-    held: Figure = Figure()
+    reference: Figure = Figure()
     against: str = ""
     word: str = ""
     better: str = ""
@@ -105,14 +105,14 @@ def measures(rows: Sequence[MeasureRow], caption: str, against: str = "Held agai
 
 
 def _row(row: MeasureRow, against: str, examples: bool) -> Html:
-    known = row.value.known
+    measured = row.value.is_known
     head = [
         element("span", row.shown or row.title, class_="name"),
         element("span", row.better, class_="better") if row.better else None,
         element("p", row.why, class_="why") if row.why else None,
-        element("p", row.note, class_="note") if row.note and known else None,
+        element("p", row.note, class_="note") if row.note and measured else None,
     ]
-    cells = _measured(row, against) if known else _refused(row)
+    cells = _measured(row, against) if measured else _refused(row)
     if examples:
         cells.append(
             cell("Examples", [element("span", one, class_="example") for one in row.examples], class_="examples")
@@ -121,10 +121,14 @@ def _row(row: MeasureRow, against: str, examples: bool) -> Html:
 
 
 def _measured(row: MeasureRow, against: str) -> list[Html]:
-    held = join(_figure(row, row.held), _small(row.against, "against")) if row.held.known else _small(number(None))
+    reference = (
+        join(_figure(row, row.reference), _small(row.against, "against"))
+        if row.reference.is_known
+        else _small(number(None))
+    )
     return [
         cell("Value", _figure(row, row.value)),
-        cell(against, held),
+        cell(against, reference),
         cell("Chart", _chart(row), class_="drawing"),
     ]
 
@@ -147,22 +151,22 @@ def _small(words: str, class_: str = "interval") -> Html | None:
 
 
 def _chart(row: MeasureRow) -> Html:
-    mark = row.held.interval("", "", row.factor).value if row.exact else None
+    mark = row.reference.interval("", "", row.factor).value if row.exact else None
     drawn = [row.value.interval("value", "a", row.factor)]
-    drawn += [row.held.interval(row.word, "z", row.factor)] if row.held.known else []
+    drawn += [row.reference.interval(row.word, "z", row.factor)] if row.reference.is_known else []
     words = comparison(row)
     alt = f"{row.title}: " + "; ".join(f"{one.label} {number(one.value)}{row.unit}" for one in drawn)
-    chart = intervals(drawn, alt, mark, [row.factor * held for held in row.holds], row.unit)
+    chart = intervals(drawn, alt, mark, [row.factor * value for value in row.holds], row.unit)
     return join(chart, element("p", words, class_="words") if words else None)
 
 
 def comparison(row: MeasureRow) -> str:
     """Whether the intervals of a value and of what it is held against have numbers in common, in words."""
-    held = [row.held.value] * 2 if row.exact else [row.held.low, row.held.high]
-    known = [x for end in (row.value.low, row.value.high, *held) if (x := finite(end)) is not None]
-    if len(known) < 4:
+    reference = [row.reference.value] * 2 if row.exact else [row.reference.low, row.reference.high]
+    ends = [x for end in (row.value.low, row.value.high, *reference) if (x := finite(end)) is not None]
+    if len(ends) < 4:
         return ""
-    low, high, held_low, held_high = known
+    low, high, held_low, held_high = ends
     apart = low > held_high or high < held_low
     if row.exact:
         return f"the interval {'leaves out' if apart else 'holds'} {row.against}"

@@ -55,8 +55,8 @@ def part(mapping: Any, name: str) -> Mapping[str, Any]:
 def records(mapping: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """The mappings in the list under that name, empty where there is none."""
     value = mapping.get(name)
-    given = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
-    return [one for one in given if isinstance(one, Mapping)]
+    items = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+    return [one for one in items if isinstance(one, Mapping)]
 
 
 def number(value: Any, digits: int = 3) -> str:

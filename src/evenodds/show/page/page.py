@@ -66,7 +66,7 @@ def _foot(content: Content) -> Html | None:
 def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     """(id, heading, body) in the order of the page; a body of None is left out."""
     e = content.evaluation
-    found = {
+    sections = {
         "scores": scores(e),
         "classes": classes(e),
         "memorisation": memorisation(e),
@@ -75,19 +75,19 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     }
     pictures = {key: _picture(picture) for key, picture in content.pictures.items()}
     others = [picture for key, picture in pictures.items() if key not in PLACED]
-    copied = [found["memorisation"], pictures.get("pairs_train"), suspects(e), pictures.get("suspects")]
+    copied = [sections["memorisation"], pictures.get("pairs_train"), suspects(e), pictures.get("suspects")]
     return [
         ("samples", "Samples", pictures.get("samples")),
-        ("scores", "Scores", found["scores"]),
-        ("classes", "Classes", found["classes"]),
+        ("scores", "Scores", sections["scores"]),
+        ("classes", "Classes", sections["classes"]),
         ("memorisation", "Memorisation", join(copied)),
-        ("equilibrium", "Equilibrium", found["equilibrium"]),
-        ("likelihood", "Likelihood", found["likelihood"]),
+        ("equilibrium", "Equilibrium", sections["equilibrium"]),
+        ("likelihood", "Likelihood", sections["likelihood"]),
         ("neighbours", "Real beside generated", pictures.get("pairs_real")),
         ("walk", "A walk through the latent space", pictures.get("walk")),
         ("history", "History", course(content.history)),
         ("pictures", "Further pictures", join(others)),
-        ("missing", "Not measured", _missing(found) if e else None),
+        ("missing", "Not measured", _missing(sections) if e else None),
         ("settings", "Settings", _folded(content)),
         ("fingerprint", "Fingerprint", _fingerprint(e)),
     ]
@@ -114,26 +114,28 @@ def enlargement(width: int, height: int) -> int:
     return max(1, min(wide // max(1, width), high // max(1, height), most))
 
 
-def _missing(found: Mapping[str, Html | None]) -> Html | None:
+def _missing(sections: Mapping[str, Html | None]) -> Html | None:
     """One line that names the parts of an evaluation which were not measured."""
-    absent = [name for name, body in found.items() if not body]
+    absent = [name for name, body in sections.items() if not body]
     return element("p", f"This evaluation says nothing of {listed(absent)}.") if absent else None
 
 
 def _folded(content: Content) -> Html | None:
     parts = [("Settings of the run", content.settings), ("Environment", content.environment)]
-    return join(element("details", element("summary", title), values(given, title)) for title, given in parts if given)
+    return join(
+        element("details", element("summary", title), values(mapping, title)) for title, mapping in parts if mapping
+    )
 
 
-def values(given: Mapping[str, Any], caption: str) -> Html:
+def values(mapping: Mapping[str, Any], caption: str) -> Html:
     """A nested mapping as a table of two columns."""
-    rows = [_value(depth, name, value) for depth, name, value in _flat(given, 0)]
+    rows = [_value(depth, name, value) for depth, name, value in _flat(mapping, 0)]
     return element("table", element("caption", caption, class_="unseen"), element("tbody", rows), class_="values")
 
 
-def _flat(given: Mapping[str, Any], depth: int) -> list[tuple[int, str, Any]]:
+def _flat(mapping: Mapping[str, Any], depth: int) -> list[tuple[int, str, Any]]:
     rows: list[tuple[int, str, Any]] = []
-    for name, value in given.items():
+    for name, value in mapping.items():
         nested = _nested(value)
         if nested:
             rows += [(depth, text(name), None), *_flat(nested, depth + 1)]
@@ -175,8 +177,8 @@ def _written(name: str, value: Any) -> str:
 
 
 def _fingerprint(evaluation: Mapping[str, Any]) -> Html | None:
-    found = part(evaluation, "fingerprint")
-    if not found:
+    fingerprint = part(evaluation, "fingerprint")
+    if not fingerprint:
         return None
     published = text(evaluation.get("comparable"))
     compares = (
@@ -185,4 +187,4 @@ def _fingerprint(evaluation: Mapping[str, Any]) -> Html | None:
         else "They do not compare with published figures, which were measured with other features."
     )
     lead = f"Scores compare only with scores whose fingerprint is equal. {compares}"
-    return join(element("p", lead, class_="lead"), element("div", values(found, "Fingerprint"), class_="mono"))
+    return join(element("p", lead, class_="lead"), element("div", values(fingerprint, "Fingerprint"), class_="mono"))

@@ -53,8 +53,8 @@ def decades(low: float, high: float, most: int) -> list[float]:
     """Powers of ten between low and high, every n-th where there are many, with 2 and 5 between where there are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for every, factors in ((1, (1, 2, 5)), (1, (1, 3)), (1, (1,)), (max(1, math.ceil((last - first) / most)), (1,))):
-        found = [factor * 10.0**k for k in range(first, last + 1, every) for factor in factors]
-        inside = [value for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
+        powers = [factor * 10.0**k for k in range(first, last + 1, every) for factor in factors]
+        inside = [value for value in powers if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
         if len(inside) <= most:
             break
     return inside
@@ -77,8 +77,8 @@ def labels(values: Sequence[float]) -> list[str]:
 
 def spread(values: Iterable[float], around: float = 0.08) -> tuple[float, float]:
     """A domain that holds the values with some room on both sides, of width above 0 even around a single value."""
-    known = list(values)
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    all_values = list(values)
+    low, high = min(all_values, default=0.0), max(all_values, default=1.0)
     room = around * (high - low)
     if room <= 1e-9 * max(abs(low), abs(high)):
         room = 0.5 * max(abs(low), abs(high)) or 0.5

@@ -31,7 +31,7 @@ def measured(evaluation: Evaluation) -> Html | None:
     if not subject and not reference:
         return None
     items, seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
-    given = [
+    parts = [
         f"{count(items)} samples" if finite(items) is not None else "Samples",
         f" of {text(subject.get('path'))}" if subject.get("path") else "",
         f" after {count(seen)} real images" if finite(seen) is not None else "",
@@ -41,7 +41,7 @@ def measured(evaluation: Evaluation) -> Html | None:
     ]
     taken = evaluation.get("seconds")
     spent = f" Measured in {duration(taken)}." if finite(taken) is not None else ""
-    return paragraph("".join(given) + "." + spent, "measured")
+    return paragraph("".join(parts) + "." + spent, "measured")
 
 
 def _reference(reference: Mapping[str, Any]) -> str:
@@ -60,8 +60,8 @@ def verdict(evaluation: Evaluation) -> Html:
     name, icon, title, meaning = SOUND[sound if isinstance(sound, bool) else None]
     if not evaluation:
         meaning = "This run has not been evaluated: there are no scores to show. “evenodds evaluate” makes them."
-    given = evaluation.get("verdict")
-    lines = [given] if isinstance(given, str) else given if isinstance(given, Sequence) else []
+    sentences = evaluation.get("verdict")
+    lines = [sentences] if isinstance(sentences, str) else sentences if isinstance(sentences, Sequence) else []
     drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")
     head = element("h2", drawing, element("span", "Verdict: ", class_="unseen"), title, id="verdict")
     told = element("ul", [element("li", text(line)) for line in lines if text(line)]) if any(map(text, lines)) else None
@@ -97,7 +97,7 @@ def _score(row: Mapping[str, Any]) -> MeasureRow:
         title=score_title(row),
         why=SCORES.get(text(row.get("name")), ""),
         value=Figure.of(row, "value"),
-        held=Figure.of(row, "floor", "floor_"),
+        reference=Figure.of(row, "floor", "floor_"),
         word="floor",
         better=BETTER.get(text(row.get("better")), ""),
         note=text(row.get("note")),
@@ -107,20 +107,20 @@ def _score(row: Mapping[str, Any]) -> MeasureRow:
 
 def memorisation(evaluation: Evaluation) -> Html | None:
     """Whether the generator copies what it was trained on."""
-    found = part(evaluation, "memorisation")
-    if not found:
+    figures = part(evaluation, "memorisation")
+    if not figures:
         return None
-    if text(found.get("refused")):
-        return paragraph(sentence(f"not measured: {text(found['refused'])}"))
-    sides = [(found.get("n_train"), "training"), (found.get("n_held_out"), "held out")]
+    if text(figures.get("refused")):
+        return paragraph(sentence(f"not measured: {text(figures['refused'])}"))
+    sides = [(figures.get("n_train"), "training"), (figures.get("n_held_out"), "held out")]
     examples = [f"{count(n)} {side}" for n, side in sides if finite(n) is not None]
     rows = [
         MeasureRow(
             "Suspected copies",
             "The share of samples that lie far closer to a training example than to any held-out one. Expected: the "
             "share at which a generator that copies nothing would be suspected.",
-            Figure(found.get("share"), found.get("low"), found.get("high")),
-            Figure(found.get("expected")),
+            Figure(figures.get("share"), figures.get("low"), figures.get("high")),
+            Figure(figures.get("expected")),
             "the expected share",
             "expected",
             "lower is better",
@@ -133,8 +133,8 @@ def memorisation(evaluation: Evaluation) -> Html | None:
             "Authenticity",
             "The share of samples that are further from their nearest training example than that example is from the "
             "nearest other one: low means copies.",
-            Figure(found.get("authenticity")),
-            Figure(found.get("authenticity_floor")),
+            Figure(figures.get("authenticity")),
+            Figure(figures.get("authenticity_floor")),
             "held-out data",
             "held out",
             "best nearest to held-out data",
@@ -145,7 +145,7 @@ def memorisation(evaluation: Evaluation) -> Html | None:
             "C_T",
             "Compares how far samples and held-out data lie from the training set, in standard deviations: near 0 is "
             "right, below −3 says copying, above 3 says samples further off than new data.",
-            Figure(found.get("c_t")),
+            Figure(figures.get("c_t")),
             Figure(0),
             "no difference",
             "equal",
@@ -155,18 +155,18 @@ def memorisation(evaluation: Evaluation) -> Html | None:
             shown=join("C", element("sub", "T")),
         ),
     ]
-    known = [row for row in rows if row.value.known]
-    said = text(found.get("verdict"))
+    computed = [row for row in rows if row.value.is_known]
+    summary = text(figures.get("verdict"))
     return join(
-        paragraph(element("strong", sentence(said))) if said else None,
-        measures(known, "Memorisation") if known else None,
+        paragraph(element("strong", sentence(summary))) if summary else None,
+        measures(computed, "Memorisation") if computed else None,
     )
 
 
 def suspects(evaluation: Evaluation) -> Html | None:
     """The samples that look copied, and from what."""
-    found = records(part(evaluation, "memorisation"), "suspects")
-    rows = [row for row in found if finite(row.get("sample")) is not None]
+    rows = records(part(evaluation, "memorisation"), "suspects")
+    rows = [row for row in rows if finite(row.get("sample")) is not None]
     if not rows:
         return None
     lead = (

@@ -87,8 +87,8 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     if not isinstance(discriminator, Scores):
         raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
     if not session.task.sees_x_alone:
-        what = "its class; train with --set task.way=projection" if session.conditional else "more than it"
-        raise BadInput(f"this run's discriminator sees x beside {what}")
+        remedy = "; train with --set task.way=projection" if session.conditional else ""
+        raise BadInput(f"this run's discriminator does not see x alone{remedy}")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
     return np.asarray(torch.cat([seen if seen.dim() == 2 else seen.mean(1) for seen in parts]).float())

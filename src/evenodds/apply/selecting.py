@@ -86,7 +86,7 @@ def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:
 
 
 def _known(session: Session, prior: Prior) -> Given:
-    if "discriminator" not in session.players:
+    if "discriminator" not in session.unconditional(session.task.default_condition):
         raise BadInput("this run has no discriminator to select samples by; leave --select out")
     if not session.task.contest.log_ratio:
         raise BadInput(

@@ -18,13 +18,13 @@ from evenodds.cli import main
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
 from evenodds.errors import BadInput
+from evenodds.evaluation.trial.answer import answer, compared, decided
 from evenodds.evaluation.trial.arms import ARMS
 from evenodds.evaluation.trial.classifiers import Examples, Small, classifier
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun, recipe_of
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.proof import verify
-from evenodds.evaluation.trial.verdict import answer, compared, decided
 from evenodds.evaluation.trial.written import table, write
 
 CONTROLS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "trial_controls.py"))

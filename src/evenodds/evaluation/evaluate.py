@@ -16,10 +16,10 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.copies import copies
 from evenodds.evaluation.equilibrium import LOG4, duality_gap, fresh_discriminator, judges_items, own_discriminator
 from evenodds.evaluation.examination import Examination, Step, examine, inside
+from evenodds.evaluation.findings import findings
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
-from evenodds.evaluation.verdict import verdict
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.session import Session
@@ -147,7 +147,7 @@ def evaluate_on(
         "scores": scores,
         **sections,
     }
-    lines, sound = verdict(content)
+    lines, sound = findings(content)
     return Evaluation({**content, "verdict": lines, "sound": sound, "seconds": None})
 
 

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.evaluation.trial.answer import compared, decided
 from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, checked, learners_of
 from evenodds.evaluation.trial.classifiers import Classifier, Small
 from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, hashes, labels, mean_overlap
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
-from evenodds.evaluation.trial.verdict import compared, decided
 from evenodds.files import replaced, write_json
 from evenodds.game.rules import mix
 from evenodds.metrics.classification import calibration_error, class_scores

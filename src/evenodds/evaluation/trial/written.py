@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from evenodds.data.dataset import Dataset
+from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
-from evenodds.evaluation.trial.verdict import FIGURES, PRIMARY
 from evenodds.files import write_text
 from evenodds.show import pictures
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["verdict"]
+__all__ = ["findings"]
 
 MISSING = 0.2
 """A class is missing where its share of the samples is below this part of its share of the real items."""
 
 
-def verdict(content: Mapping[str, Any]) -> tuple[list[str], bool]:
+def findings(content: Mapping[str, Any]) -> tuple[list[str], bool]:
     """The sentences, most important first, and whether the scores are sound.
 
     Scores of a generator that copies say nothing of what it has learned: real items score best. So they are declared

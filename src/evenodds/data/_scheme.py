@@ -82,30 +82,35 @@ def scheme(
     none, notes = _ignored(used, names, ignore)
     named = dict(enumerate(names or ()))
     unnamed = [value for value in used if value not in named and value not in none]
-    kept = sorted({*named, *unnamed} - none)
-    if not kept:
+    classes = sorted({*named, *unnamed} - none)
+    if not classes:
         raise BadInput(f"the maps hold nothing but what is ignored, {_words(none, named)}; ignore=none keeps it")
-    if len(kept) > IGNORED:
-        raise BadInput(f"maps have at most {IGNORED} classes, got {len(kept)}; ignore one of them")
+    if len(classes) > IGNORED:
+        raise BadInput(f"maps have at most {IGNORED} classes, got {len(classes)}; ignore one of them")
     table = np.full(257, IGNORED, np.uint8)
-    table[kept] = np.arange(len(kept))
+    table[classes] = np.arange(len(classes))
     if none:
         share = 100 * float(pixels[sorted(none)].sum()) / float(pixels.sum())
         notes.append(f"Ignored are {_words(none, named)}: {share:.1f} % of the pixels.")
     if names is not None and unnamed:
         numbers = [str(value) for value in unnamed]
         notes += listed("Named {} after their number, as no name was given: {}.", numbers, what="value")
-    absent = [named[value] for value in kept if value not in used]
+    absent = [named[value] for value in classes if value not in used]
     notes += listed("Found no pixel of {}: {}.", absent, what="class")
-    spare = dict(zip(kept, distinct_colours(len(kept)), strict=True))
+    words = tuple(named.get(value, f"class {value}") for value in classes)
+    return Scheme(words, _palette(classes, none, colours), table, notes)
+
+
+def _palette(classes: list[int], none: set[int], colours: Mapping[int, Colour]) -> Palette:
+    """The values and colours of the classes, and of what is none."""
+    spare = dict(zip(classes, distinct_colours(len(classes)), strict=True))
     back = IGNORED if IGNORED in none or not none else max(none)
-    palette = Palette(
-        tuple(kept),
-        tuple(colours.get(value, spare[value]) for value in kept),
+    return Palette(
+        tuple(classes),
+        tuple(colours.get(value, spare[value]) for value in classes),
         back,
         colours.get(back, (0, 0, 0)) if none else (0, 0, 0),
     )
-    return Scheme(tuple(named.get(value, f"class {value}") for value in kept), palette, table, notes)
 
 
 def _ignored(used: list[int], names: Sequence[str] | None, ignore: int | str | None) -> tuple[set[int], list[str]]:

@@ -45,8 +45,8 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
     parts = parts or (list(stored) if len(stored) == 1 else [])
     if not parts:
         raise BadInput(f"{path.name} needs an array named x or x_train, got {', '.join(stored) or 'none'}; rename one")
-    wanted = [key for key in parts if split == "all" or key == f"x_{split}" or (key == parts[0] and split == "train")]
-    if not wanted:
+    chosen = [key for key in parts if split == "all" or key == f"x_{split}" or (key == parts[0] and split == "train")]
+    if not chosen:
         raise BadInput(f"{path.name} has no array x_{split}, only {', '.join(stored)}; choose another split")
     try:
         y, c = (_beside(stored, parts, letter) for letter in "yc")
@@ -54,10 +54,10 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
         whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
-    if wanted == parts:
+    if chosen == parts:
         return whole
-    start = 0 if parts[0] == wanted[0] else len(stored[parts[0]])
-    part = whole.take(torch.arange(start, start + len(stored[wanted[0]])))
+    start = 0 if parts[0] == chosen[0] else len(stored[parts[0]])
+    part = whole.take(torch.arange(start, start + len(stored[chosen[0]])))
     return replace(part, report=_report(part))
 
 
@@ -124,8 +124,8 @@ def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
         if isinstance(stored, np.ndarray):
             return {"x": stored}
         with stored:
-            wanted = [key for key in stored.files if key in keys] or stored.files[:2]
-            return {key: stored[key] for key in wanted}
+            names = [key for key in stored.files if key in keys] or stored.files[:2]
+            return {key: stored[key] for key in names}
     except Exception as error:  # Damaged files fail in many ways: ValueError, BadZipFile, TokenError, zlib.error, ...
         reason = str(error).splitlines()[0] if str(error) else "it is cut short"
         if "pickle" in reason:

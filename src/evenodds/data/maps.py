@@ -224,9 +224,9 @@ def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
 def _by_colour(pixels: Pixels, by_colour: Mapping[Colour, int]) -> Pixels:
     table = sorted((red << 16 | green << 8 | blue, value) for (red, green, blue), value in by_colour.items())
     codes = np.array([code for code, _ in table])
-    wanted = pixels.astype(int) @ np.array([1 << 16, 1 << 8, 1])
-    at = np.searchsorted(codes, wanted).clip(0, len(codes) - 1)
-    if (strange := codes[at] != wanted).any():
+    painted = pixels.astype(int) @ np.array([1 << 16, 1 << 8, 1])
+    at = np.searchsorted(codes, painted).clip(0, len(codes) - 1)
+    if (strange := codes[at] != painted).any():
         raise Unusable(f"the colour {' '.join(map(str, pixels[strange][0]))} has no line in the file of colours")
     values: Pixels = np.array([value for _, value in table])[at]
     return values

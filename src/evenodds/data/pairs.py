@@ -176,9 +176,9 @@ def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
     """The most common scale, the pairs that have it, and a note on the others."""
     scales = [_scale(pair.first.size, pair.second.size) for pair in pairs]
     (scale, _), *_ = sorted(Counter(scales).items(), key=lambda entry: (-entry[1], entry[0]))
-    kept = [pair for pair, its in zip(pairs, scales, strict=True) if its == scale]
+    of_scale = [pair for pair, its in zip(pairs, scales, strict=True) if its == scale]
     others = [f"{pair.name} (x{its})" for pair, its in zip(pairs, scales, strict=True) if its != scale]
-    return scale, kept, listed(f"Skipped {{}} not of the commonest scale x{scale}: {{}}.", others, what="pair")
+    return scale, of_scale, listed(f"Skipped {{}} not of the commonest scale x{scale}: {{}}.", others, what="pair")
 
 
 # --- sets without partners --------------------------------------------------------------------------------------------

@@ -64,8 +64,8 @@ def table(
         raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
     values, words = _read(path, delimiter, columns, numeric, header)
     y, classes = encode_labels(words) if label is not None else (None, ())
-    kept = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
-    dataset = _dataset(values[:, kept], y, classes, tuple(columns[numeric[place]] for place in kept))
+    modelled = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
+    dataset = _dataset(values[:, modelled], y, classes, tuple(columns[numeric[place]] for place in modelled))
     if not given_names:
         return dataset
     places = [[columns[k] for k in numeric].index(name) for name in given_names]

@@ -49,7 +49,7 @@ class Degradation(Protocol):
         ...
 
 
-class _Alike:
+class _SameShape:
     """The source has the shape of the image."""
 
     scale: ClassVar[int] = 1
@@ -58,7 +58,7 @@ class _Alike:
         return of
 
 
-class _Luminous:
+class _OneChannel:
     """The source has the size of the image and one channel, made of its luma."""
 
     scale: ClassVar[int] = 1
@@ -102,7 +102,7 @@ class Downscale:
 
 
 @dataclass(frozen=True)
-class Noise(_Alike):
+class Noise(_SameShape):
     """Gaussian noise, its standard deviation uniform in [low, high], one for each item.
 
     Args:
@@ -123,7 +123,7 @@ class Noise(_Alike):
 
 
 @dataclass(frozen=True)
-class Blur(_Alike):
+class Blur(_SameShape):
     """Blurred by a Gaussian, its standard deviation uniform in [low, high] pixels, one for each item.
 
     The image goes on mirrored beyond its borders, so that its mean is kept. The kernel ends at 4 times `high`.
@@ -153,7 +153,7 @@ class Blur(_Alike):
 
 
 @dataclass(frozen=True)
-class Jpeg(_Alike):
+class Jpeg(_SameShape):
     """Compressed as JPEG, its quality a whole number that is uniform in [low, high], one for each item.
 
     ITU-T T.81 (1992): 8 x 8 cosine transform (A.3.3) and the tables of Annex K.1, scaled by quality as libjpeg does;
@@ -180,7 +180,7 @@ class Jpeg(_Alike):
 
 
 @dataclass(frozen=True)
-class Grey(_Luminous):
+class Grey(_OneChannel):
     """The luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in one channel: the source of colourising.
 
     Alpha, a fourth channel, is dropped.
@@ -193,7 +193,7 @@ class Grey(_Luminous):
 
 
 @dataclass(frozen=True)
-class Edges(_Luminous):
+class Edges(_OneChannel):
     """A drawing of the edges, one channel: -1 where the luma is flat, to 1 where it jumps.
 
     2 tanh(gain |g|) - 1, with |g| the magnitude of Sobel and Feldman's gradient (1968) of the luma, in its change per

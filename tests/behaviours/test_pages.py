@@ -47,7 +47,7 @@ def exists(name: str) -> bool:
             value: Any = importlib.import_module(".".join(parts[:k]))
         except ImportError:
             continue
-        return _has(value, parts[k:])
+        return hasattr(value, "__file__") and _has(value, parts[k:])  # a stand-in for unpickling has no file
     return False
 
 

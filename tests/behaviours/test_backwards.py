@@ -109,7 +109,7 @@ def test_conditional_runs_are_read_backwards_too(tmp_path: Path, capsys: pytest.
     x = inference.items(session).batch(torch.arange(4))["x"]
     assert inference.features(session, x).shape[0] == 4
     data = inference.items(session)
-    c = inference.known(session, data)
+    c = inference.conditions_of(session, data)
     assert c is not None
     assert data.y is not None
     assert torch.equal(c.argmax(1), data.y)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evenodds.apply.folder import Converted, convert_all
-from evenodds.apply.photo import Network, labels, read, said, through, write
+from evenodds.apply.photo import Network, labels, notes_on, read, through, write
 from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import DecodedImage, File
 from evenodds.errors import BadInput
@@ -102,7 +102,7 @@ def test_labels_are_of_every_pixel(name: str) -> None:
 
 @pytest.mark.parametrize("name", READABLE)
 def test_what_was_done_is_said(name: str) -> None:
-    clauses = said(picture(name))
+    clauses = notes_on(picture(name))
     assert any(READABLE[name][3] in clause for clause in clauses) if READABLE[name][3] else not clauses
 
 
@@ -118,7 +118,7 @@ def folder(tmp_path: Path) -> Path:
 def double(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
     network = Network(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3), 3, 3, Tiling(8, 0, 2))
     write(target, through(network, image, progress), image)
-    return said(image)
+    return notes_on(image)
 
 
 def check_all(found: Converted, out: Path) -> None:

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from evenodds.apply.rejection import acceptance
-from evenodds.apply.selecting import Given, diffuse, langevin, rejection, truncated
+from evenodds.apply.selecting import Target, diffuse, langevin, rejection, truncated
 from evenodds.errors import BadInput
 from evenodds.parts.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
 from evenodds.runs.find import find, names
 from evenodds.tasks.contest import Contest
 
 
-def normal(ratio: float = 1.0, shift: float = 0.0) -> Given:
+def normal(ratio: float = 1.0, shift: float = 0.0) -> Target:
     """Samples N(0, 1); data N(shift, ratio^2) with the true log ratio, up to a constant."""
 
     def log_ratio(z: Tensor, c: Tensor | None) -> Tensor:
@@ -22,7 +22,7 @@ def normal(ratio: float = 1.0, shift: float = 0.0) -> Given:
         return z[:, 0].square() / 2 - ((z[:, 0] - where) / ratio).square() / 2
 
     prior = Normal(1)
-    return Given(prior, lambda n, seed: prior(n, torch.Generator().manual_seed(seed)), log_ratio)
+    return Target(prior, lambda n, seed: prior(n, torch.Generator().manual_seed(seed)), log_ratio)
 
 
 def test_rejection_recovers_the_data() -> None:
@@ -84,7 +84,7 @@ def test_it_is_known_which_losses_find_the_ratio_of_densities(name: str) -> None
 
 def test_langevin_needs_a_normal_prior() -> None:
     with pytest.raises(BadInput, match="needs a normal prior"):
-        langevin()(torch.zeros(2, 1), Given(Uniform(1), lambda n, seed: torch.zeros(n, 1), lambda z, c: z[:, 0]))
+        langevin()(torch.zeros(2, 1), Target(Uniform(1), lambda n, seed: torch.zeros(n, 1), lambda z, c: z[:, 0]))
 
 
 def test_truncation(rng: torch.Generator) -> None:

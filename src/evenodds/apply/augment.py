@@ -77,8 +77,8 @@ def augment(
     draw = partial(_draw, session)
     with replaced_folder(to) as temporary:
         for label, name in enumerate(classes):
-            told = partial(_tell, step, sum(wanted[:label]), total)
-            parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=told)
+            on_draw = partial(_tell, step, sum(wanted[:label]), total)
+            parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=on_draw)
             names = _write(session, parts, temporary / folders[label], folders[label])
             lines += [(written, name) for written in names]
             if counts[name].written < wanted[label]:
@@ -147,13 +147,13 @@ def _filters(
         if name not in FILTERS:
             raise unknown("filter", name, (*FILTERS, "none"))
     wanted = [name for name in FILTERS if name in (USUAL if names is None else names)]
-    made: dict[str, Filter] = {"discriminator": _rejection(session)} if "discriminator" in wanted else {}
+    discriminator: dict[str, Filter] = {"discriminator": _rejection(session)} if "discriminator" in wanted else {}
     resting = [name for name in wanted if name != "discriminator"]
     if not resting:
-        return made
+        return discriminator
     data = _opened(session, data)
-    train, held = data.split(session.config.held_out, SPLIT_SEED)
-    if not len(held) and "copies" in resting:
+    train, held_out = data.split(session.config.held_out, SPLIT_SEED)
+    if not len(held_out) and "copies" in resting:
         if names is not None:
             raise BadInput("the filter copies needs held-out items, and this run kept none; leave it out of --filters")
         say("copies are not looked for: the run kept no items aside")
@@ -161,12 +161,12 @@ def _filters(
     seen = data.take(train)
     classifier = _classifier(seen, step)
     by_train = _by_label(classifier, seen)
-    every: dict[str, Callable[[], Filter]] = {
+    makers: dict[str, Callable[[], Filter]] = {
         "agreement": lambda: Agreement(classifier.probabilities),
-        "copies": lambda: Copies(_features(classifier), by_train, _by_label(classifier, data.take(held))),
+        "copies": lambda: Copies(_features(classifier), by_train, _by_label(classifier, data.take(held_out))),
         "duplicates": lambda: Duplicates(_features(classifier), by_train),
     }
-    return made | {name: every[name]() for name in resting}
+    return discriminator | {name: makers[name]() for name in resting}
 
 
 def _rejection(session: Session) -> Rejection:
@@ -178,28 +178,28 @@ def _rejection(session: Session) -> Rejection:
 
     @torch.no_grad()
     def logits(x: Tensor, label: int) -> Tensor:
-        found: Tensor = session.unconditional(session.condition(y=[label]))["discriminator"](x.to(session.device))
-        return found
+        scores: Tensor = session.unconditional(session.condition(y=[label]))["discriminator"](x.to(session.device))
+        return scores
 
     return Rejection(logits)
 
 
 def _opened(session: Session, data: Dataset | None) -> Dataset:
     """What the run was trained on, and nothing else."""
-    found = data if data is not None else open_data(session.config)
-    if found.fingerprint() != (session.card.more or {}).get("fingerprint"):
+    dataset = data if data is not None else open_data(session.config)
+    if dataset.fingerprint() != (session.card.more or {}).get("fingerprint"):
         raise BadInput("the data of this run have changed since it was trained; use --filters none or discriminator")
-    return found
+    return dataset
 
 
 def _classifier(seen: Dataset, step: Step) -> Classifier:
     assert seen.y is not None
     x = seen.units.to_model(seen.x)
 
-    def told(done: int, total: int) -> None:
+    def on_progress(done: int, total: int) -> None:
         step("fitting the classifier", done, total)
 
-    return trained(x, seen.y, seen.classes, key=f"{seen.fingerprint()} for filters", progress=told)
+    return trained(x, seen.y, seen.classes, key=f"{seen.fingerprint()} for filters", progress=on_progress)
 
 
 def _features(classifier: Classifier) -> Callable[[Tensor], Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.folder import Convert, Converted, convert_all
-from evenodds.apply.photo import Network, labels, said, through, write
+from evenodds.apply.photo import Network, labels, notes_on, through, write
 from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data.palette import Palette
@@ -69,10 +69,10 @@ def convert(
         return convert_all(source, out, _images(network), again=options.again, step=step, say=say)
     palette, one = palette_of(session), out.suffix.lower() == ".png"
     work = _maps(network, palette, None if one else out)
-    found = convert_all(source, maps_in(out), work, again=options.again, own=out, step=step, say=say)
-    if found.written:
+    converted = convert_all(source, maps_in(out), work, again=options.again, results=out, step=step, say=say)
+    if converted.written:
         _write_legend(session, palette, out.with_name(f"{out.stem}-legend.png") if one else out / "legend.png")
-    return found
+    return converted
 
 
 def maps_in(out: Path) -> Path:
@@ -107,13 +107,13 @@ def mixed(session: Session, share: float) -> nn.Module:
     if not 0 <= share <= 1:
         raise BadInput(f"a mix lies in [0, 1], 0 the network before its adversary and 1 the final one, got {share:g}")
     before, after = session.players[EARLIER].state_dict(), session.players["generator"].state_dict()
-    made = deepcopy(session.players["generator"])
+    interpolated = deepcopy(session.players["generator"])
     lerped = {
         name: torch.lerp(before[name], value, share) if value.is_floating_point() else value
         for name, value in after.items()
     }
-    made.load_state_dict(lerped)
-    return made.eval()
+    interpolated.load_state_dict(lerped)
+    return interpolated.eval()
 
 
 def palette_of(session: Session) -> Palette:
@@ -126,10 +126,10 @@ def palette_of(session: Session) -> Palette:
 
 def _images(network: Network) -> Convert:
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        made = through(network, picture, progress)
-        write(target, made, picture)
-        kept = (made.shape[0] < 3) == (picture.pixels.shape[2] < 3)
-        return [*said(picture, kept), *_faded(network.tiling, picture)]
+        result = through(network, picture, progress)
+        write(target, result, picture)
+        kept = (result.shape[0] < 3) == (picture.pixels.shape[2] < 3)
+        return [*notes_on(picture, kept), *_faded(network.tiling, picture)]
 
     return work
 
@@ -138,13 +138,13 @@ def _maps(network: Network, palette: Palette, folder: Path | None) -> Convert:
     """For a folder of all results; None: for one map, beside which the rest is put."""
 
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        found = torch.from_numpy(labels(network, picture, progress))
+        classes = torch.from_numpy(labels(network, picture, progress))
         over = target.with_name(f"{target.stem}-overlay.png")
         if folder is not None:
             over = folder / "overlays" / target.relative_to(maps_in(folder))
-        write_picture(over, _overlay(picture.pixels, palette.paint(found[None])[0].numpy()))
-        write_indices(target, palette.to_file(found).numpy(), _by_value(palette))
-        return [*said(picture, kept=False), *_faded(network.tiling, picture)]
+        write_picture(over, _overlay(picture.pixels, palette.paint(classes[None])[0].numpy()))
+        write_indices(target, palette.to_file(classes).numpy(), _by_value(palette))
+        return [*notes_on(picture, kept=False), *_faded(network.tiling, picture)]
 
     return work
 
@@ -174,7 +174,7 @@ def _write_legend(session: Session, palette: Palette, path: Path) -> None:
 
 
 def _faded(tiling: Tiling, picture: DecodedImage) -> list[str]:
-    """What is to be said of an image whose tiles do not join exactly."""
+    """What is to be notes_on of an image whose tiles do not join exactly."""
     if tiling.exact or max(picture.size) <= (tiling.side or 0):
         return []
     how = "" if tiling.margin is None else f" (--tile {4 * tiling.margin} is exact)"
@@ -187,8 +187,8 @@ def _affordable(network: nn.Module, inputs: int, margin: int | None, multiple: i
     Where a network depends on all of the image, as large as that; else as large as pays, exact where that is possible.
     """
     probe = -(-32 // multiple) * multiple
-    held = _largest_layer(network, torch.zeros(1, inputs, probe, probe, device=device)) / probe**2
-    most = isqrt(int(_TILE_BYTES / (4 * _LIVE * held)))
+    per_pixel = _largest_layer(network, torch.zeros(1, inputs, probe, probe, device=device)) / probe**2
+    most = isqrt(int(_TILE_BYTES / (4 * _LIVE * per_pixel)))
     return max(2 * multiple, most if margin is None else min(most, max(_LARGEST_TILE, 4 * margin)))
 
 
@@ -197,8 +197,8 @@ def _largest_layer(network: nn.Module, x: Tensor) -> int:
     """Numbers in the input and output of the layer that has most of them."""
     sizes = [x.numel()]
 
-    def count(_: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-        sizes.append(sum(part.numel() for part in given) + made.numel())
+    def count(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        sizes.append(sum(part.numel() for part in inputs) + output.numel())
 
     hooks = [part.register_forward_hook(count) for part in network.modules() if not list(part.children())]
     try:

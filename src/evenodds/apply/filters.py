@@ -121,13 +121,13 @@ class Duplicates:
     kept: dict[int, Tensor] = field(default_factory=dict)
 
     def __call__(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
-        found, tolerance = self.features(x).double(), self._tolerance(label)
+        features, tolerance = self.features(x).double(), self._tolerance(label)
         # Against all earlier ones of the portion, kept or not: an order without a loop over items.
-        alone = ~(torch.cdist(found, found) <= tolerance).tril(-1).any(1)
-        known = self.kept.get(label)
-        if known is not None and len(known):
-            alone &= nearest(found, known)[0] > tolerance
-        self.kept[label] = found[alone] if known is None else torch.cat([known, found[alone]])
+        alone = ~(torch.cdist(features, features) <= tolerance).tril(-1).any(1)
+        earlier = self.kept.get(label)
+        if earlier is not None and len(earlier):
+            alone &= nearest(features, earlier)[0] > tolerance
+        self.kept[label] = features[alone] if earlier is None else torch.cat([earlier, features[alone]])
         return alone
 
     def _tolerance(self, label: int) -> float:
@@ -138,8 +138,8 @@ class Duplicates:
         apart = torch.cdist(some, train)
         # The item itself, and what repeats it in the data, lies at distance 0 and says nothing.
         apart = apart.masked_fill(apart <= 1e-6 * float(train.norm(dim=1).mean()), torch.inf).amin(1)
-        known = apart[apart.isfinite()]
-        return float(known.quantile(0.01)) if len(known) else 0.0
+        distances = apart[apart.isfinite()]
+        return float(distances.quantile(0.01)) if len(distances) else 0.0
 
 
 @dataclass

@@ -61,7 +61,7 @@ def convert_all(
     convert: Convert,
     *,
     again: bool = False,
-    own: Path | None = None,
+    results: Path | None = None,
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -74,33 +74,35 @@ def convert_all(
         convert: does the work on one picture.
         again: whether images of a folder are made anew that are there already; else these are left, so that what was
             interrupted goes on where it was. One image that is named is always made.
-        own: a folder of results, within which no image is taken as an input; None: `out`.
+        results: a folder of results, within which no image is taken as an input; None: `out`.
         step: told (what, done, in all).
         say: told of each file that is skipped, when it is.
 
     Raises:
         BadInput: there is no such source, or no image in it, or an input would be overwritten.
     """
-    found = Converted()
-    with jobs(source, out, own, found) as todo:
+    converted = Converted()
+    with jobs(source, out, results, converted) as todo:
         single = not many(source)
         for k, job in enumerate(todo):
             if not again and not single and job.target.is_file():
-                found.there.append(job.target)
+                converted.there.append(job.target)
             else:
-                why = _converted(job, convert, found, _part(step, source.name, k, len(todo)))
+                why = _converted(job, convert, converted, _part(step, source.name, k, len(todo)))
                 if why and say is not None:
                     say(f"skipped {why}")
             if step is not None:
                 step(source.name, _WHOLE * (k + 1), _WHOLE * len(todo))
-    return found
+    return converted
 
 
 @contextmanager
-def jobs(source: Path, out: Path, own: Path | None = None, found: Converted | None = None) -> Iterator[list[Job]]:
+def jobs(
+    source: Path, out: Path, results: Path | None = None, converted: Converted | None = None
+) -> Iterator[list[Job]]:
     """The images of a source, in the order of their names, and what they become; their files can be read meanwhile."""
-    own = own or out
-    _check(source, own)
+    results = results or out
+    _check(source, results)
     if not many(source):
         target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{source.stem}.png"
         if target.exists() and target.samefile(source):
@@ -108,24 +110,24 @@ def jobs(source: Path, out: Path, own: Path | None = None, found: Converted | No
         yield [Job(File(source.name, lambda: source), target)]
         return
     with opened(source) as (files, others):
-        inside = _prefix(source, own)
+        inside = _prefix(source, results)
         files = [file for file in files if not inside or not file.name.startswith(inside)]
-        if found is not None:
-            found.ignored = len([file for file in others if not inside or not file.name.startswith(inside)])
+        if converted is not None:
+            converted.ignored = len([file for file in others if not inside or not file.name.startswith(inside)])
         if not files:
             raise BadInput(f"{source} holds no images ({', '.join(ENDINGS)})")
         names = _names([file.name for file in files])
         yield [Job(file, out / name) for file, name in zip(files, names, strict=True)]
 
 
-def _converted(job: Job, convert: Convert, found: Converted, part: Callable[[int, int], None]) -> str | None:
+def _converted(job: Job, convert: Convert, converted: Converted, part: Callable[[int, int], None]) -> str | None:
     """Converts one; its name and the reason where that cannot be."""
     try:
         _inside(job.file.name)
         picture = read(job.file)
         if isinstance(picture, DecodedImage):
-            found.notes.update(convert(picture, job.target, part))
-            found.written.append(job.target)
+            converted.notes.update(convert(picture, job.target, part))
+            converted.written.append(job.target)
             return None
         why = picture
     except (Unusable, BadInput) as error:
@@ -134,7 +136,7 @@ def _converted(job: Job, convert: Convert, found: Converted, part: Callable[[int
         if not isinstance(error, MemoryError) and "memory" not in str(error):  # as torch says it
             raise
         why = f"{job.file.name} (out of memory; give smaller tiles)"
-    found.skipped.append(why)
+    converted.skipped.append(why)
     return why
 
 
@@ -177,8 +179,8 @@ def _names(names: list[str]) -> list[str]:
 
 
 def _part(step: Callable[[str, int, int], None] | None, what: str, k: int, files: int) -> Callable[[int, int], None]:
-    def told(done: int, total: int) -> None:
+    def on_part(done: int, total: int) -> None:
         if step is not None:
             step(what, _WHOLE * k + _WHOLE * done // max(1, total), _WHOLE * files)
 
-    return told
+    return on_part

@@ -93,8 +93,8 @@ class Imputer:
             draws; the first of more draws are those of fewer.
         """
         table = _table(x, len(self.columns.low))
-        found = self.columns.allowed(self._draws(table, draws, seed))
-        return np.asarray(np.where(np.isnan(table), found, table))
+        completed = self.columns.allowed(self._draws(table, draws, seed))
+        return np.asarray(np.where(np.isnan(table), completed, table))
 
     def mean(self, x: ArrayLike, draws: int = 64, seed: int = 0) -> Table:
         """(N, D): x where observed, and elsewhere the mean of many fillings, which has the least squared error.
@@ -102,8 +102,8 @@ class Imputer:
         A mean need not be a value that occurs: it is kept within the observed range of its column alone.
         """
         table = _table(x, len(self.columns.low))
-        found = np.clip(self._draws(table, draws, seed).mean(0), self.columns.low, self.columns.high)
-        return np.asarray(np.where(np.isnan(table), found, table))
+        means = np.clip(self._draws(table, draws, seed).mean(0), self.columns.low, self.columns.high)
+        return np.asarray(np.where(np.isnan(table), means, table))
 
     def _draws(self, table: Table, draws: int, seed: int, batch: int = 512) -> Table:
         if draws < 1:
@@ -200,8 +200,8 @@ def _learner(players: dict[str, nn.Module], settings: Settings) -> Gradient:
         "generator": torch.optim.AdamW(groups, settings.rate, betas=(0.9, 0.99), fused=True)
     }
     if "discriminator" in players:
-        judge = list(players["discriminator"].parameters())
-        optimizers["discriminator"] = torch.optim.Adam(judge, settings.rate, betas=(0.0, 0.99), fused=True)
+        parameters = list(players["discriminator"].parameters())
+        optimizers["discriminator"] = torch.optim.Adam(parameters, settings.rate, betas=(0.0, 0.99), fused=True)
     return Gradient(optimizers, cosine())
 
 

@@ -36,11 +36,11 @@ from evenodds.tasks.infer import Infer, encoder_options
 
 __all__ = [
     "Codes",
+    "conditions_of",
     "directions_of",
     "encoder_of",
     "features",
     "items",
-    "known",
     "read_backwards",
     "walk_between",
     "write_code_sheet",
@@ -100,9 +100,9 @@ def write_features(session: Session, source: Any, path: Path, reading: Any = Non
     Of the run's own data, `held_out` (N,) says which items it was not trained on.
     """
     data = items(session, source, reading)
-    found = features(session, data.batch(torch.arange(len(data)))["x"])
-    _write(path, {"features": found, **_beside(session, data, source)})
-    return len(found), found.shape[1]
+    rows = features(session, data.batch(torch.arange(len(data)))["x"])
+    _write(path, {"features": rows, **_beside(session, data, source)})
+    return len(rows), rows.shape[1]
 
 
 @dataclass(frozen=True)
@@ -129,24 +129,24 @@ def read_backwards(
         steps: of refinement: descent in z from the encoder's answer on the squared error of the generator's.
         c: (N, K) of the items, of a conditional run; None: as the encoder tells.
     """
-    latent, found, answers, told = session.latent.size, [], [], []
+    latent, codes, answers, conditions = session.latent.size, [], [], []
     for k, part in enumerate(torch.split(x, batch)):
         with torch.no_grad():
             out = encoder(part.to(session.device)).view(len(part), -1)
-        z, given = out[:, :latent], None
+        z, condition = out[:, :latent], None
         if session.conditional:
-            given = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
-            told.append(given.cpu())
-        generator = session.unconditional(given)["generator"]
+            condition = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
+            conditions.append(condition.cpu())
+        generator = session.unconditional(condition)["generator"]
         z = refine(generator, part.to(session.device), z, steps=steps) if steps else z
-        found.append(z.cpu())
-        answers.append(session.answer(z, given))
+        codes.append(z.cpu())
+        answers.append(session.answer(z, condition))
     again = torch.cat(answers)
     error = float((again - x).square().mean().sqrt())
-    return Codes(torch.cat(found), again, error, torch.cat(told) if told else None)
+    return Codes(torch.cat(codes), again, error, torch.cat(conditions) if conditions else None)
 
 
-def known(session: Session, data: Dataset) -> Tensor | None:
+def conditions_of(session: Session, data: Dataset) -> Tensor | None:
     """c (N, K) of data, as far as the run is conditional and the data say it of every item."""
     if not session.conditional or len(data.classes) != len(session.card.classes):
         return None
@@ -156,12 +156,12 @@ def known(session: Session, data: Dataset) -> Tensor | None:
     return session.task.condition(batch)
 
 
-def _decided(session: Session, said: Tensor) -> Tensor:
+def _decided(session: Session, estimates: Tensor) -> Tensor:
     """What an encoder says of c (N, K) as a c that can be: the most likely class, attributes of 0 or 1, values."""
     if session.classed:
-        return one_hot(said.argmax(1), said.shape[1])
+        return one_hot(estimates.argmax(1), estimates.shape[1])
     conditions = session.card.conditions
-    return (said > 0.5).float() if conditions is not None and conditions.binary else said.clamp(-1, 1)
+    return (estimates > 0.5).float() if conditions is not None and conditions.binary else estimates.clamp(-1, 1)
 
 
 def write_codes(session: Session, source: Any, codes: Codes, data: Dataset, path: Path) -> None:
@@ -207,7 +207,7 @@ def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | N
 def write_directions(
     session: Session,
     path: Path,
-    found: Tensor,
+    axes: Tensor,
     by: float = 3.0,
     steps: int = 9,
     seed: int = 0,
@@ -217,8 +217,8 @@ def write_directions(
     _images_only(session)
     z = session.prior(1, mix(seed, 0)).repeat(steps, 1)
     moves = torch.linspace(-by, by, steps)
-    made = session.render(torch.cat([move(z, one, moves) for one in found]), c)
-    return pictures.write(path, session.picture(made, steps, 512))
+    samples = session.render(torch.cat([move(z, one, moves) for one in axes]), c)
+    return pictures.write(path, session.picture(samples, steps, 512))
 
 
 def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 4, seed: int = 0) -> Path:

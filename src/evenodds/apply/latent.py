@@ -119,12 +119,12 @@ def _of_weights(generator: nn.Module, latent: int) -> Tensor:
 @contextmanager
 def _fixed(generator: nn.Module) -> Iterator[None]:
     """In evaluation mode, with parameters that collect no gradient."""
-    held = [parameter for parameter in generator.parameters() if parameter.requires_grad]
-    for parameter in held:
+    trainable = [parameter for parameter in generator.parameters() if parameter.requires_grad]
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         with at_rest(generator):
             yield
     finally:
-        for parameter in held:
+        for parameter in trainable:
             parameter.requires_grad_(True)

@@ -25,7 +25,7 @@ from evenodds.game.arithmetic import luma
 from evenodds.game.schedule import OnProgress
 from evenodds.parts.mappers._parts import enlarged
 
-__all__ = ["Network", "labels", "read", "said", "through", "write"]
+__all__ = ["Network", "labels", "notes_on", "read", "through", "write"]
 
 _BICUBIC_REACH = 2
 _AROUND = 8  # Pixels from what can be seen, up to which what cannot be seen is given its colours.
@@ -47,7 +47,7 @@ class Network:
     inputs: int
     outputs: int
     tiling: Tiling
-    own: bool = True
+    restores: bool = True
     """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
 
 
@@ -93,8 +93,8 @@ def through(network: Network, picture: DecodedImage, progress: OnProgress | None
         return _in_own_kind(network, units.to_model(window))
 
     def keep(rows: Tensor) -> Tensor:
-        own = units.to_data(rows)
-        return own if units.dtype == "uint8" else own.to(torch.uint16)
+        values = units.to_data(rows)
+        return values if units.dtype == "uint8" else values.to(torch.uint16)
 
     with torch.no_grad():
         return np.asarray(tiled(apply, _values(picture), tiling, keep, progress)[0])
@@ -108,11 +108,11 @@ def labels(network: Network, picture: DecodedImage, progress: OnProgress | None 
         return network.apply(_shown(units.to_model(window), network.inputs))
 
     with torch.no_grad():
-        found = tiled(apply, _values(picture), network.tiling, lambda rows: rows.to(torch.uint8), progress)
-    return np.asarray(found[0, 0])
+        classes = tiled(apply, _values(picture), network.tiling, lambda rows: rows.to(torch.uint8), progress)
+    return np.asarray(classes[0, 0])
 
 
-def said(picture: DecodedImage, kept: bool = True) -> list[str]:
+def notes_on(picture: DecodedImage, kept: bool = True) -> list[str]:
     """What was done to the picture: clauses about {}, the images that it was done to.
 
     Args:
@@ -120,7 +120,7 @@ def said(picture: DecodedImage, kept: bool = True) -> list[str]:
     """
     turned = picture.mode in ("CMYK", "YCbCr", "LAB", "HSV")
     profile = "kept" if kept and not turned else "left out"
-    found = {
+    clauses = {
         "{} had 16 bits per colour, of which 8 were read": picture.cut,
         "{} had several frames, of which the first was taken": picture.animated,
         "{} turned upright, as EXIF data asked": picture.way_up > 1,
@@ -128,7 +128,7 @@ def said(picture: DecodedImage, kept: bool = True) -> list[str]:
         "{} had a palette, and now its colours": picture.mode in ("P", "PA"),
         f"{{}} had a colour profile, which was {profile} and not applied": picture.profile is not None,
     }
-    return [clause for clause, holds in found.items() if holds]
+    return [clause for clause, holds in clauses.items() if holds]
 
 
 def write(path: Path, x: NDArray[Any], picture: DecodedImage | None = None) -> Path:
@@ -157,7 +157,7 @@ def _bytes_of(network: Network, picture: DecodedImage) -> int:
 
 
 def _keeps(network: Network) -> bool:
-    return network.own and network.inputs == network.outputs
+    return network.restores and network.inputs == network.outputs
 
 
 def _check(network: Network, picture: DecodedImage) -> None:
@@ -186,16 +186,16 @@ def _in_own_kind(network: Network, x: Tensor) -> Tensor:
     """(n, C, h, w) in [-1, 1], alpha included -> (n, C', s h, s w); see `through`."""
     clear, scale = x.shape[1] in (2, 4), network.tiling.scale
     before = _coloured_around(x) if clear and network.inputs < 4 else x
-    made = network.apply(_shown(before, network.inputs))
-    colour, alpha = made[:, :3], made[:, 3:]
+    output = network.apply(_shown(before, network.inputs))
+    colour, alpha = output[:, :3], output[:, 3:]
     if _keeps(network):
         colour = _recoloured(colour, before[:, :-1] if clear else before, scale)
     if not clear:
         return colour
     if network.outputs < 4:
-        alpha = _larger(x[:, -1:], scale).to(made)
+        alpha = _larger(x[:, -1:], scale).to(output)
         if _keeps(network) and scale == 1:
-            colour = torch.where(x[:, -1:] > -1, colour, x[:, :-1].to(made))
+            colour = torch.where(x[:, -1:] > -1, colour, x[:, :-1].to(output))
     return torch.cat([colour, alpha], 1)
 
 
@@ -225,15 +225,15 @@ def _shown(x: Tensor, inputs: int) -> Tensor:
     return torch.cat([wide, alpha], 1)
 
 
-def _recoloured(made: Tensor, colour: Tensor, scale: int) -> Tensor:
+def _recoloured(output: Tensor, colour: Tensor, scale: int) -> Tensor:
     """The result in as many colours as the picture has."""
-    if made.shape[1] == colour.shape[1]:
-        return made
+    if output.shape[1] == colour.shape[1]:
+        return output
     if colour.shape[1] == 1:
-        return luma(made)
+        return luma(output)
     # Cb and Cr are differences to the luma, so that another luma is the same change in red, green and blue.
-    beside = _larger(colour, scale).to(made)
-    return beside + (made - luma(beside))
+    beside = _larger(colour, scale).to(output)
+    return beside + (output - luma(beside))
 
 
 def _larger(x: Tensor, scale: int) -> Tensor:

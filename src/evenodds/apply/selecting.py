@@ -19,14 +19,14 @@ from evenodds.parts.priors import Coded, Growing, Learned, Mixture, Normal, Prio
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 
-__all__ = ["Given", "diffuse", "langevin", "rejection", "sample", "truncated"]
+__all__ = ["Target", "diffuse", "langevin", "rejection", "sample", "truncated"]
 
 LogRatio = Callable[[Tensor], Tensor]
 """z (N, latent) -> (N,) log p_data(x) / p_g(x) at x = G(z), up to a constant: the discriminator's logits."""
 
 
 @dataclass(frozen=True)
-class Given:
+class Target:
     """A run as those see it who select z: its prior, and how real its discriminator takes what z makes to be."""
 
     prior: Prior
@@ -69,13 +69,15 @@ def sample(
         raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
     if n < 1 or (y is not None and len(y) != n):
         raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
-    choose = (lambda z, known, **_: z) if select is None else _selection(select, options)
+    choose = (lambda z, target, **_: z) if select is None else _selection(select, options)
     c = session.sampled_condition(n, seed, batch) if y is None and given is None else session.condition(y, given)
-    known, blocks = _known(session, prior), []
+    target, blocks = _target(session, prior), []
     for k in range(0, n, batch):
-        own = c if c is None or len(c) == 1 else c[k : k + batch]
-        z = choose(session.prior(batch, mix(seed, k // batch))[: n - k], known, c=own, seed=mix(seed, k // batch, 2))
-        blocks.append(session.render(truncated(prior, z, truncation), own))
+        condition = c if c is None or len(c) == 1 else c[k : k + batch]
+        z = choose(
+            session.prior(batch, mix(seed, k // batch))[: n - k], target, c=condition, seed=mix(seed, k // batch, 2)
+        )
+        blocks.append(session.render(truncated(prior, z, truncation), condition))
     return np.concatenate(blocks)
 
 
@@ -85,7 +87,7 @@ def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:
     return selection
 
 
-def _known(session: Session, prior: Prior) -> Given:
+def _target(session: Session, prior: Prior) -> Target:
     if "discriminator" not in session.unconditional(session.task.default_condition):
         raise BadInput("this run has no discriminator to select samples by; leave --select out")
     if not session.task.contest.log_ratio:
@@ -101,7 +103,7 @@ def _known(session: Session, prior: Prior) -> Given:
         logits: Tensor = players["discriminator"](players["generator"](z.to(session.device)))
         return logits.float().cpu()
 
-    return Given(prior, session.prior, log_ratio)
+    return Target(prior, session.prior, log_ratio)
 
 
 # Truncation --------------------------------------------------------------------------------------------------------
@@ -157,10 +159,10 @@ class rejection:  # named as people ask for it
             )
 
     @torch.no_grad()
-    def __call__(self, z: Tensor, known: Given, c: Tensor | None = None, seed: int = 0) -> Tensor:
+    def __call__(self, z: Tensor, target: Target, c: Tensor | None = None, seed: int = 0) -> Tensor:
         """z (N, latent) with those that are rejected replaced by later draws; each keeps its c."""
         if self.highest == -math.inf:
-            self._learn(known, c)
+            self._learn(target, c)
         chosen, best = z.clone(), torch.full((len(z),), -math.inf)
         waiting, n = torch.arange(len(z)), len(z)
         for turn in range(self.tries):
@@ -168,27 +170,27 @@ class rejection:  # named as people ask for it
                 break
             # Drawn for whole blocks, so that the first samples of more are those of fewer.
             if turn:
-                z = known.draw(BLOCK * -(-n // BLOCK), mix(seed, turn))[:n]
+                z = target.draw(BLOCK * -(-n // BLOCK), mix(seed, turn))[:n]
             rng = torch.Generator().manual_seed(mix(seed, turn, 1))
             dice = torch.rand(BLOCK * -(-n // BLOCK), generator=rng, dtype=torch.float64)[:n]
-            asked = z[waiting]
-            logits = known.log_ratio(asked, c if c is None or len(c) == 1 else c[waiting])
+            candidates = z[waiting]
+            logits = target.log_ratio(candidates, c if c is None or len(c) == 1 else c[waiting])
             better = logits > best[waiting]
             kept = dice[waiting] < acceptance(logits, self.highest, self.gamma)
             taken = kept | better
-            chosen[waiting[taken]] = asked[taken]
+            chosen[waiting[taken]] = candidates[taken]
             best[waiting] = torch.maximum(best[waiting], logits)
             waiting = waiting[~kept]
         return chosen
 
-    def _learn(self, known: Given, c: Tensor | None) -> None:
+    def _learn(self, target: Target, c: Tensor | None) -> None:
         """The highest ratio of the pilot, and gamma for the rate."""
-        found = []
+        ratios = []
         for k, start in enumerate(range(0, self.pilot, BLOCK)):
-            some = min(BLOCK, self.pilot - start)
-            own = c if c is None or len(c) == 1 else c[torch.arange(some) % len(c)]
-            found.append(known.log_ratio(known.draw(some, mix(1, k)), own))
-        logits = torch.cat(found)
+            n = min(BLOCK, self.pilot - start)
+            condition = c if c is None or len(c) == 1 else c[torch.arange(n) % len(c)]
+            ratios.append(target.log_ratio(target.draw(n, mix(1, k)), condition))
+        logits = torch.cat(ratios)
         self.highest = float(logits.max())
         if self.rate is not None:
             self.gamma = _gamma(logits, self.highest, self.rate)
@@ -228,12 +230,12 @@ class langevin:  # named as people ask for it
         if self.steps < 0 or not 0 < self.step <= 1:
             raise BadInput(f"langevin needs steps >= 0 and step in (0, 1], got {self.steps} and {self.step}")
 
-    def __call__(self, z: Tensor, known: Given, c: Tensor | None = None, seed: int = 0) -> Tensor:
+    def __call__(self, z: Tensor, target: Target, c: Tensor | None = None, seed: int = 0) -> Tensor:
         """z (N, latent) at the end of its walk."""
-        if not isinstance(known.prior, Normal | Learned | Growing):
-            name = type(known.prior).__name__.lower()
+        if not isinstance(target.prior, Normal | Learned | Growing):
+            name = type(target.prior).__name__.lower()
             raise BadInput(f"langevin needs a normal prior, this run's is {name}; take --select rejection")
-        return diffuse(z, lambda at: known.log_ratio(at, c), self.steps, self.step, seed)
+        return diffuse(z, lambda at: target.log_ratio(at, c), self.steps, self.step, seed)
 
 
 def diffuse(z: Tensor, log_ratio: LogRatio, steps: int, step: float, seed: int = 0) -> Tensor:

@@ -161,17 +161,17 @@ def tiled(
             is ever as large as the result.
     """
     height, width = (tiling.scale * side for side in x.shape[-2:])
-    made: Tensor | None = None
+    whole: Tensor | None = None
     at = 0
     for strip in strips(apply, x, tiling, progress):
         for rows in torch.split(strip[None], _ROWS, 2):
             kept = rows if keep is None else keep(rows)
-            if made is None:
-                made = kept.new_empty(1, kept.shape[1], height, width)
-            made[..., at : at + kept.shape[-2], :] = kept
+            if whole is None:
+                whole = kept.new_empty(1, kept.shape[1], height, width)
+            whole[..., at : at + kept.shape[-2], :] = kept
             at += kept.shape[-2]
-    assert made is not None
-    return made
+    assert whole is not None
+    return whole
 
 
 def _band(
@@ -184,31 +184,31 @@ def _band(
 ) -> Tensor:
     """(C', h, all columns): the result of one row of tiles."""
     length = tiling.scale * len(across)
-    made: Tensor | None = None
+    band: Tensor | None = None
     for first in range(0, len(columns), tiling.batch):
         some = columns[first : first + tiling.batch]
         windows = torch.cat([rows.index_select(-1, across[piece.start : piece.stop]) for piece in some])
         results = apply(windows)
         _check(windows, results, tiling.scale)
-        if made is None:
-            made = results.new_zeros(*results.shape[1:3], length)
+        if band is None:
+            band = results.new_zeros(*results.shape[1:3], length)
         for piece, result in zip(some, results, strict=True):
-            _join(made, piece, result, tiling.scale)
+            _join(band, piece, result, tiling.scale)
         if report is not None:
             report(first + len(some))
-    assert made is not None
-    return made
+    assert band is not None
+    return band
 
 
-def _join(made: Tensor, piece: Piece, result: Tensor, scale: int) -> None:
-    length = made.shape[-1]
+def _join(band: Tensor, piece: Piece, result: Tensor, scale: int) -> None:
+    length = band.shape[-1]
     ramp = piece.ramp if result.is_floating_point() else 0
     begin, end = piece.span(length, ramp)
     here = slice(begin - scale * piece.start, end - scale * piece.start)
     if ramp:
-        made[..., begin:end] += (result * piece.weights(scale, length, ramp).to(result))[..., here]
+        band[..., begin:end] += (result * piece.weights(scale, length, ramp).to(result))[..., here]
     else:
-        made[..., begin:end] = result[..., here]
+        band[..., begin:end] = result[..., here]
 
 
 def _risen(at: Tensor, bound: int, ramp: int) -> Tensor:

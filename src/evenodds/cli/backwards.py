@@ -247,7 +247,7 @@ def _codes(
     """The session, the items and their codes."""
     import torch
 
-    from evenodds.apply.inference import encoder_of, items, known, read_backwards
+    from evenodds.apply.inference import conditions_of, encoder_of, items, read_backwards
     from evenodds.cli.bar import Bar, reading
     from evenodds.game.arithmetic import evenly
     from evenodds.runs.session import load
@@ -262,4 +262,4 @@ def _codes(
         held = held.take(evenly(len(held), n))
     encoder = encoder_of(session, length, (Bar(),))
     x = held.batch(torch.arange(len(held)))["x"]
-    return session, held, read_backwards(session, x, encoder, steps, known(session, held))
+    return session, held, read_backwards(session, x, encoder, steps, conditions_of(session, held))

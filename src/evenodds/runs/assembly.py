@@ -156,7 +156,7 @@ class Run:
         if evidence is None:
             return None
         sizes = len(evidence.few["x"]), len(evidence.trained["x"])
-        return Cells(evidence.names, evidence.due, *sizes, ground_truth=evidence.known)
+        return Cells(evidence.names, evidence.due, *sizes, ground_truth=evidence.ground_truth)
 
     def say(self, line: str) -> None:
         """Tells the user a sentence."""

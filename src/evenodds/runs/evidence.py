@@ -154,11 +154,11 @@ class Evidence:
         if "y" in batch and len(data.classes) > 2 and bool((batch["y"] >= 0).any()):
             means, labels = class_means(features, batch["y"])
             return means, tuple(data.classes[label] for label in labels), True
-        found = clusters(features, min(CELLS, max(1, len(features) // 10)), rng=torch.Generator().manual_seed(0))
-        return found, tuple(f"cluster {k + 1}" for k in range(len(found))), False
+        centres = clusters(features, min(CELLS, max(1, len(features) // 10)), rng=torch.Generator().manual_seed(0))
+        return centres, tuple(f"cluster {k + 1}" for k in range(len(centres))), False
 
     @property
-    def known(self) -> bool:
+    def ground_truth(self) -> bool:
         """Whether the cells are the data's own modes or classes, not clusters that were found."""
         return self._named[2]
 
@@ -175,8 +175,8 @@ class Evidence:
     @cached_property
     def due(self) -> tuple[float, ...]:
         """The share of held-out items in each cell."""
-        held = self._plain(self.dataset.batch(_some(self.held_index, 2000))["x"])
-        return tuple(shares(held, self.cells).tolist())
+        held_out = self._plain(self.dataset.batch(_some(self.held_index, 2000))["x"])
+        return tuple(shares(held_out, self.cells).tolist())
 
 
 def wins(a: Tensor, b: Tensor) -> float:

@@ -50,12 +50,12 @@ class ConditionedDiscriminator(nn.Module):
     def __init__(self, discriminator: nn.Module, c: Tensor, way: str) -> None:
         super().__init__()
         self.discriminator, self.c, self.way = discriminator, c, WAYS[way]
-        self.said: list[Tensor] = []
-        """What it said of c beside its logits, call by call, in the auxiliary way."""
+        self.condition_outputs: list[Tensor] = []
+        """(n, K) outputs about c beside the logits, call by call, in the auxiliary way."""
 
     def forward(self, x: Tensor) -> Tensor:
         logits, of_c = self.way(self.discriminator, x, self.c.repeat(len(x) // len(self.c), 1))
-        self.said += [] if of_c is None else [of_c]
+        self.condition_outputs += [] if of_c is None else [of_c]
         return logits
 
 
@@ -102,19 +102,19 @@ def discriminator_options(way: str, shape: Sequence[int], length: int) -> dict[s
     return {"shape": tuple(shape), "outputs": 1 + length}
 
 
-def cross_entropy(said: Tensor, c: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, c: Tensor) -> Tensor:
     """Scalar mean over the items whose class is known, for logits (n, K) and one-hot c; rows of zeros do not enter."""
-    return -(c * said.log_softmax(1)).sum() / c.sum().clamp(min=1)
+    return -(c * logits.log_softmax(1)).sum() / c.sum().clamp(min=1)
 
 
-def binary_cross_entropy(said: Tensor, c: Tensor) -> Tensor:
+def binary_cross_entropy(logits: Tensor, c: Tensor) -> Tensor:
     """Scalar mean over items and attributes, for logits (n, K) and c in {0, 1}."""
-    return F.binary_cross_entropy_with_logits(said, c.to(said.dtype))
+    return F.binary_cross_entropy_with_logits(logits, c.to(logits.dtype))
 
 
-def squared_error(said: Tensor, c: Tensor) -> Tensor:
+def squared_error(estimates: Tensor, c: Tensor) -> Tensor:
     """Scalar mean over items and values, for estimates (n, K) of c."""
-    return (said - c).square().mean()
+    return (estimates - c).square().mean()
 
 
 COSTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {

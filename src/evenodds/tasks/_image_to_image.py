@@ -45,9 +45,9 @@ class ImageToImage(TaskDefaults, ABC):
     def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
         """The sources, the answers, the truth."""
         request = self.request_for(real, torch.Generator().manual_seed(0))
-        made = answer(request)
-        name = "x" if "x" in made else "labels"
-        return [request["source"], made[name], real[name]]
+        answers = answer(request)
+        name = "x" if "x" in answers else "labels"
+        return [request["source"], answers[name], real[name]]
 
     @abstractmethod
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
@@ -160,29 +160,31 @@ class Paired(ImageToImage):
         if not self.adversarial:
             return [alone]
         late = from_share(self.adversarial_from)
-        judging = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
+        discriminator_moves = self.contest.discriminator_moves(
+            self.penalised_cost, self.plain_cost, self.discriminator_steps
+        )
         return [
             replace(alone, when=until_share(self.adversarial_from)),
-            *(replace(move, when=both(move.when, late)) for move in judging),
+            *(replace(move, when=both(move.when, late)) for move in discriminator_moves),
             Move("generator", ("generator",), self.generator_cost, self.generator_steps, late),
         ]
 
-    def made(self, generator: nn.Module, hand: Batch) -> Tensor:
+    def output(self, generator: nn.Module, hand: Batch) -> Tensor:
         """What the generator makes of the source, raw."""
-        made: Tensor = generator(hand["source"])
-        return made
+        output: Tensor = generator(hand["source"])
+        return output
 
     @abstractmethod
-    def fit_costs(self, made: Tensor, hand: Batch) -> dict[str, Tensor]:
+    def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """How far the raw answer is from the truth."""
 
     @abstractmethod
-    def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+    def shown(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """Truth and answer as the discriminator is shown them, (N, C, H, W) each, before the source is put beside."""
 
     def fit_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, without an adversary."""
-        return Costs(self.fit_costs(self.made(players["generator"], hand), hand))
+        return Costs(self.fit_costs(self.output(players["generator"], hand), hand))
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, with the penalty."""
@@ -194,18 +196,18 @@ class Paired(ImageToImage):
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():
-            real, fake = self.shown(self.made(players["generator"], hand), hand)
+            real, fake = self.shown(self.output(players["generator"], hand), hand)
         discriminator = self._source_aware(players, hand)
         return self.contest.discriminator_costs(discriminator, real, fake, dict(hand), penalised)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, with an adversary."""
-        made = self.made(players["generator"], hand)
-        real, fake = self.shown(made, hand)
+        output = self.output(players["generator"], hand)
+        real, fake = self.shown(output, hand)
         discriminator = self._source_aware(players, hand)
-        costs = dict(self.fit_costs(made, hand))
-        found = self.contest.generator_costs(discriminator, real, fake, dict(hand))
-        costs |= {name: self.adversarial * cost for name, cost in found.items()}
+        costs = dict(self.fit_costs(output, hand))
+        adversarial = self.contest.generator_costs(discriminator, real, fake, dict(hand))
+        costs |= {name: self.adversarial * cost for name, cost in adversarial.items()}
         if self.matching:
             of_fake = discriminator.features(fake)
             costs["matching"] = self.matching * F.l1_loss(of_fake, discriminator.features(real).detach())
@@ -244,8 +246,8 @@ class SourceAware(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Of x (n, C, H, W), from the pass that there was, or from one without a graph."""
-        for asked, features in self.seen:
-            if asked is x:
+        for scored, features in self.seen:
+            if scored is x:
                 return features
         with torch.no_grad():
             self(x)

@@ -63,8 +63,10 @@ class Bidirectional:
 
     def moves(self) -> Sequence[Move]:
         """k discriminator moves, with the penalty in every n-th round, then that of generator and encoder."""
-        judging = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
-        return [*judging, Move("generator", ("generator", "encoder"), self.generator_cost)]
+        discriminator_moves = self.contest.discriminator_moves(
+            self.penalised_cost, self.plain_cost, self.discriminator_steps
+        )
+        return [*discriminator_moves, Move("generator", ("generator", "encoder"), self.generator_cost)]
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, with the penalty."""

@@ -109,20 +109,20 @@ class Classify:
 
     def discriminator_cost(self, players: Players, hand: Batch) -> Costs:
         """Cross-entropy of the known labels, and by their weights -log D(x) - log(1 - D(G(z))) and the others."""
-        said = self._said(players, hand)
-        source, y = ("labelled", hand["labelled_y"]) if "labelled" in said else ("real", hand["y"])
-        costs = {"labels": COSTS["classes"](said[source], one_hot(y, self.classes))}
-        facts = {"right": _share_right(said[source], y)}
+        logits = self._logits(players, hand)
+        source, y = ("labelled", hand["labelled_y"]) if "labelled" in logits else ("real", hand["y"])
+        costs = {"labels": COSTS["classes"](logits[source], one_hot(y, self.classes))}
+        facts = {"right": _share_right(logits[source], y)}
         if self.unsupervised:
-            on_real, on_fake = said["real"].logsumexp(1), said["fake"].logsumexp(1)
+            on_real, on_fake = logits["real"].logsumexp(1), logits["fake"].logsumexp(1)
             costs["adversarial"] = self.unsupervised * (F.softplus(-on_real) + F.softplus(on_fake)).mean()
             facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
         if self.consistency:
             with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
                 calm = discriminator(hand["x"]).softmax(1)
-            costs["consistency"] = -self.consistency * (calm * said["real"].log_softmax(1)).sum(1).mean()
+            costs["consistency"] = -self.consistency * (calm * logits["real"].log_softmax(1)).sum(1).mean()
         if self.entropy:
-            costs["entropy"] = self.entropy * _entropy(said["real"]).mean()
+            costs["entropy"] = self.entropy * _entropy(logits["real"]).mean()
         return Costs(costs, facts)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
@@ -138,7 +138,7 @@ class Classify:
             costs["pull_away"] = self.pull_away * _pull_away(fake)
         return Costs(costs)
 
-    def _said(self, players: Players, hand: Batch) -> dict[str, Tensor]:
+    def _logits(self, players: Players, hand: Batch) -> dict[str, Tensor]:
         """The logits (n, K) of those parts that the discriminator's cost needs."""
         x: dict[str, Tensor] = {}
         if "labelled_x" in hand:
@@ -186,15 +186,15 @@ class Classify:
             For "x": "y" (N,) int64, "probabilities" (N, K) of the classes if x is real, and "real" (N,), D(x).
             For "z": "x" in [-1, 1].
         """
-        found: dict[str, Tensor] = {}
+        answer: dict[str, Tensor] = {}
         if "x" in request:
             logits: Tensor = players["discriminator"](request["x"])
-            found |= {"y": logits.argmax(1), "probabilities": logits.softmax(1), "real": logits.logsumexp(1).sigmoid()}
+            answer |= {"y": logits.argmax(1), "probabilities": logits.softmax(1), "real": logits.logsumexp(1).sigmoid()}
         if "z" in request:
-            found["x"] = players["generator"](request["z"])
-        if not found:
+            answer["x"] = players["generator"](request["z"])
+        if not answer:
             raise BadInput(f"a request needs 'x' or 'z', got {', '.join(sorted(request)) or 'nothing'}; add one")
-        return found
+        return answer
 
 
 class Feed(Protocol):

@@ -69,9 +69,9 @@ class Condition(Generate):
     def __post_init__(self) -> None:
         if self.way is None:
             object.__setattr__(self, "way", "concatenation" if self.kind == "values" else "projection")
-        for option, known in (("kind", COSTS), ("way", WAYS), ("balance", BALANCES)):
-            if getattr(self, option) not in known:
-                raise unknown(f"{option} of condition", getattr(self, option), known)
+        for option, members in (("kind", COSTS), ("way", WAYS), ("balance", BALANCES)):
+            if getattr(self, option) not in members:
+                raise unknown(f"{option} of condition", getattr(self, option), members)
         if self.length < 1:
             raise BadInput(f"a condition needs length >= 1, got {self.length}; give the number of classes or values")
         if self.simultaneous and self.way == "auxiliary":
@@ -165,10 +165,10 @@ class Condition(Generate):
     def _cost(self, cost: Callable[[Players, Batch], Costs], players: Players, hand: Batch, sides: int) -> Costs:
         generator, discriminator = self.conditioned(players, hand["c"])
         costs = cost({"generator": generator, "discriminator": discriminator}, hand)
-        if discriminator.said:
+        if discriminator.condition_outputs:
             # A contest asks of reals, then of fakes, or of both at once; the generator's asks of fakes first.
             c = hand["c"].repeat(sides, 1)
-            wrong = COSTS[self.kind](torch.cat(discriminator.said)[: len(c)], c)
+            wrong = COSTS[self.kind](torch.cat(discriminator.condition_outputs)[: len(c)], c)
             # The paper's L_C is a mean over the reals plus one over the fakes.
             costs["auxiliary"] = sides * self.auxiliary_weight * wrong
         return costs

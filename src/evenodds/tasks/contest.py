@@ -249,17 +249,17 @@ class Remembered:
 
     def __init__(self, discriminator: nn.Module) -> None:
         self.discriminator = discriminator
-        self.known: list[tuple[Tensor, Tensor]] = []
+        self.scores: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, x: Tensor) -> Tensor:
-        for asked, answer in self.known:
-            if asked is x:
+        for scored, answer in self.scores:
+            if scored is x:
                 return answer
         logits: Tensor = self.discriminator(x)
-        self.known.append((x, logits))
+        self.scores.append((x, logits))
         return logits
 
     def both(self, real: Tensor, fake: Tensor) -> None:
         """Scores both in one pass."""
         on_real, on_fake = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
-        self.known += [(real, on_real), (fake, on_fake)]
+        self.scores += [(real, on_real), (fake, on_fake)]

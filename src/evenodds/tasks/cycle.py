@@ -98,8 +98,11 @@ class Cycle(ImageToImage):
     def moves(self) -> Sequence[Move]:
         """Both discriminators at once, then both generators."""
         moves = self.contest.discriminator_moves(self.penalised_cost, self.plain_cost, self.discriminator_steps)
-        judging = [replace(move, movers=tuple(_SIDES)) for move in moves]
-        return [*judging, Move("generator", ("generator", "backward"), self.generator_cost, self.generator_steps)]
+        alternating = [replace(move, movers=tuple(_SIDES)) for move in moves]
+        return [
+            *alternating,
+            Move("generator", ("generator", "backward"), self.generator_cost, self.generator_steps),
+        ]
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminators', with the penalty."""
@@ -115,11 +118,11 @@ class Cycle(ImageToImage):
         costs: dict[str, Tensor] = {}
         facts: dict[str, Tensor] = {}
         for discriminator, name in _SIDES.items():
-            found = self.contest.discriminator_costs(
+            terms = self.contest.discriminator_costs(
                 players[discriminator], hand[name], fake[name], _draws(hand, name), penalised
             )
-            costs |= {f"{cost}{_ending(name)}": value for cost, value in found.items()}
-            facts |= {f"{fact}{_ending(name)}": value for fact, value in found.facts.items()}
+            costs |= {f"{cost}{_ending(name)}": value for cost, value in terms.items()}
+            facts |= {f"{fact}{_ending(name)}": value for fact, value in terms.facts.items()}
         return Costs(costs, facts)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
@@ -129,8 +132,10 @@ class Cycle(ImageToImage):
         home = {"x": there(fake["source"]), "source": back(fake["x"])}
         costs: dict[str, Tensor] = {}
         for discriminator, name in _SIDES.items():
-            found = self.contest.generator_costs(players[discriminator], hand[name], fake[name], _draws(hand, name))
-            costs |= {f"{cost}{_ending(name)}": value for cost, value in found.items()}
+            adversarial = self.contest.generator_costs(
+                players[discriminator], hand[name], fake[name], _draws(hand, name)
+            )
+            costs |= {f"{cost}{_ending(name)}": value for cost, value in adversarial.items()}
         costs["cycle"] = self.cycle * sum((F.l1_loss(home[name], hand[name]) for name in home), torch.zeros(()))
         if self.identity:
             kept = F.l1_loss(there(hand["x"]), hand["x"]) + F.l1_loss(back(hand["source"]), hand["source"])
@@ -144,9 +149,9 @@ class Cycle(ImageToImage):
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "source" (N, C', H, W) in [-1, 1]; answers "x" (N, C, H, W), and the way "back" where it is known."""
         with torch.no_grad():
-            made = players["generator"](request["source"])
-            back = {"back": players["backward"](made).clamp(-1, 1)} if "backward" in players else {}
-            return {"x": made.clamp(-1, 1), **back}
+            answer = players["generator"](request["source"])
+            back = {"back": players["backward"](answer).clamp(-1, 1)} if "backward" in players else {}
+            return {"x": answer.clamp(-1, 1), **back}
 
     def tally(self, real: Batch, answer: Batch) -> Tensor:
         """(N, 1): the mean squared error of each source after there and back."""

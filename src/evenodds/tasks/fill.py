@@ -17,7 +17,7 @@ from evenodds.parts.masks import Masks
 from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
 
-__all__ = ["Fill", "Filling", "Judging", "complete"]
+__all__ = ["Fill", "MaskedDiscriminator", "MaskedGenerator", "complete"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +89,9 @@ class Fill(Generate):
         """Adds "mask", "hidden" (known, but not shown to the generator), "z" (fillings N, latent) and the contest's."""
         x = real["x"]
         dealt = self.masks(x.shape, rng)
-        known = real["observed"].to(dealt) if "observed" in real else torch.ones_like(dealt)
-        hand = {**real, "mask": known * dealt, "hidden": known * (1 - dealt)}
-        hand["x"] = torch.where(known > 0, x, 0.0)
+        observed = real["observed"].to(dealt) if "observed" in real else torch.ones_like(dealt)
+        hand = {**real, "mask": observed * dealt, "hidden": observed * (1 - dealt)}
+        hand["x"] = torch.where(observed > 0, x, 0.0)
         return {**hand, "z": self.prior(self.fillings * len(x), rng), **self.contest.deal(x, rng)}
 
     def moves(self) -> Sequence[Move]:
@@ -111,8 +111,8 @@ class Fill(Generate):
         fillings = bound["generator"](hand["z"]).unflatten(0, (self.fillings, len(x)))
         costs: dict[str, Tensor] = {}
         if self.adversarial:
-            found = self.contest.generator_costs(bound["discriminator"], x, fillings[0], dict(hand))
-            costs = {name: self.adversarial * cost for name, cost in found.items()}
+            adversarial = self.contest.generator_costs(bound["discriminator"], x, fillings[0], dict(hand))
+            costs = {name: self.adversarial * cost for name, cost in adversarial.items()}
         for name, weight in self._scores().items():
             costs[name] = weight * scoring.score(fillings, x, hand["hidden"], getattr(scoring, name)).mean()
         return Costs(costs)
@@ -122,9 +122,9 @@ class Fill(Generate):
         some = next(players["generator"].parameters())
         x = some.new_zeros(1, *shape)
         mask = x[:, :1] if x.dim() == 4 else x
-        bound: dict[str, nn.Module] = {"generator": Filling(players["generator"], x, mask, 1 + mask, {})}
+        bound: dict[str, nn.Module] = {"generator": MaskedGenerator(players["generator"], x, mask, 1 + mask, {})}
         if self.adversarial:
-            bound["discriminator"] = Judging(players["discriminator"], mask, 1 + mask)
+            bound["discriminator"] = MaskedDiscriminator(players["discriminator"], mask, 1 + mask)
         return bound
 
     def _scores(self) -> dict[str, float]:
@@ -135,9 +135,11 @@ class Fill(Generate):
         """The players of the unconditional game, for the masks of a hand."""
         beside = {name: hand[name] for name in self.beside}
         mask, hidden = hand["mask"], hand["hidden"]
-        bound: dict[str, nn.Module] = {"generator": Filling(players["generator"], hand["x"], mask, hidden, beside)}
+        bound: dict[str, nn.Module] = {
+            "generator": MaskedGenerator(players["generator"], hand["x"], mask, hidden, beside)
+        }
         if self.adversarial:
-            bound["discriminator"] = Judging(players["discriminator"], mask, hidden)
+            bound["discriminator"] = MaskedDiscriminator(players["discriminator"], mask, hidden)
         return bound
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
@@ -173,29 +175,29 @@ class Fill(Generate):
             return {"x": complete(players["generator"], x, mask, z, {name: request[name] for name in self.beside})}
 
 
-class Filling(nn.Module):
+class MaskedGenerator(nn.Module):
     """z (K N, latent) -> completed x (K N, ...), zeros where neither observed nor hidden: a generator of one hand."""
 
     def __init__(
         self, generator: nn.Module, x: Tensor, mask: Tensor, hidden: Tensor, beside: dict[str, Tensor]
     ) -> None:
         super().__init__()
-        self.generator, self.x, self.mask, self.known, self.beside = generator, x, mask, mask + hidden, beside
+        self.generator, self.x, self.mask, self.defined, self.beside = generator, x, mask, mask + hidden, beside
 
     def forward(self, z: Tensor) -> Tensor:
         x = complete(self.generator, self.x, self.mask, z, self.beside)
-        return torch.where(_times(self.known, len(z)) > 0, x, 0.0)
+        return torch.where(_times(self.defined, len(z)) > 0, x, 0.0)
 
 
-class Judging(nn.Module):
+class MaskedDiscriminator(nn.Module):
     """x (n, ...) -> logits (n,), for masks (N, ...). Item i has mask i % N: n is N, or 2N for real beside fake."""
 
     def __init__(self, discriminator: nn.Module, mask: Tensor, hidden: Tensor) -> None:
         super().__init__()
-        self.discriminator, self.told = discriminator, torch.cat([mask, hidden], 1)
+        self.discriminator, self.masks = discriminator, torch.cat([mask, hidden], 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.discriminator(torch.cat([x, _times(self.told, len(x)).to(x.dtype)], 1))
+        logits: Tensor = self.discriminator(torch.cat([x, _times(self.masks, len(x)).to(x.dtype)], 1))
         return logits
 
 

@@ -77,15 +77,15 @@ def inferred(players: Players, request: Batch, latent: int, spread: bool) -> Bat
     """What Infer.answer says, for any task with an encoder and a generator."""
     if not {"x", "z"} & set(request):
         raise BadInput(f"inference needs 'x', 'z' or both, got {', '.join(sorted(request)) or 'nothing'}; add one")
-    said: dict[str, Tensor] = {}
+    answer: dict[str, Tensor] = {}
     if "z" in request:
-        said["x"] = players["generator"](request["z"])
+        answer["x"] = players["generator"](request["z"])
     if "x" in request:
         mean, log_variance = encode(players["encoder"], request["x"], latent, spread)
-        said |= {"z": mean, "reconstruction": players["generator"](mean)}
+        answer |= {"z": mean, "reconstruction": players["generator"](mean)}
         if log_variance is not None:
-            said["deviation"] = (0.5 * log_variance).exp()
-    return said
+            answer["deviation"] = (0.5 * log_variance).exp()
+    return answer
 
 
 def encoder_options(latent: int, spread: bool = False) -> dict[str, int]:

@@ -72,7 +72,7 @@ class InfoGAN(Generate):
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """Both players, of which the discriminator says its logit alone."""
         bound = super().unconditional(players, shape, c)
-        return {name: Reading(player) if name == "discriminator" else player for name, player in bound.items()}
+        return {name: CodeReader(player) if name == "discriminator" else player for name, player in bound.items()}
 
     def penalised_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, with the penalty."""
@@ -88,10 +88,10 @@ class InfoGAN(Generate):
 
     def _cost(self, cost: Callable[[Players, Batch], Costs], players: Players, hand: Batch, first: int) -> Costs:
         """A cost of Generate and that of the code, where the discriminator is asked of fakes after `first` others."""
-        reading = Reading(players["discriminator"])
-        costs = cost({**players, "discriminator": reading}, hand)
-        said = torch.cat(reading.said)
-        read = self._read(said[first : first + len(hand["z"])])
+        reader = CodeReader(players["discriminator"])
+        costs = cost({**players, "discriminator": reader}, hand)
+        outputs = torch.cat(reader.code_outputs)
+        read = self._read(outputs[first : first + len(hand["z"])])
         noise, classes, _ = self._parts
         code = hand["z"][:, noise:]
         if self.prior.classes:
@@ -100,7 +100,7 @@ class InfoGAN(Generate):
             if self.consistency and first:
                 with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
                     calm = self._read(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
-                viewed = self._read(said[:first])["classes"].log_softmax(1)
+                viewed = self._read(outputs[:first])["classes"].log_softmax(1)
                 shares = viewed.exp().mean(0)
                 entropy = -(shares * shares.clamp_min(1e-8).log()).sum()
                 surprise = -(calm * viewed).sum(1).mean() - self.balance * entropy
@@ -116,15 +116,15 @@ class InfoGAN(Generate):
     def _parts(self) -> tuple[int, int, int]:
         return self.prior.noise, self.prior.classes, self.prior.values
 
-    def _read(self, said: Tensor) -> Read:
+    def _read(self, outputs: Tensor) -> Read:
         """Outputs after the first, (N, classes + values), as logits of classes and means of values."""
         _, classes, values = self._parts
-        if said.shape[1] != classes + values:
+        if outputs.shape[1] != classes + values:
             raise BadInput(
                 f"a code of {classes} classes and {values} values needs {1 + classes + values} outputs of the "
-                f"discriminator, got {1 + said.shape[1]}; set `outputs`"
+                f"discriminator, got {1 + outputs.shape[1]}; set `outputs`"
             )
-        return {"classes": said[:, :classes], "values": said[:, classes:]}
+        return {"classes": outputs[:, :classes], "values": outputs[:, classes:]}
 
     @torch.no_grad()
     def answer(self, players: Players, request: Batch) -> Batch:
@@ -138,33 +138,33 @@ class InfoGAN(Generate):
             For "x": "y" (N,) int64 and "probabilities" (N, classes) of the category; "values" (N, values).
             For "z": "x" in [-1, 1].
         """
-        found: dict[str, Tensor] = {}
+        answer: dict[str, Tensor] = {}
         if "x" in request:
             read = self._read(players["discriminator"](request["x"])[:, 1:])
             if self.prior.classes:
-                found |= {"y": read["classes"].argmax(1), "probabilities": read["classes"].softmax(1)}
-            found["values"] = read["values"]
+                answer |= {"y": read["classes"].argmax(1), "probabilities": read["classes"].softmax(1)}
+            answer["values"] = read["values"]
         if "z" in request:
-            found["x"] = players["generator"](request["z"])
-        if not found:
+            answer["x"] = players["generator"](request["z"])
+        if not answer:
             raise BadInput(f"a request needs 'x' or 'z', got {', '.join(sorted(request)) or 'nothing'}; add one")
-        return found
+        return answer
 
 
-class Reading(nn.Module):
+class CodeReader(nn.Module):
     """x -> logits (N,) of being real, and beside them what a discriminator says of the code."""
 
     def __init__(self, discriminator: nn.Module) -> None:
         super().__init__()
         self.discriminator = discriminator
-        self.said: list[Tensor] = []
+        self.code_outputs: list[Tensor] = []
         """(n, classes + values), call by call."""
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.discriminator(x)
         if out.dim() != 2:
             raise BadInput("a discriminator that reads a code needs several outputs, got 1; set `outputs`")
-        self.said.append(out[:, 1:])
+        self.code_outputs.append(out[:, 1:])
         return out[:, 0]
 
 

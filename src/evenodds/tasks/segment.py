@@ -84,31 +84,31 @@ class Segment(Paired):
         maps = source[:, :1].expand(-1, self.classes, -1, -1)
         return {"source": source, "labels": labels, **self.contest.deal(maps, rng)}
 
-    def fit_costs(self, made: Tensor, hand: Batch) -> dict[str, Tensor]:
+    def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
         labels = hand["labels"]
-        known = labels != IGNORED
-        truth = F.one_hot(labels.where(known, 0), self.classes).permute(0, 3, 1, 2) * known[:, None]
-        pixels = truth.sum((0, 2, 3)).to(made)
+        labelled = labels != IGNORED
+        truth = F.one_hot(labels.where(labelled, 0), self.classes).permute(0, 3, 1, 2) * labelled[:, None]
+        pixels = truth.sum((0, 2, 3)).to(output)
         weights = (pixels / pixels.sum().clamp(min=1)).clamp(min=1e-6) ** -self.rare
-        loss = F.cross_entropy(made, labels, weights, ignore_index=IGNORED, reduction="sum")
+        loss = F.cross_entropy(output, labels, weights, ignore_index=IGNORED, reduction="sum")
         # A batch without any label has the cost 0 rather than 0 / 0.
         costs = {"cross_entropy": loss / (weights * pixels).sum().clamp(min=1e-6)}
         if self.overlap:
-            costs["overlap"] = self.overlap * _lacking_overlap(made.softmax(1), truth, pixels, known)
+            costs["overlap"] = self.overlap * _lacking_overlap(output.softmax(1), truth, pixels, labelled)
         return costs
 
-    def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+    def shown(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """Maps of probabilities (N, classes, H, W)."""
-        fake = made.softmax(1)
+        fake = output.softmax(1)
         labels = hand["labels"]
-        known = (labels != IGNORED)[:, None]
+        labelled = (labels != IGNORED)[:, None]
         with torch.no_grad():
-            at = labels.where(known[:, 0], 0)[:, None]
-            mine = fake.gather(1, at)
-            due = mine.clamp(min=self.sure)
-            rest = fake * ((1 - due) / (1 - mine).clamp(min=1e-6))
-            real = torch.where(known, rest.scatter(1, at, due), fake)
+            at = labels.where(labelled[:, 0], 0)[:, None]
+            sure_now = fake.gather(1, at)
+            sure_then = sure_now.clamp(min=self.sure)
+            rest = fake * ((1 - sure_then) / (1 - sure_now).clamp(min=1e-6))
+            real = torch.where(labelled, rest.scatter(1, at, sure_then), fake)
         return real, fake
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
@@ -141,9 +141,9 @@ class Segment(Paired):
         return False
 
 
-def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, known: Tensor) -> Tensor:
+def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, labelled: Tensor) -> Tensor:
     """1 - the mean over classes, where they occur in the batch, of sum p t / sum (p + t - p t); sum t is `pixels`."""
     shared = (probabilities * truth).sum((0, 2, 3))
-    union = (probabilities * known[:, None]).sum((0, 2, 3)) + pixels - shared
+    union = (probabilities * labelled[:, None]).sum((0, 2, 3)) + pixels - shared
     occurs = (pixels > 0).to(shared)
     return 1 - (occurs * shared / union.clamp(min=1e-6)).sum() / occurs.sum().clamp(min=1)

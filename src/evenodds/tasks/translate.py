@@ -87,13 +87,13 @@ class Translate(Paired):
             x, source = piece.of(real["x"], self.scale), piece.of(small)
         return {"x": x, "source": source, **self.contest.deal(x, rng)}
 
-    def fit_costs(self, made: Tensor, hand: Batch) -> dict[str, Tensor]:
+    def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The mean absolute difference."""
-        return {"pixel": self.pixel * F.l1_loss(made, hand["x"])} if self.pixel else {}
+        return {"pixel": self.pixel * F.l1_loss(output, hand["x"])} if self.pixel else {}
 
-    def shown(self, made: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+    def shown(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """As they are."""
-        return hand["x"], made
+        return hand["x"], output
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """The source of each whole image."""

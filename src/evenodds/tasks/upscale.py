@@ -41,5 +41,5 @@ class Upscale(Translate):
         scale, realistic = options.get("scale", cls.scale), options.get("realistic", cls.realistic)
         if "degradation" in options:
             raise BadInput("the task upscale makes its own sources; set task.scale and task.realistic")
-        made: Degradation = Realistic(scale) if realistic else Downscale(scale)
-        return {**super().suits(data, {"degradation": made}), "degradation": made, "scale": scale}
+        degradation: Degradation = Realistic(scale) if realistic else Downscale(scale)
+        return {**super().suits(data, {"degradation": degradation}), "degradation": degradation, "scale": scale}

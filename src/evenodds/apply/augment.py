@@ -26,7 +26,7 @@ from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.version import __version__
 
-__all__ = ["FILTERS", "augment", "balancing", "folder_names"]
+__all__ = ["FILTERS", "augment", "balancing", "folder_names", "sample_class"]
 
 FILTERS = ("discriminator", "agreement", "copies", "duplicates")
 """In the order in which samples pass them: the cheap one first, that which remembers what stayed last."""
@@ -132,9 +132,14 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
 
 def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
     """Samples as they will be written: rounded to the data's own units, in [-1, 1]."""
-    c, units = session.condition(y=[label]), session.card.units
-    parts = [session.answer(z, c) for z in torch.split(session.latent(n, rng), 256)]
-    return units.to_model(units.to_data(torch.cat(parts).clamp(-1, 1)))
+    units = session.card.units
+    return units.to_model(units.to_data(sample_class(session, label, n, rng).clamp(-1, 1)))
+
+
+def sample_class(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
+    """n samples of a class, (n, ...), nearly in [-1, 1]."""
+    c = session.condition(y=[label])
+    return torch.cat([session.answer(z, c) for z in torch.split(session.latent(n, rng), 256)])
 
 
 # --- filters ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.evaluation.examination import Examination
-from evenodds.game.arithmetic import evenly
+from evenodds.game.arithmetic import eight_bit, evenly
 from evenodds.metrics.neighbours import nearest
 from evenodds.show import pictures
 
@@ -66,7 +66,7 @@ def _training(examination: Examination, index: Tensor) -> Tensor:
 
 def _sheet(above: Tensor, below: Tensor, columns: int) -> Pixels:
     """Lines of pairs, the row `above` over the row `below`, with white paper between two lines."""
-    first, second = (np.asarray(((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)) for x in (above, below))
+    first, second = (np.asarray(eight_bit(x)) for x in (above, below))
     columns = min(columns, len(first))
     lines = []
     for k in range(0, len(first) // columns * columns, columns):

@@ -1,4 +1,4 @@
-"""Small arithmetic that several rooms share: evenly spread indices, the luma of colours, the interval of a share."""
+"""Small arithmetic that several rooms share: spread indices, 8-bit values, luma, the interval of a share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["LUMA", "evenly", "luma", "wilson"]
+__all__ = ["LUMA", "eight_bit", "evenly", "luma", "wilson"]
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luma of ITU-R BT.601 (1982)."""
@@ -20,6 +20,11 @@ def evenly(n: int, k: int) -> Tensor:
         (min(n, k),) int64; all of them where k >= n. A single one is 0.
     """
     return torch.linspace(0, n - 1, min(n, k)).long()
+
+
+def eight_bit(x: Tensor) -> Tensor:
+    """x in [-1, 1] as uint8 in [0, 255], rounded; what lies outside is clipped."""
+    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def luma(x: Tensor) -> Tensor:

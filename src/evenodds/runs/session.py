@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.game import checkpoint
+from evenodds.game.arithmetic import eight_bit
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import pick_device
 from evenodds.game.listeners.log import read_history
@@ -261,7 +262,7 @@ class Session:
 
     def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Images in the data's own units as 8 bit, for showing."""
-        return np.asarray(((self.to_model(x) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        return np.asarray(eight_bit(self.to_model(x)))
 
     def to_model(self, x: NDArray[Any]) -> Tensor:
         """(N, ...) in the data's own units -> float32 in [-1, 1]."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import Palette
-from evenodds.game.arithmetic import evenly
+from evenodds.game.arithmetic import eight_bit, evenly
 from evenodds.game.rules import Batch
 from evenodds.runs.session import Session
 from evenodds.show import pictures
@@ -63,7 +63,7 @@ def _pixels(row: Tensor, palette: Palette | None) -> Tensor:
     """(N, C, H, W) uint8 of images in [-1, 1], or of labels (N, H, W) in their colours."""
     if palette is not None and row.dim() == 3:
         return palette.paint(row)
-    return ((row + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return eight_bit(row)
 
 
 def _alike(row: Tensor, size: tuple[int, ...], channels: int) -> Tensor:

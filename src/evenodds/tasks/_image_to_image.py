@@ -15,6 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import both, from_share, until_share
 from evenodds.tasks._crops import Piece, deal_piece
+from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._playable import Conversion, NetworkSpec, Scoring, TaskDefaults
 from evenodds.tasks.contest import Contest
 
@@ -77,7 +78,7 @@ class ImageToImage(TaskDefaults, ABC):
 
 
 @dataclass(frozen=True)
-class Paired(ImageToImage):
+class Paired(DiscriminatorCosts, ImageToImage):
     """A generator makes x of a source; a discriminator that sees both tells what it made from the truth.
 
     Until the share `adversarial_from` of the run the generator learns from `fit_costs` alone, as SRResNet does before
@@ -185,14 +186,6 @@ class Paired(ImageToImage):
     def fit_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, without an adversary."""
         return Costs(self.fit_costs(self.output(players["generator"], hand), hand))
-
-    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, with the penalty."""
-        return self._discriminator_cost(players, hand, penalised=True)
-
-    def plain_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, without the penalty."""
-        return self._discriminator_cost(players, hand, penalised=False)
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():

@@ -15,6 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.parts.priors import Prior
+from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import encode, encoder_options, inferred
 
@@ -22,7 +23,7 @@ __all__ = ["Bidirectional", "encoder_options", "pair"]
 
 
 @dataclass(frozen=True)
-class Bidirectional:
+class Bidirectional(DiscriminatorCosts):
     """The discriminator tells pairs (x, E(x)) from pairs (G(z), z); generator and encoder move together against it.
 
     Where it can do no better than even odds both joint distributions are one, and a deterministic encoder inverts the
@@ -67,14 +68,6 @@ class Bidirectional:
             self.penalised_cost, self.plain_cost, self.discriminator_steps
         )
         return [*discriminator_moves, Move("generator", ("generator", "encoder"), self.generator_cost)]
-
-    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, with the penalty."""
-        return self._discriminator_cost(players, hand, penalised=True)
-
-    def plain_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, without the penalty."""
-        return self._discriminator_cost(players, hand, penalised=False)
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():

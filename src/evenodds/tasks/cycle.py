@@ -13,6 +13,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.tasks._crops import deal_piece
+from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._image_to_image import ImageToImage
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks.contest import Contest
@@ -24,7 +25,7 @@ _SIDES = {"discriminator": "x", "discriminator_source": "source"}
 
 
 @dataclass(frozen=True)
-class Cycle(ImageToImage):
+class Cycle(DiscriminatorCosts, ImageToImage):
     """A generator makes x of a source, another the source of x; each has a discriminator, and there and back is home.
 
     Args:
@@ -103,14 +104,6 @@ class Cycle(ImageToImage):
             *alternating,
             Move("generator", ("generator", "backward"), self.generator_cost, self.generator_steps),
         ]
-
-    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminators', with the penalty."""
-        return self._discriminator_cost(players, hand, penalised=True)
-
-    def plain_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminators', without the penalty."""
-        return self._discriminator_cost(players, hand, penalised=False)
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():

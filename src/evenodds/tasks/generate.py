@@ -14,6 +14,7 @@ from evenodds.game.rules import Batch, Costs, Move, Players, Task
 from evenodds.game.schedule import but_every, every
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Prior
+from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._playable import NetworkSpec, TaskDefaults
 from evenodds.tasks.contest import Contest
 
@@ -21,7 +22,7 @@ __all__ = ["Generate"]
 
 
 @dataclass(frozen=True)
-class Generate(TaskDefaults):
+class Generate(DiscriminatorCosts, TaskDefaults):
     """A generator turns z into x; a discriminator tells x from data.
 
     Args:
@@ -76,14 +77,6 @@ class Generate(TaskDefaults):
             Move("generator", ("generator",), self.generator_cost, 1, every(n)),
             Move("discriminator", self.roles, self.simultaneous_cost, 1, but_every(n)),
         ]
-
-    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, with the penalty."""
-        return self._discriminator_cost(players, hand, penalised=True)
-
-    def plain_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, without the penalty."""
-        return self._discriminator_cost(players, hand, penalised=False)
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from evenodds.apply.augment import sample_class
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
@@ -61,7 +63,7 @@ class ConditionalRun:
         run = Run(config, fold)
         everyone = [*run.listeners.values(), *self.listeners()]
         train(run.game, run.feed, run.learner, run.engine, images=config.images, seed=seed, listeners=everyone)
-        return _asked(run.session(Path(), config.images))
+        return partial(sample_class, run.session(Path(), config.images))
 
     def config(self, fold: Dataset, seed: int) -> Config:
         """The configuration for a fold."""
@@ -91,7 +93,7 @@ class FinishedRun:
         return 0.0
 
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
-        return _asked(self.session)
+        return partial(sample_class, self.session)
 
     def deal(self, data: Dataset, seeds: int) -> Deal:
         """Every seed trains on what the run was trained on, and tests on a part of its own of what it held out.
@@ -121,16 +123,6 @@ class FinishedRun:
 
 def _labelled(index: Tensor, y: Tensor) -> Tensor:
     return index[y[index] >= 0]
-
-
-def _asked(session: Session) -> Draw:
-    """A session as a generator that is asked for a class."""
-
-    def draw(label: int, n: int, rng: torch.Generator) -> Tensor:
-        c = session.condition(y=[label])
-        return torch.cat([session.answer(z, c) for z in torch.split(session.latent(n, rng), 256)])
-
-    return draw
 
 
 def recipe_of(shape: tuple[int, ...]) -> str:

@@ -13,6 +13,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
 from evenodds.files import write_text
+from evenodds.game.arithmetic import eight_bit
 from evenodds.show import pictures
 
 __all__ = ["table", "write"]
@@ -95,7 +96,7 @@ def _sheet(synthetic: Path, path: Path, data: Dataset) -> Path:
     rows = []
     for label in np.unique(y)[:20]:
         some = pixels[torch.from_numpy(np.flatnonzero(y == label)[:10])]
-        shown = ((data.units.to_model(some) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        shown = eight_bit(data.units.to_model(some))
         rows.append(torch.cat([shown, shown.new_full((10 - len(shown), *shown.shape[1:]), 128)]))
     return pictures.write(path, pictures.enlarge(pictures.grid(torch.cat(rows).numpy(), columns=10), 480))
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.files import write_bytes, write_json
 from evenodds.game.schedule import OnProgress
+from evenodds.metrics.features._probabilities import WithProbabilities
 from evenodds.metrics.features._weights import cache_folder, digest, read_weights
 from evenodds.metrics.probe import Probe, fit_probe
 
@@ -25,7 +26,7 @@ VERSION = 1
 """Raised where the same data would give another classifier; cached ones of other versions are not read."""
 
 
-class Classifier:
+class Classifier(WithProbabilities):
     """What the last layer of a probe sees, 128 features, and its probabilities of the classes.
 
     Args:
@@ -47,14 +48,6 @@ class Classifier:
         self.probe, self.classes = probe.eval(), tuple(classes)
         self.accuracy, self.checked = accuracy, checked
         self.weights = digest(probe.state_dict())
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) or (N, D) in [-1, 1] -> (N, 128) float32 at least 0."""
-        return self.both(x)[0]
-
-    def probabilities(self, x: Tensor) -> Tensor:
-        """(N, K) float32; rows sum to 1."""
-        return self.both(x)[1]
 
     @torch.no_grad()
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evenodds.metrics.features._probabilities import WithProbabilities
 from evenodds.metrics.features._weights import check_colours, colours, digest, fill, find_weights, read_weights
 
 __all__ = ["Inception"]
@@ -20,7 +21,7 @@ _PASS = 32
 """Images in memory at once: the widest layer takes 5.5 MB for each."""
 
 
-class Inception:
+class Inception(WithProbabilities):
     """2048 features of Inception v3 (Szegedy et al. 2016) as of 2015-12-05, and its 1008 class probabilities.
 
     FID (Heusel et al. 2017) is the Fréchet distance, KID (Binkowski et al. 2018) the kernel distance between the
@@ -51,14 +52,6 @@ class Inception:
             network = _Network()
         self.network = fill(network, state, self.name)
         self.weights = digest(self.network.state_dict())
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(N, *shape) in [-1, 1] -> (N, 2048) float32."""
-        return self.both(x)[0]
-
-    def probabilities(self, x: Tensor) -> Tensor:
-        """(N, 1008) float32; rows sum to 1."""
-        return self.both(x)[1]
 
     @torch.no_grad()
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:

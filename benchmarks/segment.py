@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/camvid-240x180.zip"
 ARMS: dict[str, dict[str, Any]] = {
     "plain": {"task__adversarial": 0.0, "task__rare": 0.0},
-    "adversarial": {"task__rare": 0.0},
+    "adversarial": {"task__adversarial": 0.01, "task__rare": 0.0},
     "rare": {"task__adversarial": 0.0},
 }
 

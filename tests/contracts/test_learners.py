@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from evenodds.errors import BadInput, Diverged
+from evenodds.experimental.extragradient import Extragradient
+from evenodds.experimental.lookahead import Lookahead
 from evenodds.game import checkpoint, learners
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
-from evenodds.game.learners import Evolution, Extragradient, Fit, Gradient, Learner, Lookahead
+from evenodds.game.learners import Evolution, Fit, Gradient, Learner
 from evenodds.game.rules import Costs, Game, Move, Progress, State
 from evenodds.game.trainer import train
 from evenodds.parts.losses.adversarial import least_squares, non_saturating
@@ -22,11 +24,12 @@ from evenodds.parts.nonneural import fitted, linear, transformations
 from evenodds.parts.nonneural.fitted import Classifier, Witness
 from evenodds.parts.nonneural.linear import Fourier, Linear, Polynomial
 from evenodds.parts.nonneural.transformations import Affine, Gaussians
+from evenodds.runs.find import find, names
 from tests.games import Points, small_players, small_task
 
-MEMBERS = sorted(
-    name for name in learners.__all__ if inspect.isclass(value := getattr(learners, name)) and value is not Learner
-)
+EXPORTED = [getattr(learners, name) for name in learners.__all__]
+NAMED = [find("learners", name) for name in names("learners")]
+MEMBERS = sorted({one.__name__ for one in [*EXPORTED, *NAMED] if inspect.isclass(one) and one is not Learner})
 
 
 def adam(player: nn.Module) -> torch.optim.Optimizer:

@@ -11,27 +11,32 @@ from torch import Tensor, nn
 
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
-from evenodds.game.dial import Chanced, Dial, Weighed
+from evenodds.experimental.balance import MarginControl, Steps, Weighed, held_out_margin
+from evenodds.experimental.densest import densest
+from evenodds.experimental.extragradient import Extragradient
+from evenodds.experimental.growing import Growing
+from evenodds.experimental.learned import LearnedMixture
+from evenodds.experimental.logan import Logan
+from evenodds.experimental.lookahead import Lookahead
+from evenodds.experimental.optimistic import OptimisticAdam
+from evenodds.experimental.short_games import GRID, SPENT, chosen_penalty
+from evenodds.experimental.top import TopWeights
+from evenodds.game.dial import Chanced, Dial
 from evenodds.game.engine import Local
-from evenodds.game.learners import Extragradient, Gradient, Lookahead
-from evenodds.game.learners.optimistic import OptimisticAdam
+from evenodds.game.learners import Gradient
 from evenodds.game.listeners.adapt import Adapt
-from evenodds.game.listeners.balance import Balance, Steps
 from evenodds.game.listeners.scheduled import Scheduled
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
 from evenodds.game.trainer import Stage
 from evenodds.parts import views
 from evenodds.parts.losses.adversarial import minimax, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import r1
-from evenodds.parts.networks._learned import LearnedMixture
-from evenodds.parts.priors import Growing, Normal
-from evenodds.runs.choosing import GRID, SPENT, chosen_penalty, densest, mirrored
+from evenodds.parts.priors import Normal
+from evenodds.runs.choosing import mirrored
 from evenodds.runs.config import Config, Part
-from evenodds.runs.coordination import held_out_margin
 from evenodds.runs.listeners.leak import LeakTest
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
-from evenodds.tasks.logan import Logan
 from tests.games import small_players, small_task
 
 RATE = 0.1
@@ -159,7 +164,7 @@ def test_balance_integrates_the_error_of_the_margin() -> None:
             self.strength = strength
 
     lever, at = Kept(), stage()
-    balance = Balance(lever, lambda: 0.9, 100, target=0.5, gain=0.5, limit=4)
+    balance = MarginControl(lever, lambda: 0.9, 100, target=0.5, gain=0.5, limit=4)
     for number in range(1, 41):
         at.progress.images = 50 * number
         balance.hear(at)
@@ -221,7 +226,7 @@ def test_a_weighed_penalty_is_the_penalty_times_its_dial(rng: torch.Generator) -
 
 def generator_slope(top: Dial | None, simultaneous: bool = False) -> tuple[Tensor, Tensor]:
     players = small_players()
-    task = Generate(Normal(3), Contest(minimax, top=top))
+    task = Generate(Normal(3), Contest(minimax, fake_weights=None if top is None else TopWeights(top)))
     hand = task.deal({"x": torch.ones(8, 2)}, torch.Generator().manual_seed(0))
     cost = task.simultaneous_cost if simultaneous else task.generator_cost
     total = cost(players, hand).total()
@@ -236,7 +241,7 @@ def test_top_k_of_all_is_the_plain_cost_bit_for_bit(simultaneous: bool) -> None:
 
 
 def test_top_k_is_the_mean_over_the_most_real() -> None:
-    contest = Contest(non_saturating, top=Dial(0.5))
+    contest = Contest(non_saturating, fake_weights=TopWeights(Dial(0.5)))
     logits = torch.tensor([0.3, -1.0, 2.0, 0.5])
     cost = contest.generator_costs(nn.Identity(), logits, logits, {}).total()
     torch.testing.assert_close(cost, nn.functional.softplus(-torch.tensor([2.0, 0.5])).mean())

@@ -9,7 +9,8 @@ from torch import Tensor
 from evenodds.apply.rejection import acceptance
 from evenodds.apply.selecting import Target, diffuse, langevin, rejection, truncated
 from evenodds.errors import BadInput
-from evenodds.parts.priors import Coded, Learned, Mixture, Normal, Spherical, Uniform
+from evenodds.experimental.learned import Learned
+from evenodds.parts.priors import Coded, Mixture, Normal, Spherical, Uniform
 from evenodds.runs.find import find, names
 from evenodds.tasks.contest import Contest
 

@@ -10,10 +10,10 @@ import torch
 from evenodds.apply.selecting import sample
 from evenodds.cli import main
 from evenodds.errors import BadInput
+from evenodds.experimental import short_games
 from evenodds.game import checkpoint
 from evenodds.game.listeners.adapt import Adapt
 from evenodds.game.trainer import train
-from evenodds.runs import choosing
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.config import read, recipe, with_settings
@@ -133,9 +133,9 @@ def test_the_first_of_more_are_those_of_fewer(plain: Path, select: str, options:
 
 
 def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "GRID", (0.03, 0.3))
-    monkeypatch.setattr(choosing, "ROUNDS", ((1, 2),))
-    monkeypatch.setattr(choosing, "LEAST_ROUNDS", 1)
+    monkeypatch.setattr(short_games, "GRID", (0.03, 0.3))
+    monkeypatch.setattr(short_games, "ROUNDS", ((1, 2),))
+    monkeypatch.setattr(short_games, "LEAST_ROUNDS", 1)
     said: list[str] = []
     settings = {**SMALL, "views": "auto", "view_chance": "fixed", "view_chance.chance": 0.3, "penalty_weight": "auto"}
     start(with_settings(recipe("digits"), settings), out=tmp_path / "run", say=said.append)

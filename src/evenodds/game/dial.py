@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 
 import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 
-__all__ = ["Chanced", "Dial", "View", "Weighed"]
+__all__ = ["Chanced", "Dial", "View"]
 
 View = Callable[[Tensor, Tensor], Tensor]
 """x (N, ...), uniform numbers (N, 4 per view) in [0, 1) -> x, differentiable."""
@@ -71,18 +70,3 @@ class Chanced(nn.Module):
             hit = own[:, 4] < self.dial()
             x = torch.where(hit.view(-1, *[1] * (x.dim() - 1)), view(x, own[:, :4]), x)
         return x
-
-
-class Weighed(nn.Module):
-    """A penalty times a number that may be turned while a run goes on, 1 at the start."""
-
-    def __init__(self, penalty: Callable[..., Tensor]) -> None:
-        """Takes any penalty; one with a state of its own stays part of it."""
-        super().__init__()
-        self.penalty, self.dial = penalty, Dial(1.0)
-        self.__signature__ = signature(penalty)  # by it callers see which random numbers the penalty needs
-
-    def forward(self, score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, **draws: Tensor) -> Tensor:
-        """The penalty (N,), weighed."""
-        value: Tensor = self.dial() * self.penalty(score, real, fake, **draws)
-        return value

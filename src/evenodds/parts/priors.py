@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.dial import Dial
 
-__all__ = ["Coded", "Growing", "Learned", "Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
+__all__ = ["Coded", "Mixture", "Normal", "Prior", "Spherical", "Truncated", "Uniform"]
 
 
 class Prior(Protocol):
-    """Draws z, and goes from one z to another without leaving where the prior has its mass."""
+    """Draws z, and goes from one z to another without leaving where the prior has its mass.
+
+    A prior may also have `truncated(z, factor)`, z drawn towards its middle; `normal`, whether z is standard normal;
+    `wrapped(generator)`, the generator behind a part that learns; `listeners()`, what acts on it in a run, by name.
+    """
 
     @property
     def size(self) -> int:
@@ -37,12 +40,18 @@ class Normal:
     """Standard normal."""
 
     size: int = 64
+    normal: ClassVar[bool] = True
+    """Whether z is standard normal."""
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self.size, generator=rng, device=rng.device)
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return _slerp(start, end, share)
+        return slerp(start, end, share)
+
+    def truncated(self, z: Tensor, factor: float) -> Tensor:
+        """z drawn towards 0."""
+        return factor * z
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,10 @@ class Uniform:
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(start, end, share[:, None])
 
+    def truncated(self, z: Tensor, factor: float) -> Tensor:
+        """z drawn towards 0."""
+        return factor * z
+
 
 @dataclass(frozen=True)
 class Spherical:
@@ -70,7 +83,7 @@ class Spherical:
         return z * (math.sqrt(self.size) / length.clamp_min(1e-12))
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return _slerp(start, end, share)
+        return slerp(start, end, share)
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,12 @@ class Mixture:
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(start, end, share[:, None])
 
+    def truncated(self, z: Tensor, factor: float) -> Tensor:
+        """z drawn towards the mean that is nearest."""
+        means = self.means().to(z)
+        middle = means[torch.cdist(z, means).argmin(1)]
+        return torch.lerp(middle, z, factor)
+
 
 @dataclass(frozen=True)
 class Truncated:
@@ -126,75 +145,11 @@ class Truncated:
         return (math.sqrt(2) * torch.erfinv(inside * u)).clamp(-self.limit, self.limit)
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return _slerp(start, end, share).clamp(-self.limit, self.limit)
+        return slerp(start, end, share).clamp(-self.limit, self.limit)
 
-
-@dataclass(frozen=True)
-class Growing:
-    """Standard normal, each coordinate within a limit that grows from `limit` to none: a curriculum of truncation.
-
-    The dial holds P(|z| <= limit), 1 for none; it is turned with the progress of a run. Until then, and for a run that
-    was loaded, nothing is cut off.
-
-    Args:
-        limit: at the start, above 0.
-        until: the share of the run at which the limit is gone, in (0, 1].
-    """
-
-    size: int = 64
-    limit: float = 0.5
-    until: float = 0.5
-    dial: Dial = field(default_factory=lambda: Dial(1.0), compare=False)
-
-    def __post_init__(self) -> None:
-        if self.limit <= 0 or not 0 < self.until <= 1:
-            raise BadInput(f"a growing prior needs limit > 0 and until in (0, 1], got {self.limit} and {self.until}")
-
-    def inside(self, share: float) -> float:
-        """The dial's value when that share of the run is over."""
-        first = math.erf(self.limit / math.sqrt(2))
-        return min(1.0, first + (1 - first) * share / self.until)
-
-    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
-        u = 2 * torch.rand(n, self.size, generator=rng, device=rng.device) - 1
-        # Short of 1 by what float32 can tell: |z| stays below 5.2.
-        return math.sqrt(2) * torch.erfinv((self.dial().to(u.device) * u).clamp(-1 + 2e-7, 1 - 2e-7))
-
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return _slerp(start, end, share)
-
-
-@dataclass(frozen=True)
-class Learned:
-    """Standard normal numbers that the generator turns into a mixture of normals, which learns with it.
-
-    DeLiGAN of Gurumurthy et al. (2017), whose parts have equal weights, and means and widths that are parameters. These
-    are the generator's, so that players, checkpoints and walks know them; z itself stays standard normal. See
-    evenodds.parts.networks._learned.LearnedMixture.
-
-    Args:
-        components: of the mixture.
-        spread: the width of each at the start.
-        least: no width falls below it. It stands for the paper's cost (1 - width)^2, which keeps widths from 0.
-    """
-
-    size: int = 64
-    components: int = 50
-    spread: float = 0.5
-    least: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.components < 1 or not 0 < self.least < self.spread:
-            raise BadInput(
-                f"a learned mixture needs components >= 1 and 0 < least < spread, got {self.components}, {self.least} "
-                f"and {self.spread}"
-            )
-
-    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(n, self.size, generator=rng, device=rng.device)
-
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return _slerp(start, end, share)
+    def truncated(self, z: Tensor, factor: float) -> Tensor:
+        """z drawn towards 0."""
+        return factor * z
 
 
 @dataclass(frozen=True)
@@ -235,10 +190,14 @@ class Coded:
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         codes = torch.lerp(start[self.noise :], end[self.noise :], share[:, None])
-        return torch.cat([_slerp(start[: self.noise], end[: self.noise], share), codes], 1)
+        return torch.cat([slerp(start[: self.noise], end[: self.noise], share), codes], 1)
+
+    def truncated(self, z: Tensor, factor: float) -> Tensor:
+        """The noise drawn towards 0; the code stays."""
+        return torch.cat([factor * z[:, : self.noise], z[:, self.noise :]], 1)
 
 
-def _slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """Along the great circle, with the length going linearly (White 2016); a straight line where both are parallel."""
     lengths: tuple[Tensor, Tensor] = torch.linalg.vector_norm(start), torch.linalg.vector_norm(end)
     a, b = start / lengths[0].clamp_min(1e-12), end / lengths[1].clamp_min(1e-12)

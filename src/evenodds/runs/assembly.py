@@ -26,10 +26,9 @@ from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener, Stage
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
-from evenodds.runs.choosing import densest
 from evenodds.runs.config import Config
-from evenodds.runs.coordination import steered
 from evenodds.runs.evidence import Evidence
+from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import HeldOut, held_out
 from evenodds.runs.session import Session
@@ -75,6 +74,7 @@ class Run:
     learner: Gradient = field(init=False)
     listeners: dict[str, Listener] = field(init=False, default_factory=dict)
     """All that take part, by name, in the order in which they hear."""
+    extras: list[Extra] = field(init=False)
     selection: tuple[str, ...] = field(init=False, default=())
     """What was left out of the training items: sentences for the report."""
 
@@ -86,6 +86,7 @@ class Run:
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players)
+        self.extras = build_extras(config)
         self._split()
         self._listen()
 
@@ -95,18 +96,19 @@ class Run:
         self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
-        if config.densest < 1:
-            self.train_index, sentence = densest(self.dataset, self.train_index, config.densest)
-            self.selection = (sentence,)
+        for extra in self.extras:
+            self.train_index, sentences = extra.select(self.dataset, self.train_index)
+            self.selection += sentences
 
     def _listen(self) -> None:
         """Asks every listener whether it takes part, in the order in which they hear."""
         kinds = sorted(names("listeners"), key=lambda name: find("listeners", name).order)
         early = [name for name in kinds if find("listeners", name).order <= Order.CONTROL]
         self._ask(early)
-        parts = (self.game, self.task, self.learner, self.engine)
-        self.game, steering = steered(self.config, self.dataset, *parts, self.held_index)
-        self.listeners |= steering
+        for extra in self.extras:
+            self.listeners |= extra.listeners(self)
+        prior_listeners = getattr(self.task.prior, "listeners", dict)
+        self.listeners |= prior_listeners()
         self._ask(kinds[len(early) :])
 
     def _ask(self, kinds: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,16 +13,15 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput, unknown
-from evenodds.game.dial import Chanced, Dial, View, Weighed
+from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import mix
 from evenodds.parts import views
 from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
-from evenodds.parts.networks._learned import LearnedMixture
-from evenodds.parts.priors import Learned
 from evenodds.runs.config import AUTO_TASK, Config, Part
+from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, describe, find, make, network
 from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Contest, Penalty
@@ -68,7 +66,7 @@ def _task_options(config: Config) -> dict[str, Any]:
 
 def build_contest(config: Config) -> Contest:
     """Loss, penalty and views."""
-    return Contest(
+    contest = Contest(
         loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
         penalty=build_penalty(config),
         weight=settled(config.penalty_weight),
@@ -76,8 +74,10 @@ def build_contest(config: Config) -> Contest:
         view=build_view(config),
         view_dice=(4 + (config.view_chance.name != "always")) * len(config.views),
         fused=config.fused,
-        top=Dial(1.0) if config.top < 1 else None,
     )
+    for extra in build_extras(config):
+        contest = extra.contest(contest)
+    return contest
 
 
 def build_players(config: Config, task: Playable, shape: Sequence[int]) -> dict[str, nn.Module]:
@@ -89,17 +89,19 @@ def build_players(config: Config, task: Playable, shape: Sequence[int]) -> dict[
             part = config.discriminator if spec.kind == "Discriminator" else config.generator
             options = {**part.options, **spec.options}
             players[name] = make(f"{name} '{part.name}'", network(part.name, spec.kind), options, *spec.arguments)
-        p = task.prior
-        if isinstance(p, Learned):
+        wrapped = getattr(task.prior, "wrapped", None)
+        if wrapped is not None:  # a prior that learns is a part of the generator
             torch.manual_seed(mix(config.seed, -1, len(players)))
-            players["generator"] = LearnedMixture(players["generator"], p.size, p.components, p.spread, p.least)
+            players["generator"] = wrapped(players["generator"])
+    for extra in build_extras(config):
+        players |= extra.players(task)
     return players | kept_beside(task)
 
 
 def kept_beside(task: Playable) -> dict[str, nn.Module]:
     """What has a state of its own and is kept like a player: penalties, views with a chance, dials."""
     contest = task.contest
-    parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view, "top": contest.top}
+    parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view}
     parts["prior"] = getattr(task.prior, "dial", None)
     return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
 
@@ -172,10 +174,6 @@ def build_penalty(config: Config) -> Penalty | None:
         return None
     maker = find("penalties", config.penalty.name)
     what = f"penalty '{config.penalty.name}'"
-    if config.balance is not None and config.balance.name == "penalty":
-        plain = build_penalty(replace(config, balance=None))
-        assert plain is not None
-        return Weighed(plain)
     if isinstance(maker, type):
         penalty: Penalty = make(what, maker, config.penalty.options)
         return penalty

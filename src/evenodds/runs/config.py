@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from evenodds.errors import BadInput, unknown
+from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
 from evenodds.runs.find import canonical, find, names
 from evenodds.runs.setting import Setting, setting
 from evenodds.runs.values import Part, plain, typed, yaml_mapping, yaml_value
@@ -81,18 +82,10 @@ class Config:
         "overfitted.",
         kinds=("chances",),
     )
-    balance: Part | None = setting(
-        None,
-        "What keeps D's held-out margin at a target: steps (k), rate (of D's learning) or penalty (its weight).",
-        kinds=("balances",),
-    )
-    top: float = setting(
-        1.0,
-        "Share of the fakes, the most real to D, that G learns from at the end; it falls from 1 in the first half.",
-    )
-    densest: float = setting(
-        1.0,
-        "Share of the training items to keep, those in the densest places of feature space (instance selection).",
+    extras: tuple[Part, ...] = setting(
+        (),
+        "Further parts by name, see: evenodds list extras; each is also a setting of its own, such as top=0.5.",
+        kinds=("extras",),
     )
     fused: bool = setting(
         False,
@@ -190,9 +183,6 @@ def _check_shares(config: Config) -> None:
         raise BadInput("average_ramp must be above 0, and average_half_life at least 0")
     if not 0 <= config.patience < 1:
         raise BadInput(f"patience is a share of the run in [0, 1), got {config.patience}; 0 for none")
-    for name in ("top", "densest"):
-        if not 0 < getattr(config, name) <= 1:
-            raise BadInput(f"{name} is a share in (0, 1], got {getattr(config, name)}")
 
 
 @cache
@@ -242,9 +232,10 @@ def read(path: Path) -> Config:
 
 def from_mapping(values: Mapping[str, Any], where: str = "the configuration") -> Config:
     """A configuration from plain values; unknown keys and values of a wrong type are errors."""
+    values = with_extras(values)
     for key in values:
         if key not in settings():
-            raise unknown(f"key in {where}", key, settings())
+            raise unknown(f"key in {where}", key, [*settings(), *names("extras")])
     return Config(**{key: _typed(key, value) for key, value in values.items()})
 
 
@@ -257,8 +248,11 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
     """
     for key, value in changes.items():
         name, _, option = key.partition(".")
+        if name not in settings() and is_extra(name):
+            config = replace(config, extras=with_extra(config.extras, key, value))
+            continue
         if name not in settings():
-            raise unknown("setting", name, settings())
+            raise unknown("setting", name, [*settings(), *names("extras")])
         if option:
             value = _with_option(name, getattr(config, name), option, value)
         config = replace(config, **{name: _typed(name, value)})

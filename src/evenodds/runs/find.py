@@ -28,6 +28,12 @@ def _public(*modules: str) -> dict[str, Any]:
     return exported
 
 
+def _experimental(is_kind: Callable[[Any], bool]) -> dict[str, Any]:
+    """The members of evenodds.experimental that are of a kind."""
+    members = _public(*(f"experimental.{name}" for name in _families("experimental")))
+    return {name: value for name, value in members.items() if is_kind(value)}
+
+
 def _losses() -> dict[str, Any]:
     return _public("parts.losses.adversarial", "parts.losses.divergences")
 
@@ -37,13 +43,15 @@ def _penalties() -> dict[str, Any]:
 
 
 def _priors() -> dict[str, Any]:
-    return {name.lower(): value for name, value in _public("parts.priors").items() if name != "Prior"}
+    members = _public("parts.priors") | _experimental(lambda value: hasattr(value, "between"))
+    return {name.lower(): value for name, value in members.items() if name != "Prior"}
 
 
 def _tasks() -> dict[str, Any]:
     package = import_module("evenodds.tasks")
     modules = [f"tasks.{info.name}" for info in iter_modules(package.__path__) if not info.name.startswith("_")]
-    return {name.lower(): value for name, value in _public(*modules).items() if hasattr(value, "networks")}
+    members = _public(*modules) | _experimental(lambda value: hasattr(value, "networks"))
+    return {name.lower(): value for name, value in members.items() if hasattr(value, "networks")}
 
 
 def _views() -> dict[str, Any]:
@@ -92,13 +100,20 @@ def _sources() -> dict[str, Any]:
 
 
 def _balances() -> dict[str, Any]:
-    exported = _public("game.listeners.balance")
+    exported = _public("experimental.balance")
     return {name.lower(): value for name, value in exported.items() if name in ("Steps", "Rate", "Penalty")}
 
 
 def _learners() -> dict[str, Any]:
-    exported = _public("game.learners.gradient", "game.learners.extragradient", "game.learners.evolution")
-    return {name.lower(): value for name, value in exported.items() if hasattr(value, "improve")}
+    learners = _public("game.learners.gradient", "game.learners.evolution")
+    learners |= _experimental(lambda value: hasattr(value, "improve"))
+    return {name.lower(): value for name, value in learners.items() if hasattr(value, "improve")}
+
+
+def _extras() -> dict[str, Any]:
+    extra = import_module("evenodds.runs.extras").Extra
+    members = _experimental(lambda value: inspect.isclass(value) and issubclass(value, extra))
+    return {name.lower(): value for name, value in members.items()}
 
 
 def _listeners() -> dict[str, Any]:
@@ -122,7 +137,9 @@ def _optimizers() -> dict[str, Any]:
 
     bases = (optim.LBFGS, optim.SparseAdam, optim.Optimizer)
     members = inspect.getmembers(optim, lambda m: inspect.isclass(m) and issubclass(m, optim.Optimizer))
-    return {name: value for name, value in members if value not in bases} | _public("game.learners.optimistic")
+    return {name: value for name, value in members if value not in bases} | _experimental(
+        lambda value: inspect.isclass(value) and issubclass(value, optim.Optimizer)
+    )
 
 
 def _recipes() -> dict[str, Any]:
@@ -135,6 +152,7 @@ KINDS: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "balances": ("balance", _balances),
     "chances": ("chance of views", _chances),
     "degradations": ("degradation", _degradations),
+    "extras": ("extra", _extras),
     "features": ("kind of features", _features),
     "fillers": ("filler", _fillers),
     "learners": ("learner", _learners),

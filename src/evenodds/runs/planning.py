@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
@@ -14,8 +14,10 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
 from evenodds.runs.card import SPLIT_SEED
-from evenodds.runs.choosing import SHARE, Choice, chosen_penalty, chosen_task, chosen_views
-from evenodds.runs.config import AUTO_TASK, Config, Part, origin
+from evenodds.runs.choosing import Choice, chosen_task, chosen_views
+from evenodds.runs.config import AUTO_TASK, Config, Part
+from evenodds.runs.extras import build_extras
+from evenodds.runs.find import find
 
 __all__ = ["plan", "settle", "settle_task"]
 
@@ -86,47 +88,13 @@ def settle(
         choices.append(chosen_views(dataset, dataset.split(config.held_out, SPLIT_SEED)[0]))
         say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
         config = replace(config, views=tuple(choices[-1].value))
+    extras = build_extras(config)
     if config.penalty_weight is None:
-        length, usual = config, usual_weight(config)
-        if seconds is not None:  # the games cost a part of the run that follows them
-            length, _ = plan(replace(config, penalty_weight=usual), dataset, seconds / (1 + SHARE))
-        open_ = replace(config, images=length.images)
-        choices.append(chosen_penalty(open_, usual, lambda c: _Trial(Run(c, dataset)), say))
-        config = replace(config, penalty_weight=choices[-1].value)
+        extras.append(find("extras", "shortgames")())
+    for extra in extras:
+        config, further = extra.settle(config, dataset, seconds, say)
+        choices += further
     return config, choices
-
-
-def usual_weight(config: Config) -> float:
-    """The weight of the penalty in the recipe that the run began from, or 0.1 where that has none."""
-    own = origin(config)
-    return (own.penalty_weight if own is not None else None) or 0.1
-
-
-@dataclass
-class _Trial:
-    """A game that is played a while, and judged."""
-
-    run: Run
-    progress: Progress = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.progress = Progress(total=self.run.config.images)
-        if len(self.run.held_index) < 4:
-            raise BadInput("penalty_weight=auto judges by held-out items, of which there are none; set held_out=0.1")
-
-    def advance(self, images: int) -> Mapping[str, float]:
-        run = self.run
-        train(
-            run.game,
-            run.feed,
-            run.learner,
-            run.engine,
-            images=images,
-            seed=run.config.seed,
-            progress=self.progress,
-            listeners=[*run.listeners.values()],
-        )
-        return run.measure()
 
 
 def _rate(run: Run, seconds: float) -> float:

@@ -24,7 +24,7 @@ from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.card import SPLIT_SEED
-from evenodds.runs.choosing import Choice, is_open
+from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.folders import as_seconds, environment, next_folder, placed, recipe_for
@@ -164,10 +164,9 @@ def planned(
         clock: when the budget began, by time.perf_counter.
         budget: seconds; None where the configuration says the length.
     """
-    if is_open(config):
-        left = budget - (time.perf_counter() - clock) if budget is not None else None
-        config, further = settle(config, dataset, left, say)
-        choices = [*choices, *further]
+    left = budget - (time.perf_counter() - clock) if budget is not None else None
+    config, further = settle(config, dataset, left, say)
+    choices = [*choices, *further]
     if budget is None:
         return RunPlan(config, choices)
     config, pause = plan(config, dataset, budget - (time.perf_counter() - clock), say)

@@ -40,7 +40,7 @@ class Setting:
         if isinstance(value, Part):
             return Part(self._name(value.name), value.options)
         if isinstance(value, tuple):
-            return tuple(map(self._name, value))
+            return tuple(map(self.spelled, value))
         return self._name(value) if isinstance(value, str) else value
 
     def _name(self, name: str) -> str:

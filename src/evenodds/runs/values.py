@@ -33,7 +33,7 @@ def typed(key: str, hint: Any, value: Any) -> Any:
 
     Args:
         key: name of the setting, for messages.
-        hint: Part, bool, int, float, str, a tuple of str, or one of these or None.
+        hint: Part, bool, int, float, str, a tuple of str or Part, or one of these or None.
 
     Raises:
         BadInput: the value cannot be read as that type. The message names the key.
@@ -42,6 +42,8 @@ def typed(key: str, hint: Any, value: Any) -> Any:
     if NoneType in kinds and (value is None or (isinstance(value, str) and value in NOTHING)):
         return None
     kind = next(kind for kind in kinds if kind is not NoneType)
+    if get_args(kind)[:1] == (Part,):
+        return tuple(_part(key, entry) for entry in _words(key, value))
     return READERS[get_origin(kind) or kind](key, value)
 
 
@@ -49,7 +51,7 @@ def plain(value: Any) -> Any:
     """A typed value as YAML and JSON have it: a Part is its name, or a mapping of its name and options."""
     if isinstance(value, Part):
         return {"name": value.name, **value.options} if value.options else value.name
-    return list(value) if isinstance(value, tuple) else value
+    return [plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def as_number(text: str) -> int | float | None:

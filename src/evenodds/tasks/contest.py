@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.dial import Dial, View
+from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
 
@@ -40,8 +40,8 @@ class Contest:
         view_dice: uniform numbers per item that the view needs.
         fused: score real and fake in one pass of the discriminator. Not for one with batch norm, whose statistics
             would then mix both.
-        top: share of the fakes that the generator learns from, those that the discriminator takes for the most real
-            (top-k of Sinha et al. 2020); None for all.
+        fake_weights: logits of the fakes (N,) -> weights (N,) of their part in the generator's cost; None: all count
+            alike.
     """
 
     loss: Adversarial
@@ -51,7 +51,7 @@ class Contest:
     view: View | None = None
     view_dice: int = 4
     fused: bool = False
-    top: Dial | None = None
+    fake_weights: Callable[[Tensor], Tensor] | None = None
     draws: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ class Contest:
             )
         costs = self.loss(on_real, on_fake)
         slopes = self._slope_ratio(on_real, on_fake)
-        ratio.append(slopes if self.top is None else slopes * self._top(on_fake))
+        ratio.append(slopes if self.fake_weights is None else slopes * self.fake_weights(on_fake))
         facts = {"generator": costs[1].mean(), **self._beliefs(on_real, on_fake)}
         return Costs({"adversarial": costs[0].mean()}, facts)
 
@@ -159,16 +159,8 @@ class Contest:
         on_fake = discriminator(fake)
         on_real = discriminator(real) if self.relative else torch.zeros_like(on_fake)
         cost = self.loss(on_real, on_fake)[1]
-        return Costs({"adversarial": (cost if self.top is None else cost * self._top(on_fake)).mean()})
-
-    def _top(self, on_fake: Tensor) -> Tensor:
-        """(N,) weights of mean 1: 0 for all but the best fakes. A share of 1 weighs all by 1."""
-        assert self.top is not None
-        n = len(on_fake)
-        kept = (self.top() * n).round().clamp(1, n)
-        rank = on_fake.detach().argsort(descending=True, stable=True).argsort()
-        weights: Tensor = (rank < kept).to(on_fake.dtype) * (n / kept)
-        return weights
+        weighted = cost if self.fake_weights is None else cost * self.fake_weights(on_fake)
+        return Costs({"adversarial": weighted.mean()})
 
     @cached_property
     def relative(self) -> bool:

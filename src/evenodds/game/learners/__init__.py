@@ -1,8 +1,7 @@
 """How players improve. A learner lowers the cost of a move by changing its movers, by whatever means.
 
 `Gradient` differentiates the cost, `Evolution` only evaluates it, `Fit` reads labelled examples off it and refits a
-player as a whole. One game may use all three, one for each player. `Extragradient` and `Lookahead` differentiate too,
-but treat the slopes of all players as those of a game.
+player as a whole. One game may use all three, one for each player.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from typing import Protocol
 
 from evenodds.game.engine import Engine
 from evenodds.game.learners.evolution import Evolution
-from evenodds.game.learners.extragradient import Extragradient, Lookahead
 from evenodds.game.learners.fit import Fit
 from evenodds.game.learners.gradient import Gradient, frozen
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 
-__all__ = ["Evolution", "Extragradient", "Fit", "Gradient", "Learner", "Lookahead", "frozen"]
+__all__ = ["Evolution", "Fit", "Gradient", "Learner", "frozen"]
 
 
 class Learner(Protocol):

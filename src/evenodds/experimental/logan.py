@@ -22,6 +22,9 @@ class Logan(Generate):
     rate / (2 sqrt(damping)). The generator's slope goes through g as well; the discriminator's, as for every fake, goes
     through x alone. Samples are drawn without the step.
 
+    Measured (benchmarks/latents.md): half the images in equal time; Fréchet distance 7.3 to 12.5 on Fashion-MNIST where
+    the plain game has 3.5 to 3.8.
+
     Args:
         rate: of the step, the paper's alpha.
         damping: the paper's beta.

@@ -1,4 +1,4 @@
-"""Optimizers that know that it is a game."""
+"""Optimistic Adam: the last step foretells the next."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class OptimisticAdam(Optimizer):
 
     The last direction foretells the next one, so that the step is nearly that of extra-gradient, for one slope in place
     of two. In the first step there is no last direction: it is 0, as in the paper.
+
+    Measured (benchmarks/coordination.md): with R1 + R2 in equal time, held-out score 0.084 on the grid, a mode missed
+    by one run of three; Adam has 0.057 and misses none.
     """
 
     def __init__(

@@ -1,0 +1,83 @@
+"""Instance selection: items in sparse places of feature space are not learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.metrics.features.extract import extract
+from evenodds.runs.extras import Extra
+from evenodds.runs.find import find
+
+__all__ = ["Densest", "densest"]
+
+
+@dataclass(frozen=True)
+class Densest(Extra):
+    """Learns from the training items in the densest places of feature space alone (DeVries et al. 2020).
+
+    Measured (benchmarks/latents.md): on the grid 80 % leave out the four corner modes; score 0.096 to 0.104 where all
+    items give 0.059 to 0.074. It trades recall for precision.
+
+    Args:
+        share: of the training items to keep, in (0, 1].
+    """
+
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise BadInput(f"densest is a share in (0, 1], got {self.share}")
+
+    def select(self, dataset: Dataset, train_index: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+        """The densest of them."""
+        kept, sentence = densest(dataset, train_index, self.share)
+        return kept, (sentence,)
+
+
+@torch.no_grad()
+def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]:
+    """Instance selection (DeVries et al. 2020): the items at which a Gaussian of their features is densest.
+
+    Of labelled data each class gives the same share, by its own Gaussian, so that none is lost.
+
+    Args:
+        index: (N,) to choose from.
+        share: to keep, in (0, 1].
+
+    Returns:
+        The sorted indices that are kept, and a sentence for the report.
+    """
+    name = "random" if dataset.kind == "image" else "pixels"
+    features = _in_batches(dataset, index, find("features", name)(dataset.shape))
+    labels = dataset.y[index] if dataset.y is not None else torch.zeros(len(index), dtype=torch.int64)
+    kept = []
+    for label in torch.unique(labels).tolist():
+        places = (labels == label).nonzero().flatten()
+        count = max(1, round(share * len(places)))
+        kept.append(places[_surprise(features[places]).argsort(stable=True)[:count]])
+    found = index[torch.cat(kept)].sort().values
+    return found, f"instance selection: the densest {len(found):,} of {len(index):,} training items are learned from"
+
+
+def _in_batches(dataset: Dataset, index: Tensor, extractor: Any) -> Tensor:
+    return torch.cat([extract(extractor, dataset.batch(part)["x"]) for part in torch.split(index, 2048)])
+
+
+def _surprise(features: Tensor) -> Tensor:
+    """(n,) squared Mahalanobis distance to the mean, with a covariance that is drawn to its diagonal where n is few."""
+    centred = (features - features.mean(0)).double()
+    covariance = centred.T @ centred / max(1, len(features))
+    weight = features.shape[1] / (features.shape[1] + len(features))
+    diagonal = covariance.diagonal()
+    covariance = torch.lerp(covariance, diagonal.diag(), weight) + 1e-6 * (diagonal.mean() + 1e-12) * torch.eye(
+        len(covariance), dtype=torch.float64
+    )
+    solved = torch.linalg.solve(covariance, centred.T).T
+    distance: Tensor = (centred * solved).sum(1)
+    return distance

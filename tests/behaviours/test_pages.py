@@ -86,11 +86,9 @@ def commands(text: str) -> Iterator[list[str]]:
 @cache
 def app() -> Any:
     """The command line with all of its commands."""
-    from evenodds.cli import commands as module
+    from evenodds.cli import whole_app
 
-    for other in sorted(Path(module.__file__ or "").parent.glob("*.py")):
-        importlib.import_module(f"evenodds.cli.{other.stem}")
-    return module.app
+    return whole_app()
 
 
 @cache

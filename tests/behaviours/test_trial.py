@@ -21,7 +21,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.trial.answer import answer, compared, decided
 from evenodds.evaluation.trial.arms import ARMS
 from evenodds.evaluation.trial.classifiers import Examples, Small, classifier
-from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun, recipe_of
+from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.proof import verify
@@ -135,7 +135,6 @@ def test_a_conditional_run_on_the_fold_is_a_function_of_fold_and_seed() -> None:
     assert draws[0].shape == (5, 1, 8, 8)
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
-    assert [recipe_of(s) for s in ((1, 28, 28), (3, 32, 32), (3, 64, 64))] == ["gray-28", "color-32", "photos-128"]
 
 
 def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:

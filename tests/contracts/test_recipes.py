@@ -16,8 +16,8 @@ from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY, layout_of, open_data
 from evenodds.runs.config import Config, Part, documented, from_mapping, read, recipe, with_settings
+from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import KINDS, describe, names
-from evenodds.runs.folders import recipe_for
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
 from evenodds.runs.values import as_number
@@ -105,6 +105,24 @@ def test_settings() -> None:
 )
 def test_the_data_choose_a_recipe(data: str | None, recipe_: str) -> None:
     assert recipe_for(data) == recipe_
+
+
+@pytest.mark.parametrize(
+    ("shape", "recipe_"),
+    [
+        ((1, 8, 8), "digits"),
+        ((1, 28, 28), "gray-28"),
+        ((3, 32, 32), "color-32"),
+        ((3, 64, 64), "photos-128"),
+        ((5,), "table"),
+    ],
+)
+def test_data_in_memory_choose_a_recipe_by_their_shape(shape: tuple[int, ...], recipe_: str) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (20, *shape), dtype=np.uint8)
+    dataset = from_array(x if len(shape) > 1 else x.astype(np.float32))
+    assert recipe_for(dataset) == recipe_
+    run = Run(settle_task(with_settings(recipe(recipe_), {"device": "cpu"}), dataset)[0], dataset)
+    assert run.session(Path(), 0).sample(2).shape == (2, *shape)
 
 
 def test_a_recipe_without_data_asks_for_it() -> None:

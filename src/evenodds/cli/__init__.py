@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["main", "whole_app"]
+
+
+def whole_app() -> App:
+    """The app with the commands of every file of this room, which join it when they are imported."""
+    from evenodds.cli.app import app
+
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+    return app
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,14 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from cyclopts import CycloptsError
 
-    import evenodds.cli.augmenting  # their commands join the app
-    import evenodds.cli.backwards
-    import evenodds.cli.converting  # noqa: F401
-    from evenodds.cli.commands import app
     from evenodds.errors import BadInput, Diverged
 
     try:
-        status = app(arguments, exit_on_error=False, print_error=False)
+        status = whole_app()(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " See --help.", 2)
     except BadInput as error:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evenodds.evaluation.compare import Comparison
-from evenodds.evaluation.evaluate import Evaluation
-from evenodds.evaluation.truth import TruthReport
+if TYPE_CHECKING:
+    from evenodds.evaluation.compare import Comparison
+    from evenodds.evaluation.evaluate import Evaluation
+    from evenodds.evaluation.truth import TruthReport
 
-__all__ = ["compared", "evaluated", "held_against"]
+__all__ = ["comparison_table", "evaluation_table", "truth_table"]
 
 MOST_ROWS = 30
 """Images of which each has its line."""
 WAYS = {"lower": "lower is better", "higher": "higher is better", "middle": "best: as the real data"}
 
 
-def evaluated(evaluation: Evaluation) -> str:
-    """The verdict, the scores and what else was found."""
+def evaluation_table(evaluation: Evaluation) -> str:
+    """The verdict, the scores and what else was measured."""
     e = evaluation.content
     subject, reference = e["subject"], e["reference"]
     head = [
@@ -74,12 +75,12 @@ def _equilibrium(q: Mapping[str, Any] | None) -> str:
     return "Equilibrium: " + "; ".join([*parts, *q["notes"]])
 
 
-def _likelihood(found: Mapping[str, Any] | None) -> str:
-    if found is None:
+def _likelihood(estimate: Mapping[str, Any] | None) -> str:
+    if estimate is None:
         return ""
     return (
-        f"Parzen log-likelihood: {found['mean']:.1f} +- {found['standard_error']:.1f} nats, sigma "
-        f"{found['sigma']:.3f} (real samples: {found['ceiling']:.1f} +- {found['ceiling_standard_error']:.1f})"
+        f"Parzen log-likelihood: {estimate['mean']:.1f} +- {estimate['standard_error']:.1f} nats, sigma "
+        f"{estimate['sigma']:.3f} (real samples: {estimate['ceiling']:.1f} +- {estimate['ceiling_standard_error']:.1f})"
     )
 
 
@@ -97,7 +98,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def compared(comparison: Comparison) -> str:
+def comparison_table(comparison: Comparison) -> str:
     """A table for each score, from best to worst."""
     lines = [f"{name} is not ranked: {why}" for name, why in comparison.left_out.items()]
     for score in comparison.scores:
@@ -112,7 +113,7 @@ def compared(comparison: Comparison) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def held_against(scores: TruthReport) -> str:
+def truth_table(scores: TruthReport) -> str:
     """A line for each image and their mean; or for each class, and what it was taken for."""
     if scores.kind == "images":
         names = [name for name in scores.total if name.endswith(("psnr", "ssim"))]
@@ -127,9 +128,9 @@ def held_against(scores: TruthReport) -> str:
         for k, (name, iou, share) in enumerate(zip(total["classes"], total["iou"], shares, strict=True))
     ]
     head = ("", "class", "IoU", *(str(k) for k in range(len(rows))))
-    said = f"mean IoU {total['mean_iou']:.1%}, accuracy of pixels {total['accuracy']:.1%}"
+    summary = f"mean IoU {total['mean_iou']:.1%}, accuracy of pixels {total['accuracy']:.1%}"
     rest = "of each class, its pixels in per cent by what they were taken for:"
-    return "\n".join([f"{said}; {rest}", *_aligned([head, *rows])])
+    return "\n".join([f"{summary}; {rest}", *_aligned([head, *rows])])
 
 
 def _figure(name: str, value: float) -> str:

@@ -16,17 +16,7 @@ from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "environment", "next_folder", "placed", "recipe_for"]
-
-
-def recipe_for(data: str | None) -> str:
-    """The recipe to take where only the data were named."""
-    if data is None:
-        return "digits"
-    if data in names("recipes"):  # a toy, or the digits
-        return data
-    kind = Path(data).suffix.lower()
-    return {".csv": "table", ".tsv": "table", ".npz": "gray-28", ".npy": "gray-28"}.get(kind, "photos-128")
+__all__ = ["as_seconds", "environment", "next_folder", "placed"]
 
 
 def placed(data: Part | None) -> Part | None:

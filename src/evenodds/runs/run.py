@@ -27,7 +27,8 @@ from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
-from evenodds.runs.folders import as_seconds, environment, next_folder, placed, recipe_for
+from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.folders import as_seconds, environment, next_folder, placed
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.session import Session, load
@@ -66,7 +67,7 @@ def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, 
         config = read_recipe(recipe or recipe_for(str(data)))
         return start(with_settings(config, {"data": str(data), **settings}), out=out, budget=seconds)
     dataset = load_data(data)
-    config = read_recipe(recipe or ("table" if dataset.kind == "table" else "gray-28"))
+    config = read_recipe(recipe or recipe_for(dataset))
     config = with_settings(config, {**settings, "data": Part(IN_MEMORY)})
     return start(config, out=out, budget=seconds, dataset=dataset)
 

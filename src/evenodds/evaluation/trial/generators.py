@@ -21,10 +21,11 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.config import Config, Part, recipe, with_settings
+from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.planning import plan
 from evenodds.runs.session import Session
 
-__all__ = ["ConditionalRun", "FinishedRun", "recipe_of"]
+__all__ = ["ConditionalRun", "FinishedRun"]
 
 FEW = 2000
 """Training items up to which the discriminator sees images through views, lest it learn them by heart."""
@@ -67,7 +68,7 @@ class ConditionalRun:
 
     def config(self, fold: Dataset, seed: int) -> Config:
         """The configuration for a fold."""
-        chosen = recipe(self.named or recipe_of(fold.shape))
+        chosen = recipe(self.named or recipe_for(fold))
         usual = {
             "task": "condition", "task.balance": "classes", "held_out": 0.0, "seed": seed, "size": None,
             "channels": None, "data": Part(IN_MEMORY),
@@ -123,11 +124,3 @@ class FinishedRun:
 
 def _labelled(index: Tensor, y: Tensor) -> Tensor:
     return index[y[index] >= 0]
-
-
-def recipe_of(shape: tuple[int, ...]) -> str:
-    """The recipe for images (C, H, W) of that size."""
-    channels, side = shape[0], max(shape[1:])
-    if side <= 12:
-        return "digits"
-    return "photos-128" if side > 48 else "gray-28" if channels == 1 else "color-32"

@@ -1,0 +1,59 @@
+"""Data to z: the items that are named, an encoder for the run, and the z that it gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evenodds.apply.inference import Codes, conditions_of, encoder_of, items, read_backwards, walk_between
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.game.arithmetic import evenly
+from evenodds.game.trainer import Listener
+from evenodds.runs.session import Session
+
+__all__ = ["encoded", "walk_between_images"]
+
+
+def encoded(
+    session: Session,
+    source: Any = None,
+    steps: int = 0,
+    images: int = 200_000,
+    n: int | None = None,
+    listeners: tuple[Listener, ...] = (),
+    reading: Callable[[int, int], None] | None = None,
+) -> tuple[Dataset, Codes]:
+    """Items and their z.
+
+    Args:
+        source: of the items; None for the data of the run.
+        steps: of refinement by descent in z.
+        images: samples of the generator that the encoder learns from, where the run has none yet.
+        n: at most so many items, evenly spread over the source; None for all.
+        listeners: of the encoder's training, such as a progress bar.
+        reading: told (files done, files in all) while the source is read.
+    """
+    data = items(session, source, reading)
+    if n is not None and n < len(data):
+        data = data.take(evenly(len(data), n))
+    encoder = encoder_of(session, images, listeners)
+    x = data.batch(torch.arange(len(data)))["x"]
+    return data, read_backwards(session, x, encoder, steps, conditions_of(session, data))
+
+
+def walk_between_images(
+    session: Session, first: str | None, last: str | None, path: Path, steps: int, listeners: tuple[Listener, ...] = ()
+) -> Path:
+    """Writes a walk from the z of one image file to that of another.
+
+    Raises:
+        BadInput: one of the two is missing.
+    """
+    if first is None or last is None:
+        raise BadInput("a walk between two images needs both --from and --to; give the other one too")
+    ends = [items(session, name).batch(torch.arange(1))["x"] for name in (first, last)]
+    return walk_between(session, ends[0], ends[1], path, steps, encoder_of(session, listeners=listeners))

@@ -1,0 +1,67 @@
+"""What the commands share: the app that they join, flags that several of them have, and how text is read and said."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+import evenodds
+from evenodds.errors import BadInput
+
+__all__ = ["app", "listed_names", "numbers", "say", "setting_values"]
+
+app = App(
+    name="evenodds",
+    help="Train generative adversarial networks on your own data, and put them to work.",
+    version=evenodds.__version__,
+    help_format="plaintext",
+    result_action="return_value",
+)
+
+Run = Annotated[Path, Parameter(help="The run folder.")]
+Device = Annotated[str, Parameter(name="--device", help="auto, cpu, cuda, mps.")]
+Checkpoint = Annotated[str, Parameter(help="last, best (by the held-out score), or a number of images.")]
+Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, and nothing else, on standard output.")]
+Quiet = Annotated[bool, Parameter(help="No progress bar.")]
+Switch = Annotated[bool, Parameter(negative="")]
+Number = Annotated[int, Parameter(name=["-n", "--number"])]
+Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
+Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
+
+
+def say(line: str) -> None:
+    """Prints a sentence for the user on standard error; standard output is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def setting_values(settings: list[str] | None) -> dict[str, Any]:
+    """The `key=value` words of --set as a mapping."""
+    words = [text.partition("=") for text in settings or []]
+    for key, sign, _ in words:
+        if not sign or not key:
+            raise BadInput(f"--set takes key=value, got '{key}'; for example --set learning_rate=0.001")
+    return {key.strip(): value for key, _, value in words}
+
+
+def numbers(words: list[str] | None) -> dict[str, float] | None:
+    """The `name=number` words of --given as a mapping."""
+    from evenodds.runs.values import as_number
+
+    if words is None:
+        return None
+    values = {}
+    for text in words:
+        name, _, value = text.partition("=")
+        number = as_number(value)
+        if not name or number is None:
+            raise BadInput(f"--given takes name=number, got '{text}'; for example --given angle=30")
+        values[name.strip()] = float(number)
+    return values
+
+
+def listed_names(names: list[str] | None) -> list[str] | None:
+    """Names that were written one by one or with commas between them; None stays None."""
+    return None if names is None else [part for name in names for part in name.split(",") if part]

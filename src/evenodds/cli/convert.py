@@ -1,0 +1,202 @@
+"""The commands that take images and give back images: upscale, translate, segment, fill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from cyclopts import Parameter
+
+from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, app, say
+from evenodds.errors import BadInput
+
+__all__ = ["fill", "segment", "translate", "upscale"]
+
+Source = Annotated[Path, Parameter(help="An image; or a folder, searched through and through, or zip file of images.")]
+Out = Annotated[Path, Parameter(help="A PNG for one image; a folder for many, which keeps their names and folders.")]
+Mix = Annotated[
+    float | None,
+    Parameter(
+        help="From 0, the network before its adversary came (least errors), to 1, the final one (most detail) "
+        "[default: 1]."
+    ),
+]
+TrueImages = Annotated[
+    Path | None,
+    Parameter(help="True images of the same names, to score the results by: PSNR, SSIM; written to scores.json."),
+]
+Again = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Make images anew that are there already [default: leave them, so that an interrupted folder goes on].",
+    ),
+]
+Tile = Annotated[
+    int | None,
+    Parameter(help="Longest side in pixels of what the network sees at once [default: what pays, below 400 MiB]."),
+]
+
+
+class Flags(NamedTuple):
+    """The flags of one conversion.
+
+    Args:
+        mix: between the networks before and after the adversary, in [0, 1]; None for the latter.
+        tile: longest side in pixels of what the network sees at once; None for what pays.
+        again: whether files that are there already are made anew.
+    """
+
+    mix: float | None
+    tile: int | None
+    again: bool
+
+
+@app.command
+def upscale(
+    run: Run,
+    source: Source,
+    out: Out,
+    *,
+    mix: Mix = None,
+    against: TrueImages = None,
+    again: Again = False,
+    tile: Tile = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> int:
+    """Enlarge an image, or all images of a folder or zip file, by a run that learned it (train upscale-x4, say).
+
+    Images keep their kind: grey stays grey, 16 bits stay 16, transparency stays. Status 1 says that some files could
+    not be done; all others were.
+    """
+    return _converted("upscale", run, source, out, Flags(mix, tile, again), against, checkpoint, device)
+
+
+@app.command
+def translate(
+    run: Run,
+    source: Source,
+    out: Out,
+    *,
+    mix: Mix = None,
+    against: TrueImages = None,
+    again: Again = False,
+    tile: Tile = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> int:
+    """Make an image of an image, or of all of a folder or zip file, by a run that learned it (train denoise, say).
+
+    Status 1 says that some files could not be done; all others were.
+    """
+    return _converted("translate", run, source, out, Flags(mix, tile, again), against, checkpoint, device)
+
+
+@app.command
+def segment(
+    run: Run,
+    source: Source,
+    out: Path,
+    *,
+    against: Path | None = None,
+    again: Switch = False,
+    tile: Tile = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> int:
+    """Say what each pixel shows, in an image or all images of a folder or zip file, by a run that learned it.
+
+    Maps have the values of those that the run was trained on, and its colours as a palette. Status 1 says that some
+    files could not be done; all others were.
+
+    Parameters
+    ----------
+    out
+        A PNG for one image, beside which its overlay and the legend are put; or a folder, which gets labels/ with the
+        maps, overlays/ with the images in the colours of their classes, and legend.png.
+    against
+        True maps of the same names, to score the results by: intersection over union, accuracy and the confusion
+        matrix; written to scores.json.
+    again
+        Make maps anew that are there already [default: leave them, so that an interrupted folder goes on].
+    """
+    return _converted("segment", run, source, out, Flags(None, tile, again), against, checkpoint, device)
+
+
+@app.command
+def fill(
+    run: Path,
+    image: str,
+    *,
+    mask: str,
+    n: Number = 4,
+    seed: int = 0,
+    out: Path | None = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Fill in the hidden part of an image, several times: what is observed stays as it is.
+
+    Parameters
+    ----------
+    run
+        The run folder, of the task fill (evenodds train fill-32 --data FOLDER).
+    image
+        The image; it is brought to the size of the run's images.
+    mask
+        An image of the same proportions, white where it is to be filled in.
+    n
+        How many different fillings.
+    seed
+        The same seed gives the same fillings.
+    out
+        Folder for one PNG each and a sheet of all [default: filled in the run folder].
+    """
+    from evenodds.apply.filling import write_fillings
+    from evenodds.runs.session import load
+
+    written, report = write_fillings(load(run, checkpoint, device), image, mask, out or run / "filled", n, seed)
+    for line in report:
+        say(line)
+    for path in written:
+        print(path)
+
+
+def _converted(
+    command: str, run: Path, source: Path, out: Path, flags: Flags, against: Path | None, checkpoint: str, device: str
+) -> int:
+    """Converts, prints what was written, and scores it where there are true files; 1 where files were skipped."""
+    from evenodds.apply.converting import Options, convert
+    from evenodds.cli.bar import Steps
+    from evenodds.runs.session import load
+
+    session = load(run, checkpoint, device)
+    if session.command != command:
+        raise BadInput(
+            f"{run} is a run of the task {session.config.task.name}; put it to work with `evenodds {session.command}`"
+        )
+    with Steps() as step:
+        result = convert(session, source, out, Options(*flags), step, say)
+    for line in result.summary(out):
+        say(line)
+    if not result.written and not result.there:
+        return 1
+    print(out if out.is_dir() or len(result.written) != 1 else result.written[0])
+    if against is not None:
+        _score(session, source, out, against)
+    return 1 if result.skipped else 0
+
+
+def _score(session: Any, source: Path, out: Path, against: Path) -> None:
+    from evenodds.cli.bar import Steps
+    from evenodds.cli.tables import truth_table
+    from evenodds.evaluation.truth import scored
+
+    with Steps() as step:
+        scores = scored(session, source, out, against, step)
+    for note in scores.notes:
+        say(f"not scored: {note}")
+    print(truth_table(scores))
+    one = out.suffix.lower() == ".png" and not out.is_dir()
+    print(scores.write(out.with_name(f"{out.stem}-scores.json") if one else out / "scores.json"))

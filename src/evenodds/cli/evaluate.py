@@ -1,0 +1,148 @@
+"""The commands that judge a generator: evaluate, compare, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from evenodds.cli.app import Checkpoint, Device, Json, Run, app, listed_names, say
+
+__all__ = ["compare", "evaluate", "report"]
+
+Against = Annotated[
+    str | None,
+    Parameter(
+        help="Real data, or a run whose data and split are taken "
+        "[default: the held-out data of the run that is judged]."
+    ),
+]
+Metrics = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        consume_multiple=True,
+        help="Names such as frechet kernel memorisation likelihood duality_gap, or all (see: evenodds list metrics).",
+    ),
+]
+Features = Annotated[
+    str | None,
+    Parameter(
+        help="pixels, random, classifier, inception or dino "
+        "[default: classifier for labelled images, random for others]."
+    ),
+]
+Most = Annotated[
+    int, Parameter(name=["-n", "--number"], help="At most so many samples, and so many items of real data.")
+]
+
+
+@app.command
+def evaluate(
+    subject: Path,
+    *,
+    against: Against = None,
+    metrics: Metrics = None,
+    features: Features = None,
+    n: Most = 10_000,
+    train: str | None = None,
+    seed: int = 0,
+    checkpoint: Checkpoint = "last",
+    json: Json = False,
+    out: Path | None = None,
+    device: Device = "auto",
+) -> None:
+    """Judge a run, or samples of any tool, by real data: scores with intervals, floors and a fingerprint.
+
+    Parameters
+    ----------
+    subject
+        A run's folder; or samples: a folder or zip of images, an .npz with key x, .npy or .csv.
+    train
+        The data that the samples' generator was trained on, to look for copies; known for runs.
+    seed
+        Of a run's samples.
+    out
+        Write the result as JSON to this file [default for runs: evaluation.json in the run's folder].
+    """
+    import json as to_json
+
+    from evenodds.cli.bar import Steps
+    from evenodds.cli.tables import evaluation_table
+    from evenodds.evaluation.evaluate import evaluate as evaluation_of
+    from evenodds.evaluation.material import is_run
+    from evenodds.evaluation.report import write_evaluation
+
+    with Steps() as step:
+        result = evaluation_of(
+            str(subject),
+            against,
+            metrics=listed_names(metrics),
+            features=features,
+            train=train,
+            n=n,
+            seed=seed,
+            checkpoint=checkpoint,
+            device=device,
+            step=step,
+        )
+    target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
+    if target is not None:
+        say(f"written: {write_evaluation(result, target)}")
+    print(to_json.dumps(dict(result.content), indent=2, ensure_ascii=False) if json else evaluation_table(result))
+
+
+@app.command
+def compare(*evaluations: Path, json: Json = False) -> None:
+    """Rank evaluations by each score; those that were not made in the same way are refused, with the reason.
+
+    Parameters
+    ----------
+    evaluations
+        Files written by `evenodds evaluate --out`, or folders of runs that were evaluated.
+    """
+    import json as to_json
+    from dataclasses import asdict
+
+    from evenodds.cli.tables import comparison_table
+    from evenodds.evaluation.compare import compare as rank
+    from evenodds.evaluation.evaluate import read
+
+    result = rank({str(path): read(path) for path in evaluations})
+    print(to_json.dumps(asdict(result), indent=2, ensure_ascii=False) if json else comparison_table(result))
+
+
+@app.command
+def report(
+    run: Run,
+    *,
+    against: Against = None,
+    metrics: Metrics = None,
+    features: Features = None,
+    n: Most = 10_000,
+    seed: int = 0,
+    checkpoint: Checkpoint = "last",
+    out: Path | None = None,
+    device: Device = "auto",
+) -> None:
+    """Evaluate a run and write everything that is known of it as one self-contained page.
+
+    Parameters
+    ----------
+    seed
+        Of the samples.
+    out
+        The page [default: report.html in the run folder].
+    """
+    from evenodds.cli.bar import Steps
+    from evenodds.evaluation.report import report as write
+    from evenodds.runs.session import load
+
+    session = load(run, checkpoint, device)
+    with Steps() as step:
+        written = write(
+            session, out, against=against, metrics=listed_names(metrics), features=features, n=n, seed=seed, step=step
+        )
+    for path in written:
+        print(path)

@@ -1,0 +1,44 @@
+"""The commands that look at what there is: list, show."""
+
+from __future__ import annotations
+
+from evenodds.cli.app import Run, app
+
+__all__ = ["list_", "show"]
+
+
+@app.command(name="list")
+def list_(kind: str = "kinds") -> None:
+    """List what can be named: losses, networks, recipes, sources, features, metrics, settings, ...
+
+    Parameters
+    ----------
+    kind
+        What to list.
+    """
+    from evenodds.runs.find import KINDS, describe
+
+    if kind == "kinds":
+        rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "metrics", "settings"]]
+    elif kind == "metrics":
+        from evenodds.evaluation.measures import documented as metrics
+
+        rows = metrics()
+    elif kind == "settings":
+        from evenodds.runs.config import documented
+
+        rows = [(key, f"{note} [{default}]") for key, default, note in documented()]
+    else:
+        rows = describe(kind)
+    width = max(len(name) for name, _ in rows)
+    for name, note in rows:
+        print(f"{name:<{width}}  {note}")
+
+
+@app.command
+def show(run: Run) -> None:
+    """Show what a run is and how it stands."""
+    from evenodds.runs.summary import summary
+
+    for name, value in summary(run).items():
+        print(f"{name:<14}  {value}")

@@ -1,0 +1,219 @@
+"""The commands on what a run has learned: walk, directions, encode, reconstruct, features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from evenodds.cli.app import Checkpoint, Device, Run, app, say
+from evenodds.errors import BadInput
+
+__all__ = ["directions", "encode", "features", "reconstruct", "walk"]
+
+Data = Annotated[
+    str | None,
+    Parameter(help="Folder or zip of images, .npz/.npy array, .csv table [default: the data of the run]."),
+]
+Refinement = Annotated[int, Parameter(help="Of refinement by descent in z.")]
+EncoderImages = Annotated[str, Parameter(help="Samples of the generator that the encoder learns from.")]
+
+
+@app.command
+def walk(
+    run: Run,
+    *,
+    out: Path | None = None,
+    steps: int = 48,
+    stops: int = 4,
+    seed: int = 0,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    to: str | None = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Walk through the latent space: a GIF, or a strip where the name ends in .png.
+
+    Parameters
+    ----------
+    out
+        The file to write [default: walk.gif in the run folder].
+    steps
+        Frames in all.
+    stops
+        Random points on the way; the walk closes.
+    seed
+        Of the points.
+    from_
+        An image to walk from, with --to; their z are found as by `evenodds encode`.
+    to
+        An image to walk to.
+    """
+    from evenodds.apply.encoding import walk_between_images
+    from evenodds.apply.samples import write_walk
+    from evenodds.cli.bar import Bar
+    from evenodds.runs.session import load
+
+    session, path = load(run, checkpoint, device), out or run / "walk.gif"
+    if from_ is not None or to is not None:
+        print(walk_between_images(session, from_, to, path, steps, (Bar(),)))
+        return
+    print(write_walk(session, path, steps, stops, seed))
+
+
+@app.command
+def directions(
+    run: Run,
+    *,
+    n: int | None = None,
+    how: str = "jacobian",
+    by: float | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    move: int | None = None,
+    samples: int = 16,
+    seed: int = 0,
+    out: Path | None = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Find the directions of z along which samples change most: a sheet with a row for each, or samples moved by one.
+
+    Parameters
+    ----------
+    n
+        How many directions, the strongest first [default: 8, or all where z is shorter].
+    how
+        jacobian (of the whole generator), weights (of its first layer), or codes: the categories and values of a run
+        of the task infogan.
+    by
+        How far to go, in units of z; the sheet goes from -by to by [default: 3, or 1.5 for codes].
+    class_
+        Of a conditional run, the class within which to move [default: the first].
+    move
+        Number of a direction, from 1: draw samples above the same samples moved along it.
+    samples
+        How many of them.
+    seed
+        Of the samples.
+    out
+        The picture to write [default: directions.png or moved.png in the run folder].
+    """
+    from evenodds.apply.inference import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.runs.session import load
+
+    session = load(run, checkpoint, device)
+    if how == "codes" and (move, n, class_) == (None, None, None):
+        print(write_code_sheet(session, out or run / "directions.png", 1.5 if by is None else by, seed=seed))
+        return
+    by, c = 3.0 if by is None else by, None
+    if class_ is not None:
+        c = session.condition(y=[session.class_number(class_)])
+    if move is None:
+        steps = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)
+        print(write_directions(session, out or run / "directions.png", steps, by, seed=seed, c=c))
+        return
+    if move < 1 or samples < 1:
+        raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
+    direction = directions_of(session, move, how, c)[move - 1]
+    print(write_moved(session, out or run / "moved.png", direction, by, samples, seed, c))
+
+
+@app.command
+def encode(
+    run: Path,
+    data: Data = None,
+    *,
+    out: Path | None = None,
+    steps: Refinement = 0,
+    images: EncoderImages = "200k",
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Find the z of data: by a network that learns it from the run's own samples at the first call.
+
+    Parameters
+    ----------
+    run
+        The run folder; the network stays there.
+    out
+        The .npz to write: z (N, latent), y and names where known [default: codes.npz in the run folder].
+    """
+    from evenodds.apply.encoding import encoded
+    from evenodds.apply.inference import write_codes
+    from evenodds.cli.bar import Bar, reading
+    from evenodds.runs.session import load
+
+    length = _whole(images)
+    session = load(run, checkpoint, device)
+    items, codes = encoded(session, data, steps, length, listeners=(Bar(),), reading=reading)
+    path = out or run / "codes.npz"
+    write_codes(session, data, codes, items, path)
+    say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
+    print(path)
+
+
+@app.command
+def reconstruct(
+    run: Run,
+    data: Annotated[
+        str | None, Parameter(help="Folder or zip of images, .npz/.npy array [default: the data of the run].")
+    ] = None,
+    *,
+    out: Path | None = None,
+    steps: Refinement = 100,
+    n: int = 32,
+    images: EncoderImages = "200k",
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Draw images above what the generator makes of their z.
+
+    Parameters
+    ----------
+    out
+        The picture to write [default: reconstructions.png in the run folder].
+    n
+        At most so many, spread over the data.
+    """
+    from evenodds.apply.encoding import encoded
+    from evenodds.apply.inference import write_reconstructions
+    from evenodds.cli.bar import Bar, reading
+    from evenodds.runs.session import load
+
+    length = _whole(images)
+    session = load(run, checkpoint, device)
+    items, codes = encoded(session, data, steps, length, n, (Bar(),), reading)
+    say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
+    print(write_reconstructions(session, items, codes, out or run / "reconstructions.png"))
+
+
+def _whole(images: str) -> int:
+    """The number of images that --images names."""
+    from evenodds.runs.values import as_number
+
+    length = as_number(images)
+    if not isinstance(length, int) or length < 1:
+        raise BadInput(f"--images needs a whole number such as 50000 or 50k, got '{images}'")
+    return length
+
+
+@app.command
+def features(
+    run: Run, data: Data = None, *, out: Path | None = None, checkpoint: Checkpoint = "last", device: Device = "auto"
+) -> None:
+    """Write what a run's discriminator sees in data: inputs for a classifier where labels are few.
+
+    Parameters
+    ----------
+    out
+        The .npz to write: features (N, F), y and names where known [default: features.npz in the run folder].
+    """
+    from evenodds.apply.inference import write_features
+    from evenodds.cli.bar import reading
+    from evenodds.runs.session import load
+
+    path = out or run / "features.npz"
+    n, length = write_features(load(run, checkpoint, device), data, path, reading)
+    say(f"{n:,} items, {length:,} features each")
+    print(path)

@@ -1,0 +1,139 @@
+"""The commands that draw samples: sample, augment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, Words, app, listed_names, numbers, say
+
+__all__ = ["augment", "sample"]
+
+WIDEST = 50
+"""Samples in a row of a grid by class."""
+
+
+@app.command
+def sample(
+    run: Run,
+    *,
+    n: Number = 64,
+    grid: Path | None = None,
+    folder: Path | None = None,
+    npz: Path | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    per_class: int | None = None,
+    given: Words = None,
+    truncation: float = 1.0,
+    select: str | None = None,
+    steps: int | None = None,
+    rate: float | None = None,
+    seed: int = 0,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Draw samples: a picture of a grid, a folder of files, or an array.
+
+    Parameters
+    ----------
+    n
+        How many.
+    grid
+        One picture of all samples, with --per-class 2 to 50 a row for each class [default, where nothing else is asked
+        for: samples.png in the run folder].
+    folder
+        One PNG per sample (a CSV file for tables).
+    npz
+        An array: key x in the data's own units, uint8 for 8-bit images, float32 for tables; key y of a conditional run.
+    class_
+        Of a conditional run, samples of this class only.
+    per_class
+        Of a conditional run, so many samples of every class; a folder then holds one folder for each.
+    given
+        Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
+    truncation
+        Factor on z, in (0, 1]: lower is truer to the data, and more alike; 1 is plain sampling.
+    select
+        Pick samples by the discriminator: rejection, or langevin (see: evenodds list selections).
+    steps
+        Of langevin, how far z walks [default: 100].
+    rate
+        Of rejection, the share of samples to keep [default: 0.2].
+    seed
+        The same seed gives the same samples.
+    """
+    from evenodds.apply.samples import requested_labels, write_samples
+    from evenodds.apply.selecting import sample as selected
+    from evenodds.runs.session import load
+
+    session = load(run, checkpoint, device)
+    if grid is None and folder is None and npz is None:
+        grid = run / "samples.png"
+    y = requested_labels(session, n, class_, per_class, seed)
+    options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
+    n = n if y is None else len(y)
+    x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
+    columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
+    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns):
+        print(path)
+
+
+@app.command
+def augment(
+    run: Path,
+    *,
+    to: Path,
+    per_class: int | None = None,
+    balance: Switch = False,
+    filters: Words = None,
+    tries: int = 50,
+    seed: int = 0,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Write a folder of synthetic images by class, filtered and counted: data for any classifier.
+
+    Whether they help a classifier is another question: ask `evenodds trial`.
+
+    Parameters
+    ----------
+    run
+        The run folder, of the task condition.
+    to
+        The folder to make: class folders, labels.csv, manifest.json.
+    per_class
+        So many images of every class.
+    balance
+        As many as each class lacks against the largest.
+    filters
+        discriminator agreement copies duplicates, or none [default: the last three].
+    tries
+        At most so many draws for each image that is asked for.
+    seed
+        The same seed gives the same files.
+    """
+    from evenodds.apply.augment import augment as write
+    from evenodds.cli.bar import Steps
+    from evenodds.runs.session import load
+
+    session, names = load(run, checkpoint, device), listed_names(filters)
+    with Steps() as step:
+        manifest = write(
+            session,
+            to,
+            per_class=per_class,
+            balance=balance,
+            filters=[] if names == ["none"] else names,
+            seed=seed,
+            tries=tries,
+            checkpoint=checkpoint,
+            step=step,
+            say=say,
+        )
+    for name in manifest["filters"]:
+        passed, refused = (sum(c[what][name] for c in manifest["classes"].values()) for what in ("passed", "refused"))
+        say(f"{name}: {passed:,} passed, {refused:,} refused")
+    say(f"{manifest['written']:,} images in {len(manifest['classes'])} classes; how they were made: {to}/manifest.json")
+    print(to)

@@ -1,0 +1,141 @@
+"""The commands that train: train, resume."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from evenodds.cli.app import Quiet, Run, Settings, app, say, setting_values
+from evenodds.errors import BadInput
+
+__all__ = ["resume", "train"]
+
+
+@app.command
+def train(
+    recipe: str | None = None,
+    *,
+    data: str | None = None,
+    budget: str | None = None,
+    images: str | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    device: str | None = None,
+    watch: str | None = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train on data; everything goes to a run folder.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe (see: evenodds list recipes) or a YAML file [default: by the data; digits without any].
+    data
+        Folder or zip of images, .npz/.npy array, .csv table, or a source by name.
+    budget
+        Wall-clock time, e.g. 60s, 10m, 2h; the number of images is planned from a measured rate.
+    images
+        Length of the run in real images shown, e.g. 200k.
+    seed
+        Of everything that is random.
+    out
+        Run folder [default: runs/<recipe>-<n>].
+    device
+        auto, cpu, cuda, mps.
+    watch
+        off; warn: say how it goes; act: also go back and change something where it goes wrong [default: warn].
+    settings
+        Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
+    """
+    from evenodds.runs.config import recipe as read_recipe
+    from evenodds.runs.config import with_settings
+    from evenodds.runs.default_recipe import recipe_for
+    from evenodds.runs.folders import as_seconds
+    from evenodds.runs.run import start
+
+    if budget is not None and images is not None:
+        raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
+    if recipe is None:
+        recipe = recipe_for(data)
+        say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
+    flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
+    config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
+    conclude(start(config, out=out, budget=as_seconds(budget), **_reports(quiet)))
+
+
+@app.command
+def resume(
+    run: Run, *, images: str | None = None, watch: str | None = None, settings: Settings = None, quiet: Quiet = False
+) -> None:
+    """Go on with a run from its newest whole checkpoint.
+
+    Parameters
+    ----------
+    images
+        A new length of the run, e.g. 400k.
+    watch
+        off, warn or act, as for train.
+    settings
+        Other settings that may change on resume: device, keep, save_share, patience.
+    """
+    from evenodds.runs.run import resume as go_on
+
+    changes = _written({"images": images, "watch": watch}) | setting_values(settings)
+    conclude(go_on(run, settings=changes, **_reports(quiet)))
+
+
+def _written(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were written."""
+    return {key: value for key, value in flags.items() if value is not None}
+
+
+def _reports(quiet: bool) -> dict[str, Any]:
+    """How a run reports on itself: sentences always, bars where they are wanted."""
+    from evenodds.cli.bar import Bar, reading
+
+    return {"listeners": [] if quiet else [Bar()], "say": say, "reading": None if quiet else reading}
+
+
+def conclude(session: Any) -> None:
+    """Writes what a run leaves, and says where everything is and what to do next."""
+    from evenodds.apply.finish import finish
+
+    for path in finish(session):
+        print(path)
+    verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
+    if verdict is not None:
+        say(f"how it went:   {verdict['verdict']}: {verdict['why']}")
+    for line in _next_steps(session):
+        say(line)
+
+
+def _next_steps(session: Any) -> list[str]:
+    """Where the run stands, and the commands that fit it."""
+    folder = session.folder
+    if session.images < session.config.images:
+        return [
+            f"stopped at {session.images:,} of {session.config.images:,} images; everything is saved",
+            f"go on with:    {command()} resume {folder}",
+        ]
+    lines = [
+        f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}",
+        f"its figures:   {command()} show {folder}",
+    ]
+    if not session.draws:
+        return [*lines, f"put it to work: {command()} {session.command} {folder} IN OUT"]
+    return [
+        *lines,
+        f"more samples:  {command()} sample {folder} -n 100 --grid more.png",
+        f"how good it is: {command()} report {folder}",
+        f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
+    ]
+
+
+def command() -> str:
+    """What to type to run evenodds here: its name where the shell finds it, else what was typed."""
+    if shutil.which("evenodds"):
+        return "evenodds"
+    return "python -m evenodds" if sys.argv[0].endswith("__main__.py") else sys.argv[0]

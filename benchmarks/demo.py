@@ -1,0 +1,119 @@
+"""The recipe `digits`, which `make demo` trains: can its discriminator be kept from learning the training images?
+
+    python benchmarks/demo.py [names ...] [--seeds 0] [--work DIR] [--jobs 2]
+
+Each run is `evenodds train digits` on one thread with a few settings changed. Scores are means over six draws of
+samples against the items that the run held out. Written to benchmarks/results/demo.json. With --work a run that is
+already there is not trained again.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from evenodds.evaluation.evaluate import evaluate
+from evenodds.files import write_json
+
+RESULTS = Path(__file__).parent / "results"
+BY_CLASS, HALF = ["task=condition"], ["views=translation", "view_chance=fixed", "view_chance.chance=0.5"]
+WAYS: dict[str, list[str]] = {
+    "recipe": [],
+    "recipe, 100k": ["images=100k"],
+    "recipe, 60k": ["images=60k"],
+    "penalty 0.3": ["penalty_weight=0.3"],
+    "translation": ["views=translation"],
+    "translation, cutout": ["views=translation,cutout"],
+    "translation, cutout, adaptive": ["views=translation,cutout", "view_chance=adaptive"],
+    "by class, 100k": [*BY_CLASS, "images=100k"],
+    "by class, 60k": [*BY_CLASS, "images=60k"],
+    "by class, D of width 24, 150k": [*BY_CLASS, "discriminator.width=24", "images=150k"],
+    "by class, D of width 32, translation 0.3, 150k": [
+        *(*BY_CLASS, "discriminator.width=32", *HALF[:-1]),
+        *("view_chance.chance=0.3", "images=150k"),
+    ],
+    "by class, translation 0.5, 180k": [*BY_CLASS, *HALF, "images=180k"],
+    "by class, translation 0.5, 100k": [*BY_CLASS, *HALF, "images=100k"],
+    "by class, translation 0.5, spread seen, 100k": [
+        *(*BY_CLASS, *HALF, "discriminator.minibatch_std=true", "images=100k"),
+    ],
+}
+DRAWS = 6
+SCORES = ("two_sample_accuracy", "kernel", "precision", "recall")
+
+
+def trained(folder: Path, seed: int, settings: list[str]) -> float:
+    """Trains where that was not done yet; the processor time that it took in user mode, in seconds."""
+    kept = folder / "user_seconds.txt"
+    if not kept.exists():
+        words = ["train", "digits", "--seed", str(seed), "--device", "cpu", "--out", str(folder), "--quiet"]
+        command = [sys.executable, "-m", "evenodds", *words, *(["--set", *settings] if settings else [])]
+        process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+        kept.write_text(f"{usage.ru_utime:.1f}")
+    return float(kept.read_text())
+
+
+def scored(folder: Path) -> dict[str, float]:
+    """The mean of each score, and the least and greatest of the first, over the draws of samples."""
+    draws = [evaluate(folder, metrics=[*SCORES], seed=seed) for seed in range(DRAWS)]
+    values = {name: [found.value for draw in draws if (found := draw.score(name))] for name in SCORES}
+    means = {name: round(float(np.mean(values[name])), 4) for name in SCORES}
+    return {
+        **means,
+        "accuracy_least": round(min(values[SCORES[0]]), 4),
+        "accuracy_most": round(max(values[SCORES[0]]), 4),
+    }
+
+
+def one(work: Path, way: str, seed: int) -> dict[str, Any]:
+    """The row of one run."""
+    folder = work / f"{way.replace(', ', '-').replace(' ', '_')}-{seed}"
+    seconds = trained(folder, seed, WAYS[way])
+    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    preferred = [line["d_memory"] for line in history if "d_memory" in line][-5:]
+    row = {
+        "way": way,
+        "seed": seed,
+        "images": history[-1]["images"],
+        "user_seconds": seconds,
+        "verdict": [line["verdict"] for line in history if "verdict" in line][-1],
+        "training_preferred": round(float(np.mean(preferred)), 3),
+        **scored(folder),
+    }
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=[*WAYS])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    work = arguments.work or Path(tempfile.mkdtemp())
+    path = RESULTS / "demo.json"
+    rows = json.loads(path.read_text())["runs"] if path.exists() else []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        fresh = [*pool.map(lambda pair: one(work, *pair), product(arguments.names, arguments.seeds))]
+    done = {(row["way"], row["seed"]): row for row in [*rows, *fresh]}
+    ordered = sorted(done.values(), key=lambda row: ([*WAYS].index(row["way"]), row["seed"]))
+    write_json(path, {"draws": DRAWS, "settings": WAYS, "runs": ordered})
+
+
+if __name__ == "__main__":
+    main()

@@ -303,6 +303,6 @@ def test_large_images_need_little_memory(upscaling: Session) -> None:
         seen.append(max(x.shape))
         return network.apply(x)
 
-    watched = type(network)(apply, network.inputs, network.outputs, network.tiling, network.own)
+    watched = type(network)(apply, network.inputs, network.outputs, network.tiling, network.restores)
     assert through(watched, DecodedImage("a", np.asarray(photo(100, 90)), (100, 90))).shape == (3, 200, 180)
     assert max(seen) <= 32

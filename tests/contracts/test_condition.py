@@ -96,7 +96,7 @@ def plays_restores_and_answers(game: Condition, of: dict[str, nn.Module], data: 
     if game.kind == "classes":
         torch.testing.assert_close(x, game.answer(of, {"z": z, "y": torch.tensor([0, 1, 1, 2])})["x"])
         assert not torch.equal(x, game.answer(of, {"z": z, "y": torch.full((4,), -1)})["x"])
-    _, judge = game.given(of, torch.eye(LENGTH)[[0, 1, 1, 2]])
+    _, judge = game.conditioned(of, torch.eye(LENGTH)[[0, 1, 1, 2]])
     assert judge(x).shape == (4,)
 
 

@@ -20,6 +20,7 @@ def is_extra(key: str) -> bool:
 def with_extras(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values of a configuration, with those whose key names an extra moved into `extras`."""
     extras: Iterable[Any] = values.get("extras") or ()
+    extras = extras.split(",") if isinstance(extras, str) else extras
     parts = tuple(Part(one, {}) if isinstance(one, str) else _part(one) for one in extras)
     for key, value in values.items():
         if is_extra(key):

@@ -79,11 +79,15 @@ def _legend(panel: Panel) -> list[Html]:
     """A piece of each line with its name; nothing where there is one line, which the heading names."""
     if len(panel.drawn) < 2:
         return []
-    entries, x = [], 0.0
+    entries: list[Html] = []
+    x, y = 0.0, 36
     for line in panel.drawn:
-        piece = element("g", element("path", d=f"M{x:.0f} 32h{SWATCH}", class_="line"), class_=f"s-{line.style}")
-        entries += [piece, element("text", line.name, x=f"{x + SWATCH + 6:.0f}", y=36)]
-        x += SWATCH + 22 + LETTER * len(line.name)
+        width = SWATCH + 22 + LETTER * len(line.name)
+        if x > 0 and x + width > WIDTH - MARGIN:
+            x, y = 0.0, y + 15
+        piece = element("g", element("path", d=f"M{x:.0f} {y - 4}h{SWATCH}", class_="line"), class_=f"s-{line.style}")
+        entries += [piece, element("text", line.name, x=f"{x + SWATCH + 6:.0f}", y=y)]
+        x += width
     return entries
 
 

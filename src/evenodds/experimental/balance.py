@@ -24,7 +24,7 @@ from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import at_rest
 
-__all__ = ["Balance", "Lever", "MarginControl", "Penalty", "Rate", "Steps", "Weighed", "held_out_margin"]
+__all__ = ["Balance", "Lever", "MarginControl", "PenaltyWeight", "Rate", "Steps", "Weighed", "held_out_margin"]
 
 
 class Lever(Protocol):
@@ -81,7 +81,7 @@ class Rate:
 
 
 @dataclass
-class Penalty:
+class PenaltyWeight:
     """The weight of the discriminator's penalty; a stronger discriminator has a lighter one."""
 
     dial: Dial
@@ -115,7 +115,7 @@ class Balance(Extra):
 
     def contest(self, contest: Contest) -> Contest:
         """With a penalty whose weight can be turned, where that is the lever."""
-        if find("balances", self.lever) is not Penalty or contest.penalty is None:
+        if find("balances", self.lever) is not PenaltyWeight or contest.penalty is None:
             return contest
         return replace(contest, penalty=Weighed(contest.penalty))
 
@@ -221,7 +221,7 @@ def _lever(name: str, game: Game, learner: Gradient) -> Lever:
     penalty = game.players.get("penalty")
     if not isinstance(penalty, Weighed):
         raise BadInput("balance=penalty needs a penalty to weigh; set penalty=r1_r2, or balance=rate")
-    return Penalty(penalty.dial)
+    return PenaltyWeight(penalty.dial)
 
 
 @torch.no_grad()

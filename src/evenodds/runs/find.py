@@ -101,7 +101,8 @@ def _sources() -> dict[str, Any]:
 
 def _balances() -> dict[str, Any]:
     exported = _public("experimental.balance")
-    return {name.lower(): value for name, value in exported.items() if name in ("Steps", "Rate", "Penalty")}
+    levers = {"steps": "Steps", "rate": "Rate", "penalty": "PenaltyWeight"}
+    return {name: exported[lever] for name, lever in levers.items()}
 
 
 def _learners() -> dict[str, Any]:

@@ -102,6 +102,9 @@ def test_every_moved_name_leads_to_one_that_exists(earlier: str) -> None:
     [
         ("evenodds.networks.mlp:Generator", "evenodds.parts.networks.mlp:Generator"),
         ("evenodds.networks", "evenodds.parts.networks"),
+        ("evenodds.learners.gradient:Gradient", "evenodds.game.learners.gradient:Gradient"),
+        ("evenodds.learners.extragradient:Lookahead", "evenodds.experimental.lookahead:Lookahead"),
+        ("evenodds.priors:Normal", "evenodds.parts.priors:Normal"),
         ("evenodds.networks_of_mine:Generator", "evenodds.networks_of_mine:Generator"),
         ("evenodds.data.dataset", "evenodds.data.dataset"),
         ("mine.losses:loss", "mine.losses:loss"),

@@ -42,7 +42,7 @@ from evenodds.game.engine import Local
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
-from evenodds.game.trend import plateau
+from evenodds.game.watch.trend import plateau
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run

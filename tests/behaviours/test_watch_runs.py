@@ -13,7 +13,7 @@ from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.log import read_history
 from evenodds.game.trainer import Stage, train
-from evenodds.game.verdict import Verdict
+from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import resume, start

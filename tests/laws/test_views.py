@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.game.dial import View
 from evenodds.parts import views
 
 shares = st.floats(0, 1, exclude_max=True, width=32)
@@ -55,7 +56,7 @@ def test_alpha_is_kept() -> None:
 
 
 @pytest.mark.parametrize("view", [views.flip, views.flip_vertical])
-def test_flip_is_an_involution(view: views.View) -> None:
+def test_flip_is_an_involution(view: View) -> None:
     x, uniform = torch.randn(8, 2, 5, 6), deal(8)
     assert torch.equal(view(view(x, uniform), uniform), x)
 

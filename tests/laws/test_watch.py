@@ -8,10 +8,10 @@ import torch
 from evenodds.data.arrays import from_array
 from evenodds.data.checks import check, digests
 from evenodds.errors import BadInput
-from evenodds.game.diagnosis import diagnose
-from evenodds.game.history import Cells
-from evenodds.game.trend import plateau
-from evenodds.game.verdict import WORDS
+from evenodds.game.watch.diagnosis import diagnose
+from evenodds.game.watch.history import Cells
+from evenodds.game.watch.trend import plateau
+from evenodds.game.watch.verdict import WORDS
 from evenodds.runs.evidence import apart, wins
 
 CELLS = Cells(("a", "b", "c", "d"), (0.25, 0.25, 0.25, 0.25))

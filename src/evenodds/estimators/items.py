@@ -48,11 +48,6 @@ class Items:
         return Items(shape, dtype, None, from_array(_channels(x), layout="nchw").units)
 
     @property
-    def model_shape(self) -> tuple[int, ...]:
-        """The shape of an item for the networks: (D,) or (C, H, W)."""
-        return (1, *self.shape) if len(self.shape) == 2 else self.shape
-
-    @property
     def log_slope(self) -> float:
         """log |d model / d data|, summed over all values of an item: the change of a log density by the scale."""
         if self.columns is not None:
@@ -61,7 +56,7 @@ class Items:
         return -math.prod(self.shape) * math.log((self.units.high[0] - self.units.low[0]) / 2 or 1.0)
 
     def to_model(self, x: Array) -> Tensor:
-        """(N, *shape) in own units -> (N, *model_shape) float32."""
+        """(N, *shape) in own units -> (N, D) or (N, C, H, W) float32."""
         if x.shape[1:] != self.shape:
             raise BadInput(f"X must be (N, {', '.join(map(str, self.shape))}) as in fit, got {x.shape}")
         if self.columns is not None:
@@ -70,7 +65,7 @@ class Items:
         return self.units.to_model(torch.from_numpy(_channels(x).astype(np.float32)))
 
     def to_data(self, x: Tensor) -> Array:
-        """(N, *model_shape) -> (N, *shape) of the dtype in `fit`: columns in their observed range, integers rounded."""
+        """(N, D) or (N, C, H, W) -> (N, *shape) of the dtype of `fit`: in the observed range, integers rounded."""
         if self.columns is not None:
             values: Array = self.columns.allowed(self.columns.to_own(x))
         else:

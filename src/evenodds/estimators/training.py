@@ -134,7 +134,7 @@ def new_players(name: str, options: Mapping[str, Mapping[str, Any]], seed: int) 
 
 
 def samples(generator: nn.Module, latent: int, c: Tensor | None, n: int, seed: int, batch: int = 512) -> Tensor:
-    """(n, *model_shape) samples; c (n, K) one-hot classes of a conditional game."""
+    """(n, D) or (n, C, H, W) samples; c (n, K) one-hot classes of a conditional game."""
     z = Normal(latent)(n, torch.Generator().manual_seed(mix(seed, -3)))
     inputs = z if c is None else torch.cat([z, c], 1)
     with torch.no_grad():

@@ -18,12 +18,12 @@ from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful
 from evenodds.game.engine import Local
-from evenodds.game.history import Cells
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener, Stage
+from evenodds.game.watch.history import Cells
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
 from evenodds.runs.config import Config

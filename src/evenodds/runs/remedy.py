@@ -13,7 +13,7 @@ from evenodds.errors import Diverged
 from evenodds.files import write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
-from evenodds.game.verdict import Verdict
+from evenodds.game.watch.verdict import Verdict
 from evenodds.runs.config import Config, origin, with_settings
 
 __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]

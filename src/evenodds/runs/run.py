@@ -19,7 +19,7 @@ from evenodds.game.listeners.save import best_of
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
-from evenodds.game.verdict import Verdict
+from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data

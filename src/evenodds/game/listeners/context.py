@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from torch import nn
 
 from evenodds.game.checkpoint import Stateful
-from evenodds.game.history import Cells
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener, Stage
+from evenodds.game.watch.history import Cells
 
 __all__ = ["Order", "RunContext", "interval"]
 

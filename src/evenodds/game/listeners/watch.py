@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from evenodds.game.diagnosis import diagnose
-from evenodds.game.history import Cells
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.listeners.log import Log
 from evenodds.game.rules import Progress
-from evenodds.game.thresholds import FIRST_ROUNDS
 from evenodds.game.trainer import Stage
-from evenodds.game.trend import plateau
-from evenodds.game.verdict import Verdict
+from evenodds.game.watch.diagnosis import diagnose
+from evenodds.game.watch.history import Cells
+from evenodds.game.watch.thresholds import FIRST_ROUNDS
+from evenodds.game.watch.trend import plateau
+from evenodds.game.watch.verdict import Verdict
 
 __all__ = ["GLANCES", "Watch", "glance_interval"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from evenodds.game import thresholds as limit
+from evenodds.game.watch import thresholds as limit
 
 __all__ = ["Cells", "Line", "RunHistory", "images_before", "round_of"]
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from evenodds.game import thresholds as limit
-from evenodds.game.history import Line, RunHistory
-from evenodds.game.verdict import Verdict
+from evenodds.game.watch import thresholds as limit
+from evenodds.game.watch.history import Line, RunHistory
+from evenodds.game.watch.verdict import Verdict
 
 __all__ = ["plateau", "trend"]
 

@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from evenodds.game import thresholds as limit
-from evenodds.game.history import Cells, Line, RunHistory, images_before, round_of
-from evenodds.game.trend import trend
-from evenodds.game.verdict import Verdict
+from evenodds.game.watch import thresholds as limit
+from evenodds.game.watch.history import Cells, Line, RunHistory, images_before, round_of
+from evenodds.game.watch.trend import trend
+from evenodds.game.watch.verdict import Verdict
 
 __all__ = ["RULES", "diagnose"]
 

@@ -36,6 +36,10 @@ WAYS: dict[str, list[str]] = {
     "translation, cutout, adaptive": ["views=translation,cutout", "view_chance=adaptive"],
     "by class, 100k": [*BY_CLASS, "images=100k"],
     "by class, 60k": [*BY_CLASS, "images=60k"],
+    "by class, translation": [*BY_CLASS, "views=translation"],
+    "by class, translation, simultaneous, 400k": [
+        *(*BY_CLASS, "views=translation", "simultaneous=true", "images=400k"),
+    ],
     "by class, D of width 24, 150k": [*BY_CLASS, "discriminator.width=24", "images=150k"],
     "by class, D of width 32, translation 0.3, 150k": [
         *(*BY_CLASS, "discriminator.width=32", *HALF[:-1]),

@@ -18,7 +18,7 @@ import torch
 
 from coordination import DATA, RESULTS, held_out, one, one_thread
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.runs.session import Session
 
 SETS: dict[str, tuple[str, dict[str, Any]]] = {

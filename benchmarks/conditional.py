@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import judge
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.metrics.frechet import frechet
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.folders import as_seconds

@@ -29,7 +29,7 @@ import judge
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.metrics.divergence import jensen_shannon
 from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired

@@ -26,7 +26,7 @@ import torch
 from evenodds.data.toys import Grid
 from evenodds.errors import Diverged
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.folders import as_seconds

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 
 RESULTS = Path(__file__).parent / "results"
 BY_CLASS, HALF = ["task=condition"], ["views=translation", "view_chance=fixed", "view_chance.chance=0.5"]

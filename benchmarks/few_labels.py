@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from evenodds import Game, Gradient, Local, Progress, train
 from evenodds.data.dataset import Batches, Dataset, Units
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Players
 from evenodds.game.trainer import Stage

@@ -31,7 +31,7 @@ import judge
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.arithmetic import evenly
 from evenodds.game.trainer import train
 from evenodds.parts.masks import Boxes, Masks, Scattered

@@ -26,7 +26,7 @@ from PIL import Image
 
 import evenodds
 from evenodds.cli import main as evenodds_command
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game import checkpoint
 from evenodds.game.trainer import Stage, train
 from evenodds.runs.assembly import Run

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from evenodds.apply.imputer import Imputer, Settings, fit
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = {"letter": 6_000, "spam": 4_601}

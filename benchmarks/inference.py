@@ -35,7 +35,7 @@ from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.rules import Progress, Task
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Stage

@@ -30,7 +30,7 @@ import judge
 from evenodds import Game
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average

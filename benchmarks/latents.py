@@ -17,7 +17,7 @@ from typing import Any
 from coordination import DATA, Settings, one_thread, options, played, stages
 from evenodds.apply.selecting import sample
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.runs.config import recipe, with_settings
 
 DRAWN = 4000

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.nasty import BROKEN, READABLE, mixed_folder  # noqa: E402
 
-from evenodds.files import write_text  # noqa: E402
+from evenodds.files.write import write_text  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 RUNS = {"upscale-x2": "upscale", "colourise": "translate", "denoise": "translate", "segment": "segment"}

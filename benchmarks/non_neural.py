@@ -29,7 +29,7 @@ from torch import Tensor
 from evenodds import Game, Local, train
 from evenodds.data.dataset import Batches, Dataset
 from evenodds.data.toys import Mixture1D, Ring, mixture, ring
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.learners import Evolution, Fit, Learner
 from evenodds.game.rules import mix
 from evenodds.game.schedule import cosine

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import judge
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.metrics.likelihood import parzen
 
 COUNT = 10_000

@@ -16,7 +16,7 @@ import torch
 from evenodds.evaluation.compare import compare
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.material import gather
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.session import Session, load

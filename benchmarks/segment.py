@@ -27,7 +27,7 @@ from evenodds.apply.answering import answered
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
 from evenodds.data.sources import load
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game.arithmetic import evenly
 from evenodds.metrics.intervals import student_quantile
 from evenodds.metrics.segmentation import confusions, intersection_over_union, mean_overlap, pixel_accuracy

@@ -25,7 +25,7 @@ import judge
 from coordination import RESULTS, Settings, one_thread, played
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random
 from evenodds.metrics.intervals import Side, intervals

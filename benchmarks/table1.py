@@ -21,7 +21,7 @@ from PIL import Image
 import judge
 import parzen
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start

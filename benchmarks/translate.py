@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.apply.answering import answered
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet

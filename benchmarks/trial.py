@@ -26,7 +26,7 @@ from evenodds.evaluation.trial.generators import ConditionalRun
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.written import write
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS, TESTED = 5, 2000

@@ -26,7 +26,7 @@ from evenodds.data.digits import digits
 from evenodds.evaluation.trial.folds import Deal, hashes
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 
 RESULTS = Path(__file__).parent / "results"
 PER_CLASS, TESTED, SEEDS, RATIO = 5, 200, 5, 8.0

@@ -36,7 +36,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.data.toys import DENSITIES
 from evenodds.errors import Diverged
-from evenodds.files import write_json
+from evenodds.files.write import write_json
 from evenodds.game import checkpoint
 from evenodds.game.engine import Local
 from evenodds.game.listeners.save import best_of

@@ -18,7 +18,7 @@ from torch import Tensor
 from evenodds.apply.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
-from evenodds.files import replaced_folder, write_json, write_text
+from evenodds.files.write import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED

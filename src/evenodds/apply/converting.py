@@ -21,7 +21,7 @@ from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
-from evenodds.files import write_text
+from evenodds.files.write import write_text
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.session import Session
 from evenodds.show.pictures import legend, write_indices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evenodds.apply.samples import write_samples, write_walk
-from evenodds.files import write_bytes, write_text
+from evenodds.files.write import write_bytes, write_text
 from evenodds.runs.session import Session
 from evenodds.show import history
 

@@ -19,7 +19,7 @@ from evenodds.apply.latent import directions, move, refine
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
-from evenodds.files import replaced
+from evenodds.files.write import replaced
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine

@@ -20,7 +20,7 @@ from evenodds.data._files import content
 from evenodds.data._picture import DecodedImage, File, Unusable, decode, upright
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
-from evenodds.files import replaced, write_bytes
+from evenodds.files.write import replaced, write_bytes
 from evenodds.game.arithmetic import luma
 from evenodds.game.schedule import OnProgress
 from evenodds.parts.mappers._parts import enlarged

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evenodds.errors import BadInput
-from evenodds.files import replaced, write_text
+from evenodds.files.write import replaced, write_text
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 

@@ -10,7 +10,7 @@ from typing import Any
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
-from evenodds.files import write_json, write_text
+from evenodds.files.write import write_json, write_text
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.show.page.content import Content, Picture

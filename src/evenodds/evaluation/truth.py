@@ -23,7 +23,7 @@ from evenodds.data._picture import DecodedImage, File, in_channels
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
-from evenodds.files import write_text
+from evenodds.files.write import write_text
 from evenodds.metrics.psnr import luma, psnr
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.metrics.ssim import ssim

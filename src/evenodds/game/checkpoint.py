@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from evenodds.errors import BadInput
-from evenodds.files import replaced_folder, write_json
+from evenodds.files.write import replaced_folder, write_json
 from evenodds.game.rules import State
 
 __all__ = ["Damaged", "PlayersState", "Stateful", "listing", "load", "newest", "save"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.errors import Diverged
-from evenodds.files import write_json, write_text
+from evenodds.files.write import write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.watch.verdict import Verdict

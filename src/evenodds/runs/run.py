@@ -12,7 +12,7 @@ from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
-from evenodds.files import write_json, write_text
+from evenodds.files.write import write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.save import best_of

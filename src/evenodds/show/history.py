@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenodds.files import write_text
+from evenodds.files.write import write_text
 from evenodds.show.page.history import Panel, panels
 from evenodds.show.page.markup import Html, element
 from evenodds.show.page.style import CHART, LIGHT

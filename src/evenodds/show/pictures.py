@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from evenodds.errors import BadInput
-from evenodds.files import replaced
+from evenodds.files.write import replaced
 
 __all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write", "write_indices"]
 

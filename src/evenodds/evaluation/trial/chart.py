@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from evenodds.evaluation.trial.answer import PRIMARY
-from evenodds.files import replaced
+from evenodds.files.write import replaced
 from evenodds.show.page.numerals import MINUS
 from evenodds.show.page.scales import Scale, labels, spread
 

@@ -23,7 +23,7 @@ from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, ha
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
-from evenodds.files import replaced, write_json
+from evenodds.files.write import replaced, write_json
 from evenodds.game.rules import mix
 from evenodds.metrics.classification import calibration_error, class_scores
 from evenodds.version import __version__

@@ -12,7 +12,7 @@ import torch
 from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
-from evenodds.files import write_text
+from evenodds.files.write import write_text
 from evenodds.game.arithmetic import eight_bit
 from evenodds.show import pictures
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from evenodds.files import write_text
+from evenodds.files.write import write_text
 from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.trainer import Stage
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.files import write_text
+from evenodds.files.write import write_text
 
 __all__ = [
     "cache_folder",

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.files import write_bytes, write_json
+from evenodds.files.write import write_bytes, write_json
 from evenodds.game.schedule import OnProgress
 from evenodds.metrics.features._probabilities import WithProbabilities
 from evenodds.metrics.features._weights import cache_folder, digest, read_weights

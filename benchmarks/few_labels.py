@@ -31,7 +31,7 @@ from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.files.write import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Players
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
 from judge import read
@@ -133,22 +133,22 @@ class Clock:
         """Factor on the learning rates."""
         return max(0.0, min(1.0, 2 * (1 - self.share())))
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         """Nothing to open."""
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         """After a round."""
         share = self.share()
-        stage.stop = share >= 1
+        training.stop = share >= 1
         if int(10 * share) > self.said:
             self.said = int(10 * share)
-            terms = {name: round(value, 4) for name, value in stage.engine.read(stage.terms).items()}
+            terms = {name: round(value, 4) for name, value in training.engine.read(training.terms).items()}
             print(
-                f"{share:.0%}, {stage.progress.round} rounds, error {self.test(stage.game.players):.4f}, {terms}",
+                f"{share:.0%}, {training.progress.round} rounds, error {self.test(training.game.players):.4f}, {terms}",
                 flush=True,
             )
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
 

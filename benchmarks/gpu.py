@@ -28,7 +28,7 @@ import evenodds
 from evenodds.cli import main as evenodds_command
 from evenodds.files.write import write_json
 from evenodds.game import checkpoint
-from evenodds.game.trainer import Stage, train
+from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.config import Config, recipe, with_settings
@@ -76,12 +76,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 class Half:
     """Ends a run in its middle."""
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
-        stage.stop = stage.stop or stage.progress.share >= 0.5
+    def after_round(self, training: Training) -> None:
+        training.stop = training.stop or training.progress.share >= 0.5
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 def make_data(folder: Path) -> None:
@@ -256,19 +256,19 @@ class Clock:
     def __init__(self, seconds: float, warm: int = 20) -> None:
         self.seconds, self.warm, self.rate, self.begun = seconds, warm, 0.0, 0.0
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
-        done = stage.progress.round
+    def after_round(self, training: Training) -> None:
+        done = training.progress.round
         if done == self.warm:
             wait()
             self.begun = time.perf_counter()
         if done > self.warm and done % 10 == 0 and time.perf_counter() - self.begun > self.seconds:
             wait()
             self.rate = (done - self.warm) / (time.perf_counter() - self.begun)
-            stage.stop = True
+            training.stop = True
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 def wait() -> None:
@@ -282,14 +282,14 @@ class Sentinel:
     def __init__(self, rounds: int) -> None:
         self.rounds = rounds
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
-        if stage.progress.round == 10:
+    def after_round(self, training: Training) -> None:
+        if training.progress.round == 10:
             torch.cuda.set_sync_debug_mode("warn")
-        stage.stop = stage.progress.round >= 10 + self.rounds
+        training.stop = training.progress.round >= 10 + self.rounds
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 

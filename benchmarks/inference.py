@@ -38,7 +38,7 @@ from evenodds.data.dataset import Batches
 from evenodds.files.write import write_json
 from evenodds.game.rules import Progress, Task
 from evenodds.game.schedule import cosine
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import dcgan
@@ -70,13 +70,13 @@ class Clock:
     def rate(self, progress: Progress) -> float:
         return cosine(0.3, 0.02)(Progress(total=1000, images=round(1000 * self.share())))
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         """Nothing to open."""
 
-    def hear(self, stage: Stage) -> None:
-        stage.stop = self.share() >= 1
+    def after_round(self, training: Training) -> None:
+        training.stop = self.share() >= 1
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
 
@@ -100,7 +100,7 @@ def play(task: Task, players: dict[str, nn.Module], feed: Batches, seconds: floa
 
 
 def trained(arm: str, feed: Batches, seconds: float, seed: int) -> tuple[dict[str, nn.Module], dict[str, int]]:
-    """The players of one arm, and how many images each stage showed."""
+    """The players of one arm, and how many images each training showed."""
     torch.manual_seed(seed)
     players, shown = new_players(arm.startswith("bidirectional")), {}
     if arm == "posthoc":

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
-from evenodds.game.trainer import Stage, train
+from evenodds.game.trainer import Training, train
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
 from evenodds.runs.find import network
@@ -94,13 +94,13 @@ class Clock:
     def __init__(self, rounds: int) -> None:
         self.rounds = rounds
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
-        stage.stop = stage.progress.round >= self.rounds
+    def after_round(self, training: Training) -> None:
+        training.stop = training.progress.round >= self.rounds
 
-    def end(self, stage: Stage) -> None:
-        stage.engine.read(stage.terms)
+    def end(self, training: Training) -> None:
+        training.engine.read(training.terms)
 
 
 def ours(family: str, engine: Local, fused: bool, simultaneous: bool = False) -> Callable[[int], None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evenodds.game.trainer import Feed, Stage
+from evenodds.game.trainer import Feed, Training
 
 
 @dataclass
@@ -23,21 +23,21 @@ class Plant:
     """Whether all parameters were finite after each round."""
     _now: int = field(init=False, default=0)
 
-    def begin(self, stage: Stage) -> None:
-        self._now = stage.progress.round
-        next(iter(stage.game.players[self.player].parameters())).register_hook(self._spoil)
+    def begin(self, training: Training) -> None:
+        self._now = training.progress.round
+        next(iter(training.game.players[self.player].parameters())).register_hook(self._spoil)
 
     def _spoil(self, gradient: Tensor) -> Tensor:
         return torch.full_like(gradient, self.value) if self._now == self.round else gradient
 
-    def hear(self, stage: Stage) -> None:
-        self._now = stage.progress.round
-        lost = sum(stage.learners["generator"].guard.counted().values())  # type: ignore[attr-defined]
+    def after_round(self, training: Training) -> None:
+        self._now = training.progress.round
+        lost = sum(training.learners["generator"].guard.counted().values())  # type: ignore[attr-defined]
         if lost and self.seen is None:
             self.seen = self._now - self.round
-        self.finite &= all(bool(p.isfinite().all()) for g in stage.game.players.values() for p in g.parameters())
+        self.finite &= all(bool(p.isfinite().all()) for g in training.game.players.values() for p in g.parameters())
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 @dataclass

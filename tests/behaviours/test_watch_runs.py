@@ -12,7 +12,7 @@ from evenodds.errors import Diverged
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.log import read_history
-from evenodds.game.trainer import Stage, train
+from evenodds.game.trainer import Training, train
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.config import recipe, with_settings
@@ -75,13 +75,13 @@ class StopAfterRemedy:
     def __init__(self, folder: Path, remedies: int, rounds: int) -> None:
         self.folder, self.remedies, self.rounds, self.heard = folder, remedies, rounds, 0
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         self.heard += len(remedy.read(self.folder)) == self.remedies
-        stage.stop = stage.stop or self.heard >= self.rounds
+        training.stop = training.stop or self.heard >= self.rounds
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 @pytest.mark.parametrize("rounds", [50])
@@ -135,12 +135,12 @@ def test_a_run_with_one_bad_gradient_ends_as_well(tmp_path: Path, player: str) -
 class Poison:
     """Makes every gradient of the generator NaN, as a broken loss would."""
 
-    def begin(self, stage: Stage) -> None:
-        next(iter(stage.game.players["generator"].parameters())).register_hook(lambda g: g * float("nan"))
+    def begin(self, training: Training) -> None:
+        next(iter(training.game.players["generator"].parameters())).register_hook(lambda g: g * float("nan"))
 
-    def hear(self, stage: Stage) -> None: ...
+    def after_round(self, training: Training) -> None: ...
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 def test_a_remedy_goes_back_to_the_recipe_before_it_goes_slower() -> None:
@@ -178,12 +178,12 @@ class Slow:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         self.clock.now += 0.01
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 def test_a_deadline_is_kept_and_the_decay_drawn_in(clock: Clock) -> None:

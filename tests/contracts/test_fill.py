@@ -373,7 +373,7 @@ def test_other_columns_and_no_draws_are_refused(imputer: Imputer) -> None:
 
 def test_progress_is_told() -> None:
     told: list[int] = []
-    ear = SimpleNamespace(begin=lambda stage: None, end=lambda stage: None)
-    ear.hear = lambda stage: told.append(stage.progress.images)
+    ear = SimpleNamespace(begin=lambda training: None, end=lambda training: None)
+    ear.after_round = lambda training: told.append(training.progress.images)
     fit(table(), Settings(rows=256, batch=64, width=8, depth=1), listeners=[ear])
     assert told == [64, 128, 192, 256]

@@ -27,7 +27,7 @@ from evenodds.game.learners import Gradient
 from evenodds.game.listeners.adapt import Adapt
 from evenodds.game.listeners.scheduled import Scheduled
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 from evenodds.parts import views
 from evenodds.parts.losses.adversarial import minimax, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import r1
@@ -151,9 +151,9 @@ def test_the_margin_is_that_of_normal_scores() -> None:
     assert found == pytest.approx(math.erf(0.5), abs=0.04)
 
 
-def stage(**terms: Tensor) -> Stage:
+def training(**terms: Tensor) -> Training:
     players = small_players()
-    return Stage(Game(small_task(), players), {}, Local(), Progress(10_000), 0, dict(terms))
+    return Training(Game(small_task(), players), {}, Local(), Progress(10_000), 0, dict(terms))
 
 
 def test_balance_integrates_the_error_of_the_margin() -> None:
@@ -163,24 +163,24 @@ def test_balance_integrates_the_error_of_the_margin() -> None:
         def pull(self, strength: float) -> None:
             self.strength = strength
 
-    lever, at = Kept(), stage()
+    lever, at = Kept(), training()
     balance = MarginControl(lever, lambda: 0.9, 100, target=0.5, gain=0.5, limit=4)
     for number in range(1, 41):
         at.progress.images = 50 * number
-        balance.hear(at)
+        balance.after_round(at)
         looks = number // 2
         assert lever.strength == pytest.approx(max(0.25, math.exp(-0.2 * looks)))
 
 
 def test_the_chance_climbs_at_its_rate_falls_again_and_stops_at_the_cap() -> None:
     dial = Dial(0.0)
-    adapt, at = Adapt(dial, images=1000, target=0.6, cap=0.7), stage()
+    adapt, at = Adapt(dial, images=1000, target=0.6, cap=0.7), training()
     adapt.begin(at)
     chances = []
     for number in range(1, 181):
         at.progress.images, at.progress.round = 10 * number, number
         at.terms["discriminator/signs"] = torch.tensor(0.9 if number <= 100 else 0.1)
-        adapt.hear(at)
+        adapt.after_round(at)
         chances.append(float(dial.value))
     assert chances[39] == pytest.approx(0.4, abs=1e-5)  # 400 of 1,000 images
     assert max(chances) == pytest.approx(0.7)
@@ -250,7 +250,7 @@ def test_top_k_is_the_mean_over_the_most_real() -> None:
 
 
 def test_a_turned_dial_follows_the_progress() -> None:
-    prior, at = Growing(2, limit=1.0, until=0.5), stage()
+    prior, at = Growing(2, limit=1.0, until=0.5), training()
     turn = Scheduled(prior.dial, lambda progress: prior.inside(progress.share), "inside")
     turn.begin(at)
     z = prior(20_000, torch.Generator().manual_seed(0))
@@ -258,7 +258,7 @@ def test_a_turned_dial_follows_the_progress() -> None:
     phi = math.exp(-0.5) / math.sqrt(2 * math.pi)
     assert float(z.var()) == pytest.approx(1 - 2 * phi / math.erf(1 / math.sqrt(2)), rel=0.03)
     at.progress.images = 5000
-    turn.hear(at)
+    turn.after_round(at)
     z = prior(20_000, torch.Generator().manual_seed(0))
     assert float(z.var()) == pytest.approx(1, rel=0.03)
     assert z.isfinite().all()
@@ -376,7 +376,7 @@ def test_a_usual_weight_that_diverges_is_not_kept_and_stands_for_its_neighbour()
     config = Config(data=Part("digits"), penalty=Part("r1"), penalty_weight=None, images=130_000, batch=1)
     choice = chosen_penalty(config, 0.02, Trial)
     assert choice.value == 0.01
-    assert [row["weight"] for row in choice.found["tried"]] == [0.01, 0.02, 0.1, 0.3, 1.0, 3.0]
+    assert [row["weight"] for row in choice.figures["tried"]] == [0.01, 0.02, 0.1, 0.3, 1.0, 3.0]
 
 
 def test_a_leak_is_seen(rng: torch.Generator) -> None:

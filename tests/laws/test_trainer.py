@@ -9,7 +9,7 @@ from evenodds.game.engine import Engine, Local
 from evenodds.game.learners import Gradient, frozen
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, State, mix
 from evenodds.game.schedule import after, but_every, cosine, every, linear
-from evenodds.game.trainer import Stage, train
+from evenodds.game.trainer import Training, train
 from evenodds.parts.losses.penalties import dragan, gradient_penalty, r1
 from tests.games import Points, small_game, small_players, small_task
 
@@ -21,13 +21,13 @@ class Recorder:
         self.rounds: list[dict[str, float]] = []
         self.ended = False
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
-        self.rounds.append(stage.engine.read(stage.terms))
-        stage.terms.clear()
+    def after_round(self, training: Training) -> None:
+        self.rounds.append(training.engine.read(training.terms))
+        training.terms.clear()
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         self.ended = True
 
 
@@ -126,7 +126,7 @@ def test_the_callers_random_state_is_left_alone() -> None:
 
 def test_listeners_are_told_of_the_end_also_after_a_failure() -> None:
     class Fails(Recorder):
-        def hear(self, stage: Stage) -> None:
+        def after_round(self, training: Training) -> None:
             raise RuntimeError("planted")
 
     game, learner, engine = small_game()

@@ -14,7 +14,7 @@ import torch
 
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import fit, resume, start
 
@@ -36,12 +36,12 @@ class StopAt:
     def __init__(self, images: int) -> None:
         self.images = images
 
-    def begin(self, stage: Stage) -> None: ...
+    def begin(self, training: Training) -> None: ...
 
-    def hear(self, stage: Stage) -> None:
-        stage.stop = stage.stop or stage.progress.images >= self.images
+    def after_round(self, training: Training) -> None:
+        training.stop = training.stop or training.progress.images >= self.images
 
-    def end(self, stage: Stage) -> None: ...
+    def end(self, training: Training) -> None: ...
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from evenodds.game.trainer import Stage
+    from evenodds.game.trainer import Training
 
 INTERVAL = 0.5
 """Seconds between two looks; each waits for the device."""
@@ -33,39 +33,39 @@ class Bar:
         self.looked = 0.0
         self.clock = 0.0
 
-    def begin(self, stage: Stage) -> None:
-        self.first, self.clock = stage.progress.images, time.perf_counter()
+    def begin(self, training: Training) -> None:
+        self.first, self.clock = training.progress.images, time.perf_counter()
         if not self.plain:
-            self.task = self.progress.add_task("", total=stage.progress.total, completed=self.first)
+            self.task = self.progress.add_task("", total=training.progress.total, completed=self.first)
             self.progress.start()
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         now = time.perf_counter()
         if now - self.looked < (20 * INTERVAL if self.plain else INTERVAL):
             return
         self.looked = now
-        line = self.line(stage, now)
+        line = self.line(training, now)
         if self.task is not None:
-            self.progress.update(self.task, completed=stage.progress.images, description=line)
+            self.progress.update(self.task, completed=training.progress.images, description=line)
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def line(self, stage: Stage, now: float) -> str:
+    def line(self, training: Training, now: float) -> str:
         """How far, how fast, and D's mean probabilities of real and fake."""
-        images, terms = stage.progress.images, stage.engine.read(stage.terms)
+        images, terms = training.progress.images, training.engine.read(training.terms)
         rate = (images - self.first) / max(1e-9, now - self.clock)
-        text = f"{images:,} of {stage.progress.total:,} images, {rate:,.0f}/s"
+        text = f"{images:,} of {training.progress.total:,} images, {rate:,.0f}/s"
         for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
             if name in terms:
                 text += f", {label} {terms[name]:.2f}"
-        text += f", {stage.news}" if stage.news else ""
-        left = (stage.progress.total - images) / max(1e-9, rate)
+        text += f", {training.news}" if training.news else ""
+        left = (training.progress.total - images) / max(1e-9, rate)
         return text + (f", {left:,.0f} s left" if self.plain else "")
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         if self.task is not None:
             self.progress.update(
-                self.task, completed=stage.progress.images, description=self.line(stage, time.perf_counter())
+                self.task, completed=training.progress.images, description=self.line(training, time.perf_counter())
             )
             self.progress.stop()
 
@@ -109,14 +109,14 @@ class Inner:
     def __init__(self, step: Steps, what: str) -> None:
         self.step, self.what, self.looked = step, what, 0.0
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         """The bar begins with the first look."""
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         now = time.perf_counter()
         if now - self.looked >= INTERVAL:
             self.looked = now
-            self.step(self.what, stage.progress.images, stage.progress.total)
+            self.step(self.what, training.progress.images, training.progress.total)
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """The next step replaces it."""

@@ -16,7 +16,7 @@ from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Game, mix
 from evenodds.game.schedule import cosine
-from evenodds.game.trainer import Listener, Stage, train
+from evenodds.game.trainer import Listener, Training, train
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.priors import Normal
@@ -144,14 +144,14 @@ def samples(generator: nn.Module, latent: int, c: Tensor | None, n: int, seed: i
 class PrintProgress:
     """Prints after each tenth of the training how many rows were shown."""
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         self.tenths = 0
 
-    def hear(self, stage: Stage) -> None:
-        tenths = int(10 * stage.progress.share)
+    def after_round(self, training: Training) -> None:
+        tenths = int(10 * training.progress.share)
         if tenths > self.tenths:
             self.tenths = tenths
-            print(f"{stage.progress.images} of {stage.progress.total} rows shown")
+            print(f"{training.progress.images} of {training.progress.total} rows shown")
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""

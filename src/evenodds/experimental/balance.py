@@ -15,7 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.dial import Dial
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, Move, Players, Progress, State, mix
-from evenodds.game.trainer import Listener, Stage
+from evenodds.game.trainer import Listener, Training
 from evenodds.runs.assembly import Run
 from evenodds.runs.extras import Extra
 from evenodds.runs.find import find
@@ -168,23 +168,23 @@ class MarginControl:
             got = f"{self.target}, {self.gain}, {self.limit}"
             raise BadInput(f"balance needs target in (-1, 1), gain > 0 and limit >= 1, got {got}")
 
-    def begin(self, stage: Stage) -> None:
-        if not stage.progress.round:
-            self.last = stage.progress.images
+    def begin(self, training: Training) -> None:
+        if not training.progress.round:
+            self.last = training.progress.images
 
-    def hear(self, stage: Stage) -> None:
-        if stage.progress.images - self.last < self.every_images:
+    def after_round(self, training: Training) -> None:
+        if training.progress.images - self.last < self.every_images:
             return
-        self.last, margin = stage.progress.images, self.margin()
+        self.last, margin = training.progress.images, self.margin()
         self._pull(self.strength * math.exp(self.gain * (self.target - margin)))
-        stage.terms |= {"balance/margin": torch.tensor(margin), "balance/strength": torch.tensor(self.strength)}
+        training.terms |= {"balance/margin": torch.tensor(margin), "balance/strength": torch.tensor(self.strength)}
 
     def _pull(self, strength: float) -> None:
         strength = min(self.limit, max(1 / self.limit, strength))
         self.lever.pull(strength)
         self.strength = strength
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
     def state(self) -> State:

@@ -14,7 +14,7 @@ from evenodds.game.engine import Engine
 from evenodds.game.learners import Learner
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, mix
 
-__all__ = ["Feed", "Listener", "Stage", "train"]
+__all__ = ["Feed", "Listener", "Training", "train"]
 
 
 class Feed(Protocol):
@@ -31,7 +31,7 @@ class Feed(Protocol):
 
 
 @dataclass
-class Stage:
+class Training:
     """All that takes part in a run, as the listeners see it."""
 
     game: Game
@@ -52,15 +52,15 @@ class Stage:
 class Listener(Protocol):
     """Watches a run: logs, averages, saves, measures. None of it is the trainer's business."""
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         """Before the first round, after a resume too."""
         ...
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         """After each round."""
         ...
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """After the last round, also when the run was interrupted."""
         ...
 
@@ -118,51 +118,51 @@ def train(
     """
     progress = progress if progress is not None else Progress(total=images)
     by_name = learners if isinstance(learners, Mapping) else dict.fromkeys(game.players, learners)
-    stage = Stage(game, by_name, engine, progress, seed)
+    training = Training(game, by_name, engine, progress, seed)
     players = engine.adopt(game.players)
     with _own_randomness():
         for listener in listeners:
-            listener.begin(stage)
+            listener.begin(training)
         try:
-            while progress.images < images and not stage.stop:
-                play_round(stage, players, data)
+            while progress.images < images and not training.stop:
+                play_round(training, players, data)
                 for listener in listeners:
-                    listener.hear(stage)
+                    listener.after_round(training)
         except BaseException:
-            stage.whole = False
+            training.whole = False
             raise
         finally:
             for listener in listeners:
-                listener.end(stage)
+                listener.end(training)
     return progress
 
 
-def play_round(stage: Stage, players: Players, data: Feed) -> None:
+def play_round(training: Training, players: Players, data: Feed) -> None:
     """Plays every move that is due. The n-th play of each move in a round sees the n-th real batch of that round."""
-    engine, progress = stage.engine, stage.progress
-    stage.whole = False
+    engine, progress = training.engine, training.progress
+    training.whole = False
     # All draws of a round are a function of (seed, round, rank): no random state survives it, none need be saved.
-    rng = torch.Generator(engine.device).manual_seed(mix(stage.seed, progress.round, engine.rank))
-    torch.manual_seed(mix(stage.seed, progress.round, engine.rank, 1))  # dropout draws from here
+    rng = torch.Generator(engine.device).manual_seed(mix(training.seed, progress.round, engine.rank))
+    torch.manual_seed(mix(training.seed, progress.round, engine.rank, 1))  # dropout draws from here
     reals: list[Batch] = []
-    for move in stage.game.moves:
+    for move in training.game.moves:
         if not move.when(progress):
             continue
         for turn in range(move.repeat):
             if turn == len(reals):
                 position = progress.images + (turn * engine.size + engine.rank) * data.size
                 reals.append(engine.send(data.at(position)))
-            hand = stage.game.task.deal(reals[turn], rng)
-            stage.terms.update(_play(move, players, hand, stage))
+            hand = training.game.task.deal(reals[turn], rng)
+            training.terms.update(_play(move, players, hand, training))
     progress.images += max(1, len(reals)) * data.size * engine.size
     progress.round += 1
-    stage.whole = True
+    training.whole = True
 
 
-def _play(move: Move, players: Players, hand: Batch, stage: Stage) -> dict[str, Tensor]:
+def _play(move: Move, players: Players, hand: Batch, training: Training) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
-    for learner in {id(learner): learner for learner in map(stage.learners.__getitem__, move.movers)}.values():
-        costs: Costs = learner.improve(move, players, hand, stage.engine, stage.progress)
+    for learner in {id(learner): learner for learner in map(training.learners.__getitem__, move.movers)}.values():
+        costs: Costs = learner.improve(move, players, hand, training.engine, training.progress)
         for name, value in {**costs, **costs.facts}.items():
             terms[f"{move.name}/{name}"] = value.detach()
     return terms

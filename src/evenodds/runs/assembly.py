@@ -22,7 +22,7 @@ from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Game
-from evenodds.game.trainer import Listener, Stage
+from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
@@ -73,7 +73,7 @@ class Run:
     game: Game = field(init=False)
     learner: Gradient = field(init=False)
     listeners: dict[str, Listener] = field(init=False, default_factory=dict)
-    """All that take part, by name, in the order in which they hear."""
+    """All that take part, by name, in the order in which they are called."""
     extras: list[Extra] = field(init=False)
     selection: tuple[str, ...] = field(init=False, default=())
     """What was left out of the training items: sentences for the report."""
@@ -101,7 +101,7 @@ class Run:
             self.selection += sentences
 
     def _listen(self) -> None:
-        """Asks every listener whether it takes part, in the order in which they hear."""
+        """Asks every listener whether it takes part, in the order in which they are called."""
         kinds = sorted(names("listeners"), key=lambda name: find("listeners", name).order)
         early = [name for name in kinds if find("listeners", name).order <= Order.CONTROL]
         self._ask(early)
@@ -169,10 +169,10 @@ class Run:
         """maker(*fixed, **options); BadInput that names the nearest option where one is unknown."""
         return make(what, maker, options, *fixed)
 
-    def snapshot(self, stage: Stage) -> None:
+    def snapshot(self, training: Training) -> None:
         """Writes a picture of the game as it stands."""
         if self.folder is not None:
-            write_snapshot(self.session(self.folder, stage.progress.images), self.dataset, self.held_index)
+            write_snapshot(self.session(self.folder, training.progress.images), self.dataset, self.held_index)
 
     @property
     def sampler(self) -> nn.Module:
@@ -208,15 +208,15 @@ class Run:
         """What is known beside the class of at most 1,000 training items: samples are asked for like them."""
         if self.dataset.c is None:
             return {}
-        some = evenly(len(self.train_index), 1000)
-        return {"examples": self.dataset.c[self.train_index[some]].tolist()}
+        index = self.train_index[evenly(len(self.train_index), 1000)]
+        return {"examples": self.dataset.c[index].tolist()}
 
     def _class_counts(self) -> list[int]:
         """Training items of each class."""
         if self.dataset.y is None:
             return []
-        known = self.dataset.y[self.train_index]
-        return torch.bincount(known[known >= 0], minlength=len(self.dataset.classes)).tolist()
+        labels = self.dataset.y[self.train_index]
+        return torch.bincount(labels[labels >= 0], minlength=len(self.dataset.classes)).tolist()
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""

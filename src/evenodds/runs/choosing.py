@@ -25,12 +25,12 @@ class Choice:
     setting: str
     value: Any
     reason: str
-    found: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
     """The figures that it rests on."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"setting": self.setting, "value": self.value, "reason": self.reason, **self.found}
+        return {"setting": self.setting, "value": self.value, "reason": self.reason, **self.figures}
 
 
 # The task ----------------------------------------------------------------------------------------------------------
@@ -68,21 +68,21 @@ def chosen_views(dataset: Dataset, index: Tensor, seed: int = 0) -> Choice:
     """
     if dataset.kind != "image":
         return Choice("views", ["jitter"], "rows of numbers are only jittered")
-    found, reasons, figures = ["translation"], ["images are moved"], {}
+    views, reasons, figures = ["translation"], ["images are moved"], {}
     for name, axis in (("flip", 3), ("flip_vertical", 2)):
         chance = mirrored(dataset, index, axis, seed)
         figures[f"{name}_p"] = round(chance, 4)
         if chance >= LEAST_CHANCE:
-            found.append(name)
+            views.append(name)
         way = "left and right" if axis == 3 else "top and bottom"
-        said = "not told apart" if chance >= LEAST_CHANCE else "told apart, so not used"
-        reasons.append(f"{way} mirrored: {said} (p = {chance:.3g})")
+        outcome = "not told apart" if chance >= LEAST_CHANCE else "told apart, so not used"
+        reasons.append(f"{way} mirrored: {outcome} (p = {chance:.3g})")
     if dataset.shape[0] >= 3:
-        found.append("color")
+        views.append("color")
         reasons.append("colours are changed")
     else:
         reasons.append("grey, so no change of colours")
-    return Choice("views", found, "; ".join(reasons), figures)
+    return Choice("views", views, "; ".join(reasons), figures)
 
 
 LEAST_CHANCE = 0.05
@@ -106,8 +106,7 @@ def mirrored(dataset: Dataset, index: Tensor, axis: int, seed: int = 0, draws: i
     """
     if len(index) < FEWEST:
         return 0.0
-    some = index[evenly(len(index), 2000)]
-    x = dataset.batch(some)["x"]
+    x = dataset.batch(index[evenly(len(index), 2000)])["x"]
     difference = _symmetry_features(dataset.shape, x) - _symmetry_features(dataset.shape, x.flip(axis))
     difference = difference / difference.square().mean(0).sqrt().clamp_min(1e-6)
     # Of signs only the products of differences matter, (N, N) in place of (N, F).

@@ -54,8 +54,7 @@ class _Items:
     @cached_property
     def real(self) -> Batch:
         """At most so many held-out items, spread over all."""
-        some = evenly(len(self.index), self.most)
-        return self.dataset.batch(self.index[some])
+        return self.dataset.batch(self.index[evenly(len(self.index), self.most)])
 
     @cached_property
     def request(self) -> Batch:

@@ -53,16 +53,16 @@ def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy
     A game without a penalty gets one: its recipe's, or R1 + R2, without which the equilibrium need not even attract
     (Mescheder et al. 2018). Learning rates above those of the recipe return to them. Otherwise all fall to a fifth.
     """
-    own = origin(config)
+    recipe = origin(config)
     if config.penalty is None:
-        name = own.penalty.name if own is not None and own.penalty is not None else "r1_r2"
+        name = recipe.penalty.name if recipe is not None and recipe.penalty is not None else "r1_r2"
         return Remedy(at, back_to, verdict.word, verdict.why, {"penalty": name})
     rates: dict[str, float] = {"learning_rate": config.learning_rate}
     if config.discriminator_learning_rate is not None:
         rates["discriminator_learning_rate"] = config.discriminator_learning_rate
     settings = {name: SLOWER * rate for name, rate in rates.items()}
-    if own is not None and own.optimizer.name == config.optimizer.name:
-        usual = {name: getattr(own, name) or own.learning_rate for name in rates}
+    if recipe is not None and recipe.optimizer.name == config.optimizer.name:
+        usual = {name: getattr(recipe, name) or recipe.learning_rate for name in rates}
         settings = {name: usual[name] for name, rate in rates.items() if rate > usual[name]} or settings
     return Remedy(at, back_to, verdict.word, verdict.why, settings)
 
@@ -100,10 +100,10 @@ def record(folder: Path, remedies: Sequence[Remedy]) -> None:
 def _note(path: Path, one: Remedy) -> None:
     """A line in the history, at the place from which the run goes on; the time that was spent stays spent."""
     lines = read_history(path)
-    kept = [line for line in lines if line["images"] <= one.back_to]
-    here = {"images": one.back_to, "round": kept[-1]["round"] if kept else 0}
+    before = [line for line in lines if line["images"] <= one.back_to]
+    here = {"images": one.back_to, "round": before[-1]["round"] if before else 0}
     here |= {"seconds": lines[-1]["seconds"] if lines else 0.0, "images_per_second": 0.0, "remedy": str(one)}
-    write_text(path, "".join(json.dumps(line) + "\n" for line in [*kept, here]))
+    write_text(path, "".join(json.dumps(line) + "\n" for line in [*before, here]))
 
 
 def discard(folder: Path, remedies: Sequence[Remedy]) -> None:
@@ -114,10 +114,10 @@ def discard(folder: Path, remedies: Sequence[Remedy]) -> None:
         if int(path.name) <= remedies[-1].back_to:
             continue
         try:
-            known = checkpoint.read_header(path).get("remedies", 0)
+            in_force = checkpoint.read_header(path).get("remedies", 0)
         except checkpoint.Damaged:
-            known = 0
-        if known < len(remedies):
+            in_force = 0
+        if in_force < len(remedies):
             shutil.rmtree(path)
 
 

@@ -28,6 +28,7 @@ from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.find import find
 from evenodds.runs.folders import as_seconds, environment, next_folder, placed
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
@@ -128,7 +129,7 @@ def opened(
 def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
     """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them."""
     train_index, held_index = dataset.split(config.held_out, SPLIT_SEED)
-    by_class = config.task.name == "condition" and dataset.c is None
+    by_class = find("tasks", config.task.name).by_class(dataset, config.task.options)
     troubles = check(dataset, train_index, held_index, by_class=by_class, augmented=bool(config.views))
     for line in troubles:
         say(f"data: {line}")

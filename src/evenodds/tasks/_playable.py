@@ -192,6 +192,11 @@ class Playable(Task, Protocol):
         """Further options, those that follow from the data; BadInput where the data do not suit the task."""
         ...
 
+    @classmethod
+    def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
+        """Whether samples are asked for by class, so that the training items need more than one."""
+        ...
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for items x of that shape. They are initialised in this order."""
         ...
@@ -277,6 +282,11 @@ class TaskDefaults:
     def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """All data suit the task, and no option follows from them."""
         return {}
+
+    @classmethod
+    def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
+        """Nothing can be asked for."""
+        return False
 
     def condition(self, batch: Batch) -> Tensor | None:
         """Nothing can be asked for."""

@@ -82,13 +82,17 @@ class Condition(Generate):
     @classmethod
     def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """The length of c and, where none is chosen, its kind: classes if there are any, else what there is."""
-        named = data.conditions
-        kind = options.get("kind") or ("classes" if named is None or len(data.classes) > 1 else _kind_of(named.binary))
+        named, kind = data.conditions, _kind(data, options)
         length = len(data.classes) if kind == "classes" else len(named.names) if named is not None else 0
         if length < 1 + (kind == "classes"):
             needed = "at least 2 classes: class folders, a labels.csv, a y" if kind == "classes" else f"{kind} c"
             raise BadInput(f"task 'condition' needs data with {needed}, got {length}; or take --set task=generate")
         return {"length": length, "kind": kind}
+
+    @classmethod
+    def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
+        """Where c holds classes."""
+        return _kind(data, options) == "classes"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players; the generator takes c behind z."""
@@ -189,5 +193,10 @@ class Condition(Generate):
         return super().answer({"generator": ConditionedGenerator(players["generator"], c.to(z.device))}, request)
 
 
-def _kind_of(binary: bool) -> str:
-    return "attributes" if binary else "values"
+def _kind(data: DataDescription, options: Mapping[str, Any]) -> str:
+    """What c holds: as chosen, else classes if there are any, else what there is."""
+    if options.get("kind"):
+        return str(options["kind"])
+    if data.conditions is None or len(data.classes) > 1:
+        return "classes"
+    return "attributes" if data.conditions.binary else "values"

@@ -12,7 +12,7 @@ from evenodds.errors import BadInput
 from evenodds.game.dial import Chanced, Dial
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import State
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["CAP", "RELATIVE_TARGET", "TARGET", "Adapt"]
 
@@ -39,7 +39,7 @@ class Adapt:
         target: of r_t.
         cap: the highest chance, at most 0.8.
         every: rounds from one step to the next, the paper's 4.
-        heard: the reported term that holds the mean sign of one move.
+        term: the reported one that holds the mean sign of one move.
     """
 
     dial: Dial
@@ -47,7 +47,7 @@ class Adapt:
     target: float = TARGET
     cap: float = CAP
     every: int = 4
-    heard: str = "discriminator/signs"
+    term: str = "discriminator/signs"
     total: Tensor = field(init=False)
     count: int = field(init=False, default=0)
     last: int = field(init=False, default=0)
@@ -73,27 +73,27 @@ class Adapt:
             raise BadInput(f"adaptive views need images >= 1 and every >= 1, got {self.images} and {self.every}")
         self.total = torch.zeros_like(self.dial.value)
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         self.total = self.total.to(self.dial.value.device)
-        if not stage.progress.round:
-            self.last = stage.progress.images
+        if not training.progress.round:
+            self.last = training.progress.images
 
     @torch.no_grad()
-    def hear(self, stage: Stage) -> None:
-        signs = stage.terms.get(self.heard)
+    def after_round(self, training: Training) -> None:
+        signs = training.terms.get(self.term)
         if signs is None:
             return
         self.total += signs
         self.count += 1
-        if stage.progress.round % self.every == 0:
+        if training.progress.round % self.every == 0:
             mean = self.total / self.count
-            step = (stage.progress.images - self.last) / self.images
+            step = (training.progress.images - self.last) / self.images
             self.dial.value.add_(step * (mean - self.target).sign()).clamp_(0.0, self.cap)
-            self.total, self.count, self.last = torch.zeros_like(self.total), 0, stage.progress.images
-            stage.terms["views/overfitting"] = mean
-        stage.terms["views/chance"] = self.dial.value.clone()
+            self.total, self.count, self.last = torch.zeros_like(self.total), 0, training.progress.images
+            training.terms["views/overfitting"] = mean
+        training.terms["views/chance"] = self.dial.value.clone()
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
     def state(self) -> State:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import Players, State
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Average"]
 
@@ -48,14 +48,14 @@ class Average:
     def __post_init__(self) -> None:
         self.copies = {name: deepcopy(self.players[name]).eval().requires_grad_(False) for name in self.names}
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         for copy in self.copies.values():
-            copy.to(stage.engine.device)
-        self.seen = stage.progress.images
+            copy.to(training.engine.device)
+        self.seen = training.progress.images
 
     @torch.no_grad()
-    def hear(self, stage: Stage) -> None:
-        images = stage.progress.images
+    def after_round(self, training: Training) -> None:
+        images = training.progress.images
         half_life = max(1e-8, min(self.half_life_images, self.ramp * images))
         weight = 1 - 0.5 ** ((images - self.seen) / half_life)
         self.seen = images
@@ -67,7 +67,7 @@ class Average:
                 if not a.is_floating_point():
                     a.copy_(b)
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
     def state(self) -> State:

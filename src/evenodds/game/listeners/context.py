@@ -12,14 +12,14 @@ from torch import nn
 from evenodds.game.checkpoint import Stateful
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
-from evenodds.game.trainer import Listener, Stage
+from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
 
 __all__ = ["Order", "RunContext", "interval"]
 
 
 class Order(IntEnum):
-    """When a listener hears of a round: each sees what those before it left."""
+    """When a listener is called: each sees what those before it left."""
 
     AVERAGE = 0
     """Copies of players."""
@@ -112,7 +112,7 @@ class RunContext(Protocol):
         """Cheap signs of trouble in the game as it stands."""
         ...
 
-    def snapshot(self, stage: Stage) -> None:
+    def snapshot(self, training: Training) -> None:
         """Writes a picture of the game as it stands."""
         ...
 

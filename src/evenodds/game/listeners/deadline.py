@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Deadline"]
 
@@ -34,25 +34,25 @@ class Deadline:
     _from: tuple[int, float] = field(init=False, default=(0, 0.0))
     _next: float = field(init=False, default=0.0)
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         now = time.perf_counter()
-        self.plan = self.plan or stage.progress.total
-        self.total = stage.progress.total
-        self._from, self._next = (stage.progress.images, now), now + max(1.0, 0.05 * (self.until - now))
+        self.plan = self.plan or training.progress.total
+        self.total = training.progress.total
+        self._from, self._next = (training.progress.images, now), now + max(1.0, 0.05 * (self.until - now))
 
-    def hear(self, stage: Stage) -> None:
-        now, progress = time.perf_counter(), stage.progress
+    def after_round(self, training: Training) -> None:
+        now, progress = time.perf_counter(), training.progress
         if now >= self._next:
             self._next = now + max(1.0, 0.05 * (self.until - now))
-            self._foresee(stage, now)
+            self._foresee(training, now)
         if now >= self.until - self.reserve or progress.images >= progress.total:
-            stage.stop = True
+            training.stop = True
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
-    def _foresee(self, stage: Stage, now: float) -> None:
-        progress, (first, begun) = stage.progress, self._from
+    def _foresee(self, training: Training, now: float) -> None:
+        progress, (first, begun) = training.progress, self._from
         rate = (progress.images - first) / (now - begun)
         fits = min(self.plan, progress.images + int(rate * max(0.0, self.until - self.reserve - now)))
         # A tenth of the rest either way is chance, and rates that twitch help nobody.

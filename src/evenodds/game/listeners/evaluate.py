@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.listeners.log import Log
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Evaluate"]
 
@@ -40,25 +40,25 @@ class Evaluate:
             cls(run.measure, interval(run.config, 1 / run.config.evaluate_share), log) if isinstance(log, Log) else None
         )
 
-    def begin(self, stage: Stage) -> None:
-        self._turn = stage.progress.images // self.every_images
+    def begin(self, training: Training) -> None:
+        self._turn = training.progress.images // self.every_images
 
-    def hear(self, stage: Stage) -> None:
-        turn = stage.progress.images // self.every_images
+    def after_round(self, training: Training) -> None:
+        turn = training.progress.images // self.every_images
         if turn != self._turn:  # where a multiple is crossed, so that a resumed run measures at the same places
             self._turn = turn
-            self.look(stage)
+            self.look(training)
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close; what is saved at the end asks for its score."""
 
-    def score(self, stage: Stage) -> Mapping[str, float]:
+    def score(self, training: Training) -> Mapping[str, float]:
         """The figures of the game as it stands, measured now unless they just were."""
-        if self._last != stage.progress.images:
-            self.look(stage, extra=True)  # not where others are measured: no part of the trend
+        if self._last != training.progress.images:
+            self.look(training, extra=True)  # not where others are measured: no part of the trend
         return self.figures
 
-    def look(self, stage: Stage, **more: bool) -> None:
+    def look(self, training: Training, **more: bool) -> None:
         """Measures now."""
-        self.figures, self._last = dict(self.measure()), stage.progress.images
-        self.log.write(stage, **self.figures, **more)
+        self.figures, self._last = dict(self.measure()), training.progress.images
+        self.log.write(training, **self.figures, **more)

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, ClassVar, Self
 
 from evenodds.game.listeners.context import Order, RunContext
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Interrupt"]
 
@@ -27,7 +27,7 @@ class Interrupt:
         """On where there is a folder in which an interrupted run can be kept."""
         return cls() if run.folder is not None else None
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._request)
@@ -37,10 +37,10 @@ class Interrupt:
             raise KeyboardInterrupt
         self.requested = True
 
-    def hear(self, stage: Stage) -> None:
+    def after_round(self, training: Training) -> None:
         if self.requested:
-            stage.stop = True
+            training.stop = True
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Lap"]
 
@@ -20,17 +20,17 @@ class Lap:
     rate: float = 0.0
     _from: tuple[int, float] = (0, 0.0)
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         """Waits for the warm-up."""
 
-    def hear(self, stage: Stage) -> None:
-        now, done = time.perf_counter(), stage.progress.round - self.warm_up
+    def after_round(self, training: Training) -> None:
+        now, done = time.perf_counter(), training.progress.round - self.warm_up
         if done <= 0:
-            self._from = (stage.progress.images, now)
+            self._from = (training.progress.images, now)
         elif done % self.rounds == 0:
-            stage.engine.read(stage.terms)
-            self.rate = (stage.progress.images - self._from[0]) / (time.perf_counter() - self._from[1])
-            stage.stop = now - self._from[1] >= self.seconds
+            training.engine.read(training.terms)
+            self.rate = (training.progress.images - self._from[0]) / (time.perf_counter() - self._from[1])
+            training.stop = now - self._from[1] >= self.seconds
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""

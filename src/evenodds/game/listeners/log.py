@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from evenodds.files.write import write_text
 from evenodds.game.listeners.context import Order, RunContext, interval
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Log", "read_history"]
 
@@ -40,30 +40,30 @@ class Log:
         """On where the run has a folder; 200 lines beside those of other listeners."""
         return None if run.folder is None else cls(run.folder / "metrics.jsonl", interval(run.config, 200))
 
-    def begin(self, stage: Stage) -> None:
-        lines = [line for line in read_history(self.path) if line["images"] <= stage.progress.images]
+    def begin(self, training: Training) -> None:
+        lines = [line for line in read_history(self.path) if line["images"] <= training.progress.images]
         self.lines = lines
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
         self.seconds = float(lines[-1]["seconds"]) if lines else 0.0
         self._clock = time.perf_counter() - self.seconds
-        self._last = (stage.progress.images, self.seconds)
+        self._last = (training.progress.images, self.seconds)
 
-    def hear(self, stage: Stage) -> None:
-        if stage.progress.images - self._last[0] >= self.every_images:
-            self.write(stage)
+    def after_round(self, training: Training) -> None:
+        if training.progress.images - self._last[0] >= self.every_images:
+            self.write(training)
 
-    def end(self, stage: Stage) -> None:
-        if stage.whole and stage.progress.images > self._last[0]:
-            self.write(stage)
+    def end(self, training: Training) -> None:
+        if training.whole and training.progress.images > self._last[0]:
+            self.write(training)
 
-    def write(self, stage: Stage, **more: Any) -> None:
+    def write(self, training: Training, **more: Any) -> None:
         """Writes a line now; a term that is not finite is null."""
-        terms = stage.engine.read(stage.terms)
+        terms = training.engine.read(training.terms)
         self.seconds = time.perf_counter() - self._clock
-        images, before = stage.progress.images, self._last
+        images, before = training.progress.images, self._last
         if images > before[0]:
             self._rate = (images - before[0]) / max(1e-9, self.seconds - before[1])
-        line: dict[str, Any] = {"images": images, "round": stage.progress.round, "seconds": round(self.seconds, 3)}
+        line: dict[str, Any] = {"images": images, "round": training.progress.round, "seconds": round(self.seconds, 3)}
         line |= {"images_per_second": round(self._rate, 1)}
         line |= {name: value if math.isfinite(value) else None for name, value in terms.items()} | more
         with self.path.open("a") as file:

@@ -13,7 +13,7 @@ from torch import nn
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import State
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["EARLIER", "Milestone"]
 
@@ -46,16 +46,16 @@ class Milestone:
     def __post_init__(self) -> None:
         self._take()
 
-    def begin(self, stage: Stage) -> None:
+    def begin(self, training: Training) -> None:
         for copy in self.copies.values():
-            copy.to(stage.engine.device)
+            copy.to(training.engine.device)
 
-    def hear(self, stage: Stage) -> None:
-        if not self.reached and stage.progress.share >= self.share:
+    def after_round(self, training: Training) -> None:
+        if not self.reached and training.progress.share >= self.share:
             self._take()
             self.reached = True
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
     @torch.no_grad()

@@ -18,7 +18,7 @@ from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.listeners.evaluate import Evaluate
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Players
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Save", "best_of"]
 
@@ -32,21 +32,21 @@ class Save:
         parts: what a checkpoint holds.
         every_images: interval.
         header: further JSON values to keep, such as the configuration.
-        score: held-out figures of the stage, "score" (lower is better) with "score_low" and "score_high", its interval;
+        score: held-out figures of the game, "score" (lower is better) with "score_low" and "score_high", its interval;
             None for none. It must not touch the run's random state.
         keep: how many of the last to keep.
         healthy: whether what stands is worth keeping; what is not is left unsaved at the end.
-        saved: called after each, with the stage.
+        saved: called after each, with the training.
     """
 
     folder: Path
     parts: Mapping[str, Stateful]
     every_images: int
     header: Mapping[str, Any] = field(default_factory=dict)
-    score: Callable[[Stage], Mapping[str, float]] | None = None
+    score: Callable[[Training], Mapping[str, float]] | None = None
     keep: int = 3
     healthy: Callable[[], bool] = lambda: True
-    saved: Callable[[Stage], None] | None = None
+    saved: Callable[[Training], None] | None = None
     _last: int = field(init=False, default=0)
     _turn: int = field(init=False, default=0)
     order: ClassVar[Order] = Order.SAVE
@@ -68,30 +68,30 @@ class Save:
             run.snapshot,
         )
 
-    def begin(self, stage: Stage) -> None:
-        self._last = stage.progress.images
+    def begin(self, training: Training) -> None:
+        self._last = training.progress.images
         self._turn = self._last // self.every_images
 
-    def hear(self, stage: Stage) -> None:
-        turn = stage.progress.images // self.every_images
+    def after_round(self, training: Training) -> None:
+        turn = training.progress.images // self.every_images
         if turn != self._turn and self.healthy():  # where `Evaluate` measures too, so that nothing is measured twice
             self._turn = turn
-            self.save(stage)
+            self.save(training)
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         # Not after a failure in mid-round: some players would have moved and others not.
-        if stage.whole and stage.progress.images > self._last and self.healthy():
-            self.save(stage)
+        if training.whole and training.progress.images > self._last and self.healthy():
+            self.save(training)
 
-    def save(self, stage: Stage) -> None:
+    def save(self, training: Training) -> None:
         """Writes a checkpoint now."""
-        require_finite(stage.game.players, stage.progress.images)
-        figures = self.score(stage) if self.score is not None else {}
-        images, score = stage.progress.images, figures.get("score")
+        require_finite(training.game.players, training.progress.images)
+        figures = self.score(training) if self.score is not None else {}
+        images, score = training.progress.images, figures.get("score")
         header = {
             **self.header,
-            "progress": asdict(stage.progress),
-            "seed": stage.seed,
+            "progress": asdict(training.progress),
+            "seed": training.seed,
             "draws": "every draw of round r is seeded by mix(seed, r): seed and round are the whole random state",
             "score": score if score is None or math.isfinite(score) else None,
             "score_interval": [figures.get("score_low"), figures.get("score_high")],
@@ -100,7 +100,7 @@ class Save:
         self._last = images
         self._prune()
         if self.saved is not None:
-            self.saved(stage)
+            self.saved(training)
 
     def _prune(self) -> None:
         spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}

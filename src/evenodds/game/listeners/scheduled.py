@@ -10,7 +10,7 @@ import torch
 from evenodds.game.dial import Dial
 from evenodds.game.rules import State
 from evenodds.game.schedule import Schedule
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 
 __all__ = ["Periodic", "Scheduled"]
 
@@ -29,14 +29,14 @@ class Scheduled:
     schedule: Schedule
     name: str
 
-    def begin(self, stage: Stage) -> None:
-        self.dial.turn(self.schedule(stage.progress))
+    def begin(self, training: Training) -> None:
+        self.dial.turn(self.schedule(training.progress))
 
-    def hear(self, stage: Stage) -> None:
-        self.dial.turn(self.schedule(stage.progress))
-        stage.terms[self.name] = self.dial.value.clone()
+    def after_round(self, training: Training) -> None:
+        self.dial.turn(self.schedule(training.progress))
+        training.terms[self.name] = self.dial.value.clone()
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
     def state(self) -> State:
@@ -59,16 +59,16 @@ class Periodic:
     every_images: int
     _last: int = field(init=False, default=0)
 
-    def begin(self, stage: Stage) -> None:
-        if not stage.progress.round:
-            self._last = stage.progress.images
+    def begin(self, training: Training) -> None:
+        if not training.progress.round:
+            self._last = training.progress.images
 
-    def hear(self, stage: Stage) -> None:
-        if stage.progress.images - self._last >= self.every_images:
-            self._last = stage.progress.images
-            stage.terms.update({name: torch.tensor(value) for name, value in self.measure().items()})
+    def after_round(self, training: Training) -> None:
+        if training.progress.images - self._last >= self.every_images:
+            self._last = training.progress.images
+            training.terms.update({name: torch.tensor(value) for name, value in self.measure().items()})
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
     def state(self) -> State:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.listeners.log import Log
 from evenodds.game.rules import Progress
-from evenodds.game.trainer import Stage
+from evenodds.game.trainer import Training
 from evenodds.game.watch.diagnosis import diagnose
 from evenodds.game.watch.history import Cells
 from evenodds.game.watch.thresholds import FIRST_ROUNDS
@@ -33,9 +33,9 @@ def glance_interval(config: Any, images: int) -> int:
 class Watch:
     """Takes a glance at every interval and in the first rounds, diagnoses the history, and writes both to it.
 
-    It hears after the evaluation, so that a fresh score counts. All that it decides is a function of the history up to
-    a position, and glances fall at fixed rounds and where multiples of the interval are crossed: a resumed run gets the
-    same verdicts at the same positions.
+    It is called after the evaluation, so that a fresh score counts. All that it decides is a function of the history up
+    to a position, and glances fall at fixed rounds and where multiples of the interval are crossed: a resumed run gets
+    the same verdicts at the same positions.
 
     Args:
         glance: cheap held-out figures of the game as it stands; see `evidence`. It must not touch the run's random
@@ -55,7 +55,7 @@ class Watch:
     log: Log
     act: bool = False
     patience: float = 0.0
-    settled: Callable[[Stage], bool] = lambda stage: True
+    settled: Callable[[Training], bool] = lambda training: True
     say: Callable[[str], None] = lambda line: None
     verdict: Verdict = field(init=False, default_factory=lambda: Verdict("starting", "too early to tell"))
     alarm: Verdict | None = field(init=False, default=None)
@@ -73,67 +73,67 @@ class Watch:
             return None
         act, patience = run.config.watch == "act", run.config.patience
         every = glance_interval(run.config, run.config.images)
-        return cls(run.glance, every, cells, log, act, patience, lambda stage: _settled(run, stage), run.say)
+        return cls(run.glance, every, cells, log, act, patience, lambda training: _settled(run, training), run.say)
 
-    def begin(self, stage: Stage) -> None:
-        self._turn = stage.progress.images // self.every_images
-        self._left_out = _left_out(stage)
-        stage.news = self.verdict.word
-        if stage.progress.images == 0:
-            self.look(stage)  # the untrained generator: what everything later is held against
+    def begin(self, training: Training) -> None:
+        self._turn = training.progress.images // self.every_images
+        self._left_out = _left_out(training)
+        training.news = self.verdict.word
+        if training.progress.images == 0:
+            self.look(training)  # the untrained generator: what everything later is held against
 
-    def hear(self, stage: Stage) -> None:
-        if stage.engine.device.type == "cpu":  # elsewhere it would have to be waited for
-            self._count(stage)
-        turn = stage.progress.images // self.every_images
-        if turn != self._turn or stage.progress.round in EARLY:
+    def after_round(self, training: Training) -> None:
+        if training.engine.device.type == "cpu":  # elsewhere it would have to be waited for
+            self._count(training)
+        turn = training.progress.images // self.every_images
+        if turn != self._turn or training.progress.round in EARLY:
             self._turn = turn
-            self._count(stage)
-            self.look(stage)
+            self._count(training)
+            self.look(training)
 
-    def end(self, stage: Stage) -> None:
+    def end(self, training: Training) -> None:
         """Nothing to close."""
 
-    def look(self, stage: Stage) -> None:
+    def look(self, training: Training) -> None:
         """Takes a glance and states the verdict now."""
         figures = dict(self.glance())
         if not figures:
             return
-        here = {"images": stage.progress.images, "round": stage.progress.round}
-        self._decide(stage, [*self.log.lines, {**here, **figures}])
-        self.log.write(stage, **figures, verdict=self.verdict.word, why=self.verdict.why)
+        here = {"images": training.progress.images, "round": training.progress.round}
+        self._decide(training, [*self.log.lines, {**here, **figures}])
+        self.log.write(training, **figures, verdict=self.verdict.word, why=self.verdict.why)
 
-    def _decide(self, stage: Stage, history: Sequence[Mapping[str, Any]]) -> None:
-        verdict = diagnose(history, self.cells, stage.progress.total)
+    def _decide(self, training: Training, history: Sequence[Mapping[str, Any]]) -> None:
+        verdict = diagnose(history, self.cells, training.progress.total)
         if verdict.word != self.verdict.word:
-            self.say(f"at {stage.progress.images:,} images: {verdict}")
-        self.verdict, stage.news = verdict, verdict.word
+            self.say(f"at {training.progress.images:,} images: {verdict}")
+        self.verdict, training.news = verdict, verdict.word
         if verdict.alarm and self.act:
-            self.alarm, stage.stop = verdict, True
-        elif self.patience and self.settled(stage) and plateau(history, stage.progress.total, self.patience):
-            self.flat = stage.stop = True
-            self.say(f"at {stage.progress.images:,} images: ended, flat for {self.patience:.0%} of the run")
+            self.alarm, training.stop = verdict, True
+        elif self.patience and self.settled(training) and plateau(history, training.progress.total, self.patience):
+            self.flat = training.stop = True
+            self.say(f"at {training.progress.images:,} images: ended, flat for {self.patience:.0%} of the run")
 
-    def _count(self, stage: Stage) -> None:
+    def _count(self, training: Training) -> None:
         """Says at once where updates were left out because they were not finite."""
-        now = _left_out(stage)
+        now = _left_out(training)
         for name, lost in now.items():
             if lost != self._left_out.get(name, 0):
                 self.say(
-                    f"at {stage.progress.images:,} images: a gradient of '{name}' was not finite, and was left out"
+                    f"at {training.progress.images:,} images: a gradient of '{name}' was not finite, and was left out"
                 )
-                self.log.write(stage, left_out=now)
+                self.log.write(training, left_out=now)
                 break
         self._left_out = now
 
 
-def _settled(run: RunContext, stage: Stage) -> bool:
+def _settled(run: RunContext, training: Training) -> bool:
     """Whether the run is past its start, and its learning rates are as low as at its end, or at a quarter."""
-    now, end = (run.learner.rate(progress) for progress in (stage.progress, Progress(1, 1)))
-    return stage.progress.round >= FIRST_ROUNDS and (now <= 0.25 or end >= now)
+    now, end = (run.learner.rate(progress) for progress in (training.progress, Progress(1, 1)))
+    return training.progress.round >= FIRST_ROUNDS and (now <= 0.25 or end >= now)
 
 
-def _left_out(stage: Stage) -> dict[str, int]:
+def _left_out(training: Training) -> dict[str, int]:
     """Updates that the learners' guards left out, by move. Raises Diverged where there is no way on."""
-    guards = {id(guard): guard for learner in stage.learners.values() if (guard := getattr(learner, "guard", None))}
+    guards = {id(guard): guard for learner in training.learners.values() if (guard := getattr(learner, "guard", None))}
     return {name: lost for guard in guards.values() for name, lost in guard.counted().items()}

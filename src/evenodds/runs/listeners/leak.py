@@ -93,8 +93,8 @@ class LeakTest:
         viewed = Chanced(self.view.views, 1.0)(x, torch.rand(n, self.view.dice, generator=rng))
         y = (torch.arange(2 * n) >= n).long()
         with torch.enable_grad():
-            shown = max(1280, min(20_000, self.images // 20))
-            return fit_probe(torch.cat([x, viewed]), y, 2, seed=self.seed, images=shown)
+            images = max(1280, min(20_000, self.images // 20))
+            return fit_probe(torch.cat([x, viewed]), y, 2, seed=self.seed, images=images)
 
 
 def probed_items(held_index: Tensor, what: str) -> Tensor:

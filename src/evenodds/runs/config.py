@@ -11,10 +11,11 @@ from typing import Any, get_type_hints
 import yaml
 
 from evenodds.errors import BadInput, unknown
+from evenodds.files.read import parse_yaml, read_yaml
 from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
 from evenodds.runs.find import canonical, find, names
 from evenodds.runs.setting import Setting, setting
-from evenodds.runs.values import Part, plain, typed, yaml_mapping, yaml_value
+from evenodds.runs.values import Part, mapping_of, plain, typed, yaml_value
 
 __all__ = ["Config", "Part", "difference", "documented", "from_mapping", "origin", "read", "recipe", "with_settings"]
 
@@ -169,7 +170,14 @@ class Config:
 
     def to_yaml(self) -> str:
         """The complete configuration."""
-        return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
+        return yaml.dump(self.to_mapping(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Values that are the same object are written out each time: `read_yaml` takes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _check_shares(config: Config) -> None:
@@ -212,7 +220,7 @@ def recipe(name: str) -> Config:
         return read(Path(name))
     text = find("recipes", name).read_text(encoding="utf-8")
     where = f"recipe '{name}'"
-    return from_mapping({**yaml_mapping(text, where), "recipe": canonical("recipes", name)}, where)
+    return from_mapping({**mapping_of(parse_yaml(text, where), where), "recipe": canonical("recipes", name)}, where)
 
 
 def origin(config: Config) -> Config | None:
@@ -222,11 +230,7 @@ def origin(config: Config) -> Config | None:
 
 def read(path: Path) -> Config:
     """A configuration from a YAML file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    values = yaml_mapping(text, str(path))
+    values = mapping_of(read_yaml(path), str(path))
     return from_mapping({"recipe": path.stem, **values}, str(path))
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-import yaml
-
 from evenodds.errors import BadInput
+from evenodds.files.read import parse_yaml
 
-__all__ = ["Part", "as_number", "plain", "typed", "yaml_mapping", "yaml_value"]
+__all__ = ["Part", "as_number", "mapping_of", "plain", "typed", "yaml_value"]
 
 NOTHING = ("none", "null", "")
 TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -67,26 +66,18 @@ def as_number(text: str) -> int | float | None:
 def yaml_value(text: str, where: str = "the value") -> Any:
     """A value as a person writes it on a command line; 1e-3 is a number here, which YAML 1.1 denies."""
     number = as_number(text)
-    return number if number is not None else _yaml(text, where)
+    return number if number is not None else parse_yaml(text, where)
 
 
-def yaml_mapping(text: str, where: str) -> dict[str, Any]:
-    """A document of `key: value` lines.
+def mapping_of(values: Any, where: str) -> dict[str, Any]:
+    """The content of a document of `key: value` lines; BadInput where it is something else.
 
     Args:
         where: the document's name, for messages.
     """
-    values = _yaml(text, where)
     if not isinstance(values, dict):
         raise BadInput(f"{where} must hold `key: value` lines, got {type(values).__name__}")
     return values
-
-
-def _yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _part(key: str, value: Any) -> Part:

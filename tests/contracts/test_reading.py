@@ -77,10 +77,10 @@ def test_a_refusal_names_the_line() -> None:
 @pytest.mark.parametrize("content", [b"a: \xff", b"\xfe\xff\x00a", b"x" * 300_000])
 def test_a_file_of_another_encoding_or_size_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(content)
-    with pytest.raises(BadInput, match=r"a\.yaml must"):
+    with pytest.raises(BadInput, match=r"a\.yaml (must be in UTF-8|has 300,000 bytes, at most 262,144)"):
         read_yaml(tmp_path / "a.yaml")
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"cannot read .*No such file"):
+    with pytest.raises(BadInput, match=r"cannot read .*not there"):
         read_yaml(tmp_path / "a.yaml")

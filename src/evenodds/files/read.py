@@ -1,21 +1,278 @@
-"""Structured files are read as plain values: bounded in size and depth, and nothing in them is executed."""
+"""Structured files are read as values of a declared type: bounded in size and depth, and nothing in them is executed.
+
+JSON files, files of JSON lines and YAML files all go through here. What cannot be read is a `BadInput` of one sentence:
+the file, the place in it, what was needed, what came, what to do next.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import msgspec
 import yaml
 
 from evenodds.errors import BadInput
+from evenodds.files.regular import NotRegular, read_regular
 
-__all__ = ["parse_yaml", "read_yaml"]
+__all__ = ["Lines", "as_type", "parse_yaml", "read_json", "read_json_lines", "read_yaml", "shortened"]
 
-MOST_BYTES = 2**18
+T = TypeVar("T")
+
+MOST_JSON = 2**27
+"""Bytes of a JSON file, or of a file of JSON lines."""
+MOST_LINE = 2**20
+"""Bytes of a line of JSON."""
+DEEPEST_JSON = 32
+"""Objects and lists within each other, in JSON."""
+LONGEST_NUMBER = 40
+"""Characters of a number in JSON; integers have at most 19 digits."""
+SHOWN = 40
+"""Characters of a value that are shown in a message."""
+RESTORE = "restore the file from a copy"
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
+_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+"""What the types of JSON are called in messages."""
+
+
+# JSON ----------------------------------------------------------------------------------------------------------------
+
+
+def read_json(path: Path, kind: type[T], advice: str = RESTORE, most: int = MOST_JSON) -> T:
+    """The value of a JSON file.
+
+    Args:
+        path: the file, in UTF-8.
+        kind: what it must hold: a dataclass, `dict[str, float]`, `list[...]` and so on. Keys that a dataclass does not
+            have are passed over, so that files of later versions can be read.
+        advice: what to do where it cannot be read.
+        most: bytes that it may have.
+
+    Raises:
+        BadInput: it is no regular file, is too large, is not JSON in UTF-8, is nested more than 32 deep, has a number
+            that is not finite or has more than 64 bits, or holds something else than `kind`.
+    """
+    content = _decoded(_content(path, most, advice), str(path), advice)
+    return as_type(_parsed(content, str(path), advice), kind, str(path), advice)
+
+
+def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
+    """Plain values as `kind`, see `read_json`.
+
+    Args:
+        where: where the values are from, for messages.
+
+    Raises:
+        BadInput: they are something else; the message names the place.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{where}{_misfit(str(error), value)}; {advice}") from error
+    except (OverflowError, RecursionError) as error:
+        raise BadInput(f"{where} holds values that are too large: {error}; {advice}") from error
+
+
+@dataclass(frozen=True)
+class Lines(Generic[T]):
+    """What a file of JSON lines holds.
+
+    Args:
+        values: of the lines that could be read, in their order.
+        damaged: how many lines could not be read. A last line that was cut short is not among them.
+        first: what is wrong with the first of these.
+    """
+
+    values: Sequence[T] = ()
+    damaged: int = 0
+    first: str = ""
+
+
+def read_json_lines(path: Path, kind: type[T], advice: str = RESTORE, most: int = MOST_JSON) -> Lines[T]:
+    """The values of a file with one JSON value in each line; lines that cannot be read are passed over and counted.
+
+    A last line without an end is what a process leaves that was killed while it wrote: it is left out uncounted where
+    it cannot be read. A file that is not there has no lines.
+
+    Args:
+        kind: what each line must hold, see `read_json`.
+        most: bytes that the file may have.
+
+    Raises:
+        BadInput: it is no regular file, or too large.
+    """
+    if not path.exists() and not path.is_symlink():
+        return Lines()
+    texts = _content(path, most, advice).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    values: list[T] = []
+    complaints: list[str] = []
+    for k, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        try:
+            values.append(_line(text, kind, f"{path}, line {k}"))
+        except BadInput as error:
+            if k < len(texts):
+                complaints.append(str(error))
+    return Lines(values, len(complaints), complaints[0] if complaints else "")
+
+
+def _line(text: bytes, kind: type[T], where: str) -> T:
+    """The value of one line."""
+    if len(text) > MOST_LINE:
+        raise BadInput(f"{where} has {len(text):,} bytes, at most {MOST_LINE:,} are read")
+    advice = "the line is left out"
+    return as_type(_parsed(_decoded(text, where, advice), where, advice), kind, where, advice)
+
+
+def _parsed(content: str, where: str, advice: str) -> Any:
+    """The plain value of a JSON text."""
+    try:
+        value = json.loads(content, parse_int=_whole, parse_float=_real, parse_constant=_constant)
+        _require_shallow(content)
+        return value
+    except json.JSONDecodeError as error:
+        place = f", line {error.lineno}, column {error.colno}" if content.strip() else ""
+        what = "is not valid JSON" if content.strip() else "is empty"
+        raise BadInput(f"{where}{place} {what}{_found(content, error.pos)}; {advice}") from error
+    except RecursionError as error:
+        raise BadInput(f"{where} is nested too deep, at most {DEEPEST_JSON} are read; {advice}") from error
+    except ValueError as error:
+        raise BadInput(f"{where}: {error}; {advice}") from error
+
+
+def _found(content: str, position: int) -> str:
+    """What stands where JSON ends to be valid."""
+    if not content.strip():
+        return ""
+    return f": {shortened(content[position : position + 12])} came" if content[position:].strip() else ": it ends early"
+
+
+def _require_shallow(content: str) -> None:
+    """ValueError where objects and lists of a valid JSON text lie too deep within each other."""
+    if content.count("[") + content.count("{") <= DEEPEST_JSON:
+        return
+    brackets = _STRING.sub(b"", content.encode(errors="replace")).translate(_AS_SQUARE, _NO_BRACKETS)
+    for _ in range(DEEPEST_JSON):
+        brackets = brackets.replace(b"[]", b"")  # takes the innermost away
+    if brackets:
+        raise ValueError(f"at most {DEEPEST_JSON} objects and lists may lie within each other")
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= (value := int(text)) < 2**64:
+        raise ValueError(f"whole numbers have at most 64 bits, got {shortened(text)}")
+    return value
+
+
+def _real(text: str) -> float:
+    if len(text) > LONGEST_NUMBER or not math.isfinite(value := float(text)):
+        raise ValueError(f"numbers are finite and have at most {LONGEST_NUMBER} characters, got {shortened(text)}")
+    return value
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"numbers must be finite, got {text}")
+
+
+def _misfit(message: str, value: Any) -> str:
+    """Where a value does not fit its type, and how, from the message of msgspec."""
+    problem, _, path = message.partition(" - at `")
+    place = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
+        return f": {f'{place} has' if place else 'there is'} no '{missing[1]}'"
+    wanted = re.fullmatch(r"Expected (.*?)(?:, got `(.*)`)?", problem)
+    if wanted is None:
+        return f": {place + ': ' if place else ''}{problem}"
+    came = _at(value, path.rstrip("`").removeprefix("$"))
+    got = shortened(came) if came is not _UNKNOWN else _word(wanted[2] or "something else")
+    return f"{': ' + place if place else ''} must be {_in_words(wanted[1])}, got {got}"
+
+
+def _in_words(types: str) -> str:
+    """Types as msgspec writes them, such as "`int | null` >= 1", in words."""
+    return re.sub(r"`([^`]*)`", lambda match: " or ".join(map(_word, match[1].split(" | "))), types)
+
+
+def _word(name: str) -> str:
+    return _WORDS.get(name, name)
+
+
+_UNKNOWN = object()
+
+
+def _at(value: Any, path: str) -> Any:
+    """The value at a path such as ".shape[1]"; _UNKNOWN where the path does not say which."""
+    while path:
+        step = _STEP.match(path)
+        if step is None:
+            return _UNKNOWN
+        try:
+            value = value[step[1] if step[1] is not None else int(step[2])]
+        except (KeyError, IndexError, TypeError):
+            return _UNKNOWN
+        path = path[step.end() :]
+    return value
+
+
+def shortened(value: Any) -> str:
+    """A value for a message: one line of at most some 40 characters without any control characters."""
+    if isinstance(value, list | dict) and len(value) > 4:
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,} entries"
+    text = repr(value if not isinstance(value, str) else value[: SHOWN + 1])
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+# Text ----------------------------------------------------------------------------------------------------------------
+
+
+def _content(path: Path, most: int, advice: str) -> bytes:
+    """All bytes of a regular file; BadInput where there are more than `most`, or it cannot be read."""
+    try:
+        return read_regular(path, most)
+    except NotRegular as error:
+        raise BadInput(f"cannot read {path}: it is {error.reason}; {advice}") from error
+
+
+def _decoded(content: bytes, where: str, advice: str) -> str:
+    """The text of a file in UTF-8; BadInput that names another encoding."""
+    one_in_two = {not any(content[:8:2]), not any(content[1:8:2])} == {True, False} and len(content) > 3
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or one_in_two:
+        raise BadInput(f"{where} must be in UTF-8, and is in UTF-16; {advice}")
+    if b"\0" in content:
+        raise BadInput(f"{where} must be text, and has null bytes from byte {content.index(0):,} on; {advice}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        came = f"byte 0x{content[error.start]:02x} in line {line:,} is not (Latin-1, perhaps)"
+        raise BadInput(f"{where} must be in UTF-8, and {came}; {advice}") from error
+
+
+# YAML ----------------------------------------------------------------------------------------------------------------
+
+MOST_YAML = 2**18
 """Bytes of a YAML document."""
-MOST_DEPTH = 16
-"""Mappings and lists within each other."""
+DEEPEST_YAML = 16
+"""Mappings and lists within each other, in YAML."""
 MOST_DIGITS = 40
 """Characters of an integer: 2^128 has 39 digits."""
 LARGEST = 2**63
@@ -38,7 +295,7 @@ class _Loader(_Base):  # type: ignore[misc]
             if not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem=f"keys are words, got {key!r:.40}", problem_mark=key_node.start_mark)
             if key in mapping:
-                raise yaml.MarkedYAMLError(problem=f"'{key:.40}' is there twice", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{key!r:.40} is there twice", problem_mark=key_node.start_mark)
             mapping[key] = self.construct_object(value_node, deep=True)
         return mapping
 
@@ -71,21 +328,16 @@ _Loader.yaml_constructors = {
 }
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, advice: str = "save it as text in UTF-8") -> Any:
     """The plain value that a YAML file holds; see `parse_yaml`.
+
+    Args:
+        advice: what to do where its text cannot be read.
 
     Raises:
         BadInput: the file cannot be read, is larger than 256 KiB, or is not such a document.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    try:
-        return parse_yaml(content.decode("utf-8-sig"), str(path))
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} must be text in UTF-8, got the byte {content[error.start]:#04x}; save it so") from error
+    return parse_yaml(_decoded(_content(path, MOST_YAML, advice), str(path), advice), str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -99,11 +351,11 @@ def parse_yaml(text: str, where: str) -> Any:
         BadInput: with the line, where the text is not such a document, a key is written twice, or a number is not
             finite or has more than 64 bits.
     """
-    if len(text) > MOST_BYTES:
-        raise BadInput(f"{where} must have at most {MOST_BYTES // 1024} KiB; is it the right file?")
+    if len(text) > MOST_YAML:
+        raise BadInput(f"{where} must have at most {MOST_YAML // 1024} KiB; is it the right file?")
     try:
         text.encode()
-        _check(text)
+        _require_plain(text)
         return yaml.load(text, Loader=_Loader)
     except UnicodeEncodeError as error:
         raise BadInput(f"{where} must be text, got {text[error.start]!r}, which no encoding has") from error
@@ -111,11 +363,11 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark is not None else ""
         raise BadInput(f"{where}{line} is not valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
-def _check(text: str) -> None:
+def _require_plain(text: str) -> None:
     """YAMLError for what makes a short document large or executes something, before anything is built of it."""
     depth = 0
     for event in yaml.parse(text, Loader=_Base):
@@ -125,8 +377,8 @@ def _check(text: str) -> None:
         if isinstance(event, yaml.NodeEvent) and tag not in (None, "!"):
             _refuse(event, f"tags such as {tag!r:.40} are not read; leave it out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_DEPTH:
-            _refuse(event, f"at most {MOST_DEPTH} mappings and lists lie within each other")
+        if depth > DEEPEST_YAML:
+            _refuse(event, f"at most {DEEPEST_YAML} mappings and lists lie within each other")
 
 
 def _refuse(event: Any, problem: str) -> None:

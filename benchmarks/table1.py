@@ -62,7 +62,7 @@ def main() -> None:
         session, seconds = trained(name, arguments.budget, arguments.work, arguments.data)
         subjects[name] = parzen.unit(session.sample(10_000, seed=1), name)
         found = evaluate(session, metrics=SCORES, features="classifier")
-        rows.append(session.eight_bit(session.sample(20, seed=1)))
+        rows.append(session.card.eight_bit(session.sample(20, seed=1)))
         runs[name] = {
             "seconds": round(seconds, 1),
             "images": session.images,

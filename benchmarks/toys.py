@@ -26,6 +26,7 @@ from evenodds.metrics.modes import mode_coverage
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
+from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 
 RESULTS = Path(__file__).parent / "results"
@@ -75,8 +76,10 @@ def one(name: str, seed: int, budget: str, settings: dict[str, str]) -> dict[str
 
 def picture(session: Session, path: Path) -> None:
     """Samples beside data."""
-    fake = session.picture(session.sample(20_000))[0]
-    real = session.picture(DENSITIES[session.config.recipe].sample(20_000, torch.Generator().manual_seed(0)).numpy())[0]
+    fake = sample_picture(session.card, session.sample(20_000))[0]
+    real = picture(
+        session.card, DENSITIES[session.config.recipe].sample(20_000, torch.Generator().manual_seed(0)).numpy()
+    )[0]
     Image.fromarray(np.hstack([real, np.full((len(real), 4), 128, np.uint8), fake])).save(path, optimize=True)
 
 

@@ -72,7 +72,7 @@ def test_a_walk_goes_from_one_image_to_another(
 ) -> None:
     ends = inference.items(session).batch(torch.tensor([0, 4]))["x"]
     for name, pixels in zip(
-        ("a.png", "b.png"), session.eight_bit(session.card.units.to_data(ends).numpy()), strict=True
+        ("a.png", "b.png"), session.card.eight_bit(session.card.units.to_data(ends).numpy()), strict=True
     ):
         Image.fromarray(pixels[0]).save(tmp_path / name)
     a, b, out = (str(tmp_path / name) for name in ("a.png", "b.png", "walk.png"))
@@ -114,7 +114,7 @@ def test_conditional_runs_are_read_backwards_too(tmp_path: Path, capsys: pytest.
     assert data.y is not None
     assert torch.equal(c.argmax(1), data.y)
     for k in (2, 7):  # what the encoder learned to tell: which class was drawn
-        drawn = session.answer(session.prior(50, 3), session.condition([k]))
+        drawn = session.answer(session.prior(50, 3), session.conditions.to_model([k]))
         codes = inference.read_backwards(session, drawn, inference.encoder_of(session, 6400))
         assert codes.c is not None
         assert codes.c.shape == (50, 10)
@@ -122,7 +122,7 @@ def test_conditional_runs_are_read_backwards_too(tmp_path: Path, capsys: pytest.
     run = str(tmp_path / "run")
     assert main(["reconstruct", run, "--n", "8", "--steps", "2"]) == 0
     assert main(["directions", run, "--n", "2", "--class", "3"]) == 0
-    first = inference.directions_of(session, 2, c=session.condition([3]))
-    assert not torch.allclose(first, inference.directions_of(session, 2, c=session.condition([5])))
+    first = inference.directions_of(session, 2, c=session.conditions.to_model([3]))
+    assert not torch.allclose(first, inference.directions_of(session, 2, c=session.conditions.to_model([5])))
     assert main(["directions", run, "--class", "three"]) == 2
     assert "no class 'three'" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_a_loaded_run_samples_the_same_and_says_which_classes(session: Session) -> None:
     again = evenodds.load(session.folder)
     assert np.array_equal(again.sample(40, seed=2), session.sample(40, seed=2))
-    labels, more = again.sampled_classes(40, seed=2), again.sampled_classes(300, seed=2)
+    labels, more = again.conditions.sampled_classes(40, seed=2), again.conditions.sampled_classes(300, seed=2)
     assert labels is not None
     assert more is not None
     assert np.array_equal(labels, more[:40])
@@ -40,7 +40,7 @@ def test_a_loaded_run_samples_the_same_and_says_which_classes(session: Session) 
 
 
 def test_classes_are_drawn_in_the_shares_of_the_data(session: Session) -> None:
-    labels = session.sampled_classes(5000)
+    labels = session.conditions.sampled_classes(5000)
     counts = np.asarray((session.card.more or {})["class_counts"])
     assert np.abs(np.bincount(labels, minlength=10) / 5000 - counts / counts.sum()).max() < 0.02  # type: ignore[arg-type]
 
@@ -124,7 +124,7 @@ def test_data_without_classes_are_refused_in_one_line(tmp_path: Path, capsys: py
 
 def test_an_unconditional_run_cannot_be_asked(tmp_path: Path) -> None:
     session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, generator__width=8, device="cpu")
-    assert session.sampled_classes(3) is None
+    assert session.conditions.sampled_classes(3) is None
     with pytest.raises(BadInput, match="not conditional"):
         session.sample(3, y=[0, 1, 2])
     assert main(["sample", str(tmp_path / "run"), "--class", "3"]) == 2
@@ -167,7 +167,7 @@ def test_what_is_asked_for_is_drawn(asked: Session, tmp_path: Path, capsys: pyte
 def test_samples_that_are_not_asked_for_follow_the_data(asked: Session) -> None:
     again = evenodds.load(asked.folder)
     assert np.array_equal(again.sample(300), asked.sample(300))
-    c = again.sampled_condition(300)
+    c = again.conditions.sampled(300)
     assert c is not None
     assert c.shape == (300, 2)
     assert len(c.unique(dim=0)) > (100 if asked.card.conditions and not asked.card.conditions.binary else 3)

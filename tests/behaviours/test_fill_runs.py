@@ -28,7 +28,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 @pytest.fixture
 def files(session: Session, tmp_path: Path) -> tuple[Path, Path]:
     """An image of the run's size, and a mask whose lower half is white."""
-    x = session.eight_bit(items(session).x[:1].numpy())[0, 0]
+    x = session.card.eight_bit(items(session).x[:1].numpy())[0, 0]
     Image.fromarray(x).save(tmp_path / "image.png")
     Image.fromarray(np.repeat([[0], [255]], 4, 0).repeat(8, 1).astype(np.uint8)).save(tmp_path / "mask.png")
     return tmp_path / "image.png", tmp_path / "mask.png"

@@ -27,7 +27,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> None:
     again = evenodds.load(session.folder, device="cpu")
     assert (again.sample(20) == session.sample(20)).all()
-    assert not again.conditional
+    assert again.conditions.kind is None
     x = again.answer(again.prior(7, 0))
     read = again.task.answer(again.players, {"x": x})
     assert read["probabilities"].shape == (7, 3)

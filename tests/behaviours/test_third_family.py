@@ -162,7 +162,7 @@ def test_it_trains_and_goes_on(session: Session, tmp_path: Path) -> None:
 def test_it_samples(session: Session, tmp_path: Path) -> None:
     again = evenodds.load(session.folder, device="cpu")
     assert np.array_equal(again.sample(9), session.sample(9))
-    assert (again.command, again.draws, again.conditional) == ("sample", True, False)
+    assert (again.task.command, again.draws, again.conditions.kind is not None) == ("sample", True, False)
     assert main(["sample", str(session.folder), "-n", "4", "--npz", str(tmp_path / "x.npz")]) == 0
     with np.load(tmp_path / "x.npz") as arrays:
         assert len(arrays[arrays.files[0]]) == 4
@@ -174,7 +174,7 @@ def test_what_it_cannot_do_is_said(session: Session) -> None:
     with pytest.raises(BadInput, match="no discriminator that judges items"):
         session.probability_real(session.sample(2))
     with pytest.raises(BadInput, match="not conditional"):
-        session.condition([1])
+        session.conditions.to_model([1])
     with pytest.raises(BadInput, match="no discriminator to select"):
         sample(session, 3, select="rejection")
     with pytest.raises(BadInput, match="does not see x alone"):

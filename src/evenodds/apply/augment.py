@@ -108,7 +108,7 @@ def folder_names(classes: Sequence[str]) -> list[str]:
 
 
 def _fits(session: Session, to: Path) -> None:
-    if not session.classed:
+    if not session.conditions.by_class:
         raise BadInput("this run is not conditional on classes, so it cannot fill any; train with --set task=condition")
     if session.card.kind != "image":
         raise BadInput("augment writes images, this run is of a table; balance tables with GANOverSampler, in Python")
@@ -138,7 +138,7 @@ def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
 
 def sample_class(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
     """n samples of a class, (n, ...), nearly in [-1, 1]."""
-    c = session.condition(y=[label])
+    c = session.conditions.to_model(y=[label])
     return torch.cat([session.answer(z, c) for z in torch.split(session.latent(n, rng), 256)])
 
 
@@ -183,7 +183,8 @@ def _rejection(session: Session) -> Rejection:
 
     @torch.no_grad()
     def logits(x: Tensor, label: int) -> Tensor:
-        scores: Tensor = session.unconditional(session.condition(y=[label]))["discriminator"](x.to(session.device))
+        players = session.unconditional(session.conditions.to_model(y=[label]))
+        scores: Tensor = players["discriminator"](x.to(session.device))
         return scores
 
     return Rejection(logits)
@@ -228,7 +229,7 @@ def _write(session: Session, parts: Sequence[Tensor], home: Path, folder: str) -
     units = session.card.units
     x = np.asarray(units.to_data(torch.cat(list(parts)))).astype(units.dtype, copy=False)
     names = [f"{k:06d}.png" for k in range(len(x))]
-    for name, one in zip(names, x if x.dtype == np.uint16 else session.eight_bit(x), strict=True):
+    for name, one in zip(names, x if x.dtype == np.uint16 else session.card.eight_bit(x), strict=True):
         pictures.to_image(one).save(home / name)
     return [f"{folder}/{name}" for name in names]
 

@@ -29,6 +29,7 @@ from evenodds.parts.priors import Coded
 from evenodds.runs.build import build_engine, open_data
 from evenodds.runs.config import Part
 from evenodds.runs.find import accepts, make, network
+from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks._conditional import one_hot
@@ -87,7 +88,7 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     if not isinstance(discriminator, Scores):
         raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
     if not session.task.sees_x_alone:
-        remedy = "; train with --set task.way=projection" if session.conditional else ""
+        remedy = "; train with --set task.way=projection" if session.conditions.kind is not None else ""
         raise BadInput(f"this run's discriminator does not see x alone{remedy}")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
@@ -134,7 +135,7 @@ def read_backwards(
         with torch.no_grad():
             out = encoder(part.to(session.device)).view(len(part), -1)
         z, condition = out[:, :latent], None
-        if session.conditional:
+        if session.conditions.kind is not None:
             condition = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
             conditions.append(condition.cpu())
         generator = session.unconditional(condition)["generator"]
@@ -148,17 +149,18 @@ def read_backwards(
 
 def conditions_of(session: Session, data: Dataset) -> Tensor | None:
     """c (N, K) of data, as far as the run is conditional and the data say it of every item."""
-    if not session.conditional or len(data.classes) != len(session.card.classes):
+    if session.conditions.kind is None or len(data.classes) != len(session.card.classes):
         return None
     batch = data.batch(torch.arange(len(data)))
-    if ("y" if session.classed else "c") not in batch or (session.classed and bool((batch["y"] < 0).any())):
+    by_class = session.conditions.by_class
+    if ("y" if by_class else "c") not in batch or (by_class and bool((batch["y"] < 0).any())):
         return None
     return session.task.condition(batch)
 
 
 def _decided(session: Session, estimates: Tensor) -> Tensor:
     """What an encoder says of c (N, K) as a c that can be: the most likely class, attributes of 0 or 1, values."""
-    if session.classed:
+    if session.conditions.by_class:
         return one_hot(estimates.argmax(1), estimates.shape[1])
     conditions = session.card.conditions
     return (estimates > 0.5).float() if conditions is not None and conditions.binary else estimates.clamp(-1, 1)
@@ -191,7 +193,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
     codes, share = read_backwards(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)
     between = session.latent.between(codes.z[0], codes.z[1], share)
     c = None if codes.c is None else torch.lerp(codes.c[0], codes.c[1], share[:, None])
-    return pictures.film(path, session.eight_bit(session.render(between, c)), min(steps, 12))
+    return pictures.film(path, session.card.eight_bit(session.render(between, c)), min(steps, 12))
 
 
 def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | None = None) -> Tensor:
@@ -218,7 +220,7 @@ def write_directions(
     z = session.prior(1, mix(seed, 0)).repeat(steps, 1)
     moves = torch.linspace(-by, by, steps)
     samples = session.render(torch.cat([move(z, one, moves) for one in axes]), c)
-    return pictures.write(path, session.picture(samples, steps, 512))
+    return pictures.write(path, sample_picture(session.card, samples, steps, 512))
 
 
 def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 4, seed: int = 0) -> Path:
@@ -242,7 +244,7 @@ def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 
         row = z[0].repeat(columns, 1)
         row[:, ends[1] + k] = torch.linspace(-by, by, columns)
         parts.append(row)
-    return pictures.write(path, session.picture(session.render(torch.cat(parts)), columns, 512))
+    return pictures.write(path, sample_picture(session.card, session.render(torch.cat(parts)), columns, 512))
 
 
 def write_moved(
@@ -266,7 +268,7 @@ def _paired(session: Session, above: Tensor, below: Tensor, path: Path, columns:
         rows += [torch.cat([row, row.new_ones(columns - len(row), *row.shape[1:])]) for row in pair]
     units = session.card.units
     shown = np.asarray(units.to_data(torch.cat(rows))).astype(units.dtype, copy=False)
-    return pictures.write(path, session.picture(shown, columns, 512))
+    return pictures.write(path, sample_picture(session.card, shown, columns, 512))
 
 
 def encoder_of(
@@ -281,14 +283,15 @@ def encoder_of(
         samples: of the generator, to learn from.
         listeners: such as a progress bar.
     """
-    prior = _Joint(session) if session.conditional else session.latent
+    conditional = session.conditions.kind is not None
+    prior = _Joint(session) if conditional else session.latent
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
     if _made_for(path) == session.images:
         encoder.load_state_dict(load_file(path))
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
     # That of a conditional run takes c behind z, as _Joint draws it.
-    generator = session.players["generator"] if session.conditional else session.unconditional()["generator"]
+    generator = session.players["generator"] if conditional else session.unconditional()["generator"]
     players = {"encoder": encoder, "generator": deepcopy(generator)}
     engine.adopt(players)
     rate = torch.optim.Adam(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
@@ -321,7 +324,7 @@ class _Joint:
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
-        c = self.session.sampled_condition(n, seed, n)
+        c = self.session.conditions.sampled(n, seed, n)
         assert c is not None
         return torch.cat([self.session.latent(n, rng), c.to(rng.device)], 1)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from evenodds.errors import BadInput
 from evenodds.files.write import replaced, write_text
+from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 
@@ -28,14 +29,14 @@ def requested_labels(session: Session, n: int, name: str | None, per_class: int 
         raise BadInput("--class asks for one class and --per-class for all; give one of them")
     if per_class is not None and per_class < 1:
         raise BadInput(f"--per-class needs at least 1, got {per_class}")
-    if not session.classed and (name is not None or per_class is not None):
+    if not session.conditions.by_class and (name is not None or per_class is not None):
         raise BadInput(
             "this run is not conditional on classes, so none can be asked for; train with --set task=condition"
         )
     if per_class is not None:
         return [k for k in range(len(session.card.classes)) for _ in range(per_class)]
-    drawn = session.sampled_classes(n, seed)
-    return [session.class_number(name)] * n if name is not None else None if drawn is None else drawn.tolist()
+    drawn = session.conditions.sampled_classes(n, seed)
+    return [session.card.class_number(name)] * n if name is not None else None if drawn is None else drawn.tolist()
 
 
 def write_samples(
@@ -55,7 +56,7 @@ def write_samples(
     """
     written = []
     if grid is not None:
-        written.append(pictures.write(grid, session.picture(x, columns)))
+        written.append(pictures.write(grid, sample_picture(session.card, x, columns)))
     if folder is not None:
         written.append(_write_folder(session, x, y, folder))
     if npz is not None:
@@ -76,7 +77,7 @@ def _write_folder(session: Session, x: Any, y: Sequence[int] | None, folder: Pat
 
 
 def _write_pictures(session: Session, x: Any, y: Sequence[int] | None, folder: Path) -> None:
-    pixels = x if x.dtype == np.uint16 else session.eight_bit(x)  # the latter changes no full 8 bit
+    pixels = x if x.dtype == np.uint16 else session.card.eight_bit(x)  # the latter changes no full 8 bit
     for k, picture in enumerate(pixels):
         place = folder if y is None else folder / session.card.classes[y[k]]
         pictures.write(place / f"{k:06d}.png", picture)
@@ -95,4 +96,4 @@ def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, se
     """A latent walk: an animation, or a strip where the file is a PNG."""
     if session.card.kind != "image":
         raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}, use `evenodds sample --npz`")
-    return pictures.film(path, session.eight_bit(session.walk(steps, stops, seed)), -(-steps // stops))
+    return pictures.film(path, session.card.eight_bit(session.walk(steps, stops, seed)), -(-steps // stops))

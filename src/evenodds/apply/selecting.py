@@ -70,7 +70,7 @@ def sample(
     if n < 1 or (y is not None and len(y) != n):
         raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
     choose = (lambda z, target, **_: z) if select is None else _selection(select, options)
-    c = session.sampled_condition(n, seed, batch) if y is None and given is None else session.condition(y, given)
+    c = session.conditions.for_samples(n, seed, batch, y, given)
     target, blocks = _target(session, prior), []
     for k in range(0, n, batch):
         condition = c if c is None or len(c) == 1 else c[k : k + batch]

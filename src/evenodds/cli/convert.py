@@ -172,10 +172,9 @@ def _converted(
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
-    if session.command != command:
-        raise BadInput(
-            f"{run} is a run of the task {session.config.task.name}; put it to work with `evenodds {session.command}`"
-        )
+    if session.task.command != command:
+        task, right = session.config.task.name, session.task.command
+        raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
     with Steps() as step:
         result = convert(session, source, out, Options(*flags), step, say)
     for line in result.summary(out):

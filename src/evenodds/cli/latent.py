@@ -108,7 +108,7 @@ def directions(
         return
     by, c = 3.0 if by is None else by, None
     if class_ is not None:
-        c = session.condition(y=[session.class_number(class_)])
+        c = session.conditions.to_model(y=[session.card.class_number(class_)])
     if move is None:
         steps = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)
         print(write_directions(session, out or run / "directions.png", steps, by, seed=seed, c=c))

@@ -125,7 +125,7 @@ def _next_steps(session: Any) -> list[str]:
         f"its figures:   {command()} show {folder}",
     ]
     if not session.draws:
-        return [*lines, f"put it to work: {command()} {session.command} {folder} IN OUT"]
+        return [*lines, f"put it to work: {command()} {session.task.command} {folder} IN OUT"]
     return [
         *lines,
         f"more samples:  {command()} sample {folder} -n 100 --grid more.png",

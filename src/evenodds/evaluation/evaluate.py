@@ -205,10 +205,10 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
 
 def _conditions(session: Session, material: Material) -> tuple[Tensor | None, Tensor | None]:
     """c of the reference and of the samples, where the run is conditional."""
-    if not session.conditional:
+    if session.conditions.kind is None:
         return None, None
     real = session.task.condition(material.real.batch(torch.arange(len(material.real))))
-    return real, session.sampled_condition(len(material.fake), material.subject["seed"])
+    return real, session.conditions.sampled(len(material.fake), material.subject["seed"])
 
 
 def _fresh(examination: Examination, seed: int, step: Step) -> dict[str, Any]:

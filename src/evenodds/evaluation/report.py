@@ -11,6 +11,7 @@ from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
 from evenodds.files.write import write_json, write_text
+from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.show.page.content import Content, Picture
@@ -55,11 +56,15 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
 
 def _pictures(session: Session, examination: Examination, evaluation: Evaluation) -> dict[str, Picture]:
     """Samples, pairs of neighbours and a walk, by the names that the page gives them."""
-    images = {"samples": Picture.of(session.picture(session.sample(64)), "64 samples, seed 0.", "A grid of samples.")}
+    images = {
+        "samples": Picture.of(
+            sample_picture(session.card, session.sample(64)), "64 samples, seed 0.", "A grid of samples."
+        )
+    }
     for key, (pixels, caption) in nearest_sheets(examination, evaluation.content).items():
         images[key] = Picture.of(pixels, caption, f"Pairs of images. {caption}")
     if session.card.kind == "image":
-        frames = session.eight_bit(session.walk(32, 4))
+        frames = session.card.eight_bit(session.walk(32, 4))
         sheet = pictures.enlarge(pictures.grid(frames, columns=8), 480)
         images["walk"] = Picture.of(sheet, "A walk through the latent space, row by row.", "Images that change slowly.")
     return images

@@ -8,9 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from evenodds.data.dataset import Beside, Conditions, Units
 from evenodds.data.palette import Palette
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
+from evenodds.game.arithmetic import eight_bit
 
 __all__ = ["SPLIT_SEED", "BesideCard", "DataCard", "read_card"]
 
@@ -79,6 +85,20 @@ class DataCard:
     def held_out(self) -> list[int]:
         """Positions of the items that were not trained on."""
         return list((self.more or {}).get("held_out", []))
+
+    def class_number(self, name: str) -> int:
+        """The number of a class; BadInput with the list where there is none of that name."""
+        if name not in self.classes:
+            raise unknown("class", name, self.classes)
+        return self.classes.index(name)
+
+    def to_model(self, x: NDArray[Any]) -> Tensor:
+        """(N, ...) in the data's own units -> float32 in [-1, 1]."""
+        return self.units.to_model(torch.as_tensor(x.astype(np.int32) if x.dtype == np.uint16 else x))
+
+    def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
+        """Images in the data's own units as 8 bit, for showing."""
+        return np.asarray(eight_bit(self.to_model(x)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

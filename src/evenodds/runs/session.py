@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evenodds.errors import BadInput, unknown
+from evenodds.errors import BadInput
 from evenodds.game import checkpoint
-from evenodds.game.arithmetic import eight_bit
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import pick_device
 from evenodds.game.listeners.log import read_history
@@ -26,7 +25,7 @@ from evenodds.parts.priors import Prior
 from evenodds.runs.build import build_players, build_task
 from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.config import Config, read
-from evenodds.show import pictures
+from evenodds.runs.sample_conditions import SampleConditions
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import per_item
 
@@ -83,82 +82,17 @@ class Session:
             raise BadInput(f"n must be at least 1, got {n}")
         if y is not None and len(y) != n:
             raise BadInput(f"{n} samples need {n} classes, got {len(y)}")
-        unasked = y is None and given is None
-        c = self.sampled_condition(n, seed, batch) if unasked else self.condition(y, given)
+        c = self.conditions.for_samples(n, seed, batch, y, given)
         blocks = []
         for k in range(0, n, batch):
             z = self.prior(batch, mix(seed, k // batch))[: n - k]
             blocks.append(self.render(z, c if c is None or len(c) == 1 else c[k : k + batch]))
         return np.concatenate(blocks)
 
-    def condition(self, y: Sequence[int] | None = None, given: Mapping[str, float] | None = None) -> Tensor:
-        """c (N, K) of classes, or (1, K) of attributes or values; BadInput where the run does not know such."""
-        kind, length = self.task.condition_kind, self.task.condition_length
-        if kind is None:
-            raise BadInput("this run is not conditional, so nothing can be asked for; train with --set task=condition")
-        if (y is None) == (given is None) or (y is None) == (kind == "classes"):
-            raise BadInput(f"this run is conditional on {self._condition_names()}; ask for these, and nothing else")
-        if y is None:
-            assert self.card.conditions is not None
-            return self.card.conditions.to_model(given or {})
-        if len(y) and not 0 <= min(y) <= max(y) < length:
-            raise BadInput(f"classes have the numbers 0 to {length - 1}, got {min(y)} to {max(y)}")
-        return self._of_classes(torch.as_tensor(y))
-
-    def _condition_names(self) -> str:
-        by_class = self.classed or self.card.conditions is None
-        names = self.card.classes if by_class or self.card.conditions is None else self.card.conditions.names
-        return f"{'classes' if self.classed else 'values'} ({', '.join(names)})"
-
-    def _of_classes(self, y: Tensor) -> Tensor:
-        """c (N, K) of classes y (N,)."""
-        c = self.task.condition({"y": y})
-        assert c is not None
-        return c
-
-    def sampled_condition(self, n: int, seed: int = 0, batch: int = 256) -> Tensor | None:
-        """c (n, K) of `sample(n, seed)` where nothing is asked for: as it occurs in the training items.
-
-        None for a run that is not conditional.
-        """
-        if not self.conditional:
-            return None
-        y = self.sampled_classes(n, seed, batch)
-        if y is not None:
-            return self._of_classes(torch.from_numpy(y))
-        examples = torch.tensor(self.card.condition_examples)
-        assert self.card.conditions is not None
-        index = torch.cat([torch.randint(len(examples), (batch,), generator=rng) for rng in _rngs(n, seed, batch)])
-        return self.card.conditions.units.to_model(examples[index[:n]])
-
-    def sampled_classes(self, n: int, seed: int = 0, batch: int = 256) -> NDArray[np.int64] | None:
-        """(n,) the classes of `sample(n, seed)` where none are asked for: drawn in the shares of the training items.
-
-        None for a run that is not conditional on classes.
-        """
-        if not self.classed:
-            return None
-        counts = torch.tensor(self.card.class_counts)
-        ends = (counts / counts.sum()).cumsum(0)[:-1]
-        rngs = _rngs(n, seed, batch)
-        classes = torch.cat([torch.bucketize(torch.rand(batch, generator=rng), ends) for rng in rngs])
-        return np.asarray(classes[:n], np.int64)
-
     @property
-    def conditional(self) -> bool:
-        """Whether something can be asked for: a class, attributes or values."""
-        return self.task.condition_kind is not None
-
-    @property
-    def classed(self) -> bool:
-        """Whether samples are asked for by class."""
-        return self.task.condition_kind == "classes"
-
-    def class_number(self, name: str) -> int:
-        """The number of a class; BadInput with the list where there is none of that name."""
-        if name not in self.card.classes:
-            raise unknown("class", name, self.card.classes)
-        return self.card.classes.index(name)
+    def conditions(self) -> SampleConditions:
+        """What samples can be asked for."""
+        return SampleConditions(self.task, self.card)
 
     @property
     def draws(self) -> bool:
@@ -166,17 +100,12 @@ class Session:
         return self.task.prior is not None
 
     @property
-    def command(self) -> str:
-        """The command that puts the run to work."""
-        return self.task.command
-
-    @property
     def latent(self) -> Prior:
         """The prior of z; BadInput of a run that draws no samples."""
         if self.task.prior is None:
             raise BadInput(
                 f"this run ({self.config.task.name}) draws no samples, it makes something of images: "
-                f"evenodds {self.command} {self.folder} IN OUT"
+                f"evenodds {self.task.command} {self.folder} IN OUT"
             )
         return self.task.prior
 
@@ -194,8 +123,8 @@ class Session:
 
         Args:
             z: (N, latent).
-            c: (N, K), or (1, K) for all, of a conditional run, see `condition`; None: the first class, no attribute, or
-                the middle of all values.
+            c: (N, K), or (1, K) for all, of a conditional run, see `conditions`; None: the first class, no attribute,
+                or the middle of all values.
         """
         c = self.task.default_condition if c is None else c
         x: Tensor = self.unconditional(c)["generator"](z.to(self.device))
@@ -244,29 +173,11 @@ class Session:
             x: (N, ...) in the data's own units.
             y: (N,) numbers of classes, for a conditional run.
         """
-        players = self.unconditional(None if y is None else self.condition(y))
+        players = self.unconditional(None if y is None else self.conditions.to_model(y))
         if "discriminator" not in players:
             raise BadInput(f"this run ({self.config.task.name}) has no discriminator that judges items")
-        logits = per_item(players["discriminator"](self.to_model(x).to(self.device)))
+        logits = per_item(players["discriminator"](self.card.to_model(x).to(self.device)))
         return np.asarray(logits.sigmoid().cpu(), np.float32)
-
-    def picture(self, x: NDArray[Any], columns: int | None = None, least: int = 384) -> pictures.Pixels:
-        """Samples as one (C, H, W) uint8 picture: a grid of images, or a cloud of points."""
-        if self.card.kind != "image":
-            pairs = list(zip(self.card.units.low, self.card.units.high, strict=True))
-            margins = [0.05 * (high - low) for low, high in pairs]
-            low = [pair[0] - margin for pair, margin in zip(pairs, margins, strict=True)]
-            high = [pair[1] + margin for pair, margin in zip(pairs, margins, strict=True)]
-            return pictures.cloud(x, low, high)
-        return pictures.enlarge(pictures.grid(self.eight_bit(x), columns), least)
-
-    def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
-        """Images in the data's own units as 8 bit, for showing."""
-        return np.asarray(eight_bit(self.to_model(x)))
-
-    def to_model(self, x: NDArray[Any]) -> Tensor:
-        """(N, ...) in the data's own units -> float32 in [-1, 1]."""
-        return self.card.units.to_model(torch.as_tensor(x.astype(np.int32) if x.dtype == np.uint16 else x))
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
@@ -311,11 +222,6 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     for player in players.values():
         player.to(place).eval()
     return Session(folder, config, card, task, players, place, int(header["progress"]["images"]))
-
-
-def _rngs(n: int, seed: int, batch: int) -> Iterator[torch.Generator]:
-    """One for each batch of n draws of c."""
-    return (torch.Generator().manual_seed(mix(seed, k, 1)) for k in range(-(-n // batch)))
 
 
 def chosen(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

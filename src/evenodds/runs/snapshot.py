@@ -14,6 +14,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.palette import Palette
 from evenodds.game.arithmetic import eight_bit, evenly
 from evenodds.game.rules import Batch
+from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 
@@ -35,7 +36,7 @@ def write_snapshot(session: Session, dataset: Dataset, held_index: Tensor) -> No
         pictures.write(path, compared(session, dataset.batch(items)))
     elif session.draws:
         n = 64 if dataset.kind == "image" else 4096
-        pictures.write(path, session.picture(session.sample(n, seed=session.config.seed)))
+        pictures.write(path, sample_picture(session.card, session.sample(n, seed=session.config.seed)))
 
 
 def compared(session: Session, real: Batch, least: int = 384) -> NDArray[np.uint8]:

@@ -103,7 +103,7 @@ class FinishedRun:
             BadInput: the data are not those of the run, or it held too little out, so that no test would be honest.
         """
         card = self.session.card.more or {}
-        if not self.session.classed:
+        if not self.session.conditions.by_class:
             raise BadInput(
                 "this run is not conditional on classes, so it cannot help any; train with --set task=condition"
             )

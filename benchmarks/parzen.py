@@ -119,7 +119,11 @@ def main() -> dict[str, object]:
     torch.set_num_threads(arguments.threads)
     arrays = judge.read("mnist", arguments.data)
     known, test = unit(arrays["x_train"], "x_train"), unit(arrays["x_test"], "x_test")
-    rows = json.loads(arguments.card.read_text())["held_out"] if arguments.card else list(range(50_000, 60_000))
+    rows = (
+        json.loads(arguments.card.read_text(encoding="utf-8"))["held_out"]
+        if arguments.card
+        else list(range(50_000, 60_000))
+    )
     kept = torch.zeros(len(known), dtype=torch.bool)
     kept[rows] = True
     subjects = {} if arguments.only else baselines(known[~kept], arguments.seed, arguments.rounds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +16,7 @@ from torch import Tensor
 from evenodds.apply.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
+from evenodds.files.text import csv_text
 from evenodds.files.write import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.runs.build import open_data
@@ -86,7 +85,7 @@ def augment(
         manifest = _manifest(
             session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True))
         )
-        write_text(temporary / "labels.csv", _csv(lines))
+        write_text(temporary / "labels.csv", csv_text(lines))
         write_json(temporary / "manifest.json", manifest)
     return manifest
 
@@ -232,12 +231,6 @@ def _write(session: Session, parts: Sequence[Tensor], home: Path, folder: str) -
     for name, one in zip(names, x if x.dtype == np.uint16 else session.card.eight_bit(x), strict=True):
         pictures.to_image(one).save(home / name)
     return [f"{folder}/{name}" for name in names]
-
-
-def _csv(lines: Sequence[tuple[str, str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
 
 
 def _unfilled(name: str, count: Count) -> str:

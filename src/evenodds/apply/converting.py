@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from io import StringIO
 from math import isqrt
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
+from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.session import Session
@@ -165,12 +164,9 @@ def _overlay(pixels: Pixels, colours: Pixels) -> Pixels:
 def _write_legend(session: Session, palette: Palette, path: Path) -> None:
     """The classes in their colours, as a picture and as a table of name, value and colour beside it."""
     write_picture(path, legend(session.card.classes, palette.colours))
-    table = StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["class", "value", "colour"])
-    for name, value, colour in zip(session.card.classes, palette.values, palette.colours, strict=True):
-        rows.writerow([name, value, f"#{bytes(colour).hex()}"])
-    write_text(path.with_suffix(".csv"), table.getvalue())
+    classes = zip(session.card.classes, palette.values, palette.colours, strict=True)
+    rows = [(name, value, f"#{bytes(colour).hex()}") for name, value, colour in classes]
+    write_text(path.with_suffix(".csv"), csv_text([("class", "value", "colour"), *rows]))
 
 
 def _faded(tiling: Tiling, picture: DecodedImage) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from evenodds.errors import BadInput
+from evenodds.files.text import csv_text
 from evenodds.files.write import replaced, write_text
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
@@ -85,10 +86,10 @@ def _write_pictures(session: Session, x: Any, y: Sequence[int] | None, folder: P
 
 def _write_table(session: Session, x: Any, y: Sequence[int] | None, path: Path) -> Path:
     columns = session.card.columns or tuple(f"x{k}" for k in range(x.shape[1]))
-    ends = [""] * len(x) if y is None else [f",{session.card.classes[k]}" for k in y]
-    head = ",".join(columns) + ("" if y is None else ",label")
-    rows = (",".join(f"{v:.9g}" for v in row) + end for row, end in zip(x, ends, strict=True))
-    write_text(path, "\n".join([head, *rows]) + "\n")
+    labels = [()] * len(x) if y is None else [(session.card.classes[k],) for k in y]
+    head = (*columns, *(() if y is None else ("label",)))
+    rows = ((*(f"{v:.9g}" for v in row), *label) for row, label in zip(x, labels, strict=True))
+    write_text(path, csv_text([head, *rows]))
     return path
 
 

@@ -31,9 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     from evenodds.errors import BadInput, Diverged
+    from evenodds.files.terminal import terminal
 
     try:
-        status = whole_app()(arguments, exit_on_error=False, print_error=False)
+        with terminal():
+            status = whole_app()(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " See --help.", 2)
     except BadInput as error:
@@ -55,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
+    from evenodds.files.terminal import say
+
     if os.environ.get("EVENODDS_DEBUG"):
         raise
-    print(f"evenodds: error: {' '.join(message.split())}", file=sys.stderr)
+    say(f"evenodds: error: {' '.join(message.split())}")
     return status

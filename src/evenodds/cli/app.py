@@ -1,8 +1,7 @@
-"""What the commands share: the app that they join, flags that several of them have, and how text is read and said."""
+"""What the commands share: the app that they join, flags that several of them have, and how words are read."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from cyclopts import App, Parameter
 import evenodds
 from evenodds.errors import BadInput
 
-__all__ = ["app", "listed_names", "numbers", "say", "setting_values"]
+__all__ = ["app", "listed_names", "numbers", "setting_values"]
 
 app = App(
     name="evenodds",
@@ -30,11 +29,6 @@ Switch = Annotated[bool, Parameter(negative="")]
 Number = Annotated[int, Parameter(name=["-n", "--number"])]
 Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
-
-
-def say(line: str) -> None:
-    """Prints a sentence for the user on standard error; standard output is for results."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def setting_values(settings: list[str] | None) -> dict[str, Any]:

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from evenodds.files.terminal import for_stream, say, say_count
+
 if TYPE_CHECKING:
     from evenodds.game.trainer import Training
 
 INTERVAL = 0.5
 """Seconds between two looks; each waits for the device."""
+
+
+def _progress(console: Console, **options: bool) -> Progress:
+    """A bar, a text that is no markup, and the time left."""
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False), TimeRemainingColumn()
+    return Progress(*columns, console=console, **options)  # type: ignore[arg-type]
 
 
 class Bar:
@@ -22,13 +30,7 @@ class Bar:
     def __init__(self) -> None:
         console = Console(file=sys.stderr)
         self.plain = not console.is_terminal
-        self.progress = Progress(
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=False,
-        )
+        self.progress = _progress(console)
         self.task: TaskID | None = None
         self.looked = 0.0
         self.clock = 0.0
@@ -46,9 +48,9 @@ class Bar:
         self.looked = now
         line = self.line(training, now)
         if self.task is not None:
-            self.progress.update(self.task, completed=training.progress.images, description=line)
+            self.progress.update(self.task, completed=training.progress.images, description=for_stream(line, sys.stderr))
         else:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
 
     def line(self, training: Training, now: float) -> str:
         """How far, how fast, and D's mean probabilities of real and fake."""
@@ -64,16 +66,15 @@ class Bar:
 
     def end(self, training: Training) -> None:
         if self.task is not None:
-            self.progress.update(
-                self.task, completed=training.progress.images, description=self.line(training, time.perf_counter())
-            )
+            line = self.line(training, time.perf_counter())
+            self.progress.update(self.task, completed=training.progress.images, description=for_stream(line, sys.stderr))
             self.progress.stop()
 
 
 def reading(done: int, total: int) -> None:
     """Draws how many files have been read, where a person is looking."""
     if sys.stderr.isatty() and (done % 100 == 0 or done == total):
-        print(f"\rreading {done:,} of {total:,} files", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        say_count(f"reading {done:,} of {total:,} files", end=done == total)
 
 
 class Steps:
@@ -81,10 +82,7 @@ class Steps:
 
     def __init__(self) -> None:
         console = Console(file=sys.stderr)
-        self.progress = Progress(
-            BarColumn(bar_width=24), TextColumn("{task.description}"), TimeRemainingColumn(), console=console,
-            transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
+        self.progress = _progress(console, transient=True, disable=not console.is_terminal)
         self.task: TaskID | None = None
 
     def __enter__(self) -> Steps:
@@ -96,6 +94,7 @@ class Steps:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Shows the step; a new one begins with a fresh clock."""
+        what = for_stream(what, sys.stderr)
         if self.task is None or self.progress.tasks[-1].description != what:
             for task in self.progress.task_ids:
                 self.progress.remove_task(task)

@@ -7,8 +7,9 @@ from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
-from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, app, say
+from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, app
 from evenodds.errors import BadInput
+from evenodds.files.terminal import result, result_table, say
 
 __all__ = ["fill", "segment", "translate", "upscale"]
 
@@ -160,7 +161,7 @@ def fill(
     for line in report:
         say(line)
     for path in written:
-        print(path)
+        result(path)
 
 
 def _converted(
@@ -176,15 +177,15 @@ def _converted(
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
     with Steps() as step:
-        result = convert(session, source, out, Options(*flags), step, say)
-    for line in result.summary(out):
+        converted = convert(session, source, out, Options(*flags), step, say)
+    for line in converted.summary(out):
         say(line)
-    if not result.written and not result.there:
+    if not converted.written and not converted.there:
         return 1
-    print(out if out.is_dir() or len(result.written) != 1 else result.written[0])
+    result(out if out.is_dir() or len(converted.written) != 1 else converted.written[0])
     if against is not None:
         _score(session, source, out, against)
-    return 1 if result.skipped else 0
+    return 1 if converted.skipped else 0
 
 
 def _score(session: Any, source: Path, out: Path, against: Path) -> None:
@@ -196,6 +197,6 @@ def _score(session: Any, source: Path, out: Path, against: Path) -> None:
         scores = scored(session, source, out, against, step)
     for note in scores.notes:
         say(f"not scored: {note}")
-    print(truth_table(scores))
+    result_table(truth_table(scores))
     one = out.suffix.lower() == ".png" and not out.is_dir()
-    print(scores.write(out.with_name(f"{out.stem}-scores.json") if one else out / "scores.json"))
+    result(scores.write(out.with_name(f"{out.stem}-scores.json") if one else out / "scores.json"))

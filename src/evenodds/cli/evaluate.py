@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from evenodds.cli.app import Checkpoint, Device, Json, Run, app, listed_names, say
+from evenodds.cli.app import Checkpoint, Device, Json, Run, app, listed_names
+from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
 
@@ -66,8 +67,6 @@ def evaluate(
     out
         Write the result as JSON to this file [default for runs: evaluation.json in the run's folder].
     """
-    import json as to_json
-
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import evaluation_table
     from evenodds.evaluation.evaluate import evaluate as evaluation_of
@@ -75,7 +74,7 @@ def evaluate(
     from evenodds.evaluation.report import write_evaluation
 
     with Steps() as step:
-        result = evaluation_of(
+        evaluation = evaluation_of(
             str(subject),
             against,
             metrics=listed_names(metrics),
@@ -89,8 +88,11 @@ def evaluate(
         )
     target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
     if target is not None:
-        say(f"written: {write_evaluation(result, target)}")
-    print(to_json.dumps(dict(result.content), indent=2, ensure_ascii=False) if json else evaluation_table(result))
+        say(f"written: {write_evaluation(evaluation, target)}")
+    if json:
+        result_json(dict(evaluation.content))
+    else:
+        result_table(evaluation_table(evaluation))
 
 
 @app.command
@@ -102,15 +104,17 @@ def compare(*evaluations: Path, json: Json = False) -> None:
     evaluations
         Files written by `evenodds evaluate --out`, or folders of runs that were evaluated.
     """
-    import json as to_json
     from dataclasses import asdict
 
     from evenodds.cli.tables import comparison_table
     from evenodds.evaluation.compare import compare as rank
     from evenodds.evaluation.evaluate import read
 
-    result = rank({str(path): read(path) for path in evaluations})
-    print(to_json.dumps(asdict(result), indent=2, ensure_ascii=False) if json else comparison_table(result))
+    comparison = rank({str(path): read(path) for path in evaluations})
+    if json:
+        result_json(asdict(comparison))
+    else:
+        result_table(comparison_table(comparison))
 
 
 @app.command
@@ -145,4 +149,4 @@ def report(
             session, out, against=against, metrics=listed_names(metrics), features=features, n=n, seed=seed, step=step
         )
     for path in written:
-        print(path)
+        result(path)

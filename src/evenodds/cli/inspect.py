@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from evenodds.cli.app import Run, app
+from evenodds.files.terminal import result, result_table
+from evenodds.files.text import aligned
 
 __all__ = ["list_", "show"]
 
@@ -30,9 +32,7 @@ def list_(kind: str = "kinds") -> None:
         rows = [(key, f"{note} [{default}]") for key, default, note in documented()]
     else:
         rows = describe(kind)
-    width = max(len(name) for name, _ in rows)
-    for name, note in rows:
-        print(f"{name:<{width}}  {note}")
+    result_table(aligned(rows))
 
 
 @app.command
@@ -41,4 +41,4 @@ def show(run: Run) -> None:
     from evenodds.runs.summary import summary
 
     for name, value in summary(run).items():
-        print(f"{name:<14}  {value}")
+        result(f"{name:<14}  {value}")

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from evenodds.cli.app import Checkpoint, Device, Run, app, say
+from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.errors import BadInput
+from evenodds.files.terminal import result, say
 
 __all__ = ["directions", "encode", "features", "reconstruct", "walk"]
 
@@ -57,9 +58,9 @@ def walk(
 
     session, path = load(run, checkpoint, device), out or run / "walk.gif"
     if from_ is not None or to is not None:
-        print(walk_between_images(session, from_, to, path, steps, (Bar(),)))
+        result(walk_between_images(session, from_, to, path, steps, (Bar(),)))
         return
-    print(write_walk(session, path, steps, stops, seed))
+    result(write_walk(session, path, steps, stops, seed))
 
 
 @app.command
@@ -104,19 +105,19 @@ def directions(
 
     session = load(run, checkpoint, device)
     if how == "codes" and (move, n, class_) == (None, None, None):
-        print(write_code_sheet(session, out or run / "directions.png", 1.5 if by is None else by, seed=seed))
+        result(write_code_sheet(session, out or run / "directions.png", 1.5 if by is None else by, seed=seed))
         return
     by, c = 3.0 if by is None else by, None
     if class_ is not None:
         c = session.conditions.to_model(y=[session.card.class_number(class_)])
     if move is None:
         steps = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)
-        print(write_directions(session, out or run / "directions.png", steps, by, seed=seed, c=c))
+        result(write_directions(session, out or run / "directions.png", steps, by, seed=seed, c=c))
         return
     if move < 1 or samples < 1:
         raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
     direction = directions_of(session, move, how, c)[move - 1]
-    print(write_moved(session, out or run / "moved.png", direction, by, samples, seed, c))
+    result(write_moved(session, out or run / "moved.png", direction, by, samples, seed, c))
 
 
 @app.command
@@ -150,7 +151,7 @@ def encode(
     path = out or run / "codes.npz"
     write_codes(session, data, codes, items, path)
     say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
-    print(path)
+    result(path)
 
 
 @app.command
@@ -185,7 +186,7 @@ def reconstruct(
     session = load(run, checkpoint, device)
     items, codes = encoded(session, data, steps, length, n, (Bar(),), reading)
     say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
-    print(write_reconstructions(session, items, codes, out or run / "reconstructions.png"))
+    result(write_reconstructions(session, items, codes, out or run / "reconstructions.png"))
 
 
 def _whole(images: str) -> int:
@@ -216,4 +217,4 @@ def features(
     path = out or run / "features.npz"
     n, length = write_features(load(run, checkpoint, device), data, path, reading)
     say(f"{n:,} items, {length:,} features each")
-    print(path)
+    result(path)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, Words, app, listed_names, numbers, say
+from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, Words, app, listed_names, numbers
+from evenodds.files.terminal import result, say
 
 __all__ = ["augment", "sample"]
 
@@ -77,7 +78,7 @@ def sample(
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns):
-        print(path)
+        result(path)
 
 
 @app.command
@@ -136,4 +137,4 @@ def augment(
         passed, refused = (sum(c[what][name] for c in manifest["classes"].values()) for what in ("passed", "refused"))
         say(f"{name}: {passed:,} passed, {refused:,} refused")
     say(f"{manifest['written']:,} images in {len(manifest['classes'])} classes; how they were made: {to}/manifest.json")
-    print(to)
+    result(to)

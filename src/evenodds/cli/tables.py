@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from evenodds.files.text import aligned
+
 if TYPE_CHECKING:
     from evenodds.evaluation.compare import Comparison
     from evenodds.evaluation.evaluate import Evaluation
@@ -18,7 +20,7 @@ MOST_ROWS = 30
 WAYS = {"lower": "lower is better", "higher": "higher is better", "middle": "best: as the real data"}
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
+def evaluation_table(evaluation: Evaluation) -> list[str]:
     """The verdict, the scores and what else was measured."""
     e = evaluation.content
     subject, reference = e["subject"], e["reference"]
@@ -34,8 +36,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     refused = [f"{s['title']}: {s['note']}" for s in e["scores"] if s["value"] is None]
     parts = [_memorisation(e["memorisation"]), _equilibrium(e["equilibrium"]), _likelihood(e["likelihood"])]
     classes = _classes(e["classes"])
-    lines = [*head, *_aligned([row for row in rows if row]), *refused, *(x for x in parts if x), *classes]
-    return "\n".join(lines)
+    return [*head, *aligned([row for row in rows if row]), *refused, *(x for x in parts if x), *classes]
 
 
 def _score(s: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -91,36 +92,36 @@ def _classes(rows: Sequence[Mapping[str, Any]] | None) -> list[str]:
         (r["name"], f"{r['real_share']:.1%}", f"{r['fake_share']:.1%}", _number(r["precision"]), _number(r["recall"]))
         for r in rows
     ]
-    return ["", *_aligned([("class", "real", "samples", "precision", "recall"), *body])]
+    return ["", *aligned([("class", "real", "samples", "precision", "recall"), *body])]
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def comparison_table(comparison: Comparison) -> str:
+def comparison_table(comparison: Comparison) -> list[str]:
     """A table for each score, from best to worst."""
     lines = [f"{name} is not ranked: {why}" for name, why in comparison.left_out.items()]
     for score in comparison.scores:
         floor = "" if score["floor"] is None else f", real against real {score['floor']:.4g}"
         lines += ["", f"{score['title']} ({WAYS[score['better']]}{floor})"]
-        lines += _aligned(
+        lines += aligned(
             [
                 (f"  {e['name']}", f"{e['value']:.4g}", f"{e['low']:.4g} to {e['high']:.4g}", _standing(k, e))
                 for k, e in enumerate(score["entries"])
             ]
         )
-    return "\n".join(lines).lstrip("\n")
+    return lines if comparison.left_out else lines[1:]
 
 
-def truth_table(scores: TruthReport) -> str:
+def truth_table(scores: TruthReport) -> list[str]:
     """A line for each image and their mean; or for each class, and what it was taken for."""
     if scores.kind == "images":
         names = [name for name in scores.total if name.endswith(("psnr", "ssim"))]
         head = ("", *(name.replace("_", " ").replace("psnr", "PSNR").replace("ssim", "SSIM") for name in names))
         rows = [(row["name"], *(_figure(name, row.get(name, math.nan)) for name in names)) for row in scores.rows]
         mean = ("mean", *(_figure(name, scores.total[name]) for name in names))
-        return "\n".join(_aligned([head, *(rows if len(rows) <= MOST_ROWS else []), mean]))
+        return aligned([head, *(rows if len(rows) <= MOST_ROWS else []), mean])
     total = scores.total
     shares = [_shares(row) for row in total["confusion"]]
     rows = [
@@ -130,7 +131,7 @@ def truth_table(scores: TruthReport) -> str:
     head = ("", "class", "IoU", *(str(k) for k in range(len(rows))))
     summary = f"mean IoU {total['mean_iou']:.1%}, accuracy of pixels {total['accuracy']:.1%}"
     rest = "of each class, its pixels in per cent by what they were taken for:"
-    return "\n".join([f"{summary}; {rest}", *_aligned([head, *rows])])
+    return [f"{summary}; {rest}", *aligned([head, *rows])]
 
 
 def _figure(name: str, value: float) -> str:
@@ -146,10 +147,3 @@ def _shares(counts: Sequence[int]) -> list[str]:
 
 def _standing(place: int, entry: Mapping[str, Any]) -> str:
     return "best" if place == 0 else "cannot be told from the best" if entry["with_the_best"] else "worse"
-
-
-def _aligned(rows: Sequence[tuple[str, ...] | None]) -> list[str]:
-    """Columns as wide as their widest entry."""
-    full = [row for row in rows if row]
-    widths = [max(len(row[k]) for row in full) for k in range(len(full[0]))]
-    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in full]

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from evenodds.cli.app import Quiet, Run, Settings, app, say, setting_values
+from evenodds.cli.app import Quiet, Run, Settings, app, setting_values
 from evenodds.errors import BadInput
+from evenodds.files.terminal import result, say
 
 __all__ = ["resume", "train"]
 
@@ -104,7 +105,7 @@ def conclude(session: Any) -> None:
     from evenodds.apply.finish import finish
 
     for path in finish(session):
-        print(path)
+        result(path)
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:
         say(f"how it went:   {verdict['verdict']}: {verdict['why']}")

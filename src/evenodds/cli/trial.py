@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, say, setting_values
+from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, setting_values
+from evenodds.files.terminal import result_json, result_table, say
 
 __all__ = ["trial"]
 
@@ -66,8 +67,6 @@ def trial(
     device
         Of the generators: auto, cpu, cuda, mps.
     """
-    import json as to_json
-
     from evenodds.cli.bar import Inner, Steps, reading
     from evenodds.evaluation.trial.classifiers import classifier as classifier_named
     from evenodds.evaluation.trial.play import trial as play
@@ -86,10 +85,13 @@ def trial(
     folder = out or next_folder(Path("trials"), Path(data or run or "").stem)
     say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
     with bar as step:
-        result = play(
+        content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=seeds, arms=listed_names(arms),
             deal=prepared.deal, ratio=ratio, budget=seconds, agreeing=agreement, step=step, say=say,
         )  # fmt: skip
-    for path in write(result, folder, prepared.data):
+    for path in write(content, folder, prepared.data):
         say(f"written: {path}")
-    print(to_json.dumps(result, indent=2) if json else table(result))
+    if json:
+        result_json(content)
+    else:
+        result_table(table(content).split("\n"))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Conditions, encode_conditions, encode_labels
 from evenodds.errors import BadInput
+from evenodds.files.text import from_cell
 
 __all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table"]
 
@@ -113,7 +114,7 @@ def _parsed(content: bytes) -> tuple[list[str], dict[str, list[str]]]:
         lines = list(csv.reader(StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{LABELS} must be a table in UTF-8 text: {error}; save it again as CSV UTF-8") from error
-    columns = [cell.strip() for cell in lines[0][1:]] if lines else []
+    columns = [from_cell(cell.strip()) for cell in lines[0][1:]] if lines else []
     rows: dict[str, list[str]] = {}
     for number, cells in enumerate(lines[1:], 2):
         if not cells:
@@ -124,8 +125,8 @@ def _parsed(content: bytes) -> tuple[list[str], dict[str, list[str]]]:
             raise BadInput(
                 f"{LABELS}, line {number}: {len(columns) + 1} cells are needed, as in line 1, got {len(cells)}"
             )
-        name = cells[0].strip().replace("\\", "/")
+        name = from_cell(cells[0].strip()).replace("\\", "/")
         if name in rows:
             raise BadInput(f"{LABELS}, line {number}: '{name}' stands there already; keep one of both lines")
-        rows[name] = [cell.strip() for cell in cells[1:]]
+        rows[name] = [from_cell(cell.strip()) for cell in cells[1:]]
     return columns, rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
+from evenodds.files.text import from_cell
 
 __all__ = ["READS", "table"]
 
@@ -52,7 +54,7 @@ def table(
     if not first:
         raise BadInput(f"{path.name} needs rows of numbers, got an empty file")
     header = not any(_is_number(cell) for cell in first) if header is None else header
-    columns = [cell.strip() if header else f"column {k}" for k, cell in enumerate(first, 1)]
+    columns = [from_cell(cell.strip()) if header else f"column {k}" for k, cell in enumerate(first, 1)]
     if label is not None and label not in columns:
         raise unknown(f"column of {path.name}", label, columns)
     given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
@@ -106,7 +108,7 @@ def _read(
             raise _bad_cell(path, row, cells, columns, numeric) from None
         if not all(map(math.isfinite, numbers[-1])):
             raise _bad_cell(path, row, cells, columns, numeric)
-        words += [cells[k].strip() for k in other]
+        words += [from_cell(cells[k].strip()) for k in other]
     if not numbers:
         raise BadInput(f"{path.name} needs rows of numbers, got a header alone")
     values = np.array(numbers)
@@ -153,4 +155,5 @@ def _sniff(path: Path) -> str:
             line = next((line for line in file if line.strip()), "")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path.name} cannot be read as text in UTF-8: {error}") from error
-    return max(",;\t", key=line.count)
+    outside = re.sub('"[^"]*"', "", line)
+    return max(",;\t", key=outside.count)

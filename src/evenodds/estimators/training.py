@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.estimators.stored import StoredNetwork
+from evenodds.files.terminal import result
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
@@ -151,7 +152,7 @@ class PrintProgress:
         tenths = int(10 * training.progress.share)
         if tenths > self.tenths:
             self.tenths = tenths
-            print(f"{training.progress.images} of {training.progress.total} rows shown")
+            result(f"{training.progress.images} of {training.progress.total} rows shown")
 
     def end(self, training: Training) -> None:
         """Nothing to close."""

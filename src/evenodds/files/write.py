@@ -52,8 +52,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes the file whole, in UTF-8."""
-    write_bytes(path, content.encode())
+    """Writes the file whole, in UTF-8; halves of characters, as in odd file names, in the form `\\udce9`.
+
+    In JSON and in double quotes of YAML, this form is read as the same half.
+    """
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, content: Any, default: Callable[[Any], Any] | None = None) -> None:

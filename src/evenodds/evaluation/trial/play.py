@@ -163,7 +163,9 @@ def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Ste
             path = setup.folder / "cells" / f"seed-{seed}-{name}.json"
             fresh = not path.is_file()
             step("trial", round(done), max(1, round(total)))
-            cells[name].append(_played(setup, fold, inputs, name, path) if fresh else json.loads(path.read_text()))
+            cells[name].append(
+                _played(setup, fold, inputs, name, path) if fresh else json.loads(path.read_text(encoding="utf-8"))
+            )
             done += costs[name]
             spent += costs[name] if fresh else 0.0
             say(_progress(seed, len(folds), name, cells[name][-1], (time.perf_counter() - clock), spent, total - done))

@@ -12,6 +12,7 @@ import torch
 from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
+from evenodds.files.text import aligned, visible
 from evenodds.files.write import write_text
 from evenodds.game.arithmetic import eight_bit
 from evenodds.show import pictures
@@ -50,8 +51,8 @@ def table(content: Mapping[str, Any]) -> str:
     beside = tests.get("gan_classical - classical")
     if beside:
         rows.append(("GAN + classical against classical", "", "", "", "", *_against(beside)))
-    lines = [*head, *_aligned(rows), "", f"Intervals: {verdict['method']}."]
-    return "\n".join([*lines, "", *_recalls(content)])
+    lines = [*head, *aligned(rows), "", f"Intervals: {verdict['method']}."]
+    return "\n".join(map(visible, [*lines, "", *_recalls(content)]))
 
 
 def _mean(arm: Mapping[str, Any], figure: str) -> float:
@@ -76,16 +77,11 @@ def _recalls(content: Mapping[str, Any]) -> list[str]:
         mean = f"{sum(real) / len(real):.2f}" if real else "-"
         changes = [_change(content["differences"][f"{name} - real"]["recalls"][k]) for name in shown]
         rows.append((title, str(content["train_counts"][k]), mean, *changes))
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _change(test: Mapping[str, Any] | None) -> str:
     return "-" if test is None else f"{test['value']:+.2f} ({test['low']:+.2f} to {test['high']:+.2f})"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _sheet(synthetic: Path, path: Path, data: Dataset) -> Path:

@@ -48,7 +48,9 @@ class Bar:
         self.looked = now
         line = self.line(training, now)
         if self.task is not None:
-            self.progress.update(self.task, completed=training.progress.images, description=for_stream(line, sys.stderr))
+            self.progress.update(
+                self.task, completed=training.progress.images, description=for_stream(line, sys.stderr)
+            )
         else:
             say(line)
 
@@ -67,7 +69,9 @@ class Bar:
     def end(self, training: Training) -> None:
         if self.task is not None:
             line = self.line(training, time.perf_counter())
-            self.progress.update(self.task, completed=training.progress.images, description=for_stream(line, sys.stderr))
+            self.progress.update(
+                self.task, completed=training.progress.images, description=for_stream(line, sys.stderr)
+            )
             self.progress.stop()
 
 

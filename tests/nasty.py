@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from evenodds.data._deep_png import to_png
+from evenodds.data._png import PngRows
 
-__all__ = ["BROKEN", "DEEP", "READABLE", "mixed_folder"]
+__all__ = ["BROKEN", "DEEP", "READABLE", "deep_png", "mixed_folder"]
 
 RNG = np.random.default_rng(0)
 COLOUR = Image.fromarray(RNG.integers(0, 256, (12, 17, 3), np.uint8))
@@ -24,9 +24,18 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return content.getvalue()
 
 
+def deep_png(x: np.ndarray, profile: bytes | None = None) -> bytes:
+    """The file of (H, W, C) uint16."""
+    content = io.BytesIO()
+    rows = PngRows(content, x.shape[:2], x.shape[2], 16, profile)
+    rows.add(x)
+    rows.close()
+    return content.getvalue()
+
+
 def interlaced() -> bytes:
     """A PNG of one pixel of 16 bits per colour, which lies in its first pass."""
-    content = to_png(np.full((1, 1, 3), 0x1234, np.uint16))
+    content = deep_png(np.full((1, 1, 3), 0x1234, np.uint16))
     head = content[12:28] + b"\1"
     return content[:12] + head + zlib.crc32(head).to_bytes(4) + content[33:]
 
@@ -53,10 +62,10 @@ READABLE: dict[str, tuple[bytes, int, str, str]] = {
     "colour.jpg": (saved(COLOUR, "JPEG"), 3, "uint8", ""),
     "colour.webp": (saved(COLOUR, "WEBP", lossless=True), 3, "uint8", ""),
     "alpha.png": (saved(ALPHA, "PNG"), 4, "uint8", ""),
-    "colour-16.png": (to_png(DEEP[..., None] ^ np.arange(3, dtype=np.uint16)), 3, "uint16", ""),
-    "alpha-16.png": (to_png(DEEP[..., None] ^ np.arange(4, dtype=np.uint16)), 4, "uint16", ""),
-    "grey-alpha-16.png": (to_png(DEEP[..., None] ^ np.arange(2, dtype=np.uint16)), 2, "uint16", ""),
-    "interlaced-16.png": (interlaced(), 3, "uint8", "16 bits per colour"),
+    "colour-16.png": (deep_png(DEEP[..., None] ^ np.arange(3, dtype=np.uint16)), 3, "uint16", ""),
+    "alpha-16.png": (deep_png(DEEP[..., None] ^ np.arange(4, dtype=np.uint16)), 4, "uint16", ""),
+    "grey-alpha-16.png": (deep_png(DEEP[..., None] ^ np.arange(2, dtype=np.uint16)), 2, "uint16", ""),
+    "interlaced-16.png": (interlaced(), 3, "uint16", ""),
     "cmyk.jpg": (saved(COLOUR.convert("CMYK"), "JPEG"), 3, "uint8", "CMYK"),
     "palette.png": (saved(COLOUR.quantize(16), "PNG"), 3, "uint8", "a palette"),
     "palette-clear.png": (saved(COLOUR.quantize(16), "PNG", transparency=3), 4, "uint8", "a palette"),

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evenodds.apply.folder import Converted, convert_all
-from evenodds.apply.photo import Network, labels, notes_on, read, through, write
+from evenodds.apply.photo import Network, labels, notes_on, read, through, write, write_through
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import DecodedImage, File
+from evenodds.data._files import file_at
+from evenodds.data._picture import DecodedImage, File, Unusable
 from evenodds.errors import BadInput
 from evenodds.parts.mappers._parts import enlarged
 from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder
@@ -117,7 +118,7 @@ def folder(tmp_path: Path) -> Path:
 
 def double(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
     network = Network(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3), 3, 3, Tiling(8, 0, 2))
-    write(target, through(network, image, progress), image)
+    write_through(target, network, image, progress)
     return notes_on(image)
 
 
@@ -215,8 +216,40 @@ def test_what_cannot_be_is_said(folder: Path, tmp_path: Path, source: str, out: 
         convert_all(tmp_path / source, tmp_path / out, double)
 
 
-def test_a_result_that_is_too_large_is_skipped(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_is_too_large_for_an_array_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, network = picture("alpha-16.png"), Network(bicubic(2), 3, 3, Tiling(8, 2, 2))
+    whole = through(network, image)
     monkeypatch.setattr("evenodds.apply.photo._LARGEST", 3000)
-    found = convert_all(folder, tmp_path / "out", double)
-    assert found.written
-    assert any("cut the image into parts" in line for line in found.skipped)
+    with pytest.raises(Unusable, match="cut the image into parts"):
+        through(network, image)
+    assert write_through(tmp_path / "a.png", network, image) == 4
+    again = read(file_at(tmp_path / "a.png"))
+    assert isinstance(again, DecodedImage)
+    assert np.array_equal(np.moveaxis(again.pixels, -1, 0), whole)
+
+
+@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("margin", [2, 30])
+def test_rows_are_the_whole_and_the_file(name: str, scale: int, margin: int, tmp_path: Path) -> None:
+    """By tiles that join exactly or fade, whatever the kind: what is written by rows is what the array holds."""
+    image = picture(name)
+    network = Network(bicubic(scale), 3, 3, Tiling(48, margin, scale))
+    whole = through(network, image)
+    assert write_through(tmp_path / "a.png", network, image) == len(whole)
+    again = read(file_at(tmp_path / "a.png"))
+    assert isinstance(again, DecodedImage)
+    assert np.array_equal(np.moveaxis(again.pixels, -1, 0), whole)
+
+
+def test_a_picture_above_the_limit_is_skipped_and_the_limit_can_be_raised(folder: Path, tmp_path: Path) -> None:
+    found = convert_all(folder, tmp_path / "out", double, most_pixels=100)
+    (line,) = (line for line in found.skipped if line.endswith("--most-pixels)") and "colour.jpg" in line)
+    assert line.split("/")[-1] == (
+        "colour.jpg (too many pixels: 17 x 12; over 100 are read with a higher --most-pixels)"
+    )
+    assert {path.stem for path in found.written} == {"1x1", "3-high-16", "interlaced-16"}
+    with pytest.raises(BadInput, match="most_pixels needs"):
+        convert_all(folder, tmp_path / "out", double, most_pixels=0)

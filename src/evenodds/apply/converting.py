@@ -14,16 +14,17 @@ from torch import Tensor, nn
 
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.folder import Convert, Converted, convert_all
-from evenodds.apply.photo import Network, labels, notes_on, through, write
+from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import DecodedImage, Pixels, in_channels
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, Pixels, in_channels
+from evenodds.data._png import png_rows
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.session import Session
-from evenodds.show.pictures import legend, write_indices
+from evenodds.show.pictures import legend
 from evenodds.show.pictures import write as write_picture
 
 __all__ = ["Options", "convert", "maps_in", "mixed", "network_of", "palette_of"]
@@ -42,11 +43,13 @@ class Options:
             the run's final network.
         tile: longest side of what the network sees at once; None: what needs less than 400 MiB.
         again: make anew what is there.
+        most_pixels: of an input; larger ones are skipped before they are decoded.
     """
 
     mix: float | None = None
     tile: int | None = None
     again: bool = False
+    most_pixels: int = MOST_PIXELS
 
 
 def convert(
@@ -65,10 +68,21 @@ def convert(
     """
     network = network_of(session, options.mix, options.tile)
     if not conversion_of(session).labels:
-        return convert_all(source, out, _images(network), again=options.again, step=step, say=say)
+        return convert_all(
+            source, out, _images(network), again=options.again, most_pixels=options.most_pixels, step=step, say=say
+        )
     palette, one = palette_of(session), out.suffix.lower() == ".png"
     work = _maps(network, palette, None if one else out)
-    converted = convert_all(source, maps_in(out), work, again=options.again, results=out, step=step, say=say)
+    converted = convert_all(
+        source,
+        maps_in(out),
+        work,
+        again=options.again,
+        results=out,
+        most_pixels=options.most_pixels,
+        step=step,
+        say=say,
+    )
     if converted.written:
         _write_legend(session, palette, out.with_name(f"{out.stem}-legend.png") if one else out / "legend.png")
     return converted
@@ -125,9 +139,8 @@ def palette_of(session: Session) -> Palette:
 
 def _images(network: Network) -> Convert:
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        result = through(network, picture, progress)
-        write(target, result, picture)
-        kept = (result.shape[0] < 3) == (picture.pixels.shape[2] < 3)
+        channels = write_through(target, network, picture, progress)
+        kept = (channels < 3) == (picture.pixels.shape[2] < 3)
         return [*notes_on(picture, kept), *_faded(network.tiling, picture)]
 
     return work
@@ -137,12 +150,20 @@ def _maps(network: Network, palette: Palette, folder: Path | None) -> Convert:
     """For a folder of all results; None: for one map, beside which the rest is put."""
 
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        classes = torch.from_numpy(labels(network, picture, progress))
         over = target.with_name(f"{target.stem}-overlay.png")
         if folder is not None:
             over = folder / "overlays" / target.relative_to(maps_in(folder))
-        write_picture(over, _overlay(picture.pixels, palette.paint(classes[None])[0].numpy()))
-        write_indices(target, palette.to_file(classes).numpy(), _by_value(palette))
+        # The map is the first to be begun and the last to be whole.
+        with (
+            png_rows(target, picture.size, 1, palette=_by_value(palette)) as of_map,
+            png_rows(over, picture.size, 3) as of_overlay,
+        ):
+            top = 0
+            for rows in label_rows(network, picture, progress):
+                classes = torch.from_numpy(rows)
+                of_map.add(palette.to_file(classes).numpy()[..., None])
+                of_overlay.add(_overlay(picture.pixels[top : top + len(rows)], palette.paint(classes[None])[0].numpy()))
+                top += len(rows)
         return [*notes_on(picture, kept=False), *_faded(network.tiling, picture)]
 
     return work
@@ -154,11 +175,11 @@ def _by_value(palette: Palette) -> Pixels:
 
 
 def _overlay(pixels: Pixels, colours: Pixels) -> Pixels:
-    """(3, H, W) uint8: the image (H, W, C) and the colours (3, H, W) of its classes, half and half."""
-    image = np.moveaxis(in_channels(pixels, 3), -1, 0).astype(np.uint32)
+    """(H, W, 3) uint8: the image (H, W, C) and the colours (3, H, W) of its classes, half and half."""
+    image = in_channels(pixels, 3).astype(np.uint32)
     if pixels.dtype == np.uint16:
         image //= 257
-    return ((image + colours + 1) // 2).astype(np.uint8)
+    return ((image + np.moveaxis(colours, 0, -1) + 1) // 2).astype(np.uint8)
 
 
 def _write_legend(session: Session, palette: Palette, path: Path) -> None:

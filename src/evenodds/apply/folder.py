@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
-from evenodds.data._files import ENDINGS, opened
-from evenodds.data._picture import DecodedImage, File, Unusable
+from evenodds.data._files import ENDINGS, file_at, opened
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, checked_limit
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
 
@@ -21,6 +22,7 @@ Convert = Callable[[DecodedImage, Path, Callable[[int, int], None]], list[str]]
 parts in all) as it goes. Returns what is to be said of it: clauses about {}, such images."""
 
 _WHOLE = 1000  # Parts of a file that progress is counted in.
+_READING = 100  # Of these, its decoding.
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def convert_all(
     *,
     again: bool = False,
     results: Path | None = None,
+    most_pixels: int = MOST_PIXELS,
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -75,20 +78,24 @@ def convert_all(
         again: whether images of a folder are made anew that are there already; else these are left, so that what was
             interrupted goes on where it was. One image that is named is always made.
         results: a folder of results, within which no image is taken as an input; None: `out`.
-        step: told (what, done, in all).
+        most_pixels: of an image; larger ones are skipped before they are decoded.
+        step: told (what, done, in all), from the beginning of the first file on.
         say: told of each file that is skipped, when it is.
 
     Raises:
         BadInput: there is no such source, or no image in it, or an input would be overwritten.
     """
     converted = Converted()
-    with jobs(source, out, results, converted) as todo:
+    checked_limit(most_pixels)
+    with jobs(source, out, results, converted, most_pixels) as todo:
         single = not many(source)
         for k, job in enumerate(todo):
             if not again and not single and job.target.is_file():
                 converted.there.append(job.target)
             else:
-                why = _converted(job, convert, converted, _part(step, source.name, k, len(todo)))
+                part = _part(step, source.name, k, len(todo))
+                part(0, _WHOLE)
+                why = _converted(job, convert, converted, most_pixels, part)
                 if why and say is not None:
                     say(f"skipped {why}")
             if step is not None:
@@ -98,7 +105,11 @@ def convert_all(
 
 @contextmanager
 def jobs(
-    source: Path, out: Path, results: Path | None = None, converted: Converted | None = None
+    source: Path,
+    out: Path,
+    results: Path | None = None,
+    converted: Converted | None = None,
+    most_pixels: int = MOST_PIXELS,
 ) -> Iterator[list[Job]]:
     """The images of a source, in the order of their names, and what they become; their files can be read meanwhile."""
     results = results or out
@@ -107,9 +118,9 @@ def jobs(
         target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{source.stem}.png"
         if target.exists() and target.samefile(source):
             raise BadInput(f"{target} is the input itself; name another file or folder for the result")
-        yield [Job(File(source.name, lambda: source), target)]
+        yield [Job(file_at(source), target)]
         return
-    with opened(source) as (files, others):
+    with opened(source, most_pixels) as (files, others):
         inside = _prefix(source, results)
         files = [file for file in files if not inside or not file.name.startswith(inside)]
         if converted is not None:
@@ -120,13 +131,15 @@ def jobs(
         yield [Job(file, out / name) for file, name in zip(files, names, strict=True)]
 
 
-def _converted(job: Job, convert: Convert, converted: Converted, part: Callable[[int, int], None]) -> str | None:
+def _converted(
+    job: Job, convert: Convert, converted: Converted, most_pixels: int, part: Callable[[int, int], None]
+) -> str | None:
     """Converts one; its name and the reason where that cannot be."""
     try:
         _inside(job.file.name)
-        picture = read(job.file)
+        picture = read(job.file, most_pixels, lambda done, total: part(_READING * done // max(1, total), _WHOLE))
         if isinstance(picture, DecodedImage):
-            converted.notes.update(convert(picture, job.target, part))
+            converted.notes.update(convert(picture, job.target, _after_reading(part)))
             converted.written.append(job.target)
             return None
         why = picture
@@ -152,7 +165,7 @@ def many(source: Path) -> bool:
 
 
 def _check(source: Path, out: Path) -> None:
-    if not source.exists():
+    if not os.path.exists(source):
         raise BadInput(f"no file or folder '{source}' exists; give an image, a folder or a zip file of images")
     several = many(source)
     if several and out.exists() and not out.is_dir():
@@ -176,6 +189,10 @@ def _names(names: list[str]) -> list[str]:
     counts = Counter(name.lower() for name in plain)
     mixed = [short if counts[short.lower()] == 1 else f"{name}.png" for name, short in zip(names, plain, strict=True)]
     return mixed if len({name.lower() for name in mixed}) == len(names) else [f"{name}.png" for name in names]
+
+
+def _after_reading(part: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    return lambda done, total: part(_READING + (_WHOLE - _READING) * done // max(1, total), _WHOLE)
 
 
 def _part(step: Callable[[str, int, int], None] | None, what: str, k: int, files: int) -> Callable[[int, int], None]:

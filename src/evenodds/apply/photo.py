@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from evenodds.apply.tiling import Apply, Tiling, tiled
-from evenodds.data._deep_png import from_png, to_png
-from evenodds.data._files import content
-from evenodds.data._picture import DecodedImage, File, Unusable, decode, upright
+from evenodds.apply.tiling import Apply, Keep, Rows, Tiling, strips
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode_deep
+from evenodds.data._png import png_rows
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
-from evenodds.files.write import replaced, write_bytes
 from evenodds.game.arithmetic import luma
 from evenodds.game.schedule import OnProgress
 from evenodds.parts.mappers._parts import enlarged
 
-__all__ = ["Network", "labels", "notes_on", "read", "through", "write"]
+__all__ = ["Network", "label_rows", "labels", "notes_on", "read", "rows_through", "through", "write", "write_through"]
 
 _BICUBIC_REACH = 2
 _AROUND = 8  # Pixels from what can be seen, up to which what cannot be seen is given its colours.
-_LARGEST = 4 << 30  # Bytes of one result, beside which a copy must fit while it is written.
+_LARGEST = 4 << 30  # Bytes of a result as one array.
 
 
 @dataclass(frozen=True)
@@ -51,23 +49,27 @@ class Network:
     """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
 
 
-def read(file: File) -> DecodedImage | str:
-    """The picture at its own depth, or the file's name and why it cannot be used; unlike `decode`, with colours of 16
-    bits where the file is a PNG."""
+def read(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:
+    """The picture at its own depth, or the file's name and why it cannot be used; see `decode_deep`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on odd metadata; what matters is said.
-        picture = decode(file, None, "stretch")
-    if isinstance(picture, str) or not picture.cut:
-        return picture
-    deep = from_png(content(file))
-    if deep is None:
-        return picture
-    pixels = np.ascontiguousarray(upright(deep, picture.way_up))
-    return picture._replace(pixels=pixels, cut=False)
+        return decode_deep(file, most_pixels, progress)
 
 
 def through(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> NDArray[Any]:
-    """The network's image of a picture, in the picture's own kind and depth.
+    """The network's image of a picture as one array, (C', s H, s W); see `rows_through`.
+
+    Raises:
+        Unusable: the result would be larger than 4 GiB.
+    """
+    if (needed := _bytes_of(network, picture)) > _LARGEST:
+        sides = " x ".join(map(str, _size(network, picture)))
+        raise Unusable(f"its result of {sides} pixels would need {needed / 2**30:.1f} GiB; cut the image into parts")
+    return np.concatenate([*rows_through(network, picture, progress)], 1)
+
+
+def rows_through(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> Iterator[NDArray[Any]]:
+    """The network's image of a picture, in the picture's own kind and depth, by rows.
 
     A network that betters pictures, with as many channels out as in, leaves their kind: a grey image is shown to a
     colour network as grey in all channels, and the luma comes back; of a colour image a grey network sees the luma, and
@@ -75,13 +77,10 @@ def through(network: Network, picture: DecodedImage, progress: OnProgress | None
     have. Alpha is kept or resized beside the network in either case, unless that has four channels. Floats in between
     have 24 bits, so that 16 bits stay 16.
 
-    Returns:
-        (C', s H, s W) uint8 or uint16, C' of 1 to 4.
-
-    Raises:
-        Unusable: the result would be larger than 4 GiB.
+    Yields:
+        (C', h, s W) uint8 or uint16, C' of 1 to 4, from the top to the bottom; the h add up to s H.
     """
-    _check(network, picture)
+    _check(network)
     units = _units(picture)
     tiling = network.tiling
     if tiling.margin is not None:
@@ -96,20 +95,37 @@ def through(network: Network, picture: DecodedImage, progress: OnProgress | None
         values = units.to_data(rows)
         return values if units.dtype == "uint8" else values.to(torch.uint16)
 
-    with torch.no_grad():
-        return np.asarray(tiled(apply, _values(picture), tiling, keep, progress)[0])
+    return _arrays(apply, picture, tiling, keep, progress)
 
 
-def labels(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> NDArray[np.uint8]:
-    """(H, W) the number of each pixel's class, by a network whose results are such numbers, (N, 1, h, w)."""
+def label_rows(
+    network: Network, picture: DecodedImage, progress: OnProgress | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """(h, W) by rows: the number of each pixel's class, by a network whose results are such numbers, (N, 1, h, w)."""
     units = _units(picture)
 
     def apply(window: Tensor) -> Tensor:
         return network.apply(_shown(units.to_model(window), network.inputs))
 
-    with torch.no_grad():
-        classes = tiled(apply, _values(picture), network.tiling, lambda rows: rows.to(torch.uint8), progress)
-    return np.asarray(classes[0, 0])
+    for rows in _arrays(apply, picture, network.tiling, lambda rows: rows.to(torch.uint8), progress):
+        yield rows[0]
+
+
+def labels(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> NDArray[np.uint8]:
+    """(H, W): the number of each pixel's class; see `label_rows`."""
+    return np.concatenate([*label_rows(network, picture, progress)], 0)
+
+
+def _arrays(
+    apply: Apply, picture: DecodedImage, tiling: Tiling, keep: Keep, progress: OnProgress | None
+) -> Iterator[NDArray[Any]]:
+    results = strips(apply, _rows(picture), tiling, keep, progress)
+    while True:
+        with torch.no_grad():  # Not around the loop: what is done with the rows in between is not concerned.
+            rows = next(results, None)
+        if rows is None:
+            return
+        yield np.asarray(rows)
 
 
 def notes_on(picture: DecodedImage, kept: bool = True) -> list[str]:
@@ -137,38 +153,60 @@ def write(path: Path, x: NDArray[Any], picture: DecodedImage | None = None) -> P
     Args:
         picture: where it came from; its colour profile is kept where the kind is still the same.
     """
-    pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
-    same = picture is not None and (picture.pixels.shape[2] < 3) == (pixels.shape[2] < 3) and picture.mode != "CMYK"
-    profile = picture.profile if same and picture is not None else None
-    if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
-        write_bytes(path, to_png(pixels, profile))
-        return path
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    with replaced(path) as temporary:
-        image.save(temporary, "PNG", icc_profile=profile)
+    channels, height, width = x.shape
+    with png_rows(path, (height, width), channels, 8 * x.dtype.itemsize, _profile(picture, channels)) as png:
+        png.add(np.moveaxis(x, 0, -1))
     return path
+
+
+def write_through(path: Path, network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> int:
+    """Writes the network's image of a picture as PNG, row by row as they are finished; see `rows_through`, `write`.
+
+    Returns:
+        Its channels.
+    """
+    _check(network)
+    channels, bits = _channels(network, picture), 8 * picture.pixels.dtype.itemsize
+    with png_rows(path, _size(network, picture), channels, bits, _profile(picture, channels)) as png:
+        for rows in rows_through(network, picture, progress):
+            png.add(np.moveaxis(rows, 0, -1))
+    return channels
+
+
+def _profile(picture: DecodedImage | None, channels: int) -> bytes | None:
+    if picture is None or picture.mode == "CMYK" or (picture.pixels.shape[2] < 3) != (channels < 3):
+        return None
+    return picture.profile
+
+
+def _size(network: Network, picture: DecodedImage) -> tuple[int, int]:
+    """(height, width) of the result."""
+    height, width = picture.size
+    return network.tiling.scale * height, network.tiling.scale * width
+
+
+def _channels(network: Network, picture: DecodedImage) -> int:
+    """Of the result."""
+    have = int(picture.pixels.shape[2])
+    return have if _keeps(network) else min(3, network.outputs) + (have in (2, 4))
 
 
 def _bytes_of(network: Network, picture: DecodedImage) -> int:
     """Bytes of the result."""
-    height, width, have = picture.pixels.shape
-    channels = have if _keeps(network) else min(3, network.outputs) + (have in (2, 4))
-    return int(height * width * network.tiling.scale**2 * channels * picture.pixels.dtype.itemsize)
+    height, width = _size(network, picture)
+    return height * width * _channels(network, picture) * picture.pixels.dtype.itemsize
 
 
 def _keeps(network: Network) -> bool:
     return network.restores and network.inputs == network.outputs
 
 
-def _check(network: Network, picture: DecodedImage) -> None:
+def _check(network: Network) -> None:
     if network.inputs not in (1, 3, 4) or network.outputs not in (1, 3, 4):
         raise BadInput(
             f"networks for images have 1 (grey), 3 (colour) or 4 (colour and alpha) channels, got {network.inputs} in "
             f"and {network.outputs} out; train on images of one of these"
         )
-    if (needed := _bytes_of(network, picture)) > _LARGEST:
-        sides = " x ".join(str(network.tiling.scale * side) for side in picture.size)
-        raise Unusable(f"its result of {sides} pixels would need {needed / 2**30:.1f} GiB; cut the image into parts")
 
 
 def _units(picture: DecodedImage) -> Units:
@@ -176,10 +214,15 @@ def _units(picture: DecodedImage) -> Units:
     return Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
 
 
-def _values(picture: DecodedImage) -> Tensor:
-    """(1, C, H, W) in own units."""
-    pixels = picture.pixels.astype(np.int32 if picture.pixels.dtype == np.uint16 else np.uint8)
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+def _rows(picture: DecodedImage) -> Rows:
+    """In own units."""
+    pixels = picture.pixels
+    wide = np.int32 if pixels.dtype == np.uint16 else np.uint8  # Torch computes little with uint16.
+
+    def take(at: Tensor) -> Tensor:
+        return torch.from_numpy(pixels[at.numpy()].astype(wide, copy=False)).permute(2, 0, 1)[None]
+
+    return Rows((pixels.shape[0], pixels.shape[1]), take)
 
 
 def _in_own_kind(network: Network, x: Tensor) -> Tensor:

@@ -17,10 +17,12 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["Apply", "Tiling", "strips", "tiled"]
+__all__ = ["Apply", "Keep", "Rows", "Tiling", "strips", "tiled"]
 
 Apply = Callable[[Tensor], Tensor]
 """(N, C, h, w) -> (N, C', s h, s w)."""
+Keep = Callable[[Tensor], Tensor]
+"""Rows of a result (N, C', h, w) -> what is kept of them, number by number, e.g. bytes."""
 _ROWS = 128  # That `keep` gets at once: it may make several copies of them.
 
 
@@ -115,33 +117,65 @@ class Piece:
         return inside if self.high == length else inside - _risen(at, self.high, ramp)
 
 
-def strips(apply: Apply, x: Tensor, tiling: Tiling, progress: OnProgress | None = None) -> Iterator[Tensor]:
+@dataclass(frozen=True)
+class Rows:
+    """An image of which rows are asked for, so that it need not be a tensor as a whole.
+
+    Args:
+        size: (H, W), each at least 1.
+        take: (h,) int64, numbers of rows -> (1, C, h, W).
+    """
+
+    size: tuple[int, int]
+    take: Callable[[Tensor], Tensor]
+
+    @staticmethod
+    def of(x: Tensor) -> Rows:
+        """Those of (1, C, H, W)."""
+        return Rows((x.shape[-2], x.shape[-1]), lambda at: x.index_select(-2, at.to(x.device)))
+
+
+def strips(
+    apply: Apply, x: Tensor | Rows, tiling: Tiling, keep: Keep | None = None, progress: OnProgress | None = None
+) -> Iterator[Tensor]:
     """The result by rows, from the top to the bottom, as far as they are finished.
 
     Args:
         apply: the network, for sides that are multiples of `tiling.multiple`.
-        x: (1, C, H, W) of any dtype; H, W >= 1. Nothing as large is made of it.
+        x: (1, C, H, W) of any dtype, H, W >= 1; or its rows. Nothing as large is made of it.
+        keep: what is kept of finished rows; where tiles are exact, of each tile at once. None: all.
         progress: told (tiles done, tiles in all).
 
     Yields:
-        (C', h, scale W): floats, or whole numbers such as labels where those are what `apply` gives; the h add up to
-        scale H.
+        (C', h, scale W): floats, or whole numbers such as labels where those are what `apply` gives, or what `keep`
+        makes of them; the h add up to scale H.
     """
-    scale, (height, width) = tiling.scale, x.shape[-2:]
-    down, across = (_extended(side, tiling.multiple, x.device) for side in (height, width))
+    late = keep is not None and not tiling.exact
+    for strip in _joined(apply, x if isinstance(x, Rows) else Rows.of(x), tiling, None if late else keep, progress):
+        if keep is None or not late:
+            yield strip
+            continue
+        for rows in torch.split(strip, _ROWS, 1):
+            yield keep(rows[None])[0]
+
+
+def _joined(apply: Apply, x: Rows, tiling: Tiling, keep: Keep | None, progress: OnProgress | None) -> Iterator[Tensor]:
+    """See `strips`; of tiles that fade into each other all is kept."""
+    scale, (height, width) = tiling.scale, x.size
+    down, across = (_extended(side, tiling.multiple) for side in (height, width))
     rows, columns, length = tiling.pieces(len(down)), tiling.pieces(len(across)), scale * len(down)
     carried: Tensor | None = None
     for k, row in enumerate(rows):
         report = None if progress is None else _counted(progress, k * len(columns), len(rows) * len(columns))
-        part = x.index_select(-2, down[row.start : row.stop])
-        band = _band(apply, part, across, columns, tiling, report)[..., : scale * width]
+        part = x.take(down[row.start : row.stop])
+        band = _band(apply, part, across, columns, tiling, keep, report)[..., : scale * width]
         ramp = row.ramp if band.is_floating_point() else 0
         if ramp:
             band = band * row.weights(scale, length, ramp).to(band)[:, None]
         begin, after = row.span(length, ramp)
         end = length if k == len(rows) - 1 else rows[k + 1].span(length, ramp)[0]
         band = band[:, begin - scale * row.start : after - scale * row.start]
-        if carried is not None:
+        if carried is not None and carried.shape[1]:
             band[:, : carried.shape[1]] += carried
         carried = band[:, end - begin :]
         yield band[:, : min(end, scale * height) - begin]
@@ -149,27 +183,20 @@ def strips(apply: Apply, x: Tensor, tiling: Tiling, progress: OnProgress | None 
 
 def tiled(
     apply: Apply,
-    x: Tensor,
+    x: Tensor | Rows,
     tiling: Tiling,
-    keep: Callable[[Tensor], Tensor] | None = None,
+    keep: Keep | None = None,
     progress: OnProgress | None = None,
 ) -> Tensor:
-    """The whole result, (1, C', scale H, scale W); see `strips`.
-
-    Args:
-        keep: brings finished rows (1, C', h, scale W) to what is kept of them, e.g. bytes, so that no array of floats
-            is ever as large as the result.
-    """
-    height, width = (tiling.scale * side for side in x.shape[-2:])
+    """The whole result, (1, C', scale H, scale W); see `strips`."""
+    height, width = (tiling.scale * side for side in (x.size if isinstance(x, Rows) else x.shape[-2:]))
     whole: Tensor | None = None
     at = 0
-    for strip in strips(apply, x, tiling, progress):
-        for rows in torch.split(strip[None], _ROWS, 2):
-            kept = rows if keep is None else keep(rows)
-            if whole is None:
-                whole = kept.new_empty(1, kept.shape[1], height, width)
-            whole[..., at : at + kept.shape[-2], :] = kept
-            at += kept.shape[-2]
+    for strip in strips(apply, x, tiling, keep, progress):
+        if whole is None:
+            whole = strip.new_empty(1, strip.shape[0], height, width)
+        whole[0, :, at : at + strip.shape[1]] = strip
+        at += strip.shape[1]
     assert whole is not None
     return whole
 
@@ -180,16 +207,18 @@ def _band(
     across: Tensor,
     columns: list[Piece],
     tiling: Tiling,
+    keep: Keep | None,
     report: Callable[[int], None] | None,
 ) -> Tensor:
-    """(C', h, all columns): the result of one row of tiles."""
+    """(C', h, all columns): the result of one row of tiles, or what is kept of it."""
     length = tiling.scale * len(across)
     band: Tensor | None = None
     for first in range(0, len(columns), tiling.batch):
         some = columns[first : first + tiling.batch]
-        windows = torch.cat([rows.index_select(-1, across[piece.start : piece.stop]) for piece in some])
+        windows = torch.cat([rows.index_select(-1, across[piece.start : piece.stop].to(rows.device)) for piece in some])
         results = apply(windows)
         _check(windows, results, tiling.scale)
+        results = results if keep is None else keep(results)
         if band is None:
             band = results.new_zeros(*results.shape[1:3], length)
         for piece, result in zip(some, results, strict=True):
@@ -218,10 +247,10 @@ def _risen(at: Tensor, bound: int, ramp: int) -> Tensor:
     return ((at - (bound - ramp // 2) + 0.5) / ramp).clamp(0, 1)
 
 
-def _extended(side: int, multiple: int, device: torch.device) -> Tensor:
+def _extended(side: int, multiple: int) -> Tensor:
     """(a multiple of `multiple`,) which pixel lies at each place of an axis of `side` pixels that is made longer."""
     whole = -(-side // multiple) * multiple
-    at = torch.arange(whole, device=device)
+    at = torch.arange(whole)
     mirrored = torch.where(at < side, at, 2 * (side - 1) - at)
     return mirrored if whole - side < side else at.clamp_max(side - 1)
 

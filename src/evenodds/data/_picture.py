@@ -2,55 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from evenodds.errors import BadInput
+from evenodds.files.regular import NotRegular, open_regular, size_of
 from evenodds.game.arithmetic import LUMA
+from evenodds.game.schedule import OnProgress
 
 __all__ = [
+    "MOST_PIXELS",
     "DecodedImage",
     "File",
     "Pixels",
     "Size",
     "Unusable",
+    "checked_limit",
     "decode",
+    "decode_deep",
     "guarded",
     "in_channels",
+    "most_bytes",
     "nearest",
     "orientation",
 ]
 __all__ += ["resized", "upright"]
 
+MOST_PIXELS = 89_478_485
+"""Of a picture that is decoded, by default. Pillow's own bound: a quarter of a gibibyte at 3 bytes."""
 # Only these decoders: others, such as that of EPS, start programs.
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
 _LUMA = np.array([[round(65536 * weight)] for weight in LUMA], dtype=np.uint32)  # (3, 1), as Pillow computes it.
-_MAX_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs: a quarter of a gibibyte at 3 bytes.
+_BYTES_PER_PIXEL = 12  # That a file may have, of its limit of pixels: 16 bits of four channels, and half as much more.
+_AT_ONCE = 1 << 20  # Pixels that are brought from Pillow to NumPy at once: it makes several copies of them.
 
 Pixels = NDArray[Any]
 Size = tuple[int, int]
 
 
 class File(NamedTuple):
-    """A file of a folder or an archive, not read yet."""
+    """A file of a folder or an archive, not read yet.
+
+    Args:
+        name: relative to what it is a part of.
+        open: gives its path, or a stream where it lies in an archive.
+    """
 
     name: str
-    open: Callable[[], Path | IO[bytes]]
+    open: Callable[[], Path | BinaryIO]
 
 
 class DecodedImage(NamedTuple):
     """The pixels of one image file, upright, and what is known of the file."""
 
     name: str
-    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1.
+    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1, and of PNG files where that was wanted.
     size: Size  # (height, width) as stored, after rotation.
     way_up: int = 1  # EXIF's orientation of the file, which the pixels no longer need.
-    cut: bool = False  # 16-bit colour, which Pillow reads at 8 bits.
+    cut: bool = False  # 16-bit colour, which was read at 8 bits.
     animated: bool = False
     palette: dict[int, tuple[int, int, int]] | None = None  # Of a map of labels: the colour of each value.
     mode: str = "RGB"  # As Pillow names the kind of the file's pixels.
@@ -65,39 +81,117 @@ class Unusable(Exception):
     """Why one file cannot be used."""
 
 
-def decode(file: File, size: Size | None, fit: str) -> DecodedImage | str:
+class _Passes:
+    """Tells how far the reading of a file is, which goes through it once or twice."""
+
+    def __init__(self, progress: OnProgress | None) -> None:
+        self.progress, self.before, self.passes = progress, 0, 1
+
+    def __call__(self, at: int, size: int) -> None:
+        if self.progress is not None:
+            self.progress(self.before * size + at, self.passes * size)
+
+
+def checked_limit(most_pixels: int) -> int:
+    """The limit of pixels.
+
+    Raises:
+        BadInput: it is no whole number of at least 1.
+    """
+    if not isinstance(most_pixels, int) or isinstance(most_pixels, bool) or most_pixels < 1:
+        raise BadInput(f"most_pixels needs a whole number of at least 1, got {most_pixels!r}; {MOST_PIXELS} is usual")
+    return most_pixels
+
+
+def most_bytes(most_pixels: int) -> int:
+    """Bytes that the file of a picture of at most so many pixels may have."""
+    return max(_BYTES_PER_PIXEL * most_pixels, 1 << 20)
+
+
+def decode(file: File, size: Size | None, fit: str, most_pixels: int = MOST_PIXELS) -> DecodedImage | str:
     """The picture, resized if a size is given, or the file's name and why it cannot be used."""
-    return guarded(file, lambda image: _picture(file.name, image, size, fit))
+    return guarded(file, lambda image: _picture(file.name, image, size, fit), most_pixels)
 
 
-def guarded(file: File, read: Callable[[Image.Image], DecodedImage]) -> DecodedImage | str:
-    """What `read` makes of the opened file, or the file's name and why it cannot be used."""
+def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:
+    """The picture at its own depth, or the file's name and why it cannot be used.
+
+    Colours of 16 bits are kept where the file is a PNG without a colour that is transparent. The pixels may be a view
+    that is no contiguous array. Beside the result, Pillow's image is in memory meanwhile, 4 bytes per pixel.
+
+    Args:
+        most_pixels: more are refused before they are decoded.
+        progress: told (done, in all) of the reading.
+    """
+    passes = _Passes(progress)
+
+    def read(image: ImageFile.ImageFile) -> DecodedImage:
+        stored = _stored(image)
+        deep = _deep(image, passes) if stored.cut else None
+        pixels, way_up = deep if deep is not None else (_pixels(image), orientation(image))
+        stored = stored._replace(cut=stored.cut and deep is None)
+        return _decoded(file.name, image, stored, upright(pixels, way_up), way_up)
+
+    return guarded(file, read, most_pixels, passes)
+
+
+def guarded(
+    file: File,
+    read: Callable[[ImageFile.ImageFile], DecodedImage],
+    most_pixels: int = MOST_PIXELS,
+    heard: Callable[[int, int], None] | None = None,
+) -> DecodedImage | str:
+    """What `read` makes of the opened file, or the file's name and why it cannot be used.
+
+    Args:
+        read: is called with an image of at most `most_pixels`, whose pixels are not decoded yet.
+        heard: told (place, size) in bytes of the file, as it is read.
+    """
     try:
         source = file.open()
-        if isinstance(source, Path) and not source.is_file():
-            raise Unusable("not a plain file")
-        if not _length(source):
-            raise Unusable("empty")
-        with Image.open(source, formats=_formats()) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise Unusable("too many pixels")
-            return read(image)
+        with open_regular(source, heard) if isinstance(source, Path) else source as stream:
+            _check_bytes(size_of(stream), most_pixels)
+            with _opened(stream) as image:
+                if image.width * image.height > most_pixels:
+                    raise Unusable(_too_many(f"{image.width:,} x {image.height:,}", most_pixels))
+                return read(image)
     except Unusable as error:
         return f"{file.name} ({error})"
+    except NotRegular as error:
+        return f"{file.name} ({error.reason})"
     except UnidentifiedImageError:
         return f"{file.name} (not an image)"
     except Image.DecompressionBombError:
-        return f"{file.name} (too many pixels)"
+        return f"{file.name} ({_too_many('over 178,956,970', most_pixels)})"
+    except MemoryError:
+        return f"{file.name} (out of memory)"
     except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
         return f"{file.name} (damaged)"
 
 
-def _length(source: Path | IO[bytes]) -> int:
-    if isinstance(source, Path):
-        return source.stat().st_size
-    length = source.seek(0, 2)
-    source.seek(0)
-    return length
+def _check_bytes(size: int, most_pixels: int) -> None:
+    if not size:
+        raise Unusable("empty")
+    if size > (most := most_bytes(most_pixels)):
+        raise Unusable(f"a file of {size:,} bytes; over {most:,} are read with a higher --most-pixels")
+
+
+def _too_many(pixels: str, most_pixels: int) -> str:
+    return f"too many pixels: {pixels}; over {most_pixels:,} are read with a higher --most-pixels"
+
+
+def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
+    """As `Image.open`, whose limit of pixels is one of the whole process; the first of the formats that fits."""
+    prefix = stream.read(16)
+    for name in _formats():
+        factory, accepts = Image.OPEN[name]
+        if accepts is None or accepts(prefix) is True:
+            stream.seek(0)
+            try:
+                return factory(stream, "")
+            except (SyntaxError, IndexError, TypeError, struct.error):  # It is of another format, as for `Image.open`.
+                continue
+    raise UnidentifiedImageError
 
 
 @cache
@@ -106,35 +200,113 @@ def _formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _picture(name: str, image: Image.Image, size: Size | None, fit: str) -> DecodedImage:
-    width, height = image.size
-    mode, profile = image.mode, image.info.get("icc_profile")
-    cut = not mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+class _Stored(NamedTuple):
+    """What a file says of its pixels before they are decoded."""
+
+    mode: str
+    profile: bytes | None
+    size: Size
+    cut: bool
+
+
+def _stored(image: ImageFile.ImageFile) -> _Stored:
+    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    return _Stored(image.mode, image.info.get("icc_profile"), (image.height, image.width), cut)
+
+
+def _picture(name: str, image: ImageFile.ImageFile, size: Size | None, fit: str) -> DecodedImage:
+    stored = _stored(image)
     if size:
         # A much larger JPEG is decoded at 1/2, 1/4 or 1/8: still twice the side that is wanted, whichever way up.
         image.draft(None, (2 * max(size), 2 * max(size)))
     pixels = _pixels(image)
-    way_up = orientation(image)
+    way_up = orientation(image)  # After the pixels: in a PNG it may lie behind them.
     pixels = upright(pixels, way_up)
-    stored = (width, height) if way_up >= 5 else (height, width)
     if size:
         pixels = resized(pixels, size, fit)
+    return _decoded(name, image, stored, np.ascontiguousarray(pixels), way_up)
+
+
+def _decoded(name: str, image: ImageFile.ImageFile, stored: _Stored, pixels: Pixels, way_up: int) -> DecodedImage:
+    size = stored.size[::-1] if way_up >= 5 else stored.size
     animated = bool(getattr(image, "is_animated", False))
-    return DecodedImage(name, np.ascontiguousarray(pixels), stored, way_up, cut, animated, mode=mode, profile=profile)
+    return DecodedImage(name, pixels, size, way_up, stored.cut, animated, mode=stored.mode, profile=stored.profile)
 
 
-def _pixels(image: Image.Image) -> Pixels:
+def _pixels(image: ImageFile.ImageFile) -> Pixels:
     """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha, uint8; or grey uint16."""
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
-        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
+        return _by_rows(image, lambda part: np.asarray(part).clip(0, 65535).astype(np.uint16)[..., None])
     if mode in ("I", "F"):
         raise Unusable("32 bits per pixel; save it as .npy")
     image.load()
     clear = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     if mode in ("1", "L", "LA", "La") or (mode in ("P", "PA") and _grey_palette(image)):
-        return np.asarray(image.convert("RGBA"))[..., [0, 3]] if clear else np.asarray(_in_mode(image, "L"))[..., None]
-    return np.asarray(_in_mode(image, "RGBA" if clear else "RGB"))
+        if clear:
+            return _by_rows(image, lambda part: np.asarray(part.convert("RGBA"))[..., [0, 3]])
+        return _by_rows(image, lambda part: np.asarray(_in_mode(part, "L"))[..., None])
+    return _by_rows(image, lambda part: np.asarray(_in_mode(part, "RGBA" if clear else "RGB")))
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """The image by rows; at once where it is small."""
+    width, height = image.size
+    rows = max(1, _AT_ONCE // width)
+    for top in range(0, height, rows):
+        after = min(height, top + rows)
+        yield slice(top, after), image if rows >= height else image.crop((0, top, width, after))
+
+
+def _by_rows(image: Image.Image, pixels: Callable[[Image.Image], Pixels]) -> Pixels:
+    """(H, W, C): what `pixels` makes of the image, without copies of the whole in between."""
+    whole: Pixels | None = None
+    for rows, strip in _strips(image):
+        part = pixels(strip)
+        if strip is image:
+            return part
+        if whole is None:
+            whole = np.empty((image.height, *part.shape[1:]), part.dtype)
+        whole[rows] = part
+    assert whole is not None
+    return whole
+
+
+def _deep(image: ImageFile.ImageFile, passes: _Passes) -> tuple[Pixels, int] | None:
+    """(H, W, 2 to 4) uint16 of a PNG of 16 bits per colour, and its orientation; None where it is no such file.
+
+    Pillow unpacks the upper byte of each value. It is made to unpack the lower ones too: those of grey and alpha as
+    the four channels that they are in bytes, those of colours in a second pass as if their bytes were swapped.
+    """
+    if image.format != "PNG" or "transparency" in image.info or len(image.tile) != 1:
+        return None
+    raw, stream = str(image.tile[0][3]), image.fp
+    if raw == "LA;16B":
+        return _by_rows(_unpacked(image, "RGBA"), lambda part: _joined(np.asarray(part))), orientation(image)
+    if raw not in ("RGB;16B", "RGBA;16B") or stream is None:
+        return None
+    passes.passes = 2
+    whole = _by_rows(image, lambda part: np.asarray(part).astype(np.uint16) << 8)
+    way_up = orientation(image)
+    image.im = None  # type: ignore[assignment]
+    passes.before = 1
+    stream.seek(0)
+    with _opened(stream) as again:  # type: ignore[arg-type]
+        for rows, strip in _strips(_unpacked(again, raw.replace("16B", "16L"))):
+            whole[rows] |= np.asarray(strip)
+    return whole, way_up
+
+
+def _unpacked(image: ImageFile.ImageFile, raw: str) -> ImageFile.ImageFile:
+    """The image, whose bytes are taken for those of another kind of pixels of the same length."""
+    image.tile = [(*image.tile[0][:3], raw)]  # type: ignore[list-item]
+    return image
+
+
+def _joined(pairs: Pixels) -> Pixels:
+    """(h, W, 4) bytes of grey and alpha, upper ones first -> (h, W, 2) uint16."""
+    wide = pairs.astype(np.uint16)
+    return (wide[..., 0::2] << 8) | wide[..., 1::2]
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:

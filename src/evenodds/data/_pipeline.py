@@ -6,13 +6,14 @@ A reader lists the files and says how one is decoded; then `decoded` reads them 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple
 
 from evenodds.data._labels import NO_LABELS, Labels
-from evenodds.data._picture import File, Size
+from evenodds.data._picture import MOST_PIXELS, File, Size, checked_limit
 from evenodds.data._queue import Job, Record, bounded, each
 from evenodds.data._stack import Items, Stack, common_size, large_enough
 from evenodds.data._wording import count, listed
@@ -31,6 +32,7 @@ class Form(NamedTuple):
 
     size: Size | None  # (height, width); None: the most common one.
     fit: str
+    most_pixels: int = MOST_PIXELS  # Of a picture in a file; larger ones are not decoded.
 
     @property
     def at_decoding(self) -> Size | None:
@@ -38,13 +40,13 @@ class Form(NamedTuple):
         return None if self.fit == "tiles" else self.size
 
 
-def form_of(root: Path, size: int | Sequence[int] | None, fit: str, *channels: int | None) -> Form:
+def form_of(root: Path, size: int | Sequence[int] | None, fit: str, most_pixels: int, *channels: int | None) -> Form:
     """The options of a reader, checked.
 
     Raises:
         BadInput: there is no such path, or an option cannot be.
     """
-    if not root.exists():
+    if not os.path.exists(root):
         raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or zip file of images")
     for number in channels:
         if number not in (None, 1, 3, 4):
@@ -54,11 +56,11 @@ def form_of(root: Path, size: int | Sequence[int] | None, fit: str, *channels: i
     if size is None and fit == "tiles":
         raise BadInput("tiles need a size, e.g. 96, or (height, width); give one")
     if size is None:
-        return Form(None, fit)
+        return Form(None, fit, checked_limit(most_pixels))
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in sides):
         raise BadInput(f"size needs a side or (height, width), each from 1 to 16384, got {size!r}")
-    return Form((sides[0], sides[1]), fit)
+    return Form((sides[0], sides[1]), fit, checked_limit(most_pixels))
 
 
 class Kind(NamedTuple):

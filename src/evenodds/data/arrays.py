@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._queue import memory
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
+from evenodds.files.regular import open_regular, size_of
 
 __all__ = ["READS", "arrays", "from_array", "read_arrays"]
 
@@ -118,19 +122,55 @@ def _report(dataset: Dataset) -> tuple[str, ...]:
 
 
 def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
-    """The arrays of these names in a file, or its first two where none has one; never unpickled."""
+    """The arrays of these names in a file, or its first two where none has one; never unpickled.
+
+    Raises:
+        BadInput: it is no such file, or its arrays do not fit into memory.
+    """
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return {"x": stored}
-        with stored:
-            names = [key for key in stored.files if key in keys] or stored.files[:2]
-            return {key: stored[key] for key in names}
+        with open_regular(path) as stream:
+            if stream.read(4) not in (b"PK\x03\x04", b"PK\x05\x06"):
+                _check_header(stream, size_of(stream))
+                stream.seek(0)
+                return {"x": np.lib.format.read_array(stream, allow_pickle=False)}
+            with zipfile.ZipFile(stream) as archive:
+                entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+                names = [key for key in entries if key in keys] or list(entries)[:2]
+                _check_memory(sum(entries[key].file_size for key in names))
+                return {key: _unpacked(archive, entries[key]) for key in names}
+    except BadInput:
+        raise
     except Exception as error:  # Damaged files fail in many ways: ValueError, BadZipFile, TokenError, zlib.error, ...
         reason = str(error).splitlines()[0] if str(error) else "it is cut short"
         if "pickle" in reason:
             reason = "it holds Python objects or is no NumPy file; save plain numbers with np.savez(path, x=..., y=...)"
         raise BadInput(f"{path.name} cannot be read: {reason}") from error
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    with archive.open(entry) as stream:
+        _check_header(stream, entry.file_size)
+    with archive.open(entry) as stream:
+        values: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    return values
+
+
+def _check_header(stream: IO[bytes], size: int) -> None:
+    """Refuses a .npy file of so many bytes whose header claims more than these, before memory is asked for."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("pickled objects")
+    needed, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if needed > there:
+        raise ValueError(f"its array of {shape} needs {needed:,} bytes, but {there:,} are there; save it again")
+    _check_memory(needed)
+
+
+def _check_memory(needed: int) -> None:
+    if needed > memory() // 2:
+        raise BadInput(f"its arrays need {needed / 2**30:.1f} GiB, over half of the memory; save a part of them")
 
 
 def _beside(stored: Mapping[str, Array], parts: list[str], letter: str) -> Array | None:

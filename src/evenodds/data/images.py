@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evenodds.data._files import ENDINGS, content, opened
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
-from evenodds.data._picture import File, decode
+from evenodds.data._picture import MOST_PIXELS, File, decode
 from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._stack import items, stacked
 from evenodds.data.dataset import Dataset
@@ -27,6 +27,7 @@ def images(
     channels: int | None = None,
     fit: str = "crop",
     labels: bool = True,
+    most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
     """All images in a folder or a zip file, or one image, in the order of their names. Nothing is written or executed.
@@ -43,6 +44,7 @@ def images(
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
             then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
             image lies one folder deep (below what all have in common), the folders name the classes.
+        most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
         progress: told (files done, files in all) now and then.
 
     Returns:
@@ -54,14 +56,19 @@ def images(
         BadInput: an option that cannot be, or no usable image.
     """
     root = Path(path)
-    form = form_of(root, size, fit, channels)
-    with opened(root) as (files, others):
+    form = form_of(root, size, fit, most_pixels, channels)
+    with opened(root, form.most_pixels) as (files, others):
         tables = [file for file in others if file.name == LABELS and labels]
         if not files:
             number = len(others) - len(tables)
             raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
         (read,) = decoded(
-            root, [FileSet(files, "image")], lambda file: decode(file, form.at_decoding, fit), form, IMAGE, progress
+            root,
+            [FileSet(files, "image")],
+            lambda file: decode(file, form.at_decoding, fit, form.most_pixels),
+            form,
+            IMAGE,
+            progress,
         )
         names = [picture.name for picture in read.records]
         annotated = _labels(names, tables) if labels else NO_LABELS

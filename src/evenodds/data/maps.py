@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from evenodds.data._files import content, opened
 from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import (
+    MOST_PIXELS,
     DecodedImage,
     File,
     Pixels,
@@ -75,6 +76,7 @@ def maps(
     ignore: int | str | None = None,
     names: Sequence[str] | str | None = None,
     fit: str = "crop",
+    most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
     """Images and, in a second folder under equal names (endings may differ), their maps of labels.
@@ -93,6 +95,7 @@ def maps(
             all maps are of 0 and 255 alone), and a class named void, unlabelled, unlabeled or ignore.
         names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
         fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
+        most_pixels: of a file, see `images`.
         progress: told (pairs done, pairs in all) now and then.
 
     Returns:
@@ -103,8 +106,8 @@ def maps(
         BadInput: an option that cannot be, folders that cannot be told, no usable pair, or values beyond all classes.
     """
     root = Path(path)
-    form = form_of(root, size, fit, channels)
-    with opened(root) as (files, others):
+    form = form_of(root, size, fit, most_pixels, channels)
+    with opened(root, form.most_pixels) as (files, others):
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
         matches, alone = matched(files, chosen.first, chosen.second)
         key = _key(others, names)
@@ -165,8 +168,9 @@ def _topmost(others: Sequence[File], names: Sequence[str]) -> File | None:
 
 def _pair(match: Match, by_colour: Mapping[Colour, int], form: Form) -> Partners | str:
     # Whole: a JPEG file decoded at a fraction may be a pixel larger than that fraction of its map.
-    pictures = decode(match.first, None, form.fit), read_map(match.second, by_colour)
-    pair = aligned(match, *pictures, lambda image, labels: image == labels)
+    first = decode(match.first, None, form.fit, form.most_pixels)
+    second = read_map(match.second, by_colour, form.most_pixels)
+    pair = aligned(match, first, second, lambda image, labels: image == labels)
     if isinstance(pair, str):
         return pair
     (height, width), (rows, columns) = pair.first.size, pair.second.size
@@ -180,12 +184,14 @@ def _pair(match: Match, by_colour: Mapping[Colour, int], form: Form) -> Partners
     )
 
 
-def read_map(file: File, by_colour: Mapping[Colour, int] | None = None) -> DecodedImage | str:
+def read_map(
+    file: File, by_colour: Mapping[Colour, int] | None = None, most_pixels: int = MOST_PIXELS
+) -> DecodedImage | str:
     """The values of a map of labels, (H, W, 1) int16, upright; or the file's name and why it cannot be used."""
-    return guarded(file, lambda image: _map(file.name, image, by_colour or {}))
+    return guarded(file, lambda image: _map(file.name, image, by_colour or {}), most_pixels)
 
 
-def _map(name: str, image: Image.Image, by_colour: Mapping[Colour, int]) -> DecodedImage:
+def _map(name: str, image: ImageFile.ImageFile, by_colour: Mapping[Colour, int]) -> DecodedImage:
     if image.format in _LOSSY:
         raise Unusable(f"{image.format} changes labels; save maps as PNG")
     values = _indices(image, by_colour)  # First: to ask for the orientation is to forget how the file holds its bits.

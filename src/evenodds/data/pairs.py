@@ -17,7 +17,7 @@ from torch import Tensor
 from evenodds.data._files import opened
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import DecodedImage, File, Size, decode, resized
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Size, decode, resized
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,
@@ -77,6 +77,7 @@ def pairs(
     source_channels: int | None = None,
     fit: str = "crop",
     paired: bool = True,
+    most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
     """Two folders of images in a folder or a zip file: x is to be made, and beside it "source" is what to make it from.
@@ -91,6 +92,7 @@ def pairs(
         paired: files of equal names (endings may differ) belong together. Both are of one size, or all targets are
             2, 3 or 4 times as large as their sources. False: nothing belongs together, as cycle consistency wants it;
             the shorter set is repeated beside the longer one, photo by photo.
+        most_pixels: of a file, see `images`.
         progress: told (pairs or files done, in all) now and then.
 
     Returns:
@@ -101,8 +103,8 @@ def pairs(
         BadInput: an option that cannot be, folders that cannot be told, or no usable pair.
     """
     root = Path(path)
-    form = form_of(root, size, fit, channels, source_channels)
-    with opened(root) as (files, others):
+    form = form_of(root, size, fit, most_pixels, channels, source_channels)
+    with opened(root, form.most_pixels) as (files, others):
         chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
         read = _paired if paired else _unpaired
         data = read(root, files, chosen, form, (channels, source_channels), progress)
@@ -141,8 +143,8 @@ def _paired(
 
 def _pair(match: Match, form: Form) -> Partners | str:
     # Whole: JPEG files decoded at a fraction, each at its own, would not lie exactly over each other.
-    pictures = decode(match.first, None, form.fit), decode(match.second, None, form.fit)
-    pair = aligned(match, *pictures, lambda target, source: _scale(target, source) > 0)
+    first, second = (decode(file, None, form.fit, form.most_pixels) for file in (match.first, match.second))
+    pair = aligned(match, first, second, lambda target, source: _scale(target, source) > 0)
     if isinstance(pair, str):
         return pair
     target, source = pair.first, pair.second
@@ -191,7 +193,11 @@ def _unpaired(
         FileSet(inside(files, folder), noun, f" in '{folder}'")
         for folder, noun in ((chosen.second, "target"), (chosen.first, "source"))
     ]
-    read = decoded(root, sets, lambda file: decode(file, form.at_decoding, form.fit), form, IMAGE, progress)
+
+    def decode_one(file: File) -> DecodedImage | str:
+        return decode(file, form.at_decoding, form.fit, form.most_pixels)
+
+    read = decoded(root, sets, decode_one, form, IMAGE, progress)
     targets, sources = (len(of.records) for of in read)
     (x, x_items), (source, source_items) = (
         _side(of, number, form.fit, files_of.noun) for of, number, files_of in zip(read, channels, sets, strict=True)

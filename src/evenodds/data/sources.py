@@ -15,6 +15,7 @@ import evenodds.data
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
+from evenodds.files.regular import NotRegular, refusal
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of"]
@@ -116,9 +117,11 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     ending = path.suffix.lower()
     if ending in _NEVER_OPENED:
         raise BadInput(f"{path.name} is not opened: {ending} files can run code; save arrays as .npz instead")
-    if not path.exists():
+    if not os.path.exists(path):
         raise BadInput(f"{unknown('data source', str(source), SOURCES)}; and no file or folder of this name exists")
     ending = "/" if path.is_dir() else ending
+    if ending != "/" and (reason := refusal(path)):
+        raise NotRegular(path, reason)
     if ending not in readers:
         endings = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")

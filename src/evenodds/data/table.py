@@ -6,8 +6,10 @@ import csv
 import math
 import os
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._queue import memory
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
+from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
 __all__ = ["READS", "table"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
+_LONGEST_LINE = 1 << 24  # Characters.
+_MOST_COLUMNS = 100_000
 
 
 def table(
@@ -96,22 +102,26 @@ def _read(
     path: Path, delimiter: str, columns: list[str], numeric: list[int], header: bool
 ) -> tuple[NDArray[Any], list[str]]:
     """The numbers (N, D) float64, and the words of the other column."""
-    numbers: list[list[float]] = []
+    numbers = array("d")
     words: list[str] = []
-    other = [k for k in range(len(columns)) if k not in numeric]
+    other = sorted(set(range(len(columns))) - set(numeric))
+    most = memory() // 4  # What becomes of them needs as much again, and half of it twice.
     for row, cells in islice(_rows(path, delimiter), int(header), None):
         if len(cells) != len(columns):
             raise BadInput(f"{path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")
         try:
-            numbers.append([float(cells[k]) for k in numeric])
+            values_of_row = [float(cells[k]) for k in numeric]
         except ValueError:
             raise _bad_cell(path, row, cells, columns, numeric) from None
-        if not all(map(math.isfinite, numbers[-1])):
+        if not all(map(math.isfinite, values_of_row)):
             raise _bad_cell(path, row, cells, columns, numeric)
+        numbers.extend(values_of_row)
         words += [from_cell(cells[k].strip()) for k in other]
+        if numbers.itemsize * len(numbers) > most:
+            raise BadInput(f"{path.name}: {row:,} rows already fill a quarter of the memory; give a part of the table")
     if not numbers:
         raise BadInput(f"{path.name} needs rows of numbers, got a header alone")
-    values = np.array(numbers)
+    values = np.frombuffer(numbers).reshape(-1, len(numeric))
     if np.abs(values).max() > float(np.finfo(np.float32).max):
         row_at, k = np.unravel_index(int(np.abs(values).argmax()), values.shape)
         raise BadInput(f"{path.name}: column '{columns[numeric[k]]}' holds {values[row_at, k]:g}; divide it by 1e10")
@@ -139,8 +149,10 @@ def _is_number(cell: str, finite: bool = False) -> bool:
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, with their number in the file, from 1."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row, cells in enumerate(csv.reader(file, delimiter=delimiter), 1):
+        with _text(path) as file:
+            for row, cells in enumerate(csv.reader(_lines(path, file), delimiter=delimiter), 1):
+                if len(cells) > _MOST_COLUMNS:
+                    raise BadInput(f"{path.name}: row {row} has {len(cells):,} cells, over {_MOST_COLUMNS:,}")
                 if any(cell.strip() for cell in cells):
                     yield row, cells
     except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
@@ -149,10 +161,24 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
+def _text(path: Path) -> TextIOWrapper:
+    return TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="")
+
+
+def _lines(path: Path, file: TextIOWrapper) -> Iterator[str]:
+    """The lines, none of which is longer than memory can hold."""
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise BadInput(f"{path.name}: line {number} has over {_LONGEST_LINE:,} characters; is it a table?")
+        yield line
+
+
 def _sniff(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            line = next((line for line in file if line.strip()), "")
+        with _text(path) as file:
+            line = next((line for line in _lines(path, file) if line.strip()), "")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path.name} cannot be read as text in UTF-8: {error}") from error
     outside = re.sub('"[^"]*"', "", line)

@@ -18,7 +18,7 @@ from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
-from evenodds.data._files import opened
+from evenodds.data._files import file_at, opened
 from evenodds.data._picture import DecodedImage, File, in_channels
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
@@ -112,9 +112,7 @@ def _image_comparison(session: Session) -> Comparison:
     scale, baseline = network.tiling.scale, "input" if network.tiling.scale == 1 else "bicubic"
 
     def compare(source: File, truth: File, target: Path) -> Row:
-        real, result, source_image = (
-            _decoded(read(file)) for file in (truth, File(target.name, lambda: target), source)
-        )
+        real, result, source_image = (_decoded(read(file)) for file in (truth, file_at(target), source))
         height, width = (larger - smaller for larger, smaller in zip(real.size, result.size, strict=True))
         if not (0 <= height < scale and 0 <= width < scale):
             raise BadInput(
@@ -150,7 +148,7 @@ def _label_comparison(session: Session) -> Comparison:
     palette, classes = palette_of(session), len(session.card.classes)
 
     def compare(source: File, truth: File, target: Path) -> Row:
-        real, result = (_decoded(read_map(file)) for file in (truth, File(target.name, lambda: target)))
+        real, result = (_decoded(read_map(file)) for file in (truth, file_at(target)))
         if real.size != result.size:
             raise BadInput(
                 f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
@@ -193,7 +191,7 @@ def _truths(truth: Path) -> Iterator[dict[str, File]]:
     if not truth.exists():
         raise BadInput(f"no file or folder '{truth}' exists; give what the results are to be held against")
     if not many(truth):
-        yield {"": File(truth.name, lambda: truth)}
+        yield {"": file_at(truth)}
         return
     with opened(truth) as (files, _):
         yield {PurePosixPath(file.name).with_suffix("").as_posix(): file for file in files}

@@ -29,7 +29,7 @@ SETS: dict[str, tuple[str, dict[str, Any]]] = {
 WEIGHTS: tuple[float | str, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, "auto")
 
 
-def judged(session: Session) -> dict[str, Any]:
+def measured(session: Session) -> dict[str, Any]:
     """The score, a distance by more items, and the weight that was played with."""
     name, features = ("frechet", "random") if session.card.shape[1:] else ("sliced_wasserstein", "pixels")
     found = evaluate(session, metrics=[name], features=features, n=4000).score(name)
@@ -68,7 +68,7 @@ def main() -> None:
             for weight in WEIGHTS:
                 if str(weight) not in rows:
                     more = {**settings, "seed": seed, "penalty_weight": weight}
-                    rows[str(weight)] = one(of, more, arguments.budget, judged)
+                    rows[str(weight)] = one(of, more, arguments.budget, measured)
                     found["about"] = {"budget": arguments.budget, "torch": torch.__version__}
                     write_json(arguments.out, found)
                 print(name, seed, weight, json.dumps(rows[str(weight)]), flush=True)

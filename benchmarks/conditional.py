@@ -1,8 +1,9 @@
 """Samples of a class that is asked for: MNIST and Fashion-MNIST, so many minutes of wall-clock each.
 
-An independent classifier (benchmarks/judge.py) says how often a sample is of the class that was asked for, and how
-diverse the samples of a class are: the mean distance of two samples of one class in the judge's features, over that of
-two test images of this class. Samples are 1,000 of each class; the intervals are those of a share of 10,000.
+An independent classifier (benchmarks/reference_classifier.py) says how often a sample is of the class that was asked
+for, and how diverse the samples of a class are: the mean distance of two samples of one class in the classifier's
+features, over that of two test images of this class. Samples are 1,000 of each class; the intervals are those of a
+share of 10,000.
 
 What results/conditional.json holds already is not done again.
 
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import judge
+import reference_classifier
 from evenodds.files.write import write_json
 from evenodds.metrics.frechet import frechet
 from evenodds.runs.config import recipe, with_settings
@@ -40,11 +41,15 @@ def spread(features: Tensor) -> float:
 
 
 @torch.no_grad()
-def judged(x: np.ndarray, asked: np.ndarray, dataset: str) -> dict[str, object]:
+def measured(x: np.ndarray, asked: np.ndarray, dataset: str) -> dict[str, object]:
     """How (N, 28, 28) uint8 samples of the classes that were asked for compare with the test images."""
-    last, arrays = judge.network_of(dataset).last, judge.read(dataset)
+    last, arrays = reference_classifier.network_of(dataset).last, reference_classifier.read(dataset)
     truth = torch.as_tensor(arrays["y_test"]).long()
-    real, fake, labels = test_features(dataset), judge.features(x, dataset=dataset), torch.as_tensor(asked)
+    real, fake, labels = (
+        test_features(dataset),
+        reference_classifier.features(x, dataset=dataset),
+        torch.as_tensor(asked),
+    )
     right = (last(fake).argmax(1) == labels).double()
     shares = [float(right[labels == k].mean()) for k in range(10)]
     diversity = [spread(fake[labels == k]) / spread(real[truth == k]) for k in range(10)]
@@ -56,7 +61,7 @@ def judged(x: np.ndarray, asked: np.ndarray, dataset: str) -> dict[str, object]:
         "diversity": round(float(np.mean(diversity)), 3),
         "diversity_by_class": [round(ratio, 3) for ratio in diversity],
         "frechet": round(float(frechet(fake, real)), 3),
-        "judge_test_accuracy": round(float((last(real).argmax(1) == truth).double().mean()), 4),
+        "classifier_test_accuracy": round(float((last(real).argmax(1) == truth).double().mean()), 4),
     }
 
 
@@ -75,7 +80,7 @@ def played(dataset: str, seed: int, arguments: argparse.Namespace) -> tuple[dict
         "settings": settings,
         "seconds": round(seconds, 1),
         "images": session.images,
-        **judged(x, asked, dataset),
+        **measured(x, asked, dataset),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }

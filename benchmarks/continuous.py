@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import judge
+import reference_classifier
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
@@ -137,8 +137,8 @@ def goniometer(x: Tensor) -> nn.Module:
 
 def digits(seed: int, minutes: float) -> dict[str, Any]:
     """Errors of the angle at seen and unseen angles; writes the picture."""
-    read = judge.read("mnist")
-    x, test = (2 * judge.prepared(read[name]) - 1 for name in ("x_train", "x_test"))
+    read = reference_classifier.read("mnist")
+    x, test = (2 * reference_classifier.prepared(read[name]) - 1 for name in ("x_train", "x_test"))
     rng = torch.Generator().manual_seed(seed)
     degrees = torch.rand(len(x), generator=rng) * (2 * MOST - (LEFT_OUT[1] - LEFT_OUT[0])) - MOST
     degrees = torch.where(degrees > LEFT_OUT[0], degrees + LEFT_OUT[1] - LEFT_OUT[0], degrees)

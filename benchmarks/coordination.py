@@ -103,14 +103,14 @@ def one_thread() -> None:
     time.perf_counter = time.process_time  # the clock by which runs are planned and ended
 
 
-def one(config_of: str, settings: Mapping[str, Any], budget: str, judge: Callable[[Session], dict[str, Any]]) -> Any:
-    """One run, judged and thrown away. A budget is a time such as 30s, or a number of images such as 64000images."""
+def one(config_of: str, settings: Mapping[str, Any], budget: str, measure: Callable[[Session], dict[str, Any]]) -> Any:
+    """One run, measured and thrown away. A budget is a time such as 30s, or a number of images such as 64000images."""
     folder, begun = Path(tempfile.mkdtemp()), time.perf_counter()
     try:
         config = with_settings(recipe(config_of), {"device": "cpu", **settings})
         session = played(config, budget, folder / "run")
         seconds = round(time.perf_counter() - begun, 1)
-        return {"seconds": seconds, "images": session.images, **judge(session)}
+        return {"seconds": seconds, "images": session.images, **measure(session)}
     except Diverged as error:
         return {"seconds": round(time.perf_counter() - begun, 1), "failed": True, "why": str(error)}
     finally:

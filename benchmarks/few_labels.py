@@ -34,7 +34,7 @@ from evenodds.game.rules import Players
 from evenodds.game.trainer import Training
 from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
-from judge import read
+from reference_classifier import read
 
 FILE = Path(__file__).parent / "results" / "few_labels.json"
 PUBLISHED = {"Salimans et al., feature matching, 10 draws": 0.0093, "the same, 10 networks voting": 0.0086}

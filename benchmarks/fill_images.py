@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import judge
+import reference_classifier
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
@@ -48,7 +48,7 @@ JUDGED, FILLINGS, RANGE, VARIES = 1000, 8, 39, 0.1
 def opened(name: str) -> tuple[Dataset, Tensor]:
     """The training data, and 1,000 test images in [-1, 1]."""
     if name == "mnist":
-        read = judge.read("mnist")
+        read = reference_classifier.read("mnist")
         test = from_array(np.ascontiguousarray(read["x_test"][:JUDGED]))
         return from_array(np.ascontiguousarray(read["x_train"])), test.batch(torch.arange(JUDGED))["x"]
     home = Path(__file__).parents[2] / "shared" / "data"

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import judge
+import reference_classifier
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
 from evenodds.data.arrays import from_array
@@ -82,11 +82,11 @@ class Clock:
 
 def new_players(pairs: bool) -> dict[str, nn.Module]:
     """Spectral norms would bound the encoder's slopes; it takes batch norm, the discriminators nothing."""
-    judge_of = dcgan.Discriminator(SHAPE, width=WIDTH, norm="none", outputs=SEEN if pairs else 1)
+    discriminator = dcgan.Discriminator(SHAPE, width=WIDTH, norm="none", outputs=SEEN if pairs else 1)
     return {
         "generator": dcgan.Generator(PRIOR.size, SHAPE, width=WIDTH),
         "encoder": dcgan.Discriminator(SHAPE, width=WIDTH, norm="batch", **encoder_options(PRIOR.size)),
-        "discriminator": JointDiscriminator(judge_of, SHAPE, PRIOR.size, outputs=SEEN) if pairs else judge_of,
+        "discriminator": JointDiscriminator(discriminator, SHAPE, PRIOR.size, outputs=SEEN) if pairs else discriminator,
     }
 
 
@@ -127,7 +127,7 @@ def error(made: Tensor, x: Tensor) -> float:
     return round(float((made - x).square().mean()), 5)
 
 
-def judged(players: dict[str, nn.Module], real: dict[str, Tensor]) -> tuple[dict[str, float], Tensor]:
+def figures_of(players: dict[str, nn.Module], real: dict[str, Tensor]) -> tuple[dict[str, float], Tensor]:
     """The figures of one arm; and originals, reconstructions and refined ones, 16 of each."""
     generator, encoder = players["generator"], players["encoder"]
     x, some, rng = real["x_test"], real["x_test"][:REFINED], torch.Generator().manual_seed(1)
@@ -149,8 +149,8 @@ def judged(players: dict[str, nn.Module], real: dict[str, Tensor]) -> tuple[dict
 
 def arrays() -> dict[str, Tensor]:
     """x in [-1, 1], (N, 1, 28, 28), channels last, and y."""
-    read = judge.read("mnist")
-    x = {name: 2 * judge.prepared(read[name]) - 1 for name in ("x_train", "x_test")}
+    read = reference_classifier.read("mnist")
+    x = {name: 2 * reference_classifier.prepared(read[name]) - 1 for name in ("x_train", "x_test")}
     return {**x, **{name: torch.from_numpy(read[name]).long() for name in ("y_train", "y_test")}}
 
 
@@ -160,10 +160,10 @@ def measured(arm: str, seed: int, minutes: float, real: dict[str, Tensor], out: 
         flat = {name: real[name].flatten(1) for name in ("x_train", "x_test")}
         found = neighbours(flat["x_train"], real["y_train"], flat["x_test"], real["y_test"])
         return {"nearest_neighbour_accuracy": found}
-    feed = Batches(from_array(np.ascontiguousarray(judge.read("mnist")["x_train"])), None, 64, seed)
+    feed = Batches(from_array(np.ascontiguousarray(reference_classifier.read("mnist")["x_train"])), None, 64, seed)
     players, shown = trained(arm, feed, 60 * minutes, seed)
     spent = {"seconds": round(time.perf_counter() - begun, 1), "cpu_seconds": round(time.process_time() - worked, 1)}
-    figures, rows = judged(players, real)
+    figures, rows = figures_of(players, real)
     picture = ((rows + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
     if arm != "untrained" and not seed:
         pictures.write(out / f"inference-{arm}.png", pictures.enlarge(pictures.grid(picture, columns=16), 900))

@@ -26,7 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import judge
+import reference_classifier
 from evenodds import Game
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
@@ -143,7 +143,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "infogan.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    real, read = arrays(), judge.read("mnist")
+    real, read = arrays(), reference_classifier.read("mnist")
     for seed in range(arguments.seeds):
         key = f"{arguments.minutes:g} minutes, seed {seed}"
         if key not in found:

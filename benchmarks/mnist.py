@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import one_hot
 
-import judge
+import reference_classifier
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.neighbours import two_sample_accuracy
 from evenodds.runs.config import recipe, with_settings
@@ -30,24 +30,27 @@ RESULTS = Path(__file__).parent / "results"
 
 
 @torch.no_grad()
-def judged(x: np.ndarray, dataset: str = "mnist") -> dict[str, object]:
+def measured(x: np.ndarray, dataset: str = "mnist") -> dict[str, object]:
     """How (10000, 28, 28) uint8 samples compare with the 10,000 test images."""
-    last = judge.network_of(dataset).last
-    real, ours = test_features(dataset), judge.features(x, dataset=dataset)
-    labels = torch.as_tensor(judge.read(dataset)["y_test"]).long()
+    last = reference_classifier.network_of(dataset).last
+    real, ours = test_features(dataset), reference_classifier.features(x, dataset=dataset)
+    labels = torch.as_tensor(reference_classifier.read(dataset)["y_test"]).long()
     return {
         "frechet": round(float(frechet(ours, real)), 3),
         "two_sample_accuracy": round(float(two_sample_accuracy(real[:2000], ours[:2000])), 3),
         "class_share": one_hot(last(ours).argmax(1), 10).double().mean(0).mul(100).round(decimals=1).tolist(),
-        "judge_test_accuracy": round(float((last(real).argmax(1) == labels).double().mean()), 4),
+        "classifier_test_accuracy": round(float((last(real).argmax(1) == labels).double().mean()), 4),
     }
 
 
 def test_features(dataset: str) -> torch.Tensor:
-    """The judge's features of the test images, kept beside the judge."""
-    path = judge.cached(dataset).with_suffix(".test.safetensors")
+    """The features of the test images, kept beside the classifier."""
+    path = reference_classifier.cached(dataset).with_suffix(".test.safetensors")
     if not path.exists():
-        save_file({"features": judge.features(judge.read(dataset)["x_test"], dataset=dataset)}, path)
+        save_file(
+            {"features": reference_classifier.features(reference_classifier.read(dataset)["x_test"], dataset=dataset)},
+            path,
+        )
     return load_file(path)["features"]
 
 
@@ -76,7 +79,7 @@ def main() -> None:
         "images": session.images,
         "images_per_second": round(session.images / seconds),
         "seed": arguments.seed,
-        **judged(x, arguments.dataset),
+        **measured(x, arguments.dataset),
         "parameters": {n: sum(p.numel() for p in player.parameters()) for n, player in session.players.items()},
         "config": {**session.config.to_mapping(), "data": f"{arguments.dataset}.npz"},
         "torch": torch.__version__,

@@ -118,8 +118,8 @@ def play(name: str, data: Dataset, seed: int, settings: Settings) -> Gaussians:
     """The generator after the game, whose stages all have the same players, and a fresh optimizer each."""
     size = data.shape[0]
     generator = Gaussians(size, settings.parts, spread=settings.spread, seed=seed)
-    judge = Classifier(estimator(name))
-    players = {"generator": generator, "discriminator": judge}
+    discriminator = Classifier(estimator(name))
+    players = {"generator": generator, "discriminator": discriminator}
     for number, stage in enumerate(settings.stages):
         contest = Contest(getattr(adversarial, settings.loss), view=partial(blurred, stage.blur), view_dice=size)
         game = Game(Generate(Normal(size + 1), contest), {**players})
@@ -133,7 +133,7 @@ def play(name: str, data: Dataset, seed: int, settings: Settings) -> Gaussians:
                 at_once=2 * settings.pairs,
                 seed=mix(seed, number),
             ),
-            "discriminator": Fit({"discriminator": judge}, rows=settings.rows, every=settings.every, seed=seed),
+            "discriminator": Fit({"discriminator": discriminator}, rows=settings.rows, every=settings.every, seed=seed),
         }
         feed = Batches(data, None, settings.batch, seed=mix(seed, number))
         train(game, feed, learners, Local(), images=stage.rounds * settings.batch, seed=mix(seed, number))

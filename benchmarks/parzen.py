@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import judge
+import reference_classifier
 from evenodds.files.write import write_json
 from evenodds.metrics.likelihood import parzen
 
@@ -117,7 +117,7 @@ def main() -> dict[str, object]:
     parser.add_argument("--json", type=Path, help="write the table here too")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    arrays = judge.read("mnist", arguments.data)
+    arrays = reference_classifier.read("mnist", arguments.data)
     known, test = unit(arrays["x_train"], "x_train"), unit(arrays["x_test"], "x_test")
     rows = (
         json.loads(arguments.card.read_text(encoding="utf-8"))["held_out"]

@@ -187,13 +187,13 @@ def samples(generator: nn.Module, n: int, seed: int) -> np.ndarray:
 
 
 def score(images: np.ndarray, test: np.ndarray) -> dict[str, Any]:
-    """Fréchet distance to the test images on the judge's features, and the judge's classes."""
-    import judge
+    """Fréchet distance to the test images on the classifier's features, and its classes."""
+    import reference_classifier
     from evenodds.metrics.frechet import frechet
 
     return {
-        "frechet": float(frechet(judge.features(images), judge.features(test))),
-        "class_histogram": np.bincount(judge.predict(images), minlength=10).tolist(),
+        "frechet": float(frechet(reference_classifier.features(images), reference_classifier.features(test))),
+        "class_histogram": np.bincount(reference_classifier.predict(images), minlength=10).tolist(),
     }
 
 
@@ -211,7 +211,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    import judge
+    import reference_classifier
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stage", choices=("all", "train", "score"), default="all")
@@ -221,9 +221,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=None, help="folder with mnist.npz")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    cache = judge.cache_folder()
+    cache = reference_classifier.cache_folder()
     log = cache / "peer-dcgan-training.json"
-    digits = judge.read("mnist", arguments.data)
+    digits = reference_classifier.read("mnist", arguments.data)
     if arguments.stage != "score":
         training = train(digits["x_train"], arguments.seconds, arguments.seed, cache)
         write_json(log, training)
@@ -248,8 +248,8 @@ def main() -> None:
         torch.randperm(60_000, generator=torch.Generator().manual_seed(0))[:10_000].numpy()
     ]
     report["frechet_of_training_images"] = score(train_images, test)["frechet"]
-    report["judge"] = judge.fingerprint("mnist", arguments.data)
-    report["judge_accuracy"] = judge.accuracy("mnist", arguments.data)
+    report["classifier"] = reference_classifier.fingerprint("mnist", arguments.data)
+    report["classifier_accuracy"] = reference_classifier.accuracy("mnist", arguments.data)
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / "peer-dcgan-mnist.json", report)
     write_grid(drawn, RESULTS / "peer-dcgan-mnist.png")

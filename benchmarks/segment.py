@@ -44,7 +44,7 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def judged(session: Session, truth: Dataset) -> dict[str, Any]:
+def measured(session: Session, truth: Dataset) -> dict[str, Any]:
     """The figures of a run on whole frames."""
     matrix = torch.zeros(len(truth.classes), len(truth.classes), dtype=torch.int64)
     for index in torch.arange(len(truth)).split(16):
@@ -67,7 +67,7 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
     begun, used = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         session = evenodds.fit(str(DATA), "segment", out=Path(folder) / "run", seed=seed, **length, **ARMS[arm])
-        found = judged(session, truth)
+        found = measured(session, truth)
         if seed == 0:
             some = truth.batch(evenly(len(truth), 5))
             pictures.write(arguments.out / f"segment-{arm}.jpg", compared(session, some))

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import judge
+import reference_classifier
 from coordination import RESULTS, Settings, one_thread, played
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
@@ -51,9 +51,9 @@ def features(images: Any) -> Tensor:
     return extract(Random((1, 28, 28)), torch.as_tensor(data.batch(torch.arange(len(data)))["x"]))
 
 
-def judged(session: Session, train: Any) -> dict[str, Any]:
+def measured(session: Session, train: Any) -> dict[str, Any]:
     """What unseen images say of the samples, and whether these are copies of the training images."""
-    test = judge.read("fashion_mnist")["x_test"]
+    test = reference_classifier.read("fashion_mnist")["x_test"]
     fake = features(session.sample(JUDGED, seed=1))
     held, known = features(test[:JUDGED]), features(train)
 
@@ -83,7 +83,7 @@ def judged(session: Session, train: Any) -> dict[str, Any]:
 
 def one(n: int, settings: Settings, seed: int, budget: str) -> dict[str, Any]:
     """One run on n images of a shuffle that does not depend on the seed, with up to 1,000 more to hold out."""
-    read, held = judge.read("fashion_mnist"), min(HELD, 9 * n)
+    read, held = reference_classifier.read("fashion_mnist"), min(HELD, 9 * n)
     order = np.random.default_rng(0).permutation(len(read["x_train"]))[: n + held]
     x, y = read["x_train"][order], read["y_train"][order]
     folder, begun = Path(tempfile.mkdtemp()), time.perf_counter()
@@ -95,7 +95,7 @@ def one(n: int, settings: Settings, seed: int, budget: str) -> dict[str, Any]:
         session = played(config, budget, folder / "run")
         seconds = round(time.perf_counter() - begun, 1)
         index, _ = from_array(x, y).split(config.held_out, SPLIT_SEED)
-        return {"seconds": seconds, "images": session.images, "trained on": len(index), **judged(session, x[index])}
+        return {"seconds": seconds, "images": session.images, "trained on": len(index), **measured(session, x[index])}
     except Diverged as error:
         return {"seconds": round(time.perf_counter() - begun, 1), "failed": str(error)}
     finally:

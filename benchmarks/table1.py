@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-import judge
 import parzen
+import reference_classifier
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
 from evenodds.runs.config import recipe, with_settings
@@ -55,7 +55,7 @@ def main() -> None:
     if arguments.train:
         trained(arguments.train, arguments.budget, arguments.work, arguments.data)
         return
-    arrays = judge.read("mnist", arguments.data)
+    arrays = reference_classifier.read("mnist", arguments.data)
     known, test = parzen.unit(arrays["x_train"], "x_train"), parzen.unit(arrays["x_test"], "x_test")
     subjects, runs, rows = {}, {}, []
     for name in RECIPES:

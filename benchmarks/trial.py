@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import judge
+import reference_classifier
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.folds import Deal
@@ -58,7 +58,7 @@ CASES = {
 
 def opened(case: Case) -> tuple[Dataset, Deal]:
     """All images that any seed sees, and who sees which."""
-    read = judge.read(case.dataset)
+    read = reference_classifier.read(case.dataset)
     every = [from_array(read[f"x_{part}"], read[f"y_{part}"]) for part in ("train", "test")]
     rng = torch.Generator().manual_seed(0)
     y = every[0].y

@@ -97,7 +97,7 @@ def eight_bit(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def judged(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str, Any]:
+def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str, Any]:
     """Figures of each arm, and the picture."""
     extractor, rng = Random((3, PATCH, PATCH)), torch.Generator().manual_seed(0)
     small = {name: eight_bit(Downscale(SCALE)(x, rng).clamp(-1, 1)) for name, x in truth.items()}
@@ -164,12 +164,12 @@ def main() -> None:
         session = trained("upscale-x4", arguments.work, length)
         last = session.history()[-1]
         found["run"] = {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
-        found["judged"] = judged(session, photographs("val"), arguments.out)
+        found["measured"] = measured(session, photographs("val"), arguments.out)
         write_json(path, found)
     if "megapixel" not in found:
         found["megapixel"] = megapixel(arguments.work / "upscale-x4", arguments.work)
         write_json(path, found)
-    for arm, figures in found["judged"].items():
+    for arm, figures in found["measured"].items():
         one = figures if isinstance(figures, float) else {k: v for k, v in figures.items() if k != "psnr_images"}
         print(arm, json.dumps(one))
     print(json.dumps(found["run"]), json.dumps(found["megapixel"]))

@@ -202,7 +202,7 @@ def parted(name: str, settings: Settings, few: bool) -> tuple[Dataset, Dataset]:
     return data.take(order[: 200 if few else len(data) - 400]), data.take(order[-400:])
 
 
-def judged(name: str, images: float, settings: Settings, allowed: tuple[str, ...]) -> dict[str, Any]:
+def measured(name: str, images: float, settings: Settings, allowed: tuple[str, ...]) -> dict[str, Any]:
     data, further = parted(name, settings, "held_out" in settings)
     session, folder, error = play(name, images, {**settings, "watch": "warn", "keep": 100}, data)
     told = [line for line in lines(folder) if "verdict" in line]
@@ -235,7 +235,7 @@ def hindsight(folder: Path, further: Dataset) -> dict[str, Any]:
 
 def verdicts(scale: float) -> dict[str, Callable[[], dict[str, Any]]]:
     return {
-        key: lambda given=given: judged(given[0], scale * given[1], given[2], given[3])
+        key: lambda given=given: measured(given[0], scale * given[1], given[2], given[3])
         for key, given in VERDICTS.items()
     }
 

@@ -26,6 +26,6 @@ progress = train(Game(task, players), Batches(data, None, 64, seed=0), learner, 
 asked = torch.arange(10).repeat(100)
 made = task.answer(players, {"z": torch.randn(1000, 16), "y": asked})["x"]
 real = data.batch(torch.arange(len(data)))
-judge = fit_probe(real["x"], real["y"], classes=10, seed=0, images=20_000)
-right = (judge(made).argmax(1) == asked).float().mean()
+classifier = fit_probe(real["x"], real["y"], classes=10, seed=0, images=20_000)
+right = (classifier(made).argmax(1) == asked).float().mean()
 print(f"{progress.images} images shown; {right:.0%} of 1,000 samples are the digit that was asked for")

@@ -29,13 +29,13 @@ class TwoTowns:
 
 
 generator = Gaussians(size=1, parts=2)
-judge = Classifier(make_pipeline(PolynomialFeatures(4), LogisticRegression(C=1e3, solver="newton-cholesky")))
-game = Game(Generate(Normal(2), Contest(non_saturating)), {"generator": generator, "discriminator": judge})
+discriminator = Classifier(make_pipeline(PolynomialFeatures(4), LogisticRegression(C=1e3, solver="newton-cholesky")))
+game = Game(Generate(Normal(2), Contest(non_saturating)), {"generator": generator, "discriminator": discriminator})
 learners = {
     "generator": Evolution(
         {"generator": torch.optim.Adam(generator.parameters(), 0.03, betas=(0.5, 0.99))}, cosine(), pairs=8, at_once=16
     ),
-    "discriminator": Fit({"discriminator": judge}, rows=4096),
+    "discriminator": Fit({"discriminator": discriminator}, rows=4096),
 }
 train(game, TwoTowns(), learners, Local(), images=300 * 256)
 for weight, mean, spread in zip(generator.weights.softmax(0), generator.means, generator.factors.abs(), strict=True):

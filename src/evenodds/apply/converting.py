@@ -140,8 +140,8 @@ def palette_of(session: Session) -> Palette:
 def _images(network: Network) -> Convert:
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
         channels = write_through(target, network, picture, progress)
-        kept = (channels < 3) == (picture.pixels.shape[2] < 3)
-        return [*notes_on(picture, kept), *_faded(network.tiling, picture)]
+        same_colours = (channels < 3) == (picture.pixels.shape[2] < 3)
+        return [*notes_on(picture, same_colours), *_faded(network.tiling, picture)]
 
     return work
 
@@ -164,7 +164,7 @@ def _maps(network: Network, palette: Palette, folder: Path | None) -> Convert:
                 of_map.add(palette.to_file(classes).numpy()[..., None])
                 of_overlay.add(_overlay(picture.pixels[top : top + len(rows)], palette.paint(classes[None])[0].numpy()))
                 top += len(rows)
-        return [*notes_on(picture, kept=False), *_faded(network.tiling, picture)]
+        return [*notes_on(picture, same_colours=False), *_faded(network.tiling, picture)]
 
     return work
 

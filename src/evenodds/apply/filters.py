@@ -134,8 +134,8 @@ class Duplicates:
         train = self.train[label].double()
         if len(train) < 2:
             return 0.0
-        some = train[evenly(len(train), 1000)]
-        apart = torch.cdist(some, train)
+        reference = train[evenly(len(train), 1000)]
+        apart = torch.cdist(reference, train)
         # The item itself, and what repeats it in the data, lies at distance 0 and says nothing.
         apart = apart.masked_fill(apart <= 1e-6 * float(train.norm(dim=1).mean()), torch.inf).amin(1)
         distances = apart[apart.isfinite()]
@@ -188,20 +188,20 @@ def drawn_until(
         first = draw(label, burn_in, _rng(seed, label, -1))
         for one in preparing:
             one.prepare(first, label)
-    kept: list[Tensor] = []
+    portions: list[Tensor] = []
     most, have = max(1000, tries * n), 0
     while have < n and count.drawn < most:
         rate = max(have / count.drawn, 1 / tries) if count.drawn else 1.0
         size = min(portion, most - count.drawn, max(16, math.ceil(1.1 * (n - have) / rate)))
-        rng = _rng(seed, label, len(kept))
+        rng = _rng(seed, label, len(portions))
         x = _sifted(draw(label, size, rng), label, filters, rng, count)
         count.drawn += size
-        kept.append(x[: n - have])
-        count.spare += len(x) - len(kept[-1])
-        have += len(kept[-1])
+        portions.append(x[: n - have])
+        count.spare += len(x) - len(portions[-1])
+        have += len(portions[-1])
         step(have)
     count.written = have
-    return kept, count
+    return portions, count
 
 
 def _sifted(x: Tensor, label: int, filters: Mapping[str, Filter], rng: torch.Generator, count: Count) -> Tensor:

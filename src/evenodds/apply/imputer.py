@@ -155,9 +155,9 @@ def fit(
 def _players(common: Tensor, settings: Settings, seed: int) -> tuple[Tensor, dict[str, nn.Module]]:
     """The place of each row in the memory, and the players, freshly initialised from the seed."""
     columns, memory = common.shape[1], min(settings.memory, len(common))
-    kept = torch.randperm(len(common), generator=torch.Generator().manual_seed(mix(seed, -2)))[:memory].sort().values
+    index = torch.randperm(len(common), generator=torch.Generator().manual_seed(mix(seed, -2)))[:memory].sort().values
     place = torch.full((len(common),), -1)
-    place[kept] = torch.arange(memory)
+    place[index] = torch.arange(memory)
     with torch.random.fork_rng():
         torch.manual_seed(mix(seed, -1))
         generator = Generator(
@@ -172,7 +172,7 @@ def _players(common: Tensor, settings: Settings, seed: int) -> tuple[Tensor, dic
         players: dict[str, nn.Module] = {"generator": generator}
         if settings.adversarial:
             players["discriminator"] = Discriminator((3 * columns,), width=settings.width)
-    generator.remember(common[kept], (~common[kept].isnan()).float())
+    generator.remember(common[index], (~common[index].isnan()).float())
     return place, players
 
 

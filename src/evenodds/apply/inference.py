@@ -267,8 +267,8 @@ def _paired(session: Session, above: Tensor, below: Tensor, path: Path, columns:
     for pair in zip(torch.split(above, columns), torch.split(below, columns), strict=True):
         rows += [torch.cat([row, row.new_ones(columns - len(row), *row.shape[1:])]) for row in pair]
     units = session.card.units
-    shown = np.asarray(units.to_data(torch.cat(rows))).astype(units.dtype, copy=False)
-    return pictures.write(path, sample_picture(session.card, shown, columns, 512))
+    sheet = np.asarray(units.to_data(torch.cat(rows))).astype(units.dtype, copy=False)
+    return pictures.write(path, sample_picture(session.card, sheet, columns, 512))
 
 
 def encoder_of(

@@ -95,9 +95,9 @@ def _of_jacobian(generator: nn.Module, prior: Prior, draws: int, seed: int) -> T
     """The mean of J^T J, (latent, latent), on the generator's device."""
     if draws < 1:
         raise BadInput(f"the mean of the Jacobian needs draws >= 1, got {draws}")
-    some = next(generator.parameters(), torch.zeros(()))
-    z = prior(draws, torch.Generator().manual_seed(seed)).to(some)
-    unit = torch.eye(prior.size).to(some)
+    parameter = next(generator.parameters(), torch.zeros(()))
+    z = prior(draws, torch.Generator().manual_seed(seed)).to(parameter)
+    unit = torch.eye(prior.size).to(parameter)
     with _fixed(generator), torch.no_grad():
         # One z as a batch with a tangent for each coordinate: row j of the answer is dG/dz_j.
         rows = (torch.func.jvp(generator, (at.expand_as(unit).clone(),), (unit,))[1].flatten(1) for at in z)

@@ -128,14 +128,14 @@ def _arrays(
         yield np.asarray(rows)
 
 
-def notes_on(picture: DecodedImage, kept: bool = True) -> list[str]:
+def notes_on(picture: DecodedImage, same_colours: bool = True) -> list[str]:
     """What was done to the picture: clauses about {}, the images that it was done to.
 
     Args:
-        kept: whether the result has the picture's colours, and so its colour profile.
+        same_colours: whether the result has the picture's colours, and so its colour profile.
     """
     turned = picture.mode in ("CMYK", "YCbCr", "LAB", "HSV")
-    profile = "kept" if kept and not turned else "left out"
+    profile = "kept" if same_colours and not turned else "left out"
     clauses = {
         "{} had 16 bits per colour, of which 8 were read": picture.cut,
         "{} had several frames, of which the first was taken": picture.animated,

@@ -25,8 +25,8 @@ def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
     """
     t = (log_ratio - highest).clamp(max=0).double()
     # sigmoid(F) = e^t / (e^t + e^gamma (1 - e^t)), which is finite at t = 0.
-    kept = t.exp()
-    return kept / (kept + math.exp(gamma) * -t.expm1()).clamp_min(1e-300)
+    odds = t.exp()
+    return odds / (odds + math.exp(gamma) * -t.expm1()).clamp_min(1e-300)
 
 
 def log_odds(log_ratio: Tensor, highest: float) -> Tensor:

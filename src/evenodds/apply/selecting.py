@@ -170,11 +170,11 @@ class rejection:  # named as people ask for it
             candidates = z[waiting]
             logits = target.log_ratio(candidates, c if c is None or len(c) == 1 else c[waiting])
             better = logits > best[waiting]
-            kept = dice[waiting] < acceptance(logits, self.highest, self.gamma)
-            taken = kept | better
+            accepted = dice[waiting] < acceptance(logits, self.highest, self.gamma)
+            taken = accepted | better
             chosen[waiting[taken]] = candidates[taken]
             best[waiting] = torch.maximum(best[waiting], logits)
-            waiting = waiting[~kept]
+            waiting = waiting[~accepted]
         return chosen
 
     def _learn(self, target: Target, c: Tensor | None) -> None:

@@ -221,10 +221,10 @@ def _band(
         results = results if keep is None else keep(results)
         if band is None:
             band = results.new_zeros(*results.shape[1:3], length)
-        for piece, result in zip(some, results, strict=True):
+        for piece, result in zip(part, results, strict=True):
             _join(band, piece, result, tiling.scale)
         if report is not None:
-            report(first + len(some))
+            report(first + len(part))
     assert band is not None
     return band
 

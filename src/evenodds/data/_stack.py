@@ -81,8 +81,8 @@ def large_enough(records: list[Record], size: Size, fit: str, noun: str = "image
             f"that one holds is {most}; give a smaller size, or fit=crop"
         )
     sentence = f"Skipped {{}} smaller than a tile of {size[0]} x {size[1]}: {{}}."
-    shown = [f"{record.name} ({record.size[0]} x {record.size[1]})" for record in small]
-    return [record for record in records if _holds(record.size, size)], listed(sentence, shown, what=noun)
+    examples = [f"{record.name} ({record.size[0]} x {record.size[1]})" for record in small]
+    return [record for record in records if _holds(record.size, size)], listed(sentence, examples, what=noun)
 
 
 def _holds(stored: Size, tile: Size) -> bool:

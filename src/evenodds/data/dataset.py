@@ -154,8 +154,8 @@ class Beside:
 
     def batch(self, index: Tensor, device: torch.device | str | None = None) -> Tensor:
         """(n, C, H, W) float32 in [-1, 1], or labels (n, H, W) int64."""
-        some = _rows(self.values, index).to(device)
-        return some.long() if self.units is None else self.units.to_model(some)
+        values = _rows(self.values, index).to(device)
+        return values.long() if self.units is None else self.units.to_model(values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,14 +60,20 @@ def _table(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
 
 
 def _ranking(score: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    some = next(iter(rows.values()))
+    first = next(iter(rows.values()))
     order = sorted(rows, key=lambda name: _distance(rows[name]))
     entries = []
     for place, name in enumerate(order):
         row = rows[name]
         tied = place > 0 and _overlap(row, rows[order[0]])
         entries.append({"name": name, **{k: row[k] for k in ("value", "low", "high")}, "with_the_best": tied})
-    return {"name": score, "title": some["title"], "better": some["better"], "floor": some["floor"], "entries": entries}
+    return {
+        "name": score,
+        "title": first["title"],
+        "better": first["better"],
+        "floor": first["floor"],
+        "entries": entries,
+    }
 
 
 def _distance(row: Mapping[str, Any]) -> float:

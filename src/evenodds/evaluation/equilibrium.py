@@ -158,7 +158,7 @@ def own_discriminator(
     Where the loss sees only differences of logits (relativistic, Wasserstein), their level means nothing; then half of
     the items set it, to the highest value, and the other half are judged.
     """
-    logits = [_judged(session.players, session, x, c) for x, c in zip((real, fake), conditions, strict=True)]
+    logits = [_session_logits(session.players, session, x, c) for x, c in zip((real, fake), conditions, strict=True)]
     notes = []
     if _level_free(session.task.contest):
         shift = _level(*(x[::2] for x in logits))
@@ -174,7 +174,7 @@ def judges_items(session: Session) -> bool:
     return "discriminator" in session.unconditional(session.task.default_condition)
 
 
-def _judged(players: Players, session: Session, x: Tensor, c: Tensor | None) -> Tensor:
+def _session_logits(players: Players, session: Session, x: Tensor, c: Tensor | None) -> Tensor:
     """(N,) logits of the discriminator among the players, for x (N, ...) and c (N, K) where the run has c."""
     return torch.cat(
         [
@@ -290,7 +290,7 @@ def _value_alone(cost: Callable[[Players, Batch], Mapping[str, Tensor]], players
 @torch.no_grad()
 def _value_of(players: Players, session: Session, real: Tensor, z: Tensor, c: Tensor | None) -> float:
     fake = torch.cat([play["generator"](z[at].to(session.device)) for at, play in _bound(players, session, len(z), c)])
-    on_real, on_fake = (_judged(players, session, x, c) for x in (real, fake))
+    on_real, on_fake = (_session_logits(players, session, x, c) for x in (real, fake))
     if _level_free(session.task.contest):
         shift = _level(on_real, on_fake)
         on_real, on_fake = on_real - shift, on_fake - shift

@@ -218,11 +218,11 @@ def _fresh(examination: Examination, seed: int, step: Step) -> dict[str, Any]:
     n = min(len(fake), len(floor)) // 2
     m = min(len(fake) - n, len(others))
 
-    def told(done: int, total: int) -> None:
+    def progress(done: int, total: int) -> None:
         step("fresh discriminators", done, total)
 
-    fresh = fresh_discriminator(floor[:n], fake[:n], real, fake[n : n + m], seed, told)
-    null = fresh_discriminator(floor[:n], floor[n : 2 * n], real, others[:m], seed, told)
+    fresh = fresh_discriminator(floor[:n], fake[:n], real, fake[n : n + m], seed, progress)
+    null = fresh_discriminator(floor[:n], floor[n : 2 * n], real, others[:m], seed, progress)
     return {
         "jsd": fresh.bound.value,
         "low": fresh.bound.low,

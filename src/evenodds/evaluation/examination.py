@@ -41,10 +41,10 @@ def examine(material: Material, features: str | None = None, step: Step = lambda
     extractor = _extractor(name, material, step)
 
     def side(what: str, x: Tensor, labels: Tensor | None) -> Side:
-        def told(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             step(f"features of {what}", done, total)
 
-        return Side(x, *together(extractor, x, progress=told), labels)
+        return Side(x, *together(extractor, x, progress=progress), labels)
 
     real, floor = (side(what, inside(d), d.y) for what, d in (("reference", material.real), ("floor", material.floor)))
     fake = side("samples", material.fake, material.fake_labels)
@@ -72,10 +72,10 @@ def _extractor(name: str, material: Material, step: Step) -> Any:
     if not _teachable(fitting) or fitting.y is None:
         raise BadInput("features 'classifier' need labelled data: class folders, a y; or take --features random")
 
-    def told(done: int, total: int) -> None:
+    def progress(done: int, total: int) -> None:
         step("training the classifier of the features", done, total)
 
-    return trained(inside(fitting), fitting.y, fitting.classes, key=fitting.fingerprint(), progress=told)
+    return trained(inside(fitting), fitting.y, fitting.classes, key=fitting.fingerprint(), progress=progress)
 
 
 def inside(data: Dataset) -> Tensor:

@@ -79,17 +79,17 @@ def _distance(content: Mapping[str, Any]) -> list[str]:
         lines.append(f"Apart from real data, beyond the intervals: {', '.join(apart)}.")
     if level:
         lines.append(f"Not to be told from real data with so many items: {', '.join(level)}.")
-    told = [
+    tests = [
         f"a nearest neighbour with {_percent(s['value'])} accuracy (real against real: {_percent(s['floor'])})"
         for s in _given(content, ("two_sample_accuracy",))
     ]
     fresh = (content["equilibrium"] or {}).get("fresh")
     if fresh is not None:
-        told.append(
+        tests.append(
             f"a fresh discriminator with {_percent(fresh['accuracy'])}, which puts the Jensen-Shannon divergence at "
             f"{max(0.0, fresh['low']):.2f} nats or more (even odds: 0; without overlap: 0.69)"
         )
-    return [*lines, f"Samples are told from held-out items by {' and by '.join(told)}."] if told else lines
+    return [*lines, f"Samples are told from held-out items by {' and by '.join(tests)}."] if tests else lines
 
 
 def _given(content: Mapping[str, Any], names: tuple[str, ...]) -> list[Mapping[str, Any]]:

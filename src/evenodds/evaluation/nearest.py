@@ -32,20 +32,20 @@ def nearest_sheets(
     if examination.fake.x.ndim != 4:
         return {}
     real, fake, train = examination.real, examination.fake, examination.train
-    some = evenly(len(real), 2 * columns)
-    _, index = nearest(real.features[some], fake.features)
+    real_index = evenly(len(real), 2 * columns)
+    _, index = nearest(real.features[real_index], fake.features)
     sheets = {
         "pairs_real": (
-            _sheet(real.x[some], fake.x[index], columns),
+            _sheet(real.x[real_index], fake.x[index], columns),
             "Real items that the generator never saw, each above the sample nearest to it in these features.",
         )
     }
     if train is None or examination.material.train is None:
         return sheets
-    shown = torch.arange(min(2 * columns, len(fake)))
-    _, index = nearest(fake.features[shown], train)
+    fake_index = torch.arange(min(2 * columns, len(fake)))
+    _, index = nearest(fake.features[fake_index], train)
     sheets["pairs_train"] = (
-        _sheet(fake.x[shown], _training(examination, index), columns),
+        _sheet(fake.x[fake_index], _training(examination, index), columns),
         "Samples, each above the training item nearest to it in these features.",
     )
     suspects = ((content.get("memorisation") or {}).get("suspects") or [])[: 2 * columns]

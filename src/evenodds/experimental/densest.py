@@ -36,8 +36,8 @@ class Densest(Extra):
 
     def select(self, dataset: Dataset, train_index: Tensor) -> tuple[Tensor, tuple[str, ...]]:
         """The densest of them."""
-        kept, sentence = densest(dataset, train_index, self.share)
-        return kept, (sentence,)
+        chosen_index, sentence = densest(dataset, train_index, self.share)
+        return chosen_index, (sentence,)
 
 
 @torch.no_grad()
@@ -56,13 +56,13 @@ def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]
     name = "random" if dataset.kind == "image" else "pixels"
     features = _in_batches(dataset, index, find("features", name)(dataset.shape))
     labels = dataset.y[index] if dataset.y is not None else torch.zeros(len(index), dtype=torch.int64)
-    kept = []
+    places_by_class = []
     for label in torch.unique(labels).tolist():
         places = (labels == label).nonzero().flatten()
         count = max(1, round(share * len(places)))
-        kept.append(places[_surprise(features[places]).argsort(stable=True)[:count]])
-    found = index[torch.cat(kept)].sort().values
-    return found, f"instance selection: the densest {len(found):,} of {len(index):,} training items are learned from"
+        places_by_class.append(places[_surprise(features[places]).argsort(stable=True)[:count]])
+    chosen = index[torch.cat(places_by_class)].sort().values
+    return chosen, f"instance selection: the densest {len(chosen):,} of {len(index):,} training items are learned from"
 
 
 def _in_batches(dataset: Dataset, index: Tensor, extractor: Any) -> Tensor:

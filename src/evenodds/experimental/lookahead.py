@@ -58,9 +58,9 @@ class Lookahead(Gradient):
             torch._foreach_copy_(_of(optimizer), self.slow[name])
 
     def state(self) -> State:
-        kept = super().state()
+        state = super().state()
         slow = {f"{SLOW}{name}.{k}": v for name, values in self.slow.items() for k, v in enumerate(values)}
-        return State({**kept.tensors, **slow}, {**kept.data, ROUND: self.round, ROUNDS: self.rounds})
+        return State({**state.tensors, **slow}, {**state.data, ROUND: self.round, ROUNDS: self.rounds})
 
     def restore(self, state: State) -> None:
         tensors, data = dict(state.tensors), dict(state.data)

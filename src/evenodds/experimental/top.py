@@ -28,9 +28,9 @@ class TopWeights:
 
     def __call__(self, on_fake: Tensor) -> Tensor:
         n = len(on_fake)
-        kept = (self.share() * n).round().clamp(1, n)
+        count = (self.share() * n).round().clamp(1, n)
         rank = on_fake.detach().argsort(descending=True, stable=True).argsort()
-        weights: Tensor = (rank < kept).to(on_fake.dtype) * (n / kept)
+        weights: Tensor = (rank < count).to(on_fake.dtype) * (n / count)
         return weights
 
 

@@ -66,7 +66,7 @@ class Chanced(nn.Module):
         """x (N, ...) and uniform (N, dice) -> x of the same shape."""
         if uniform.shape[1:] != (self.dice,):
             raise BadInput(f"these views need uniform (N, {self.dice}), got {tuple(uniform.shape)}; deal five per view")
-        for view, own in zip(self.views, torch.split(uniform, 5, 1), strict=True):
-            hit = own[:, 4] < self.dial()
-            x = torch.where(hit.view(-1, *[1] * (x.dim() - 1)), view(x, own[:, :4]), x)
+        for view, dice in zip(self.views, torch.split(uniform, 5, 1), strict=True):
+            hit = dice[:, 4] < self.dial()
+            x = torch.where(hit.view(-1, *[1] * (x.dim() - 1)), view(x, dice[:, :4]), x)
         return x

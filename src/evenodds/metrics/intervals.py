@@ -62,8 +62,8 @@ class Side:
     def take(self, index: Tensor) -> Side:
         """Some of the items."""
         parts = ("probabilities", "labels")
-        some = {name: None if (part := getattr(self, name)) is None else part[index] for name in parts}
-        return replace(self, x=self.x[index], features=self.features[index], **some)
+        taken = {name: None if (part := getattr(self, name)) is None else part[index] for name in parts}
+        return replace(self, x=self.x[index], features=self.features[index], **taken)
 
 
 Statistic = Callable[[Side, Side], Mapping[str, float]]

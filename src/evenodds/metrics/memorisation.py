@@ -207,8 +207,8 @@ def _calibrated(train: Tensor, held_out: Tensor, level: float) -> tuple[float, f
     if not bool((honest > 0).any()):
         raise BadInput("every row of 'held_out' is a row of 'train' too; hold out rows that were not trained on")
     if int((honest > 0).sum()) + 1 < 1 / level:
-        some = _evenly(train, 2000)
-        stand_ins = _honest(train[some], nearest_other(train, some), nearest(train[some], held_out)[0])
+        index = _evenly(train, 2000)
+        stand_ins = _honest(train[index], nearest_other(train, index), nearest(train[index], held_out)[0])
         honest = torch.cat([honest, stand_ins])
     usual = honest[honest > 0].sort().values
     # Without the margin, floor(0.01 * 500) would be 4 on machines where the product rounds to less than 5.

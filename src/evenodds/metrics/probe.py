@@ -189,13 +189,13 @@ def train_probe(
     optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.01, fused=fused)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps + 1, pct_start=0.15, cycle_momentum=False)
     for step, index in enumerate(_deal(len(x), steps, batch, seed), 1):
-        some = index.to(x.device)
+        rows = index.to(x.device)
         optimizer.zero_grad()
-        logits = probe.train()(x[some])
+        logits = probe.train()(x[rows])
         if weights is None:
-            cost = F.cross_entropy(logits, y[some])
+            cost = F.cross_entropy(logits, y[rows])
         else:
-            cost = (F.cross_entropy(logits, y[some], reduction="none") * weights[some]).mean()
+            cost = (F.cross_entropy(logits, y[rows], reduction="none") * weights[rows]).mean()
         cost.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()

@@ -39,8 +39,8 @@ def sliced_wasserstein(
     first, second, share = _staircases(len(a), len(b), a.device)
     parts = []
     for part in portions(len(lines), len(share), 1 << 22):
-        some = lines[part]
-        apart = (_sorted(a, some)[first] - _sorted(b, some)[second]).abs()
+        block = lines[part]
+        apart = (_sorted(a, block)[first] - _sorted(b, block)[second]).abs()
         parts.append(share @ apart**power)
     return torch.cat(parts).mean() ** (1 / power)
 

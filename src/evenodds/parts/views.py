@@ -42,11 +42,11 @@ def translation(x: Tensor, uniform: Tensor) -> Tensor:
     let the discriminator see how far an image was moved, so that the generator gains nothing by moving it itself.
     """
     _check(x, uniform)
-    rows, shown = _moved(x.shape[2], uniform[:, 0])
+    rows, visible = _moved(x.shape[2], uniform[:, 0])
     columns, beside = _moved(x.shape[3], uniform[:, 1])
     # Two gathers along one side each: measured faster than grid_sample, advanced indexing or products of matrices.
     x = x.gather(2, rows[:, None, :, None].expand(x.shape)).gather(3, columns[:, None, None, :].expand(x.shape))
-    return x * (shown[:, None, :, None] & beside[:, None, None, :])
+    return x * (visible[:, None, :, None] & beside[:, None, None, :])
 
 
 def _moved(side: int, uniform: Tensor) -> tuple[Tensor, Tensor]:

@@ -131,8 +131,8 @@ class Cycle(DiscriminatorCosts, ImageToImage):
             costs |= {f"{cost}{_ending(name)}": value for cost, value in adversarial.items()}
         costs["cycle"] = self.cycle * sum((F.l1_loss(home[name], hand[name]) for name in home), torch.zeros(()))
         if self.identity:
-            kept = F.l1_loss(there(hand["x"]), hand["x"]) + F.l1_loss(back(hand["source"]), hand["source"])
-            costs["identity"] = self.identity * kept
+            change = F.l1_loss(there(hand["x"]), hand["x"]) + F.l1_loss(back(hand["source"]), hand["source"])
+            costs["identity"] = self.identity * change
         return Costs(costs)
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:

@@ -119,8 +119,8 @@ class Fill(Generate):
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """Both players where all is hidden."""
-        some = next(players["generator"].parameters())
-        x = some.new_zeros(1, *shape)
+        parameter = next(players["generator"].parameters())
+        x = parameter.new_zeros(1, *shape)
         mask = x[:, :1] if x.dim() == 4 else x
         bound: dict[str, nn.Module] = {"generator": MaskedGenerator(players["generator"], x, mask, 1 + mask, {})}
         if self.adversarial:
@@ -203,9 +203,9 @@ class MaskedDiscriminator(nn.Module):
 
 def complete(generator: nn.Module, x: Tensor, mask: Tensor, z: Tensor, beside: dict[str, Tensor]) -> Tensor:
     """(K N, ...): x where observed, and what the generator draws elsewhere. Hidden values of x have no influence."""
-    shown = torch.where(mask > 0, x, 0.0)
-    filled: Tensor = generator(shown, mask, z, **beside)
-    return torch.where(_times(mask, len(z)) > 0, _times(shown, len(z)), filled)
+    observed = torch.where(mask > 0, x, 0.0)
+    filled: Tensor = generator(observed, mask, z, **beside)
+    return torch.where(_times(mask, len(z)) > 0, _times(observed, len(z)), filled)
 
 
 def _times(x: Tensor, n: int) -> Tensor:

@@ -35,9 +35,9 @@ def transformed(x: Tensor, kinds: Sequence[str], rng: torch.Generator) -> Tensor
     cos, sin = size * angle.cos(), size * angle.sin()
     map_ = torch.stack([cos, -sin * ratio, move[:, 0], sin / ratio, cos, move[:, 1]], 1).view(-1, 2, 3)
     parts = []
-    for some, m in zip(torch.split(x, 4096), torch.split(map_, 4096), strict=True):
-        grid = F.affine_grid(m, list(some.shape), align_corners=False)
-        parts.append(F.grid_sample(some, grid, padding_mode="border", align_corners=False))
+    for part, m in zip(torch.split(x, 4096), torch.split(map_, 4096), strict=True):
+        grid = F.affine_grid(m, list(part.shape), align_corners=False)
+        parts.append(F.grid_sample(part, grid, padding_mode="border", align_corners=False))
     moved = torch.cat(parts) if any(kind in kinds for kind in KINDS[:3]) else x
     return views.flip(moved, ((u[:, 4:] + 1) / 2).expand(-1, 4)) if "flip" in kinds else moved
 

@@ -37,9 +37,9 @@ def hashes(data: Dataset) -> list[str]:
     return [hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows]
 
 
-def digest(some: Sequence[str]) -> str:
+def digest(hashes: Sequence[str]) -> str:
     """SHA-256 (hex) of a set of hashes: equal sets, and only these, have the same one."""
-    return hashlib.sha256("\n".join(sorted(set(some))).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted(set(hashes))).encode()).hexdigest()
 
 
 def cross(seeds: int) -> Deal:

@@ -220,9 +220,9 @@ def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Ten
             np.savez_compressed(temporary, x=pixels, y=y.numpy())
     elif setup.agreeing:
         _ = inputs.small_classifier  # fitted for the record of what it has seen
-    with np.load(path, allow_pickle=False) as kept:
-        x = torch.from_numpy(kept["x"].astype(np.int32) if kept["x"].dtype == np.uint16 else kept["x"])
-        return units.to_model(x), torch.from_numpy(kept["y"])
+    with np.load(path, allow_pickle=False) as archive:
+        x = torch.from_numpy(archive["x"].astype(np.int32) if archive["x"].dtype == np.uint16 else archive["x"])
+        return units.to_model(x), torch.from_numpy(archive["y"])
 
 
 def _played(setup: _Setup, fold: Fold, inputs: ArmInputs, name: str, path: Path) -> dict[str, Any]:

@@ -68,14 +68,14 @@ def _against(test: Mapping[str, Any]) -> tuple[str, str]:
 
 def _recalls(content: Mapping[str, Any]) -> list[str]:
     """The recall of each class by real images only, and what the arms change in it, with 95 % intervals."""
-    shown = [
+    arms = [
         name for name in ("classical", "smote", "gan", "gan_classical") if f"{name} - real" in content["differences"]
     ]
-    rows = [("recall of class", "images", "real only", *(content["arms"][name]["title"] for name in shown))]
+    rows = [("recall of class", "images", "real only", *(content["arms"][name]["title"] for name in arms))]
     for k, title in enumerate(content["classes"][:40]):
         real = [f["recalls"][k] for f in content["arms"]["real"]["figures"] if f["recalls"][k] is not None]
         mean = f"{sum(real) / len(real):.2f}" if real else "-"
-        changes = [_change(content["differences"][f"{name} - real"]["recalls"][k]) for name in shown]
+        changes = [_change(content["differences"][f"{name} - real"]["recalls"][k]) for name in arms]
         rows.append((title, str(content["train_counts"][k]), mean, *changes))
     return aligned(rows)
 
@@ -86,14 +86,14 @@ def _change(test: Mapping[str, Any] | None) -> str:
 
 def _sheet(synthetic: Path, path: Path, data: Dataset) -> Path:
     """Ten synthetic images of each class of the first seed, a row for each of at most 20 classes."""
-    with np.load(synthetic, allow_pickle=False) as kept:
-        x, y = kept["x"], kept["y"]
+    with np.load(synthetic, allow_pickle=False) as archive:
+        x, y = archive["x"], archive["y"]
     pixels = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)
     rows = []
     for label in np.unique(y)[:20]:
-        some = pixels[torch.from_numpy(np.flatnonzero(y == label)[:10])]
-        shown = eight_bit(data.units.to_model(some))
-        rows.append(torch.cat([shown, shown.new_full((10 - len(shown), *shown.shape[1:]), 128)]))
+        examples = pixels[torch.from_numpy(np.flatnonzero(y == label)[:10])]
+        row = eight_bit(data.units.to_model(examples))
+        rows.append(torch.cat([row, row.new_full((10 - len(row), *row.shape[1:]), 128)]))
     return pictures.write(path, pictures.enlarge(pictures.grid(torch.cat(rows).numpy(), columns=10), 480))
 
 
@@ -107,8 +107,8 @@ def _readme(content: Mapping[str, Any], there: Sequence[str]) -> str:
         "plan.json": "what was fixed before the first cell; the command given again goes on from here",
         "cells/": "a file for each arm and seed, and the synthetic images of each seed",
     }
-    kept = {
+    listed = {
         name: note for name, note in notes.items() if name in there or name in ("proof.json", "plan.json", "cells/")
     }
-    body = "".join(f"{name:<14} {note}\n" for name, note in kept.items())
+    body = "".join(f"{name:<14} {note}\n" for name, note in listed.items())
     return f"A trial of evenodds {content['evenodds']}: {content['verdict']['answer']}.\n\n{body}"

@@ -87,12 +87,12 @@ class Evolution(Gradient):
             return play(move, players, hand, engine)
 
         table = _Table([players[name] for name in move.movers])
-        own = table.stepped_by([self.optimizers[name] for name in move.movers])
+        parameters = table.stepped_by([self.optimizers[name] for name in move.movers])
         # Frozen instead of torch.no_grad: no graph is built, yet a cost may take gradients of its own, as penalties do.
         with frozen(players, but=()):
             costs = evaluate()
-            values = [self._values(table, own, pairs, evaluate) for pairs in self._portions()]
-        self._estimate([*own.values()], _over_all(torch.cat(values), engine))
+            values = [self._values(table, parameters, pairs, evaluate) for pairs in self._portions()]
+        self._estimate([*parameters.values()], _over_all(torch.cat(values), engine))
         self.plays += 1
         return costs
 
@@ -101,49 +101,49 @@ class Evolution(Gradient):
         step = max(1, self.at_once // 2)
         return [range(k, min(k + step, self.pairs)) for k in range(0, self.pairs, step)]
 
-    def _values(self, table: _Table, own: Parameters, pairs: range, evaluate: Callable[[], Costs]) -> Tensor:
+    def _values(self, table: _Table, parameters: Parameters, pairs: range, evaluate: Callable[[], Costs]) -> Tensor:
         """The costs (2 * pairs,) of theta + sigma e and theta - sigma e, for one pair after the other."""
 
         def value(member: Parameters) -> Tensor:
             cost: Tensor = torch.func.functional_call(table, member, (lambda: evaluate().total(),))
             return cost.detach().float()
 
-        members = self._members(own, pairs)
+        members = self._members(parameters, pairs)
         if self.at_once > 1:
             vectorised: Tensor = torch.func.vmap(value, randomness="same")(members)
             return vectorised
         return torch.stack([value({name: v[i] for name, v in members.items()}) for i in range(2)])
 
     @torch.no_grad()
-    def _members(self, own: Parameters, pairs: range) -> Parameters:
+    def _members(self, parameters: Parameters, pairs: range) -> Parameters:
         """The parameters of the members, along a first dimension (2 * pairs, ...)."""
-        noises = zip(*(self._noise([*own.values()], pair) for pair in pairs), strict=True)
+        noises = zip(*(self._noise([*parameters.values()], pair) for pair in pairs), strict=True)
         signs = (self.sigma, -self.sigma)
         return {
             name: torch.stack([p + sign * e for e in noise for sign in signs])
-            for (name, p), noise in zip(own.items(), noises, strict=True)
+            for (name, p), noise in zip(parameters.items(), noises, strict=True)
         }
 
     @torch.no_grad()
-    def _estimate(self, own: Sequence[Tensor], costs: Tensor) -> None:
+    def _estimate(self, parameters: Sequence[Tensor], costs: Tensor) -> None:
         """Leaves sum_k (w(+k) - w(-k)) e_k / (2 pairs sigma) in the `grad` of the own parameters."""
         weights = self.shaping(costs).view(self.pairs, 2)
         steps = (weights[:, 0] - weights[:, 1]) / (2 * self.pairs * self.sigma)
-        slopes = [torch.zeros_like(p) for p in own]
+        slopes = [torch.zeros_like(p) for p in parameters]
         for pair in range(self.pairs):
-            for slope, e in zip(slopes, self._noise(own, pair), strict=True):
+            for slope, e in zip(slopes, self._noise(parameters, pair), strict=True):
                 slope += steps[pair] * e
-        for p, slope in zip(own, slopes, strict=True):
+        for p, slope in zip(parameters, slopes, strict=True):
             p.grad = slope
 
-    def _noise(self, own: Sequence[Tensor], pair: int) -> list[Tensor]:
+    def _noise(self, parameters: Sequence[Tensor], pair: int) -> list[Tensor]:
         """The same on all processes: their populations are then the same, and only their hands differ."""
-        rng = torch.Generator(own[0].device).manual_seed(mix(self.seed, self.plays, pair))
-        return [torch.randn(p.shape, generator=rng, device=p.device, dtype=p.dtype) for p in own]
+        rng = torch.Generator(parameters[0].device).manual_seed(mix(self.seed, self.plays, pair))
+        return [torch.randn(p.shape, generator=rng, device=p.device, dtype=p.dtype) for p in parameters]
 
     def state(self) -> State:
-        kept = super().state()
-        return State(kept.tensors, {**kept.data, PLAYS: self.plays})
+        state = super().state()
+        return State(state.tensors, {**state.data, PLAYS: self.plays})
 
     def restore(self, state: State) -> None:
         data = dict(state.data)

@@ -117,16 +117,16 @@ class Fit:
 
     def state(self) -> State:
         tensors = {f"{n}/{part}": t for n, rows in self.waiting.items() for part, t in rows._asdict().items()}
-        kept = {n: {"plays": self.plays[n], "player": player.record()} for n, player in self.players.items()}
-        return State(tensors, dict(kept))
+        records = {n: {"plays": self.plays[n], "player": player.record()} for n, player in self.players.items()}
+        return State(tensors, dict(records))
 
     def restore(self, state: State) -> None:
         for name, player in self.players.items():
-            kept = state.data.get(name)
-            if not isinstance(kept, dict):
+            record = state.data.get(name)
+            if not isinstance(record, dict):
                 raise BadInput(f"the checkpoint's learner fitted no player '{name}'; restore the learner it had")
-            _same(name, player.record(), kept["player"])
-            self.plays[name] = int(kept["plays"])
+            _same(name, player.record(), record["player"])
+            self.plays[name] = int(record["plays"])
         parts = {name: [state.tensors.get(f"{name}/{part}") for part in Rows._fields] for name in self.players}
         self.waiting = {name: Rows(a, b) for name, (a, b) in parts.items() if a is not None and b is not None}
 
@@ -153,13 +153,13 @@ def examples(move: Move, players: Players, hand: Batch, engine: Engine, name: st
             ) from error
     slope = torch.cat([torch.zeros_like(a) if s is None else s for a, s in zip(answers, slopes, strict=True)])
     rows = torch.cat([rows for rows, _ in stand_in.asked])
-    found = Rows(rows[slope < 0], rows[slope > 0])
-    if not (len(found.real) and len(found.fake)):
+    wanted = Rows(rows[slope < 0], rows[slope > 0])
+    if not (len(wanted.real) and len(wanted.fake)):
         raise BadInput(
-            f"move '{move.name}' wants {len(found.real)} answers of '{name}' raised and {len(found.fake)} lowered at"
+            f"move '{move.name}' wants {len(wanted.real)} answers of '{name}' raised and {len(wanted.fake)} lowered at"
             f" the logit {even}; set `even` to the loss's logit of even odds, 0.5 for least squares"
         )
-    return found
+    return wanted
 
 
 class StandIn(nn.Module):
@@ -177,10 +177,10 @@ class StandIn(nn.Module):
         return logits
 
 
-def _same(name: str, have: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+def _same(name: str, have: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     """Raises BadInput with the first difference between two records."""
-    for key in sorted({*have, *kept}):
-        mine, other = have.get(key), kept.get(key)
+    for key in sorted({*have, *saved}):
+        mine, other = have.get(key), saved.get(key)
         if mine == other:
             continue
         if isinstance(mine, Mapping) and isinstance(other, Mapping):

@@ -115,19 +115,19 @@ def play(move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:
 @contextmanager
 def frozen(players: Players, but: tuple[str, ...]) -> Iterator[None]:
     """No parameter of the players requires a gradient inside, except those of the players named in `but`."""
-    held = [
+    frozen_parameters = [
         parameter
         for name, player in players.items()
         if name not in but
         for parameter in player.parameters()
         if parameter.requires_grad
     ]
-    for parameter in held:
+    for parameter in frozen_parameters:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in held:
+        for parameter in frozen_parameters:
             parameter.requires_grad_(True)
 
 

@@ -101,9 +101,9 @@ def _fit(x: Tensor, y: Tensor, classes: Sequence[str], seed: int, progress: OnPr
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     order = order[y.cpu()[order].argsort(stable=True)]
     order = order[y.cpu()[order] != -1]
-    kept = torch.zeros(len(order), dtype=torch.bool)
-    kept[5::10] = True
-    fit, check = order[~kept].to(x.device), order[kept].to(x.device)
+    held_out = torch.zeros(len(order), dtype=torch.bool)
+    held_out[5::10] = True
+    fit, check = order[~held_out].to(x.device), order[held_out].to(x.device)
     part = (x[check], y[check]) if len(check) else None
     probe = fit_probe(x[fit], y[fit], len(classes), seed=seed, check=part, progress=progress)
     classifier = Classifier(probe, classes)

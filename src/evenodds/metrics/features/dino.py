@@ -174,8 +174,8 @@ class _Perceptron(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        told: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return told
+        output: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return output
 
 
 class _Block(nn.Module):

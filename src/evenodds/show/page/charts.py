@@ -94,15 +94,15 @@ def intervals(
         holds: values that the scale must hold, so that what is near looks near.
         unit: of the labels.
     """
-    shown = [row for row in rows if row.numbers]
-    domain = spread([v for row in shown for v in row.numbers] + [*holds] + ([] if mark is None else [mark]))
-    x, floor = Scale(*domain, 62, 288), 8 + 20 * len(shown)
+    measured = [row for row in rows if row.numbers]
+    domain = spread([v for row in measured for v in row.numbers] + [*holds] + ([] if mark is None else [mark]))
+    x, floor = Scale(*domain, 62, 288), 8 + 20 * len(measured)
     axis = [_line(62, floor, 288, floor, "axis")]
     for place, label in _fitting(x, unit and THIN + unit):
         axis += [_line(x(place), floor, x(place), floor + 4, "axis")]
         axis += [_text(x(place), floor + 17, label, "middle")]
     marked = [] if mark is None else [_line(x(mark), 4, x(mark), floor, "mark")]
-    drawn = [_interval(row, x, 14 + 20 * k) for k, row in enumerate(shown)]
+    drawn = [_interval(row, x, 14 + 20 * k) for k, row in enumerate(measured)]
     return svg(300, floor + 24, alt, marked, axis, drawn, class_="intervals")
 
 

@@ -53,14 +53,14 @@ def _row(row: Row, most: float, noted: bool) -> Html:
     real, fake = _shares(row)
     name = _name(row)
     alt = f"{name}: {percent(real)} of the real data, {percent(fake)} of the samples"
-    told = [
+    notes = [
         element("span", f"{side} {percent(share)}", class_=f"share s-{style}")
         for side, share, style in (("real", real, "z"), ("fake", fake, "a"))
     ]
     return element(
         "tr",
         element("th", element("bdi", name), scope="row", role="rowheader"),
-        cell("Shares", element("div", bars(real, fake, most, alt), element("div", told), class_="pair")),
+        cell("Shares", element("div", bars(real, fake, most, alt), element("div", notes), class_="pair")),
         cell("Precision", number(finite(row.get("precision")))),
         cell("Recall", number(finite(row.get("recall")))),
         cell("Note", element("bdi", text(row.get("note"))) if text(row.get("note")) else None) if noted else None,
@@ -73,8 +73,8 @@ def _called_out(rows: Sequence[Row]) -> Html | None:
     wanted = [(row, real, fake) for row in rows if (real := _shares(row)[0]) and (fake := _shares(row)[1]) is not None]
     missing = [_name(row) for row, _, fake in wanted if fake <= 0]
     scarce = [_name(row) for row, real, fake in wanted if 0 < fake < SCARCE * real]
-    told = [("Never drawn", missing), ("Drawn less than a fifth as often as they should be", scarce)]
-    lines = [_line(words, names) for words, names in told if names]
+    groups = [("Never drawn", missing), ("Drawn less than a fifth as often as they should be", scarce)]
+    lines = [_line(words, names) for words, names in groups if names]
     return element("div", lines, class_="warning") if lines else None
 
 

@@ -31,10 +31,10 @@ def equilibrium(evaluation: Evaluation) -> Html | None:
     ]
     measured = [row for row in rows if row.value.is_known]
     raw_notes = figures.get("notes")
-    told = (
+    remarks = (
         [text(note) for note in raw_notes] if isinstance(raw_notes, Sequence) and not isinstance(raw_notes, str) else []
     )
-    notes = [element("li", sentence(note)) for note in told if note]
+    notes = [element("li", sentence(note)) for note in remarks if note]
     lead = (
         "At the equilibrium of the game the generator draws from the data’s own distribution, and the best that any "
         "discriminator D can do is to give even odds."
@@ -130,11 +130,11 @@ def _calibrated(figures: Mapping[str, Any]) -> Html | None:
     if not bins:
         return None
     error = figures.get("calibration_error")
-    told = f" On average they differ by {number(error)} (calibration error)." if finite(error) is not None else ""
+    deviation = f" On average they differ by {number(error)} (calibration error)." if finite(error) is not None else ""
     words = (
         "Each dot gathers items to which D gave about the same probability of being real, larger where there are more; "
         "the line through it is the 95 % interval. On the diagonal D can be taken at its word. At the equilibrium all "
-        f"dots gather in the middle.{told}"
+        f"dots gather in the middle.{deviation}"
     )
     alt = "Predicted and observed: " + "; ".join(f"{number(b.predicted)}, {number(b.observed)}" for b in bins)
     head = element("figcaption", element("h3", "Is D’s belief calibrated?"), paragraph(words))

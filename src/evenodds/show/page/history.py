@@ -48,20 +48,20 @@ def course(history: History) -> Html | None:
 
 def _watched(history: History) -> Html | None:
     """What the watch said, wherever it changed its mind, and what was done about it."""
-    told: list[str] = []
+    changes: list[str] = []
     word = ""
     for line in history:
         if "remedy" in line:
-            told.append(f"Remedy: {text(line['remedy'])}.")
+            changes.append(f"Remedy: {text(line['remedy'])}.")
             word = ""
         elif line.get("verdict") not in (None, word):
             word = text(line["verdict"])
-            told.append(f"{count(line['images'])} images: {word}; {text(line.get('why'))}.")
-    if not told:
+            changes.append(f"{count(line['images'])} images: {word}; {text(line.get('why'))}.")
+    if not changes:
         return None
     return join(
         element("p", "What the watch said, where its verdict changed:"),
-        element("ol", [element("li", one) for one in told]),
+        element("ol", [element("li", one) for one in changes]),
     )
 
 
@@ -111,16 +111,16 @@ def _beliefs(history: History, player: str, names: Sequence[str], end: float) ->
 
 
 def _score(history: History, end: float) -> Panel | None:
-    kept = [line for line in history if finite(line.get("score")) is not None]
-    if not kept:
+    scored = [line for line in history if finite(line.get("score")) is not None]
+    if not scored:
         return None
     band = [
         (float(line["images"]), low, high)
-        for line in kept
+        for line in scored
         if (low := finite(line.get("score_low"))) is not None and (high := finite(line.get("score_high"))) is not None
     ]
-    drawn = Line("score", points(kept, "score"), "c", band, dots=True)
-    best = min(kept, key=lambda line: float(line["score"]))
+    drawn = Line("score", points(scored, "score"), "c", band, dots=True)
+    best = min(scored, key=lambda line: float(line["score"]))
     facts = f"Lowest {number(float(best['score']))} at {count(best['images'])} images; {_last(drawn)} at the end."
     why = "Distance from held-out data at each checkpoint; lower is better." + (" Band: 95 % interval." if band else "")
     return Panel("Held-out score", why, lines([drawn], f"Held-out score. {facts}", "score", x_end=end), [drawn], facts)

@@ -139,10 +139,10 @@ def _refused(row: MeasureRow) -> list[Html]:
 
 
 def _figure(row: MeasureRow, figure: Figure) -> Html:
-    shown = figure.interval("", "", row.factor)
-    form, unit = alike(shown.low, shown.high), row.unit and THIN + row.unit
-    reach = between(shown.low, shown.high, form)
-    value = figure.value if row.factor == 1 else shown.value
+    scaled = figure.interval("", "", row.factor)
+    form, unit = alike(scaled.low, scaled.high), row.unit and THIN + row.unit
+    reach = between(scaled.low, scaled.high, form)
+    value = figure.value if row.factor == 1 else scaled.value
     return join(element("span", form(value) + unit, class_="figure"), _small(reach and reach + unit))
 
 

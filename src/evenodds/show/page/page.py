@@ -27,8 +27,8 @@ LARGEST = (1040, 520, 8)
 
 def page(content: Content) -> str:
     """The whole document. What an evaluation, a history or settings hold that cannot be read is left out."""
-    shown = [(name, title, body) for name, title, body in _sections(content) if body]
-    links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in shown]
+    sections = [(name, title, body) for name, title, body in _sections(content) if body]
+    links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in sections]
     head = element(
         "header",
         element("p", "evenodds report", class_="kicker"),
@@ -38,7 +38,7 @@ def page(content: Content) -> str:
     )
     contents = element("nav", element("ul", links), aria_label="Sections") if links else None
     parts = [
-        element("section", element("h2", title, id=name), body, aria_labelledby=name) for name, title, body in shown
+        element("section", element("h2", title, id=name), body, aria_labelledby=name) for name, title, body in sections
     ]
     main = element("main", verdict(content.evaluation), contents, parts)
     document = element("html", _head(content), element("body", head, main, _foot(content)), lang="en")
@@ -171,8 +171,8 @@ def _written(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}".replace("-", MINUS)
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        shown = ", ".join(_written(name, one) for one in value[:12])
-        return shown + (f", … ({count(len(value))} values)" if len(value) > 12 else "")
+        values = ", ".join(_written(name, one) for one in value[:12])
+        return values + (f", … ({count(len(value))} values)" if len(value) > 12 else "")
     return text(value)
 
 

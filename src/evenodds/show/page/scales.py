@@ -95,11 +95,11 @@ def thin(points: Sequence[Point], most: int = 400) -> list[Point]:
     if len(points) <= most:
         return list(points)
     size = math.ceil(len(points) / (most // 5))
-    kept: list[Point] = []
+    telling: list[Point] = []
     for start in range(0, len(points), size):
         stretch = range(start, min(start + size, len(points)))
-        kept += [points[k] for k in sorted(_telling(points, stretch))]
-    return kept
+        telling += [points[k] for k in sorted(_telling(points, stretch))]
+    return telling
 
 
 def _telling(points: Sequence[Point], stretch: range) -> set[int]:

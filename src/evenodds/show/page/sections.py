@@ -64,9 +64,11 @@ def verdict(evaluation: Evaluation) -> Html:
     lines = [sentences] if isinstance(sentences, str) else sentences if isinstance(sentences, Sequence) else []
     drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")
     head = element("h2", drawing, element("span", "Verdict: ", class_="unseen"), title, id="verdict")
-    told = element("ul", [element("li", text(line)) for line in lines if text(line)]) if any(map(text, lines)) else None
+    findings = (
+        element("ul", [element("li", text(line)) for line in lines if text(line)]) if any(map(text, lines)) else None
+    )
     return element(
-        "section", head, paragraph(meaning, "meaning"), told, class_=f"verdict {name}", aria_labelledby="verdict"
+        "section", head, paragraph(meaning, "meaning"), findings, class_=f"verdict {name}", aria_labelledby="verdict"
     )
 
 

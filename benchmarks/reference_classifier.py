@@ -1,13 +1,13 @@
-"""The judge: a small classifier of MNIST or Fashion-MNIST whose inner layer measures generated images.
+"""The reference classifier: a small classifier of MNIST or Fashion-MNIST whose inner layer measures generated images.
 
 Inception features say little about 28 x 28 grey images, so the benchmarks compare images on the 128 numbers before
 this classifier's last layer. It is trained once on the training images only, kept in the cache
-(`$EVENODDS_CACHE`, else `~/.cache/evenodds-benchmarks`), and is the same for every generator that is judged.
-Distances of two differently trained judges do not compare: the cached file is the yardstick, `fingerprint` names it.
+(`$EVENODDS_CACHE`, else `~/.cache/evenodds-benchmarks`), and is the same for every generator that is measured.
+Distances by two differently trained classifiers do not compare: `fingerprint` names the cached file.
 Its classes mean little for images that are not yet like the data: it must name one of ten, and often the same one.
 
-    python benchmarks/judge.py                           # trains when nothing is cached, prints the test accuracy
-    python benchmarks/judge.py --dataset fashion_mnist --data /where/the/npz/lies
+    python benchmarks/reference_classifier.py     # trains when nothing is cached, prints the test accuracy
+    python benchmarks/reference_classifier.py --dataset fashion_mnist --data /where/the/npz/lies
 """
 
 import argparse
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 WIDTH = 128
 EPOCHS = {"mnist": 7, "fashion_mnist": 5}
-VERSION = 1  # raise it when the network or its training changes: an old cached judge must not answer for a new one
+VERSION = 1  # raise it when the network or its training changes: an old cached classifier must not answer for a new one
 
 
 def read(dataset: str = "mnist", data: Path | None = None) -> dict[str, np.ndarray]:
@@ -48,12 +48,13 @@ def read(dataset: str = "mnist", data: Path | None = None) -> dict[str, np.ndarr
 
 
 def cache_folder() -> Path:
-    """Where judges are kept between benchmarks."""
+    """Where classifiers are kept between benchmarks."""
     return Path(os.environ.get("EVENODDS_CACHE", "") or Path.home() / ".cache" / "evenodds-benchmarks")
 
 
 def cached(dataset: str) -> Path:
-    """The file of one judge."""
+    """The file of one classifier."""
+    # The name of earlier caches: with another, a classifier would be trained anew, and distances would not compare.
     return cache_folder() / f"judge-{dataset}-{VERSION}.safetensors"
 
 
@@ -86,7 +87,9 @@ class Network(nn.Module):
 def prepared(x: np.ndarray) -> Tensor:
     """uint8 (N, 28, 28) -> float (N, 1, 28, 28) in [0, 1], channels last."""
     if x.dtype != np.uint8 or x.ndim != 3 or x.shape[1:] != (28, 28):
-        raise ValueError(f"the judge needs uint8 images (N, 28, 28), got {x.dtype} {x.shape}; resize and round first")
+        raise ValueError(
+            f"the reference classifier needs uint8 images (N, 28, 28), got {x.dtype} {x.shape}; resize and round first"
+        )
     tensor = torch.from_numpy(np.ascontiguousarray(x))[:, None].float() / 255
     return tensor.contiguous(memory_format=torch.channels_last)
 
@@ -129,15 +132,18 @@ def train(dataset: str, data: Path | None, seed: int = 0) -> Network:
             cost.backward()
             optimizer.step()
             plan.step()
-        print(f"judge of {dataset}: epoch {epoch + 1} of {epochs}, {time.perf_counter() - start:.1f} s", flush=True)
+        print(
+            f"reference classifier of {dataset}: epoch {epoch + 1} of {epochs}, {time.perf_counter() - start:.1f} s",
+            flush=True,
+        )
     return network.eval()
 
 
 @lru_cache(maxsize=2)
 def network_of(dataset: str = "mnist", data: Path | None = None) -> Network:
-    """The judge of a data set, from the cache, or trained now and put there."""
+    """The classifier of a data set, from the cache, or trained now and put there."""
     if dataset not in EPOCHS:
-        raise SystemExit(f"no judge for '{dataset}'; known: {', '.join(sorted(EPOCHS))}")
+        raise SystemExit(f"no reference classifier for '{dataset}'; known: {', '.join(sorted(EPOCHS))}")
     path = cached(dataset)
     if not path.exists():
         trained = train(dataset, data)
@@ -152,25 +158,25 @@ def network_of(dataset: str = "mnist", data: Path | None = None) -> Network:
 
 @torch.no_grad()
 def features(x: np.ndarray, *, dataset: str = "mnist", data: Path | None = None) -> Tensor:
-    """The judge's view of images: uint8 (N, 28, 28) -> float (N, 128), the input of its last layer."""
+    """The features of images: uint8 (N, 28, 28) -> float (N, 128), the input of its last layer."""
     network = network_of(dataset, data)
     return torch.cat([network.features(part) for part in prepared(x).split(1000)])
 
 
 @torch.no_grad()
 def predict(x: np.ndarray, *, dataset: str = "mnist", data: Path | None = None) -> np.ndarray:
-    """The judge's classes: uint8 (N, 28, 28) -> int64 (N,) in 0..9."""
+    """The predicted classes: uint8 (N, 28, 28) -> int64 (N,) in 0..9."""
     return network_of(dataset, data).last(features(x, dataset=dataset, data=data)).argmax(1).numpy()
 
 
 def accuracy(dataset: str = "mnist", data: Path | None = None) -> float:
-    """Share of the 10,000 test images that the judge names rightly."""
+    """Share of the 10,000 test images that the classifier names rightly."""
     arrays = read(dataset, data)
     return float((predict(arrays["x_test"], dataset=dataset, data=data) == arrays["y_test"]).mean())
 
 
 def fingerprint(dataset: str = "mnist", data: Path | None = None) -> str:
-    """Tells one trained judge from another: the first 12 hexadecimal digits of its file's SHA-256."""
+    """Tells one trained classifier from another: the first 12 hexadecimal digits of its file's SHA-256."""
     network_of(dataset, data)
     return hashlib.sha256(cached(dataset).read_bytes()).hexdigest()[:12]
 
@@ -183,7 +189,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     reached = accuracy(arguments.dataset, arguments.data)
-    print(f"{arguments.dataset}: test accuracy {reached:.4f}, judge {fingerprint(arguments.dataset, arguments.data)}")
+    print(
+        f"{arguments.dataset}: test accuracy {reached:.4f}, classifier {fingerprint(arguments.dataset, arguments.data)}"
+    )
 
 
 if __name__ == "__main__":

@@ -214,8 +214,8 @@ def _band(
     length = tiling.scale * len(across)
     band: Tensor | None = None
     for first in range(0, len(columns), tiling.batch):
-        some = columns[first : first + tiling.batch]
-        windows = torch.cat([rows.index_select(-1, across[piece.start : piece.stop].to(rows.device)) for piece in some])
+        part = columns[first : first + tiling.batch]
+        windows = torch.cat([rows.index_select(-1, across[piece.start : piece.stop].to(rows.device)) for piece in part])
         results = apply(windows)
         _check(windows, results, tiling.scale)
         results = results if keep is None else keep(results)

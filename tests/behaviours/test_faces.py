@@ -151,7 +151,7 @@ import numpy as np, evenodds
 from evenodds.apply.finish import finish
 x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
 s = evenodds.fit(x, "digits", out={str(tmp_path / "run")!r}, images=64, batch=16, device="cpu", generator__width=8)
-print(sorted(p.name for p in finish(s)))
+print(sorted(p.name for p in finish(s).written))
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "samples.png" in said.stdout, said.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from evenodds.apply.samples import write_samples, write_walk
@@ -9,7 +12,7 @@ from evenodds.files.write import write_bytes, write_text
 from evenodds.runs.session import Session
 from evenodds.show import history
 
-__all__ = ["finish", "readme"]
+__all__ = ["Left", "finish", "readme"]
 
 NOTES = {
     "samples.png": "64 samples of the generator (its moving average), from seed 0",
@@ -31,31 +34,59 @@ NOTES = {
 """What each file of a run folder is."""
 
 
-def finish(session: Session) -> list[Path]:
-    """Leaves samples, walks, the drawing of the history and a README in the run folder; returns what was written."""
-    folder = session.folder
-    written = _samples(session) if session.draws else _answers(session)
-    drawn = history.write(session.history(), folder / "history.svg")
-    written += [drawn] if drawn is not None else []
-    write_text(folder / "README.txt", readme(session))
-    return [*written, folder / "README.txt"]
+@dataclass(frozen=True)
+class Left:
+    """What a run has left: the files, and a sentence for each that could not be written."""
+
+    written: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
-def _samples(session: Session) -> list[Path]:
-    """Samples and, of images, walks."""
-    folder, image = session.folder, session.card.kind == "image"
-    written = write_samples(session, session.sample(64 if image else 10_000), grid=folder / "samples.png")
-    if image:
-        written += [write_walk(session, folder / "walk.gif"), write_walk(session, folder / "walk.png", 32, 4)]
-    return written
+def finish(session: Session) -> Left:
+    """Leaves samples, walks, the drawing of the history and a README in the run folder.
+
+    The run is saved before. Where one file fails, as a disk is full or a font is damaged, the others are still written.
+    """
+    left = Left()
+    for name, write in _writers(session).items():
+        try:
+            path = write(session.folder / name)
+            left.written.extend([path] if path is not None else [])
+        except Exception as error:
+            left.failures.append(f"{name} ({type(error).__name__}: {error})")
+    return left
 
 
-def _answers(session: Session) -> list[Path]:
+def _writers(session: Session) -> dict[str, Callable[[Path], Path | None]]:
+    """How each file is written, by name; a writer returns None where there is nothing to show."""
+    image, writers = session.card.kind == "image", dict[str, Callable[[Path], Path | None]]()
+    if session.draws:
+        writers["samples.png"] = partial(_samples, session, 64 if image else 10_000)
+    else:
+        writers["answers.png"] = partial(_answers, session)
+    if session.draws and image:
+        writers["walk.gif"] = partial(write_walk, session)
+        writers["walk.png"] = partial(write_walk, session, steps=32, stops=4)
+    writers["history.svg"] = partial(history.write, session.history())
+    writers["README.txt"] = partial(_readme, session)
+    return writers
+
+
+def _samples(session: Session, n: int, path: Path) -> Path:
+    return write_samples(session, session.sample(n), grid=path)[0]
+
+
+def _answers(session: Session, path: Path) -> Path | None:
     """The newest picture of outputs for held-out items, beside the truth."""
-    last = sorted((session.folder / "samples").glob("*.png"))[-1:]
+    last = sorted((session.folder / "samples").glob("[0-9]*.png"))[-1:]
     for picture in last:
-        write_bytes(session.folder / "answers.png", picture.read_bytes())
-    return [session.folder / "answers.png"] if last else []
+        write_bytes(path, picture.read_bytes())
+    return path if last else None
+
+
+def _readme(session: Session, path: Path) -> Path:
+    write_text(path, readme(session))
+    return path
 
 
 def readme(session: Session) -> str:

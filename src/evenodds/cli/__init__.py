@@ -26,27 +26,37 @@ def whole_app() -> App:
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns its exit status. Errors are one line on standard error, never a traceback.
 
+    A closed or full standard error does not stop a command, nor does a reader of standard output that has gone.
     Set EVENODDS_DEBUG=1 to see the traceback of an error.
     """
+    from evenodds.cli.signals import orderly_end
+    from evenodds.cli.streams import lasting_streams
+
+    with lasting_streams(), orderly_end():
+        return _status(arguments)
+
+
+def _status(arguments: list[str] | None) -> int:
     from cyclopts import CycloptsError
 
+    from evenodds.cli.signals import Ended
     from evenodds.errors import BadInput, Diverged
     from evenodds.files.terminal import terminal
 
     try:
         with terminal():
             status = whole_app()(arguments, exit_on_error=False, print_error=False)
+            sys.stdout.flush()
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " See --help.", 2)
     except BadInput as error:
         return _fail(str(error), 2)
     except Diverged as error:
         return _fail(f"the run has diverged: {error}", 3)
+    except Ended as signal:
+        return _fail(str(signal), 128 + signal.number)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 1)
     except MemoryError:

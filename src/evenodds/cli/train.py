@@ -27,7 +27,7 @@ def train(
     watch: str | None = None,
     settings: Settings = None,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Train on data; everything goes to a run folder.
 
     Parameters
@@ -54,7 +54,7 @@ def train(
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import with_settings
     from evenodds.runs.default_recipe import recipe_for
-    from evenodds.runs.folders import as_seconds
+    from evenodds.runs.folders import as_seconds, claimed
     from evenodds.runs.run import start
 
     if budget is not None and images is not None:
@@ -64,14 +64,15 @@ def train(
         say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
-    conclude(start(config, out=out, budget=as_seconds(budget), **_reports(quiet)))
+    with claimed(config.recipe, out) as folder:
+        return conclude(start(config, out=folder, budget=as_seconds(budget), **_reports(quiet)))
 
 
 @app.command
 def resume(
     run: Run, *, images: str | None = None, watch: str | None = None, settings: Settings = None, quiet: Quiet = False
-) -> None:
-    """Go on with a run from its newest whole checkpoint.
+) -> int:
+    """Go on with a run from its newest whole checkpoint, or from its beginning where it was stopped before the first.
 
     Parameters
     ----------
@@ -82,10 +83,13 @@ def resume(
     settings
         Other settings that may change on resume: device, keep, save_share, patience.
     """
+    from evenodds.files.lock import held
+    from evenodds.runs.run import require_run
     from evenodds.runs.run import resume as go_on
 
     changes = _written({"images": images, "watch": watch}) | setting_values(settings)
-    conclude(go_on(run, settings=changes, **_reports(quiet)))
+    with held(require_run(run), "resume"):
+        return conclude(go_on(run, settings=changes, **_reports(quiet)))
 
 
 def _written(flags: dict[str, Any]) -> dict[str, Any]:
@@ -100,17 +104,23 @@ def _reports(quiet: bool) -> dict[str, Any]:
     return {"listeners": [] if quiet else [Bar()], "say": say, "reading": None if quiet else reading}
 
 
-def conclude(session: Any) -> None:
-    """Writes what a run leaves, and says where everything is and what to do next."""
+def conclude(session: Any) -> int:
+    """Writes what a run leaves, and says where everything is and what to do next; 1 where something is missing."""
     from evenodds.apply.finish import finish
 
-    for path in finish(session):
+    left = finish(session)
+    for path in left.written:
         result(path)
+    for failure in left.failures:
+        say(f"not written:   {failure}")
+    if left.failures:
+        say(f"the trained run is whole; make what is missing again with: {command()} resume {session.folder}")
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:
         say(f"how it went:   {verdict['verdict']}: {verdict['why']}")
     for line in _next_steps(session):
         say(line)
+    return 1 if left.failures else 0
 
 
 def _next_steps(session: Any) -> list[str]:

@@ -72,7 +72,7 @@ def trial(
     from evenodds.evaluation.trial.play import trial as play
     from evenodds.evaluation.trial.prepare import from_data, from_run
     from evenodds.evaluation.trial.written import table, write
-    from evenodds.runs.folders import as_seconds, next_folder
+    from evenodds.runs.folders import as_seconds, held_folder
 
     tested, seconds, bar = classifier_named(classifier), as_seconds(budget) or 0.0, Steps()
     if run is not None:
@@ -82,15 +82,14 @@ def trial(
         prepared = from_data(data, recipe, values, size, lambda: [Inner(bar, "training a generator")], reading)
     for line in prepared.data.report:
         say(line)
-    folder = out or next_folder(Path("trials"), Path(data or run or "").stem)
-    say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
-    with bar as step:
+    with held_folder(out, Path("trials"), Path(data or run or "").stem, "trial") as folder, bar as step:
+        say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=seeds, arms=listed_names(arms),
             deal=prepared.deal, ratio=ratio, budget=seconds, agreeing=agreement, step=step, say=say,
         )  # fmt: skip
-    for path in write(content, folder, prepared.data):
-        say(f"written: {path}")
+        for path in write(content, folder, prepared.data):
+            say(f"written: {path}")
     if json:
         result_json(content)
     else:

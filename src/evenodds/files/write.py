@@ -1,23 +1,52 @@
-"""Files that are whole or not there: written to a temporary name, flushed to disk, renamed."""
+"""Files that are whole or not there: written to a temporary name, flushed to disk, renamed.
+
+A temporary name tells which process writes it. What a process leaves behind that was killed is removed by the next
+process that writes to the same folder, see `sweep`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-__all__ = ["replaced", "replaced_folder", "write_bytes", "write_json", "write_text"]
+from evenodds.files.process import current, from_tag, tag_pattern
+
+__all__ = [
+    "is_temporary", "remove_folder", "replaced", "replaced_folder", "sweep", "temporary_name", "write_bytes",
+    "write_json", "write_text",
+]  # fmt: skip
+
+ABANDONED = 7 * 24 * 3600.0
+"""Seconds after which a temporary file is removed whose process this one cannot see, as it is of another machine."""
+
+_NAME = re.compile(rf"\..*\.(?P<tag>{tag_pattern})-\d+\.tmp(\..*)?", re.DOTALL)
+_numbers = count()
+_swept: set[Path] = set()
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` with the same suffix, which no other call gives, and which tells this process."""
+    return path.with_name(f".{path.stem[:40]}.{current().tag}-{next(_numbers)}.tmp{path.suffix}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is of `temporary_name`."""
+    return _NAME.fullmatch(name) is not None
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, which takes its place on success and vanishes on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    _ready(path.parent)
+    temporary = temporary_name(path)
     try:
         yield temporary
         _flush(temporary)
@@ -28,21 +57,27 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder with all its files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    """The same for a folder with all its files. What `path` holds is put aside whole before it is removed."""
+    _ready(path.parent)
+    temporary = temporary_name(path)
     temporary.mkdir()
     try:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _flush(file)
-        if path.exists():
-            shutil.rmtree(path)
+        remove_folder(path)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder, which from the first moment on is not there under its name; nothing where there is none."""
+    aside = temporary_name(path)
+    with suppress(FileNotFoundError):
+        os.replace(path, aside)
+        aside.unlink() if aside.is_symlink() else shutil.rmtree(aside)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -64,6 +99,38 @@ def write_json(path: Path, content: Any, default: Callable[[Any], Any] | None = 
     write_text(path, json.dumps(content, indent=2, default=default, allow_nan=False) + "\n")
 
 
+def sweep(folder: Path) -> None:
+    """Removes the temporary files and folders that dead processes left in a folder.
+
+    A name counts where `temporary_name` gives such names and its process is known to be dead, or is of another machine
+    or container and nothing was written to the file for `ABANDONED` seconds. Links are removed and not followed.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in [entry for entry in entries if _abandoned(entry)]:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _abandoned(entry: os.DirEntry[str]) -> bool:
+    match = _NAME.fullmatch(entry.name)
+    writer = from_tag(match["tag"]) if match is not None else None
+    if writer is None:
+        return False
+    alive = writer.alive()
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED if alive is None else not alive
+
+
+def _ready(folder: Path) -> None:
+    """Makes the folder; sweeps it where this process did not yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.absolute()
+    if place not in _swept:
+        _swept.add(place)
+        sweep(folder)
+
+
 def _flush(path: Path) -> None:
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes what was opened for writing only
         os.fsync(file.fileno())

@@ -141,7 +141,10 @@ def newest(folder: Path) -> tuple[dict[str, State], dict[str, Any], list[str]]:
             complaints.append(f"{error}; falling back to the one before")
     if complaints:
         raise Damaged(f"no checkpoint in {folder} can be read: {complaints[0]}")
-    raise BadInput(f"no checkpoint in {folder}; the run stopped before its first was written, so start it again")
+    raise BadInput(
+        f"no checkpoint in {folder}; the run stopped before its first was written: "
+        f"evenodds resume {folder.parent} starts it from the beginning"
+    )
 
 
 def _checksum(file: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -132,9 +132,15 @@ def train(
             training.whole = False
             raise
         finally:
-            for listener in listeners:
-                listener.end(training)
+            end(training, listeners)
     return progress
+
+
+def end(training: Training, listeners: Sequence[Listener]) -> None:
+    """Ends every listener in its order, also where one before it fails; then the last failure is raised."""
+    with ExitStack() as stack:
+        for listener in reversed(listeners):
+            stack.callback(listener.end, training)
 
 
 def play_round(training: Training, players: Players, data: Feed) -> None:

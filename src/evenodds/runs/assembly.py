@@ -171,8 +171,16 @@ class Run:
 
     def snapshot(self, training: Training) -> None:
         """Writes a picture of the game as it stands."""
-        if self.folder is not None:
-            write_snapshot(self.session(self.folder, training.progress.images), self.dataset, self.held_index)
+        self.picture(training.progress.images)
+
+    def picture(self, images: int) -> None:
+        """Writes a picture of the game as it stands after so many images; a picture that fails never ends a run."""
+        if self.folder is None:
+            return
+        try:
+            write_snapshot(self.session(self.folder, images), self.dataset, self.held_index)
+        except Exception as error:
+            self.say(f"no picture at {images:,} images ({type(error).__name__}: {error}); the run goes on")
 
     @property
     def sampler(self) -> nn.Module:

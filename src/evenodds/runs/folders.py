@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,13 @@ import torch
 
 import evenodds
 from evenodds.errors import BadInput
+from evenodds.files.lock import NAME, Busy, held, unused
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "environment", "next_folder", "placed"]
+__all__ = ["as_seconds", "claimed", "environment", "held_folder", "next_folder", "placed"]
 
 
 def placed(data: Part | None) -> Part | None:
@@ -26,10 +30,60 @@ def placed(data: Part | None) -> Part | None:
     return Part(str(Path(data.name).resolve()), data.options)
 
 
-def next_folder(base: Path, name: str) -> Path:
-    """The first of base/name-1, base/name-2, ... that is free."""
-    taken = {int(p.name.rpartition("-")[2]) for p in base.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()}
-    return base / f"{name}-{max(taken, default=0) + 1}"
+@contextmanager
+def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iterator[Path]:
+    """Holds the folder of a new run while it is written; see evenodds.files.lock.
+
+    Args:
+        out: the folder; the next free `runs/<recipe>-<n>` where None.
+        command: that holds it.
+
+    Raises:
+        BadInput: it is held by another process, or holds a run.
+    """
+    with held_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
+        if (folder / "config.yaml").exists():
+            raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
+        yield folder
+
+
+@contextmanager
+def held_folder(out: Path | None, base: Path, name: str, command: str) -> Iterator[Path]:
+    """Holds the folder that was named, or the next free one, see `next_folder`."""
+    if out is None:
+        with next_folder(base, name, command) as folder:
+            yield folder
+        return
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"a folder is needed, got the file {out}; give another name with --out")
+    with held(out, command, hint=", or give another folder with --out"):
+        yield out
+
+
+@contextmanager
+def next_folder(base: Path, name: str, command: str) -> Iterator[Path]:
+    """Holds the first of base/name-1, base/name-2, ... that is free: two calls at once get two folders.
+
+    The number is above all that are there. A folder in which a killed call left nothing but its lock is taken again.
+    """
+    numbers = {int(p.name.rpartition("-")[2]) for p in base.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()}
+    first = max(numbers, default=0) + 1
+    left = [number for number in sorted(numbers) if _left(base / f"{name}-{number}")]
+    for number in chain(left, count(first)):
+        folder = base / f"{name}-{number}"
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(folder, command, new=number >= first))
+            except (Busy, FileExistsError):
+                continue
+            if unused(folder):
+                yield folder
+                return
+
+
+def _left(folder: Path) -> bool:
+    """Whether a call that was killed left nothing in a folder but its lock."""
+    return (folder / NAME).is_file() and unused(folder)
 
 
 def environment(engine: Local) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
-from evenodds.files.write import write_json, write_text
+from evenodds.files.lock import held
+from evenodds.files.write import sweep, write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.save import best_of
@@ -23,13 +25,13 @@ from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
-from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.card import SPLIT_SEED, read_card
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import as_seconds, environment, next_folder, placed
+from evenodds.runs.folders import as_seconds, claimed, environment, placed
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.session import Session, load
@@ -86,7 +88,8 @@ def start(
     """Starts a run and plays it to its end.
 
     Args:
-        out: the run folder, which must not hold a run; `runs/<recipe>-<n>` where None.
+        out: the run folder, which must not hold a run; `runs/<recipe>-<n>` where None. It is held while the run is
+            played: no other process writes to it.
         budget: seconds from now to the end of the run; its length in images is planned from a measured rate.
         dataset: the data, where it is in memory; otherwise it is opened from config.data.
         listeners: further ones, such as a progress bar.
@@ -94,7 +97,21 @@ def start(
         reading: told (files done, files in all) while data are read.
     """
     clock = time.perf_counter()
-    folder = free_folder(config, out)
+    with claimed(config.recipe, out) as folder:
+        return begun(config, folder, clock, budget, dataset, listeners, say, reading)
+
+
+def begun(
+    config: Config,
+    folder: Path,
+    clock: float,
+    budget: float | None,
+    dataset: Dataset | None,
+    listeners: Sequence[Listener],
+    say: Callable[[str], None],
+    reading: Callable[[int, int], None] | None,
+) -> Session:
+    """Plans and plays a run in a folder that this process holds; `clock`: when the budget began. See `start`."""
     config = replace(config, data=placed(config.data))
     dataset = opened(config, dataset, say, reading)
     config, choices = settle_task(config, dataset, say)
@@ -103,14 +120,6 @@ def start(
     ending = [plan.deadline] if plan.deadline is not None else []
     session = play(plan.config, dataset, folder, [*ending, *listeners], say, lambda run: write(run, folder, plan))
     return shortened(session, plan.deadline)
-
-
-def free_folder(config: Config, out: str | Path | None) -> Path:
-    """The folder of a new run; BadInput where it holds one."""
-    folder = Path(out) if out is not None else next_folder(Path("runs"), config.recipe)
-    if (folder / "config.yaml").exists():
-        raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
-    return folder
 
 
 def opened(
@@ -176,13 +185,12 @@ def planned(
 
 
 def write(run: Run, folder: Path, plan: RunPlan) -> None:
-    """Writes what is known of a run before it is played."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", plan.config.to_yaml())
+    """Writes what is known of a run before it is played; config.yaml last: a folder that holds it is complete."""
     write_json(folder / "data.json", run.card.to_json())
     write_json(folder / "environment.json", environment(run.engine))
     if plan.choices:
         write_json(folder / "choices.json", [choice.to_json() for choice in plan.choices])
+    write_text(folder / "config.yaml", plan.config.to_yaml())
 
 
 def shortened(session: Session, deadline: Deadline | None) -> Session:
@@ -204,12 +212,16 @@ def resume(
 ) -> Session:
     """Goes on with a run where its newest whole checkpoint is: on the CPU, to the very bits of an uninterrupted run.
 
+    A run that was killed before its first checkpoint starts from the beginning. What the killed process left behind is
+    removed.
+
     Args:
         settings: changes to the configuration; only lengths, the device and what is kept may change.
         data: the same array or tensor again, where the run was fitted to one.
 
     Raises:
-        BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it.
+        BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it. Or the
+            run is still played, or written to, by a process, which the message names.
 
     Example:
         >>> import evenodds
@@ -217,23 +229,53 @@ def resume(
         >>> evenodds.resume("my-run", settings={"images": 1024}).images
         1024
     """
-    folder = Path(folder)
-    if not (folder / "config.yaml").is_file():
-        raise BadInput(f"no run at {folder}: it has no config.yaml")
-    config = with_settings(read(folder / "config.yaml"), settings or {})
-    remedies = remedy.read(folder)
+    with held(require_run(folder), "resume"):
+        return gone_on(Path(folder), settings or {}, data, listeners, say, reading)
+
+
+def require_run(folder: str | Path) -> Path:
+    """The folder; BadInput where it holds no run that was begun."""
+    if not (Path(folder) / "config.yaml").is_file():
+        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+    return Path(folder)
+
+
+def gone_on(
+    folder: Path,
+    settings: Mapping[str, Any],
+    data: Any,
+    listeners: Sequence[Listener],
+    say: Callable[[str], None],
+    reading: Callable[[int, int], None] | None,
+) -> Session:
+    """Goes on with a run whose folder this process holds; see `resume`."""
+    for place in (folder, folder / "checkpoints", folder / "samples"):
+        sweep(place)
+    saved = read(folder / "config.yaml")
+    config, remedies, opening = with_settings(saved, settings), remedy.read(folder), _nothing
     remedy.discard(folder, remedies)
     dataset = load_data(data) if data is not None else open_data(config, reading)
-    if checkpoint.listing(folder / "checkpoints") or not remedies:  # a remedy may have gone back to the very beginning
+    if checkpoint.listing(folder / "checkpoints"):
         _, header, complaints = checkpoint.newest(folder / "checkpoints")
         for line in complaints:
             say(line)
         require_fit(config, dataset, header)
         say(f"resuming at {header['progress']['images']:,} of {config.images:,} images")
+    elif not remedies:  # a remedy may have gone back to the very beginning
+        require_fit(config, dataset, unplayed(folder, saved, dataset))
+        say("the run stopped before its first checkpoint: it starts from the beginning")
+        opening = partial(write, folder=folder, plan=RunPlan(config))
     for applied in remedies:
         say(f"with the remedy: {applied}")
     write_text(folder / "config.yaml", config.to_yaml())
-    return play(config, dataset, folder, listeners, say)
+    return play(config, dataset, folder, listeners, say, opening)
+
+
+def unplayed(folder: Path, saved: Config, dataset: Dataset) -> dict[str, Any]:
+    """What a checkpoint would say of the configuration and the data of a run that has none."""
+    card = read_card(folder) if (folder / "data.json").is_file() else None
+    fingerprint = ((card.more or {}) if card is not None else {}).get("fingerprint", dataset.fingerprint())
+    return {"config": saved.to_mapping(), "data": fingerprint}
 
 
 def require_fit(config: Config, dataset: Dataset, header: Mapping[str, Any]) -> None:
@@ -327,4 +369,9 @@ def restored(run: Run, record: Record) -> Progress:
         return Progress(total=record.config.images)
     states, header, _ = checkpoint.newest(record.folder / "checkpoints")
     checkpoint.restore(run.parts, states)
+    images = int(header["progress"]["images"])
+    if not (
+        record.folder / "samples" / f"{images:012d}.png"
+    ).is_file():  # killed between the checkpoint and its picture
+        run.picture(images)
     return Progress(**{**header["progress"], "total": record.config.images})

@@ -23,6 +23,7 @@ from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, ha
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
+from evenodds.files.lock import unused
 from evenodds.files.write import replaced, write_json
 from evenodds.game.rules import mix
 from evenodds.metrics.classification import calibration_error, class_scores
@@ -139,7 +140,7 @@ def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], TrialPlan]
         if misfits:
             raise BadInput(f"{folder} holds a trial with other {', '.join(misfits)}; name another folder with --out")
         return TrialPlan(**there["plan"])
-    if folder.exists() and any(folder.iterdir()):
+    if not unused(folder):
         raise BadInput(f"{folder} is there already and holds no trial; name another folder with --out")
     plan = make()
     write_json(path, {"facts": facts, "plan": asdict(plan)})

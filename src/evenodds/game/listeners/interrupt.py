@@ -11,12 +11,15 @@ from typing import Any, ClassVar, Self
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.trainer import Training
 
-__all__ = ["Interrupt"]
+__all__ = ["Interrupt", "signals"]
 
 
 @dataclass
 class Interrupt:
-    """Ctrl-C or SIGTERM ends the run after the current round, so that what is saved is whole; twice ends it now."""
+    """Ctrl-C, SIGTERM or SIGHUP ends the run after the current round, so that what is saved is whole.
+
+    A second Ctrl-C ends it now. SIGHUP comes when the terminal is closed, often twice; under nohup it stays ignored.
+    """
 
     requested: bool = False
     _handlers: dict[int, Any] = field(default_factory=dict)
@@ -29,11 +32,11 @@ class Interrupt:
 
     def begin(self, training: Training) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in signals():
                 self._handlers[number] = signal.signal(number, self._request)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
 
@@ -44,3 +47,10 @@ class Interrupt:
     def end(self, training: Training) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+
+def signals() -> list[int]:
+    """The signals that ask for an orderly end here: not SIGHUP where it is ignored, as under nohup."""
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    heard = [] if hang_up is None or signal.getsignal(hang_up) == signal.SIG_IGN else [hang_up]
+    return [signal.SIGINT, signal.SIGTERM, *heard]

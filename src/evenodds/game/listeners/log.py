@@ -33,6 +33,9 @@ class Log:
     _rate: float = field(init=False, default=0.0)
     _clock: float = field(init=False, default=0.0)
     _last: tuple[int, float] = field(init=False, default=(0, 0.0))
+    """Images and seconds from which the rate is measured."""
+    _written: int = field(init=False, default=0)
+    """Images of the last line: a resumed run writes its lines where an uninterrupted one does."""
     order: ClassVar[Order] = Order.LOG
 
     @classmethod
@@ -41,19 +44,21 @@ class Log:
         return None if run.folder is None else cls(run.folder / "metrics.jsonl", interval(run.config, 200))
 
     def begin(self, training: Training) -> None:
-        lines = [line for line in read_history(self.path) if line["images"] <= training.progress.images]
+        images = training.progress.images
+        lines = [line for line in read_history(self.path) if _stays(line, images)]
         self.lines = lines
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
         self.seconds = float(lines[-1]["seconds"]) if lines else 0.0
         self._clock = time.perf_counter() - self.seconds
-        self._last = (training.progress.images, self.seconds)
+        self._last = (images, self.seconds)
+        self._written = int(lines[-1]["images"]) if lines else 0
 
     def after_round(self, training: Training) -> None:
-        if training.progress.images - self._last[0] >= self.every_images:
+        if training.progress.images - self._written >= self.every_images:
             self.write(training)
 
     def end(self, training: Training) -> None:
-        if training.whole and training.progress.images > self._last[0]:
+        if training.whole and training.progress.images > self._written:
             self.write(training)
 
     def write(self, training: Training, **more: Any) -> None:
@@ -69,7 +74,12 @@ class Log:
         with self.path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
         self.lines.append(line)
-        self._last = (images, self.seconds)
+        self._last, self._written = (images, self.seconds), images
+
+
+def _stays(line: dict[str, Any], images: int) -> bool:
+    """Whether a resumed run keeps a line; at the beginning only what was said of remedies: all else is said anew."""
+    return bool(line["images"] <= images and (images > 0 or "remedy" in line))
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

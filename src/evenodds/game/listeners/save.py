@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from evenodds.errors import Diverged
+from evenodds.files.write import remove_folder
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import Stateful
 from evenodds.game.listeners.context import Order, RunContext, interval
@@ -106,7 +106,7 @@ class Save:
         spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}
         for path in checkpoint.listing(self.folder):
             if path not in spared:
-                shutil.rmtree(path)
+                remove_folder(path)
 
 
 def best_of(folder: Path) -> Path | None:

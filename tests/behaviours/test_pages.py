@@ -6,15 +6,21 @@ import doctest
 import importlib
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import evenodds
-from evenodds.runs import find
+from evenodds.apply import imputer
+from evenodds.estimators import training as estimator_training
+from evenodds.game import trainer
+from evenodds.runs import find, run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -228,6 +234,87 @@ def test_examples_of_public_names_run(name: str, tmp_path: Path, monkeypatch: py
     assert sum(len(test.examples) for test in tests) > 0, f"{name} has no example in its docstring"
     for test in tests:
         assert runner.run(test).failed == 0, name
+
+
+# --- Python on the pages runs -----------------------------------------------------------------------------------------
+
+SHORT: dict[str, Any] = {"images": 64, "batch": 32, "watch": "off", "generator__width": 8, "discriminator__width": 8}
+"""Settings of every run on a page, in place of its length."""
+INPUTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "estimators.md": lambda: {"X": labelled()[0], "y": labelled()[1]},
+    "features.md": lambda: {"x": torch.rand(3, 3, 32, 32) * 2 - 1},
+    "few-labels.md": lambda: dict(zip("xy", labelled(), strict=True)),
+    "fill.md": lambda: {"x": np.where(np.random.default_rng(1).random((40, 3)) < 0.1, np.nan, labelled()[0])},
+    "images.md": lambda: {"evenodds": evenodds, "source": torch.rand(1, 3, 24, 24) * 2 - 1},
+}
+"""What the blocks of a page are given: arrays of the reader's own."""
+IN_ESSENCE = re.compile(r"`(examples/\w+\.py)`(?:, in essence| uses)[^`]*```python\n(.*?)^```", re.M | re.S)
+"""A block that a page takes from an example, which other tests run as a whole."""
+
+
+def labelled() -> tuple[Any, Any]:
+    """A table (40, 3), and the classes of its rows."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all pages play: with photographs and with features of digits."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "photos").mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(48):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / "photos" / f"{k}.png")
+    (folder / "runs" / "digits-1").mkdir(parents=True)
+    features, y = rng.normal(size=(60, 4)), np.arange(60) % 10
+    np.savez(folder / "runs" / "digits-1" / "features.npz", features=features, y=y)
+    return folder
+
+
+def short_train(*arguments: Any, **options: Any) -> Any:
+    """`evenodds.train`, for so few images that a page runs at once."""
+    return trainer.train(*arguments, **{**options, "images": min(options["images"], 256)})
+
+
+def short_fit(data: Any, recipe: str | None = None, **settings: Any) -> Any:
+    """`evenodds.fit`, for so few images that a page runs at once."""
+    settings.pop("budget", None)
+    crop = {"task__crop": 32, "size": 32} if recipe == "upscale-x4" else {}
+    return run.fit(data, recipe, **{**settings, **SHORT, **crop})
+
+
+def short_resume(folder: str, settings: Any) -> Any:
+    """`evenodds.resume`, for so few images that a page runs at once."""
+    return run.resume(folder, settings={**settings, "images": 96})
+
+
+def test_python_on_the_pages_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the pages, README first, in one folder: later pages find the runs of earlier ones."""
+    monkeypatch.chdir(folder)
+    for module in (estimator_training, imputer):
+        monkeypatch.setattr(module, "train", short_train)
+    monkeypatch.setattr(evenodds, "fit", short_fit, raising=False)
+    monkeypatch.setattr(evenodds, "resume", short_resume, raising=False)
+    ran = 0
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]:
+        names = INPUTS.get(page.name, dict)()
+        for block in blocks(IN_ESSENCE.sub("", page.read_text(encoding="utf-8")), "python"):
+            exec(compile(block, str(page), "exec"), names)
+            ran += 1
+    assert ran >= 10
+
+
+def test_what_pages_take_from_examples_stands_there() -> None:
+    taken = [
+        (path, line)
+        for page in ROOT.glob("docs/*.md")
+        for path, block in IN_ESSENCE.findall(page.read_text(encoding="utf-8"))
+        for line in block.splitlines()
+    ]
+    assert len({path for path, _ in taken}) >= 3
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path, _ in taken}
+    assert [one for one in taken if one[1].partition("  #")[0].strip() not in sources[one[0]]] == []
 
 
 def test_the_tool_of_importers_knows_every_room() -> None:

@@ -35,7 +35,7 @@ from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
-from evenodds.metrics.psnr import luma, psnr
+from evenodds.metrics.psnr import psnr, video_luma
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers._parts import enlarged
@@ -110,7 +110,10 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
         ratios = torch.cat([psnr(made[name], x, border=SCALE) for name, x in truth.items()])
         inner = slice(SCALE, -SCALE)
         alike = torch.cat(
-            [ssim(luma(made[name])[..., inner, inner], luma(x)[..., inner, inner]) for name, x in truth.items()]
+            [
+                ssim(video_luma(made[name])[..., inner, inner], video_luma(x)[..., inner, inner])
+                for name, x in truth.items()
+            ]
         )
         fake = torch.cat([extract(extractor, patches(x)) for x in made.values()])
         found[arm] = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenodds.errors import BadInput
-from evenodds.metrics.psnr import luma, psnr
+from evenodds.metrics.psnr import psnr, video_luma
 from evenodds.metrics.segmentation import (
     confusion,
     confusions,
@@ -92,10 +92,10 @@ def test_noise_of_known_strength_has_its_signal_to_noise_ratio(deviation: float)
 
 def test_the_ratio_of_colours_is_that_of_their_luma_and_grey_has_its_own() -> None:
     x, y = torch.rand(2, 3, 3, 9, 9, generator=rng()) * 2 - 1
-    assert torch.allclose(psnr(x, y), psnr(luma(x), luma(y)))
-    ends = luma(torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten()
+    assert torch.allclose(psnr(x, y), psnr(video_luma(x), video_luma(y)))
+    ends = video_luma(torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)).flatten()
     assert ((ends + 1) * 127.5).tolist() == pytest.approx([16, 235], abs=1e-4)
-    red = luma(torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1))
+    red = video_luma(torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1))
     assert float((red + 1) * 127.5) == pytest.approx(16 + 65.481, abs=1e-4)
 
 
@@ -107,7 +107,7 @@ def test_the_ratio_of_colours_takes_every_channel_alike() -> None:
         assert float(psnr(x, y, colours=True)) == pytest.approx(10 * math.log10(4 / (0.09 / 3)))
     assert float(psnr(x, x)) == math.inf
     with pytest.raises(BadInput, match="N, C, H, W"):
-        luma(x[0])
+        video_luma(x[0])
 
 
 def test_what_lies_in_the_border_does_not_count() -> None:

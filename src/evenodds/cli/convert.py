@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -39,59 +40,39 @@ Tile = Annotated[
 ]
 
 
-class Flags(NamedTuple):
-    """The flags of one conversion.
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Flags:
+    """The flags of a conversion of images to images, and what segmentation takes of them."""
 
-    Args:
-        mix: between the networks before and after the adversary, in [0, 1]; None for the latter.
-        tile: longest side in pixels of what the network sees at once; None for what pays.
-        again: whether files that are there already are made anew.
-    """
+    mix: Mix = None
+    against: TrueImages = None
+    again: Again = False
+    tile: Tile = None
+    checkpoint: Checkpoint = "last"
+    device: Device = "auto"
 
-    mix: float | None
-    tile: int | None
-    again: bool
+
+DEFAULTS = Flags()
 
 
 @app.command
-def upscale(
-    run: Run,
-    source: Source,
-    out: Out,
-    *,
-    mix: Mix = None,
-    against: TrueImages = None,
-    again: Again = False,
-    tile: Tile = None,
-    checkpoint: Checkpoint = "last",
-    device: Device = "auto",
-) -> int:
+def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Enlarge an image, or all images of a folder or zip file, by a run that learned it (train upscale-x4, say).
 
     Images keep their kind: grey stays grey, 16 bits stay 16, transparency stays. Status 1 says that some files could
     not be done; all others were.
     """
-    return _converted("upscale", run, source, out, Flags(mix, tile, again), against, checkpoint, device)
+    return _converted("upscale", run, source, out, flags)
 
 
 @app.command
-def translate(
-    run: Run,
-    source: Source,
-    out: Out,
-    *,
-    mix: Mix = None,
-    against: TrueImages = None,
-    again: Again = False,
-    tile: Tile = None,
-    checkpoint: Checkpoint = "last",
-    device: Device = "auto",
-) -> int:
+def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Make an image of an image, or of all of a folder or zip file, by a run that learned it (train denoise, say).
 
     Status 1 says that some files could not be done; all others were.
     """
-    return _converted("translate", run, source, out, Flags(mix, tile, again), against, checkpoint, device)
+    return _converted("translate", run, source, out, flags)
 
 
 @app.command
@@ -122,7 +103,8 @@ def segment(
     again
         Make maps anew that are there already [default: leave them, so that an interrupted folder goes on].
     """
-    return _converted("segment", run, source, out, Flags(None, tile, again), against, checkpoint, device)
+    flags = Flags(against=against, again=again, tile=tile, checkpoint=checkpoint, device=device)
+    return _converted("segment", run, source, out, flags)
 
 
 @app.command
@@ -164,27 +146,25 @@ def fill(
         result(path)
 
 
-def _converted(
-    command: str, run: Path, source: Path, out: Path, flags: Flags, against: Path | None, checkpoint: str, device: str
-) -> int:
+def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -> int:
     """Converts, prints what was written, and scores it where there are true files; 1 where files were skipped."""
     from evenodds.apply.converting import Options, convert
     from evenodds.cli.bar import Steps
     from evenodds.runs.session import load
 
-    session = load(run, checkpoint, device)
+    session = load(run, flags.checkpoint, flags.device)
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
     with Steps() as step:
-        converted = convert(session, source, out, Options(*flags), step, say)
+        converted = convert(session, source, out, Options(flags.mix, flags.tile, flags.again), step, say)
     for line in converted.summary(out):
         say(line)
     if not converted.written and not converted.there:
         return 1
     result(out if out.is_dir() or len(converted.written) != 1 else converted.written[0])
-    if against is not None:
-        _score(session, source, out, against)
+    if flags.against is not None:
+        _score(session, source, out, flags.against)
     return 1 if converted.skipped else 0
 
 

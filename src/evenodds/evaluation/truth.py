@@ -24,7 +24,7 @@ from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.files.write import write_text
-from evenodds.metrics.psnr import luma, psnr
+from evenodds.metrics.psnr import psnr, video_luma
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.mappers._parts import enlarged
@@ -135,7 +135,7 @@ def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
     """On Y, without the border where that leaves anything; where nothing scales, of all colours too."""
     border = scale if scale > 1 and min(x.shape[2:]) > 2 * scale + 3 else 0
     inner = slice(border, -border or None)
-    luminance = [luma(one)[..., inner, inner] for one in (x, y)]
+    luminance = [video_luma(one)[..., inner, inner] for one in (x, y)]
     similar = float(ssim(*luminance)) if min(luminance[0].shape[2:]) >= 4 else math.nan
     figures = {"psnr": float(psnr(x, y, border)), "ssim": similar}
     if scale == 1 and x.shape[1] == 3:

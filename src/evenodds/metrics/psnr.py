@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.arithmetic import LUMA
+from evenodds.game.arithmetic import luma
 
-__all__ = ["luma", "psnr"]
+__all__ = ["psnr", "video_luma"]
 
-_WEIGHTS = tuple(weight * (235 - 16) / 255 for weight in LUMA)
-"""Of red, green and blue in the Y of ITU-R BT.601, whose range is 16 to 235 of 255."""
+_RANGE = (235 - 16) / 255
+"""The part of the 8-bit range that the Y of video takes: 16 to 235."""
 _MIDDLE = (16 + 235) / 255 - 1
-"""Of that range, in [-1, 1]."""
+"""Its middle, in [-1, 1]."""
 
 
-def luma(x: Tensor) -> Tensor:
+def video_luma(x: Tensor) -> Tensor:
     """The Y of YCbCr, ITU-R BT.601 (1982), whose range is 16 to 235 of 255: what papers on super-resolution measure on.
 
     Args:
@@ -32,8 +31,7 @@ def luma(x: Tensor) -> Tensor:
         raise BadInput(f"luma is of images (N, C, H, W), got {tuple(x.shape)}; give a batch of them")
     if x.shape[1] != 3:
         return x
-    weights = torch.tensor(_WEIGHTS, dtype=x.dtype, device=x.device)
-    return torch.einsum("nchw,c->nhw", x, weights)[:, None] + _MIDDLE
+    return _RANGE * luma(x) + _MIDDLE
 
 
 def psnr(x: Tensor, truth: Tensor, border: int = 0, colours: bool = False) -> Tensor:
@@ -58,6 +56,6 @@ def psnr(x: Tensor, truth: Tensor, border: int = 0, colours: bool = False) -> Te
             f"images need one size, above twice the border; got {tuple(x.shape)}, {tuple(truth.shape)}, {border}"
         )
     inner = slice(border, -border or None)
-    apart = x - truth if colours else luma(x) - luma(truth)
+    apart = x - truth if colours else video_luma(x) - video_luma(truth)
     error = apart[..., inner, inner].double().square().mean((1, 2, 3))
     return 10 * (4 / error).log10()

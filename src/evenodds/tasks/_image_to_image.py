@@ -118,8 +118,7 @@ class Paired(DiscriminatorCosts, ImageToImage):
             )
         if self.matching and not self.adversarial:
             raise BadInput("matching compares features of the discriminator, so it needs adversarial above 0")
-        if self.contest.view is not None:
-            raise BadInput("views are not for images that follow from a source; leave `views` empty, see `turns`")
+        without_views(self.contest)
 
     @classmethod
     def layout(cls, options: Mapping[str, Any]) -> str:
@@ -245,3 +244,9 @@ class SourceAware(nn.Module):
         with torch.no_grad():
             self(x)
         return self.seen[-1][1]
+
+
+def without_views(contest: Contest) -> None:
+    """BadInput where the discriminator would see images through views, which change them apart from their source."""
+    if contest.view is not None:
+        raise BadInput("views are not for images that follow from a source; leave `views` empty, see `turns`")

@@ -14,7 +14,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.tasks._crops import deal_piece
 from evenodds.tasks._discriminator import DiscriminatorCosts
-from evenodds.tasks._image_to_image import ImageToImage
+from evenodds.tasks._image_to_image import ImageToImage, without_views
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks.contest import Contest
 
@@ -55,8 +55,7 @@ class Cycle(DiscriminatorCosts, ImageToImage):
     def __post_init__(self) -> None:
         if not self.cycle > 0 or self.identity < 0:
             raise BadInput(f"cycle must be above 0 and identity at least 0, got {self.cycle} and {self.identity}")
-        if self.contest.view is not None:
-            raise BadInput("views are not for images that follow from a source; leave `views` empty, see `turns`")
+        without_views(self.contest)
 
     @classmethod
     def layout(cls, options: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from evenodds.apply.latent import directions, move, refine
@@ -286,8 +286,9 @@ def encoder_of(
     conditional = session.conditions.kind is not None
     prior = _Joint(session) if conditional else session.latent
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
-    if _made_for(path) == session.images:
-        encoder.load_state_dict(load_file(path))
+    weights = _weights_for(path, session.images)
+    if weights is not None:
+        encoder.load_state_dict(weights)
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
     # That of a conditional run takes c behind z, as _Joint draws it.
@@ -304,12 +305,16 @@ def encoder_of(
     return encoder.eval()
 
 
-def _made_for(path: Path) -> int | None:
-    """After how many images the generator was of which this file's encoder learned; None where there is no file."""
+def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:
+    """The encoder of a file, where it learned of the generator as it was after so many images; None else.
+
+    Both are read of one opened file: another process may replace it meanwhile.
+    """
     if not path.is_file():
         return None
     with safe_open(path, "pt") as file:
-        return int((file.metadata() or {}).get("generator_images", -1))
+        made_for = int((file.metadata() or {}).get("generator_images", -1))
+        return {name: file.get_tensor(name) for name in file.keys()} if made_for == images else None  # noqa: SIM118
 
 
 @dataclass(frozen=True)

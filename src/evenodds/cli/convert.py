@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,9 +138,12 @@ def fill(
         Folder for one PNG each and a sheet of all [default: filled in the run folder].
     """
     from evenodds.apply.filling import write_fillings
+    from evenodds.files.lock import held
     from evenodds.runs.session import load
 
-    written, report = write_fillings(load(run, checkpoint, device), image, mask, out or run / "filled", n, seed)
+    session, folder = load(run, checkpoint, device), out or run / "filled"
+    with held(folder, "fill"):
+        written, report = write_fillings(session, image, mask, folder, n, seed)
     for line in report:
         say(line)
     for path in written:
@@ -156,7 +160,7 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
-    with Steps() as step:
+    with _holding(command, source, out), Steps() as step:
         converted = convert(session, source, out, Options(flags.mix, flags.tile, flags.again), step, say)
     for line in converted.summary(out):
         say(line)
@@ -166,6 +170,15 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     if flags.against is not None:
         _score(session, source, out, flags.against)
     return 1 if converted.skipped else 0
+
+
+def _holding(command: str, source: Path, out: Path) -> AbstractContextManager[Any]:
+    """Holds the folder to which many images are written; single images may be written to one folder at once."""
+    from evenodds.apply.folder import many
+    from evenodds.files.lock import held
+
+    is_folder = out.is_dir() or (not out.exists() and out.suffix.lower() != ".png")
+    return held(out, command) if many(source) and is_folder else nullcontext()
 
 
 def _score(session: Any, source: Path, out: Path, against: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,6 +68,7 @@ def sample(
     """
     from evenodds.apply.samples import requested_labels, write_samples
     from evenodds.apply.selecting import sample as selected
+    from evenodds.files.lock import held
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
@@ -77,7 +79,9 @@ def sample(
     n = n if y is None else len(y)
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
-    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns):
+    with held(folder, "sample") if folder is not None else nullcontext():
+        written = write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns)
+    for path in written:
         result(path)
 
 
@@ -117,10 +121,11 @@ def augment(
     """
     from evenodds.apply.augment import augment as write
     from evenodds.cli.bar import Steps
+    from evenodds.files.lock import held_beside
     from evenodds.runs.session import load
 
     session, names = load(run, checkpoint, device), listed_names(filters)
-    with Steps() as step:
+    with held_beside(to, "augment"), Steps() as step:
         manifest = write(
             session,
             to,

@@ -10,6 +10,7 @@ from typing import Any
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
+from evenodds.files.lock import held_beside
 from evenodds.files.write import write_json, write_text
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
@@ -18,6 +19,9 @@ from evenodds.show.page.content import Content, Picture
 from evenodds.show.page.page import page
 
 __all__ = ["report", "write_evaluation", "write_report"]
+
+PATIENCE = 120.0
+"""Seconds for which another report of the same run, that is just being written, is waited for."""
 
 
 def report(
@@ -33,8 +37,9 @@ def report(
 ) -> list[Path]:
     """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments."""
     evaluation, examination = assess(session, against, metrics, features, seed, step, n=n)
-    write_evaluation(evaluation, session.folder / "evaluation.json")
-    path = write_report(session, examination, evaluation, out or session.folder / "report.html")
+    with held_beside(session.folder / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
+        write_evaluation(evaluation, session.folder / "evaluation.json")
+        path = write_report(session, examination, evaluation, out or session.folder / "report.html")
     return [path, session.folder / "evaluation.json"]
 
 

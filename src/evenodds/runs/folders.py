@@ -14,7 +14,7 @@ import torch
 
 import evenodds
 from evenodds.errors import BadInput
-from evenodds.files.lock import NAME, Busy, held, unused
+from evenodds.files.lock import NAME, Busy, held, lock_on, unused
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
@@ -83,7 +83,7 @@ def next_folder(base: Path, name: str, command: str) -> Iterator[Path]:
 
 def _left(folder: Path) -> bool:
     """Whether a call that was killed left nothing in a folder but its lock."""
-    return (folder / NAME).is_file() and unused(folder)
+    return (folder / NAME).is_file() and unused(folder) and lock_on(folder) is None
 
 
 def environment(engine: Local) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.text import csv_text
 from evenodds.files.write import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
-from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.version import __version__
@@ -42,7 +42,7 @@ def augment(
     per_class: int | None = None,
     balance: bool = False,
     filters: Sequence[str] | None = None,
-    data: Dataset | None = None,
+    data: Any = None,
     seed: int = 0,
     tries: int = 50,
     checkpoint: str = "last",
@@ -58,7 +58,8 @@ def augment(
         balance: as many as each class lacks against the largest one in the training items.
         filters: names of FILTERS; None for those of agreement, copies and duplicates that the run allows. They rest on
             the run's training items, and copies on its held-out ones too.
-        data: what the run was trained on, where it was in memory; otherwise it is opened.
+        data: where the data of the run lie now, or what it was trained on, where that was in memory; None for where
+            they were.
         seed: the same seed gives the same files.
         tries: at most so many draws for each image asked for.
         checkpoint: as it was loaded, for the manifest.
@@ -144,9 +145,7 @@ def sample_class(session: Session, label: int, n: int, rng: torch.Generator) -> 
 # --- filters ---------------------------------------------------------------------------------------------------------
 
 
-def _filters(
-    session: Session, names: Sequence[str] | None, data: Dataset | None, say: Say, step: Step
-) -> dict[str, Filter]:
+def _filters(session: Session, names: Sequence[str] | None, data: Any, say: Say, step: Step) -> dict[str, Filter]:
     for name in names or ():
         if name not in FILTERS:
             raise unknown("filter", name, (*FILTERS, "none"))
@@ -189,12 +188,10 @@ def _rejection(session: Session) -> Rejection:
     return Rejection(logits)
 
 
-def _opened(session: Session, data: Dataset | None) -> Dataset:
+def _opened(session: Session, data: Any) -> Dataset:
     """What the run was trained on, and nothing else."""
-    dataset = data if data is not None else open_data(session.config)
-    if dataset.fingerprint() != (session.card.more or {}).get("fingerprint"):
-        raise BadInput("the data of this run have changed since it was trained; use --filters none or discriminator")
-    return dataset
+    advice = "use --filters none or discriminator, or say where the data of before lie with --data"
+    return open_run_data(session.config, session.card, data, advice=advice)
 
 
 def _classifier(seen: Dataset, step: Step) -> Classifier:

@@ -26,9 +26,10 @@ from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, train
 from evenodds.parts.networks._roles import Scores
 from evenodds.parts.priors import Coded
-from evenodds.runs.build import build_engine, open_data
+from evenodds.runs.build import build_engine
 from evenodds.runs.config import Part
 from evenodds.runs.find import accepts, make, network
+from evenodds.runs.run_data import open_run_data, same_data
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
@@ -67,7 +68,7 @@ def items(session: Session, source: Any = None, reading: Callable[[int, int], No
         BadInput: the data have another shape.
     """
     if source is None:
-        return open_data(session.config, reading)
+        return open_run_data(session.config, session.card, None, reading, "name data behind the run")
     return load_like(source, session.card, "the items", reading)
 
 
@@ -367,7 +368,7 @@ def _beside(session: Session, data: Dataset, source: Any) -> dict[str, NDArray[A
         beside["y"] = np.asarray([*data.classes, ""])[data.y.numpy()]
     if data.names:
         beside["names"] = np.asarray(data.names)
-    if source is None:
+    if source is None or same_data(session.card, data):
         beside["held_out"] = np.isin(np.arange(len(data)), session.card.held_out)
     return beside
 

@@ -21,6 +21,12 @@ app = App(
 )
 
 Run = Annotated[Path, Parameter(help="The run folder.")]
+RunData = Annotated[
+    str | None,
+    Parameter(
+        name="--data", help="Where the data of the run lie now [default: where they were]; only the same are taken."
+    ),
+]
 Device = Annotated[str, Parameter(name="--device", help="auto, cpu, cuda, mps.")]
 Checkpoint = Annotated[str, Parameter(help="last, best (by the held-out score), or a number of images.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, and nothing else, on standard output.")]

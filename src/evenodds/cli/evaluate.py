@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from evenodds.cli.app import Checkpoint, Device, Json, Run, app, listed_names
+from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
@@ -46,6 +46,7 @@ def evaluate(
     against: Against = None,
     metrics: Metrics = None,
     features: Features = None,
+    data: RunData = None,
     n: Most = 10_000,
     train: str | None = None,
     seed: int = 0,
@@ -79,6 +80,7 @@ def evaluate(
             against,
             metrics=listed_names(metrics),
             features=features,
+            data=data,
             train=train,
             n=n,
             seed=seed,
@@ -124,6 +126,7 @@ def report(
     against: Against = None,
     metrics: Metrics = None,
     features: Features = None,
+    data: RunData = None,
     n: Most = 10_000,
     seed: int = 0,
     checkpoint: Checkpoint = "last",
@@ -146,7 +149,15 @@ def report(
     session = load(run, checkpoint, device)
     with Steps() as step:
         written = write(
-            session, out, against=against, metrics=listed_names(metrics), features=features, n=n, seed=seed, step=step
+            session,
+            out,
+            against=against,
+            metrics=listed_names(metrics),
+            features=features,
+            data=data,
+            n=n,
+            seed=seed,
+            step=step,
         )
     for path in written:
         result(path)

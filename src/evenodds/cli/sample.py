@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, Words, app, listed_names, numbers
+from evenodds.cli.app import Checkpoint, Device, Number, Run, RunData, Switch, Words, app, listed_names, numbers
 from evenodds.files.terminal import result, say
 
 __all__ = ["augment", "sample"]
@@ -93,6 +93,7 @@ def augment(
     per_class: int | None = None,
     balance: Switch = False,
     filters: Words = None,
+    data: RunData = None,
     tries: int = 50,
     seed: int = 0,
     checkpoint: Checkpoint = "last",
@@ -132,6 +133,7 @@ def augment(
             per_class=per_class,
             balance=balance,
             filters=[] if names == ["none"] else names,
+            data=data,
             seed=seed,
             tries=tries,
             checkpoint=checkpoint,

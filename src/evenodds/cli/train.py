@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from evenodds.cli.app import Quiet, Run, Settings, app, setting_values
+from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
@@ -70,7 +70,13 @@ def train(
 
 @app.command
 def resume(
-    run: Run, *, images: str | None = None, watch: str | None = None, settings: Settings = None, quiet: Quiet = False
+    run: Run,
+    *,
+    data: RunData = None,
+    images: str | None = None,
+    watch: str | None = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
 ) -> int:
     """Go on with a run from its newest whole checkpoint, or from its beginning where it was stopped before the first.
 
@@ -89,7 +95,7 @@ def resume(
 
     changes = _written({"images": images, "watch": watch}) | setting_values(settings)
     with held(require_run(run), "resume"):
-        return conclude(go_on(run, settings=changes, **_reports(quiet)))
+        return conclude(go_on(run, settings=changes, data=data, **_reports(quiet)))
 
 
 def _written(flags: dict[str, Any]) -> dict[str, Any]:

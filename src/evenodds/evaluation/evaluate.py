@@ -68,6 +68,7 @@ def evaluate(
     *,
     metrics: Sequence[str] | None = None,
     features: str | None = None,
+    data: Any = None,
     train: Any = None,
     n: int = 10_000,
     seed: int = 0,
@@ -83,6 +84,7 @@ def evaluate(
         metrics: names of scores, and memorisation, equilibrium, duality_gap, likelihood; None for the usual ones.
         features: pixels, random, classifier, inception or dino; None: classifier for labelled images, random for
             others, pixels (the values themselves) for tables and toys.
+        data: where the data of the run lie now; None for where they were. Only the same data are taken.
         train: what the samples' generator was trained on, to look for copies; known for runs.
         n: at most so many samples and items of the reference.
         seed: of a run's samples and of every random choice.
@@ -90,7 +92,17 @@ def evaluate(
         step: told of progress.
     """
     return assess(
-        subject, against, metrics, features, seed, step, train=train, n=n, checkpoint=checkpoint, device=device
+        subject,
+        against,
+        metrics,
+        features,
+        seed,
+        step,
+        run_data=data,
+        train=train,
+        n=n,
+        checkpoint=checkpoint,
+        device=device,
     )[0]
 
 

@@ -17,8 +17,8 @@ from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
-from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session, load
 
 __all__ = ["Material", "gather", "is_run"]
@@ -63,6 +63,7 @@ def gather(
     subject: Any,
     against: Any = None,
     *,
+    run_data: Any = None,
     train: Any = None,
     n: int = 10_000,
     seed: int = 0,
@@ -77,6 +78,7 @@ def gather(
         against: real data: a source, a path, an array or Dataset, or a run's folder, whose data and split are taken.
             None for the data of the run that is judged. A run's held-out items are the reference; other data are cut
             into halves, always the same ones.
+        run_data: where the data of the run lie now that is judged, or is named by `against`; None for where they were.
         train: what the samples' generator was trained on, where it is no run of evenodds: needed to look for copies.
         n: at most so many samples and so many items of the reference.
         seed: of the samples of a run.
@@ -87,7 +89,9 @@ def gather(
     session = _session(subject, checkpoint, device)
     if session is None:
         options_of(subject)  # what cannot be read is said before anything else is opened
-    home, data = _data(session, against, device, reading)
+    if run_data is not None and session is None and not is_run(against):
+        raise BadInput("--data says where the data of a run lie, and no run was named; name real data with --against")
+    home, data = _data(session, against, run_data, device, reading)
     if home is not None:
         rest, held_out = data.split(home.config.held_out, SPLIT_SEED)
         held_out = held_out[_parted(len(held_out), 0, SPLIT_SEED)[0]]
@@ -99,10 +103,11 @@ def gather(
         raise BadInput(f"judging needs at least 2 items held out and 4 others, got {len(held_out)} and {len(rest)}")
     pool, real = data.take(rest), data.take(_first(held_out, n))
     fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
-    trained = _training(session, home, data, rest, train, reading)
+    trained = _training(session, home, data, rest, train, run_data, reading)
     count = min(n, len(floor))
     fake, labels, resized, what = _fakes(session, subject, data, count, seed, reading)
-    place = _path(home.config.data.name if against is None and home and home.config.data else against)
+    of_run = run_data or (home.config.data.name if home is not None and home.config.data is not None else None)
+    place = _path(of_run if against is None else against)
     return Material(
         fake,
         real,
@@ -124,7 +129,7 @@ def _session(subject: Any, checkpoint: str, device: str) -> Session | None:
 
 
 def _data(
-    session: Session | None, against: Any, device: str, reading: Reading | None
+    session: Session | None, against: Any, run_data: Any, device: str, reading: Reading | None
 ) -> tuple[Session | None, Dataset]:
     """The real data, and the run whose split of them holds: the one named, or the one that was trained on them."""
     home = session if against is None else load(against, device=device) if is_run(against) else None
@@ -133,10 +138,8 @@ def _data(
     if home is None:
         data = load_data(against, progress=reading)
         return (session if session is not None and _trained_on(session) == data.fingerprint() else None), data
-    data = open_data(home.config, reading)
-    if _trained_on(home) not in (None, data.fingerprint()):
-        raise BadInput(f"the data of {home.folder} have changed since it was trained; name data with --against")
-    return home, data
+    advice = "name data with --against, or say where those of before lie with --data"
+    return home, open_run_data(home.config, home.card, run_data, reading, advice)
 
 
 def _trained_on(session: Session) -> str | None:
@@ -160,14 +163,20 @@ def _first(index: Tensor, n: int) -> Tensor:
 
 
 def _training(
-    session: Session | None, home: Session | None, data: Dataset, rest: Tensor, train: Any, reading: Reading | None
+    session: Session | None,
+    home: Session | None,
+    data: Dataset,
+    rest: Tensor,
+    train: Any,
+    run_data: Any,
+    reading: Reading | None,
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
         items = load_like(train, data, "the training data", reading)
         return items, items.names or tuple(map(str, range(len(items))))
     if session is not None and session is not home:
-        data = open_data(session.config, reading)
+        data = open_run_data(session.config, session.card, run_data, reading)
         rest, _ = data.split(session.config.held_out, SPLIT_SEED)
     elif home is None:
         return None, ()

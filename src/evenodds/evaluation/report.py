@@ -31,12 +31,13 @@ def report(
     against: Any = None,
     metrics: Sequence[str] | None = None,
     features: str | None = None,
+    data: Any = None,
     n: int = 10_000,
     seed: int = 0,
     step: Step | None = None,
 ) -> list[Path]:
     """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments."""
-    evaluation, examination = assess(session, against, metrics, features, seed, step, n=n)
+    evaluation, examination = assess(session, against, metrics, features, seed, step, run_data=data, n=n)
     with held_beside(session.folder / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
         write_evaluation(evaluation, session.folder / "evaluation.json")
         path = write_report(session, examination, evaluation, out or session.folder / "report.html")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
-__all__ = ["aligned", "csv_text", "encodable", "from_cell", "json_text", "to_cell", "visible"]
+__all__ = ["aligned", "csv_text", "encodable", "from_cell", "from_utf8", "json_text", "to_cell", "to_utf8", "visible"]
 
 UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 controls, ESC among them
@@ -23,7 +23,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.I
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How cells begin that a spreadsheet may compute, or that stand for such a cell."""
 HALF = re.compile(r"(\\*)([\ud800-\udfff]|u[dD][89a-fA-F][0-9a-fA-F]{2})")
-HALF_IN_CELL = re.compile(r"(\\+)(u[dD][89a-fA-F][0-9a-fA-F]{2})")
+HALF_WRITTEN = re.compile(r"(\\+)(u[dD][89a-fA-F][0-9a-fA-F]{2})")
 QUOTED = re.compile("[;\t\r]")
 """Characters at which some spreadsheets cut a cell that is not in quotes."""
 
@@ -76,14 +76,24 @@ def to_cell(text: str) -> str:
     What begins with = + - @, a tab, CR or LF, or their wide forms, gets an apostrophe before it. Halves of characters
     get a backslash form such as `\\udce9`.
     """
-    whole = HALF.sub(_escaped_half, text)
+    whole = to_utf8(text)
     return f"'{whole}" if FORMULA.match(whole) and not NUMBER.fullmatch(whole) else whole
 
 
 def from_cell(cell: str) -> str:
     """The text of which `to_cell` made this cell; other cells are their own text."""
     whole = cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
-    return HALF_IN_CELL.sub(_whole_half, whole)
+    return from_utf8(whole)
+
+
+def to_utf8(text: str) -> str:
+    """The text with a backslash form such as `\\udce9` for each half of a character, which UTF-8 cannot hold."""
+    return HALF.sub(_escaped_half, text)
+
+
+def from_utf8(text: str) -> str:
+    """The text of which `to_utf8` made this."""
+    return HALF_WRITTEN.sub(_whole_half, text)
 
 
 def _escaped_half(match: re.Match[str]) -> str:

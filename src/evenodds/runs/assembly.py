@@ -31,6 +31,7 @@ from evenodds.runs.evidence import Evidence
 from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import HeldOut, held_out
+from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
 from evenodds.runs.snapshot import write_snapshot
 from evenodds.tasks._playable import Playable
@@ -204,6 +205,8 @@ class Run:
         d = self.dataset
         more: dict[str, Any] = {
             "fingerprint": d.fingerprint(),
+            "blocks": block_sums(d),
+            "place": data_place(self.config),
             "items": len(d),
             "trained_on": len(self.train_index),
             "held_out": self.held_index.tolist(),

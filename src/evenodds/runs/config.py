@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 
 from evenodds.errors import BadInput, unknown
 from evenodds.files.read import parse_yaml, read_yaml
+from evenodds.files.text import from_utf8, to_utf8
 from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
 from evenodds.runs.find import canonical, find, names
 from evenodds.runs.setting import Setting, setting
@@ -170,7 +171,7 @@ class Config:
 
     def to_yaml(self) -> str:
         """The complete configuration."""
-        return yaml.dump(self.to_mapping(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return yaml.dump(_texts(self.to_mapping(), to_utf8), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -230,8 +231,29 @@ def origin(config: Config) -> Config | None:
 
 def read(path: Path) -> Config:
     """A configuration from a YAML file."""
-    values = mapping_of(read_yaml(path), str(path))
-    return from_mapping({"recipe": path.stem, **values}, str(path))
+    values = _texts(mapping_of(read_yaml(path), str(path)), from_utf8)
+    config = from_mapping({"recipe": path.stem, **values}, str(path))
+    return replace(config, data=_located(config.data, path))
+
+
+def _texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Plain values, their texts changed."""
+    if isinstance(value, dict):
+        return {change(key): _texts(one, change) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_texts(one, change) for one in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _located(data: Part | None, path: Path) -> Part | None:
+    """The data with the absolute path where config.yaml names them by ./ or ../, which begin at its folder.
+
+    Where they are not there, but in the place that the name has from the working directory, it stays.
+    """
+    if data is None or path.name != "config.yaml" or not data.name.startswith(("./", "../")):
+        return data
+    place = (path.parent.resolve() / data.name).resolve()
+    return data if not place.exists() and Path(data.name).exists() else replace(data, name=str(place))
 
 
 def from_mapping(values: Mapping[str, Any], where: str = "the configuration") -> Config:

@@ -14,7 +14,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.lock import held
-from evenodds.files.write import sweep, write_json, write_text
+from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.save import best_of
@@ -25,7 +25,7 @@ from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
-from evenodds.runs.card import SPLIT_SEED, read_card
+from evenodds.runs.card import SPLIT_SEED, DataCard, read_card
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
 from evenodds.runs.config import recipe as read_recipe
@@ -34,6 +34,7 @@ from evenodds.runs.find import find
 from evenodds.runs.folders import as_seconds, claimed, environment, placed
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
+from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
 
 __all__ = ["fit", "resume", "start"]
@@ -190,14 +191,14 @@ def write(run: Run, folder: Path, plan: RunPlan) -> None:
     write_json(folder / "environment.json", environment(run.engine))
     if plan.choices:
         write_json(folder / "choices.json", [choice.to_json() for choice in plan.choices])
-    write_text(folder / "config.yaml", plan.config.to_yaml())
+    write_config(folder, plan.config)
 
 
 def shortened(session: Session, deadline: Deadline | None) -> Session:
     """The session, its length that which fitted the deadline: by the clock the run is complete, decays and all."""
     if deadline is not None and session.images < session.config.images and deadline.total <= session.images:
         session.config = replace(session.config, images=session.images)
-        write_text(session.folder / "config.yaml", session.config.to_yaml())
+        write_config(session.folder, session.config)
     return session
 
 
@@ -217,7 +218,8 @@ def resume(
 
     Args:
         settings: changes to the configuration; only lengths, the device and what is kept may change.
-        data: the same array or tensor again, where the run was fitted to one.
+        data: where the data lie now, if that is not where they were; or the same array or tensor again, where the run
+            was fitted to one.
 
     Raises:
         BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it. Or the
@@ -254,7 +256,10 @@ def gone_on(
     saved = read(folder / "config.yaml")
     config, remedies, opening = with_settings(saved, settings), remedy.read(folder), _nothing
     remedy.discard(folder, remedies)
-    dataset = load_data(data) if data is not None else open_data(config, reading)
+    card = read_card(folder) if (folder / "data.json").is_file() else None
+    dataset = open_run_data(config, card, data, reading)
+    if isinstance(data, str | Path):
+        config = moved(folder, config, card, data)
     if checkpoint.listing(folder / "checkpoints"):
         _, header, complaints = checkpoint.newest(folder / "checkpoints")
         for line in complaints:
@@ -262,25 +267,29 @@ def gone_on(
         require_fit(config, dataset, header)
         say(f"resuming at {header['progress']['images']:,} of {config.images:,} images")
     elif not remedies:  # a remedy may have gone back to the very beginning
-        require_fit(config, dataset, unplayed(folder, saved, dataset))
+        require_fit(config, dataset, {"config": saved.to_mapping(), "data": dataset.fingerprint()})
         say("the run stopped before its first checkpoint: it starts from the beginning")
         opening = partial(write, folder=folder, plan=RunPlan(config))
     for applied in remedies:
         say(f"with the remedy: {applied}")
-    write_text(folder / "config.yaml", config.to_yaml())
+    write_config(folder, config)
     return play(config, dataset, folder, listeners, say, opening)
 
 
-def unplayed(folder: Path, saved: Config, dataset: Dataset) -> dict[str, Any]:
-    """What a checkpoint would say of the configuration and the data of a run that has none."""
-    card = read_card(folder) if (folder / "data.json").is_file() else None
-    fingerprint = ((card.more or {}) if card is not None else {}).get("fingerprint", dataset.fingerprint())
-    return {"config": saved.to_mapping(), "data": fingerprint}
+def moved(folder: Path, config: Config, card: DataCard | None, data: str | Path) -> Config:
+    """The configuration of a run whose data lie elsewhere now; data.json is told."""
+    config = replace(config, data=placed(replace(config.data or Part(""), name=str(data))))
+    if card is not None:
+        write_json(
+            folder / "data.json", replace(card, more={**(card.more or {}), "place": data_place(config)}).to_json()
+        )
+    return config
 
 
 def require_fit(config: Config, dataset: Dataset, header: Mapping[str, Any]) -> None:
     """BadInput where a checkpoint is of another configuration or of other data."""
-    misfits = difference(config, from_mapping(header["config"], "the checkpoint"))
+    saved = from_mapping(header["config"], "the checkpoint")
+    misfits = difference(replace(config, data=saved.data), saved)  # the place of the data may change
     if misfits:
         raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
     if dataset.fingerprint() != header["data"]:

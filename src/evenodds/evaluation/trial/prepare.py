@@ -9,13 +9,13 @@ from typing import Any
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
-from evenodds.data.sources import load_like, options_of
+from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.folds import Deal
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
 from evenodds.evaluation.trial.inputs import Maker
 from evenodds.game.trainer import Listener
-from evenodds.runs.build import open_data
+from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import load
 
 __all__ = ["Prepared", "from_data", "from_run"]
@@ -72,9 +72,6 @@ def from_run(
         seeds: how many parts the held-out items are dealt into.
     """
     session = load(run, checkpoint, device)
-    if source is None:
-        data = open_data(session.config, reading)
-    else:
-        data = load_like(source, session.card, "the data", reading)
+    data = open_run_data(session.config, session.card, source, reading)
     maker = FinishedRun(session)
     return Prepared(data, maker, maker.deal(data, seeds))

@@ -1,0 +1,189 @@
+"""The data of a run: where they lie now, and whether they are those that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evenodds.data.dataset import Dataset
+from evenodds.data.sources import load as load_data
+from evenodds.errors import BadInput
+from evenodds.files.write import write_text
+from evenodds.runs.build import open_data
+from evenodds.runs.card import SPLIT_SEED, DataCard
+from evenodds.runs.config import Config, Part
+
+__all__ = ["block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
+
+Reading = Callable[[int, int], None]
+BLOCKS = 256
+"""Blocks of consecutive items, of each of which a run keeps a checksum."""
+SHOWN = 3
+"""Names that are shown of a longer list."""
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Writes config.yaml. The path of the data is relative to the folder where both have a folder in common."""
+    write_text(folder / "config.yaml", replace(config, data=_relative(config.data, folder)).to_yaml())
+
+
+def _relative(data: Part | None, folder: Path) -> Part | None:
+    """The data with a path that begins with ./ or ../ where that is possible."""
+    if data is None or not Path(data.name).is_absolute():
+        return data
+    target, home = Path(data.name), folder.resolve()
+    if target.drive != home.drive or os.path.commonpath([target, home]) == target.anchor:
+        return data
+    path = Path(os.path.relpath(target, home)).as_posix()
+    return replace(data, name=path if path.startswith("../") else f"./{path}")
+
+
+def data_place(config: Config) -> str | None:
+    """The absolute path of the data; None of data that are no path."""
+    return config.data.name if config.data is not None and Path(config.data.name).is_absolute() else None
+
+
+def open_run_data(
+    config: Config, card: DataCard | None, data: Any = None, reading: Reading | None = None, advice: str = ""
+) -> Dataset:
+    """The data that a run was trained on, and no others.
+
+    Args:
+        config: of the run.
+        card: what the run knows of its data; None where it has written nothing yet.
+        data: where they lie now, or an array or data set; None for the place in the configuration.
+        reading: told (files done, files in all).
+        advice: what else helps where the data are others.
+
+    Raises:
+        BadInput: they are not there, or are others; the message says in what they differ.
+    """
+    if data is not None and not isinstance(data, str | os.PathLike):
+        dataset = load_data(data)
+    else:
+        dataset = open_data(_at(config, card, data), reading)
+    if card is not None and not same_data(card, dataset):
+        raise _others(config, card, dataset, data, advice)
+    return dataset
+
+
+def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | None) -> Config:
+    """The configuration with the place at which the data lie."""
+    if place is not None:
+        part = config.data if config.data is not None else Part("")
+        return replace(config, data=replace(part, name=os.fspath(place)))
+    written = data_place(config)
+    if config.data is None or written is None or Path(written).exists():
+        return config
+    before = _kept(card).get("place")
+    if isinstance(before, str) and Path(before).is_absolute() and Path(before).exists():
+        return replace(config, data=replace(config.data, name=before))
+    raise BadInput(f"the data of this run are not at {written}; say where they lie now with --data (in Python: data=)")
+
+
+def same_data(card: DataCard, dataset: Dataset) -> bool:
+    """Whether these are the data of the run; True too where the run knows no fingerprint."""
+    return _kept(card).get("fingerprint") in (None, dataset.fingerprint())
+
+
+def _others(config: Config, card: DataCard, dataset: Dataset, data: Any, advice: str) -> BadInput:
+    what = "; ".join(differences(config, card, dataset))
+    if data is None:
+        head = f"the data of this run have changed since it was trained: {what} (the fingerprint differs)"
+        return BadInput(f"{head}; {advice or 'say where the data of before lie with --data (in Python: data=)'}")
+    name = str(data) if isinstance(data, str | os.PathLike) else "data="
+    return BadInput(f"{name} is not what the run was trained on: {what} (the fingerprint differs); name those data")
+
+
+def _kept(card: DataCard | None) -> Mapping[str, Any]:
+    return (card.more or {}) if card is not None else {}
+
+
+def differences(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
+    """In what data differ from those of a run: number, size, classes, columns; else which items are others."""
+    pairs = [
+        (dataset.kind, card.kind, "they are of the kind {}, not {}"),
+        (_count(len(dataset)), _count(_kept(card).get("items")), "they are {} items, not {}"),
+        (_size(dataset.shape), _size(card.shape), "an item has the size {}, not {}"),
+        (dataset.units.dtype, card.units.dtype, "values are {}, not {}"),
+    ]
+    lines = [words.format(now, before) for now, before, words in pairs if now != before and before]
+    lines += _names("class", dataset.classes, card.classes) + _names("column", dataset.columns, card.columns)
+    return lines or _counts(config, card, dataset) or [_which(card, dataset)]
+
+
+def _count(items: int | None) -> str:
+    return f"{items:,}" if isinstance(items, int) else ""
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _names(what: str, now: Sequence[str], before: Sequence[str]) -> list[str]:
+    """Names that are there in one alone, or another order."""
+    if tuple(now) == tuple(before):
+        return []
+    new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
+    lines = [f"{what} {_some(gone)} missing"] if gone else []
+    lines += [f"{what} {_some(new)} new"] if new else []
+    return lines or [f"the {what} names are in another order"]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
+    further = f" and {len(names) - SHOWN:,} others" if len(names) > SHOWN else ""
+    return f"{shown}{further} {'is' if len(names) == 1 else 'are'}"
+
+
+def _counts(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
+    """Classes that have another number of training items."""
+    before = _kept(card).get("class_counts")
+    if dataset.y is None or not before or len(before) != len(dataset.classes):
+        return []
+    known = dataset.y[dataset.split(config.held_out, SPLIT_SEED)[0]]
+    now = torch.bincount(known[known >= 0], minlength=len(before)).tolist()
+    changed = [(name, a, b) for name, a, b in zip(card.classes, now, before, strict=True) if a != b]
+    return [f"class '{name}' has {a:,} items to train on, not {b:,}" for name, a, b in changed[:SHOWN]]
+
+
+def _which(card: DataCard, dataset: Dataset) -> str:
+    """The first items that are others."""
+    before, now = _kept(card).get("blocks"), block_sums(dataset)
+    alike = "their number, size and classes are the same, values are not"
+    if not isinstance(before, list) or len(before) != len(now):
+        return alike
+    others = [k for k, (a, b) in enumerate(zip(now, before, strict=True)) if a != b]
+    if not others:
+        return f"{alike}, or the units are others"
+    first, last = _block(others[0], len(dataset))
+    name = f" ({dataset.names[first]})" if dataset.names else ""
+    place = f"item {first + 1:,}" if last == first + 1 else f"one of the items {first + 1:,} to {last:,}"
+    return f"{alike}: the first that differs is {place}{name}; {len(others):,} of {len(now):,} parts differ"
+
+
+def block_sums(dataset: Dataset) -> list[str]:
+    """A checksum, 8 hexadecimal digits, of each of at most 256 parts of consecutive items."""
+    return [_sum(dataset, *_block(k, len(dataset))) for k in range(min(BLOCKS, len(dataset)))]
+
+
+def _block(k: int, n: int) -> tuple[int, int]:
+    """The first item of a block, and the one after its last."""
+    blocks = min(BLOCKS, n)
+    return k * n // blocks, (k + 1) * n // blocks
+
+
+def _sum(dataset: Dataset, first: int, last: int) -> str:
+    digest = hashlib.sha256()
+    values = dataset.x.permute(0, 2, 3, 1) if dataset.x.ndim == 4 else dataset.x
+    beside = [dataset.beside[name].values for name in sorted(dataset.beside)]
+    for tensor in (values, dataset.y, dataset.c, *beside):
+        if tensor is not None:
+            digest.update(tensor[first:last].contiguous().cpu().numpy().data)
+    return digest.hexdigest()[:8]

@@ -1,11 +1,13 @@
 """evenodds: generative adversarial networks that people can trust."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from evenodds.version import __version__ as __version__
 
+TYPE_CHECKING = False  # not from typing: `python -m evenodds` comes here while the working folder is first on the path
 if TYPE_CHECKING:
+    from typing import Any
+
     from evenodds.game.engine import Local as Local
     from evenodds.game.learners import Gradient as Gradient
     from evenodds.game.rules import Costs as Costs
@@ -36,7 +38,7 @@ _HOMES = {
 __all__ = [*_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Loads what is asked for when it is asked for, so that `import evenodds` costs nothing."""
     if name in _HOMES:
         return getattr(import_module(f"evenodds.{_HOMES[name]}"), name)

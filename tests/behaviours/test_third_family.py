@@ -153,17 +153,17 @@ def test_it_trains_and_goes_on(session: Session, tmp_path: Path) -> None:
     assert scores
     assert np.isfinite(scores).all()
     evenodds.fit("digits", "digits", out=tmp_path / "parts", task=TASK, images=160, **SMALL)
-    rest = evenodds.resume(tmp_path / "parts", settings={"images": 320})
+    rest = evenodds.resume(tmp_path / "parts", settings={"images": 320}, allow=(__name__,))
     for name, player in session.players.items():
         for a, b in zip(player.parameters(), rest.players[name].parameters(), strict=True):
             assert torch.equal(a, b)
 
 
 def test_it_samples(session: Session, tmp_path: Path) -> None:
-    again = evenodds.load(session.folder, device="cpu")
+    again = evenodds.load(session.folder, device="cpu", allow=(__name__,))
     assert np.array_equal(again.sample(9), session.sample(9))
     assert (again.task.command, again.draws, again.conditions.kind is not None) == ("sample", True, False)
-    assert main(["sample", str(session.folder), "-n", "4", "--npz", str(tmp_path / "x.npz")]) == 0
+    assert main(["sample", str(session.folder), "-n", "4", "--npz", str(tmp_path / "x.npz"), "--allow", __name__]) == 0
     with np.load(tmp_path / "x.npz") as arrays:
         assert len(arrays[arrays.files[0]]) == 4
     with Image.open(sorted((session.folder / "samples").iterdir())[-1]) as snapshot:

@@ -19,6 +19,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.text import csv_text
 from evenodds.files.write import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
+from evenodds.runs.allowed import allowing
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session
@@ -191,7 +192,8 @@ def _rejection(session: Session) -> Rejection:
 def _opened(session: Session, data: Any) -> Dataset:
     """What the run was trained on, and nothing else."""
     advice = "use --filters none or discriminator, or say where the data of before lie with --data"
-    return open_run_data(session.config, session.card, data, advice=advice)
+    with allowing(session.allow):
+        return open_run_data(session.config, session.card, data, advice=advice)
 
 
 def _classifier(seen: Dataset, step: Step) -> Classifier:

@@ -26,6 +26,7 @@ from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, train
 from evenodds.parts.networks._roles import Scores
 from evenodds.parts.priors import Coded
+from evenodds.runs.allowed import allowing
 from evenodds.runs.build import build_engine
 from evenodds.runs.config import Part
 from evenodds.runs.find import accepts, make, network
@@ -68,7 +69,8 @@ def items(session: Session, source: Any = None, reading: Callable[[int, int], No
         BadInput: the data have another shape.
     """
     if source is None:
-        return open_run_data(session.config, session.card, None, reading, "name data behind the run")
+        with allowing(session.allow):
+            return open_run_data(session.config, session.card, None, reading, "name data behind the run")
     return load_like(source, session.card, "the items", reading)
 
 
@@ -343,7 +345,8 @@ def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
     part: Part = session.config.discriminator
     with torch.random.fork_rng():
         torch.manual_seed(mix(seed, -3))
-        maker = network(part.name, "Discriminator")
+        with allowing(session.allow):
+            maker = network(part.name, "Discriminator")
         # Neither the noise nor the bounded slopes of a discriminator suit an encoder.
         kept = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
         plain = {"norm": "none"} if "norm" in accepts(maker) else {}

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, app
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_table, say
@@ -58,6 +59,7 @@ DEFAULTS = Flags()
 
 
 @app.command
+@loads
 def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Enlarge an image, or all images of a folder or zip file, by a run that learned it (train upscale-x4, say).
 
@@ -68,6 +70,7 @@ def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> i
 
 
 @app.command
+@loads
 def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Make an image of an image, or of all of a folder or zip file, by a run that learned it (train denoise, say).
 
@@ -77,6 +80,7 @@ def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) ->
 
 
 @app.command
+@loads
 def segment(
     run: Run,
     source: Source,
@@ -109,6 +113,7 @@ def segment(
 
 
 @app.command
+@loads
 def fill(
     run: Path,
     image: str,

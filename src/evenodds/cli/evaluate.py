@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
 from evenodds.files.terminal import result, result_json, result_table, say
 
@@ -40,6 +41,7 @@ Most = Annotated[
 
 
 @app.command
+@loads
 def evaluate(
     subject: Path,
     *,
@@ -120,6 +122,7 @@ def compare(*evaluations: Path, json: Json = False) -> None:
 
 
 @app.command
+@loads
 def report(
     run: Run,
     *,

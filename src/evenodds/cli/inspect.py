@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Run, app
 from evenodds.files.terminal import result, result_table
 from evenodds.files.text import aligned
@@ -36,6 +37,7 @@ def list_(kind: str = "kinds") -> None:
 
 
 @app.command
+@loads
 def show(run: Run) -> None:
     """Show what a run is and how it stands."""
     from evenodds.runs.summary import summary

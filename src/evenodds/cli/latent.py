@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
@@ -22,6 +23,7 @@ EncoderImages = Annotated[str, Parameter(help="Samples of the generator that the
 
 
 @app.command
+@loads
 def walk(
     run: Run,
     *,
@@ -64,6 +66,7 @@ def walk(
 
 
 @app.command
+@loads
 def directions(
     run: Run,
     *,
@@ -121,6 +124,7 @@ def directions(
 
 
 @app.command
+@loads
 def encode(
     run: Path,
     data: Data = None,
@@ -155,6 +159,7 @@ def encode(
 
 
 @app.command
+@loads
 def reconstruct(
     run: Run,
     data: Annotated[
@@ -200,6 +205,7 @@ def _whole(images: str) -> int:
 
 
 @app.command
+@loads
 def features(
     run: Run, data: Data = None, *, out: Path | None = None, checkpoint: Checkpoint = "last", device: Device = "auto"
 ) -> None:

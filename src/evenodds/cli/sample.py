@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Number, Run, RunData, Switch, Words, app, listed_names, numbers
 from evenodds.files.terminal import result, say
 
@@ -18,6 +19,7 @@ WIDEST = 50
 
 
 @app.command
+@loads
 def sample(
     run: Run,
     *,
@@ -86,6 +88,7 @@ def sample(
 
 
 @app.command
+@loads
 def augment(
     run: Path,
     *,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
@@ -15,6 +16,7 @@ __all__ = ["resume", "train"]
 
 
 @app.command
+@loads
 def train(
     recipe: str | None = None,
     *,
@@ -52,7 +54,7 @@ def train(
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     """
     from evenodds.runs.config import recipe as read_recipe
-    from evenodds.runs.config import with_settings
+    from evenodds.runs.config import require_allowed, with_settings
     from evenodds.runs.default_recipe import recipe_for
     from evenodds.runs.folders import as_seconds, claimed
     from evenodds.runs.run import start
@@ -64,11 +66,13 @@ def train(
         say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
+    require_allowed(config, recipe)
     with claimed(config.recipe, out) as folder:
         return conclude(start(config, out=folder, budget=as_seconds(budget), **_reports(quiet)))
 
 
 @app.command
+@loads
 def resume(
     run: Run,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, setting_values
 from evenodds.files.terminal import result_json, result_table, say
 
@@ -11,6 +12,7 @@ __all__ = ["trial"]
 
 
 @app.command
+@loads
 def trial(
     *,
     data: str | None = None,

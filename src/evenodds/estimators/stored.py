@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
-from evenodds.runs.moved import current
+from evenodds.runs.find import network_at
 
 __all__ = ["StoredNetwork"]
 
@@ -28,17 +27,22 @@ class StoredNetwork:
         self.home, self.name, self.arguments = type(module).__module__, type(module).__name__, dict(arguments)
         self.weights = {key: value.detach().cpu().numpy().copy() for key, value in module.state_dict().items()}
         self._module: nn.Module | None = None
+        self._kind: type[nn.Module] | None = type(module)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_module": None}
+        return {**self.__dict__, "_module": None, "_kind": None}
 
     @property
     def module(self) -> nn.Module:
         """The network on the CPU, in eval mode."""
         if self._module is None:
             with torch.random.fork_rng():  # its initial weights are drawn, and replaced at once
-                home, _, name = current(f"{self.home}:{self.name}").partition(":")
-                module: nn.Module = getattr(import_module(home), name)(**self.arguments)
+                module: nn.Module = self._class()(**self.arguments)
             module.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in self.weights.items()})
             self._module = module.eval().requires_grad_(False)
         return self._module
+
+    def _class(self) -> Any:
+        """Of the network. After unpickling, a class outside evenodds needs EVENODDS_ALLOW with its module."""
+        kind: type[nn.Module] | None = self.__dict__.get("_kind")
+        return kind if kind is not None else network_at(f"{self.home}:{self.name}")

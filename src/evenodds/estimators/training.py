@@ -21,6 +21,7 @@ from evenodds.game.trainer import Listener, Training, train
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.priors import Normal
+from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.find import make, network
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
@@ -130,7 +131,9 @@ def new_players(name: str, options: Mapping[str, Mapping[str, Any]], seed: int) 
     with torch.random.fork_rng():
         for number, (role, arguments) in enumerate(options.items()):
             torch.manual_seed(mix(seed, -1, number))
-            players[role] = make(f"{role} '{name}'", network(name, role.capitalize()), dict(arguments))
+            with allowing(modules_in(name)):  # the user typed it, as a parameter of the estimator
+                maker = network(name, role.capitalize())
+            players[role] = make(f"{role} '{name}'", maker, dict(arguments))
     return players
 
 

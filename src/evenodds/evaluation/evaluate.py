@@ -22,6 +22,7 @@ from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
+from evenodds.runs.allowed import allowing
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -75,6 +76,7 @@ def evaluate(
     checkpoint: str = "last",
     device: str = "auto",
     step: Step | None = None,
+    allow: Sequence[str] = (),
 ) -> Evaluation:
     """Judges a generator by real data that it was not trained on.
 
@@ -90,20 +92,22 @@ def evaluate(
         seed: of a run's samples and of every random choice.
         checkpoint: last, best, or a number of images.
         step: told of progress.
+        allow: modules of your own that the runs may import, e.g. ("my_module",); look at them first.
     """
-    return assess(
-        subject,
-        against,
-        metrics,
-        features,
-        seed,
-        step,
-        run_data=data,
-        train=train,
-        n=n,
-        checkpoint=checkpoint,
-        device=device,
-    )[0]
+    with allowing(allow):
+        return assess(
+            subject,
+            against,
+            metrics,
+            features,
+            seed,
+            step,
+            run_data=data,
+            train=train,
+            n=n,
+            checkpoint=checkpoint,
+            device=device,
+        )[0]
 
 
 def assess(
@@ -116,6 +120,20 @@ def assess(
     **opening: Any,
 ) -> tuple[Evaluation, Examination]:
     """The evaluation, and what it was computed on; see `evaluate` and, for the further arguments, `gather`."""
+    with allowing(subject.allow if isinstance(subject, Session) else ()):
+        return _assessed(subject, against, metrics, features, seed, step, opening)
+
+
+def _assessed(
+    subject: Any,
+    against: Any,
+    metrics: Sequence[str] | None,
+    features: str | None,
+    seed: int,
+    step: Step | None,
+    opening: Mapping[str, Any],
+) -> tuple[Evaluation, Examination]:
+    """`assess`, within what is allowed."""
     begun = time.perf_counter()
     chosen(metrics)  # a wrong name is said before time is spent
     say = step if step is not None else lambda what, done, total: None

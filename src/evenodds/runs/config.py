@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -13,12 +13,24 @@ import yaml
 from evenodds.errors import BadInput, unknown
 from evenodds.files.read import parse_yaml, read_yaml
 from evenodds.files.text import from_utf8, to_utf8
+from evenodds.runs.allowed import require
 from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
 from evenodds.runs.find import canonical, find, names
 from evenodds.runs.setting import Setting, setting
 from evenodds.runs.values import Part, mapping_of, plain, typed, yaml_value
 
-__all__ = ["Config", "Part", "difference", "documented", "from_mapping", "origin", "read", "recipe", "with_settings"]
+__all__ = [
+    "Config",
+    "Part",
+    "difference",
+    "documented",
+    "from_mapping",
+    "origin",
+    "read",
+    "recipe",
+    "require_allowed",
+    "with_settings",
+]
 
 AUTO_TASK = "auto"
 """The task that is left open until the run starts."""
@@ -283,6 +295,33 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
             value = _with_option(name, getattr(config, name), option, value)
         config = replace(config, **{name: _typed(name, value)})
     return config
+
+
+def require_allowed(config: Config, where: str) -> None:
+    """NotAllowed where a configuration names code of a module that the user did not allow.
+
+    Args:
+        where: the file that the configuration is from, for the message.
+    """
+    for key, about in settings().items():
+        if about.kinds and key != "data":
+            for name in _code_named(getattr(config, key)):
+                require(key, name, where)
+
+
+def _code_named(value: Any) -> Iterator[str]:
+    """The names of code in the value of a setting: of parts, of masks and of degradations."""
+    if isinstance(value, str):
+        yield from (name.strip() for name in value.split(","))
+    elif isinstance(value, Part):
+        yield value.name
+        yield from _code_named(value.options)
+    elif isinstance(value, Mapping):
+        for key in ("name", "masks", "degradation", "features"):
+            yield from _code_named(value.get(key))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _code_named(entry)
 
 
 def _typed(key: str, value: Any) -> Any:

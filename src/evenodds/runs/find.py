@@ -11,9 +11,10 @@ from types import ModuleType
 from typing import Any
 
 from evenodds.errors import BadInput, unknown
+from evenodds.runs.allowed import imported, is_own
 from evenodds.runs.moved import current
 
-__all__ = ["KINDS", "accepts", "canonical", "describe", "find", "make", "names", "network"]
+__all__ = ["KINDS", "accepts", "canonical", "describe", "find", "make", "names", "network", "network_at"]
 
 
 def _public(*modules: str) -> dict[str, Any]:
@@ -208,9 +209,12 @@ def canonical(kind: str, name: str) -> str | None:
 
 
 def find(kind: str, name: str) -> Any:
-    """The object of that name; "my_package.module:thing" names a user's own. Names are matched by `canonical`."""
+    """The object of that name. Names are matched by `canonical`.
+
+    "my_package.module:Thing" names a class or function of one's own; see `allowed` for when it is imported.
+    """
     if ":" in name:
-        return _imported(kind, name)
+        return _with_colon(kind, name)
     spelling = canonical(kind, name)
     if spelling is None:
         raise unknown(KINDS[kind][0], name, _members(kind))
@@ -220,25 +224,62 @@ def find(kind: str, name: str) -> Any:
 def network(name: str, role: str) -> Any:
     """The class of a network: "dcgan" and "dcgan.Generator" both name a family's class for the role "Generator"."""
     if ":" in name:
-        return _imported("networks", name)
+        return _with_colon("networks", name)
     if role in ("Filler", "Mapper"):
         return find(f"{role.lower()}s", name).Generator
     family, _, named_role = name.partition(".")
     module: ModuleType = find("networks", family)
-    classes = {n: getattr(module, n) for n in ("Generator", "Discriminator") if hasattr(module, n)}
+    classes = {n: getattr(module, n) for n in _ROLES if hasattr(module, n)}
     if (named_role or role) not in classes:
         raise unknown(f"role in network family '{family}'", named_role or role, classes)
     return classes[named_role or role]
 
 
-def _imported(kind: str, name: str) -> Any:
-    module, _, member = current(name).partition(":")
-    try:
-        return getattr(import_module(module), member)
-    except (ImportError, AttributeError) as error:
-        raise BadInput(
-            f"{KINDS[kind][0]} '{name}' cannot be imported: {error}; is its folder on PYTHONPATH?"
-        ) from error
+_ROLES = ("Generator", "Discriminator")
+"""The classes of a family of networks."""
+
+
+def network_at(name: str) -> Any:
+    """The class of a network at `module:Class`, of evenodds or one's own."""
+    return _with_colon("networks", name)
+
+
+def _with_colon(kind: str, name: str) -> Any:
+    """What `module:Member` names: a member of evenodds that is of the kind, or one's own."""
+    if not is_own(name):
+        return _member_at(name, *(_NETWORKS if kind in _NETWORKS else (kind,)))
+    value, what = imported(KINDS[kind][0], name), _NEEDED.get(kind, "")
+    if what and inspect.isclass(value) and not hasattr(value, what):
+        raise BadInput(f"{KINDS[kind][0]} '{name}' needs `{what}`, which the class lacks; see the classes of evenodds")
+    return value
+
+
+_NETWORKS = ("networks", "mappers", "fillers")
+_NEEDED = {
+    "networks": "forward",
+    "learners": "improve",
+    "optimizers": "step",
+    "priors": "between",
+    "tasks": "networks",
+    "extras": "settle",
+}
+"""What a class of one's own must have to be of a kind."""
+
+
+def _member_at(name: str, *kinds: str) -> Any:
+    """The member of these kinds at `evenodds.module:Name`, as run folders and pickles name it; nothing is imported.
+
+    Raises:
+        BadInput: no member of these kinds is there.
+    """
+    today = current(name)
+    for value in (value for kind in kinds for value in _members(kind).values()):
+        classes = [getattr(value, role, None) for role in _ROLES] if inspect.ismodule(value) else [value]
+        for one in classes:
+            home, member = getattr(one, "__module__", ""), getattr(one, "__name__", "")
+            if one is not None and today in (f"{home}:{member}", f"{home.rpartition('.')[0]}:{member}"):
+                return one
+    raise unknown(KINDS[kinds[0]][0], name, _members(kinds[0]))
 
 
 def accepts(maker: Callable[..., Any]) -> list[str]:

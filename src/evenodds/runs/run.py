@@ -23,11 +23,12 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
+from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard, read_card
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, Part, difference, from_mapping, read, with_settings
+from evenodds.runs.config import Config, Part, difference, from_mapping, read, require_allowed, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
@@ -40,13 +41,22 @@ from evenodds.runs.session import Session, load
 __all__ = ["fit", "resume", "start"]
 
 
-def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, **overrides: Any) -> Session:
+def fit(
+    data: Any,
+    recipe: str | None = None,
+    *,
+    out: str | Path | None = None,
+    allow: Sequence[str] = (),
+    **overrides: Any,
+) -> Session:
     """Trains a generator on data.
 
     Args:
         data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a path, or the name of a source.
         recipe: see `evenodds list recipes`, or a YAML file; chosen by the data where None.
         out: the run folder; `runs/<recipe>-<n>` where None.
+        allow: modules of your own that the recipe may import, e.g. ("my_module",). Names that are typed here, such as
+            generator="my_module:Net", allow their modules by themselves.
         overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32.
             `budget="60s"` plans the length by the clock.
 
@@ -65,14 +75,23 @@ def fit(data: Any, recipe: str | None = None, *, out: str | Path | None = None, 
         (10, 1, 8, 8)
     """
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
-    budget = settings.pop("budget", None)
-    seconds = as_seconds(budget)
+    with allowing(allow), allowing(modules_in(settings)):
+        return _fitted(data, recipe, out, as_seconds(settings.pop("budget", None)), settings)
+
+
+def _fitted(
+    data: Any, recipe: str | None, out: str | Path | None, seconds: float | None, settings: Mapping[str, Any]
+) -> Session:
+    """`fit`, within what is allowed."""
     if isinstance(data, str | Path):
         config = read_recipe(recipe or recipe_for(str(data)))
-        return start(with_settings(config, {"data": str(data), **settings}), out=out, budget=seconds)
+        config = with_settings(config, {"data": str(data), **settings})
+        require_allowed(config, str(recipe))
+        return start(config, out=out, budget=seconds)
     dataset = load_data(data)
     config = read_recipe(recipe or recipe_for(dataset))
     config = with_settings(config, {**settings, "data": Part(IN_MEMORY)})
+    require_allowed(config, str(recipe))
     return start(config, out=out, budget=seconds, dataset=dataset)
 
 
@@ -207,6 +226,7 @@ def resume(
     *,
     settings: Mapping[str, Any] | None = None,
     data: Any = None,
+    allow: Sequence[str] = (),
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
     reading: Callable[[int, int], None] | None = None,
@@ -220,6 +240,7 @@ def resume(
         settings: changes to the configuration; only lengths, the device and what is kept may change.
         data: where the data lie now, if that is not where they were; or the same array or tensor again, where the run
             was fitted to one.
+        allow: modules of your own that the run may import, e.g. ("my_module",); look at them first.
 
     Raises:
         BadInput: a field of the configuration, or the data, does not fit the checkpoint; the message names it. Or the
@@ -231,7 +252,7 @@ def resume(
         >>> evenodds.resume("my-run", settings={"images": 1024}).images
         1024
     """
-    with held(require_run(folder), "resume"):
+    with allowing(allow), allowing(modules_in(settings or {})), held(require_run(folder), "resume"):
         return gone_on(Path(folder), settings or {}, data, listeners, say, reading)
 
 
@@ -255,6 +276,8 @@ def gone_on(
         sweep(place)
     saved = read(folder / "config.yaml")
     config, remedies, opening = with_settings(saved, settings), remedy.read(folder), _nothing
+    require_allowed(config, str(folder / "config.yaml"))
+    require_allowed(remedy.applied(config, remedies), str(folder / "remedies.json"))
     remedy.discard(folder, remedies)
     card = read_card(folder) if (folder / "data.json").is_file() else None
     dataset = open_run_data(config, card, data, reading)

@@ -22,9 +22,10 @@ from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Batch, mix
 from evenodds.parts.priors import Prior
+from evenodds.runs.allowed import allowed, allowing
 from evenodds.runs.build import build_players, build_task
 from evenodds.runs.card import DataCard, read_card
-from evenodds.runs.config import Config, read
+from evenodds.runs.config import Config, read, require_allowed
 from evenodds.runs.sample_conditions import SampleConditions
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import per_item
@@ -40,6 +41,7 @@ class Session:
         folder: of the run.
         players: with the generator's average in place of the generator, in evaluation mode.
         images: real images that these players have seen.
+        allow: modules of the user's own that what is done with the run may import.
 
     Example:
         >>> import evenodds
@@ -58,6 +60,7 @@ class Session:
     players: Mapping[str, nn.Module]
     device: torch.device
     images: int
+    allow: tuple[str, ...] = ()
 
     def sample(
         self,
@@ -184,16 +187,20 @@ class Session:
         return read_history(self.folder / "metrics.jsonl")
 
 
-def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -> Session:
-    """A trained run, ready to be sampled from. Needs neither the data nor the code that trained it.
+def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", allow: Sequence[str] = ()) -> Session:
+    """A trained run, ready to be sampled from. Needs neither the data nor the script that trained it.
+
+    Nothing in the folder is executed: names in it are those of evenodds.
 
     Args:
         run: its folder.
         checkpoint_name: "last", "best" (by the held-out score), or a number of images as in `checkpoints/`.
         device: "auto", "cpu", "cuda", "mps", ...
+        allow: modules of your own that the run may import, e.g. ("my_module",); look at them first.
 
     Raises:
-        BadInput: there is no run in the folder, or no checkpoint of that name.
+        BadInput: there is no run in the folder, or no checkpoint of that name; or the run names code of a module that
+            is not allowed.
 
     Example:
         >>> import evenodds
@@ -206,7 +213,14 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
         raise BadInput(f"a run is a folder with a config.yaml, got the file {folder}; evenodds opens no pickles")
     if not (folder / "config.yaml").is_file():
         raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+    with allowing(allow):
+        return _loaded(folder, checkpoint_name, device)
+
+
+def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:
+    """`load`, within what is allowed."""
     config = read(folder / "config.yaml")
+    require_allowed(config, str(folder / "config.yaml"))
     states, header = chosen(folder / "checkpoints", checkpoint_name)
     card = read_card(folder)
     task = build_task(config, card)
@@ -221,7 +235,9 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto") -
     place = pick_device(device)
     for player in players.values():
         player.to(place).eval()
-    return Session(folder, config, card, task, players, place, int(header["progress"]["images"]))
+    return Session(
+        folder, config, card, task, players, place, int(header["progress"]["images"]), tuple(sorted(allowed()))
+    )
 
 
 def chosen(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.metrics.probe import Probe, new_probe, train_probe
+from evenodds.runs.allowed import allowing, imported, modules_in
 
 __all__ = ["Classifier", "Estimator", "Examples", "Predict", "Small", "classifier"]
 
@@ -142,13 +142,10 @@ def classifier(name: str) -> Classifier:
         except Exception as error:
             raise BadInput("--classifier sklearn needs scikit-learn; pip install 'evenodds[sklearn]'") from error
         return Estimator("random forest of scikit-learn, 200 trees", _forest(RandomForestClassifier))
-    module, colon, member = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise BadInput(f"no classifier '{name}'; there are small, sklearn, or module:Name of your own")
-    try:
-        kind = getattr(import_module(module), member)
-    except (ImportError, AttributeError) as error:
-        raise BadInput(f"classifier '{name}' cannot be imported: {error}; is its folder on PYTHONPATH?") from error
+    with allowing(modules_in(name)):  # the user typed it; no file names a classifier
+        kind = imported("classifier", name)
     if not all(hasattr(kind, method) for method in ("fit", "predict_proba")):
         raise BadInput(f"classifier '{name}' needs fit(X, y) and predict_proba(X) as in scikit-learn")
     return Estimator(name, kind)

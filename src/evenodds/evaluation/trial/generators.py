@@ -20,7 +20,7 @@ from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.card import SPLIT_SEED
-from evenodds.runs.config import Config, Part, recipe, with_settings
+from evenodds.runs.config import Config, Part, recipe, require_allowed, with_settings
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.planning import plan
 from evenodds.runs.session import Session
@@ -75,7 +75,9 @@ class ConditionalRun:
         }  # fmt: skip
         if len(fold) <= FEW and not chosen.views and "views" not in self.settings:
             usual["views"] = ("translation", "cutout")
-        return with_settings(chosen, {**usual, **self.settings})
+        config = with_settings(chosen, {**usual, **self.settings})
+        require_allowed(config, f"recipe {chosen.recipe}")
+        return config
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""Which modules of one's own may be imported: those that the user named in this very call, and no others.
+
+What is loaded is data: a run folder or a recipe may come from a stranger. A name such as `my_module:Net` in it is
+resolved only where the user allowed the module, on the command line (`--allow my_module`), in the Python call
+(`allow=("my_module",)`) or in the environment (`EVENODDS_ALLOW=my_module,other`). A name that the user types in the
+call, such as `--set generator=my_module:Net`, allows its module too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from typing import Any
+
+from evenodds.errors import BadInput
+
+__all__ = ["NotAllowed", "allowed", "allowing", "imported", "is_own", "modules_in", "require"]
+
+_TYPED: ContextVar[frozenset[str]] = ContextVar("modules that were allowed in this call", default=frozenset())
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_OWN = re.compile(rf"({_MODULE.pattern}):([^\W\d]\w*)")
+_WITHIN = re.compile(rf"(?<![\w.:/\\])({_OWN.pattern})(?![\w.:/\\])")
+
+
+class NotAllowed(BadInput):
+    """A file names a module that the user did not allow. `module` is its name."""
+
+    def __init__(self, what: str, name: str, where: str = "") -> None:
+        self.module = name.partition(":")[0]
+        super().__init__(
+            f"{f'{where}: ' if where else ''}{what} '{name}' is code from outside evenodds, and files decide nothing "
+            f"about code: look at it, then pass --allow {self.module} (in Python: allow=('{self.module}',))"
+        )
+
+
+def is_own(name: str) -> bool:
+    """Whether a name has the form `package.module:Member` and is outside evenodds."""
+    match = _OWN.fullmatch(name)
+    return match is not None and match[1].split(".")[0] != "evenodds"
+
+
+def modules_in(typed: Any) -> set[str]:
+    """The modules of all names `module:Member` in what the user typed: texts, also within lists and mappings."""
+    if isinstance(typed, str):
+        return {match[2] for match in _WITHIN.finditer(typed) if is_own(match[1])}
+    if isinstance(typed, Mapping):
+        return modules_in(list(typed.values()))
+    if isinstance(typed, list | tuple):
+        return set().union(*map(modules_in, typed))
+    return modules_in([typed.name, typed.options]) if hasattr(typed, "options") else set()
+
+
+@contextmanager
+def allowing(modules: Iterable[str]) -> Iterator[None]:
+    """Within it, these modules may be imported beside those that are allowed already.
+
+    Raises:
+        BadInput: one is not the name of a module.
+    """
+    modules = [modules] if isinstance(modules, str) else list(modules)
+    for module in modules:
+        if not isinstance(module, str) or not _MODULE.fullmatch(module):
+            raise BadInput(f"--allow takes names of modules such as my_module or my_package.nets, got {module!r}")
+    token = _TYPED.set(_TYPED.get() | set(modules))
+    try:
+        yield
+    finally:
+        _TYPED.reset(token)
+
+
+def allowed() -> frozenset[str]:
+    """The modules that may be imported here."""
+    return _TYPED.get() | {name.strip() for name in os.environ.get("EVENODDS_ALLOW", "").split(",") if name.strip()}
+
+
+def require(what: str, name: str, where: str = "") -> None:
+    """NotAllowed where a name is outside evenodds and its module was not allowed.
+
+    Args:
+        what: what the name names, for the message.
+        where: the file that it is in.
+    """
+    if is_own(name) and name.partition(":")[0] not in allowed():
+        raise NotAllowed(what, name, where)
+
+
+def imported(what: str, name: str) -> Any:
+    """The class or function `module:Member`; the module must define it, or a module below the same package.
+
+    Raises:
+        NotAllowed: the module was not allowed.
+        BadInput: it cannot be imported, or has no such class or function of its own.
+    """
+    match = _OWN.fullmatch(name)
+    if match is None:
+        raise BadInput(f"a {what} of one's own is named as my_module:Name, got {name[:80]!r}")
+    require(what, name)
+    module = next(one for one in allowed() if one == match[1])  # the name as the user typed it
+    try:
+        value = getattr(import_module(module), match[3])
+    except Exception as error:
+        raise BadInput(f"{what} '{name}' cannot be imported: {error}; {_hint()}") from error
+    home = getattr(value, "__module__", None)
+    if not inspect.isclass(value) and not inspect.isfunction(value):
+        raise BadInput(f"{what} '{name}' must be a class or a function, got a {type(value).__name__}")
+    if home != module and not str(home).startswith(f"{module}."):
+        raise BadInput(f"{what} '{name}' is defined in {home}; name it as {home}:{value.__name__} and allow {home}")
+    return value
+
+
+def _hint() -> str:
+    return "is its folder on PYTHONPATH?" if os.getcwd() not in sys.path else "is it in this folder, or on PYTHONPATH?"

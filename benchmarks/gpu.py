@@ -191,7 +191,7 @@ def commands(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    states, _, _ = checkpoint.newest(folder / "checkpoints")
+    _, states, _, _ = checkpoint.newest(folder / "checkpoints")
     return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["BadInput", "Diverged", "unknown"]
+__all__ = ["BadInput", "Diverged", "Remark", "unknown"]
 
 
 class BadInput(ValueError):
@@ -35,3 +35,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
 
 class Diverged(RuntimeError):
     """A run whose numbers are no longer finite. The message is one line."""
+
+
+class Remark(UserWarning):
+    """What a user should know of an answer that is given all the same, as one line."""

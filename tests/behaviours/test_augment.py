@@ -48,7 +48,7 @@ def test_the_manifest_says_how_it_was_made_and_adds_up(made: Path, session: Sess
     manifest = json.loads((made / "manifest.json").read_text())
     assert manifest["filters"] == ["discriminator", "agreement", "copies", "duplicates"]
     assert manifest["images_seen"] == session.images
-    assert manifest["data_fingerprint"] == (session.card.more or {})["fingerprint"]
+    assert manifest["data_fingerprint"] == session.card.fingerprint
     for count in manifest["classes"].values():
         assert count["drawn"] == sum(count["refused"].values()) + count["spare"] + count["written"]
         assert count["written"] <= count["asked"] == 12
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_files(session: Session, tmp_path: Path) ->
 
 
 def test_balance_brings_classes_to_the_largest(session: Session, tmp_path: Path) -> None:
-    counts = (session.card.more or {})["class_counts"]
+    counts = session.card.class_counts
     manifest = augment(session, tmp_path / "made", balance=True, filters=[])
     written = [manifest["classes"][name]["written"] for name in session.card.classes]
     assert {a + b for a, b in zip(counts, written, strict=True)} == {max(counts)}

@@ -59,7 +59,7 @@ def test_the_commands_leave_their_files(session: Session, capsys: pytest.Capture
     ]  # fmt: skip
     with np.load(written[0]) as arrays:
         assert len(arrays["features"]) == len(arrays["y"]) == len(arrays["held_out"]) == 1797
-        assert arrays["held_out"].sum() == len((session.card.more or {})["held_out"])
+        assert arrays["held_out"].sum() == len(session.card.held_out)
     with np.load(written[1]) as arrays:
         assert arrays["z"].shape == (1797, 6)
     for path in written[2:]:

@@ -119,9 +119,9 @@ def test_a_pickle_is_refused_and_never_opened(run: Path, tmp_path: Path, capsys:
 
 
 def test_a_pickle_in_place_of_a_checkpoint_file(run: Path, tmp_path: Path) -> None:
-    states, header, _ = checkpoint.newest(run / "checkpoints")
+    _, states, _, _ = checkpoint.newest(run / "checkpoints")
     linear = torch.nn.Linear(1, 1)
-    checkpoint.save(tmp_path / "000000000001", {"players": PlayersState({"g": linear})}, header | {"parts": None})
+    checkpoint.save(tmp_path / "000000000001", {"players": PlayersState({"g": linear})}, {})
     (tmp_path / "000000000001" / "players.safetensors").write_bytes(pickle.dumps({"g": 1}))
     with pytest.raises(checkpoint.Damaged, match="checksum differs"):
         checkpoint.load(tmp_path / "000000000001")

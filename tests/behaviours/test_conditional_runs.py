@@ -41,7 +41,7 @@ def test_a_loaded_run_samples_the_same_and_says_which_classes(session: Session) 
 
 def test_classes_are_drawn_in_the_shares_of_the_data(session: Session) -> None:
     labels = session.conditions.sampled_classes(5000)
-    counts = np.asarray((session.card.more or {})["class_counts"])
+    counts = np.asarray(session.card.class_counts)
     assert np.abs(np.bincount(labels, minlength=10) / 5000 - counts / counts.sum()).max() < 0.02  # type: ignore[arg-type]
 
 

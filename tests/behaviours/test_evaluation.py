@@ -177,7 +177,7 @@ def test_a_run_on_an_array_is_judged_with_that_array(tmp_path: Path) -> None:
         evaluate(session, metrics=["kernel"])
     found = evaluate(session, x, metrics=["kernel", "memorisation"])
     assert found["reference"]["role"] == "held-out items of the run"
-    assert found["memorisation"]["n_train"] == (session.card.more or {})["trained_on"]
+    assert found["memorisation"]["n_train"] == session.card.trained_on
 
 
 def test_the_history_holds_held_out_figures_with_intervals(session: Session) -> None:

@@ -39,7 +39,7 @@ def remedied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    states, _, _ = checkpoint.newest(folder / "checkpoints")
+    _, states, _, _ = checkpoint.newest(folder / "checkpoints")
     return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
 
 
@@ -55,7 +55,7 @@ def test_a_collapse_is_seen_early_and_remedied(remedied: Path) -> None:
     assert tried[0].at <= 6 * 10 * 64  # six glances, of which two must agree
     assert tried[0].settings == {"penalty": "r1_r2"}
     assert len(tried) <= remedy.MOST
-    told = [line for line in read_history(remedied / "metrics.jsonl") if "remedy" in line or "verdict" in line]
+    told = [line for line in read_history(remedied / "metrics.jsonl").values if "remedy" in line or "verdict" in line]
     assert sum("remedy" in line for line in told) >= 1
     assert told[-1]["verdict"] in ("improving", "flat")
 
@@ -95,7 +95,7 @@ def test_a_resumed_run_goes_on_with_its_remedies(remedied: Path, tmp_path: Path,
 
 def test_stale_checkpoints_do_not_survive_a_remedy(remedied: Path, tmp_path: Path) -> None:
     headers = [checkpoint.read_header(path) for path in checkpoint.listing(remedied / "checkpoints")]
-    assert {header["remedies"] for header in headers} <= set(range(len(remedy.read(remedied)) + 1))
+    assert {header.remedies for header in headers} <= set(range(len(remedy.read(remedied)) + 1))
     last = headers[-1]["remedies"]
     assert last == len(remedy.read(remedied))
 
@@ -199,7 +199,7 @@ def test_a_deadline_is_kept_and_the_decay_drawn_in(clock: Clock) -> None:
 def test_the_report_tells_what_was_said(remedied: Path, tmp_path: Path) -> None:
     from evenodds.show.page.history import course
 
-    shown = str(course(read_history(remedied / "metrics.jsonl")))
+    shown = str(course(read_history(remedied / "metrics.jsonl").values))
     assert "What the watch said" in shown
     assert "Remedy: collapsing" in shown
     assert "D prefers" in shown

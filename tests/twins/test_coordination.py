@@ -63,8 +63,8 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def end(folder: Path) -> dict[str, torch.Tensor]:
-    states, header, _ = checkpoint.newest(folder / "checkpoints")
-    assert header["progress"]["images"] >= IMAGES
+    _, states, header, _ = checkpoint.newest(folder / "checkpoints")
+    assert header.images >= IMAGES
     return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
 
 

@@ -98,7 +98,7 @@ def _tell(step: Step, before: int, total: int, have: int) -> None:
 
 def balancing(counts: Sequence[int]) -> list[int]:
     """What each class lacks against the largest."""
-    return [max(counts) - n for n in counts]
+    return [max(counts, default=0) - n for n in counts]
 
 
 def folder_names(classes: Sequence[str]) -> list[str]:
@@ -125,7 +125,7 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
         if per_class < 1:
             raise BadInput(f"--per-class needs at least 1, got {per_class}")
         return [per_class] * len(session.card.classes)
-    wanted = balancing((session.card.more or {})["class_counts"])
+    wanted = balancing(session.card.class_counts)
     if not any(wanted):
         raise BadInput("all classes have equally many training items, so there is nothing to balance; use --per-class")
     return wanted
@@ -255,7 +255,7 @@ def _manifest(
         "recipe": session.config.recipe,
         "checkpoint": checkpoint,
         "images_seen": session.images,
-        "data_fingerprint": (session.card.more or {}).get("fingerprint"),
+        "data_fingerprint": session.card.fingerprint,
         "seed": seed,
         "tries": tries,
         "filters": list(filters),

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from evenodds.apply.latent import directions, move, refine
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.files.tensors import read_tensors_and_words
 from evenodds.files.write import replaced
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 ENCODER = "encoder.safetensors"
+ANEW = "delete it, and the encoder is learned anew"
 """The file of a run's encoder, in the run's folder."""
 
 
@@ -291,7 +292,7 @@ def encoder_of(
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
     weights = _weights_for(path, session.images)
     if weights is not None:
-        encoder.load_state_dict(weights)
+        _set_encoder(encoder, weights, path)
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
     # That of a conditional run takes c behind z, as _Joint draws it.
@@ -313,11 +314,19 @@ def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:
 
     Both are read of one opened file: another process may replace it meanwhile.
     """
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         return None
-    with safe_open(path, "pt") as file:
-        made_for = int((file.metadata() or {}).get("generator_images", -1))
-        return {name: file.get_tensor(name) for name in file.keys()} if made_for == images else None  # noqa: SIM118
+    weights, words = read_tensors_and_words(path, ANEW)
+    return weights if words.get("generator_images") == str(images) else None
+
+
+def _set_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Gives an encoder its weights; BadInput where they are of another network."""
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        first = (str(error).splitlines()[1:2] or [str(error)])[0].strip()
+        raise BadInput(f"{path} is no encoder of this run: {first[:200]}; {ANEW}") from error
 
 
 @dataclass(frozen=True)

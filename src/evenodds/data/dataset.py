@@ -70,13 +70,8 @@ class Units:
         return values.to(_STORED[self.dtype])
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, read back by `from_json`."""
+        """Plain values, as fields by name."""
         return {"low": list(self.low), "high": list(self.high), "dtype": self.dtype}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Units:
-        """The units that `to_json` wrote."""
-        return cls(tuple(data["low"]), tuple(data["high"]), str(data["dtype"]))
 
     def _line(self, x: Tensor) -> tuple[float | Tensor, float | Tensor]:
         middle = tuple((high + low) / 2 for low, high in zip(self.low, self.high, strict=True))
@@ -103,14 +98,13 @@ class Conditions:
     binary: bool
     """Whether they are attributes."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, read back by `from_json`."""
-        return {"names": list(self.names), "units": self.units.to_json(), "binary": self.binary}
+    def __post_init__(self) -> None:
+        if not self.names or len(self.units.low) not in (1, len(self.names)):
+            raise BadInput(f"{len(self.names)} conditions need as many ranges or one, got {len(self.units.low)}")
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Conditions:
-        """What `to_json` wrote."""
-        return cls(tuple(data["names"]), Units.from_json(data["units"]), bool(data["binary"]))
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as fields by name."""
+        return {"names": list(self.names), "units": self.units.to_json(), "binary": self.binary}
 
     def to_model(self, values: Mapping[str, float]) -> Tensor:
         """One c (1, K) as players see it, from a number in own units for each name; BadInput where one is missing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from typing import Any
@@ -83,15 +82,10 @@ class Palette:
         return table.to(labels.device)[labels.long()].movedim(-1, 1)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, read back by `from_json`."""
+        """Plain values, as fields by name."""
         return {
             "values": list(self.values),
             "colours": [list(colour) for colour in self.colours],
             "ignored": self.ignored,
             "ignored_colour": list(self.ignored_colour),
         }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Palette:
-        """The palette that `to_json` wrote."""
-        return cls(data["values"], data["colours"], int(data["ignored"]), data["ignored_colour"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from evenodds.errors import BadInput
@@ -20,6 +20,7 @@ from evenodds.evaluation.findings import findings
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
+from evenodds.files.read import as_type, read_json
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing
@@ -29,6 +30,7 @@ from evenodds.version import __version__
 __all__ = ["SCHEMA", "Evaluation", "assess", "evaluate", "evaluate_on", "read"]
 
 SCHEMA = 1
+AGAIN = "evaluate again with this version"
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,42 @@ class Evaluation:
         raise BadInput(f"no score '{name}' here; there are {', '.join(s['name'] for s in self.content['scores'])}")
 
 
+@dataclass(frozen=True)
+class _ScoreFields:
+    """What others read of a score."""
+
+    name: str
+    title: str
+    better: Literal["lower", "higher", "middle"]
+    value: float | None
+    low: float | None
+    high: float | None
+    floor: float | None
+
+    def __post_init__(self) -> None:
+        if self.value is not None and (self.low is None or self.high is None):
+            raise BadInput("a score with a value needs an interval")
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What others read of an evaluation by name; the rest is kept as it is."""
+
+    fingerprint: dict[str, str | float | bool | None]
+    scores: list[_ScoreFields]
+    sound: bool
+    verdict: Annotated[list[str], Meta(min_length=1)]
+
+
 def read(path: Path) -> Evaluation:
     """An evaluation from a JSON file, or from the run's folder that holds one."""
     file = path / "evaluation.json" if path.is_dir() else path
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"no evaluation at {file}; make one with `evenodds evaluate`") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{file} is no evaluation: {error}") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise BadInput(f"{file} is no evaluation of schema {SCHEMA}; evaluate again with this version")
+    if not file.exists() and not file.is_symlink():
+        raise BadInput(f"no evaluation at {file}; make one with `evenodds evaluate`")
+    content = read_json(file, dict[str, Any], AGAIN)
+    if content.get("schema") != SCHEMA:
+        raise BadInput(f"{file} is no evaluation of schema {SCHEMA}; {AGAIN}")
+    as_type(content, _Compared, str(file), AGAIN)
     return Evaluation(content)
 
 

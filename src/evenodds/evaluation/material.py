@@ -143,7 +143,7 @@ def _data(
 
 
 def _trained_on(session: Session) -> str | None:
-    fingerprint: str | None = (session.card.more or {}).get("fingerprint")
+    fingerprint = session.card.fingerprint
     return fingerprint
 
 

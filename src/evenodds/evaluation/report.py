@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
 from evenodds.files.lock import held_beside
+from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
@@ -46,7 +47,7 @@ def report(
 
 def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
     """One self-contained page with everything that is known of the run."""
-    config, environment = session.config, session.folder / "environment.json"
+    config = session.config
     content = Content(
         f"evenodds: {session.folder.name}",
         f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real images shown",
@@ -54,10 +55,18 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
         _pictures(session, examination, evaluation),
         session.history(),
         config.to_mapping(),
-        json.loads(environment.read_text()) if environment.is_file() else {},
+        _environment(session.folder / "environment.json"),
     )
     write_text(path, page(content))
     return path
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    """What the run's bits depend on; why it is not known, where the file is damaged."""
+    try:
+        return read_json(path, dict[str, Any]) if path.exists() or path.is_symlink() else {}
+    except BadInput as error:
+        return {"unknown": str(error)}
 
 
 def _pictures(session: Session, examination: Examination, evaluation: Evaluation) -> dict[str, Picture]:

@@ -21,7 +21,7 @@ import yaml
 from evenodds.errors import BadInput
 from evenodds.files.regular import NotRegular, read_regular
 
-__all__ = ["Lines", "as_type", "parse_yaml", "read_json", "read_json_lines", "read_yaml", "shortened"]
+__all__ = ["Lines", "as_type", "parse_yaml", "read_json", "read_json_lines", "read_yaml", "shortened", "then"]
 
 T = TypeVar("T")
 
@@ -53,17 +53,25 @@ _WORDS = {
 """What the types of JSON are called in messages."""
 
 
+def then(advice: str) -> str:
+    """What to do, as the end of a sentence; nothing where there is nothing to do."""
+    return f"; {advice}" if advice else ""
+
+
 # JSON ----------------------------------------------------------------------------------------------------------------
 
 
-def read_json(path: Path, kind: type[T], advice: str = RESTORE, most: int = MOST_JSON) -> T:
+def read_json(
+    path: Path, kind: type[T], advice: str = RESTORE, fields: type[Any] | None = None, most: int = MOST_JSON
+) -> T:
     """The value of a JSON file.
 
     Args:
         path: the file, in UTF-8.
         kind: what it must hold: a dataclass, `dict[str, float]`, `list[...]` and so on. Keys that a dataclass does not
             have are passed over, so that files of later versions can be read.
-        advice: what to do where it cannot be read.
+        advice: what to do where it cannot be read; nothing is said of it where it is empty.
+        fields: a dataclass whose fields the value must have too, where `kind` is a mapping that keeps every key.
         most: bytes that it may have.
 
     Raises:
@@ -71,7 +79,15 @@ def read_json(path: Path, kind: type[T], advice: str = RESTORE, most: int = MOST
             that is not finite or has more than 64 bits, or holds something else than `kind`.
     """
     content = _decoded(_content(path, most, advice), str(path), advice)
-    return as_type(_parsed(content, str(path), advice), kind, str(path), advice)
+    return _checked(_parsed(content, str(path), advice), kind, fields, str(path), advice)
+
+
+def _checked(value: Any, kind: type[T], fields: type[Any] | None, where: str, advice: str) -> T:
+    """Plain values as `kind`, with the fields of another type too."""
+    typed = as_type(value, kind, where, advice)
+    if fields is not None:
+        as_type(value, fields, where, advice)
+    return typed
 
 
 def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
@@ -86,9 +102,9 @@ def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{where}{_misfit(str(error), value)}; {advice}") from error
+        raise BadInput(f"{where}{_misfit(str(error), value)}{then(advice)}") from error
     except (OverflowError, RecursionError) as error:
-        raise BadInput(f"{where} holds values that are too large: {error}; {advice}") from error
+        raise BadInput(f"{where} holds values that are too large: {error}{then(advice)}") from error
 
 
 @dataclass(frozen=True)
@@ -105,15 +121,23 @@ class Lines(Generic[T]):
     damaged: int = 0
     first: str = ""
 
+    @property
+    def complaint(self) -> str:
+        """How many lines are damaged, and what is wrong with the first; empty where none is."""
+        lines = "1 line is" if self.damaged == 1 else f"{self.damaged:,} lines are"
+        return f"{lines} damaged and left out ({self.first})" if self.damaged else ""
 
-def read_json_lines(path: Path, kind: type[T], advice: str = RESTORE, most: int = MOST_JSON) -> Lines[T]:
+
+def read_json_lines(
+    path: Path, kind: type[T], advice: str = RESTORE, fields: type[Any] | None = None, most: int = MOST_JSON
+) -> Lines[T]:
     """The values of a file with one JSON value in each line; lines that cannot be read are passed over and counted.
 
     A last line without an end is what a process leaves that was killed while it wrote: it is left out uncounted where
     it cannot be read. A file that is not there has no lines.
 
     Args:
-        kind: what each line must hold, see `read_json`.
+        kind, fields: what each line must hold, see `read_json`.
         most: bytes that the file may have.
 
     Raises:
@@ -128,19 +152,18 @@ def read_json_lines(path: Path, kind: type[T], advice: str = RESTORE, most: int 
         if not text.strip():
             continue
         try:
-            values.append(_line(text, kind, f"{path}, line {k}"))
+            values.append(_line(text, kind, fields, f"{path}, line {k}"))
         except BadInput as error:
             if k < len(texts):
                 complaints.append(str(error))
     return Lines(values, len(complaints), complaints[0] if complaints else "")
 
 
-def _line(text: bytes, kind: type[T], where: str) -> T:
+def _line(text: bytes, kind: type[T], fields: type[Any] | None, where: str) -> T:
     """The value of one line."""
     if len(text) > MOST_LINE:
         raise BadInput(f"{where} has {len(text):,} bytes, at most {MOST_LINE:,} are read")
-    advice = "the line is left out"
-    return as_type(_parsed(_decoded(text, where, advice), where, advice), kind, where, advice)
+    return _checked(_parsed(_decoded(text, where, ""), where, ""), kind, fields, where, "")
 
 
 def _parsed(content: str, where: str, advice: str) -> Any:
@@ -152,11 +175,11 @@ def _parsed(content: str, where: str, advice: str) -> Any:
     except json.JSONDecodeError as error:
         place = f", line {error.lineno}, column {error.colno}" if content.strip() else ""
         what = "is not valid JSON" if content.strip() else "is empty"
-        raise BadInput(f"{where}{place} {what}{_found(content, error.pos)}; {advice}") from error
+        raise BadInput(f"{where}{place} {what}{_found(content, error.pos)}{then(advice)}") from error
     except RecursionError as error:
-        raise BadInput(f"{where} is nested too deep, at most {DEEPEST_JSON} are read; {advice}") from error
+        raise BadInput(f"{where} is nested too deep, at most {DEEPEST_JSON} are read{then(advice)}") from error
     except ValueError as error:
-        raise BadInput(f"{where}: {error}; {advice}") from error
+        raise BadInput(f"{where}: {error}{then(advice)}") from error
 
 
 def _found(content: str, position: int) -> str:
@@ -249,22 +272,22 @@ def _content(path: Path, most: int, advice: str) -> bytes:
     try:
         return read_regular(path, most)
     except NotRegular as error:
-        raise BadInput(f"cannot read {path}: it is {error.reason}; {advice}") from error
+        raise BadInput(f"cannot read {path}: it is {error.reason}{then(advice)}") from error
 
 
 def _decoded(content: bytes, where: str, advice: str) -> str:
     """The text of a file in UTF-8; BadInput that names another encoding."""
     one_in_two = {not any(content[:8:2]), not any(content[1:8:2])} == {True, False} and len(content) > 3
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or one_in_two:
-        raise BadInput(f"{where} must be in UTF-8, and is in UTF-16; {advice}")
+        raise BadInput(f"{where} must be in UTF-8, and is in UTF-16{then(advice)}")
     if b"\0" in content:
-        raise BadInput(f"{where} must be text, and has null bytes from byte {content.index(0):,} on; {advice}")
+        raise BadInput(f"{where} must be text, and has null bytes from byte {content.index(0):,} on{then(advice)}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         came = f"byte 0x{content[error.start]:02x} in line {line:,} is not (Latin-1, perhaps)"
-        raise BadInput(f"{where} must be in UTF-8, and {came}; {advice}") from error
+        raise BadInput(f"{where} must be in UTF-8, and {came}{then(advice)}") from error
 
 
 # YAML ----------------------------------------------------------------------------------------------------------------

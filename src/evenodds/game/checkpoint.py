@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from evenodds.errors import BadInput
+from evenodds.files.read import read_json, shortened
+from evenodds.files.regular import open_regular, refusal
+from evenodds.files.tensors import read_tensors
 from evenodds.files.write import replaced_folder, write_json
 from evenodds.game.rules import State
+from evenodds.game.schedule import Progress
 
-__all__ = ["Damaged", "PlayersState", "Stateful", "listing", "load", "newest", "save"]
+__all__ = [
+    "Damaged", "Header", "Part", "PlayersState", "Stateful", "images_of", "listing", "load", "newest", "read_header",
+    "restore", "save",
+]  # fmt: skip
 
 FORMAT = 1
 HEADER = "checkpoint.json"
+LARGEST = 10**15
+"""Images of a run."""
 
 
 class Damaged(BadInput):
-    """A checkpoint that is incomplete or was changed."""
+    """A checkpoint that is incomplete or was changed. `reason` says in which way."""
+
+    def __init__(self, folder: Path, reason: object) -> None:
+        self.reason = f"the checkpoint {folder} is damaged: {reason}"
+        others = [path for path in listing(folder.parent) if path.name != folder.name]
+        other = f", or take another one with --checkpoint {images_of(others[-1])}" if others else ""
+        super().__init__(f"{self.reason}; restore it from a copy{other}")
 
 
 @runtime_checkable
@@ -82,65 +96,142 @@ def save(folder: Path, parts: Mapping[str, Stateful], header: Mapping[str, Any])
         write_json(temporary / HEADER, {"format": FORMAT, **header, "parts": entries})
 
 
-def read_header(folder: Path) -> dict[str, Any]:
-    """The JSON of a checkpoint: format, progress, configuration, scores, parts."""
+@dataclass(frozen=True)
+class Part:
+    """What the header says of one file of states."""
+
+    sha256: str
+    """The file's digest, in hex."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Plain values beside its tensors."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says beside its tensors. Further keys, of later versions, are passed over."""
+
+    format: int
+    parts: dict[str, Part]
+    progress: Progress | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    """The configuration without remedies, as plain values."""
+    data: str = ""
+    """The fingerprint of the data."""
+    score: float | None = None
+    """On held-out data, lower is better; None where it was not measured."""
+    score_interval: tuple[float | None, float | None] | None = None
+    score_is: str | None = None
+    """What the score measures."""
+    remedies: int = 0
+    """How many were in force."""
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise BadInput(f"format {shortened(self.format)} is not {FORMAT}, which this version reads")
+        for name in self.parts:
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
+                raise BadInput(f"a part is named by letters and digits, got {shortened(name)}")
+        progress = self.progress
+        if progress is not None and not 0 <= progress.round <= progress.images <= LARGEST:
+            raise BadInput(f"the progress must have 0 <= round <= images <= {LARGEST:,}, got {progress}")
+
+    @property
+    def images(self) -> int:
+        """Images shown when it was made."""
+        return self.progress.images if self.progress is not None else 0
+
+
+def read_header(folder: Path) -> Header:
+    """What a checkpoint says of itself.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
     try:
-        header: dict[str, Any] = json.loads((folder / HEADER).read_text())
-    except (OSError, ValueError) as error:
-        raise Damaged(f"checkpoint {folder} has no readable {HEADER}: {error}") from error
-    if header.get("format") != FORMAT:
-        raise Damaged(f"checkpoint {folder} has format {header.get('format')}, this version reads {FORMAT}")
-    return header
+        return read_json(folder / HEADER, Header, advice="")
+    except BadInput as error:
+        raise Damaged(folder, error) from error
 
 
-def load(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[str, State], dict[str, Any]]:
+def load(
+    folder: Path, device: torch.device | str = "cpu", needed: Collection[str] | None = None
+) -> tuple[dict[str, State], Header]:
     """The states of a checkpoint and its header.
+
+    Args:
+        needed: the names of the parts to read, where the checkpoint has them; None for all.
 
     Raises:
         Damaged: a file is missing or its checksum differs.
     """
     header = read_header(folder)
-    states = {}
-    for name, entry in header["parts"].items():
-        file = folder / f"{name}.safetensors"
-        if not file.is_file() or _checksum(file) != entry["sha256"]:
-            raise Damaged(f"checkpoint {folder} is damaged: {file.name} is missing or its checksum differs")
-        try:
-            states[name] = State(load_file(file, device=str(device)), entry["data"])
-        except SafetensorError as error:
-            raise Damaged(f"checkpoint {folder} is damaged: {file.name}: {error}") from error
-    return states, header
+    names = [name for name in header.parts if needed is None or name in needed]
+    return {name: _state(folder, name, header.parts[name], device) for name in names}, header
+
+
+def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> State:
+    """One file of states."""
+    file = folder / f"{name}.safetensors"
+    try:
+        if refusal(file) or _checksum(file) != part.sha256:
+            raise BadInput(f"{file.name} is missing or its checksum differs")
+        return State(read_tensors(file, "", device), dict(part.data))
+    except BadInput as error:
+        raise Damaged(folder, error) from error
+
+
+def images_of(folder: Path) -> int:
+    """Images shown when a checkpoint was made, by its folder's name."""
+    return int(folder.name)
 
 
 def restore(parts: Mapping[str, Stateful], states: Mapping[str, State]) -> None:
-    """Hands each part its state."""
+    """Hands each part its state.
+
+    Raises:
+        BadInput: a part has no state, or one that does not fit it.
+    """
     for name, part in parts.items():
         if name not in states:
             raise BadInput(f"the checkpoint holds no '{name}'; it has {', '.join(sorted(states))}")
-        part.restore(states[name])
+        try:
+            part.restore(states[name])
+        except BadInput:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadInput(f"'{name}' does not fit the checkpoint ({type(error).__name__}: {reason})") from error
 
 
 def listing(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first."""
+    """The checkpoints in a folder, oldest first: the folders that are named by a number of images."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
+    numbered = [path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir()]
+    return sorted((path for path in numbered if len(path.name) <= 18), key=lambda path: (int(path.name), path.name))
 
 
-def newest(folder: Path) -> tuple[dict[str, State], dict[str, Any], list[str]]:
-    """The newest checkpoint that is whole.
+def newest(
+    folder: Path, needed: Collection[str] | None = None, device: torch.device | str = "cpu"
+) -> tuple[Path, dict[str, State], Header, list[str]]:
+    """The newest checkpoint of which all that is needed is whole.
+
+    Args:
+        needed: see `load`.
 
     Returns:
-        Its states, its header, and a sentence for each damaged one that was passed over.
+        Its folder, its states, its header, and a sentence for each damaged one that was passed over.
     """
     complaints: list[str] = []
+    damaged: Damaged | None = None
     for path in reversed(listing(folder)):
         try:
-            return (*load(path), complaints)
+            return (path, *load(path, device, needed), complaints)
         except Damaged as error:
-            complaints.append(f"{error}; falling back to the one before")
-    if complaints:
-        raise Damaged(f"no checkpoint in {folder} can be read: {complaints[0]}")
+            complaints.append(f"{error.reason}; falling back to the one before")
+            damaged = damaged or error
+    if damaged is not None:
+        raise damaged
     raise BadInput(
         f"no checkpoint in {folder}; the run stopped before its first was written: "
         f"evenodds resume {folder.parent} starts it from the beginning"
@@ -148,5 +239,8 @@ def newest(folder: Path) -> tuple[dict[str, State], dict[str, Any], list[str]]:
 
 
 def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with open_regular(file) as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

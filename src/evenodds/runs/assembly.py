@@ -203,36 +203,37 @@ class Run:
     def card(self) -> DataCard:
         """What the run's folder says of the data."""
         d = self.dataset
-        more: dict[str, Any] = {
-            "fingerprint": d.fingerprint(),
-            "blocks": block_sums(d),
-            "place": data_place(self.config),
-            "items": len(d),
-            "trained_on": len(self.train_index),
-            "held_out": self.held_index.tolist(),
-            "class_counts": self._class_counts(),
-            "report": [*d.report, *self.selection],
-        }
-        return replace(self.card_light, more={**more, **self._examples()})
+        return replace(
+            self.card_light,
+            fingerprint=d.fingerprint(),
+            blocks=tuple(block_sums(d)),
+            place=data_place(self.config),
+            items=len(d),
+            trained_on=len(self.train_index),
+            held_out=tuple(self.held_index.tolist()),
+            class_counts=self._class_counts(),
+            report=(*d.report, *self.selection),
+            examples=self._examples(),
+        )
 
-    def _examples(self) -> dict[str, Any]:
+    def _examples(self) -> tuple[tuple[float, ...], ...] | None:
         """What is known beside the class of at most 1,000 training items: samples are asked for like them."""
         if self.dataset.c is None:
-            return {}
+            return None
         index = self.train_index[evenly(len(self.train_index), 1000)]
-        return {"examples": self.dataset.c[index].tolist()}
+        return tuple(map(tuple, self.dataset.c[index].tolist()))
 
-    def _class_counts(self) -> list[int]:
+    def _class_counts(self) -> tuple[int, ...]:
         """Training items of each class."""
         if self.dataset.y is None:
-            return []
+            return ()
         labels = self.dataset.y[self.train_index]
-        return torch.bincount(labels[labels >= 0], minlength=len(self.dataset.classes)).tolist()
+        return tuple(torch.bincount(labels[labels >= 0], minlength=len(self.dataset.classes)).tolist())
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
         players = {name: deepcopy(player) for name, player in self.at_work().items()}
-        card = replace(self.card_light, more={"class_counts": self._class_counts(), **self._examples()})
+        card = replace(self.card_light, class_counts=self._class_counts(), examples=self._examples())
         return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 from evenodds.data.dataset import Beside, Conditions, Units
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
+from evenodds.files.read import read_json, shortened
 from evenodds.game.arithmetic import eight_bit
 
 __all__ = ["SPLIT_SEED", "BesideCard", "DataCard", "read_card"]
@@ -23,6 +24,9 @@ __all__ = ["SPLIT_SEED", "BesideCard", "DataCard", "read_card"]
 SPLIT_SEED = 0
 """Of the split into training and held-out items: a function of the data alone, so that runs of every seed are judged
 by the same items."""
+KINDS = ("image", "table", "toy")
+MOST_NUMBERS = 2**28
+"""Numbers of an item."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class BesideCard:
     shape: tuple[int, ...]
     units: Units | None = None
     palette: Palette | None = None
+
+    def __post_init__(self) -> None:
+        _require_shape("shape", self.shape, len(self.shape) if 2 <= len(self.shape) <= 3 else 3)
 
     @staticmethod
     def of(beside: Mapping[str, Beside], classes: int) -> dict[str, BesideCard]:
@@ -44,14 +51,6 @@ class BesideCard:
         """Plain values."""
         parts = {"units": self.units, "palette": self.palette}
         return {"shape": list(self.shape), **{key: part.to_json() for key, part in parts.items() if part is not None}}
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> BesideCard:
-        """Reads what to_json wrote."""
-        units, palette = values.get("units"), values.get("palette")
-        return BesideCard(
-            tuple(values["shape"]), units and Units.from_json(units), palette and Palette.from_json(palette)
-        )
 
 
 @dataclass(frozen=True)
@@ -68,23 +67,40 @@ class DataCard:
     """Attributes or values of each item, beside its class."""
     beside: Mapping[str, BesideCard] = field(default_factory=dict)
     """What lay beside each item, by name."""
-    more: Mapping[str, Any] | None = None
-    """Counts, fingerprint, held-out positions and the report of the intake."""
+    fingerprint: str | None = None
+    """Of the data, see `Dataset.fingerprint`."""
+    blocks: tuple[str, ...] = ()
+    """Digests of blocks of the items, see `block_sums`."""
+    place: str | None = None
+    """Where the data were, see `data_place`."""
+    items: int = 0
+    trained_on: int = 0
+    """How many of the items are trained on."""
+    held_out: tuple[int, ...] = ()
+    """Positions of the items that are not trained on."""
+    class_counts: tuple[int, ...] = ()
+    """Training items of each class; empty where they were not counted."""
+    report: tuple[str, ...] = ()
+    """What was found and changed while the data were read."""
+    examples: tuple[tuple[float, ...], ...] | None = None
+    """Attributes or values of at most 1,000 training items, in their own units; None where there are none."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown("kind of data", shortened(self.kind), KINDS)
+        _require_shape("shape", self.shape, 3 if self.kind == "image" else 1)
+        if len(self.units.low) not in (1, self.shape[0]):
+            raise BadInput(f"units must have 1 or {self.shape[0]} ranges, got {len(self.units.low)}")
+        if self.class_counts and (len(self.class_counts) != len(self.classes) or min(self.class_counts) < 0):
+            raise BadInput(f"class_counts must be a number >= 0 for each of {len(self.classes)} classes")
+        width = len(self.conditions.names) if self.conditions is not None else 0
+        if any(len(row) != width for row in self.examples or ()):
+            raise BadInput(f"examples must have {width} numbers each, one for each condition")
 
     @property
-    def class_counts(self) -> list[int]:
-        """Training items of each class; 1 each where the run has not counted them."""
-        return (self.more or {}).get("class_counts") or [1] * len(self.classes)
-
-    @property
-    def condition_examples(self) -> list[list[float]]:
-        """Attributes or values of at most 1,000 training items, in their own units."""
-        return list((self.more or {})["examples"])
-
-    @property
-    def held_out(self) -> list[int]:
-        """Positions of the items that were not trained on."""
-        return list((self.more or {}).get("held_out", []))
+    def class_shares(self) -> list[int]:
+        """What classes are drawn in the shares of: training items of each; 1 each where these are not known."""
+        return list(self.class_counts) if any(self.class_counts) else [1] * len(self.classes)
 
     def class_number(self, name: str) -> int:
         """The number of a class; BadInput with the list where there is none of that name."""
@@ -102,33 +118,39 @@ class DataCard:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        names: dict[str, Any] = {"classes": list(self.classes), "columns": list(self.columns)}
-        if self.conditions is not None:
-            names["conditions"] = self.conditions.to_json()
-        if self.beside:
-            names["beside"] = {name: one.to_json() for name, one in self.beside.items()}
-        return {
+        values: dict[str, Any] = {
             "kind": self.kind,
             "shape": list(self.shape),
             "units": self.units.to_json(),
-            **names,
-            **(self.more or {}),
+            "classes": list(self.classes),
+            "columns": list(self.columns),
+        }
+        if self.conditions is not None:
+            values["conditions"] = self.conditions.to_json()
+        if self.beside:
+            values["beside"] = {name: one.to_json() for name, one in self.beside.items()}
+        counted = {name: getattr(self, name) for name in COUNTED}
+        return {
+            **values,
+            **{name: list(v) if isinstance(v, tuple) else v for name, v in counted.items() if v is not None},
         }
 
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> DataCard:
-        """Reads what to_json wrote."""
-        v = dict(values)
-        kind, shape, units = v.pop("kind"), tuple(v.pop("shape")), Units.from_json(v.pop("units"))
-        classes, columns, named = tuple(v.pop("classes")), tuple(v.pop("columns")), v.pop("conditions", None)
-        conditions = None if named is None else Conditions.from_json(named)
-        beside = {name: BesideCard.from_json(one) for name, one in v.pop("beside", {}).items()}
-        return DataCard(kind, shape, units, classes, columns, conditions, beside, v)
+
+COUNTED = ("fingerprint", "blocks", "place", "items", "trained_on", "held_out", "class_counts", "report", "examples")
+"""What takes time to find out, in the order in which it is written."""
+
+
+def _require_shape(name: str, shape: Sequence[int], length: int) -> None:
+    """BadInput where a shape has another length, a side below 1, or more numbers than memory is asked for."""
+    if len(shape) != length or min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
+        needed = f"{length} {'number' if length == 1 else 'numbers'} from 1 to {MOST_NUMBERS:,} in all"
+        raise BadInput(f"{name} must be {needed}, got {shortened(list(shape))}")
 
 
 def read_card(folder: Path) -> DataCard:
-    """What a run's folder says of its data."""
-    try:
-        return DataCard.from_json(json.loads((folder / "data.json").read_text()))
-    except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{folder / 'data.json'} cannot be read: {error}") from error
+    """What a run's folder says of its data.
+
+    Raises:
+        BadInput: data.json cannot be read; the message names the place in it.
+    """
+    return read_json(folder / "data.json", DataCard, "without it no sample can be made: restore it, or train again")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.errors import Diverged
+from evenodds.files.read import read_json
 from evenodds.files.write import remove_folder, write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
@@ -87,7 +88,7 @@ def applied(config: Config, remedies: Sequence[Remedy]) -> Config:
 def read(folder: Path) -> list[Remedy]:
     """The remedies of a run so far."""
     path = folder / FILE
-    return [Remedy(**entry) for entry in json.loads(path.read_text())] if path.is_file() else []
+    return read_json(path, list[Remedy]) if path.exists() or path.is_symlink() else []
 
 
 def record(folder: Path, remedies: Sequence[Remedy]) -> None:
@@ -98,10 +99,10 @@ def record(folder: Path, remedies: Sequence[Remedy]) -> None:
 
 def _note(path: Path, one: Remedy) -> None:
     """A line in the history, at the place from which the run goes on; the time that was spent stays spent."""
-    lines = read_history(path)
+    lines = read_history(path).values
     before = [line for line in lines if line["images"] <= one.back_to]
-    here = {"images": one.back_to, "round": before[-1]["round"] if before else 0}
-    here |= {"seconds": lines[-1]["seconds"] if lines else 0.0, "images_per_second": 0.0, "remedy": str(one)}
+    here = {"images": one.back_to, "round": before[-1].get("round", 0) if before else 0}
+    here |= {"seconds": lines[-1].get("seconds", 0.0) if lines else 0.0, "images_per_second": 0.0, "remedy": str(one)}
     write_text(path, "".join(json.dumps(line) + "\n" for line in [*before, here]))
 
 
@@ -113,7 +114,7 @@ def discard(folder: Path, remedies: Sequence[Remedy]) -> None:
         if int(path.name) <= remedies[-1].back_to:
             continue
         try:
-            in_force = checkpoint.read_header(path).get("remedies", 0)
+            in_force = checkpoint.read_header(path).remedies
         except checkpoint.Damaged:
             in_force = 0
         if in_force < len(remedies):

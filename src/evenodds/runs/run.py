@@ -284,13 +284,14 @@ def gone_on(
     if isinstance(data, str | Path):
         config = moved(folder, config, card, data)
     if checkpoint.listing(folder / "checkpoints"):
-        _, header, complaints = checkpoint.newest(folder / "checkpoints")
+        _, _, header, complaints = checkpoint.newest(folder / "checkpoints")
         for line in complaints:
             say(line)
         require_fit(config, dataset, header)
-        say(f"resuming at {header['progress']['images']:,} of {config.images:,} images")
+        say(f"resuming at {header.images:,} of {config.images:,} images")
     elif not remedies:  # a remedy may have gone back to the very beginning
-        require_fit(config, dataset, {"config": saved.to_mapping(), "data": dataset.fingerprint()})
+        unplayed = checkpoint.Header(checkpoint.FORMAT, {}, config=saved.to_mapping(), data=dataset.fingerprint())
+        require_fit(config, dataset, unplayed)
         say("the run stopped before its first checkpoint: it starts from the beginning")
         opening = partial(write, folder=folder, plan=RunPlan(config))
     for applied in remedies:
@@ -303,19 +304,17 @@ def moved(folder: Path, config: Config, card: DataCard | None, data: str | Path)
     """The configuration of a run whose data lie elsewhere now; data.json is told."""
     config = replace(config, data=placed(replace(config.data or Part(""), name=str(data))))
     if card is not None:
-        write_json(
-            folder / "data.json", replace(card, more={**(card.more or {}), "place": data_place(config)}).to_json()
-        )
+        write_json(folder / "data.json", replace(card, place=data_place(config)).to_json())
     return config
 
 
-def require_fit(config: Config, dataset: Dataset, header: Mapping[str, Any]) -> None:
+def require_fit(config: Config, dataset: Dataset, header: checkpoint.Header) -> None:
     """BadInput where a checkpoint is of another configuration or of other data."""
-    saved = from_mapping(header["config"], "the checkpoint")
+    saved = from_mapping(header.config, "the checkpoint")
     misfits = difference(replace(config, data=saved.data), saved)  # the place of the data may change
     if misfits:
         raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
-    if dataset.fingerprint() != header["data"]:
+    if dataset.fingerprint() != header.data:
         raise BadInput("data: this is not what the run was trained on (its fingerprint differs)")
 
 
@@ -399,11 +398,13 @@ def restored(run: Run, record: Record) -> Progress:
     """The progress of the newest whole checkpoint, to which the run's parts are set, or a fresh one."""
     if not checkpoint.listing(record.folder / "checkpoints"):
         return Progress(total=record.config.images)
-    states, header, _ = checkpoint.newest(record.folder / "checkpoints")
-    checkpoint.restore(run.parts, states)
-    images = int(header["progress"]["images"])
-    if not (
-        record.folder / "samples" / f"{images:012d}.png"
-    ).is_file():  # killed between the checkpoint and its picture
-        run.picture(images)
-    return Progress(**{**header["progress"], "total": record.config.images})
+    path, states, header, _ = checkpoint.newest(record.folder / "checkpoints")
+    try:
+        checkpoint.restore(run.parts, states)
+    except BadInput as error:
+        raise BadInput(
+            f"the checkpoint {path} is not of this run: {error}; move it away to go on from the one before"
+        ) from error
+    if not (record.folder / "samples" / f"{header.images:012d}.png").is_file():
+        run.picture(header.images)  # killed between the checkpoint and its picture
+    return replace(header.progress or Progress(0), total=record.config.images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,15 @@ def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | N
     written = data_place(config)
     if config.data is None or written is None or Path(written).exists():
         return config
-    before = _kept(card).get("place")
-    if isinstance(before, str) and Path(before).is_absolute() and Path(before).exists():
+    before = card.place if card is not None else None
+    if before is not None and Path(before).is_absolute() and Path(before).exists():
         return replace(config, data=replace(config.data, name=before))
     raise BadInput(f"the data of this run are not at {written}; say where they lie now with --data (in Python: data=)")
 
 
 def same_data(card: DataCard, dataset: Dataset) -> bool:
     """Whether these are the data of the run; True too where the run knows no fingerprint."""
-    return _kept(card).get("fingerprint") in (None, dataset.fingerprint())
+    return card.fingerprint in (None, dataset.fingerprint())
 
 
 def _others(config: Config, card: DataCard, dataset: Dataset, data: Any, advice: str) -> BadInput:
@@ -101,15 +101,11 @@ def _others(config: Config, card: DataCard, dataset: Dataset, data: Any, advice:
     return BadInput(f"{name} is not what the run was trained on: {what} (the fingerprint differs); name those data")
 
 
-def _kept(card: DataCard | None) -> Mapping[str, Any]:
-    return (card.more or {}) if card is not None else {}
-
-
 def differences(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
     """In what data differ from those of a run: number, size, classes, columns; else which items are others."""
     pairs = [
         (dataset.kind, card.kind, "they are of the kind {}, not {}"),
-        (_count(len(dataset)), _count(_kept(card).get("items")), "they are {} items, not {}"),
+        (_count(len(dataset)), _count(card.items or None), "they are {} items, not {}"),
         (_size(dataset.shape), _size(card.shape), "an item has the size {}, not {}"),
         (dataset.units.dtype, card.units.dtype, "values are {}, not {}"),
     ]
@@ -144,7 +140,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _counts(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
     """Classes that have another number of training items."""
-    before = _kept(card).get("class_counts")
+    before = card.class_counts
     if dataset.y is None or not before or len(before) != len(dataset.classes):
         return []
     known = dataset.y[dataset.split(config.held_out, SPLIT_SEED)[0]]
@@ -155,9 +151,9 @@ def _counts(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
 
 def _which(card: DataCard, dataset: Dataset) -> str:
     """The first items that are others."""
-    before, now = _kept(card).get("blocks"), block_sums(dataset)
+    before, now = card.blocks, block_sums(dataset)
     alike = "their number, size and classes are the same, values are not"
-    if not isinstance(before, list) or len(before) != len(now):
+    if len(before) != len(now):
         return alike
     others = [k for k, (a, b) in enumerate(zip(now, before, strict=True)) if a != b]
     if not others:

@@ -86,7 +86,9 @@ class SampleConditions:
         y = self.sampled_classes(n, seed, batch)
         if y is not None:
             return self._of_classes(torch.from_numpy(y))
-        examples = torch.tensor(self.card.condition_examples)
+        examples = torch.tensor(self.card.examples or ())
+        if not len(examples):
+            raise BadInput("data.json of this run has no examples of its conditions; say which with --given")
         assert self.card.conditions is not None
         index = torch.cat([torch.randint(len(examples), (batch,), generator=rng) for rng in _rngs(n, seed, batch)])
         return self.card.conditions.units.to_model(examples[index[:n]])
@@ -98,7 +100,7 @@ class SampleConditions:
         """
         if not self.by_class:
             return None
-        counts = torch.tensor(self.card.class_counts)
+        counts = torch.tensor(self.card.class_shares)
         ends = (counts / counts.sum()).cumsum(0)[:-1]
         rngs = _rngs(n, seed, batch)
         classes = torch.cat([torch.bucketize(torch.rand(batch, generator=rng), ends) for rng in rngs])

@@ -7,20 +7,22 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, Remark
+from evenodds.files.read import shortened
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import pick_device
 from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.listeners.save import best_of
-from evenodds.game.rules import Batch, mix
+from evenodds.game.rules import Batch, State, mix
 from evenodds.parts.priors import Prior
 from evenodds.runs.allowed import allowed, allowing
 from evenodds.runs.build import build_players, build_task
@@ -184,7 +186,7 @@ class Session:
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
-        return read_history(self.folder / "metrics.jsonl")
+        return list(read_history(self.folder / "metrics.jsonl").values)
 
 
 def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", allow: Sequence[str] = ()) -> Session:
@@ -221,36 +223,65 @@ def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:
     """`load`, within what is allowed."""
     config = read(folder / "config.yaml")
     require_allowed(config, str(folder / "config.yaml"))
-    states, header = chosen(folder / "checkpoints", checkpoint_name)
+    path, states, header = chosen(folder / "checkpoints", checkpoint_name)
     card = read_card(folder)
     task = build_task(config, card)
     players = build_players(config, task, card.shape)
+    try:
+        _set(players, states)
+    except BadInput as error:
+        raise _unfit(path, error) from error
+    place = pick_device(device)
+    for player in players.values():
+        player.to(place).eval()
+    return Session(folder, config, card, task, players, place, header.images, tuple(sorted(allowed())))
+
+
+def _set(players: dict[str, nn.Module], states: Mapping[str, State]) -> None:
+    """Gives the players what a checkpoint holds of them: averages in place of those that have one."""
     PlayersState(players).restore(states["players"])
-    if "milestone" in states and states["milestone"].data["reached"]:
+    if "milestone" in states and states["milestone"].data.get("reached"):
         players[EARLIER] = deepcopy(players["generator"])
         PlayersState({EARLIER: players[EARLIER]}).restore(states["milestone"])
     if "average" in states:
         averaged = {key.split("/")[0] for key in states["average"].tensors}
+        if unexpected := averaged - set(players):
+            raise BadInput(f"the average is of players that this run does not have: {shortened(min(unexpected))}")
         PlayersState({name: players[name] for name in averaged}).restore(states["average"])
-    place = pick_device(device)
-    for player in players.values():
-        player.to(place).eval()
-    return Session(
-        folder, config, card, task, players, place, int(header["progress"]["images"]), tuple(sorted(allowed()))
-    )
 
 
-def chosen(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The states and header of the checkpoint of that name."""
+def _unfit(path: Path, error: BadInput) -> BadInput:
+    """The error for a checkpoint of other players than the configuration names."""
+    others = [other for other in checkpoint.listing(path.parent) if other != path]
+    other = f", or take another one with --checkpoint {checkpoint.images_of(others[-1])}" if others else ""
+    return BadInput(f"the checkpoint {path} is not of this run: {error}; restore config.yaml and data.json{other}")
+
+
+PLAYED = ("players", "average", "milestone")
+"""What of a checkpoint is needed to put a run to work."""
+
+
+def chosen(folder: Path, name: str) -> tuple[Path, dict[str, State], checkpoint.Header]:
+    """The checkpoint of that name: its folder, the states of players, its header.
+
+    A newest one that is damaged is passed over, with a warning.
+    """
     if name == "last":
-        states, header, _ = checkpoint.newest(folder)
-        return states, header
-    path = (
-        best_of(folder)
-        if name == "best"
-        else next((p for p in checkpoint.listing(folder) if p.name.lstrip("0") == name.lstrip("0")), None)
-    )
-    if path is None:
-        have = ", ".join(p.name.lstrip("0") for p in checkpoint.listing(folder)) or "none"
-        raise BadInput(f"no checkpoint '{name}' in {folder}; there are last, best, {have}")
-    return checkpoint.load(path)
+        path, states, header, complaints = checkpoint.newest(folder, PLAYED)
+        for complaint in complaints:
+            warn(complaint, Remark, stacklevel=3)
+    else:
+        named = best_of(folder) if name == "best" else _numbered(folder, name)
+        if named is None:
+            have = ", ".join(str(checkpoint.images_of(p)) for p in checkpoint.listing(folder)) or "none"
+            raise BadInput(f"no checkpoint '{name}' in {folder}; there are last, best, {have}")
+        path = named
+        states, header = checkpoint.load(path, needed=PLAYED)
+    if "players" not in states:
+        raise checkpoint.Damaged(path, "it holds no players")
+    return path, states, header
+
+
+def _numbered(folder: Path, name: str) -> Path | None:
+    """The checkpoint after so many images."""
+    return next((p for p in checkpoint.listing(folder) if p.name.lstrip("0") == name.lstrip("0")), None)

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evenodds.files.read import Lines
 from evenodds.game import checkpoint
+from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.save import best_of
 from evenodds.runs import remedy
 from evenodds.runs.session import Session, load
@@ -16,28 +18,35 @@ __all__ = ["summary"]
 
 def summary(folder: Path) -> dict[str, str]:
     """What a run is and how it stands, by name, in the order in which it is shown."""
-    session = load(folder)
+    session, history = load(folder), read_history(folder / "metrics.jsonl")
     remedies = {f"remedy {k}": str(one) for k, one in enumerate(remedy.read(folder), 1)}
-    return _identity(session) | _progress(session) | _best(folder) | _watched(session.history()[::-1]) | remedies
+    return (
+        _identity(session)
+        | _progress(session, history.values)
+        | _best(folder)
+        | _watched(history.values[::-1])
+        | _damage(history)
+        | remedies
+    )
 
 
 def _identity(session: Session) -> dict[str, str]:
     """Recipe, data, players and what they play."""
     config = remedy.applied(session.config, remedy.read(session.folder))
-    data, shape = session.card.more or {}, " x ".join(map(str, session.card.shape))
+    data, shape = session.card, " x ".join(map(str, session.card.shape))
     source = config.data.name if config.data else ""
     return {
         "run": str(session.folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
-        "data": f"{source}: {data.get('items', 0):,} of {shape}, trained on {data.get('trained_on', 0):,}",
+        "data": f"{source}: {data.items:,} of {shape}, trained on {data.trained_on:,}",
         "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
         "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
     }
 
 
-def _progress(session: Session) -> dict[str, str]:
+def _progress(session: Session, history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Length, speed and what is kept."""
-    last = session.history()[-1] if session.history() else {}
+    last = history[-1] if history else {}
     return {
         "progress": f"{session.images:,} of {session.config.images:,} images",
         "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
@@ -51,9 +60,9 @@ def _best(folder: Path) -> dict[str, str]:
     if best is None:
         return {}
     header = checkpoint.read_header(best)
-    low, high = header.get("score_interval") or (None, None)
+    low, high = header.score_interval or (None, None)
     within = f" ({low:.4f} to {high:.4f})" if low is not None and high is not None else ""
-    return {"best": f"{best.name.lstrip('0')}, score {header['score']:.4f}{within}: {header['score_is']}"}
+    return {"best": f"{best.name.lstrip('0')}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
 
 
 def _watched(latest: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -65,8 +74,13 @@ def _watched(latest: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     lines = {}
     verdict = next((line for line in latest if "verdict" in line), None)
     if verdict is not None:
-        lines["verdict"] = f"{verdict['verdict']}, at {verdict['images']:,} images: {verdict['why']}"
+        lines["verdict"] = f"{verdict['verdict']}, at {verdict['images']:,} images: {verdict.get('why') or 'unknown'}"
     left_out: dict[str, int] = next((line["left_out"] for line in latest if "left_out" in line), {})
     if left_out:
         lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
     return lines
+
+
+def _damage(history: Lines[dict[str, Any]]) -> dict[str, str]:
+    """What of the history could not be read."""
+    return {"history": history.complaint} if history.damaged else {}

@@ -104,15 +104,15 @@ class FinishedRun:
         Raises:
             BadInput: the data are not those of the run, or it held too little out, so that no test would be honest.
         """
-        card = self.session.card.more or {}
+        card = self.session.card
         if not self.session.conditions.by_class:
             raise BadInput(
                 "this run is not conditional on classes, so it cannot help any; train with --set task=condition"
             )
-        if card.get("fingerprint") != data.fingerprint():
+        if card.fingerprint != data.fingerprint():
             raise BadInput("this run was trained on other data, so nothing shows that it has not seen the test images")
         trained, held_out = data.split(self.session.config.held_out, SPLIT_SEED)
-        if card.get("held_out") != held_out.tolist():
+        if list(card.held_out) != held_out.tolist():
             raise BadInput("data.json of this run names other held-out images than its settings do; train it again")
         if len(held_out) < 4 * seeds:
             raise BadInput(

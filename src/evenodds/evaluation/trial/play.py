@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sample
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.files.lock import unused
+from evenodds.files.read import read_json
 from evenodds.files.write import replaced, write_json
 from evenodds.game.rules import mix
 from evenodds.metrics.classification import calibration_error, class_scores
@@ -134,17 +134,25 @@ def _possible(data: Dataset, seeds: int, ratio: float) -> None:
 def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], TrialPlan]) -> TrialPlan:
     """The plan that stands in the folder, or a new one; BadInput where the folder holds another trial."""
     path = folder / "plan.json"
-    if path.is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        misfits = [key for key, value in facts.items() if there["facts"].get(key) != value]
+    if path.exists() or path.is_symlink():
+        there = read_json(path, _Fixed, "name another folder with --out")
+        misfits = [key for key, value in facts.items() if there.facts.get(key) != value]
         if misfits:
             raise BadInput(f"{folder} holds a trial with other {', '.join(misfits)}; name another folder with --out")
-        return TrialPlan(**there["plan"])
+        return there.plan
     if not unused(folder):
         raise BadInput(f"{folder} is there already and holds no trial; name another folder with --out")
     plan = make()
     write_json(path, {"facts": facts, "plan": asdict(plan)})
     return plan
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    """What plan.json holds."""
+
+    facts: dict[str, Any]
+    plan: TrialPlan
 
 
 # --- cells -----------------------------------------------------------------------------------------------------------
@@ -162,16 +170,46 @@ def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Ste
         inputs = _inputs(setup, fold, seed)
         for name in names:
             path = setup.folder / "cells" / f"seed-{seed}-{name}.json"
-            fresh = not path.is_file()
+            cell = _kept(path, len(setup.data.classes))
             step("trial", round(done), max(1, round(total)))
-            cells[name].append(
-                _played(setup, fold, inputs, name, path) if fresh else json.loads(path.read_text(encoding="utf-8"))
-            )
+            cells[name].append(cell or _played(setup, fold, inputs, name, path))
             done += costs[name]
-            spent += costs[name] if fresh else 0.0
+            spent += costs[name] if cell is None else 0.0
             say(_progress(seed, len(folds), name, cells[name][-1], (time.perf_counter() - clock), spent, total - done))
     step("trial", round(total), max(1, round(total)))
     return cells
+
+
+@dataclass(frozen=True)
+class _FigureFields:
+    """What is read of the figures of a cell."""
+
+    macro_f1: float
+    accuracy: float
+    balanced_accuracy: float
+    calibration_error: float
+    recalls: list[float | None]
+
+
+@dataclass(frozen=True)
+class _CellFields:
+    """What is read of a cell that was played before."""
+
+    figures: _FigureFields
+    examples: int
+    changes: list[str] | None
+    saw: dict[str, str]
+    sets: dict[str, list[int]]
+    synthetic_in_test: int
+
+
+def _kept(path: Path, classes: int) -> dict[str, Any] | None:
+    """A cell that was played before; None where it was not, or its file is damaged: then it is played again."""
+    try:
+        cell = read_json(path, dict[str, Any], fields=_CellFields)
+    except BadInput:
+        return None
+    return cell if len(cell["figures"]["recalls"]) == classes else None
 
 
 def _progress(seed: int, seeds: int, name: str, cell: Any, passed: float, spent: float, left: float) -> str:

@@ -45,7 +45,7 @@ def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
     wrong += [
         f"set {name[:12]} is not what its digest says"
         for name, places in sets.items()
-        if min(places, default=-1) < 0 or digest([items[i] for i in places]) != name
+        if not places or not all(0 <= i < len(items) for i in places) or digest([items[i] for i in places]) != name
     ]
     for number, seed in enumerate(proof["seeds"]):
         train, test = ({items[i] for i in sets[seed[part]]} for part in ("train", "test"))
@@ -53,7 +53,7 @@ def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
             wrong.append(f"seed {number}: {len(train & test)} images are trained on and tested on")
         for arm, facts in seed["arms"].items():
             for thing, name in facts["saw"].items():
-                seen = {items[i] for i in sets[name] if i >= 0}
+                seen = {items[i] for i in sets.get(name, ()) if 0 <= i < len(items)}
                 if seen & test:
                     wrong.append(f"seed {number}, {arm}: the {thing} has seen {len(seen & test)} test images")
                 if seen - train:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
+from msgspec import Meta
+
+from evenodds.files.read import Lines, read_json_lines
 from evenodds.files.write import write_text
 from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.trainer import Training
@@ -23,10 +27,12 @@ class Log:
     Args:
         path: of the file; lines past the position of a resume are taken back, since they will be written again.
         every_images: interval. Reading the terms waits for the device.
+        say: gets a sentence where lines of the file are damaged.
     """
 
     path: Path
     every_images: int
+    say: Callable[[str], None] = lambda line: None
     seconds: float = field(init=False, default=0.0)
     lines: list[dict[str, Any]] = field(init=False, default_factory=list)
     """The lines of the file, up to here."""
@@ -41,14 +47,16 @@ class Log:
     @classmethod
     def for_run(cls, run: RunContext) -> Self | None:
         """On where the run has a folder; 200 lines beside those of other listeners."""
-        return None if run.folder is None else cls(run.folder / "metrics.jsonl", interval(run.config, 200))
+        return None if run.folder is None else cls(run.folder / "metrics.jsonl", interval(run.config, 200), run.say)
 
     def begin(self, training: Training) -> None:
-        images = training.progress.images
-        lines = [line for line in read_history(self.path) if _stays(line, images)]
+        images, history = training.progress.images, read_history(self.path)
+        if history.damaged:
+            self.say(history.complaint)
+        lines = [line for line in history.values if _stays(line, images)]
         self.lines = lines
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
-        self.seconds = float(lines[-1]["seconds"]) if lines else 0.0
+        self.seconds = float(lines[-1].get("seconds", 0.0)) if lines else 0.0
         self._clock = time.perf_counter() - self.seconds
         self._last = (images, self.seconds)
         self._written = int(lines[-1]["images"]) if lines else 0
@@ -82,12 +90,37 @@ def _stays(line: dict[str, Any], images: int) -> bool:
     return bool(line["images"] <= images and (images > 0 or "remedy" in line))
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl; a last line that was cut short is left out."""
-    lines = []
-    for text in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
+@dataclass(frozen=True)
+class _Figures:
+    """What the lines of metrics.jsonl hold that others read by name; terms of players and figures of extras beside."""
+
+    images: Annotated[int, Meta(ge=0, le=10**15)]
+    round: Annotated[int, Meta(ge=0)] = 0
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
+    images_per_second: float = 0.0
+    verdict: str | None = None
+    why: str | None = None
+    remedy: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    shares: list[float] = field(default_factory=list)
+    finite: bool = True
+    extra: bool = False
+    spread: float = 1.0
+    distance: float = 1.0
+    apart: float = 1.0
+    d_fake: float = 0.5
+    d_memory: float = 0.5
+    score: float | None = None
+    score_low: float | None = None
+    score_high: float | None = None
+
+
+def read_history(path: Path) -> Lines[dict[str, Any]]:
+    """The lines of a metrics.jsonl, those that could be read; a last line that was cut short is left out uncounted.
+
+    Every line has "images", and what others read by name has its type.
+
+    Raises:
+        BadInput: it is no regular file, or too large.
+    """
+    return read_json_lines(path, dict[str, Any], "move it away, and the run goes on without it", _Figures)

@@ -114,7 +114,7 @@ def best_of(folder: Path) -> Path | None:
     scored = []
     for path in checkpoint.listing(folder):
         try:
-            score = checkpoint.read_header(path).get("score")
+            score = checkpoint.read_header(path).score
         except checkpoint.Damaged:
             continue
         if score is not None:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.files.tensors import read_tensors
 from evenodds.files.write import write_text
 
 __all__ = [
@@ -94,7 +94,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = (
-            load_file(path)
+            read_tensors(path, "")
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )

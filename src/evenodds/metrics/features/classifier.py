@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.files.read import read_json
 from evenodds.files.write import write_bytes, write_json
 from evenodds.game.schedule import OnProgress
 from evenodds.metrics.features._probabilities import WithProbabilities
@@ -117,10 +119,19 @@ def _batches(x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [(x[start : start + 1024], y[start : start + 1024]) for start in range(0, len(x), 1024)]
 
 
+@dataclass(frozen=True)
+class _About:
+    """What is kept beside the weights."""
+
+    accuracy: float | None
+    checked: int
+    weights: str
+
+
 def _read(path: Path, facts: dict[str, Any]) -> Classifier | None:
     """What `_write` wrote; None where it is not there, not whole, or of other data."""
     try:
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        about = read_json(path.with_suffix(".json"), dict[str, Any], fields=_About)
         if {name: about[name] for name in facts} != facts:
             return None
         state = read_weights(path)

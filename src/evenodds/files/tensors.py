@@ -1,0 +1,46 @@
+"""Files of tensors are read whole or refused: safetensors alone, in which nothing can execute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evenodds.errors import BadInput
+from evenodds.files.read import RESTORE, then
+from evenodds.files.regular import refusal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["read_tensors", "read_tensors_and_words"]
+
+
+def read_tensors(path: Path, advice: str = RESTORE, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name, see `read_tensors_and_words`."""
+    return read_tensors_and_words(path, advice, device)[0]
+
+
+def read_tensors_and_words(
+    path: Path, advice: str = RESTORE, device: torch.device | str = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file by name, and the words by name that were written beside them.
+
+    Args:
+        advice: what to do where it cannot be read.
+        device: where the tensors go.
+
+    Raises:
+        BadInput: it is no regular file, is cut short, or is no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if reason := refusal(path):
+        raise BadInput(f"cannot read {path}: it is {reason}{then(advice)}")
+    try:
+        with safe_open(path, "pt", str(device)) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise BadInput(f"{path} must be a whole safetensors file, and is not ({reason}){then(advice)}") from error

@@ -52,8 +52,10 @@ class PngRows:
     ) -> None:
         self.size, self.channels, self.bits = size, channels, bits
         self._file, self._plain = file, palette is not None
-        # As Pillow does; of 16 bits, whose lower ones are noise, `filtered` is slower and saves 3 %.
-        strategy = zlib.Z_FILTERED if bits == 8 and not self._plain else zlib.Z_DEFAULT_STRATEGY
+        # As Pillow does. Of 16 bits the lower ones are noise mostly, in which no repetition is worth the search: with
+        # runs alone photographs are 1 % smaller to 3 % larger, in a fifth of the time.
+        filtered = zlib.Z_FILTERED if bits == 8 else zlib.Z_RLE
+        strategy = zlib.Z_DEFAULT_STRATEGY if self._plain else filtered
         self._deflate = zlib.compressobj(6, zlib.DEFLATED, 15, 9, strategy)
         self._above: NDArray[np.uint8] = np.zeros((1, size[1], channels * bits // 8), np.uint8)
         self._rows, self._waiting = 0, bytearray()

@@ -16,7 +16,7 @@ from evenodds.apply.answering import conversion_of
 from evenodds.apply.folder import Convert, Converted, convert_all
 from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, Pixels, in_channels
+from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data._png import png_rows
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
@@ -43,13 +43,13 @@ class Options:
             the run's final network.
         tile: longest side of what the network sees at once; None: what needs less than 400 MiB.
         again: make anew what is there.
-        most_pixels: of an input; larger ones are skipped before they are decoded.
+        most_pixels: of an input; larger ones are skipped before they are decoded. None: 89,478,485.
     """
 
     mix: float | None = None
     tile: int | None = None
     again: bool = False
-    most_pixels: int = MOST_PIXELS
+    most_pixels: int | None = None
 
 
 def convert(

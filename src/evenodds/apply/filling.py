@@ -36,10 +36,10 @@ def fillings(session: Session, x: Tensor, mask: Tensor, n: int = 4, seed: int = 
     return torch.stack([session.reply(request)["x"] for request in requests])
 
 
-def read_mask(session: Session, source: Any) -> Tensor:
+def read_mask(session: Session, source: Any, most_pixels: int | None = None) -> Tensor:
     """(1, 1, H, W), 1 observed and 0 hidden, of an image whose white parts are to be filled in."""
     _, height, width = session.card.shape
-    white = load_like(source, _Grey((1, height, width)), "the mask")
+    white = load_like(source, _Grey((1, height, width)), "the mask", most_pixels=most_pixels)
     if len(white) != 1:
         raise BadInput(f"one mask is needed, got {len(white)}; give one image, white where it is to be filled in")
     mask = (white.batch(torch.arange(1))["x"] < 0).float()
@@ -58,7 +58,13 @@ class _Grey:
 
 
 def write_fillings(
-    session: Session, source: Any, mask: Any, folder: Path, n: int = 4, seed: int = 0
+    session: Session,
+    source: Any,
+    mask: Any,
+    folder: Path,
+    n: int = 4,
+    seed: int = 0,
+    most_pixels: int | None = None,
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Fills in one image: a PNG for each filling and a sheet; returns the files, and what was done to the image's size.
 
@@ -66,11 +72,12 @@ def write_fillings(
         source: the image; it is brought to the size of the run's images.
         mask: an image, white where it is to be filled in.
         folder: for the files.
+        most_pixels: of the files; larger ones are not decoded. None: 89,478,485.
     """
-    data = load_like(source, session.card, "the image")
+    data = load_like(source, session.card, "the image", most_pixels=most_pixels)
     if len(data) != 1 or data.kind != "image":
         raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
-    x, mask = data.batch(torch.arange(1))["x"], read_mask(session, mask)
+    x, mask = data.batch(torch.arange(1))["x"], read_mask(session, mask, most_pixels)
     filled = fillings(session, x, mask, n, seed)
     written = []
     for k, one in enumerate(filled, 1):

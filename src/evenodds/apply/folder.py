@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
 from evenodds.data._files import ENDINGS, file_at, opened
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, checked_limit
+from evenodds.data._picture import DecodedImage, File, Unusable, checked_limit
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
 
@@ -64,7 +64,7 @@ def convert_all(
     *,
     again: bool = False,
     results: Path | None = None,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int | None = None,
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -78,7 +78,7 @@ def convert_all(
         again: whether images of a folder are made anew that are there already; else these are left, so that what was
             interrupted goes on where it was. One image that is named is always made.
         results: a folder of results, within which no image is taken as an input; None: `out`.
-        most_pixels: of an image; larger ones are skipped before they are decoded.
+        most_pixels: of an image; larger ones are skipped before they are decoded. None: 89,478,485.
         step: told (what, done, in all), from the beginning of the first file on.
         say: told of each file that is skipped, when it is.
 
@@ -86,8 +86,8 @@ def convert_all(
         BadInput: there is no such source, or no image in it, or an input would be overwritten.
     """
     converted = Converted()
-    checked_limit(most_pixels)
-    with jobs(source, out, results, converted, most_pixels) as todo:
+    limit = checked_limit(most_pixels)
+    with jobs(source, out, results, converted, limit) as todo:
         single = not many(source)
         for k, job in enumerate(todo):
             if not again and not single and job.target.is_file():
@@ -95,7 +95,7 @@ def convert_all(
             else:
                 part = _part(step, source.name, k, len(todo))
                 part(0, _WHOLE)
-                why = _converted(job, convert, converted, most_pixels, part)
+                why = _converted(job, convert, converted, limit, part)
                 if why and say is not None:
                     say(f"skipped {why}")
             if step is not None:
@@ -109,7 +109,7 @@ def jobs(
     out: Path,
     results: Path | None = None,
     converted: Converted | None = None,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int | None = None,
 ) -> Iterator[list[Job]]:
     """The images of a source, in the order of their names, and what they become; their files can be read meanwhile."""
     results = results or out
@@ -120,7 +120,7 @@ def jobs(
             raise BadInput(f"{target} is the input itself; name another file or folder for the result")
         yield [Job(file_at(source), target)]
         return
-    with opened(source, most_pixels) as (files, others):
+    with opened(source, checked_limit(most_pixels)) as (files, others):
         inside = _prefix(source, results)
         files = [file for file in files if not inside or not file.name.startswith(inside)]
         if converted is not None:

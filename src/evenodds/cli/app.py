@@ -31,6 +31,12 @@ Device = Annotated[str, Parameter(name="--device", help="auto, cpu, cuda, mps.")
 Checkpoint = Annotated[str, Parameter(help="last, best (by the held-out score), or a number of images.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, and nothing else, on standard output.")]
 Quiet = Annotated[bool, Parameter(help="No progress bar.")]
+MostPixels = Annotated[
+    int | None,
+    Parameter(
+        help="A picture with more is skipped before it is decoded, as it could fill the memory [default: 89,478,485]."
+    ),
+]
 Switch = Annotated[bool, Parameter(negative="")]
 Number = Annotated[int, Parameter(name=["-n", "--number"])]
 Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]

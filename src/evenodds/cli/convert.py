@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Number, Run, Switch, app
+from evenodds.cli.app import Checkpoint, Device, MostPixels, Number, Run, Switch, app
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_table, say
 
@@ -51,6 +51,7 @@ class Flags:
     against: TrueImages = None
     again: Again = False
     tile: Tile = None
+    most_pixels: MostPixels = None
     checkpoint: Checkpoint = "last"
     device: Device = "auto"
 
@@ -89,6 +90,7 @@ def segment(
     against: Path | None = None,
     again: Switch = False,
     tile: Tile = None,
+    most_pixels: MostPixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> int:
@@ -108,7 +110,9 @@ def segment(
     again
         Make maps anew that are there already [default: leave them, so that an interrupted folder goes on].
     """
-    flags = Flags(against=against, again=again, tile=tile, checkpoint=checkpoint, device=device)
+    flags = Flags(
+        against=against, again=again, tile=tile, most_pixels=most_pixels, checkpoint=checkpoint, device=device
+    )
     return _converted("segment", run, source, out, flags)
 
 
@@ -122,6 +126,7 @@ def fill(
     n: Number = 4,
     seed: int = 0,
     out: Path | None = None,
+    most_pixels: MostPixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
@@ -148,7 +153,7 @@ def fill(
 
     session, folder = load(run, checkpoint, device), out or run / "filled"
     with held(folder, "fill"):
-        written, report = write_fillings(session, image, mask, folder, n, seed)
+        written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
     for path in written:
@@ -165,15 +170,16 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
+    options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels)
     with _holding(command, source, out), Steps() as step:
-        converted = convert(session, source, out, Options(flags.mix, flags.tile, flags.again), step, say)
+        converted = convert(session, source, out, options, step, say)
     for line in converted.summary(out):
         say(line)
     if not converted.written and not converted.there:
         return 1
     result(out if out.is_dir() or len(converted.written) != 1 else converted.written[0])
     if flags.against is not None:
-        _score(session, source, out, flags.against)
+        _score(session, source, out, flags.against, flags.most_pixels)
     return 1 if converted.skipped else 0
 
 
@@ -186,13 +192,13 @@ def _holding(command: str, source: Path, out: Path) -> AbstractContextManager[An
     return held(out, command) if many(source) and is_folder else nullcontext()
 
 
-def _score(session: Any, source: Path, out: Path, against: Path) -> None:
+def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import truth_table
     from evenodds.evaluation.truth import scored
 
     with Steps() as step:
-        scores = scored(session, source, out, against, step)
+        scores = scored(session, source, out, against, step, most_pixels)
     for note in scores.notes:
         say(f"not scored: {note}")
     result_table(truth_table(scores))

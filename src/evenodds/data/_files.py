@@ -107,7 +107,7 @@ def _unpacker(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> C
         if entry.flag_bits & 1:
             raise Unusable("encrypted")
         if entry.file_size > limit:
-            raise Unusable(f"{entry.file_size:,} bytes unpacked; over {limit:,} are read with a higher --most-pixels")
+            raise Unusable(f"{entry.file_size:,} bytes unpacked, over {limit:,}; a higher most_pixels raises that")
         if entry.file_size > max(_LARGE, _RATIO * entry.compress_size):
             raise Unusable(f"unpacks to {entry.file_size / 2**20:,.0f} MiB, over {_RATIO} times what it is packed in")
         return BytesIO(archive.read(entry))

@@ -40,6 +40,7 @@ MOST_PIXELS = 89_478_485
 # Only these decoders: others, such as that of EPS, start programs.
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
 _LUMA = np.array([[round(65536 * weight)] for weight in LUMA], dtype=np.uint32)  # (3, 1), as Pillow computes it.
+_RAISED = "--most-pixels, or data.most_pixels of a run, raises the limit of {:,}"
 _BYTES_PER_PIXEL = 12  # That a file may have, of its limit of pixels: 16 bits of four channels, and half as much more.
 _AT_ONCE = 1 << 20  # Pixels that are brought from Pillow to NumPy at once: it makes several copies of them.
 
@@ -92,12 +93,14 @@ class _Passes:
             self.progress(self.before * size + at, self.passes * size)
 
 
-def checked_limit(most_pixels: int) -> int:
-    """The limit of pixels.
+def checked_limit(most_pixels: int | None) -> int:
+    """The limit of pixels; `MOST_PIXELS` where there is none.
 
     Raises:
         BadInput: it is no whole number of at least 1.
     """
+    if most_pixels is None:
+        return MOST_PIXELS
     if not isinstance(most_pixels, int) or isinstance(most_pixels, bool) or most_pixels < 1:
         raise BadInput(f"most_pixels needs a whole number of at least 1, got {most_pixels!r}; {MOST_PIXELS} is usual")
     return most_pixels
@@ -173,11 +176,11 @@ def _check_bytes(size: int, most_pixels: int) -> None:
     if not size:
         raise Unusable("empty")
     if size > (most := most_bytes(most_pixels)):
-        raise Unusable(f"a file of {size:,} bytes; over {most:,} are read with a higher --most-pixels")
+        raise Unusable(f"a file of {size:,} bytes; over {most:,}; {_RAISED.format(most_pixels)}")
 
 
 def _too_many(pixels: str, most_pixels: int) -> str:
-    return f"too many pixels: {pixels}; over {most_pixels:,} are read with a higher --most-pixels"
+    return f"too many pixels: {pixels}; {_RAISED.format(most_pixels)}"
 
 
 def _opened(stream: BinaryIO) -> ImageFile.ImageFile:

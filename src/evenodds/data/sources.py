@@ -70,7 +70,9 @@ class Like(Protocol):
         ...
 
 
-def load_like(source: Any, like: Like, what: str, progress: OnProgress | None = None) -> Dataset:
+def load_like(
+    source: Any, like: Like, what: str, progress: OnProgress | None = None, most_pixels: int | None = None
+) -> Dataset:
     """The data set that `source` names, in the shape of others: files of images are brought to it.
 
     Args:
@@ -78,11 +80,13 @@ def load_like(source: Any, like: Like, what: str, progress: OnProgress | None = 
         like: the others.
         what: begins the message, e.g. "the samples".
         progress: told (files done, files in all).
+        most_pixels: of a picture in a file; larger ones are not decoded. None: 89,478,485.
 
     Raises:
         BadInput: the shape is another one.
     """
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
+    form |= {"most_pixels": most_pixels} if most_pixels is not None else {}
     options_taken = options_of(source)
     data = load(source, progress, **{key: value for key, value in form.items() if key in options_taken})
     if data.shape != like.shape:

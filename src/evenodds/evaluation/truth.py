@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from evenodds.apply.converting import maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
 from evenodds.data._files import file_at, opened
-from evenodds.data._picture import DecodedImage, File, in_channels
+from evenodds.data._picture import DecodedImage, File, checked_limit, in_channels
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
@@ -56,13 +57,19 @@ class TruthReport:
 
 
 def scored(
-    session: Session, source: Path, out: Path, truth: Path, step: Callable[[str, int, int], None] | None = None
+    session: Session,
+    source: Path,
+    out: Path,
+    truth: Path,
+    step: Callable[[str, int, int], None] | None = None,
+    most_pixels: int | None = None,
 ) -> TruthReport:
     """Holds what `convert` has written against the truth.
 
     Args:
         source, out: as they were given to `convert`.
         truth: a folder or zip file whose images have the names of the inputs, but for their endings; or one image.
+        most_pixels: of an input, as for `convert`.
 
     Returns:
         Of images, PSNR on Y and SSIM of Y, both without a border as wide as the scale as is the custom, beside those of
@@ -72,10 +79,11 @@ def scored(
     """
     segments = conversion_of(session).labels
     results = maps_in(out) if segments else out
-    compare = _label_comparison(session) if segments else _image_comparison(session)
+    limit = checked_limit(most_pixels)
+    compare = _label_comparison(session, limit) if segments else _image_comparison(session, limit)
     rows: list[Row] = []
     notes: list[str] = []
-    with jobs(source, results, out) as todo, _truths(truth) as truths:
+    with jobs(source, results, out, most_pixels=limit) as todo, _truths(truth, limit) as truths:
         for k, job in enumerate(todo):
             if job.target.is_file():
                 row = _row(job, truths, compare)
@@ -107,12 +115,14 @@ def _row(job: Job, truths: Mapping[str, File], compare: Comparison) -> Row | str
         return f"{job.file.name} ({error})"
 
 
-def _image_comparison(session: Session) -> Comparison:
+def _image_comparison(session: Session, most_pixels: int) -> Comparison:
     network = network_of(session, tile=1)
     scale, baseline = network.tiling.scale, "input" if network.tiling.scale == 1 else "bicubic"
 
     def compare(source: File, truth: File, target: Path) -> Row:
-        real, result, source_image = (_decoded(read(file)) for file in (truth, file_at(target), source))
+        # The truth may be larger than the result, by what has no source.
+        real, result = (_decoded(read(file, most_pixels * (scale + 1) ** 2)) for file in (truth, file_at(target)))
+        source_image = _decoded(read(source, most_pixels))
         height, width = (larger - smaller for larger, smaller in zip(real.size, result.size, strict=True))
         if not (0 <= height < scale and 0 <= width < scale):
             raise BadInput(
@@ -144,11 +154,11 @@ def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
     return figures
 
 
-def _label_comparison(session: Session) -> Comparison:
+def _label_comparison(session: Session, most_pixels: int) -> Comparison:
     palette, classes = palette_of(session), len(session.card.classes)
 
     def compare(source: File, truth: File, target: Path) -> Row:
-        real, result = (_decoded(read_map(file)) for file in (truth, file_at(target)))
+        real, result = (_decoded(read_map(file, most_pixels=most_pixels)) for file in (truth, file_at(target)))
         if real.size != result.size:
             raise BadInput(
                 f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
@@ -186,14 +196,14 @@ def _mean(rows: list[Row]) -> Row:
 
 
 @contextmanager
-def _truths(truth: Path) -> Iterator[dict[str, File]]:
+def _truths(truth: Path, most_pixels: int) -> Iterator[dict[str, File]]:
     """The files by their names without endings; one that was named itself by ""."""
-    if not truth.exists():
+    if not os.path.exists(truth):
         raise BadInput(f"no file or folder '{truth}' exists; give what the results are to be held against")
     if not many(truth):
         yield {"": file_at(truth)}
         return
-    with opened(truth) as (files, _):
+    with opened(truth, most_pixels) as (files, _):
         yield {PurePosixPath(file.name).with_suffix("").as_posix(): file for file in files}
 
 

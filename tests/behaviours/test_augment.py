@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import evenodds
-from evenodds.apply.augment import augment, balancing, folder_names
+from evenodds.apply.augment import augment, balancing
 from evenodds.cli import main
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
+from evenodds.files.names import safe_names
 from evenodds.runs.session import Session
 
 SMALL = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "prior__size": 6}
@@ -86,7 +87,7 @@ def test_what_cannot_be_filled_is_said_and_the_rest_is_there(session: Session, t
 
 def test_folders_of_odd_classes_can_be_made_and_differ() -> None:
     odd = ["T-shirt/top", "a:b", "a?b", "..", "Fine", "fine", "ä b"]
-    names = folder_names(odd)
+    names = safe_names(odd)
     assert names[0] == "T-shirt_top"
     assert names[-1] == "ä b"
     assert len({name.lower() for name in names}) == len(odd)

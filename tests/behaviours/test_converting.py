@@ -228,7 +228,7 @@ def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_p
     one = scenes / "images" / "4.png"
     assert run("segment", segmenting.folder, one, tmp_path / "a.png") == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        "a.png", "a-overlay.png", "a-legend.png", "a-legend.csv"
+        ".evenodds.jsonl", "a.png", "a-overlay.png", "a-legend.png", "a-legend.csv"
     }  # fmt: skip
     assert run("segment", segmenting.folder, one, tmp_path / "b.png", "--against", tmp_path / "a.png") == 0
     assert json.loads((tmp_path / "b-scores.json").read_text())["total"]["accuracy"] == 1
@@ -238,11 +238,12 @@ def test_results_within_the_source_are_no_inputs(segmenting: Session, tmp_path: 
     for name in ("a.png", "b.png"):
         photo(16, 24).save(tmp_path / name)
     words = ["segment", segmenting.folder, tmp_path, tmp_path / "out"]
-    for more in ([], ["--again"], ["--against", tmp_path / "out" / "labels"]):
+    for more in ([], ["--again"]):
         assert run(*words, *more) == 0
         assert len(list((tmp_path / "out" / "labels").rglob("*.png"))) == 2
         assert len(list((tmp_path / "out" / "overlays").rglob("*.png"))) == 2
     assert run("segment", segmenting.folder, tmp_path, tmp_path) == 2
+    assert run(*words, "--against", tmp_path / "out" / "labels") == 2  # results are no truth
 
 
 def test_tiles_of_maps_join(segmenting: Session) -> None:
@@ -282,8 +283,9 @@ def test_what_cannot_be_is_one_line(
     (tmp_path / "out").mkdir()
     photo(8, 8).save(tmp_path / "out" / "other.png")
     places = {"up": upscaling.folder, "seg": segmenting.folder, "in": tmp_path / "in", "out": tmp_path / "out"}
+    places["new"] = tmp_path / "new"
     if "--against" in words:
-        words = [*words[:3], "{out}/b", *words[4:]]
+        words = [*words[:3], "{new}", *words[4:]]
     assert run(*(word.format(**places) for word in words)) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("evenodds: error")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -14,8 +13,10 @@ import torch
 from torch import Tensor
 
 from evenodds.apply.filters import Agreement, Copies, Count, Duplicates, Filter, Rejection, drawn_until
+from evenodds.apply.samples import require_not_the_data
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
+from evenodds.files.names import is_link, safe_names
 from evenodds.files.text import csv_text
 from evenodds.files.write import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
@@ -26,7 +27,7 @@ from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.version import __version__
 
-__all__ = ["FILTERS", "augment", "balancing", "folder_names", "sample_class"]
+__all__ = ["FILTERS", "augment", "balancing", "sample_class"]
 
 FILTERS = ("discriminator", "agreement", "copies", "duplicates")
 """In the order in which samples pass them: the cheap one first, that which remembers what stayed last."""
@@ -74,7 +75,7 @@ def augment(
     wanted = _wanted(session, per_class, balance)
     chosen = _filters(session, filters, data, say, step)
     classes, total = session.card.classes, sum(wanted)
-    folders, counts, lines = folder_names(classes), {}, [("name", "class")]
+    folders, counts, lines = safe_names(classes), {}, [("name", "class")]
     draw = partial(_draw, session)
     with replaced_folder(to) as temporary:
         for label, name in enumerate(classes):
@@ -101,20 +102,14 @@ def balancing(counts: Sequence[int]) -> list[int]:
     return [max(counts, default=0) - n for n in counts]
 
 
-def folder_names(classes: Sequence[str]) -> list[str]:
-    """A folder for each class that every system can make: labels.csv holds the classes as they are called."""
-    plain = [re.sub(r"[^\w +.-]", "_", name).strip(" .") or "_" for name in classes]
-    lower = [name.lower() for name in plain]
-    return [name if lower.count(name.lower()) == 1 else f"{k:03d}-{name}" for k, name in enumerate(plain)]
-
-
 def _fits(session: Session, to: Path) -> None:
     if not session.conditions.by_class:
         raise BadInput("this run is not conditional on classes, so it cannot fill any; train with --set task=condition")
     if session.card.kind != "image":
         raise BadInput("augment writes images, this run is of a table; balance tables with GANOverSampler, in Python")
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise BadInput(f"{to} is there already and is left as it is; name a folder that is not there")
+    if is_link(to) or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
+        raise BadInput(f"{to} is there already and is left as it is; name a folder that is not there with --to")
+    require_not_the_data(session, to)
 
 
 def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.folder import Convert, Converted, convert_all
+from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable
 from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data._png import png_rows
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
+from evenodds.files.outputs import Outputs
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.game.listeners.milestone import EARLIER
@@ -27,7 +29,7 @@ from evenodds.runs.session import Session
 from evenodds.show.pictures import legend
 from evenodds.show.pictures import write as write_picture
 
-__all__ = ["Options", "convert", "maps_in", "mixed", "network_of", "palette_of"]
+__all__ = ["Options", "beside", "convert", "is_one", "maps_in", "mixed", "network_of", "outputs_of", "palette_of"]
 
 _TILE_BYTES = 400 << 20  # What a network may hold of one tile; beside it lie torch itself, the image and the result.
 _LARGEST_TILE = 256  # Larger ones are slower on CPUs, whose caches they leave: 12 s a megapixel at 512, 6 at 256.
@@ -62,35 +64,66 @@ def convert(
 ) -> Converted:
     """Makes of an image, or of a folder or zip file of images, what the run was trained to make; see `convert_all`.
 
+    Files that this command did not write, or that were changed since, are not replaced; see evenodds.files.outputs.
     Images are written in their own kind and depth (see `photo.through`). Of runs that segment, `out` gets label maps in
     the values of the files that the run was trained on, with overlays and a legend: for a folder in labels/, overlays/
     and legend.png; for one image beside each other, NAME.png, NAME-overlay.png and NAME-legend.png.
     """
-    network = network_of(session, options.mix, options.tile)
+    network, outputs = network_of(session, options.mix, options.tile), outputs_of(session, out)
     if not conversion_of(session).labels:
+        work = _images(network, outputs)
         return convert_all(
-            source, out, _images(network), again=options.again, most_pixels=options.most_pixels, step=step, say=say
+            source, out, work, outputs, again=options.again, most_pixels=options.most_pixels, step=step, say=say
         )
-    palette, one = palette_of(session), out.suffix.lower() == ".png"
-    work = _maps(network, palette, None if one else out)
+    palette, legend_file = palette_of(session), beside(out, "legend.png")
+
+    def further(target: Path) -> list[Path]:
+        return [_overlay_of(target, out), legend_file, legend_file.with_suffix(".csv")]
+
     converted = convert_all(
         source,
         maps_in(out),
-        work,
+        _maps(network, palette, outputs, out),
+        outputs,
         again=options.again,
         results=out,
         most_pixels=options.most_pixels,
+        beside=further,
         step=step,
         say=say,
     )
     if converted.written:
-        _write_legend(session, palette, out.with_name(f"{out.stem}-legend.png") if one else out / "legend.png")
+        _write_legend(session, palette, legend_file, outputs)
     return converted
+
+
+def is_one(out: Path) -> bool:
+    """Whether a place for results is that of a single PNG file, and not a folder."""
+    return out.suffix.lower() == ".png" and not out.is_dir()
+
+
+def outputs_of(session: Session, out: Path) -> Outputs:
+    """The files that a run writes for `out`, as recorded there."""
+    folder, kind = (out.parent, "file") if is_one(out) else (out, "folder")
+    advice = f"name another {kind} for the results, or move it away"
+    return Outputs(folder, session.task.command, advice, is_unreadable)
 
 
 def maps_in(out: Path) -> Path:
     """Where the maps of labels are, that are written for `out`."""
-    return out if out.suffix.lower() == ".png" else out / "labels"
+    return out if is_one(out) else out / "labels"
+
+
+def beside(out: Path, name: str) -> Path:
+    """A further file of the results: in the folder of the results, or beside a single file, with its name in front."""
+    return out.with_name(f"{out.stem}-{name}") if is_one(out) else out / name
+
+
+def _overlay_of(target: Path, out: Path) -> Path:
+    """The overlay of a map that is written for `out`."""
+    if is_one(out):
+        return beside(out, "overlay.png")
+    return out / "overlays" / target.relative_to(maps_in(out))
 
 
 def network_of(session: Session, mix: float | None = None, tile: int | None = None) -> Network:
@@ -137,26 +170,22 @@ def palette_of(session: Session) -> Palette:
     return palette
 
 
-def _images(network: Network) -> Convert:
+def _images(network: Network, outputs: Outputs) -> Convert:
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        channels = write_through(target, network, picture, progress)
+        channels = write_through(target, network, picture, progress, partial(outputs.replaced, of=picture.name))
         same_colours = (channels < 3) == (picture.pixels.shape[2] < 3)
         return [*notes_on(picture, same_colours), *_faded(network.tiling, picture)]
 
     return work
 
 
-def _maps(network: Network, palette: Palette, folder: Path | None) -> Convert:
-    """For a folder of all results; None: for one map, beside which the rest is put."""
-
+def _maps(network: Network, palette: Palette, outputs: Outputs, out: Path) -> Convert:
     def work(picture: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        over = target.with_name(f"{target.stem}-overlay.png")
-        if folder is not None:
-            over = folder / "overlays" / target.relative_to(maps_in(folder))
+        over, of = _overlay_of(target, out), partial(outputs.replaced, of=picture.name)
         # The map is the first to be begun and the last to be whole.
         with (
-            png_rows(target, picture.size, 1, palette=_by_value(palette)) as of_map,
-            png_rows(over, picture.size, 3) as of_overlay,
+            png_rows(target, picture.size, 1, palette=_by_value(palette), place=of) as of_map,
+            png_rows(over, picture.size, 3, place=outputs.replaced) as of_overlay,
         ):
             top = 0
             for rows in label_rows(network, picture, progress):
@@ -182,12 +211,13 @@ def _overlay(pixels: Pixels, colours: Pixels) -> Pixels:
     return ((image + np.moveaxis(colours, 0, -1) + 1) // 2).astype(np.uint8)
 
 
-def _write_legend(session: Session, palette: Palette, path: Path) -> None:
+def _write_legend(session: Session, palette: Palette, path: Path, outputs: Outputs) -> None:
     """The classes in their colours, as a picture and as a table of name, value and colour beside it."""
-    write_picture(path, legend(session.card.classes, palette.colours))
+    write_picture(path, legend(session.card.classes, palette.colours), outputs.replaced)
     classes = zip(session.card.classes, palette.values, palette.colours, strict=True)
     rows = [(name, value, f"#{bytes(colour).hex()}") for name, value, colour in classes]
-    write_text(path.with_suffix(".csv"), csv_text([("class", "value", "colour"), *rows]))
+    with outputs.replaced(path.with_suffix(".csv")) as temporary:
+        write_text(temporary, csv_text([("class", "value", "colour"), *rows]))
 
 
 def _faded(tiling: Tiling, picture: DecodedImage) -> list[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.files.outputs import Outputs
 from evenodds.game.rules import mix
 from evenodds.runs.session import Session
 from evenodds.runs.snapshot import in_rows
@@ -71,9 +72,15 @@ def write_fillings(
     Args:
         source: the image; it is brought to the size of the run's images.
         mask: an image, white where it is to be filled in.
-        folder: for the files.
+        folder: for the files. Fillings of an earlier call there are replaced or removed.
         most_pixels: of the files; larger ones are not decoded. None: 89,478,485.
+
+    Raises:
+        BadInput: a file that is there is the user's, see evenodds.files.outputs.
     """
+    outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
+    stale = [path for path in outputs.earlier() if path.name not in names]
+    outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))
     data = load_like(source, session.card, "the image", most_pixels=most_pixels)
     if len(data) != 1 or data.kind != "image":
         raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
@@ -85,7 +92,20 @@ def write_fillings(
         pixels = torch.where(mask > 0, data.x, data.units.to_data(one))
         depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
         image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
-        written.append(pictures.write(folder / f"filling-{k}.png", image))
+        written.append(pictures.write(folder / names[k - 1], image, outputs.replaced))
     # The image, the same with the hidden part grey, the fillings.
     sheet = in_rows([x, torch.where(mask > 0, x, 0.0), *filled], least=512)
-    return [*written, pictures.write(folder / "fillings.png", sheet)], data.report
+    written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
+    for path in stale:
+        outputs.remove(path)
+    return written, data.report
+
+
+def _file_names(n: int) -> list[str]:
+    """A file for each filling, and the sheet of all."""
+    return [*(f"filling-{k}.png" for k in range(1, n + 1)), "fillings.png"]
+
+
+def _files_of(*sources: Any) -> list[Path]:
+    """Those of the sources that are paths."""
+    return [Path(source) for source in sources if isinstance(source, str | Path)]

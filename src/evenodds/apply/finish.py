@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from evenodds.apply.samples import write_samples, write_walk
-from evenodds.files.write import write_bytes, write_text
+from evenodds.files.outputs import RECORD, Outputs, owned
+from evenodds.files.write import write_text
 from evenodds.runs.session import Session
 from evenodds.show import history
 
@@ -30,8 +32,11 @@ NOTES = {
     "choices.json": "what was chosen by the data before the run, such as the penalty's weight, and why",
     "remedies.json": "what was changed when the run went wrong, and why; a resume goes on with it",
     "environment.json": "versions and threads, on which exact bits depend",
+    RECORD: "which files a command wrote for you; it replaces no others, and none that you changed",
 }
 """What each file of a run folder is."""
+_COMMAND = "train"
+_PLACE = partial(owned, command=_COMMAND)
 
 
 @dataclass(frozen=True)
@@ -45,30 +50,42 @@ class Left:
 def finish(session: Session) -> Left:
     """Leaves samples, walks, the drawing of the history and a README in the run folder.
 
+    Where the user's file stands at a name, NAME-2 and so on is written.
     The run is saved before. Where one file fails, as a disk is full or a font is damaged, the others are still written.
     """
     left = Left()
-    for name, write in _writers(session).items():
+    for name, writer in _writers(session).items():
         try:
-            path = write(session.folder / name)
+            path = writer.write(Outputs(session.folder, writer.command).free(session.folder / name))
             left.written.extend([path] if path is not None else [])
         except Exception as error:
             left.failures.append(f"{name} ({type(error).__name__}: {error})")
     return left
 
 
-def _writers(session: Session) -> dict[str, Callable[[Path], Path | None]]:
-    """How each file is written, by name; a writer returns None where there is nothing to show."""
-    image, writers = session.card.kind == "image", dict[str, Callable[[Path], Path | None]]()
+class _Writer(NamedTuple):
+    """How a file is written, and by which command it can be written anew.
+
+    Args:
+        write: returns the path, or None where there is nothing to show.
+    """
+
+    command: str
+    write: Callable[[Path], Path | None]
+
+
+def _writers(session: Session) -> dict[str, _Writer]:
+    """The writer of each file, by name."""
+    image, writers = session.card.kind == "image", dict[str, _Writer]()
     if session.draws:
-        writers["samples.png"] = partial(_samples, session, 64 if image else 10_000)
+        writers["samples.png"] = _Writer("sample", partial(_samples, session, 64 if image else 10_000))
     else:
-        writers["answers.png"] = partial(_answers, session)
+        writers["answers.png"] = _Writer(_COMMAND, partial(_answers, session))
     if session.draws and image:
-        writers["walk.gif"] = partial(write_walk, session)
-        writers["walk.png"] = partial(write_walk, session, steps=32, stops=4)
-    writers["history.svg"] = partial(history.write, session.history())
-    writers["README.txt"] = partial(_readme, session)
+        writers["walk.gif"] = _Writer("walk", partial(write_walk, session))
+        writers["walk.png"] = _Writer("walk", partial(write_walk, session, steps=32, stops=4))
+    writers["history.svg"] = _Writer(_COMMAND, partial(history.write, session.history(), place=_PLACE))
+    writers["README.txt"] = _Writer(_COMMAND, partial(_readme, session))
     return writers
 
 
@@ -80,12 +97,14 @@ def _answers(session: Session, path: Path) -> Path | None:
     """The newest picture of outputs for held-out items, beside the truth."""
     last = sorted((session.folder / "samples").glob("[0-9]*.png"))[-1:]
     for picture in last:
-        write_bytes(path, picture.read_bytes())
+        with _PLACE(path) as temporary:
+            temporary.write_bytes(picture.read_bytes())
     return path if last else None
 
 
 def _readme(session: Session, path: Path) -> Path:
-    write_text(path, readme(session))
+    with _PLACE(path) as temporary:
+        write_text(temporary, readme(session))
     return path
 
 

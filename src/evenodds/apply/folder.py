@@ -14,8 +14,10 @@ from evenodds.data._files import ENDINGS, file_at, opened
 from evenodds.data._picture import DecodedImage, File, Unusable, checked_limit
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
+from evenodds.files.names import name_key, safe_name, safe_path
+from evenodds.files.outputs import Outputs, State
 
-__all__ = ["Convert", "Converted", "Job", "convert_all", "jobs", "many"]
+__all__ = ["Convert", "Converted", "Job", "convert_all", "is_unreadable", "jobs", "many"]
 
 Convert = Callable[[DecodedImage, Path, Callable[[int, int], None]], list[str]]
 """Writes what becomes of a picture; the file of that path last, as it says that the picture is done. Told (parts done,
@@ -40,6 +42,8 @@ class Converted:
     written: list[Path] = field(default_factory=list)
     there: list[Path] = field(default_factory=list)
     """What an earlier call had written, and this one left."""
+    changed: int = 0
+    """How many of these were changed since."""
     skipped: list[str] = field(default_factory=list)
     """What could not be converted: its name, and why."""
     notes: Counter[str] = field(default_factory=Counter)
@@ -50,7 +54,8 @@ class Converted:
     def summary(self, out: Path) -> list[str]:
         """Plain lines."""
         done = f"{count(len(self.written), 'image')} written to {out}"
-        there = f"{len(self.there):,} were there already (--again makes them anew)" if self.there else ""
+        changed = f", {self.changed:,} of them changed since" if self.changed else ""
+        there = f"{len(self.there):,} were there already{changed} (--again makes them anew)" if self.there else ""
         skipped = f"{len(self.skipped):,} skipped" if self.skipped else ""
         ignored = f"{count(self.ignored, 'other file')} left alone" if self.ignored else ""
         notes = [clause.format(count(n, "image")) for clause, n in self.notes.items()]
@@ -61,10 +66,12 @@ def convert_all(
     source: Path,
     out: Path,
     convert: Convert,
+    outputs: Outputs,
     *,
     again: bool = False,
     results: Path | None = None,
     most_pixels: int | None = None,
+    beside: Callable[[Path], list[Path]] = lambda target: [],
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -74,23 +81,31 @@ def convert_all(
         source: the image, folder (through and through) or zip file (read in memory).
         out: a PNG file to write, for one image; or a folder, which gets `NAME.png` for each `NAME.jpg`, and the folders
             that the source has. Where images differ in their endings alone they become `NAME.jpg.png` and so on.
-        convert: does the work on one picture.
-        again: whether images of a folder are made anew that are there already; else these are left, so that what was
-            interrupted goes on where it was. One image that is named is always made.
+        convert: does the work on one picture; it writes by `outputs`.
+        outputs: of the command.
+        again: whether images of a folder are made anew that an earlier call has written; else these are left, so that
+            what was interrupted goes on where it was. One image that is named is always made, and so is what is empty
+            or unreadable.
         results: a folder of results, within which no image is taken as an input; None: `out`.
         most_pixels: of an image; larger ones are skipped before they are decoded. None: 89,478,485.
+        beside: all further files that are written with a target.
         step: told (what, done, in all), from the beginning of the first file on.
         say: told of each file that is skipped, when it is.
 
     Raises:
-        BadInput: there is no such source, or no image in it, or an input would be overwritten.
+        BadInput: there is no such source, or no image in it, or an input or a file of the user's would be overwritten;
+            nothing is written then.
     """
     converted = Converted()
     limit = checked_limit(most_pixels)
     with jobs(source, out, results, converted, limit) as todo:
-        single = not many(source)
+        left = _left(outputs, todo, again or not many(source))
+        fresh = [job.target for job in todo if job.target not in left]
+        inputs = [source, *(source / job.file.name for job in todo)]
+        outputs.require(dict.fromkeys(path for target in fresh for path in (target, *beside(target))), inputs)
+        converted.changed = sum(state is State.CHANGED for state in left.values())
         for k, job in enumerate(todo):
-            if not again and not single and job.target.is_file():
+            if job.target in left:
                 converted.there.append(job.target)
             else:
                 part = _part(step, source.name, k, len(todo))
@@ -101,6 +116,18 @@ def convert_all(
             if step is not None:
                 step(source.name, _WHOLE * (k + 1), _WHOLE * len(todo))
     return converted
+
+
+def _left(outputs: Outputs, todo: list[Job], again: bool) -> dict[Path, State]:
+    """The targets of earlier calls that are left as they are."""
+    states = {} if again else {job.target: outputs.state(job.target) for job in todo}
+    return {target: state for target, state in states.items() if state in (State.WRITTEN, State.CHANGED)}
+
+
+def is_unreadable(path: Path) -> bool:
+    """Whether a result is empty, or is a PNG that cannot be read to its end."""
+    is_png = path.suffix.lower() == ".png"
+    return path.stat().st_size == 0 or (is_png and isinstance(read(File(path.name, lambda: path)), str))
 
 
 @contextmanager
@@ -115,7 +142,7 @@ def jobs(
     results = results or out
     _check(source, results)
     if not many(source):
-        target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{source.stem}.png"
+        target = out if out.suffix.lower() == ".png" and not out.is_dir() else out / f"{safe_name(source.stem)}.png"
         if target.exists() and target.samefile(source):
             raise BadInput(f"{target} is the input itself; name another file or folder for the result")
         yield [Job(file_at(source), target)]
@@ -136,7 +163,7 @@ def _converted(
 ) -> str | None:
     """Converts one; its name and the reason where that cannot be."""
     try:
-        _inside(job.file.name)
+        _require_inside(job.file.name)
         picture = read(job.file, most_pixels, lambda done, total: part(_READING * done // max(1, total), _WHOLE))
         if isinstance(picture, DecodedImage):
             converted.notes.update(convert(picture, job.target, _after_reading(part)))
@@ -153,7 +180,7 @@ def _converted(
     return why
 
 
-def _inside(name: str) -> None:
+def _require_inside(name: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise Unusable("its name leads out of the folder")
@@ -184,11 +211,26 @@ def _prefix(source: Path, out: Path) -> str:
 
 
 def _names(names: list[str]) -> list[str]:
-    """NAME.png for each; with the old ending where several would be the same, also where case does not count."""
-    plain = [PurePosixPath(name).with_suffix(".png").as_posix() for name in names]
-    counts = Counter(name.lower() for name in plain)
-    mixed = [short if counts[short.lower()] == 1 else f"{name}.png" for name, short in zip(names, plain, strict=True)]
-    return mixed if len({name.lower() for name in mixed}) == len(names) else [f"{name}.png" for name in names]
+    """A safe path NAME.png for each; with the old ending where several would be the same, then with a number.
+
+    Names that differ in case or Unicode form alone are the same.
+    """
+    short = [safe_path(PurePosixPath(name).with_suffix("").as_posix()) + ".png" for name in names]
+    uses = Counter(map(name_key, short))
+    full = [f"{safe_path(name)}.png" for name in names]
+    mixed = [one if uses[name_key(one)] == 1 else other for one, other in zip(short, full, strict=True)]
+    taken: set[str] = set()
+    return [_unused(one, taken) for one in mixed]
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, or the first of NAME-2.png, NAME-3.png, ... that is not taken; added to what is taken."""
+    stem, number = name.removesuffix(".png"), 1
+    while name_key(name) in taken:
+        number += 1
+        name = f"{stem}-{number}.png"
+    taken.add(name_key(name))
+    return name
 
 
 def _after_reading(part: Callable[[int, int], None]) -> Callable[[int, int], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from evenodds.apply.latent import directions, move, refine
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.files.outputs import owned
 from evenodds.files.tensors import read_tensors_and_words
-from evenodds.files.write import replaced
+from evenodds.files.write import Place, replaced
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine
@@ -57,6 +59,7 @@ __all__ = [
 ENCODER = "encoder.safetensors"
 ANEW = "delete it, and the encoder is learned anew"
 """The file of a run's encoder, in the run's folder."""
+_OF_DIRECTIONS = partial(owned, command="directions")
 
 
 def items(session: Session, source: Any = None, reading: Callable[[int, int], None] | None = None) -> Dataset:
@@ -106,7 +109,7 @@ def write_features(session: Session, source: Any, path: Path, reading: Any = Non
     """
     data = items(session, source, reading)
     rows = features(session, data.batch(torch.arange(len(data)))["x"])
-    _write(path, {"features": rows, **_beside(session, data, source)})
+    _write(path, "features", {"features": rows, **_beside(session, data, source)})
     return len(rows), rows.shape[1]
 
 
@@ -173,14 +176,15 @@ def _decided(session: Session, estimates: Tensor) -> Tensor:
 def write_codes(session: Session, source: Any, codes: Codes, data: Dataset, path: Path) -> None:
     """Codes as .npz: `z` (N, latent), and what `write_features` puts beside."""
     c = {} if codes.c is None else {"c": codes.c.numpy()}
-    _write(path, {"z": codes.z.numpy(), **c, **_beside(session, data, source)})
+    _write(path, "encode", {"z": codes.z.numpy(), **c, **_beside(session, data, source)})
 
 
 def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: Path, columns: int = 16) -> Path:
     """A sheet of rows in pairs: items above the generator's answers to their codes."""
     if session.card.kind != "image":
         raise BadInput(f"reconstructions are drawn of images; this run's data is a {session.card.kind}, use encode")
-    return _paired(session, data.batch(torch.arange(len(data)))["x"], codes.x, path, columns)
+    place = partial(owned, command="reconstruct")
+    return _paired(session, data.batch(torch.arange(len(data)))["x"], codes.x, path, columns, place)
 
 
 def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, steps: int, encoder: nn.Module) -> Path:
@@ -197,7 +201,8 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
     codes, share = read_backwards(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)
     between = session.latent.between(codes.z[0], codes.z[1], share)
     c = None if codes.c is None else torch.lerp(codes.c[0], codes.c[1], share[:, None])
-    return pictures.film(path, session.card.eight_bit(session.render(between, c)), min(steps, 12))
+    frames = session.card.eight_bit(session.render(between, c))
+    return pictures.film(path, frames, min(steps, 12), partial(owned, command="walk"))
 
 
 def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | None = None) -> Tensor:
@@ -224,7 +229,7 @@ def write_directions(
     z = session.prior(1, mix(seed, 0)).repeat(steps, 1)
     moves = torch.linspace(-by, by, steps)
     samples = session.render(torch.cat([move(z, one, moves) for one in axes]), c)
-    return pictures.write(path, sample_picture(session.card, samples, steps, 512))
+    return pictures.write(path, sample_picture(session.card, samples, steps, 512), _OF_DIRECTIONS)
 
 
 def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 4, seed: int = 0) -> Path:
@@ -248,7 +253,8 @@ def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 
         row = z[0].repeat(columns, 1)
         row[:, ends[1] + k] = torch.linspace(-by, by, columns)
         parts.append(row)
-    return pictures.write(path, sample_picture(session.card, session.render(torch.cat(parts)), columns, 512))
+    sheet = sample_picture(session.card, session.render(torch.cat(parts)), columns, 512)
+    return pictures.write(path, sheet, _OF_DIRECTIONS)
 
 
 def write_moved(
@@ -257,7 +263,8 @@ def write_moved(
     """A sheet of rows in pairs: samples, above the same ones moved along a direction (latent,)."""
     _images_only(session)
     z = session.prior(n, mix(seed, 0))
-    return _paired(session, session.answer(z, c), session.answer(move(z, direction, by), c), path, min(n, 16))
+    moved = session.answer(move(z, direction, by), c)
+    return _paired(session, session.answer(z, c), moved, path, min(n, 16), _OF_DIRECTIONS)
 
 
 def _images_only(session: Session) -> None:
@@ -265,14 +272,14 @@ def _images_only(session: Session) -> None:
         raise BadInput(f"directions are drawn of images; this run's data is a {session.card.kind}")
 
 
-def _paired(session: Session, above: Tensor, below: Tensor, path: Path, columns: int) -> Path:
+def _paired(session: Session, above: Tensor, below: Tensor, path: Path, columns: int, place: Place) -> Path:
     """Two batches (N, C, H, W) in [-1, 1] as a sheet: rows of one above those of the other, blanks at the end."""
     rows = []
     for pair in zip(torch.split(above, columns), torch.split(below, columns), strict=True):
         rows += [torch.cat([row, row.new_ones(columns - len(row), *row.shape[1:])]) for row in pair]
     units = session.card.units
     sheet = np.asarray(units.to_data(torch.cat(rows))).astype(units.dtype, copy=False)
-    return pictures.write(path, sample_picture(session.card, sheet, columns, 512))
+    return pictures.write(path, sample_picture(session.card, sheet, columns, 512), place)
 
 
 def encoder_of(
@@ -385,6 +392,6 @@ def _beside(session: Session, data: Dataset, source: Any) -> dict[str, NDArray[A
     return beside
 
 
-def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    with replaced(path) as temporary:
-        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+def _write(path: Path, command: str, arrays: dict[str, NDArray[Any]]) -> None:
+    with owned(path, command) as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

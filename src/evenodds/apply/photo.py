@@ -19,6 +19,7 @@ from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, de
 from evenodds.data._png import png_rows
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
+from evenodds.files.write import Place, replaced
 from evenodds.game.arithmetic import luma
 from evenodds.game.schedule import OnProgress
 from evenodds.parts.mappers._parts import enlarged
@@ -147,19 +148,28 @@ def notes_on(picture: DecodedImage, same_colours: bool = True) -> list[str]:
     return [clause for clause, holds in clauses.items() if holds]
 
 
-def write(path: Path, x: NDArray[Any], picture: DecodedImage | None = None) -> Path:
+def write(path: Path, x: NDArray[Any], picture: DecodedImage | None = None, place: Place = replaced) -> Path:
     """Writes (C, H, W) uint8 or uint16 as PNG: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
 
     Args:
         picture: where it came from; its colour profile is kept where the kind is still the same.
+        place: how the file takes the place of what is there.
     """
     channels, height, width = x.shape
-    with png_rows(path, (height, width), channels, 8 * x.dtype.itemsize, _profile(picture, channels)) as png:
+    with png_rows(
+        path, (height, width), channels, 8 * x.dtype.itemsize, _profile(picture, channels), place=place
+    ) as png:
         png.add(np.moveaxis(x, 0, -1))
     return path
 
 
-def write_through(path: Path, network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> int:
+def write_through(
+    path: Path,
+    network: Network,
+    picture: DecodedImage,
+    progress: OnProgress | None = None,
+    place: Place = replaced,
+) -> int:
     """Writes the network's image of a picture as PNG, row by row as they are finished; see `rows_through`, `write`.
 
     Returns:
@@ -167,7 +177,8 @@ def write_through(path: Path, network: Network, picture: DecodedImage, progress:
     """
     _check(network)
     channels, bits = _channels(network, picture), 8 * picture.pixels.dtype.itemsize
-    with png_rows(path, _size(network, picture), channels, bits, _profile(picture, channels)) as png:
+    profile = _profile(picture, channels)
+    with png_rows(path, _size(network, picture), channels, bits, profile, place=place) as png:
         for rows in rows_through(network, picture, progress):
             png.add(np.moveaxis(rows, 0, -1))
     return channels

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evenodds.data._labels import LABELS
 from evenodds.errors import BadInput
+from evenodds.files.names import safe_names
+from evenodds.files.outputs import Outputs, owned, require_owned
 from evenodds.files.text import csv_text
-from evenodds.files.write import replaced, write_text
+from evenodds.files.write import write_text
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 
-__all__ = ["requested_labels", "write_samples", "write_walk"]
+__all__ = ["requested_labels", "require_not_the_data", "require_places", "write_samples", "write_walk"]
+
+_SINGLE = partial(owned, command="sample")
 
 
 def requested_labels(session: Session, n: int, name: str | None, per_class: int | None, seed: int) -> list[int] | None:
@@ -52,49 +59,113 @@ def write_samples(
 ) -> list[Path]:
     """Writes samples, with their classes where there are any, in every form that is named; returns the paths.
 
+    What this command did not write is not replaced. Files of an earlier call in `folder` are removed.
+
     Args:
         columns: of the grid; about the square root of the number of samples where None.
+        npz: the file to write, of exactly this name.
+
+    Raises:
+        BadInput: a file that is there is the user's, see evenodds.files.outputs; nothing is written then.
     """
+    require_places(session, grid=grid, folder=folder, npz=npz)
+    placed = _in_folder(session, len(x), y, folder) if folder is not None else None
     written = []
     if grid is not None:
-        written.append(pictures.write(grid, sample_picture(session.card, x, columns)))
-    if folder is not None:
-        written.append(_write_folder(session, x, y, folder))
+        written.append(pictures.write(grid, sample_picture(session.card, x, columns), _SINGLE))
+    if placed is not None:
+        written.append(placed.write(session, x, y))
     if npz is not None:
         labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
-        with replaced(npz if npz.suffix == ".npz" else npz.with_suffix(".npz")) as temporary:
-            np.savez_compressed(temporary, x=x, **labels)
+        with owned(npz, "sample") as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
+            np.savez_compressed(file, x=x, **labels)
         written.append(npz)
     return written
 
 
-def _write_folder(session: Session, x: Any, y: Sequence[int] | None, folder: Path) -> Path:
-    """One PNG per image, in folders by class where there are classes; or one CSV for a table."""
-    folder.mkdir(parents=True, exist_ok=True)
+def require_places(
+    session: Session, *, grid: Path | None = None, folder: Path | None = None, npz: Path | None = None
+) -> None:
+    """BadInput where samples must not be written to one of these, before they are drawn."""
+    for flag, path in (("--grid", grid), ("--npz", npz)):
+        if path is not None:
+            require_owned(path, "sample", flag)
+    if folder is not None:
+        require_not_the_data(session, folder)
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"samples need a folder, got the file {folder}; name another one with --folder")
+
+
+def require_not_the_data(session: Session, folder: Path) -> None:
+    """BadInput where a folder is, or lies in, the folder of the run's data, which would become other data by it."""
+    data = session.config.data
+    place = Path(data.name) if data is not None else None
+    if place is not None and place.is_dir() and folder.resolve().is_relative_to(place.resolve()):
+        raise BadInput(f"{folder} is in {place}, the data of the run; name a folder outside for what is made")
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Samples and the files that they become, in a folder in which all of them may be written.
+
+    Args:
+        names: of the files, relative to the folder.
+        stale: files of an earlier call that are no longer among them.
+    """
+
+    outputs: Outputs
+    names: Sequence[str]
+    stale: Sequence[Path]
+
+    def write(self, session: Session, x: Any, y: Sequence[int] | None) -> Path:
+        """Writes all files and removes the stale ones; returns what the user looks for: the folder, or the table."""
+        first = self.outputs.folder / self.names[0]
+        if session.card.kind == "image":
+            self._write_pictures(session, x, y)
+        else:
+            with self.outputs.replaced(first) as temporary:
+                write_text(temporary, _table(session, x, y))
+        for path in self.stale:
+            self.outputs.remove(path)
+        return self.outputs.folder if session.card.kind == "image" else first
+
+    def _write_pictures(self, session: Session, x: Any, y: Sequence[int] | None) -> None:
+        folder, classes = self.outputs.folder, session.card.classes
+        pixels = x if x.dtype == np.uint16 else session.card.eight_bit(x)  # the latter changes no full 8 bit
+        for k, (name, picture) in enumerate(zip(self.names, pixels, strict=False)):
+            place = partial(self.outputs.replaced, of=None if y is None else classes[y[k]])
+            pictures.write(folder / name, picture, place)
+        if y is not None:
+            rows = [(name, classes[k]) for name, k in zip(self.names, y, strict=False)]
+            with self.outputs.replaced(folder / LABELS) as temporary:
+                write_text(temporary, csv_text([("name", "class"), *rows]))
+
+
+def _in_folder(session: Session, n: int, y: Sequence[int] | None, folder: Path) -> _Placed:
+    """One PNG per image, in folders by class and with a labels.csv where there are classes; or one CSV for a table."""
+    outputs = Outputs(folder, "sample --folder", "name another folder with --folder, or move it away")
+    names = ["samples.csv"]
     if session.card.kind == "image":
-        _write_pictures(session, x, y, folder)
-        return folder
-    return _write_table(session, x, y, folder / "samples.csv")
+        folders = [f"{name}/" for name in safe_names(session.card.classes)]
+        names = [f"{'' if y is None else folders[y[k]]}{k:06d}.png" for k in range(n)]
+        names += [] if y is None else [LABELS]
+    kept = set(names)
+    stale = [path for path in outputs.earlier() if path.relative_to(folder).as_posix() not in kept]
+    outputs.require([*(folder / name for name in names), *stale])
+    return _Placed(outputs, names, stale)
 
 
-def _write_pictures(session: Session, x: Any, y: Sequence[int] | None, folder: Path) -> None:
-    pixels = x if x.dtype == np.uint16 else session.card.eight_bit(x)  # the latter changes no full 8 bit
-    for k, picture in enumerate(pixels):
-        place = folder if y is None else folder / session.card.classes[y[k]]
-        pictures.write(place / f"{k:06d}.png", picture)
-
-
-def _write_table(session: Session, x: Any, y: Sequence[int] | None, path: Path) -> Path:
+def _table(session: Session, x: Any, y: Sequence[int] | None) -> str:
     columns = session.card.columns or tuple(f"x{k}" for k in range(x.shape[1]))
     labels = [()] * len(x) if y is None else [(session.card.classes[k],) for k in y]
     head = (*columns, *(() if y is None else ("label",)))
     rows = ((*(f"{v:.9g}" for v in row), *label) for row, label in zip(x, labels, strict=True))
-    write_text(path, csv_text([head, *rows]))
-    return path
+    return csv_text([head, *rows])
 
 
 def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, seed: int = 0) -> Path:
     """A latent walk: an animation, or a strip where the file is a PNG."""
     if session.card.kind != "image":
         raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}, use `evenodds sample --npz`")
-    return pictures.film(path, session.card.eight_bit(session.walk(steps, stops, seed)), -(-steps // stops))
+    frames = session.card.eight_bit(session.walk(steps, stops, seed))
+    return pictures.film(path, frames, -(-steps // stops), partial(owned, command="walk"))

@@ -33,7 +33,8 @@ Again = Annotated[
     bool,
     Parameter(
         negative="",
-        help="Make images anew that are there already [default: leave them, so that an interrupted folder goes on].",
+        help="Make images anew that an earlier call wrote [default: leave them, so that an interrupted folder goes "
+        "on]. Files that this command did not write, or that were changed since, are never replaced.",
     ),
 ]
 Tile = Annotated[
@@ -108,7 +109,8 @@ def segment(
         True maps of the same names, to score the results by: intersection over union, accuracy and the confusion
         matrix; written to scores.json.
     again
-        Make maps anew that are there already [default: leave them, so that an interrupted folder goes on].
+        Make maps anew that an earlier call wrote [default: leave them, so that an interrupted folder goes on]. Files
+        that this command did not write, or that were changed since, are never replaced.
     """
     flags = Flags(
         against=against, again=again, tile=tile, most_pixels=most_pixels, checkpoint=checkpoint, device=device
@@ -162,14 +164,18 @@ def fill(
 
 def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -> int:
     """Converts, prints what was written, and scores it where there are true files; 1 where files were skipped."""
-    from evenodds.apply.converting import Options, convert
+    from evenodds.apply.converting import Options, beside, convert, outputs_of
     from evenodds.cli.bar import Steps
+    from evenodds.evaluation.truth import require_apart
     from evenodds.runs.session import load
 
     session = load(run, flags.checkpoint, flags.device)
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
+    if flags.against is not None:
+        require_apart(out, flags.against)
+        outputs_of(session, out).require([beside(out, "scores.json")], [source, flags.against])
     options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels)
     with _holding(command, source, out), Steps() as step:
         converted = convert(session, source, out, options, step, say)
@@ -193,6 +199,7 @@ def _holding(command: str, source: Path, out: Path) -> AbstractContextManager[An
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:
+    from evenodds.apply.converting import beside, outputs_of
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import truth_table
     from evenodds.evaluation.truth import scored
@@ -202,5 +209,4 @@ def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: in
     for note in scores.notes:
         say(f"not scored: {note}")
     result_table(truth_table(scores))
-    one = out.suffix.lower() == ".png" and not out.is_dir()
-    result(scores.write(out.with_name(f"{out.stem}-scores.json") if one else out / "scores.json"))
+    result(scores.write(beside(out, "scores.json"), outputs_of(session, out).replaced))

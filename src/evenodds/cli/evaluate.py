@@ -75,7 +75,11 @@ def evaluate(
     from evenodds.evaluation.evaluate import evaluate as evaluation_of
     from evenodds.evaluation.material import is_run
     from evenodds.evaluation.report import write_evaluation
+    from evenodds.files.outputs import require_owned
 
+    target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
+    if target is not None:
+        require_owned(target, "evaluate", inputs=(subject, against, train))
     with Steps() as step:
         evaluation = evaluation_of(
             str(subject),
@@ -90,7 +94,6 @@ def evaluate(
             device=device,
             step=step,
         )
-    target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
     if target is not None:
         say(f"written: {write_evaluation(evaluation, target)}")
     if json:

@@ -56,9 +56,11 @@ def walk(
     from evenodds.apply.encoding import walk_between_images
     from evenodds.apply.samples import write_walk
     from evenodds.cli.bar import Bar
+    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     session, path = load(run, checkpoint, device), out or run / "walk.gif"
+    require_owned(path, "walk", inputs=(from_, to))
     if from_ is not None or to is not None:
         result(walk_between_images(session, from_, to, path, steps, (Bar(),)))
         return
@@ -104,23 +106,26 @@ def directions(
         The picture to write [default: directions.png or moved.png in the run folder].
     """
     from evenodds.apply.inference import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
+    path = out or run / ("directions.png" if move is None else "moved.png")
+    require_owned(path, "directions")
     if how == "codes" and (move, n, class_) == (None, None, None):
-        result(write_code_sheet(session, out or run / "directions.png", 1.5 if by is None else by, seed=seed))
+        result(write_code_sheet(session, path, 1.5 if by is None else by, seed=seed))
         return
     by, c = 3.0 if by is None else by, None
     if class_ is not None:
         c = session.conditions.to_model(y=[session.card.class_number(class_)])
     if move is None:
         steps = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)
-        result(write_directions(session, out or run / "directions.png", steps, by, seed=seed, c=c))
+        result(write_directions(session, path, steps, by, seed=seed, c=c))
         return
     if move < 1 or samples < 1:
         raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
     direction = directions_of(session, move, how, c)[move - 1]
-    result(write_moved(session, out or run / "moved.png", direction, by, samples, seed, c))
+    result(write_moved(session, path, direction, by, samples, seed, c))
 
 
 @app.command
@@ -147,12 +152,14 @@ def encode(
     from evenodds.apply.encoding import encoded
     from evenodds.apply.inference import write_codes
     from evenodds.cli.bar import Bar, reading
+    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     length = _whole(images)
     session = load(run, checkpoint, device)
-    items, codes = encoded(session, data, steps, length, listeners=(Bar(),), reading=reading)
     path = out or run / "codes.npz"
+    require_owned(path, "encode", inputs=(data,))
+    items, codes = encoded(session, data, steps, length, listeners=(Bar(),), reading=reading)
     write_codes(session, data, codes, items, path)
     say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
     result(path)
@@ -185,13 +192,16 @@ def reconstruct(
     from evenodds.apply.encoding import encoded
     from evenodds.apply.inference import write_reconstructions
     from evenodds.cli.bar import Bar, reading
+    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     length = _whole(images)
     session = load(run, checkpoint, device)
+    path = out or run / "reconstructions.png"
+    require_owned(path, "reconstruct", inputs=(data,))
     items, codes = encoded(session, data, steps, length, n, (Bar(),), reading)
     say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
-    result(write_reconstructions(session, items, codes, out or run / "reconstructions.png"))
+    result(write_reconstructions(session, items, codes, path))
 
 
 def _whole(images: str) -> int:
@@ -218,9 +228,11 @@ def features(
     """
     from evenodds.apply.inference import write_features
     from evenodds.cli.bar import reading
+    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     path = out or run / "features.npz"
+    require_owned(path, "features", inputs=(data,))
     n, length = write_features(load(run, checkpoint, device), data, path, reading)
     say(f"{n:,} items, {length:,} features each")
     result(path)

@@ -48,13 +48,16 @@ def sample(
         One picture of all samples, with --per-class 2 to 50 a row for each class [default, where nothing else is asked
         for: samples.png in the run folder].
     folder
-        One PNG per sample (a CSV file for tables).
+        One PNG per sample (a CSV file for tables). Samples of an earlier call there are replaced; of other files none
+        is touched.
     npz
-        An array: key x in the data's own units, uint8 for 8-bit images, float32 for tables; key y of a conditional run.
+        An array, in a file of exactly this name: key x in the data's own units, uint8 for 8-bit images, float32 for
+        tables; key y of a conditional run.
     class_
         Of a conditional run, samples of this class only.
     per_class
-        Of a conditional run, so many samples of every class; a folder then holds one folder for each.
+        Of a conditional run, so many samples of every class; a folder then holds one folder for each, and labels.csv
+        with the true names of the classes.
     given
         Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
     truncation
@@ -68,7 +71,7 @@ def sample(
     seed
         The same seed gives the same samples.
     """
-    from evenodds.apply.samples import requested_labels, write_samples
+    from evenodds.apply.samples import requested_labels, require_places, write_samples
     from evenodds.apply.selecting import sample as selected
     from evenodds.files.lock import held
     from evenodds.runs.session import load
@@ -76,6 +79,7 @@ def sample(
     session = load(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
         grid = run / "samples.png"
+    require_places(session, grid=grid, folder=folder, npz=npz)
     y = requested_labels(session, n, class_, per_class, seed)
     options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
     n = n if y is None else len(y)
@@ -111,7 +115,7 @@ def augment(
     run
         The run folder, of the task condition.
     to
-        The folder to make: class folders, labels.csv, manifest.json.
+        The folder to make: class folders, labels.csv, manifest.json. It must not be there, or be empty.
     per_class
         So many images of every class.
     balance

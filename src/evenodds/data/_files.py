@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from evenodds.data._picture import MOST_PIXELS, File, Unusable, most_bytes
 from evenodds.errors import BadInput
+from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
 
 __all__ = ["ENDINGS", "content", "file_at", "opened"]
@@ -87,7 +88,7 @@ def _walk(root: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
-        yield from (Path(folder, name) for name in names)
+        yield from (Path(folder, name) for name in names if name != RECORD)
 
 
 def file_at(path: Path, name: str | None = None) -> File:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.errors import BadInput
-from evenodds.files.write import replaced
+from evenodds.files.write import Place, replaced
 
 __all__ = ["PngRows", "png_rows"]
 
@@ -120,9 +120,10 @@ def png_rows(
     bits: int = 8,
     profile: bytes | None = None,
     palette: NDArray[np.uint8] | None = None,
+    place: Place = replaced,
 ) -> Iterator[PngRows]:
     """A PNG to add rows to, which is at its path once it is whole, and vanishes on failure; see `PngRows`."""
-    with replaced(path) as temporary, temporary.open("wb") as file:
+    with place(path) as temporary, temporary.open("wb") as file:
         rows = PngRows(file, size, channels, bits, profile, palette)
         yield rows
         rows.close()

@@ -11,6 +11,7 @@ from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
 from evenodds.files.lock import held_beside
+from evenodds.files.outputs import owned, require_owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
 from evenodds.runs.sample_picture import sample_picture
@@ -37,11 +38,18 @@ def report(
     seed: int = 0,
     step: Step | None = None,
 ) -> list[Path]:
-    """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments."""
+    """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments.
+
+    Raises:
+        BadInput: one of these files is there and is the user's, see evenodds.files.outputs.
+    """
+    path = out or session.folder / "report.html"
+    require_owned(path, "report")
+    require_owned(session.folder / "evaluation.json", "evaluate", "evaluate --out")
     evaluation, examination = assess(session, against, metrics, features, seed, step, run_data=data, n=n)
     with held_beside(session.folder / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
         write_evaluation(evaluation, session.folder / "evaluation.json")
-        path = write_report(session, examination, evaluation, out or session.folder / "report.html")
+        write_report(session, examination, evaluation, path)
     return [path, session.folder / "evaluation.json"]
 
 
@@ -57,7 +65,8 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
         config.to_mapping(),
         _environment(session.folder / "environment.json"),
     )
-    write_text(path, page(content))
+    with owned(path, "report") as temporary:
+        write_text(temporary, page(content))
     return path
 
 
@@ -87,5 +96,6 @@ def _pictures(session: Session, examination: Examination, evaluation: Evaluation
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> Path:
     """The evaluation as JSON."""
-    write_json(path, dict(evaluation.content))
+    with owned(path, "evaluate") as temporary:
+        write_json(temporary, dict(evaluation.content))
     return path

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.converting import maps_in, network_of, palette_of
+from evenodds.apply.converting import is_one, maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
 from evenodds.data._files import file_at, opened
@@ -24,14 +24,14 @@ from evenodds.data._picture import DecodedImage, File, checked_limit, in_channel
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
-from evenodds.files.write import write_text
+from evenodds.files.write import Place, replaced, write_text
 from evenodds.metrics.psnr import psnr, video_luma
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.metrics.ssim import ssim
 from evenodds.parts.mappers._parts import enlarged
 from evenodds.runs.session import Session
 
-__all__ = ["TruthReport", "scored"]
+__all__ = ["TruthReport", "require_apart", "scored"]
 
 Row = dict[str, Any]
 
@@ -49,11 +49,29 @@ class TruthReport:
     notes: list[str] = field(default_factory=list)
     """What could not be held against the truth, and why."""
 
-    def write(self, path: Path) -> Path:
-        """Writes all of it as JSON, without what is not finite."""
+    def write(self, path: Path, place: Place = replaced) -> Path:
+        """Writes all of it as JSON, without what is not finite.
+
+        Args:
+            place: how the file takes the place of what is there.
+        """
         content = {"kind": self.kind, "total": self.total, "files": self.rows, "notes": self.notes}
-        write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        with place(path) as temporary:
+            write_text(temporary, json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return path
+
+
+def require_apart(out: Path, truth: Path) -> None:
+    """BadInput where results would be written to the truth, or be held against themselves."""
+    folder, kept = out.resolve(), truth.resolve()
+    if is_one(out) and kept == folder:
+        raise BadInput(f"nothing can be held against {truth}: it is the result itself; name another file for that")
+    if is_one(out) and not many(truth):
+        return
+    if kept.is_relative_to(folder) or folder.is_relative_to(kept):
+        raise BadInput(
+            f"nothing can be held against {truth}: the results would lie with it, in {out}; name another folder"
+        )
 
 
 def scored(
@@ -77,6 +95,7 @@ def scored(
         intersection over union of each class, its mean over the classes that occur, the accuracy of pixels and the
         confusion matrix, true classes by rows.
     """
+    require_apart(out, truth)
     segments = conversion_of(session).labels
     results = maps_in(out) if segments else out
     limit = checked_limit(most_pixels)

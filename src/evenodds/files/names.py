@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from evenodds.errors import BadInput
 
-__all__ = ["LONGEST", "below", "is_link", "name_key", "safe_name", "safe_names", "safe_path"]
+__all__ = ["LONGEST", "below", "is_link", "name_key", "require_no_way_out", "safe_name", "safe_names", "safe_path"]
 
 LONGEST = 200
 """Bytes of a safe name in UTF-8. File systems allow 255; what is left holds endings and temporary names."""
@@ -56,13 +56,8 @@ def safe_names(texts: Sequence[str], suffix: str = "") -> list[str]:
 
 
 def safe_path(text: str) -> str:
-    """A relative path of any text with `/` between its parts: each part is a safe name.
-
-    Raises:
-        BadInput: the text is an absolute path or has a part `..`.
-    """
-    _require_inside(text)
-    return "/".join(safe_name(part) for part in PurePosixPath(text).parts)
+    """A relative path of any text with `/` between its parts: each part is a safe name, so that none leads upwards."""
+    return "/".join(safe_name(part) for part in PurePosixPath(text).parts) or safe_name(text)
 
 
 def name_key(name: str) -> str:
@@ -82,11 +77,16 @@ def below(folder: Path, part: str | Path) -> Path:
     text = part.as_posix() if isinstance(part, Path) else part
     _require_inside(text)
     path = folder / text
-    if not _resolved(path).is_relative_to(folder.resolve()):
+    require_no_way_out(folder, path)
+    return path
+
+
+def require_no_way_out(folder: Path, path: Path) -> None:
+    """BadInput where links lead out of the folder on the way to a path in it, which need not exist."""
+    if not _resolved(path).is_relative_to(_resolved(folder)):
         raise BadInput(
             f"{path} leads out of {folder} by a link, so nothing is written or removed there; remove the link"
         )
-    return path
 
 
 def is_link(path: Path) -> bool:

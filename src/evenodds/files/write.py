@@ -12,15 +12,16 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from evenodds.errors import BadInput
 from evenodds.files.process import current, from_tag, tag_pattern
 
 __all__ = [
-    "is_temporary", "remove_folder", "replaced", "replaced_folder", "sweep", "temporary_name", "write_bytes",
+    "Place", "is_temporary", "remove_folder", "replaced", "replaced_folder", "sweep", "temporary_name", "write_bytes",
     "write_json", "write_text",
 ]  # fmt: skip
 
@@ -30,6 +31,10 @@ ABANDONED = 7 * 24 * 3600.0
 _NAME = re.compile(rf"\..*\.(?P<tag>{tag_pattern})-\d+\.tmp(\..*)?", re.DOTALL)
 _numbers = count()
 _swept: set[Path] = set()
+
+
+Place = Callable[[Path], AbstractContextManager[Path]]
+"""Yields a temporary path that takes the place of a path, such as `replaced`, or `Outputs.replaced` of a command."""
 
 
 def temporary_name(path: Path) -> Path:
@@ -56,8 +61,15 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replaced_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder with all its files. What `path` holds is put aside whole before it is removed."""
+def replaced_folder(path: Path, remove: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """The same for a folder with all its files.
+
+    Args:
+        remove: removes what stands at `path`; None: that must be nothing, or an empty folder.
+
+    Raises:
+        BadInput: something else came to `path` meanwhile. It stays, and the new folder is beside it under another name.
+    """
     _ready(path.parent)
     temporary = temporary_name(path)
     temporary.mkdir()
@@ -66,10 +78,23 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         for file in temporary.rglob("*"):
             if file.is_file():
                 _flush(file)
-        remove_folder(path)
-        os.replace(temporary, path)
+        if remove is not None and os.path.lexists(path):
+            remove(path)
+        _set_down(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _set_down(temporary: Path, path: Path) -> None:
+    """Moves a folder to a path at which nothing or an empty folder is, else beside it."""
+    with suppress(OSError):
+        path.rmdir()  # fails of all but an empty folder
+    if not os.path.lexists(path):
+        os.rename(temporary, path)
+        return
+    beside = next(other for k in count(2) if not os.path.lexists(other := path.with_name(f"{path.name}-{k}")))
+    os.rename(temporary, beside)
+    raise BadInput(f"something came to {path} meanwhile, and is left as it is; the result is in {beside}")
 
 
 def remove_folder(path: Path) -> None:

@@ -14,16 +14,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from evenodds.errors import BadInput
+from evenodds.files.names import is_link
 from evenodds.files.read import read_json, shortened
 from evenodds.files.regular import open_regular, refusal
 from evenodds.files.tensors import read_tensors
-from evenodds.files.write import replaced_folder, write_json
+from evenodds.files.write import remove_folder, replaced_folder, write_json
 from evenodds.game.rules import State
 from evenodds.game.schedule import Progress
 
 __all__ = [
-    "Damaged", "Header", "Part", "PlayersState", "Stateful", "images_of", "listing", "load", "newest", "read_header",
-    "restore", "save",
+    "Damaged", "Header", "Part", "PlayersState", "Stateful", "images_of", "is_own", "listing", "load", "newest",
+    "read_header", "remove", "restore", "save",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -85,7 +86,7 @@ def save(folder: Path, parts: Mapping[str, Stateful], header: Mapping[str, Any])
     Raises:
         OSError: the disk is full, say; earlier checkpoints are untouched.
     """
-    with replaced_folder(folder) as temporary:
+    with replaced_folder(folder, remove) as temporary:
         entries = {}
         for name, part in parts.items():
             state = part.state()
@@ -209,6 +210,30 @@ def listing(folder: Path) -> list[Path]:
         return []
     numbered = [path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir()]
     return sorted((path for path in numbered if len(path.name) <= 18), key=lambda path: (int(path.name), path.name))
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a checkpoint folder is no link, and holds nothing but files of a checkpoint."""
+    if is_link(folder.parent) or is_link(folder) or not folder.is_dir():
+        return False
+    return all(
+        path.is_file() and not is_link(path) and (path.name == HEADER or path.suffix == ".safetensors")
+        for path in folder.iterdir()
+    )
+
+
+def remove(folder: Path) -> None:
+    """Removes a checkpoint.
+
+    Raises:
+        BadInput: the folder, or the one that it is in, is a link, or it holds files that are not a checkpoint's.
+    """
+    if not is_own(folder):
+        raise BadInput(
+            f"{folder} must be removed, but is reached by a link or holds files that the run did not write; "
+            "move these files away, or put the folder itself in place of the link"
+        )
+    remove_folder(folder)
 
 
 def newest(

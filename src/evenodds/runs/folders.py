@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, count
@@ -15,6 +16,8 @@ import torch
 import evenodds
 from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, held, lock_on, unused
+from evenodds.files.names import safe_name
+from evenodds.files.outputs import Outputs
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
@@ -30,6 +33,12 @@ def placed(data: Part | None) -> Part | None:
     return Part(str(Path(data.name).resolve()), data.options)
 
 
+RUN_FILES = (
+    "data.json", "environment.json", "choices.json", "remedies.json", "metrics.jsonl", "checkpoints", "samples"
+)  # fmt: skip
+"""What a run writes while it is played, beside config.yaml."""
+
+
 @contextmanager
 def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iterator[Path]:
     """Holds the folder of a new run while it is written; see evenodds.files.lock.
@@ -39,11 +48,13 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iter
         command: that holds it.
 
     Raises:
-        BadInput: it is held by another process, or holds a run.
+        BadInput: it is held by another process, holds a run, or holds files of the user's under names of a run's files.
     """
     with held_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
+        outputs = Outputs(folder, "train", "name another folder with --out")
+        outputs.require(folder / name for name in RUN_FILES)
         yield folder
 
 
@@ -66,7 +77,8 @@ def next_folder(base: Path, name: str, command: str) -> Iterator[Path]:
 
     The number is above all that are there. A folder in which a killed call left nothing but its lock is taken again.
     """
-    numbers = {int(p.name.rpartition("-")[2]) for p in base.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()}
+    name = safe_name(name)  # of a recipe or a file, which may be a stranger's
+    numbers = _numbers(base, name)
     first = max(numbers, default=0) + 1
     left = [number for number in sorted(numbers) if _left(base / f"{name}-{number}")]
     for number in chain(left, count(first)):
@@ -79,6 +91,13 @@ def next_folder(base: Path, name: str, command: str) -> Iterator[Path]:
             if unused(folder):
                 yield folder
                 return
+
+
+def _numbers(base: Path, name: str) -> set[int]:
+    """Those of base/name-1, base/name-2, ... that are there."""
+    pattern = re.compile(f"{re.escape(name)}-([0-9]{{1,9}})")
+    matches = [pattern.fullmatch(path.name) for path in base.iterdir()] if base.is_dir() else []
+    return {int(match[1]) for match in matches if match is not None}
 
 
 def _left(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from evenodds.errors import Diverged
 from evenodds.files.read import read_json
-from evenodds.files.write import remove_folder, write_json, write_text
+from evenodds.files.write import write_json, write_text
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.watch.verdict import Verdict
@@ -118,7 +118,7 @@ def discard(folder: Path, remedies: Sequence[Remedy]) -> None:
         except checkpoint.Damaged:
             in_force = 0
         if in_force < len(remedies):
-            remove_folder(path)
+            checkpoint.remove(path)
 
 
 def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy]) -> str:
@@ -127,7 +127,7 @@ def give_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy]) -> str:
     word = f"{alarm}; {len(remedies)} remedies did not help ({tried})"
     for path in checkpoint.listing(folder / "checkpoints"):
         if int(path.name) > alarm.since:
-            remove_folder(path)
+            checkpoint.remove(path)
     if not checkpoint.listing(folder / "checkpoints"):
         raise Diverged(f"{word}; no checkpoint was good: lower learning_rate, or look at the data")
     return f"given up: {word}; what was good is kept"

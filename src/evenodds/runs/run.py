@@ -14,6 +14,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.lock import held
+from evenodds.files.outputs import owned
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
@@ -206,10 +207,11 @@ def planned(
 
 def write(run: Run, folder: Path, plan: RunPlan) -> None:
     """Writes what is known of a run before it is played; config.yaml last: a folder that holds it is complete."""
-    write_json(folder / "data.json", run.card.to_json())
-    write_json(folder / "environment.json", environment(run.engine))
-    if plan.choices:
-        write_json(folder / "choices.json", [choice.to_json() for choice in plan.choices])
+    facts: dict[str, Any] = {"data.json": run.card.to_json(), "environment.json": environment(run.engine)}
+    facts |= {"choices.json": [choice.to_json() for choice in plan.choices]} if plan.choices else {}
+    for name, content in facts.items():
+        with owned(folder / name, "train") as temporary:
+            write_json(temporary, content)
     write_config(folder, plan.config)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenodds.files.write import write_text
+from evenodds.files.write import Place, replaced
 from evenodds.show.page.history import Panel, panels
 from evenodds.show.page.markup import Html, element
 from evenodds.show.page.style import CHART, LIGHT
@@ -28,17 +28,19 @@ SWATCH = 22
 """Width of the piece of line before a legend's entry, in pixels."""
 
 
-def write(history: Sequence[Mapping[str, Any]], path: Path) -> Path | None:
+def write(history: Sequence[Mapping[str, Any]], path: Path, place: Place = replaced) -> Path | None:
     """Writes the drawing; returns the path, or None where no line of the history has anything to draw.
 
     Args:
         history: the lines of metrics.jsonl.
         path: the SVG file to write.
+        place: how the file takes the place of what is there.
     """
     image = drawing(history)
     if image is None:
         return None
-    write_text(path, image + "\n")
+    with place(path) as temporary:
+        temporary.write_text(image + "\n", encoding="utf-8", errors="backslashreplace")
     return path
 
 

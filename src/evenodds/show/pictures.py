@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from evenodds.errors import BadInput
-from evenodds.files.write import replaced
+from evenodds.files.write import Place, replaced
 
 __all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write", "write_indices"]
 
@@ -84,20 +84,24 @@ def enlarge(x: Pixels, least: int = 384) -> Pixels:
     return x.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def write(path: Path, x: NDArray[np.generic]) -> Path:
-    """Writes one (C, H, W) picture; the suffix says in which format."""
+def write(path: Path, x: NDArray[np.generic], place: Place = replaced) -> Path:
+    """Writes one (C, H, W) picture; the suffix says in which format.
+
+    Args:
+        place: how the file takes the place of what is there.
+    """
     if path.suffix.lower() not in Image.registered_extensions():
         raise BadInput(f"no picture format for '{path.name}'; use .png, .tiff, .jpg or .webp")
-    with replaced(path) as temporary:
+    with place(path) as temporary:
         to_image(x).save(temporary, quality=92)  # of JPEG and WebP; 75, the default, shows
     return path
 
 
-def write_indices(path: Path, values: Pixels, colours: Pixels) -> Path:
+def write_indices(path: Path, values: Pixels, colours: Pixels, place: Place = replaced) -> Path:
     """Writes (H, W) numbers as a PNG that holds them as they are and shows number k in the colour k of (256, 3)."""
     image = Image.fromarray(values)
     image.putpalette(colours.tobytes())
-    with replaced(path) as temporary:
+    with place(path) as temporary:
         image.save(temporary, "PNG")
     return path
 
@@ -115,16 +119,16 @@ def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], row: i
     return np.moveaxis(np.asarray(sheet), -1, 0)
 
 
-def film(path: Path, frames: Pixels, columns: int) -> Path:
+def film(path: Path, frames: Pixels, columns: int, place: Place = replaced) -> Path:
     """Writes frames (N, C, H, W), enlarged: a GIF that loops; to a file of another kind, a sheet of so many columns."""
     if path.suffix.lower() == ".gif":
-        return animation(path, [enlarge(frame, 256) for frame in frames])
-    return write(path, enlarge(grid(frames, columns), 768))
+        return animation(path, [enlarge(frame, 256) for frame in frames], place=place)
+    return write(path, enlarge(grid(frames, columns), 768), place)
 
 
-def animation(path: Path, frames: Sequence[Pixels], milliseconds: int = 80) -> Path:
+def animation(path: Path, frames: Sequence[Pixels], milliseconds: int = 80, place: Place = replaced) -> Path:
     """Writes (C, H, W) uint8 frames as a GIF that loops."""
     first, *rest = [to_image(frame) for frame in frames]
-    with replaced(path) as temporary:
+    with place(path) as temporary:
         first.save(temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return path

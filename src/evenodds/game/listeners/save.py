@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from evenodds.errors import Diverged
-from evenodds.files.write import remove_folder
+from evenodds.files.names import below
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import Stateful
 from evenodds.game.listeners.context import Order, RunContext, interval
@@ -58,7 +58,7 @@ class Save:
             return None
         evaluate, watch = run.listeners.get("evaluate"), run.listeners.get("watch")
         return cls(
-            run.folder / "checkpoints",
+            below(run.folder, "checkpoints"),
             run.parts,
             interval(run.config, 1 / run.config.save_share),
             run.header,
@@ -103,10 +103,11 @@ class Save:
             self.saved(training)
 
     def _prune(self) -> None:
+        """Removes checkpoints beyond those to keep. Links, and folders with other files in them, stay."""
         spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}
         for path in checkpoint.listing(self.folder):
-            if path not in spared:
-                remove_folder(path)
+            if path not in spared and checkpoint.is_own(path):
+                checkpoint.remove(path)
 
 
 def best_of(folder: Path) -> Path | None:

@@ -13,8 +13,9 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
 from evenodds.files.names import safe_names
 from evenodds.runs.session import Session
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "prior__size": 6}
+SMALL = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "prior__size": 6, **AT_THE_END}
 
 
 @pytest.fixture(scope="module")

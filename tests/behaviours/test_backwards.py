@@ -12,14 +12,15 @@ from evenodds.apply import inference
 from evenodds.cli import main
 from evenodds.game.checkpoint import listing
 from evenodds.runs.session import Session, load
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu"}
+SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu", **AT_THE_END}
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return evenodds.fit("digits", "digits", out=folder, images=1280, **SMALL)
+    return evenodds.fit("digits", "digits", out=folder, images=1280, **{**SMALL, "save_share": 0.5})
 
 
 def test_features_are_those_before_the_last_layer(session: Session) -> None:

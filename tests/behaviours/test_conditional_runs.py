@@ -15,8 +15,16 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.session import Session
 from evenodds.tasks.condition import Condition
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 16, "discriminator__width": 16, "batch": 32, "device": "cpu", "task": "condition"}
+SMALL = {
+    "generator__width": 16,
+    "discriminator__width": 16,
+    "batch": 32,
+    "device": "cpu",
+    "task": "condition",
+    **AT_THE_END,
+}
 
 
 @pytest.fixture(scope="module", params=["projection", "concatenation", "auxiliary"])
@@ -107,9 +115,9 @@ def test_resuming_gives_the_bits_of_an_uninterrupted_run(session: Session, tmp_p
     data = session.config.data
     assert data is not None
     options = {**SMALL, "task__way": session.config.task.options["way"], "average_half_life": 0}
-    whole = evenodds.fit(data.name, "digits", out=tmp_path / "whole", images=1280, decay="constant", **options)
-    evenodds.fit(data.name, "digits", out=tmp_path / "parts", images=640, decay="constant", **options)
-    rest = evenodds.resume(tmp_path / "parts", settings={"images": 1280})
+    whole = evenodds.fit(data.name, "digits", out=tmp_path / "whole", images=320, decay="constant", **options)
+    evenodds.fit(data.name, "digits", out=tmp_path / "parts", images=160, decay="constant", **options)
+    rest = evenodds.resume(tmp_path / "parts", settings={"images": 320})
     for a, b in zip(whole.players["generator"].parameters(), rest.players["generator"].parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -123,7 +131,9 @@ def test_data_without_classes_are_refused_in_one_line(tmp_path: Path, capsys: py
 
 
 def test_an_unconditional_run_cannot_be_asked(tmp_path: Path) -> None:
-    session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, generator__width=8, device="cpu")
+    session = evenodds.fit(
+        "digits", "digits", out=tmp_path / "run", images=320, generator__width=8, device="cpu", **AT_THE_END
+    )
     assert session.conditions.sampled_classes(3) is None
     with pytest.raises(BadInput, match="not conditional"):
         session.sample(3, y=[0, 1, 2])
@@ -143,7 +153,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     images = np.repeat(bright.round().astype(np.uint8), 2, 1)[:, None].repeat(4, 1)
     np.savez(home / "images.npz", x=images, c=c, c_names=np.array(["left", "right"]))
     small = {"generator": "mlp", "discriminator": "mlp", "generator__width": 32, "discriminator__width": 32}
-    options = {"batch": 64, "device": "cpu", "task": "condition", "images": 51_200, "held_out": 0.2}
+    options = {"batch": 64, "device": "cpu", "task": "condition", "images": 51_200, "held_out": 0.2, **AT_THE_END}
     return evenodds.fit(home / "images.npz", "digits", out=home / "run", **small, **options)
 
 

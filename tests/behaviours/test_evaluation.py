@@ -15,8 +15,9 @@ from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate, read
 from evenodds.runs.session import Session
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 32, "device": "cpu"}
+SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 32, "device": "cpu", **AT_THE_END}
 QUICK = ["--metrics", "kernel,precision,memorisation", "--features", "pixels"]
 
 
@@ -28,7 +29,13 @@ def array() -> NDArray[np.uint8]:
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     home = tmp_path_factory.mktemp("runs")
     np.savez(home / "digits.npz", x=array(), y=load_digits().target)
-    return evenodds.fit(home / "digits.npz", "digits", out=home / "run", images=3200, **SMALL)
+    return evenodds.fit(
+        home / "digits.npz",
+        "digits",
+        out=home / "run",
+        images=3200,
+        **{**SMALL, "save_share": 0.2, "evaluate_share": 0.2},
+    )
 
 
 @pytest.fixture(scope="module")

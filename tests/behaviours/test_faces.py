@@ -17,8 +17,9 @@ from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from tests.clock import Clock
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "images": 320, "device": "cpu"}
+SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "images": 320, "device": "cpu", **AT_THE_END}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,9 @@ def test_the_discriminator_answers_in_probabilities(session: Session) -> None:
 def test_tables_come_back_as_floats(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal([10.0, -300.0], [1.0, 50.0], (200, 2))
     out = tmp_path / "table"
-    session = evenodds.fit(x, "table", out=out, generator__width=16, discriminator__width=16, images=2560, device="cpu")
+    session = evenodds.fit(
+        x, "table", out=out, generator__width=16, discriminator__width=16, images=2560, device="cpu", **AT_THE_END
+    )
     sample = session.sample(50)
     assert sample.shape == (50, 2)
     assert sample.dtype == np.float32

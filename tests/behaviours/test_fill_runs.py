@@ -15,8 +15,10 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.session import Session
 from evenodds.tasks.fill import Fill
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "device": "cpu", "size": None, "prior__size": 6}
+PLAIN = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", **AT_THE_END}
+SMALL = {**PLAIN, "batch": 16, "size": None, "prior__size": 6}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def test_what_cannot_be_filled_is_said(
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(mask)
     if change.get("run"):
         run = tmp_path / "plain"
-        evenodds.fit("digits", "digits", out=run, images=64, device="cpu", generator__width=8, discriminator__width=8)
+        evenodds.fit("digits", "digits", out=run, images=64, **PLAIN)
     words = ["fill", str(run), change.get("image", str(image)), "--mask", str(mask), "-n", change.get("n", "2")]
     assert main(words) == 2
     error = capsys.readouterr().err

@@ -14,8 +14,16 @@ from evenodds.parts.priors import Coded, Normal
 from evenodds.runs.session import Session
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN
+from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "device": "cpu", "average_half_life": 0}
+SMALL = {
+    "generator__width": 8,
+    "discriminator__width": 8,
+    "batch": 16,
+    "device": "cpu",
+    "average_half_life": 0,
+    **AT_THE_END,
+}
 CODE = {"prior": "coded", "prior__noise": 6, "prior__classes": 3, "prior__values": 2, "task": "infogan"}
 
 

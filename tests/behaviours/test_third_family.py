@@ -31,6 +31,7 @@ from evenodds.parts.priors import Prior
 from evenodds.runs.session import Session
 from evenodds.tasks._playable import DataDescription, NetworkSpec, TaskDefaults
 from evenodds.tasks.contest import Contest
+from tests.short import AT_THE_END
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,7 @@ class AdversarialAutoencoder(TaskDefaults):
 TASK = f"{__name__}:AdversarialAutoencoder"
 SMALL = {
     "device": "cpu",
+    **AT_THE_END,
     "batch": 16,
     "prior__size": 6,
     "views": "",

@@ -26,6 +26,7 @@ from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.evaluation.trial.proof import verify
 from evenodds.evaluation.trial.written import table, write
+from tests.short import AT_THE_END
 
 CONTROLS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "trial_controls.py"))
 BRIEF = TrialPlan(steps=10)
@@ -138,7 +139,7 @@ def test_a_conditional_run_on_the_fold_is_a_function_of_fold_and_seed() -> None:
 
 
 def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:
-    small = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "images": 64}
+    small = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "images": 64, **AT_THE_END}
     session = evenodds.fit("digits", "digits", out=tmp_path / "run", task="condition", **small)
     made, data = FinishedRun(session), digits()
     deal = made.deal(data, 5)

@@ -15,12 +15,12 @@ from evenodds.game.rules import Batch, Game, Move, Players
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
 from evenodds.metrics.divergence import histogram_divergence
-from evenodds.metrics.modes import mode_coverage
 from evenodds.parts.losses.adversarial import minimax
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
+from tests.short import AT_THE_END
 
 P, Q = torch.distributions.Normal(-0.3, 0.2), torch.distributions.Normal(0.2, 0.4)
 
@@ -90,20 +90,32 @@ def test_the_game_ends_at_even_odds(played: Session) -> None:
     assert float(histogram_divergence(fake[:, 0], real[:, 0], 100, -5.0, 6.5)) <= 0.02
 
 
-SMALL = {"device": "cpu", "batch": 64, "generator.width": 64, "discriminator.width": 64, "data.sigma": 0.1}
+SMALL = {
+    "device": "cpu",
+    "batch": 64,
+    "generator.width": 64,
+    "discriminator.width": 64,
+    "data.sigma": 0.1,
+    "watch": "off",
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "density", "images"), [("ring", Ring(sigma=0.1), 120_000), ("grid", Grid(side=3, sigma=0.1), 200_000)]
-)
-def test_no_mode_is_lost(name: str, density: Ring | Grid, images: int, tmp_path: Path) -> None:
-    """Modes stay apart by 15 deviations, and a short game of the recipe's terms reaches all of them.
+@pytest.mark.parametrize(("name", "density"), [("ring", Ring(sigma=0.1)), ("grid", Grid(side=3, sigma=0.1))])
+def test_no_mode_is_lost_and_the_discriminator_is_near_even_odds(
+    name: str, density: Ring | Grid, tmp_path: Path
+) -> None:
+    """In a short game of the recipe's terms every mode has its share of the samples nearest to it, and D cannot tell.
 
-    Seen: the rarest has 0.82 and 0.86 of its share; 0.86 and 0.93 of the samples are near a mode. Where the critic is
-    left unbounded (wasserstein without its penalty) the ring gives 0 and 0.18.
+    Seen: shares from 0.6 to 1.25 of a mode's own, D within 0.05 to 0.11 of 1/2. Without the penalty D is 0.46 (ring)
+    and 0.32 (grid) away; and with the loss of wasserstein too a mode of the ring has no sample, another 3.6 shares.
     """
-    settings = {**SMALL, "images": images, **({"data.side": 3} if name == "grid" else {})}
+    settings = {**SMALL, **AT_THE_END, "images": 48_000, **({"data.side": 3} if name == "grid" else {})}
     session = start(with_settings(recipe(name), settings), out=tmp_path / name)
-    least, near = mode_coverage(torch.as_tensor(session.sample(10_000, seed=1)), density.modes, density.sigma)[:2]
-    assert float(least.min()) >= 1 / (3 * len(density.modes))
-    assert float(near) >= 0.8
+    real, fake = density.sample(2000, torch.Generator().manual_seed(9)), torch.as_tensor(session.sample(10_000, seed=1))
+    nearest = torch.cdist(fake.double(), density.modes).argmin(1)
+    share = nearest.bincount(minlength=len(density.modes)) / len(fake) * len(density.modes)
+    assert float(share.min()) >= 0.5
+    assert float(share.max()) <= 1.5
+    with torch.no_grad():
+        judged = session.players["discriminator"](session.card.units.to_model(torch.cat([real, fake[:2000]])).float())
+    assert float((judged.sigmoid() - 0.5).abs().mean()) <= 0.2

@@ -44,6 +44,7 @@ def estimates(function: nn.Module, start: tuple[float, ...], sigma: float, plays
         {"point": torch.optim.SGD([place], lr=0.0)},
         sigma=sigma,
         pairs=4,
+        at_once=8,
         shaping=raw,  # type: ignore[list-item]
     )
     move = Move("go", ("point",), lambda p, _: {"cost": p["function"](p["point"].place)})
@@ -123,9 +124,10 @@ def test_the_dirac_game_by_evolution_circles_and_with_r1_converges(weight: float
         parameter.requires_grad_(False)  # type: ignore[union-attr, operator]
     game = Game(Generate(Normal(1), Contest(minimax, penalty=r1 if weight else None, weight=weight)), {**players})
     learners = {
-        n: Evolution({n: torch.optim.SGD(p.parameters(), 0.2)}, sigma=0.05, shaping=raw) for n, p in players.items()
+        n: Evolution({n: torch.optim.SGD(p.parameters(), 0.4)}, sigma=0.05, pairs=4, shaping=raw)
+        for n, p in players.items()
     }
-    train(game, Origin(), learners, Local(), images=300)
+    train(game, Origin(), learners, Local(), images=120)
     place = [float(p.detach()) for p in players["generator"].parameters() if p is not held[0]]
     place += [float(p.detach()) for p in players["discriminator"].parameters() if p is not held[1]]
     assert ends[0] <= math.hypot(*place) <= ends[1]

@@ -3,7 +3,9 @@
 import io
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,14 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from evenodds.apply.folder import Converted, convert_all
+from evenodds.apply import folder as conversion
+from evenodds.apply.folder import Convert, Converted
 from evenodds.apply.photo import Network, labels, notes_on, read, through, write, write_through
 from evenodds.apply.tiling import Tiling
 from evenodds.data._files import file_at
 from evenodds.data._picture import DecodedImage, File, Unusable
 from evenodds.errors import BadInput
+from evenodds.files.outputs import Outputs
 from evenodds.parts.mappers._parts import enlarged
 from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder
 
@@ -116,9 +120,19 @@ def folder(tmp_path: Path) -> Path:
     return mixed_folder(tmp_path / "photos")
 
 
-def double(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+def convert_all(source: Path, out: Path, work: Callable[[Outputs], Convert], **options: Any) -> Converted:
+    """As the command does it, which is called upscale here."""
+    outputs = Outputs(out.parent if out.suffix == ".png" else out, "upscale", damaged=conversion.is_unreadable)
+    return conversion.convert_all(source, out, work(outputs), outputs, **options)
+
+
+def double(outputs: Outputs) -> Convert:
+    return partial(doubled, outputs)
+
+
+def doubled(outputs: Outputs, image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
     network = Network(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3), 3, 3, Tiling(8, 0, 2))
-    write_through(target, network, image, progress)
+    write_through(target, network, image, progress, outputs.replaced)
     return notes_on(image)
 
 
@@ -174,10 +188,13 @@ def test_a_zip_is_a_folder_and_leads_nowhere_else(folder: Path, tmp_path: Path) 
 
 
 def test_interrupted_work_leaves_whole_files(folder: Path, tmp_path: Path) -> None:
-    def stopped(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-        if "film" in image.name:
-            raise KeyboardInterrupt
-        return double(image, target, progress)
+    def stopped(outputs: Outputs) -> Convert:
+        def work(image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
+            if "film" in image.name:
+                raise KeyboardInterrupt
+            return doubled(outputs, image, target, progress)
+
+        return work
 
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):

@@ -29,6 +29,7 @@ from evenodds.data._picture import DecodedImage, File
 from evenodds.data.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
 from evenodds.errors import BadInput
+from evenodds.files.outputs import Outputs
 
 SECONDS = 10
 BYTES = 1 << 30
@@ -175,14 +176,15 @@ def test_in_a_folder_that_is_converted_too(tmp_path: Path) -> None:
         return []
 
     lines: list[str] = []
-    converted = convert_all(special_folder(tmp_path / "in"), tmp_path / "out", copied, say=lines.append)
+    outputs = Outputs(tmp_path, "upscale")
+    converted = convert_all(special_folder(tmp_path / "in"), tmp_path / "out", copied, outputs, say=lines.append)
     assert len(converted.written) == 3
     assert sorted(converted.skipped) == sorted(f"{name}.png ({reason})" for name, (_, reason) in SPECIAL.items())
     assert len(lines) == len(SPECIAL)
     for name, (_, reason) in SPECIAL.items():
         path = tmp_path / "in" / f"{name}.png"
         if path.exists():
-            assert convert_all(path, tmp_path / "a.png", copied).skipped == [f"{name}.png ({reason})"]
+            assert convert_all(path, tmp_path / "a.png", copied, outputs).skipped == [f"{name}.png ({reason})"]
 
 
 @pytest.mark.parametrize("kind", SPECIAL)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from evenodds.data._picture import DecodedImage, File, decode_deep
-from evenodds.data._png import PngRows, png_rows
+from evenodds.data._png import PngRows, is_whole_png, png_rows
 from evenodds.errors import BadInput
 from tests.nasty import deep_png
 
@@ -168,3 +168,17 @@ def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), png_rows(tmp_path / "a.png", (3, 3), 1) as rows:
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_file_is_told_from_a_damaged_one_without_decoding(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 65536, (90, 80, 3)).astype(np.uint16)
+    path, good = tmp_path / "a.png", deep_png(x)
+    eight = io.BytesIO()
+    Image.fromarray((x >> 8).astype(np.uint8)).save(eight, "PNG")
+    for content in (good, eight.getvalue(), good + b"more"):
+        path.write_bytes(content)
+        assert is_whole_png(path)
+    for content in (b"", b"text", good[:-1], good[:20], good[:-12], good[:99] + b"?" + good[100:]):
+        path.write_bytes(content)
+        assert not is_whole_png(path)
+    assert not is_whole_png(tmp_path)

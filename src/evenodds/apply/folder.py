@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from evenodds.apply.photo import read
 from evenodds.data._files import ENDINGS, file_at, opened
 from evenodds.data._picture import DecodedImage, File, Unusable, checked_limit
+from evenodds.data._png import is_whole_png
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
 from evenodds.files.names import name_key, safe_name, safe_path
@@ -126,8 +127,7 @@ def _left(outputs: Outputs, todo: list[Job], again: bool) -> dict[Path, State]:
 
 def is_unreadable(path: Path) -> bool:
     """Whether a result is empty, or is a PNG that cannot be read to its end."""
-    is_png = path.suffix.lower() == ".png"
-    return path.stat().st_size == 0 or (is_png and isinstance(read(File(path.name, lambda: path)), str))
+    return path.stat().st_size == 0 or (path.suffix.lower() == ".png" and not is_whole_png(path))
 
 
 @contextmanager

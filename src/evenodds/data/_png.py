@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.errors import BadInput
+from evenodds.files.regular import NotRegular, open_regular
 from evenodds.files.write import Place, replaced
 
-__all__ = ["PngRows", "png_rows"]
+__all__ = ["PngRows", "is_whole_png", "png_rows"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KINDS = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -127,6 +128,30 @@ def png_rows(
         rows = PngRows(file, size, channels, bits, profile, palette)
         yield rows
         rows.close()
+
+
+def is_whole_png(path: Path) -> bool:
+    """Whether a file is a PNG with its end, whose chunks have the checksums that they say. Nothing is decoded."""
+    try:
+        with open_regular(path) as file:
+            if file.read(len(_SIGNATURE)) != _SIGNATURE:
+                return False
+            while (name := _next_chunk(file)) not in (b"", b"IEND"):
+                pass
+            return name == b"IEND"
+    except NotRegular:
+        return False
+
+
+def _next_chunk(file: BinaryIO) -> bytes:
+    """The name of the next chunk; empty where it is cut off or damaged."""
+    head = file.read(8)
+    if len(head) != 8:
+        return b""
+    left, checksum = int.from_bytes(head[:4]), zlib.crc32(head[4:])
+    while left and (part := file.read(min(left, _CHUNK))):
+        left, checksum = left - len(part), zlib.crc32(part, checksum)
+    return head[4:] if not left and file.read(4) == checksum.to_bytes(4) else b""
 
 
 def _bytes_of(rows: NDArray[Any]) -> NDArray[np.uint8]:

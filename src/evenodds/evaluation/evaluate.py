@@ -20,7 +20,7 @@ from evenodds.evaluation.findings import findings
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
-from evenodds.files.read import as_type, read_json
+from evenodds.files.read import read_json, shortened
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing
@@ -83,10 +83,12 @@ def read(path: Path) -> Evaluation:
     file = path / "evaluation.json" if path.is_dir() else path
     if not file.exists() and not file.is_symlink():
         raise BadInput(f"no evaluation at {file}; make one with `evenodds evaluate`")
-    content = read_json(file, dict[str, Any], AGAIN)
-    if content.get("schema") != SCHEMA:
-        raise BadInput(f"{file} is no evaluation of schema {SCHEMA}; {AGAIN}")
-    as_type(content, _Compared, str(file), AGAIN)
+    try:
+        content = read_json(file, dict[str, Any], "", _Compared)
+        if content.get("schema") != SCHEMA:
+            raise BadInput(f"schema must be {SCHEMA}, got {shortened(content.get('schema'))}")
+    except BadInput as error:
+        raise BadInput(f"{file} is no evaluation: {error}; {AGAIN}") from error
     return Evaluation(content)
 
 

@@ -35,6 +35,7 @@ from typing import Any
 from evenodds.errors import BadInput
 from evenodds.files.process import Process, current
 from evenodds.files.process import host_name as this_host
+from evenodds.files.read import parse_json
 from evenodds.files.write import is_temporary, temporary_name
 
 __all__ = ["BEAT", "LATE", "NAME", "Busy", "Lock", "held", "held_beside", "holder_of", "lock_on", "unused"]
@@ -323,7 +324,7 @@ def _read(path: Path) -> Holder | None:
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         try:
-            return _parsed(json.loads(os.read(file, 4096)))
+            return _parsed(parse_json(os.read(file, 4096), str(path)))
         finally:
             os.close(file)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

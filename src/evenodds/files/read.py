@@ -21,7 +21,17 @@ import yaml
 from evenodds.errors import BadInput
 from evenodds.files.regular import NotRegular, read_regular
 
-__all__ = ["Lines", "as_type", "parse_yaml", "read_json", "read_json_lines", "read_yaml", "shortened", "then"]
+__all__ = [
+    "Lines",
+    "as_type",
+    "parse_json",
+    "parse_yaml",
+    "read_json",
+    "read_json_lines",
+    "read_yaml",
+    "shortened",
+    "then",
+]
 
 T = TypeVar("T")
 
@@ -78,8 +88,8 @@ def read_json(
         BadInput: it is no regular file, is too large, is not JSON in UTF-8, is nested more than 32 deep, has a number
             that is not finite or has more than 64 bits, or holds something else than `kind`.
     """
-    content = _decoded(_content(path, most, advice), str(path), advice)
-    return _checked(_parsed(content, str(path), advice), kind, fields, str(path), advice)
+    content = _content(path, most, advice)
+    return _checked(parse_json(content, str(path), advice), kind, fields, str(path), advice)
 
 
 def _checked(value: Any, kind: type[T], fields: type[Any] | None, where: str, advice: str) -> T:
@@ -88,6 +98,15 @@ def _checked(value: Any, kind: type[T], fields: type[Any] | None, where: str, ad
     if fields is not None:
         as_type(value, fields, where, advice)
     return typed
+
+
+def parse_json(content: bytes, where: str, advice: str = "") -> Any:
+    """The plain value of a JSON text, see `read_json`.
+
+    Args:
+        where: where the text is from, for messages.
+    """
+    return _parsed(_decoded(content, where, advice), where, advice)
 
 
 def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
@@ -163,7 +182,7 @@ def _line(text: bytes, kind: type[T], fields: type[Any] | None, where: str) -> T
     """The value of one line."""
     if len(text) > MOST_LINE:
         raise BadInput(f"{where} has {len(text):,} bytes, at most {MOST_LINE:,} are read")
-    return _checked(_parsed(_decoded(text, where, ""), where, ""), kind, fields, where, "")
+    return _checked(parse_json(text, where), kind, fields, where, "")
 
 
 def _parsed(content: str, where: str, advice: str) -> Any:

@@ -134,7 +134,7 @@ def test_a_full_disk_loses_nothing(run: Path, monkeypatch: pytest.MonkeyPatch, t
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint, "write_tensors", full)
     players = PlayersState({"g": torch.nn.Linear(1, 1)})
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save(run / "checkpoints" / "000000009999", {"players": players}, {})
@@ -147,7 +147,7 @@ def test_a_full_disk_in_a_run_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved: list[int] = []
-    whole = checkpoint.save_file
+    whole = checkpoint.write_tensors
 
     def second_fails(*arguments: object) -> None:
         saved.append(1)
@@ -155,7 +155,7 @@ def test_a_full_disk_in_a_run_is_one_line(
             raise OSError(errno.ENOSPC, "No space left on device", "players.safetensors")
         whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(checkpoint, "save_file", second_fails)
+    monkeypatch.setattr(checkpoint, "write_tensors", second_fails)
     out = tmp_path / "run"
     words = ["train", "digits", "--images", "640", "--out", str(out), "--quiet", *QUICK]
     one_line(main(words), capsys, "No space left")

@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from evenodds.apply import finish as finishing
 from evenodds.cli import main
 from evenodds.cli.signals import Ended, orderly_end
 from evenodds.cli.streams import Lasting
 from evenodds.files.lock import held, held_beside
+from evenodds.files.tensors import write_tensors
 from evenodds.files.write import temporary_name
 from evenodds.game import checkpoint
 from evenodds.game.listeners.interrupt import Interrupt
@@ -44,8 +46,8 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    states, header, _ = checkpoint.newest(folder / "checkpoints")
-    assert header["progress"]["images"] == 320
+    states, header = checkpoint.load(checkpoint.listing(folder / "checkpoints")[-1])
+    assert header.images == 320
     return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
 
 
@@ -54,8 +56,12 @@ def same(a: Path, b: Path) -> None:
     mine, other = tensors(a), tensors(b)
     assert mine.keys() == other.keys()
     assert all(torch.equal(mine[name], other[name]) for name in mine)
-    lines = [[(line["images"], "verdict" in line) for line in read_history(run / "metrics.jsonl")] for run in (a, b)]
-    assert lines[0] == lines[1]
+    assert places(a) == places(b)
+
+
+def places(folder: Path) -> list[tuple[int, bool]]:
+    """Where the lines of a history are, and which of them have a verdict."""
+    return [(line["images"], "verdict" in line) for line in read_history(folder / "metrics.jsonl").values]
 
 
 def one_line(capsys: pytest.CaptureFixture[str], *expected: str) -> None:
@@ -318,3 +324,15 @@ def test_a_listener_whose_end_fails_does_not_keep_others_from_theirs() -> None:
     with pytest.raises(OSError, match="No space left"):
         end(None, listeners)  # type: ignore[arg-type]
     assert ended == ["log", "save"]
+
+
+def test_a_full_disk_under_a_checkpoint_is_an_error_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match=r"No space left on device: 'players\.safetensors'") as error:
+        write_tensors({}, tmp_path / "players.safetensors")
+    assert error.value.errno == errno.ENOSPC

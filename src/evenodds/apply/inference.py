@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from evenodds.apply.latent import directions, move, refine
@@ -20,7 +19,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
-from evenodds.files.tensors import read_tensors_and_words
+from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import Place, replaced
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
@@ -312,7 +311,7 @@ def encoder_of(
     train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
     with replaced(path) as temporary:
         state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
-        save_file(state, temporary, {"generator_images": str(session.images)})
+        write_tensors(state, temporary, {"generator_images": str(session.images)})
     return encoder.eval()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,32 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["read_tensors", "read_tensors_and_words"]
+__all__ = ["read_tensors", "read_tensors_and_words", "write_tensors"]
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How safetensors names an error of the system."""
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str, str] | None = None) -> None:
+    """Writes a safetensors file.
+
+    Args:
+        tensors: by name; contiguous, and none shares memory with another.
+        words: by name, to be written beside them.
+
+    Raises:
+        OSError: it cannot be written, as the disk is full, say.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path, None if words is None else dict(words))
+    except SafetensorError as error:
+        number = _OS_ERROR.search(str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), path.name) from error
 
 
 def read_tensors(path: Path, advice: str = RESTORE, device: torch.device | str = "cpu") -> dict[str, Tensor]:

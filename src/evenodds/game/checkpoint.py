@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from evenodds.errors import BadInput
 from evenodds.files.names import is_link
 from evenodds.files.read import read_json, shortened
 from evenodds.files.regular import open_regular, refusal
-from evenodds.files.tensors import read_tensors
+from evenodds.files.tensors import read_tensors, write_tensors
 from evenodds.files.write import remove_folder, replaced_folder, write_json
 from evenodds.game.rules import State
 from evenodds.game.schedule import Progress
@@ -92,7 +91,7 @@ def save(folder: Path, parts: Mapping[str, Stateful], header: Mapping[str, Any])
             state = part.state()
             file = temporary / f"{name}.safetensors"
             # Contiguous clones: safetensors keeps neither strides nor shared memory.
-            save_file({k: v.detach().cpu().contiguous().clone() for k, v in state.tensors.items()}, file)
+            write_tensors({k: v.detach().cpu().contiguous().clone() for k, v in state.tensors.items()}, file)
             entries[name] = {"sha256": _checksum(file), "data": state.data}
         write_json(temporary / HEADER, {"format": FORMAT, **header, "parts": entries})
 

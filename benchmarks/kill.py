@@ -1,0 +1,431 @@
+"""Commands killed at random moments, two writers at once, and disks that are too small: is anything lost or mixed?
+
+Killed: train, resume, augment, evaluate, report and upscale of a folder get SIGKILL at a random moment; the seed is in
+the results. What is left must be whole files (JSON that parses, pictures that open, checkpoints whose checksums hold,
+pages that are closed), and the same command given again must end with the same result as a command that nobody killed,
+without lock files or temporary files beside it.
+
+Two at once: every pair of writers of one run, and of one target, starts together. Each ends with status 0, or with
+status 2 and one line that says who is there; what is there afterwards is what one of the two alone would have left.
+
+Small disks: a run trains on file systems (tmpfs) of growing sizes; where none can be mounted, files are limited in size
+instead (RLIMIT_FSIZE), and the results say so. It ends whole, or with one line on the disk; copied to a disk with room
+and resumed, it has the same bits.
+
+    python benchmarks/kill.py --work DIR --times 100 --disks 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import combinations_with_replacement
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from evenodds.cli import main as command_line
+from evenodds.files.lock import NAME
+from evenodds.files.write import is_temporary, write_json
+from evenodds.game import checkpoint
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAIN = ["--set", "task=condition", "generator.width=8", "discriminator.width=8", "batch=32", "device=cpu"]
+LENGTH = ["--images", "2560", "--seed", "3", "--quiet"]
+SEED = 0
+THERE = "is there already"
+REFUSED = ("is in use by", "already holds a run", THERE, "no run at", "no checkpoint in")
+"""What the second of two commands may say: somebody is there, the work is done, or the run has not begun yet."""
+TEXTS = (".json", ".html", ".csv", ".jsonl")
+
+
+@dataclass
+class Trial:
+    """One command that was disturbed, and what was wrong afterwards; nothing where all is well."""
+
+    command: str
+    disturbance: str
+    wrong: list[str] = field(default_factory=list)
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+def started(words: Sequence[object], log: Path, limit: int | None = None) -> int:
+    """The number of a process that runs a command and says to a file what it says; it is forked, with all imported.
+
+    Args:
+        limit: bytes that a file may have at most; None: no limit.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 99
+    try:
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write then fails with EFBIG
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        sys.stdout = sys.stderr = log.open("w", buffering=1, encoding="utf-8")
+        status = command_line([str(word) for word in words])
+    finally:
+        os._exit(status)
+
+
+def ended(pid: int) -> int:
+    """The status of a process, once it has ended; negative: the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def run(words: Sequence[object], log: Path) -> int:
+    """Runs a command to its end."""
+    return ended(started(words, log))
+
+
+def last_line(log: Path) -> str:
+    """What was said last."""
+    lines = log.read_text(encoding="utf-8").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else ""
+
+
+# --- what must hold --------------------------------------------------------------------------------------------------
+
+
+def broken(folder: Path) -> list[str]:
+    """The files below a folder that are not whole; temporary ones and lock files do not count."""
+    wrong = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_dir() or any(is_temporary(part) for part in parts) or is_lock(path.name):
+            continue
+        try:
+            require_whole(path)
+        except Exception as error:
+            wrong.append(f"{path.relative_to(folder)} is not whole: {type(error).__name__} {error}")
+    for path in checkpoint.listing(folder / "checkpoints"):
+        try:
+            checkpoint.load(path)
+        except Exception as error:
+            wrong.append(f"{path.name}: {error}")
+    return wrong
+
+
+def require_whole(path: Path) -> None:
+    """Raises where a file is not whole."""
+    if path.suffix == ".json":
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix in (".png", ".gif"):
+        with Image.open(path) as image:
+            image.load()
+    elif path.suffix == ".html" and not path.read_text(encoding="utf-8").rstrip().endswith("</html>"):
+        raise ValueError("the page is not closed")
+    elif path.suffix == ".npz":
+        with np.load(path) as arrays:
+            [arrays[name] for name in arrays]
+
+
+def is_lock(name: str) -> bool:
+    """Whether a file name is that of a lock."""
+    return name.startswith(NAME) or (name.startswith(".") and name.endswith(".lock"))
+
+
+def left_over(*folders: Path) -> list[str]:
+    """Temporary files and lock files below folders."""
+    paths = [path for folder in folders for path in folder.rglob("*")]
+    return [f"{path.name} was left" for path in paths if is_temporary(path.name) or is_lock(path.name)]
+
+
+def digest(path: Path) -> str:
+    """Of all that a command leaves: of a run, its last players and learners, pictures and places in the history."""
+    if (path / "checkpoints").is_dir():
+        return digest_of_run(path)
+    if path.is_file():
+        return digest_of_file(path, path.parents[1])
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    texts = [f"{file.relative_to(path)} {digest_of_file(file, path.parent)}" for file in files]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def digest_of_file(path: Path, place: Path) -> str:
+    """Of its content, in which the place of the trial has no name."""
+    content = path.read_bytes()
+    return hashlib.sha256(content.replace(os.fsencode(place), b"") if path.suffix in TEXTS else content).hexdigest()
+
+
+def digest_of_run(folder: Path) -> str:
+    """The newest checkpoint's tensors, every picture, and where the lines of the history are."""
+    newest = checkpoint.listing(folder / "checkpoints")[-1]
+    files = [*sorted(newest.glob("*.safetensors")), *sorted((folder / "samples").glob("[0-9]*.png"))]
+    texts = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    texts += [f"{newest.name} {[(line['images'], 'score' in line, 'verdict' in line) for line in lines]}"]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A command that writes.
+
+    Args:
+        words: of the command, given the run and the target.
+        target: what it leaves, given the run and a folder for targets.
+        again: the words that go on after a kill; None: the same.
+    """
+
+    words: Callable[[Path, Path], list[object]]
+    target: Callable[[Path, Path], Path]
+    again: Callable[[Path, Path], list[object]] | None = None
+
+
+def of_run(name: str = "") -> Callable[[Path, Path], Path]:
+    """A file of the run folder, or the folder itself."""
+    return lambda run, place: run / name if name else run
+
+
+def writers(work: Path) -> dict[str, Writer]:
+    """The commands, by name."""
+    upscaler, pictures = work / "upscaler", work / "pictures"
+    judged = ["-n", "128", "--metrics", "frechet", "--features", "random"]
+    return {
+        "train": Writer(lambda run, place: ["train", "digits", *LENGTH, "--out", run, *TRAIN], of_run()),
+        "resume": Writer(lambda run, place: ["resume", run, "--quiet"], of_run()),
+        "augment": Writer(
+            lambda run, place: ["augment", run, "--per-class", "12", "--filters", "none", "--to", place / "images"],
+            lambda run, place: place / "images",
+        ),
+        "evaluate": Writer(lambda run, place: ["evaluate", run, *judged], of_run("evaluation.json")),
+        "report": Writer(lambda run, place: ["report", run, *judged], of_run("report.html")),
+        "upscale": Writer(
+            lambda run, place: ["upscale", upscaler, pictures, place / "large"], lambda run, place: place / "large"
+        ),
+        "sample": Writer(
+            lambda run, place: ["sample", run, "-n", "200", "--folder", place / "samples"],
+            lambda run, place: place / "samples",
+        ),
+    }
+
+
+def halved(whole: Path, folder: Path) -> None:
+    """A copy of a run as it was about half way."""
+    shutil.copytree(whole, folder)
+    kept = checkpoint.listing(folder / "checkpoints")
+    for path in kept[1:]:
+        shutil.rmtree(path)
+    for path in (folder / "samples").iterdir():
+        if path.stem > kept[0].name:
+            path.unlink()
+
+
+def prepared(work: Path) -> Path:
+    """A run, one that upscales, and pictures for it; returns the run."""
+    whole, upscaler, pictures = work / "whole", work / "upscaler", work / "pictures"
+    rng = np.random.default_rng(0)
+    pictures.mkdir(parents=True)
+    for k in range(12):
+        Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize((80, 60)).save(pictures / f"{k}.png")
+    (work / "logs").mkdir()
+    short = ["--images", "64", "--quiet", "--set", "generator.width=4", "generator.blocks=1", "discriminator.width=4",
+             "batch=4", "size=32", "task.crop=32", "device=cpu"]  # fmt: skip
+    commands = [
+        ["train", "upscale-x2", "--data", pictures, "--out", upscaler, *short],
+        writers(work)["train"].words(whole, work),
+    ]
+    for k, words in enumerate(commands):
+        log = work / "logs" / f"prepare-{k}.log"
+        if run(words, log) != 0:
+            raise SystemExit(log.read_text())
+    return whole
+
+
+def fresh(name: str, whole: Path, place: Path) -> Path:
+    """A place with the run that a command works on."""
+    folder = place / "run"
+    place.mkdir(parents=True)
+    if name == "resume":
+        halved(whole, folder)
+    elif name not in ("train", "upscale"):
+        shutil.copytree(whole, folder)
+        for file in ("evaluation.json", "report.html"):
+            (folder / file).unlink(missing_ok=True)
+    return folder
+
+
+# --- killed ----------------------------------------------------------------------------------------------------------
+
+
+def references(work: Path, whole: Path) -> dict[str, tuple[str, float]]:
+    """The digest of what each command leaves where nobody disturbs it, and its seconds."""
+    expected = {}
+    for name, writer in writers(work).items():
+        place = work / "reference" / name
+        folder, log, clock = fresh(name, whole, place), work / "logs" / f"reference-{name}.log", time.monotonic()
+        if run(writer.words(folder, place), log) != 0:
+            raise SystemExit(f"{name}: {log.read_text()}")
+        expected[name] = (digest(writer.target(folder, place)), time.monotonic() - clock)
+    return expected
+
+
+def killed(name: str, work: Path, whole: Path, expected: tuple[str, float], number: int, rng: random.Random) -> Trial:
+    """Kills a command, sometimes more than once, gives it again, and compares."""
+    writer, place = writers(work)[name], work / "killed" / f"{number}-{name}"
+    folder, log = fresh(name, whole, place), work / "logs" / f"killed-{number}.log"
+    moments = [rng.uniform(0.0, expected[1]) for _ in range(rng.choice((1, 1, 2)))]
+    trial = Trial(name, f"killed after {', '.join(f'{moment:.2f}' for moment in moments)} s")
+    for moment in moments:
+        pid = started(again(name, writer, folder, place), log)
+        time.sleep(moment)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        ended(pid)
+        trial.wrong += broken(place)
+    words = again(name, writer, folder, place)
+    if words is not None and (status := run(words, log)) != 0 and THERE not in last_line(log):
+        trial.wrong.append(f"status {status} when given again: {last_line(log)}")
+    trial.wrong += broken(place) + left_over(place)
+    if not trial.wrong and digest(writer.target(folder, place)) != expected[0]:
+        trial.wrong.append("the result differs")
+    if not trial.wrong:
+        shutil.rmtree(place)
+    return trial
+
+
+def again(name: str, writer: Writer, folder: Path, place: Path) -> list[object]:
+    """The words that go on: a run that was begun is resumed."""
+    if name == "train" and (folder / "config.yaml").is_file():
+        return ["resume", folder, "--quiet"]
+    return writer.words(folder, place)
+
+
+# --- two at once -----------------------------------------------------------------------------------------------------
+
+
+def at_once(names: tuple[str, str], work: Path, whole: Path, expected: dict[str, tuple[str, float]]) -> Trial:
+    """Starts two commands on one run together."""
+    place = work / "pairs" / "-".join(names)
+    # The run is half played where one resumes it, not there where one trains it, else whole.
+    trained = next((name for name in ("resume", "train") if name in names), None)
+    folder = fresh(trained or "report", whole, place)
+    trial = Trial(" and ".join(names), "at once")
+    logs = [work / "logs" / f"pair-{names[0]}-{names[1]}-{k}.log" for k in range(2)]
+    pids = [started(writers(work)[name].words(folder, place), log) for name, log in zip(names, logs, strict=True)]
+    statuses = [ended(pid) for pid in pids]
+    for name, status, log in zip(names, statuses, logs, strict=True):
+        line = last_line(log)
+        if status != 0 and (status != 2 or not any(text in line for text in REFUSED)):
+            trial.wrong.append(f"{name}: status {status}: {line}")
+    if all(statuses):
+        trial.wrong.append(f"neither of the two was done: {[last_line(log) for log in logs]}")
+    trial.wrong += broken(place) + left_over(place)
+    if trained is not None and not trial.wrong and digest(folder) != expected[trained][0]:
+        trial.wrong.append("the run differs")
+    for name in set(names) - {"train", "resume"}:
+        path = writers(work)[name].target(folder, place)
+        if not trained and not trial.wrong and digest(path) != expected[name][0]:
+            trial.wrong.append(f"what {name} left differs")
+    if not trial.wrong:
+        shutil.rmtree(place)
+    return trial
+
+
+# --- small disks -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[bool]:
+    """A file system of so many bytes; False where none can be mounted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def cramped(size: int, work: Path, expected: str) -> Trial:
+    """Trains on a disk of so many bytes, copies what is there to one with room, and goes on."""
+    disk, roomy, log = work / "disks" / str(size), work / "roomy" / str(size), work / "logs" / f"disk-{size}.log"
+    words = writers(work)["train"].words
+    with small_disk(disk, size) as mounted:
+        trial = Trial("train", f"a disk of {size:,} bytes" if mounted else f"files of {size:,} bytes at most")
+        status = ended(started(words(disk / "run", disk), log, None if mounted else size))
+        said = log.read_text(encoding="utf-8")
+        trial.disturbance += f", status {status}"
+        if status not in (0, 1) or "Traceback" in said or "unexpected" in said:
+            trial.wrong.append(f"status {status}: {last_line(log)}")
+        if (disk / "run").is_dir():
+            trial.wrong += broken(disk / "run")
+            shutil.copytree(disk / "run", roomy)
+    begun = (roomy / "config.yaml").is_file()
+    if run(["resume", roomy, "--quiet"] if begun else words(roomy, work), log) != 0:
+        trial.wrong.append(f"not resumed: {last_line(log)}")
+    elif digest(roomy) != expected:
+        trial.wrong.append("the result differs")
+    return trial
+
+
+def sizes_of(count: int, whole: Path) -> list[int]:
+    """Sizes of disks from a sixteenth of a run to a quarter more than it, evenly on a logarithmic scale, in pages."""
+    bytes_of_run = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
+    sizes = np.geomspace(bytes_of_run / 16, bytes_of_run * 1.25, count)
+    return sorted({4096 * int(size // 4096) for size in sizes})
+
+
+# --- all -------------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--times", type=int, default=100, help="kills, shared by the commands in turn")
+    parser.add_argument("--pairs", type=int, default=28, help="at most so many pairs of writers")
+    parser.add_argument("--disks", type=int, default=20)
+    options = parser.parse_args()
+    work: Path = options.work.resolve()
+    os.environ["EVENODDS_CACHE"] = str(work / "cache")
+    rng, whole, trials = random.Random(SEED), prepared(work), list[Trial]()
+    expected = references(work, whole)
+    names = [name for name in writers(work) if name != "sample"]
+    pairs = list(combinations_with_replacement(writers(work), 2))
+    rng.shuffle(pairs)
+    for k in range(options.times):
+        trials.append(told(killed(names[k % len(names)], work, whole, expected[names[k % len(names)]], k, rng)))
+    for pair in pairs[: options.pairs]:
+        trials.append(told(at_once(pair, work, whole, expected)))
+    for size in sizes_of(options.disks, whole) if options.disks else []:
+        trials.append(told(cramped(size, work, expected["train"][0])))
+    seconds = {name: round(value[1], 2) for name, value in expected.items()}
+    content = {"seed": SEED, "kills": options.times, "seconds": seconds, "trials": [asdict(trial) for trial in trials]}
+    write_json(ROOT / "benchmarks" / "results" / "kill.json", content)
+    print(f"{len(trials)} disturbances, {sum(bool(trial.wrong) for trial in trials)} with something wrong")
+
+
+def told(trial: Trial) -> Trial:
+    """Prints a trial."""
+    print(f"{trial.command}, {trial.disturbance}: {'; '.join(trial.wrong) or 'all well'}", flush=True)
+    return trial
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from evenodds.errors import BadInput
 from evenodds.files.write import Place, replaced
 
-__all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write", "write_indices"]
+__all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write"]
 
 Pixels = NDArray[np.uint8]
 
@@ -94,15 +94,6 @@ def write(path: Path, x: NDArray[np.generic], place: Place = replaced) -> Path:
         raise BadInput(f"no picture format for '{path.name}'; use .png, .tiff, .jpg or .webp")
     with place(path) as temporary:
         to_image(x).save(temporary, quality=92)  # of JPEG and WebP; 75, the default, shows
-    return path
-
-
-def write_indices(path: Path, values: Pixels, colours: Pixels, place: Place = replaced) -> Path:
-    """Writes (H, W) numbers as a PNG that holds them as they are and shows number k in the colour k of (256, 3)."""
-    image = Image.fromarray(values)
-    image.putpalette(colours.tobytes())
-    with place(path) as temporary:
-        image.save(temporary, "PNG")
     return path
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data.arrays import read_arrays
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.answer import compared, decided
@@ -259,9 +260,9 @@ def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Ten
             np.savez_compressed(temporary, x=pixels, y=y.numpy())
     elif setup.agreeing:
         _ = inputs.small_classifier  # fitted for the record of what it has seen
-    with np.load(path, allow_pickle=False) as archive:
-        x = torch.from_numpy(archive["x"].astype(np.int32) if archive["x"].dtype == np.uint16 else archive["x"])
-        return units.to_model(x), torch.from_numpy(archive["y"])
+    stored = read_arrays(path, ("x", "y"))
+    x = torch.from_numpy(stored["x"].astype(np.int32) if stored["x"].dtype == np.uint16 else stored["x"])
+    return units.to_model(x), torch.from_numpy(stored["y"])
 
 
 def _played(setup: _Setup, fold: Fold, inputs: ArmInputs, name: str, path: Path) -> dict[str, Any]:

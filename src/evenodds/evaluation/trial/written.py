@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from evenodds.data.arrays import read_arrays
 from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
@@ -86,8 +87,8 @@ def _change(test: Mapping[str, Any] | None) -> str:
 
 def _sheet(synthetic: Path, path: Path, data: Dataset) -> Path:
     """Ten synthetic images of each class of the first seed, a row for each of at most 20 classes."""
-    with np.load(synthetic, allow_pickle=False) as archive:
-        x, y = archive["x"], archive["y"]
+    stored = read_arrays(synthetic, ("x", "y"))
+    x, y = stored["x"], stored["y"]
     pixels = torch.from_numpy(x.astype(np.int32) if x.dtype == np.uint16 else x)
     rows = []
     for label in np.unique(y)[:20]:

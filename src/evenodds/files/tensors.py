@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -66,9 +67,21 @@ def read_tensors_and_words(
     if reason := refusal(path):
         raise BadInput(f"cannot read {path}: it is {reason}{then(advice)}")
     try:
+        if any("\ud800" <= character <= "\udfff" for character in str(path)):  # the library opens no such path
+            return _of_bytes(path, device)
         with safe_open(path, "pt", str(device)) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
             return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:100]
         raise BadInput(f"{path} must be a whole safetensors file, and is not ({reason}){then(advice)}") from error
+
+
+def _of_bytes(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The same, of a file whose path is not UTF-8: it is read into memory first."""
+    from safetensors.torch import load
+
+    content = path.read_bytes()
+    tensors = {name: tensor.to(device) for name, tensor in load(content).items()}
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header.get("__metadata__") or {}

@@ -41,7 +41,8 @@ def result_json(content: Any) -> None:
 
 def for_stream(text: object, stream: TextIO) -> str:
     """The visible form of the text, in characters that the stream has."""
-    return encodable(visible(text), stream.encoding)
+    behind = getattr(stream, "rich_proxied_file", stream)  # while a bar is drawn
+    return encodable(visible(text), behind.encoding)
 
 
 @contextmanager

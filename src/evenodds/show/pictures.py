@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from evenodds.errors import BadInput
+from evenodds.files.text import visible
 from evenodds.files.write import Place, replaced
 
 __all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write"]
@@ -97,9 +98,13 @@ def write(path: Path, x: NDArray[np.generic], place: Place = replaced) -> Path:
     return path
 
 
+LONGEST_NAME = 60
+"""Characters of a name in a legend."""
+
+
 def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], row: int = 22) -> Pixels:
     """A line for each name, after a field of its colour: (3, H, W) uint8, black on white."""
-    font = ImageFont.load_default(row * 0.7)
+    font, names = ImageFont.load_default(row * 0.7), [visible(name)[:LONGEST_NAME] for name in names]
     width = 3 * row + math.ceil(max(font.getlength(name) for name in names))
     sheet = Image.new("RGB", (width, row * len(names) + row // 2), "white")
     draw = ImageDraw.Draw(sheet)

@@ -79,7 +79,7 @@ class Log:
         line: dict[str, Any] = {"images": images, "round": training.progress.round, "seconds": round(self.seconds, 3)}
         line |= {"images_per_second": round(self._rate, 1)}
         line |= {name: value if math.isfinite(value) else None for name, value in terms.items()} | more
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
         self.lines.append(line)
         self._last, self._written = (images, self.seconds), images

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
+
+from evenodds.files.text import visible
 
 __all__ = ["Child", "Html", "element", "join", "paragraph", "plain"]
 
@@ -17,13 +18,13 @@ class Html(str):
 
 
 Child: TypeAlias = str | Html | Iterable["Child"] | None
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 VOID = frozenset({"br", "img", "link", "meta"})
 
 
 def plain(text: object) -> str:
-    """Text without what no page may hold: control characters, and halves of characters from odd file names."""
-    return CONTROL.sub("\ufffd", str(text).encode("utf-8", "replace").decode())
+    """Text of which every character is seen, but for the ends of lines: control characters, turns of the direction and
+    halves of characters from odd file names have forms such as `\\x1b`."""
+    return "\n".join(map(visible, str(text).split("\n")))
 
 
 def join(*children: Child) -> Html:

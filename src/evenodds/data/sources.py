@@ -18,7 +18,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.regular import NotRegular, refusal
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of"]
+__all__ = ["LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of", "reader_of"]
 
 Source = Callable[..., Dataset]
 
@@ -99,6 +99,12 @@ def options_of(source: Any, layout: str = "images") -> list[str]:
     function, arguments = _chosen(source, layout)
     fixed = function.keywords if isinstance(function, partial) else {}
     return [name for name in list(inspect.signature(function).parameters)[len(arguments) :] if name not in fixed]
+
+
+def reader_of(source: Any, layout: str = "images") -> tuple[Source, int]:
+    """The function that reads a source in a layout, and how many arguments come before its options."""
+    function, arguments = _chosen(source, layout)
+    return function, len(arguments)
 
 
 def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
-from evenodds.data.sources import options_of
+from evenodds.data.sources import options_of, reader_of
 from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Local, pick_device
@@ -23,6 +23,7 @@ from evenodds.parts.masks import Masks, OneOf
 from evenodds.runs.config import AUTO_TASK, Config, Part
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, describe, find, make, network
+from evenodds.runs.options import require_options
 from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Contest, Penalty
 
@@ -67,7 +68,7 @@ def _task_options(config: Config) -> dict[str, Any]:
 def build_contest(config: Config) -> Contest:
     """Loss, penalty and views."""
     contest = Contest(
-        loss=_bound("loss", find("losses", config.loss.name), config.loss.options),
+        loss=_bound(f"loss '{config.loss.name}'", find("losses", config.loss.name), config.loss.options, 2),
         penalty=build_penalty(config),
         weight=settled(config.penalty_weight),
         every=config.penalty_every,
@@ -177,7 +178,7 @@ def build_penalty(config: Config) -> Penalty | None:
     if isinstance(maker, type):
         penalty: Penalty = make(what, maker, config.penalty.options)
         return penalty
-    bound: Penalty = _bound(what, maker, config.penalty.options)
+    bound: Penalty = _bound(what, maker, config.penalty.options, 3)
     if "view" in accepts(maker):
         return partial(bound, view=_mirrored_and_moved)
     return bound
@@ -237,6 +238,9 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     if layout != "images" and "layout" in config.data.options:
         raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
     options = {"layout": layout, **reshaping, **config.data.options}
+    reader, passed = reader_of(config.data.name, layout)
+    declared = {key: value for key, value in options.items() if key in accepted}  # others are refused by `load_data`
+    require_options(f"data '{config.data.name}'", reader, declared, passed)
     return load_data(config.data.name, progress=reading, **options)
 
 
@@ -246,11 +250,9 @@ def layout_of(task: Part) -> str:
     return layout
 
 
-def _bound(what: str, function: Any, options: Mapping[str, Any]) -> Any:
+def _bound(what: str, function: Any, options: Mapping[str, Any], fixed: int) -> Any:
     """The function with its options fixed."""
-    for option in options:
-        if option not in accepts(function):
-            raise BadInput(f"{what} has no option '{option}'; it takes {', '.join(accepts(function)[3:]) or 'none'}")
+    require_options(what, function, options, fixed)
     return partial(function, **options) if options else function
 
 

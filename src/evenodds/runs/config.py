@@ -16,6 +16,7 @@ from evenodds.files.text import from_utf8, to_utf8
 from evenodds.runs.allowed import require
 from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
 from evenodds.runs.find import canonical, find, names
+from evenodds.runs.part_options import require_part
 from evenodds.runs.setting import Setting, setting
 from evenodds.runs.values import Part, mapping_of, plain, typed, yaml_value
 
@@ -49,10 +50,14 @@ class Config:
     size: int | None = setting(
         None,
         "Side in pixels to which folders and zips of images are cropped and resized; none: their most common size.",
+        least=1,
+        most=16_384,
     )
     channels: int | None = setting(
         None,
         "Channels of folders and zips of images: 1 grey, 3 colour, 4 with alpha; none: as the images are.",
+        least=1,
+        most=64,
     )
     fit: str | None = setting(
         None,
@@ -82,8 +87,11 @@ class Config:
         1.0,
         "Weight of the penalty; auto: found by short games on the data before the run.",
         auto=True,
+        most=1e12,
     )
-    penalty_every: int = setting(1, "Rounds from one penalty to the next; the weight is rescaled for it.", least=1)
+    penalty_every: int = setting(
+        1, "Rounds from one penalty to the next; the weight is rescaled for it.", least=1, most=10**9
+    )
     views: tuple[str, ...] = setting(
         (),
         "Augmentations through which the discriminator sees real and fake images; auto: those that suit the data.",
@@ -105,8 +113,8 @@ class Config:
         False,
         "Score real and fake images in one pass of the discriminator; not with batch norm in it.",
     )
-    discriminator_steps: int = setting(1, "Discriminator moves per round (k of Algorithm 1).", least=1)
-    generator_steps: int = setting(1, "Generator moves per round.", least=1)
+    discriminator_steps: int = setting(1, "Discriminator moves per round (k of Algorithm 1).", least=1, most=10_000)
+    generator_steps: int = setting(1, "Generator moves per round.", least=1, most=10_000)
     simultaneous: bool = setting(
         False,
         "In rounds without a penalty both move at once, from one pass; not with batch norm in the discriminator.",
@@ -121,22 +129,28 @@ class Config:
         "How slopes become steps: gradient, extragradient, lookahead (every, pull), evolution.",
         kinds=("learners",),
     )
-    learning_rate: float = setting(2e-4, "Of the generator, and of the discriminator unless it has one of its own.")
-    discriminator_learning_rate: float | None = setting(None, "Of the discriminator.")
+    learning_rate: float = setting(
+        2e-4, "Of the generator, and of the discriminator unless it has one of its own.", least=0
+    )
+    discriminator_learning_rate: float | None = setting(None, "Of the discriminator.", least=0)
     decay: Part = setting(Part("constant"), "How the learning rates change over the run.", kinds=("schedules",))
-    batch: int = setting(64, "Images per batch.", least=1)
+    batch: int = setting(64, "Images per batch.", least=1, most=65_536)
     average_half_life: float = setting(
         0.01,
         "Half-life of the generator's moving average, as a share of the run; 0 for none.",
+        most=1e6,
     )
     average_ramp: float = setting(
         0.05,
         "The half-life is at most this share of the images seen so far, so that the start is forgotten.",
+        most=1e9,
     )
-    images: int = setting(200_000, "Length of the run.", least=1, may_change=True)
+    images: int = setting(200_000, "Length of the run.", least=1, most=10**15, may_change=True)
     seed: int = setting(
         0,
         "Of the networks, the order of the data and every draw; the held-out items are the same for every seed.",
+        least=-(2**63),
+        most=2**63 - 1,
     )
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps.", may_change=True)
     precision: str = setting("float32", "float32 or bfloat16.", words=("float32", "bfloat16"))
@@ -152,7 +166,7 @@ class Config:
         "Share of the run from one look at held-out figures to the next.",
         may_change=True,
     )
-    keep: int = setting(3, "Checkpoints to keep beside the best.", least=1, may_change=True)
+    keep: int = setting(3, "Checkpoints to keep beside the best.", least=1, most=10**9, may_change=True)
     watch: str = setting(
         "warn",
         "off: no verdicts; warn: how it goes is said; act: a run that diverges or collapses goes back and changes.",
@@ -169,13 +183,10 @@ class Config:
         for name, about in settings().items():
             value = about.spelled(getattr(self, name))
             object.__setattr__(self, name, value)
-            if about.least is not None and value < about.least:
-                raise BadInput(f"{name} must be at least {about.least}, got {value}")
+            about.require_range(name, value)
         _check_shares(self)
         if self.watch not in settings()["watch"].words:
             raise unknown("way to watch", self.watch, settings()["watch"].words)
-        if self.learning_rate < 0 or (self.discriminator_learning_rate or 0) < 0:
-            raise BadInput("learning rates must not be negative")
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, fit for YAML and JSON; read back by from_mapping."""
@@ -269,12 +280,32 @@ def _located(data: Part | None, path: Path) -> Part | None:
 
 
 def from_mapping(values: Mapping[str, Any], where: str = "the configuration") -> Config:
-    """A configuration from plain values; unknown keys and values of a wrong type are errors."""
-    values = with_extras(values)
-    for key in values:
-        if key not in settings():
-            raise unknown(f"key in {where}", key, [*settings(), *names("extras")])
-    return Config(**{key: _typed(key, value) for key, value in values.items()})
+    """A configuration from plain values.
+
+    Args:
+        where: where the values are from, for messages.
+
+    Raises:
+        BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
+            that it is for.
+    """
+    try:
+        values = with_extras(values)
+        for key in values:
+            if key not in settings():
+                raise unknown(f"key in {where}", key, [*settings(), *names("extras")])
+        config = Config(**{key: _typed(key, value) for key, value in values.items()})
+        for key, about in settings().items():
+            for part in _parts(getattr(config, key)):
+                require_part(key, about.kinds, part)
+        return config
+    except BadInput as error:
+        raise error if where in str(error) else BadInput(f"{where}: {error}") from error
+
+
+def _parts(value: Any) -> list[Part]:
+    """The parts in the value of a setting."""
+    return [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Part)]
 
 
 def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:

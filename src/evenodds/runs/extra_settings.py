@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from evenodds.runs.find import accepts, canonical, find
-from evenodds.runs.values import NOTHING, Part, yaml_value
+from evenodds.runs.values import NOTHING, Part, typed, yaml_value
 
 __all__ = ["is_extra", "with_extra", "with_extras"]
 
@@ -19,18 +19,12 @@ def is_extra(key: str) -> bool:
 
 def with_extras(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values of a configuration, with those whose key names an extra moved into `extras`."""
-    extras: Iterable[Any] = values.get("extras") or ()
-    extras = extras.split(",") if isinstance(extras, str) else extras
-    parts = tuple(Part(one, {}) if isinstance(one, str) else _part(one) for one in extras)
+    parts: tuple[Part, ...] = typed("extras", tuple[Part, ...], values.get("extras"))
     for key, value in values.items():
         if is_extra(key):
             parts = with_extra(parts, key, value)
     others = {key: value for key, value in values.items() if key != "extras" and not is_extra(key)}
     return {**others, "extras": parts} if parts else others
-
-
-def _part(value: Any) -> Part:
-    return value if isinstance(value, Part) else Part(value["name"], {k: v for k, v in value.items() if k != "name"})
 
 
 def with_extra(extras: tuple[Part, ...], key: str, value: Any) -> tuple[Part, ...]:

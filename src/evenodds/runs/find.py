@@ -13,6 +13,7 @@ from typing import Any
 from evenodds.errors import BadInput, unknown
 from evenodds.runs.allowed import imported, is_own
 from evenodds.runs.moved import current
+from evenodds.runs.options import accepts, require_options
 
 __all__ = ["KINDS", "accepts", "canonical", "describe", "find", "make", "names", "network", "network_at"]
 
@@ -282,18 +283,9 @@ def _member_at(name: str, *kinds: str) -> Any:
     raise unknown(KINDS[kinds[0]][0], name, _members(kinds[0]))
 
 
-def accepts(maker: Callable[..., Any]) -> list[str]:
-    """The names of the options that a class or function takes."""
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [name for name, p in inspect.signature(maker).parameters.items() if p.kind in kinds]
-
-
 def make(what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
-    """Calls `maker(*fixed, **options)`; an option that it does not take is an error that names the nearest."""
-    accepted = accepts(maker)[len(fixed) :]
-    for option in options:
-        if option not in accepted:
-            raise unknown(f"option of {what}", option, accepted)
+    """Calls `maker(*fixed, **options)`; an option that it does not take, or not so, is an error that names it."""
+    require_options(what, maker, options, len(fixed))
     try:
         return maker(*fixed, **options)
     except (TypeError, ValueError) as error:

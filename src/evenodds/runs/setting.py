@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
+from evenodds.errors import BadInput
 from evenodds.runs.find import canonical
 from evenodds.runs.values import Part
 
@@ -25,6 +27,7 @@ class Setting:
         words: further words that it takes.
         auto: whether "auto" leaves it open until the run starts; it is None until then.
         least: the smallest value.
+        most: the largest value.
         may_change: whether a resumed run may differ in it from its checkpoint.
     """
 
@@ -32,8 +35,20 @@ class Setting:
     kinds: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     auto: bool = False
-    least: int | None = None
+    least: float | None = None
+    most: float | None = None
     may_change: bool = False
+
+    def require_range(self, key: str, value: Any) -> None:
+        """BadInput where a number is not finite or outside of the range; the message names the key."""
+        if not isinstance(value, int | float):
+            return
+        if isinstance(value, float) and not isfinite(value):
+            raise BadInput(f"{key} must be finite, got {value}")
+        if self.least is not None and value < self.least:
+            raise BadInput(f"{key} must be at least {self.least:,}, got {value}")
+        if self.most is not None and value > self.most:
+            raise BadInput(f"{key} must be at most {self.most:,}, got {value}")
 
     def spelled(self, value: Any) -> Any:
         """The value with every name in it as its kind spells it; names are matched whatever their case only here."""

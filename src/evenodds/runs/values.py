@@ -10,12 +10,18 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from evenodds.errors import BadInput
-from evenodds.files.read import parse_yaml
+from evenodds.files.read import as_type, parse_yaml, shortened
+from evenodds.runs.options import is_plain, require_plain
 
-__all__ = ["Part", "as_number", "mapping_of", "plain", "typed", "yaml_value"]
+__all__ = ["Part", "as_number", "mapping_of", "part_of", "plain", "typed", "yaml_value"]
 
+ADVICE = "see: evenodds list settings"
 NOTHING = ("none", "null", "")
 TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+LONGEST_NUMBER = 60
+"""Characters of a number."""
+LONGEST_NAME = 4_096
+"""Characters of the name of a part, which may be a path."""
 NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([kM]?)\s*")
 
 
@@ -42,8 +48,11 @@ def typed(key: str, hint: Any, value: Any) -> Any:
         return None
     kind = next(kind for kind in kinds if kind is not NoneType)
     if get_args(kind)[:1] == (Part,):
-        return tuple(_part(key, entry) for entry in _words(key, value))
-    return READERS[get_origin(kind) or kind](key, value)
+        return tuple(part_of(key, entry) for entry in as_type(_words(value), tuple, key, ADVICE))
+    if kind is Part:
+        return part_of(key, value)
+    require_plain(key, value := TEXTS[get_origin(kind) or kind](value))
+    return as_type(value, kind, key, ADVICE)
 
 
 def plain(value: Any) -> Any:
@@ -55,12 +64,12 @@ def plain(value: Any) -> Any:
 
 def as_number(text: str) -> int | float | None:
     """A number with an optional factor k or M; None for anything else."""
-    match = NUMBER.fullmatch(text)
+    match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if not match:
         return None
     value = float(match[1].replace("_", "")) * {"": 1, "k": 1e3, "M": 1e6}[match[2]]
     whole = not re.search(r"[.eE]", match[1]) or bool(match[2])
-    return int(value) if whole and value == int(value) else value
+    return int(value) if whole and value.is_integer() else value
 
 
 def yaml_value(text: str, where: str = "the value") -> Any:
@@ -80,55 +89,47 @@ def mapping_of(values: Any, where: str) -> dict[str, Any]:
     return values
 
 
-def _part(key: str, value: Any) -> Part:
-    if isinstance(value, Part):
-        return value
-    if isinstance(value, str | Path):
-        return Part(str(value))
-    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        options = {k: yaml_value(v) if isinstance(v, str) and as_number(v) is not None else v for k, v in value.items()}
-        return Part(options.pop("name"), options)
-    raise BadInput(f"{key} must be a name, or a mapping with `name` and options, got {value!r}")
+def part_of(key: str, value: Any) -> Part:
+    """A part as a configuration names it: by its name, or a mapping of its name and options.
+
+    Args:
+        key: name of the setting, for messages.
+    """
+    named = Part(str(value)) if isinstance(value, str | Path) else value
+    if isinstance(value, Mapping):
+        named = Part(value.get("name", ""), {option: one for option, one in value.items() if option != "name"})
+    if not isinstance(named, Part) or not isinstance(named.name, str) or not 0 < len(named.name) <= LONGEST_NAME:
+        raise BadInput(f"{key} must be a name, or a mapping with `name` and options, got {shortened(value)}")
+    for option, one in named.options.items():
+        if not isinstance(option, str) or not is_plain(one):
+            raise BadInput(f"option {shortened(option)} of {key} must be a plain value, got a {type(one).__name__}")
+        require_plain(f"option '{option}' of {key}", one)
+    return Part(named.name, {option: _number(one) for option, one in named.options.items()})
 
 
-def _words(key: str, value: Any) -> tuple[str, ...]:
-    return tuple(value.split(",")) if isinstance(value, str) and value else tuple(value or ())
+def _number(value: Any) -> Any:
+    """The number that a text is; anything else as it is."""
+    number = as_number(value) if isinstance(value, str) else None
+    return value if number is None else number
 
 
-def _truth(key: str, value: Any) -> bool:
-    if str(value).lower() not in TRUTHS:
-        raise BadInput(f"{key} must be true or false, got {value!r}")
-    return TRUTHS[str(value).lower()]
+def _whole(value: Any) -> Any:
+    number = _number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def _text(key: str, value: Any) -> str:
-    return str(value)
+def _truth(value: Any) -> Any:
+    word = str(value).lower() if isinstance(value, str | int) else ""
+    return TRUTHS.get(word, value)
 
 
-def _real(key: str, value: Any) -> float:
-    return float(_number(key, value, "a number"))
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path | int | float) else value
 
 
-def _whole(key: str, value: Any) -> int:
-    number = _number(key, value, "a whole number")
-    if number != int(number):
-        raise BadInput(f"{key} must be a whole number, got {value!r}")
-    return int(number)
+def _words(value: Any) -> Any:
+    return (tuple(value.split(",")) if isinstance(value, str) else value) or ()
 
 
-def _number(key: str, value: Any, what: str) -> int | float:
-    number = as_number(value) if isinstance(value, str) else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise BadInput(f"{key} must be {what}, got {value!r}")
-    return number
-
-
-READERS: Mapping[Any, Callable[[str, Any], Any]] = {
-    Part: _part,
-    tuple: _words,
-    bool: _truth,
-    str: _text,
-    int: _whole,
-    float: _real,
-}
-"""How a value of each type is read: type -> function of (key, value)."""
+TEXTS: Mapping[Any, Callable[[Any], Any]] = {tuple: _words, bool: _truth, str: _text, int: _whole, float: _number}
+"""How a person writes a value of each type: what the text means; what it does not mean stays, and is refused."""

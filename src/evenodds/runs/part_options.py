@@ -1,0 +1,84 @@
+"""The options of the parts that a configuration names, checked when it is read and before anything is built of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from evenodds.errors import BadInput
+from evenodds.files.read import shortened
+from evenodds.runs.find import canonical, find
+from evenodds.runs.options import require_options
+from evenodds.runs.values import Part
+
+__all__ = ["require_part"]
+
+PASSED = {"losses": 2, "penalties": 3, "optimizers": 1, "chances": 1, "learners": 2}
+"""Arguments of the members of a kind that come before the options."""
+
+
+def require_part(key: str, kinds: Sequence[str], part: Part) -> None:
+    """BadInput where an option of a part is unknown, of another type than declared, or out of its range.
+
+    Names that nobody has are not refused here, nor are options of code of one's own: nothing is imported.
+
+    Args:
+        key: of the setting, for messages.
+        kinds: in which the name is looked up. The options must fit one of the members of that name: a family of
+            networks has several.
+    """
+    options = {name: value for name, value in part.options.items() if name not in ("masks", "degradation")}
+    errors = []
+    for kind in kinds:
+        for maker in _makers(kind, part.name):
+            error = _error(f"{key} '{part.name}'", maker, options, _passed(kind, maker))
+            if error is None:
+                _require_degradations(key, part.options.get("degradation"))
+                _require_masks(key, part.options.get("masks"))
+                return
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _error(what: str, maker: Callable[..., Any], options: Mapping[str, Any], passed: int) -> BadInput | None:
+    """What is wrong with options; None where they fit."""
+    try:
+        require_options(what, maker, options, passed)
+    except BadInput as error:
+        return error
+    return None
+
+
+def _makers(kind: str, name: str) -> list[Callable[..., Any]]:
+    """The classes and functions that options may be given to."""
+    if ":" in name or canonical(kind, name.partition(".")[0] if kind == "networks" else name) is None:
+        return []
+    if kind not in ("networks", "mappers", "fillers"):
+        return [find(kind, name)]
+    family = find(kind, name.partition(".")[0])
+    return [getattr(family, role) for role in ("Generator", "Discriminator") if hasattr(family, role)]
+
+
+def _passed(kind: str, maker: Callable[..., Any]) -> int:
+    return 0 if kind == "penalties" and inspect.isclass(maker) else PASSED.get(kind, 0)
+
+
+def _require_degradations(key: str, value: Any) -> None:
+    """The same for the degradations of a task: a name, a mapping with a name, or several in a list."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(one, Mapping) and isinstance(one.get("name"), str):
+            options = {name: inner for name, inner in one.items() if name != "name"}
+            require_part("degradation", ("degradations",), Part(one["name"], options))
+        elif isinstance(one, Mapping | int | float):
+            raise BadInput(
+                f"the degradation of {key} needs a name, as in {{name: noise, low: 10, high: 50}}, got {shortened(one)}"
+            )
+
+
+def _require_masks(key: str, value: Any) -> None:
+    """The same for names of masks: with commas between them, or in a list."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(one, Mapping | int | float | list | tuple):
+            raise BadInput(f"the masks of {key} need names, as in 'boxes,strokes', got {shortened(value)}")

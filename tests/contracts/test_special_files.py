@@ -29,6 +29,7 @@ from evenodds.data._picture import DecodedImage, File
 from evenodds.data.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
 from evenodds.errors import BadInput
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.outputs import Outputs
 
 SECONDS = 10
@@ -417,3 +418,16 @@ def test_many_pictures_are_held_only_as_far_as_memory_goes(tmp_path: Path, monke
     pictures(tmp_path, *(f"{k}.png" for k in range(9)))
     monkeypatch.setattr(_queue, "memory", lambda: 2000)
     assert "half the memory" in refused(lambda: load(tmp_path))
+
+
+def test_every_command_that_takes_pictures_raises_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("upscale", "translate", "segment", "fill", "encode", "reconstruct", "features", "evaluate"):
+        assert main([command, "--help"]) == 0
+        assert "--most-pixels" in capsys.readouterr().out
+
+
+def test_a_limit_is_one_for_samples_and_data(tmp_path: Path) -> None:
+    samples, real = (pictures(tmp_path / name, *(f"{k}.png" for k in range(12))) for name in ("samples", "real"))
+    for limit in ({}, {"most_pixels": 72}):
+        assert evaluate(samples, real, metrics=["kernel"], features="pixels", **limit).content["scores"]
+    assert "too many pixels" in refused(lambda: evaluate(samples, real, most_pixels=71))

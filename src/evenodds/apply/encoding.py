@@ -26,6 +26,7 @@ def encoded(
     n: int | None = None,
     listeners: tuple[Listener, ...] = (),
     reading: Callable[[int, int], None] | None = None,
+    most_pixels: int | None = None,
 ) -> tuple[Dataset, Codes]:
     """Items and their z.
 
@@ -36,8 +37,9 @@ def encoded(
         n: at most so many items, evenly spread over the source; None for all.
         listeners: of the encoder's training, such as a progress bar.
         reading: told (files done, files in all) while the source is read.
+        most_pixels: of a picture of the source; larger ones are not decoded. None: 89,478,485.
     """
-    data = items(session, source, reading)
+    data = items(session, source, reading, most_pixels)
     if n is not None and n < len(data):
         data = data.take(evenly(len(data), n))
     encoder = encoder_of(session, images, listeners)

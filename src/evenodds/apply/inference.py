@@ -61,12 +61,18 @@ ANEW = "delete it, and the encoder is learned anew"
 _OF_DIRECTIONS = partial(owned, command="directions")
 
 
-def items(session: Session, source: Any = None, reading: Callable[[int, int], None] | None = None) -> Dataset:
+def items(
+    session: Session,
+    source: Any = None,
+    reading: Callable[[int, int], None] | None = None,
+    most_pixels: int | None = None,
+) -> Dataset:
     """Data in the shape that a run knows.
 
     Args:
         source: a folder, zip or single file of images, an array, ...; None for the data of the run.
         reading: told (files done, files in all).
+        most_pixels: of a picture of the source; larger ones are not decoded. None: 89,478,485.
 
     Raises:
         BadInput: the data have another shape.
@@ -74,7 +80,7 @@ def items(session: Session, source: Any = None, reading: Callable[[int, int], No
     if source is None:
         with allowing(session.allow):
             return open_run_data(session.config, session.card, None, reading, "name data behind the run")
-    return load_like(source, session.card, "the items", reading)
+    return load_like(source, session.card, "the items", reading, most_pixels)
 
 
 @torch.no_grad()
@@ -101,12 +107,14 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
     return np.asarray(torch.cat([seen if seen.dim() == 2 else seen.mean(1) for seen in parts]).float())
 
 
-def write_features(session: Session, source: Any, path: Path, reading: Any = None) -> tuple[int, int]:
+def write_features(
+    session: Session, source: Any, path: Path, reading: Any = None, most_pixels: int | None = None
+) -> tuple[int, int]:
     """Features of data as .npz: `features` (N, F); `y` (N,) names of classes, "" where unknown; returns N and F.
 
     Of the run's own data, `held_out` (N,) says which items it was not trained on.
     """
-    data = items(session, source, reading)
+    data = items(session, source, reading, most_pixels)
     rows = features(session, data.batch(torch.arange(len(data)))["x"])
     _write(path, "features", {"features": rows, **_beside(session, data, source)})
     return len(rows), rows.shape[1]

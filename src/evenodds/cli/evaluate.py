@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
+from evenodds.cli.app import Checkpoint, Device, Json, MostPixels, Run, RunData, app, listed_names
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
@@ -55,6 +55,7 @@ def evaluate(
     checkpoint: Checkpoint = "last",
     json: Json = False,
     out: Path | None = None,
+    most_pixels: MostPixels = None,
     device: Device = "auto",
 ) -> None:
     """Judge a run, or samples of any tool, by real data: scores with intervals, floors and a fingerprint.
@@ -93,6 +94,7 @@ def evaluate(
             checkpoint=checkpoint,
             device=device,
             step=step,
+            most_pixels=most_pixels,
         )
     if target is not None:
         say(f"written: {write_evaluation(evaluation, target)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Run, app
+from evenodds.cli.app import Checkpoint, Device, MostPixels, Run, app
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
@@ -137,6 +137,7 @@ def encode(
     out: Path | None = None,
     steps: Refinement = 0,
     images: EncoderImages = "200k",
+    most_pixels: MostPixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
@@ -159,7 +160,7 @@ def encode(
     session = load(run, checkpoint, device)
     path = out or run / "codes.npz"
     require_owned(path, "encode", inputs=(data,))
-    items, codes = encoded(session, data, steps, length, listeners=(Bar(),), reading=reading)
+    items, codes = encoded(session, data, steps, length, listeners=(Bar(),), reading=reading, most_pixels=most_pixels)
     write_codes(session, data, codes, items, path)
     say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
     result(path)
@@ -177,6 +178,7 @@ def reconstruct(
     steps: Refinement = 100,
     n: int = 32,
     images: EncoderImages = "200k",
+    most_pixels: MostPixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
@@ -199,7 +201,7 @@ def reconstruct(
     session = load(run, checkpoint, device)
     path = out or run / "reconstructions.png"
     require_owned(path, "reconstruct", inputs=(data,))
-    items, codes = encoded(session, data, steps, length, n, (Bar(),), reading)
+    items, codes = encoded(session, data, steps, length, n, (Bar(),), reading, most_pixels)
     say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
     result(write_reconstructions(session, items, codes, path))
 
@@ -217,7 +219,13 @@ def _whole(images: str) -> int:
 @app.command
 @loads
 def features(
-    run: Run, data: Data = None, *, out: Path | None = None, checkpoint: Checkpoint = "last", device: Device = "auto"
+    run: Run,
+    data: Data = None,
+    *,
+    out: Path | None = None,
+    most_pixels: MostPixels = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
 ) -> None:
     """Write what a run's discriminator sees in data: inputs for a classifier where labels are few.
 
@@ -233,6 +241,6 @@ def features(
 
     path = out or run / "features.npz"
     require_owned(path, "features", inputs=(data,))
-    n, length = write_features(load(run, checkpoint, device), data, path, reading)
+    n, length = write_features(load(run, checkpoint, device), data, path, reading, most_pixels)
     say(f"{n:,} items, {length:,} features each")
     result(path)

@@ -106,6 +106,7 @@ def evaluate(
     device: str = "auto",
     step: Step | None = None,
     allow: Sequence[str] = (),
+    most_pixels: int | None = None,
 ) -> Evaluation:
     """Judges a generator by real data that it was not trained on.
 
@@ -122,6 +123,7 @@ def evaluate(
         checkpoint: last, best, or a number of images.
         step: told of progress.
         allow: modules of your own that the runs may import, e.g. ("my_module",); look at them first.
+        most_pixels: of a picture among the samples and the data; larger ones are not decoded. None: 89,478,485.
     """
     with allowing(allow):
         return assess(
@@ -136,6 +138,7 @@ def evaluate(
             n=n,
             checkpoint=checkpoint,
             device=device,
+            most_pixels=most_pixels,
         )[0]
 
 

@@ -70,6 +70,7 @@ def gather(
     checkpoint: str = "last",
     device: str = "auto",
     reading: Reading | None = None,
+    most_pixels: int | None = None,
 ) -> Material:
     """Opens samples and real data, and says who plays which part.
 
@@ -83,6 +84,7 @@ def gather(
         n: at most so many samples and so many items of the reference.
         seed: of the samples of a run.
         checkpoint: of the run.
+        most_pixels: of a picture among the samples and the data; larger ones are not decoded. None: 89,478,485.
     """
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
@@ -91,7 +93,7 @@ def gather(
         options_of(subject)  # what cannot be read is said before anything else is opened
     if run_data is not None and session is None and not is_run(against):
         raise BadInput("--data says where the data of a run lie, and no run was named; name real data with --against")
-    home, data = _data(session, against, run_data, device, reading)
+    home, data = _data(session, against, run_data, device, reading, most_pixels)
     if home is not None:
         rest, held_out = data.split(home.config.held_out, SPLIT_SEED)
         held_out = held_out[_parted(len(held_out), 0, SPLIT_SEED)[0]]
@@ -103,9 +105,9 @@ def gather(
         raise BadInput(f"judging needs at least 2 items held out and 4 others, got {len(held_out)} and {len(rest)}")
     pool, real = data.take(rest), data.take(_first(held_out, n))
     fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
-    trained = _training(session, home, data, rest, train, run_data, reading)
+    trained = _training(session, home, data, rest, train, run_data, reading, most_pixels)
     count = min(n, len(floor))
-    fake, labels, resized, what = _fakes(session, subject, data, count, seed, reading)
+    fake, labels, resized, what = _fakes(session, subject, data, count, seed, reading, most_pixels)
     of_run = run_data or (home.config.data.name if home is not None and home.config.data is not None else None)
     place = _path(of_run if against is None else against)
     return Material(
@@ -129,14 +131,21 @@ def _session(subject: Any, checkpoint: str, device: str) -> Session | None:
 
 
 def _data(
-    session: Session | None, against: Any, run_data: Any, device: str, reading: Reading | None
+    session: Session | None,
+    against: Any,
+    run_data: Any,
+    device: str,
+    reading: Reading | None,
+    most_pixels: int | None,
 ) -> tuple[Session | None, Dataset]:
     """The real data, and the run whose split of them holds: the one named, or the one that was trained on them."""
     home = session if against is None else load(against, device=device) if is_run(against) else None
     if home is None and against is None:
         raise BadInput("samples are judged against real data; name them with --against: a folder, an array, or a run")
     if home is None:
-        data = load_data(against, progress=reading)
+        takes = most_pixels is not None and "most_pixels" in options_of(against)
+        limit: dict[str, Any] = {"most_pixels": most_pixels} if takes else {}
+        data = load_data(against, progress=reading, **limit)
         return (session if session is not None and _trained_on(session) == data.fingerprint() else None), data
     advice = "name data with --against, or say where those of before lie with --data"
     return home, open_run_data(home.config, home.card, run_data, reading, advice)
@@ -170,10 +179,11 @@ def _training(
     train: Any,
     run_data: Any,
     reading: Reading | None,
+    most_pixels: int | None,
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
-        items = load_like(train, data, "the training data", reading)
+        items = load_like(train, data, "the training data", reading, most_pixels)
         return items, items.names or tuple(map(str, range(len(items))))
     if session is not None and session is not home:
         data = open_run_data(session.config, session.card, run_data, reading)
@@ -184,7 +194,13 @@ def _training(
 
 
 def _fakes(
-    session: Session | None, subject: Any, data: Dataset, count: int, seed: int, reading: Reading | None
+    session: Session | None,
+    subject: Any,
+    data: Dataset,
+    count: int,
+    seed: int,
+    reading: Reading | None,
+    most_pixels: int | None,
 ) -> tuple[Tensor, Tensor | None, str, dict[str, Any]]:
     """The samples in [-1, 1], their labels, what was done to their size, and what they are."""
     if session is not None:
@@ -195,7 +211,7 @@ def _fakes(
         drawn = session.conditions.sampled_classes(count, seed)
         labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)
         return x, labels, "none", {**what, "seed": seed}
-    samples = load_like(subject, data, "the samples", reading)
+    samples = load_like(subject, data, "the samples", reading, most_pixels)
     chosen = _first(torch.arange(len(samples)), count)
     resized = "resized" if any("esized" in line for line in samples.report) else "none"
     what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}

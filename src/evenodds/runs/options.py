@@ -24,7 +24,7 @@ from evenodds.files.read import as_type, shortened
 __all__ = ["RANGES", "accepts", "is_plain", "require_options", "require_plain"]
 
 LARGEST_WHOLE = 2**53
-"""Whole numbers without a range of their own lie between the negative of it and it; so do real ones."""
+"""Whole numbers without a range of their own lie between the negative of it and it; real ones are finite."""
 LONGEST = 10_000
 """Characters of a text, and entries of a list or mapping."""
 DEEPEST = 8
@@ -177,6 +177,8 @@ def _plain(name: str, hint: Any) -> Any:
     """The plain part of a type, its numbers within the range of the name; None where nothing plain is in it."""
     if hint is bool:
         return bool | Literal[0, 1]
+    if hint is float and name not in RANGES:
+        return hint
     if hint in (int, float):
         low, high = RANGES.get(name, (-LARGEST_WHOLE, LARGEST_WHOLE))
         return Annotated[hint, msgspec.Meta(ge=low, le=high)]

@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -44,12 +45,13 @@ from evenodds.game import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ["--set", "task=condition", "generator.width=8", "discriminator.width=8", "batch=32", "device=cpu"]
-LENGTH = ["--images", "2560", "--seed", "3", "--quiet"]
+LENGTH = ["--images", "1280", "--seed", "3", "--quiet"]
 SEED = 0
 THERE = "is there already"
 REFUSED = ("is in use by", "already holds a run", THERE, "no run at", "no checkpoint in")
 """What the second of two commands may say: somebody is there, the work is done, or the run has not begun yet."""
 TEXTS = (".json", ".html", ".csv", ".jsonl")
+TIMES = re.compile(rb'"seconds": [\d.]+|Measured in [^<]*')
 
 
 @dataclass
@@ -161,9 +163,11 @@ def digest(path: Path) -> str:
 
 
 def digest_of_file(path: Path, place: Path) -> str:
-    """Of its content, in which the place of the trial has no name."""
+    """Of its content, without the name of the place and the seconds that the work took."""
     content = path.read_bytes()
-    return hashlib.sha256(content.replace(os.fsencode(place), b"") if path.suffix in TEXTS else content).hexdigest()
+    if path.suffix in TEXTS:
+        content = TIMES.sub(b"", content.replace(os.fsencode(place), b""))
+    return hashlib.sha256(content).hexdigest()
 
 
 def digest_of_run(folder: Path) -> str:

@@ -25,7 +25,7 @@ SPLIT_SEED = 0
 """Of the split into training and held-out items: a function of the data alone, so that runs of every seed are judged
 by the same items."""
 KINDS = ("image", "table", "toy")
-MOST_NUMBERS = 2**28
+MOST_NUMBERS = 2**24
 """Numbers of an item."""
 
 

@@ -252,7 +252,7 @@ def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Ten
     fold = inputs.ledger.hand(GENERATOR, inputs.fold)
     path = setup.folder / "cells" / f"seed-{seed}-synthetic.npz"
     units = fold.units
-    if not path.is_file():
+    if not _whole(path, fold):
         draw = setup.maker(fold, mix(seed, 22), setup.plan.budget)
         x, y = sampled(inputs, draw)
         pixels = np.asarray(units.to_data(x)).astype(units.dtype, copy=False)
@@ -263,6 +263,17 @@ def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Ten
     stored = read_arrays(path, ("x", "y"))
     x = torch.from_numpy(stored["x"].astype(np.int32) if stored["x"].dtype == np.uint16 else stored["x"])
     return units.to_model(x), torch.from_numpy(stored["y"])
+
+
+def _whole(path: Path, fold: Dataset) -> bool:
+    """Whether a file holds images like those of the fold, with a class for each."""
+    try:
+        stored = read_arrays(path, ("x", "y"))
+    except BadInput:
+        return False
+    x, y = stored["x"], stored["y"]
+    alike = x.dtype == fold.units.dtype and x.shape[1:] == tuple(fold.shape) and y.shape == x.shape[:1]
+    return bool(alike and y.dtype == np.int64 and len(y) and 0 <= y.min() <= y.max() < len(fold.classes))
 
 
 def _played(setup: _Setup, fold: Fold, inputs: ArmInputs, name: str, path: Path) -> dict[str, Any]:

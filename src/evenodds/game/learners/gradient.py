@@ -101,6 +101,7 @@ class Gradient:
                 player, index, slot = key.rsplit(".", 2)
                 if player == name:
                     slots.setdefault(int(index), {})[slot] = value
+            _require_fit(name, optimizer, slots)
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
             _match_strides(optimizer)
 
@@ -129,6 +130,29 @@ def frozen(players: Players, but: tuple[str, ...]) -> Iterator[None]:
     finally:
         for parameter in frozen_parameters:
             parameter.requires_grad_(True)
+
+
+def _require_fit(name: str, optimizer: Optimizer, slots: Mapping[int, Mapping[str, object]]) -> None:
+    """BadInput where what is kept of a step does not fit the parameters that are stepped.
+
+    Args:
+        name: of the player.
+        slots: what is kept for each parameter, by its place: values of its shape, single numbers.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    names = set().union(*slots.values())
+    for index, values in slots.items():
+        if not 0 <= index < len(parameters) or set(values) != names:
+            raise BadInput(f"the optimizer of '{name}' has {len(parameters)} parameters with the same slots each")
+        for slot, value in values.items():
+            shapes = (parameters[index].shape, torch.Size([]))
+            numeric = value.shape in shapes if isinstance(value, Tensor) else isinstance(value, int | float)
+            if not numeric and not (value is None and slot == UNBEGUN):
+                raise BadInput(f"'{slot}' of parameter {index} of '{name}' must be numbers of its shape")
+
+
+UNBEGUN = "momentum_buffer"
+"""What SGD keeps as None before its first step."""
 
 
 def _match_strides(optimizer: Optimizer) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from msgspec import Meta
 
+from evenodds.errors import BadInput
 from evenodds.files.read import Lines, read_json_lines
 from evenodds.files.write import write_text
 from evenodds.game.listeners.context import Order, RunContext, interval
@@ -102,17 +103,24 @@ class _Figures:
     why: str | None = None
     remedy: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
-    shares: list[float] = field(default_factory=list)
     finite: bool = True
-    extra: bool = False
-    spread: float = 1.0
-    distance: float = 1.0
+    shares: list[float] | None = None
+    spread: float | None = None
+    distance: float | None = None
     apart: float = 1.0
     d_fake: float = 0.5
     d_memory: float = 0.5
     score: float | None = None
     score_low: float | None = None
     score_high: float | None = None
+    copies: float = 0.0
+
+    def __post_init__(self) -> None:
+        glance, interval = (self.shares, self.spread, self.distance), (self.score_low, self.score_high)
+        if None in glance and any(figure is not None for figure in glance):
+            raise BadInput("a glance has shares, spread and distance")
+        if self.score is not None and None in interval:
+            raise BadInput("a score has an interval")
 
 
 def read_history(path: Path) -> Lines[dict[str, Any]]:

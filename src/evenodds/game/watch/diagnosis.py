@@ -175,7 +175,7 @@ def never_reached(history: RunHistory) -> Verdict | None:
 
 def leaks(history: RunHistory) -> Verdict | None:
     """Samples look augmented: a detector finds more of that than among held-out items, see `coordination`."""
-    measured = [float(line["views/leak"]) for line in history.lines if line.get("views/leak") is not None]
+    measured = [float(leak) for line in history.lines if isinstance(leak := line.get("views/leak"), int | float)]
     if not measured or measured[-1] < limit.LEAK:
         return None
     why = f"a detector of augmented images takes {measured[-1]:.0%} more of the samples for such than of held-out items"

@@ -48,9 +48,13 @@ class Cells:
         pairs = zip(line["shares"], self.due, strict=True)
         return [share / due if due >= limit.LEAST_DUE else 1.0 for share, due in pairs]
 
+    def counts(self, line: Line) -> bool:
+        """Whether a line has a share for each of these cells."""
+        return "shares" in line and len(line["shares"]) == len(self.due)
+
     def missing(self, lines: Sequence[Line]) -> list[int]:
         """The cells that are missing in all of the lines that count them."""
-        counted = [self.relative(line) for line in lines if "shares" in line]
+        counted = [self.relative(line) for line in lines if self.counts(line)]
         return [k for k in range(len(self.due)) if counted and all(part[k] < limit.MISSING for part in counted)]
 
 
@@ -74,7 +78,8 @@ class RunHistory:
 
     def with_figure(self, name: str) -> list[Line]:
         """The glances that have this figure."""
-        return [line for line in self.glances if name in line]
+        counted = [line for line in self.glances if name in line]
+        return [line for line in counted if self.cells.counts(line)] if name == "shares" else counted
 
     def series(self, name: str) -> list[float]:
         """The values of a figure over the glances that have it."""

@@ -94,6 +94,8 @@ IMAGE_COMMANDS: dict[str, Words] = {
     "compare": ["compare", "{run}", "{run}/evaluation.json"],
     "compare json": ["compare", "{run}", "{run}/evaluation.json", "--json"],
     "report": ["report", "{run}", "--features", "pixels", "--metrics", "kernel", "memorisation"],
+    "doctor": ["doctor", "{run}"],
+    "doctor json": ["doctor", "{run}", "--json"],
     "no such run": ["show", "{run}\x1b[31m"],
     "no such data": ["evaluate", "{run}", "--against", "{data}\x1b[31m"],
     "no such flag": ["show", "{run}", "--\x1b[31m"],

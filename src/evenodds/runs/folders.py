@@ -23,7 +23,7 @@ from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "claimed", "environment", "held_folder", "next_folder", "placed"]
+__all__ = ["as_seconds", "claimed", "environment", "held_folder", "next_folder", "placed", "versions"]
 
 
 def placed(data: Part | None) -> Part | None:
@@ -107,14 +107,17 @@ def _left(folder: Path) -> bool:
 
 def environment(engine: Local) -> dict[str, Any]:
     """What the bits of a run depend on, beside its configuration."""
+    return {**versions(), "device": str(engine.device), "threads": torch.get_num_threads()}
+
+
+def versions() -> dict[str, str]:
+    """Of what runs here, and the kind of machine."""
     return {
         "evenodds": evenodds.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "device": str(engine.device),
-        "threads": torch.get_num_threads(),
     }
 
 

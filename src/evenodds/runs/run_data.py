@@ -19,9 +19,15 @@ from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.config import Config, Part
 
-__all__ = ["block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
+__all__ = ["Elsewhere", "block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
 
 Reading = Callable[[int, int], None]
+
+
+class Elsewhere(BadInput):
+    """The data of a run are not where they were."""
+
+
 BLOCKS = 256
 """Blocks of consecutive items, of each of which a run keeps a checksum."""
 SHOWN = 3
@@ -84,7 +90,7 @@ def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | N
     before = card.place if card is not None else None
     if before is not None and Path(before).is_absolute() and Path(before).exists():
         return replace(config, data=replace(config.data, name=before))
-    raise BadInput(f"the data of this run are not at {written}; say where they lie now with --data (in Python: data=)")
+    raise Elsewhere(f"the data of this run are not at {written}; say where they lie now with --data (in Python: data=)")
 
 
 def same_data(card: DataCard, dataset: Dataset) -> bool:

@@ -151,6 +151,17 @@ class Outputs:
         candidates = (path if k == 1 else path.with_name(f"{path.stem}-{k}{path.suffix}") for k in count(1))
         return next(candidate for candidate in candidates if self.state(candidate) in _FREE)
 
+    def put(self, path: Path, write: Callable[[Path], object]) -> Path:
+        """Writes a file to the path, or to the first of NAME-2, NAME-3, ... that is free; returns which.
+
+        Args:
+            write: writes all of it to a path.
+        """
+        path = self.free(path)
+        with self.replaced(path) as temporary:
+            write(temporary)
+        return path
+
     def earlier(self) -> list[Path]:
         """The files that this command wrote here before and that are still there, changed or not."""
         paths = []

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from evenodds.errors import BadInput
-from evenodds.files.names import is_link
+from evenodds.files.names import is_link, safe_name
 from evenodds.files.read import read_json, shortened
 from evenodds.files.regular import open_regular, refusal
 from evenodds.files.tensors import read_tensors, write_tensors
@@ -173,6 +173,8 @@ def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> S
     """One file of states."""
     file = folder / f"{name}.safetensors"
     try:
+        if safe_name(name) != name:
+            raise BadInput(f"no part of a checkpoint is called {name[:40]!a}")
         if refusal(file) or _checksum(file) != part.sha256:
             raise BadInput(f"{file.name} is missing or its checksum differs")
         return State(read_tensors(file, "", device), dict(part.data))

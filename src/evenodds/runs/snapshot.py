@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import Palette
+from evenodds.files.names import below
 from evenodds.game.arithmetic import eight_bit, evenly
 from evenodds.game.rules import Batch
 from evenodds.runs.sample_picture import sample_picture
@@ -30,7 +31,7 @@ def write_snapshot(session: Session, dataset: Dataset, held_index: Tensor) -> No
         session: the game as it stands.
         held_index: (M,) the held-out items.
     """
-    task, path = session.task, session.folder / "samples" / f"{session.images:012d}.png"
+    task, path = session.task, below(session.folder, f"samples/{session.images:012d}.png")
     if task.snapshot_items and len(held_index):
         items = held_index[evenly(len(held_index), task.snapshot_items)]
         pictures.write(path, compared(session, dataset.batch(items)))

@@ -24,6 +24,7 @@ from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sample
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.files.lock import unused
+from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
 from evenodds.files.write import replaced, write_json
 from evenodds.game.rules import mix
@@ -323,11 +324,12 @@ def _result(
     setup: _Setup, folds: Sequence[Fold], facts: Mapping[str, Any], cells: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
     proof = _proof(setup, folds, cells)
-    write_json(setup.folder / "proof.json", proof)
+    outputs = Outputs(setup.folder, "trial")
+    outputs.put(setup.folder / "proof.json", lambda path: write_json(path, proof))
     if wrong := verify(proof, setup.data):
         raise BadInput(f"no answer is given, since test images have leaked: {'; '.join(wrong[:3])}")
     content = _content(setup, folds, facts, cells)
-    write_json(setup.folder / "trial.json", content)
+    outputs.put(setup.folder / "trial.json", lambda path: write_json(path, content))
     return content
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from evenodds.data.arrays import read_arrays
 from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
+from evenodds.files.outputs import Outputs
 from evenodds.files.text import aligned, visible
 from evenodds.files.write import write_text
 from evenodds.game.arithmetic import eight_bit
@@ -22,14 +23,21 @@ __all__ = ["table", "write"]
 
 
 def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]:
-    """trial.txt, trial.png, synthetic.png where there are such images, and README.txt, beside trial.json."""
-    write_text(folder / "trial.txt", table(content) + "\n")
-    written = [folder / "trial.json", folder / "trial.txt", plot(content, folder / "trial.png")]
-    synthetic = folder / "cells" / "seed-0-synthetic.npz"
+    """trial.txt, trial.png, synthetic.png where there are such images, and README.txt, beside trial.json.
+
+    Where the user's file stands at one of these names, NAME-2 and so on is written.
+    """
+    outputs, synthetic = Outputs(folder, "trial"), folder / "cells" / "seed-0-synthetic.npz"
+    writers: dict[str, Callable[[Path], object]] = {
+        "trial.txt": lambda path: write_text(path, table(content) + "\n"),
+        "trial.png": lambda path: plot(content, path),
+    }
     if synthetic.is_file():
-        written.append(_sheet(synthetic, folder / "synthetic.png", data))
-    write_text(folder / "README.txt", _readme(content, [path.name for path in written]))
-    return [*written, folder / "README.txt"]
+        writers["synthetic.png"] = lambda path: _sheet(synthetic, path, data)
+    names = ["trial.json", *writers]
+    writers["README.txt"] = lambda path: write_text(path, _readme(content, names))
+    written = [outputs.put(folder / name, write) for name, write in writers.items()]
+    return [outputs.free(folder / "trial.json"), *written]
 
 
 def table(content: Mapping[str, Any]) -> str:

@@ -97,6 +97,28 @@ def test_resumed_is_uninterrupted(played: tuple[Path, dict[str, Any]], tmp_path:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_what_is_damaged_is_played_again(played: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, content = played
+    shutil.copytree(folder, tmp_path / "again")
+    cells = tmp_path / "again" / "cells"
+    whole = json.loads((cells / "seed-0-real.json").read_text())
+    (cells / "seed-0-real.json").write_text("[" * 1000)
+    (cells / "seed-1-real.json").write_text(json.dumps({**whole, "figures": {**whole["figures"], "recalls": [1.0]}}))
+    (cells / "seed-0-smote.json").write_text(json.dumps({**whole, "saw": []}))
+    synthetic = cells / "seed-1-synthetic.npz"
+    synthetic.write_bytes(synthetic.read_bytes()[:100])
+    assert trial(uneven(), tmp_path / "again", noise(), seeds=2, plan=BRIEF, agreeing=True) == content
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"facts": {}}', '{"facts": [], "plan": {}}', '{"facts": {}, "plan": {"steps": "x"}}']
+)
+def test_a_damaged_plan_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(BadInput, match=r"plan\.json.*name another folder with --out"):
+        trial(uneven(), tmp_path, noise(), seeds=2, plan=BRIEF)
+
+
 def test_the_files_say_it(played: tuple[Path, dict[str, Any]]) -> None:
     folder, content = played
     written = write(content, folder, uneven())

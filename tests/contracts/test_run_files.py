@@ -115,6 +115,7 @@ READERS = {
     "players.safetensors": ("sample", "resume"),
     "average.safetensors": ("sample",),
     "learner.safetensors": ("resume",),
+    ".evenodds.jsonl": ("report", "resume"),
 }
 """The commands that read each file."""
 
@@ -157,7 +158,7 @@ def answered(
     assert "Traceback" not in captured.err, what
     assert not any("unexpected" in line for line in errors), (what, line[0], errors)
     assert status in (0, 2, *also), (what, line[0], captured.err)
-    assert len(errors) == (status != 0), (what, line[0], captured.err)
+    assert len(errors) == (status in (2, 3)), (what, line[0], captured.err)
     assert "\x1b" not in captured.err + captured.out, (what, line[0])
     return status, errors[-1] if errors else ""
 
@@ -211,7 +212,9 @@ def test_a_file_may_be_anything(name: str, trained: Path, run: Path, capsys: pyt
                 file.mkdir()
             elif what.startswith("a link"):
                 file.symlink_to(file if what.endswith("itself") else file.with_name("nowhere"))
-        answered(words(READERS[name][k % len(READERS[name])], run), capsys, f"{name}: {what}")
+        # Status 1: the run is whole, and a picture that is drawn at its end could not be written.
+        also = (1,) if name == ".evenodds.jsonl" else ()
+        answered(words(READERS[name][k % len(READERS[name])], run), capsys, f"{name}: {what}", also)
         shutil.rmtree(run)
         shutil.copytree(trained, run)
 

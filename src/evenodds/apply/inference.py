@@ -21,6 +21,7 @@ from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import Place, replaced
+from evenodds.game.checkpoint import misfit
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Batch, Game, mix
 from evenodds.game.schedule import cosine
@@ -336,11 +337,9 @@ def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:
 
 def _set_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Gives an encoder its weights; BadInput where they are of another network."""
-    try:
-        encoder.load_state_dict(weights)
-    except RuntimeError as error:
-        first = (str(error).splitlines()[1:2] or [str(error)])[0].strip()
-        raise BadInput(f"{path} is no encoder of this run: {first[:200]}; {ANEW}") from error
+    if reason := misfit(weights, encoder.state_dict()):
+        raise BadInput(f"{path} is no encoder of this run: {reason}; {ANEW}")
+    encoder.load_state_dict(weights)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.files.names import is_link, safe_name
@@ -68,11 +68,24 @@ class PlayersState:
         for name, player in self.players.items():
             prefix = f"{name}/"
             mine = {key.removeprefix(prefix): v for key, v in state.tensors.items() if key.startswith(prefix)}
-            try:
-                player.load_state_dict(mine)
-            except RuntimeError as error:
-                first = str(error).splitlines()[1:2] or [str(error)]
-                raise BadInput(f"player '{name}' does not fit the checkpoint: {first[0].strip()}") from error
+            if reason := misfit(mine, player.state_dict()):
+                raise BadInput(f"player '{name}' does not fit the checkpoint: {reason}")
+            player.load_state_dict(mine)
+
+
+def misfit(state: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str:
+    """The first way in which tensors are others than those of a network, by name and shape; empty where they fit."""
+    for name, tensor in needed.items():
+        if name not in state:
+            return f"{shortened(name)} is missing, one of {len(set(needed) - set(state)):,} tensors"
+        if state[name].shape != tensor.shape:
+            return f"{shortened(name)} must have the shape {_size(tensor)}, got {_size(state[name])}"
+    unexpected = sorted(set(state) - set(needed))
+    return f"{shortened(unexpected[0])} is not in the network, one of {len(unexpected):,} tensors" if unexpected else ""
+
+
+def _size(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "of a single number"
 
 
 def save(folder: Path, parts: Mapping[str, Stateful], header: Mapping[str, Any]) -> None:

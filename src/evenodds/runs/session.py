@@ -185,8 +185,11 @@ class Session:
         return np.asarray(logits.sigmoid().cpu(), np.float32)
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl."""
-        return list(read_history(self.folder / "metrics.jsonl").values)
+        """The lines of metrics.jsonl; a warning says how many are damaged and left out."""
+        history = read_history(self.folder / "metrics.jsonl")
+        if history.damaged:
+            warn(history.complaint, Remark, stacklevel=2)
+        return list(history.values)
 
 
 def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", allow: Sequence[str] = ()) -> Session:

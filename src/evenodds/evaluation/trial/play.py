@@ -270,9 +270,9 @@ def _whole(path: Path, fold: Dataset) -> bool:
     """Whether a file holds images like those of the fold, with a class for each."""
     try:
         stored = read_arrays(path, ("x", "y"))
-    except BadInput:
+        x, y = stored["x"], stored["y"]
+    except (BadInput, KeyError):
         return False
-    x, y = stored["x"], stored["y"]
     alike = x.dtype == fold.units.dtype and x.shape[1:] == tuple(fold.shape) and y.shape == x.shape[:1]
     return bool(alike and y.dtype == np.int64 and len(y) and 0 <= y.min() <= y.max() < len(fold.classes))
 

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
 
+from evenodds.data.sources import load
 from evenodds.errors import BadInput
-from evenodds.runs.config import Config, Part, from_mapping, settings, with_settings
-from evenodds.runs.find import KINDS, find, make, names
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import Config, Part, from_mapping, recipe, settings, with_settings
+from evenodds.runs.find import KINDS, find, make, names, network
+from evenodds.runs.memory import require_memory
 from evenodds.runs.options import RANGES, accepts, is_plain, require_options
 
 NAMED = ("networks", "mappers", "fillers")
@@ -166,3 +170,21 @@ def test_code_of_ones_own_is_checked_by_its_own_signature() -> None:
     for wrong in ({"size": "x"}, {"size": 10**9}, {"size": 3, "loose": math.nan}, {"size": 3, "lose": 1}):
         with pytest.raises(BadInput):
             make("prior", Prior, wrong)
+
+
+@pytest.mark.parametrize("name", [name for name in names("networks") if hasattr(find("networks", name), "Generator")])
+def test_no_memory_is_asked_for_that_the_machine_lacks(name: str) -> None:
+    options = {"width": 60_000, "cap": 65_536, "depth": 1000}
+    for role, arguments in (("Generator", (16, (3, 64, 64))), ("Discriminator", ((3, 64, 64),))):
+        maker = network(name, role)
+        state = torch.get_rng_state()
+        with pytest.raises(BadInput, match=r"needs [\d,.]+ GiB .* lower its width"):
+            require_memory(name, maker, {o: v for o, v in options.items() if o in accepts(maker)}, arguments)
+        require_memory(name, maker, {}, arguments)
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_run_of_networks_that_are_too_large_is_refused() -> None:
+    words = {"generator": "mlp", "generator.width": 60_000, "generator.depth": 1000, "prior.size": 4}
+    with pytest.raises(BadInput, match="generator 'mlp' needs"):
+        Run(with_settings(recipe("ring"), {**words, "data": "ring", "data.n": 100}), load("ring", n=100))

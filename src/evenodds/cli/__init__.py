@@ -59,9 +59,9 @@ def _status(arguments: list[str] | None) -> int:
         return _fail("interrupted", 130)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 1)
-    except MemoryError:
-        return _fail("out of memory; use a smaller batch or network", 1)
     except Exception as error:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+            return _fail("out of memory; use a smaller batch or network", 1)
         return _fail(f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
     return status if isinstance(status, int) else 0
 

@@ -23,6 +23,7 @@ from evenodds.parts.masks import Masks, OneOf
 from evenodds.runs.config import AUTO_TASK, Config, Part
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, describe, find, make, network
+from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
 from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Contest, Penalty
@@ -86,10 +87,16 @@ def build_players(config: Config, task: Playable, shape: Sequence[int]) -> dict[
     players: dict[str, nn.Module] = {}
     with torch.random.fork_rng():
         for number, (name, spec) in enumerate(task.networks(shape).items()):
-            torch.manual_seed(mix(config.seed, -1, number))
             part = config.discriminator if spec.kind == "Discriminator" else config.generator
-            options = {**part.options, **spec.options}
-            players[name] = make(f"{name} '{part.name}'", network(part.name, spec.kind), options, *spec.arguments)
+            what, maker, options = (
+                f"{name} '{part.name}'",
+                network(part.name, spec.kind),
+                {**part.options, **spec.options},
+            )
+            require_options(what, maker, options, len(spec.arguments))
+            require_memory(what, maker, options, spec.arguments)
+            torch.manual_seed(mix(config.seed, -1, number))
+            players[name] = make(what, maker, options, *spec.arguments)
         wrapped = getattr(task.prior, "wrapped", None)
         if wrapped is not None:  # a prior that learns is a part of the generator
             torch.manual_seed(mix(config.seed, -1, len(players)))

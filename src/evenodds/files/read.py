@@ -124,6 +124,8 @@ def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
         raise BadInput(f"{where}{_misfit(str(error), value)}{then(advice)}") from error
     except (OverflowError, RecursionError) as error:
         raise BadInput(f"{where} holds values that are too large: {error}{then(advice)}") from error
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{where} has {shortened(error.object)} in the place of a number{then(advice)}") from error
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evenodds.errors import BadInput
-from evenodds.files.read import RESTORE, then
-from evenodds.files.regular import refusal
+from evenodds.files.read import RESTORE, parse_json, then
+from evenodds.files.regular import open_regular, refusal, size_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["read_tensors", "read_tensors_and_words", "write_tensors"]
+__all__ = ["has_told_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
 
+MOST_HEADER = 10**8
+"""Bytes of a header, as safetensors itself limits it."""
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """How safetensors names an error of the system."""
 
@@ -43,6 +45,19 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str,
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), path.name) from error
+
+
+def has_told_size(path: Path) -> bool:
+    """Whether a regular file is as long as its safetensors header says; nothing but the header is read."""
+    try:
+        with open_regular(path) as file:
+            size = size_of(file)
+            length = int.from_bytes(file.read(8), "little")
+            header = parse_json(file.read(min(length, MOST_HEADER)), str(path))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        return bool(size == 8 + length + max(ends, default=0))
+    except (BadInput, OSError, TypeError, LookupError, AttributeError):
+        return False
 
 
 def read_tensors(path: Path, advice: str = RESTORE, device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.files.names import is_link, safe_name
 from evenodds.files.read import read_json, shortened
-from evenodds.files.regular import open_regular, refusal
-from evenodds.files.tensors import read_tensors, write_tensors
+from evenodds.files.regular import open_regular
+from evenodds.files.tensors import has_told_size, read_tensors, write_tensors
 from evenodds.files.write import remove_folder, replaced_folder, write_json
 from evenodds.game.rules import State
 from evenodds.game.schedule import Progress
@@ -188,7 +188,7 @@ def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> S
     try:
         if safe_name(name) != name:
             raise BadInput(f"no part of a checkpoint is called {name[:40]!a}")
-        if refusal(file) or _checksum(file) != part.sha256:
+        if not has_told_size(file) or _checksum(file) != part.sha256:
             raise BadInput(f"{file.name} is missing or its checksum differs")
         return State(read_tensors(file, "", device), dict(part.data))
     except BadInput as error:

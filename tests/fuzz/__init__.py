@@ -1,0 +1,1 @@
+"""Run folders that strangers may have made: mutations by seed, and what a command may do with them."""

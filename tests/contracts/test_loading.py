@@ -94,7 +94,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "xml": (),
     "ast.literal_eval": (),
     "safetensors.safe_open": ("files/tensors.py",),
-    "safetensors.torch.load": (),
+    "safetensors.torch.load": ("files/tensors.py",),
     "safetensors.torch.load_file": (),
     "safetensors.numpy": (),
     # Archives and whole folders.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evenodds.errors import BadInput
 from evenodds.files.read import RESTORE, parse_json, then
-from evenodds.files.regular import open_regular, refusal, size_of
+from evenodds.files.regular import open_regular, read_regular, refusal, size_of
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +95,7 @@ def _of_bytes(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor]
     """The same, of a file whose path is not UTF-8: it is read into memory first."""
     from safetensors.torch import load
 
-    content = path.read_bytes()
+    content = read_regular(path)
     tensors = {name: tensor.to(device) for name, tensor in load(content).items()}
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")], str(path))
     return tensors, header.get("__metadata__") or {}

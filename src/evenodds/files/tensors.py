@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evenodds.errors import BadInput
 from evenodds.files.read import RESTORE, parse_json, then
-from evenodds.files.regular import open_regular, read_regular, refusal, size_of
+from evenodds.files.regular import open_regular, refusal, size_of
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +95,8 @@ def _of_bytes(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor]
     """The same, of a file whose path is not UTF-8: it is read into memory first."""
     from safetensors.torch import load
 
-    content = read_regular(path)
+    with open_regular(path) as file:
+        content = file.read()
     tensors = {name: tensor.to(device) for name, tensor in load(content).items()}
     header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")], str(path))
     return tensors, header.get("__metadata__") or {}

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from evenodds.files.text import visible
+
 __all__ = ["BadInput", "Diverged", "Remark", "unknown"]
 
 
@@ -17,6 +19,10 @@ class BadInput(ValueError):
         ...     print(error)
         no run at no/such/folder: it has no config.yaml; runs are made by `evenodds train`
     """
+
+    def __str__(self) -> str:
+        """The message; what names from files hold that acts on a terminal is shown in a visible form."""
+        return visible(super().__str__())
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

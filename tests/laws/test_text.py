@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from evenodds.data._labels import from_table
 from evenodds.data.table import table
+from evenodds.errors import BadInput
+from evenodds.files.names import safe_name
 from evenodds.files.text import FORMULA, NUMBER, aligned, csv_text, encodable, from_cell, json_text, to_cell, visible
 from evenodds.files.write import write_json, write_text
 
@@ -112,3 +114,9 @@ def test_half_a_character_is_kept_by_json_files(tmp_path: Path) -> None:
     write_text(tmp_path / "b.json", json.dumps({"caf\udce9": "ü\udce9"}, ensure_ascii=False))
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"caf\udce9": "\udce9"}
     assert json.loads((tmp_path / "b.json").read_text("utf-8")) == {"caf\udce9": "ü\udce9"}
+
+
+def test_errors_and_names_of_files_are_harmless_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(BadInput(f"no run at {LINK}")) == visible(f"no run at {LINK}")
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert safe_name("caf\udce9 gr\u00f6\u00dfe") == "caf_ gr__e"

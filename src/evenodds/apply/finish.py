@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evenodds.apply.samples import write_samples, write_walk
 from evenodds.files.outputs import RECORD, Outputs, owned
+from evenodds.files.text import visible
 from evenodds.files.write import write_text
 from evenodds.runs.session import Session
 from evenodds.show import history
@@ -112,7 +113,6 @@ def readme(session: Session) -> str:
     """What each file of a run folder is."""
     notes = {name: note for name, note in NOTES.items() if (session.folder / name).exists()}
     width = max(map(len, notes))
-    head = (
-        f"A run of evenodds: recipe {session.config.recipe}, {session.images:,} images, seed {session.config.seed}.\n\n"
-    )
+    recipe = visible(session.config.recipe)
+    head = f"A run of evenodds: recipe {recipe}, {session.images:,} images, seed {session.config.seed}.\n\n"
     return head + "".join(f"{name:<{width}}  {note}\n" for name, note in notes.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from evenodds.errors import BadInput
+from evenodds.files.text import encodable
 
 __all__ = ["LONGEST", "below", "is_link", "name_key", "require_no_way_out", "safe_name", "safe_names", "safe_path"]
 
@@ -121,7 +123,14 @@ def _replacement(character: str) -> str:
     # Spaces of other kinds, such as the no-break space, look like " " and are not removed from the ends.
     if category == "Zs":
         return " "
+    if not _storable(character):
+        return "_"
     return "_" if character in _FORBIDDEN or category in ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp") else character
+
+
+def _storable(character: str) -> bool:
+    """Whether names of files can hold it here; all of Unicode but where the locale is narrower than UTF-8."""
+    return encodable(character, sys.getfilesystemencoding()) == character
 
 
 def _cut(plain: str, text: str) -> str:

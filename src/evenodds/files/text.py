@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -43,10 +44,9 @@ def encodable(text: str, encoding: str | None) -> str:
 
 
 def json_text(content: Any, encoding: str | None = "utf-8") -> str:
-    """Indented JSON of the same content, of which every character is seen, and which the encoding has."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    if encodable(text, encoding) != text:
-        text = json.dumps(content, indent=2)
+    """Indented JSON of the same content, of which every character is seen; ASCII where the encoding is not UTF-8."""
+    narrow = codecs.lookup(encoding or "utf-8").name != "utf-8"
+    text = json.dumps(content, indent=2, ensure_ascii=narrow)
     return "\n".join(UNSEEN.sub(_json_escape, line) for line in text.split("\n"))
 
 

@@ -237,7 +237,7 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     if config.data is None:
         raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
     if config.data.name == IN_MEMORY:
-        raise BadInput("this run was fitted to data in memory; resume it in Python, with `data=` that array")
+        raise BadInput("this run was fitted to data in memory; name a file of them with --data, in Python `data=` them")
     shape = {"size": config.size, "channels": config.channels, "fit": config.fit}
     layout = layout_of(config.task)
     accepted = options_of(config.data.name, layout)  # an array has its own shape, a table none

@@ -13,9 +13,10 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
+from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
 from evenodds.files.write import write_text
-from evenodds.runs.build import open_data
+from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.config import Config, Part
 
@@ -84,13 +85,24 @@ def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | N
     if place is not None:
         part = config.data if config.data is not None else Part("")
         return replace(config, data=replace(part, name=os.fspath(place)))
-    written = data_place(config)
-    if config.data is None or written is None or Path(written).exists():
+    if config.data is None or config.data.name == IN_MEMORY or _there(config.data.name):
         return config
     before = card.place if card is not None else None
     if before is not None and Path(before).is_absolute() and Path(before).exists():
         return replace(config, data=replace(config.data, name=before))
-    raise Elsewhere(f"the data of this run are not at {written}; say where they lie now with --data (in Python: data=)")
+    raise Elsewhere(
+        f"the data of this run are not at {config.data.name}; say where they lie now with --data (in Python: data=)"
+    )
+
+
+def _there(name: str) -> bool:
+    """Whether it is the name of a source, or a path that exists."""
+    if Path(name).exists():
+        return True
+    try:
+        return not Path(name).is_absolute() and options_of(name) is not None
+    except BadInput:
+        return False
 
 
 def same_data(card: DataCard, dataset: Dataset) -> bool:

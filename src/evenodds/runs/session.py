@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, Remark
 from evenodds.files.read import shortened
+from evenodds.files.text import visible
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import pick_device
@@ -272,7 +273,7 @@ def chosen(folder: Path, name: str) -> tuple[Path, dict[str, State], checkpoint.
     if name == "last":
         path, states, header, complaints = checkpoint.newest(folder, PLAYED)
         for complaint in complaints:
-            warn(complaint, Remark, stacklevel=3)
+            warn(visible(complaint), Remark, stacklevel=3)
     else:
         named = best_of(folder) if name == "best" else _numbered(folder, name)
         if named is None:

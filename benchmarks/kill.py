@@ -48,7 +48,7 @@ TRAIN = ["--set", "task=condition", "generator.width=8", "discriminator.width=8"
 LENGTH = ["--images", "1280", "--seed", "3", "--quiet"]
 SEED = 0
 THERE = "is there already"
-REFUSED = ("is in use by", "already holds a run", THERE, "no run at", "no checkpoint in")
+REFUSED = ("is in use by", "already holds a run", THERE, "no run at", "no data source", "no checkpoint in")
 """What the second of two commands may say: somebody is there, the work is done, or the run has not begun yet."""
 TEXTS = (".json", ".html", ".csv", ".jsonl")
 TIMES = re.compile(rb'"seconds": [\d.]+|Measured in [^<]*')
@@ -390,9 +390,9 @@ def cramped(size: int, work: Path, expected: str) -> Trial:
 
 
 def sizes_of(count: int, whole: Path) -> list[int]:
-    """Sizes of disks from a sixteenth of a run to a quarter more than it, evenly on a logarithmic scale, in pages."""
+    """Sizes of disks from a sixteenth of a run to three times as much, evenly on a logarithmic scale, in pages."""
     bytes_of_run = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
-    sizes = np.geomspace(bytes_of_run / 16, bytes_of_run * 1.25, count)
+    sizes = np.geomspace(bytes_of_run / 16, bytes_of_run * 3, count)
     return sorted({4096 * int(size // 4096) for size in sizes})
 
 

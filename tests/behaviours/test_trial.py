@@ -97,6 +97,16 @@ def test_resumed_is_uninterrupted(played: tuple[Path, dict[str, Any]], tmp_path:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_what_the_user_changed_in_a_trial_stays(played: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, content = played
+    shutil.copytree(folder, tmp_path / "again")
+    first = write(content, tmp_path / "again", uneven())
+    (tmp_path / "again" / "trial.txt").write_text("my notes")
+    names = [path.name for path in write(content, tmp_path / "again", uneven())]
+    assert names == ["trial-2.txt" if path.name == "trial.txt" else path.name for path in first]
+    assert (tmp_path / "again" / "trial.txt").read_text() == "my notes"
+
+
 def test_what_is_damaged_is_played_again(played: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder, content = played
     shutil.copytree(folder, tmp_path / "again")

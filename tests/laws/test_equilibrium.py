@@ -76,7 +76,9 @@ def test_a_trained_discriminator_is_p_over_p_plus_q() -> None:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return start(with_settings(recipe("mixture"), {"device": "cpu"}), out=tmp_path_factory.mktemp("runs") / "mixture")
+    """The recipe with 2.5 times its learning rate: it ends in a fifth of the images where the recipe does."""
+    short = {"device": "cpu", "watch": "off", "learning_rate": 0.005, "images": 400_000, **AT_THE_END}
+    return start(with_settings(recipe("mixture"), short), out=tmp_path_factory.mktemp("runs") / "mixture")
 
 
 @torch.no_grad()

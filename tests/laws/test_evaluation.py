@@ -1,5 +1,6 @@
 """Intervals that hold what they promise, floors, fingerprints, and planted faults that must be seen."""
 
+import functools
 import math
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ def normal(n: int, d: int, seed: int, shift: float = 0.0) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) + shift
 
 
+@functools.cache
 def digits() -> Dataset:
     found = load_digits()
     images = (found.images * 255 / 16).round().astype(np.uint8)
@@ -139,6 +141,7 @@ def judged(x: Any, metrics: list[str] | None = None, features: str | None = None
     return evaluate(x, digits(), metrics=metrics or NAMES, features=features or "random", **more)
 
 
+@functools.cache
 def half() -> tuple[Dataset, Dataset]:
     """The digits as an evaluation against them splits them: reference and the rest."""
     from evenodds.evaluation.material import gather
@@ -161,10 +164,9 @@ def test_real_data_given_as_samples_are_at_the_floor() -> None:
 def test_a_memoriser_is_called_one_and_is_not_ranked() -> None:
     """Training items score like real data; an honest, imperfect generator scores worse, and still comes first."""
     _, rest = half()
-    data = digits()
     noisy = (rest.x.float() + 40 * torch.randn(rest.x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 255)
     honest = replace(rest, x=noisy.to(torch.uint8))
-    found = {name: evaluate(x, data, train=rest, features="random") for name, x in {"a": rest, "b": honest}.items()}
+    found = {name: judged(x, train=rest, n=300) for name, x in {"a": rest, "b": honest}.items()}
     kernel = {name: one.score("kernel") for name, one in found.items()}
     assert kernel["a"] is not None
     assert kernel["b"] is not None

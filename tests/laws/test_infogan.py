@@ -133,7 +133,7 @@ def test_the_category_finds_the_clusters() -> None:
         "discriminator": Discriminator((2,), width=32, **discriminator_options(prior)),
     }
     adam = {name: torch.optim.Adam(player.parameters(), 3e-3, betas=(0.0, 0.99)) for name, player in both.items()}
-    train(Game(task, both), Clusters(), Gradient(adam, cosine()), Local(), images=64 * 700)
+    train(Game(task, both), Clusters(), Gradient(adam, cosine()), Local(), images=64 * 400)
     batch = Clusters().at(10**6)
     told = task.answer(both, batch)["y"]
     table = torch.zeros(4, 4).index_put_((told, batch["y"]), torch.ones(()), accumulate=True)

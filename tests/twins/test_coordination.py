@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "generator.width": 8,
     "discriminator.width": 8,
     "penalty_every": 3,
+    "held_out": 0.05,
     "save_share": 1,
     "evaluate_share": 0.5,
     "device": "cpu",

@@ -24,7 +24,7 @@ linear_model = pytest.importorskip("sklearn.linear_model")
 pipeline = pytest.importorskip("sklearn.pipeline")
 preprocessing = pytest.importorskip("sklearn.preprocessing")
 
-SIGMA, PAIRS, RATE, ROUNDS = 0.1, 6, 0.05, 15
+SIGMA, PAIRS, RATE, ROUNDS = 0.1, 6, 0.05, 8
 
 
 def learn(name: str) -> Any:

@@ -26,6 +26,7 @@ SMALL = {
     "generator.width": 8,
     "discriminator.width": 8,
     "penalty_every": 3,
+    "held_out": 0.05,
     "views": "translation",
     "save_share": 0.1,
     "evaluate_share": 0.5,

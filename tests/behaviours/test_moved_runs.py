@@ -154,8 +154,8 @@ def test_a_path_with_half_a_character_is_found_again(tmp_path: Path) -> None:
     assert evenodds.resume(session.folder, settings={"images": 80}).images == 80
 
 
-def test_a_place_of_another_system_is_asked_for(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = place / "runs" / "one" / "config.yaml"
+def test_a_place_of_another_system_is_asked_for(lost: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = lost / "runs" / "one" / "config.yaml"
     path.write_text(path.read_text("utf-8").replace("../../data/t.csv", "'C:\\data\\t.csv'"), "utf-8")
-    assert main(["evaluate", str(place / "runs" / "one"), *QUICK]) == 2
-    assert "say where they lie now with --data" in capsys.readouterr().err
+    assert main(["evaluate", "runs/one", *QUICK]) == 2
+    assert "not at C:\\data\\t.csv; say where they lie now with --data" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -12,16 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import evenodds
 from evenodds.cli import main, whole_app
 from evenodds.errors import BadInput
+from evenodds.estimators.stored import StoredNetwork
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.trial.prepare import from_run
 from evenodds.runs.allowed import NotAllowed, allowed, allowing, modules_in
 from evenodds.runs.config import Config, Part, settings
 from evenodds.runs.find import KINDS, find, network
+from evenodds.runs.moved import MOVED
 from evenodds.runs.summary import summary
 
 PLANTED = '''"""Says that it was imported, and that something in it was called."""
@@ -131,6 +135,7 @@ PLACES = places()
 COMMANDS: dict[str, list[str]] = {
     "augment": ["RUN", "--to", "out", "--per-class", "1"],
     "directions": ["RUN"],
+    "doctor": ["RUN"],
     "encode": ["RUN"],
     "evaluate": ["RUN"],
     "features": ["RUN"],
@@ -220,10 +225,11 @@ def test_no_command_imports_what_a_configuration_names(
     run = forged(trained, tmp_path / "run", PLACES[place](name))
     for way in ways:
         assert main([word.replace("RUN", str(run)) for word in WAYS[way]]) == 2, way
-        lines = capsys.readouterr().err.splitlines()
-        assert name in lines[-1], (way, lines)
-        assert f"--allow {name.partition(':')[0]}" in lines[-1], way
-        assert "config" in lines[-1], way
+        printed = capsys.readouterr()
+        said = printed.out if way == "doctor" else printed.err.splitlines()[-1]
+        assert name in said, (way, said)
+        assert f"--allow {name.partition(':')[0]}" in said, way
+        assert "config" in said, way
         quiet(marker)
 
 
@@ -374,3 +380,18 @@ def test_the_module_command_imports_nothing_from_the_working_folder(tmp_path: Pa
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
     assert done.returncode == 0, done.stderr
     assert "hinge" in done.stdout
+
+
+def test_a_pickled_network_names_no_code_either() -> None:
+    linear = torch.nn.Linear(2, 3)
+    stored = StoredNetwork(linear, {"in_features": 2, "out_features": 3})
+    assert torch.equal(stored.module.weight, linear.weight)  # type: ignore[arg-type]
+    again = pickle.loads(pickle.dumps(stored))
+    with pytest.raises(NotAllowed, match=r"EVENODDS_ALLOW=torch\.nn\.modules\.linear"):
+        _ = again.module
+    with allowing(["torch.nn.modules.linear"]):
+        assert torch.equal(again.module.weight, linear.weight)
+
+
+def test_what_has_moved_is_in_the_package() -> None:
+    assert all(name.startswith("evenodds.") for pair in MOVED.items() for name in pair)

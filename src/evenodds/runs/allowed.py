@@ -35,7 +35,8 @@ class NotAllowed(BadInput):
         self.module = name.partition(":")[0]
         super().__init__(
             f"{f'{where}: ' if where else ''}{what} '{name}' is code from outside evenodds, and files decide nothing "
-            f"about code: look at it, then pass --allow {self.module} (in Python: allow=('{self.module}',))"
+            f"about code: look at it, then pass --allow {self.module} (in Python: allow=('{self.module}',), or "
+            f"EVENODDS_ALLOW={self.module})"
         )
 
 

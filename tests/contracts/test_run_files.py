@@ -16,6 +16,7 @@ from torch import Tensor
 import evenodds
 from evenodds.apply.inference import encoder_of
 from evenodds.cli import main
+from evenodds.errors import Remark
 from evenodds.evaluation.evaluate import SCHEMA
 
 SOURCE = Path(evenodds.__file__).parent
@@ -170,7 +171,9 @@ def placed(run: Path, name: str) -> list[Path]:
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_may_hold_anything(name: str, trained: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for k, (what, change) in enumerate(WHOLE.items()):
+    # A checksum tells every change of a file of tensors in a checkpoint.
+    some = slice(None, None, 3 if name in ("players.safetensors", "average.safetensors", "learner.safetensors") else 1)
+    for k, (what, change) in enumerate(list(WHOLE.items())[some]):
         command = READERS[name][k % len(READERS[name])]
         for file in placed(run, name):
             file.write_bytes(change(file.read_bytes()))
@@ -250,7 +253,7 @@ def test_a_value_may_be_anything(name: str, trained: Path, run: Path, capsys: py
     content = json.loads(file.read_text())
     changes = list({**VALUES, "missing": changed}.items())
     for k, path in enumerate(place for place in places(content) if place[0] != "config"):
-        for j, (what, value) in enumerate(changes[k % 4 :: 4]):
+        for j, (what, value) in enumerate(changes[k % 6 :: 6]):
             file.write_text(json.dumps(changed(content, path, value)))
             command = READERS[name][(j + k) % len(READERS[name])]
             answered(words(command, run), capsys, f"{name}: {path} is {what}")
@@ -268,7 +271,8 @@ def test_damaged_lines_of_a_history_are_left_out_and_counted(
     at = {"first": 0, "middle": len(good) // 2, "last": len(good)}[place]
     for what, line in LINES.items():
         path.write_text("\n".join([*good[:at], line, *good[at:]]) + "\n")
-        assert len(evenodds.load(run).history()) == len(good), what
+        with pytest.warns(Remark, match="1 line is damaged and left out"):
+            assert len(evenodds.load(run).history()) == len(good), what
     path.write_text("\n".join([*good[:at], *LINES.values(), *good[at:]]) + "\n")
     assert main(["show", str(run)]) == 0
     assert f"{len(LINES)} lines are damaged" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from evenodds.data import images
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.data.sources import READERS, SOURCES, load
 from evenodds.errors import BadInput
+from evenodds.files.read import as_type
 
 RNG = np.random.default_rng(0)
 
@@ -99,7 +100,7 @@ def test_source(name: str, tmp_path: Path) -> None:
         assert torch.equal(own, data.x)
     again = load(source)
     assert again.fingerprint() == data.fingerprint() != load(torch.zeros(3, 2)).fingerprint()
-    assert Units.from_json(data.units.to_json()) == data.units
+    assert as_type(data.units.to_json(), Units, "units") == data.units
 
 
 def test_every_reader_has_an_example_here() -> None:

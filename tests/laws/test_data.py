@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evenodds.data._picture import resized, upright
 from evenodds.data.dataset import Batches, Beside, Dataset, Units, encode_labels
 from evenodds.errors import BadInput
+from evenodds.files.read import as_type
 
 BYTE = Units((0,), (255,), "uint8")
 
@@ -76,7 +77,7 @@ def test_conversion_leaves_its_input_alone_and_passes_gradients() -> None:
 def test_floats_are_not_clipped_and_units_survive_json() -> None:
     units = Units((0.1,), (0.7,), "float32")
     assert torch.allclose(units.to_data(units.to_model(torch.tensor([[9.0, -9.0]]))), torch.tensor([[9.0, -9.0]]))
-    assert Units.from_json(units.to_json()) == units
+    assert as_type(units.to_json(), Units, "units") == units
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from evenodds.data._stack import corners
 from evenodds.data.palette import IGNORED, Palette, distinct_colours
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.files.read import as_type
 
 RNG = np.random.default_rng(0)
 FITS = ("crop", "pad", "stretch", "tiles")
@@ -123,7 +124,7 @@ def test_values_of_maps_come_back_exactly(tmp_path: Path) -> None:
     assert labels.values.unique().tolist() == [0, 1, 2, IGNORED]
     assert (labels.palette.to_file(labels.values).numpy() == stored).all()
     assert (labels.palette.to_classes(torch.from_numpy(stored)) == labels.values).all()
-    again = Palette.from_json(labels.palette.to_json())
+    again = as_type(labels.palette.to_json(), Palette, "palette")
     assert again == labels.palette
     assert again.paint(labels.values).shape == (5, 3, 12, 10)
     assert data.batch(torch.tensor([0]))["labels"].dtype == torch.int64

@@ -1,6 +1,6 @@
 """Run folders that a stranger, a broken disk or another version made: each command takes them, or refuses in one line.
 
-A thousand cases: each seed draws a run, a change to its files and a command (tests/fuzz). benchmarks/fuzz.py plays more
+Some hundred cases: each seed draws a run, a change to its files and a command (tests/fuzz). benchmarks/fuzz.py plays more
 of them; the seeds with which it ever found a fault are played here as well.
 """
 
@@ -17,7 +17,7 @@ from tests.fuzz.cases import play
 from tests.fuzz.runs import train_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "fuzz.json"
-SEEDS = range(1000)
+SEEDS = range(700)
 GROUPS = 20
 REGRESSIONS = json.loads(RESULTS.read_text("utf-8"))["regressions"]
 

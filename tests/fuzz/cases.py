@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -119,12 +120,24 @@ def laid_out(home: Path, scratch: Path, family: str) -> Path:
     """Copies the run, and makes a folder for results, one of the user's, and one to work in."""
     if scratch.exists():
         shutil.rmtree(scratch)
-    shutil.copytree(home / "runs" / family, scratch / "run")
     for folder in ("out", "here", "user/000000000001"):
         (scratch / folder).mkdir(parents=True)
+    for path, content in contents(home / "runs" / family).items():
+        copy = scratch / "run" / path
+        if content is None:
+            copy.mkdir(parents=True)
+        else:
+            copy.write_bytes(content)
     for name in ("mine.txt", "000000000001/mine.txt"):
         (scratch / "user" / name).write_text("mine", "utf-8")
     return scratch / "run"
+
+
+@cache
+def contents(run: Path) -> Mapping[str, bytes | None]:
+    """The files of a run by path, and its folders, None, before what is in them."""
+    paths = [run, *sorted(run.rglob("*"))]
+    return {path.relative_to(run).as_posix(): path.read_bytes() if path.is_file() else None for path in paths}
 
 
 def worded(word: str, family: str, home: Path, scratch: Path) -> str:

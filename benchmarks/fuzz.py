@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -57,11 +58,7 @@ def block(seeds: range, home: Path, scratch: Path) -> Iterator[Outcome]:
     child = os.fork()
     if child == 0:
         os.close(ear)
-        with os.fdopen(mouth, "w") as pipe:
-            for seed in seeds:
-                pipe.write(json.dumps(asdict(play(seed, home, scratch))) + "\n")
-                pipe.flush()
-        os._exit(0)
+        speak(mouth, seeds, home, scratch)
     os.close(mouth)
     following = seeds.start
     signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
@@ -72,6 +69,18 @@ def block(seeds: range, home: Path, scratch: Path) -> Iterator[Outcome]:
     _, status = os.waitpid(child, 0)
     if following < seeds.stop:
         yield Outcome(following, "unknown", "unknown", f"the process ended with {os.waitstatus_to_exitcode(status)}")
+
+
+def speak(mouth: int, seeds: range, home: Path, scratch: Path) -> NoReturn:
+    """Plays seeds in a child and writes each outcome; it ends with its parent."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with os.fdopen(mouth, "w") as pipe:
+            for seed in seeds:
+                pipe.write(json.dumps(asdict(play(seed, home, scratch))) + "\n")
+                pipe.flush()
+    finally:
+        os._exit(0)
 
 
 def lines(pipe: io.TextIOBase) -> Iterator[str]:
@@ -98,13 +107,16 @@ def main() -> None:
                 train_runs(home)
         counts: Counter[str] = Counter()
         start, slowest = time.perf_counter(), 0.0
-        for outcome in played(range(words.seed, words.seed + words.count), home, Path(folder) / "case"):
-            counts["falls" if outcome.wrong else "refused" if "error: " in outcome.error else "answered"] += 1
-            slowest = max(slowest, outcome.seconds)
-            if outcome.wrong:
-                print(outcome, flush=True)
-                keep(outcome)
-        note(words.seed, words.count, counts, slowest, time.perf_counter() - start)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        try:
+            for outcome in played(range(words.seed, words.seed + words.count), home, Path(folder) / "case"):
+                counts["falls" if outcome.wrong else "refused" if "error: " in outcome.error else "answered"] += 1
+                slowest = max(slowest, outcome.seconds)
+                if outcome.wrong:
+                    print(outcome, flush=True)
+                    keep(outcome)
+        finally:
+            note(words.seed, counts, slowest, time.perf_counter() - start)
 
 
 def stored() -> dict[str, object]:
@@ -123,7 +135,7 @@ def keep(outcome: Outcome) -> None:
         write_json(RESULTS, content)
 
 
-def note(seed: int, count: int, counts: Counter[str], slowest: float, seconds: float) -> None:
+def note(seed: int, counts: Counter[str], slowest: float, seconds: float) -> None:
     """Adds what was played."""
     content = stored()
     about = {

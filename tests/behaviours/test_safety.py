@@ -1,7 +1,7 @@
 """Run folders that a stranger, a broken disk or another version made: each command takes them, or refuses in one line.
 
-Some hundred cases: each seed draws a run, a change to its files and a command (tests/fuzz). benchmarks/fuzz.py plays more
-of them; the seeds with which it ever found a fault are played here as well.
+Some hundred cases: each seed draws a run, a change to its files and a command (tests/fuzz). benchmarks/fuzz.py plays
+more of them; the seeds with which it ever found a fault are played here as well.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def block(seeds: range, home: Path, scratch: Path) -> Iterator[Outcome]:
 
 def speak(mouth: int, seeds: range, home: Path, scratch: Path) -> NoReturn:
     """Plays seeds in a child and writes each outcome; it ends with its parent."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent says what was played
     try:
         with os.fdopen(mouth, "w") as pipe:
             for seed in seeds:
@@ -140,7 +140,7 @@ def note(seed: int, counts: Counter[str], slowest: float, seconds: float) -> Non
     content = stored()
     about = {
         "first_seed": seed,
-        "count": count,
+        "count": counts.total(),
         **counts,
         "slowest_seconds": round(slowest, 2),
         "seconds": round(seconds),

@@ -142,7 +142,7 @@ def test_runs_that_cannot_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="needs held-out items"):
         augment(wholly, tmp_path / "made", per_class=3, filters=["copies"])
     changed = load_data("digits").take(load_data("digits").y.argsort())  # type: ignore[union-attr]
-    with pytest.raises(BadInput, match="have changed since"):
+    with pytest.raises(BadInput, match="not what the run was trained on"):
         augment(wholly, tmp_path / "made", per_class=3, filters=["duplicates"], data=changed)
     hinge = evenodds.fit(
         "digits", "digits", out=tmp_path / "h", images=64, loss="hinge", penalty=None, task="condition", **SMALL

@@ -96,7 +96,7 @@ def test_a_resumed_run_goes_on_with_its_remedies(remedied: Path, tmp_path: Path,
 def test_stale_checkpoints_do_not_survive_a_remedy(remedied: Path, tmp_path: Path) -> None:
     headers = [checkpoint.read_header(path) for path in checkpoint.listing(remedied / "checkpoints")]
     assert {header.remedies for header in headers} <= set(range(len(remedy.read(remedied)) + 1))
-    last = headers[-1]["remedies"]
+    last = headers[-1].remedies
     assert last == len(remedy.read(remedied))
 
 

@@ -291,12 +291,17 @@ def test_the_first_write_to_a_folder_removes_what_was_left_there(tmp_path: Path)
 
 def test_a_folder_is_replaced_and_removed_as_a_whole(tmp_path: Path) -> None:
     for content in ("a", "b"):
-        with replaced_folder(tmp_path / "x") as temporary:
+        with replaced_folder(tmp_path / "x", remove_folder) as temporary:
             (temporary / content).touch()
             assert is_temporary(temporary.name)
         assert [path.name for path in (tmp_path / "x").iterdir()] == [content]
     with pytest.raises(RuntimeError), replaced_folder(tmp_path / "x") as temporary:
         raise RuntimeError
+    with pytest.raises(BadInput, match="something came to"), replaced_folder(tmp_path / "x") as temporary:
+        (temporary / "c").touch()
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["b"]
+    assert [path.name for path in (tmp_path / "x-2").iterdir()] == ["c"]
+    remove_folder(tmp_path / "x-2")
     (tmp_path / "link").symlink_to(tmp_path / "x")
     remove_folder(tmp_path / "link")
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["b"]

@@ -252,6 +252,15 @@ IN_ESSENCE = re.compile(r"`(examples/\w+\.py)`(?:, in essence| uses)[^`]*```pyth
 """A block that a page takes from an example, which other tests run as a whole."""
 
 
+OWN = """from evenodds.parts.networks import mlp
+
+
+class Net(mlp.Generator):
+    pass
+"""
+"""The module of the reader's own that the page on Python names."""
+
+
 def labelled() -> tuple[Any, Any]:
     """A table (40, 3), and the classes of its rows."""
     rng = np.random.default_rng(0)
@@ -266,6 +275,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for k in range(48):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / "photos" / f"{k}.png")
+    (folder / "my_module.py").write_text(OWN, encoding="utf-8")
     (folder / "runs" / "digits-1").mkdir(parents=True)
     features, y = rng.normal(size=(60, 4)), np.arange(60) % 10
     np.savez(folder / "runs" / "digits-1" / "features.npz", features=features, y=y)
@@ -292,6 +302,7 @@ def short_resume(folder: str, settings: Any) -> Any:
 def test_python_on_the_pages_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the pages, README first, in one folder: later pages find the runs of earlier ones."""
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
     for module in (estimator_training, imputer):
         monkeypatch.setattr(module, "train", short_train)
     monkeypatch.setattr(evenodds, "fit", short_fit, raising=False)

@@ -295,7 +295,7 @@ def test_a_folder_is_replaced_and_removed_as_a_whole(tmp_path: Path) -> None:
             (temporary / content).touch()
             assert is_temporary(temporary.name)
         assert [path.name for path in (tmp_path / "x").iterdir()] == [content]
-    with pytest.raises(RuntimeError), replaced_folder(tmp_path / "x") as temporary:
+    with pytest.raises(RuntimeError), replaced_folder(tmp_path / "x", remove_folder) as temporary:
         raise RuntimeError
     with pytest.raises(BadInput, match="something came to"), replaced_folder(tmp_path / "x") as temporary:
         (temporary / "c").touch()

@@ -68,9 +68,11 @@ class PlayersState:
         for name, player in self.players.items():
             prefix = f"{name}/"
             mine = {key.removeprefix(prefix): v for key, v in state.tensors.items() if key.startswith(prefix)}
-            if reason := misfit(mine, player.state_dict()):
-                raise BadInput(f"player '{name}' does not fit the checkpoint: {reason}")
-            player.load_state_dict(mine)
+            try:
+                player.load_state_dict(mine)  # which decides: some players take tensors of any length
+            except RuntimeError as error:
+                reason = misfit(mine, player.state_dict()) or " ".join(str(error).split())[:200]
+                raise BadInput(f"player '{name}' does not fit the checkpoint: {reason}") from error
 
 
 def misfit(state: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str:

@@ -153,6 +153,9 @@ def test_texts_of_a_command_line_are_numbers_and_switches() -> None:
     )
     assert (config.batch, config.learning_rate, config.fused, config.penalty_weight) == (1000, 1e-3, True, 2e6)
     assert config.generator == Part("dcgan", {"width": 16})
+    assert [with_settings(Config(), {"views": words}).views for words in ("", (), "flip,color")] == [
+        (), (), ("flip", "color"),
+    ]  # fmt: skip
     assert from_mapping(config.to_mapping()) == config
 
 

@@ -128,7 +128,7 @@ def _text(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
-    return (tuple(value.split(",")) if isinstance(value, str) else value) or ()
+    return (tuple(value.split(",")) if isinstance(value, str) and value else value) or ()
 
 
 TEXTS: Mapping[Any, Callable[[Any], Any]] = {tuple: _words, bool: _truth, str: _text, int: _whole, float: _number}

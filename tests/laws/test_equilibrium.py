@@ -59,7 +59,7 @@ def test_a_trained_discriminator_is_p_over_p_plus_q() -> None:
     torch.manual_seed(0)
     game = Game(Tell(), {"discriminator": Discriminator((1,), width=64, depth=2)})
     adam = torch.optim.Adam(game.players["discriminator"].parameters(), lr=5e-3)
-    train(game, Pairs(), Gradient({"discriminator": adam}, cosine(0.3)), Local(), images=1500 * 1024)
+    train(game, Pairs(), Gradient({"discriminator": adam}, cosine(0.3)), Local(), images=700 * 1024)
     x = torch.linspace(-0.9, 1.2, 400)[:, None]
     p, q = P.log_prob(x).exp()[:, 0], Q.log_prob(x).exp()[:, 0]
     with torch.no_grad():

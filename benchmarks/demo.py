@@ -26,6 +26,8 @@ from evenodds.files.write import write_json
 
 RESULTS = Path(__file__).parent / "results"
 BY_CLASS, HALF = ["task=condition"], ["views=translation", "view_chance=fixed", "view_chance.chance=0.5"]
+BATCHES = [*BY_CLASS, "generator.conditional_norm=true", "views=translation", "batch=256", "simultaneous=true"]
+FASTER, CHANCE = [*BATCHES, "learning_rate=0.003", "penalty_every=8"], ["view_chance=fixed"]
 WAYS: dict[str, list[str]] = {
     "recipe": [],
     "recipe, 100k": ["images=100k"],
@@ -49,6 +51,43 @@ WAYS: dict[str, list[str]] = {
     "by class, translation 0.5, 100k": [*BY_CLASS, *HALF, "images=100k"],
     "by class, translation 0.5, spread seen, 100k": [
         *(*BY_CLASS, *HALF, "discriminator.minibatch_std=true", "images=100k"),
+    ],
+    "by class, batch 256, translation, 800k": [
+        *BY_CLASS,
+        "views=translation",
+        "batch=256",
+        "learning_rate=0.002",
+        "images=800k",
+    ],
+    "by class, batches, 400k": [*BATCHES, "learning_rate=0.002", "images=400k"],
+    "by class, batches, penalty 0.5, 400k": [*BATCHES, "learning_rate=0.002", "penalty_weight=0.5", "images=400k"],
+    "by class, batches, spread seen, 400k": [
+        *BATCHES,
+        "learning_rate=0.002",
+        "discriminator.minibatch_std=true",
+        "images=400k",
+    ],
+    "by class, batches, rate 0.003, penalty 0.5, 800k": [*FASTER, "penalty_weight=0.5", "images=800k"],
+    "by class, batches, rate 0.003, penalty 0.5, chance 0.7, 800k": [
+        *FASTER,
+        "penalty_weight=0.5",
+        "images=800k",
+        *CHANCE,
+        "view_chance.chance=0.7",
+    ],
+    "by class, batches, rate 0.003, penalty 0.5, chance 0.4, 800k": [
+        *FASTER,
+        "penalty_weight=0.5",
+        "images=800k",
+        *CHANCE,
+        "view_chance.chance=0.4",
+    ],
+    "by class, batches, rate 0.003, penalty 1, chance 0.8, 600k": [
+        *FASTER,
+        "penalty_weight=1",
+        "images=600k",
+        *CHANCE,
+        "view_chance.chance=0.8",
     ],
 }
 DRAWS = 6

@@ -62,7 +62,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "side": (1, 65_536),
     "size": (1, 65_536),
     "stem": (1, 1_024),
-    "steps": (1, 10**9),
+    "steps": (0, 10**9),
     "tries": (1, 10**9),
     "values": (0, 65_536),
     "width": (1, 65_536),

@@ -79,8 +79,9 @@ def speak(mouth: int, seeds: range, home: Path, scratch: Path) -> NoReturn:
             for seed in seeds:
                 pipe.write(json.dumps(asdict(play(seed, home, scratch))) + "\n")
                 pipe.flush()
-    finally:
         os._exit(0)
+    finally:
+        os._exit(1)
 
 
 def lines(pipe: io.TextIOBase) -> Iterator[str]:

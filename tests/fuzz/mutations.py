@@ -78,7 +78,7 @@ def _mutated(path: Path, rng: Random) -> str:
     try:
         if structured is not None and rng.random() < 0.75:
             return structured(path, rng)
-    except (ValueError, yaml.YAMLError, IndexError, KeyError, TypeError, AttributeError):
+    except (ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError, RecursionError):
         pass  # a mutation before this one left nothing to parse
     return rng.choice(BYTES)(path, rng)
 
@@ -152,8 +152,11 @@ def sign(path: Path) -> str:
     header = path.parent / "checkpoint.json"
     if not header.is_file() or header.is_symlink():
         return ""
-    content = json.loads(header.read_text("utf-8"))
-    content["parts"][path.stem]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        content = json.loads(header.read_text("utf-8"))
+        content["parts"][path.stem]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""  # a mutation before this one left nothing to sign
     header.write_text(json.dumps(content), "utf-8")
     return ", signed"
 
@@ -330,9 +333,9 @@ def _linked(run: Path, rng: Random) -> str:
 
 def _odd_checkpoint(run: Path, rng: Random) -> str:
     name = rng.choice(("²", "٣", "9" * 40, "0", "000000000016x", "-1", "00000000001٦", "999999999999"))
-    first = next(iter((run / "checkpoints").iterdir()), None)
-    if first is None or not first.is_dir():
-        return "nothing"
+    first = next((run / "checkpoints").glob("*"), None)
+    if first is None or not first.is_dir() or any(p.is_symlink() or not p.is_file() for p in first.iterdir()):
+        return "nothing"  # a mutation before this one left nothing to copy
     if rng.random() < 0.5:
         shutil.copytree(first, run / "checkpoints" / name)
     else:

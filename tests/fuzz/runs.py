@@ -26,7 +26,7 @@ FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "segment": ("segment", "scenes", ("generator.depth=1",)),
 }
 """How each run is trained."""
-REMEDY = {"at": 16, "back_to": 8, "word": "collapsed", "why": "all samples are alike", "settings": {"seed": 0}}
+REMEDY = {"at": 16, "back_to": 16, "word": "collapsed", "why": "all samples are alike", "settings": {"seed": 0}}
 CHOICE = {"setting": "views", "value": ["flip"], "reason": "not told apart", "flip_p": 0.5}
 
 

@@ -56,7 +56,7 @@ class Palette:
         if len(set(self.values)) != len(self.values) or not 1 <= len(self.values) <= IGNORED:
             raise BadInput(f"a palette needs 1 to {IGNORED} different values, got {len(self.values)}")
         if len(self.colours) != len(self.values) or not all(0 <= number <= 255 for number in every):
-            raise BadInput(f"a palette needs a colour for each value, all in [0, 255], got {self.to_json()}")
+            raise BadInput(f"a palette needs a colour for each of {len(self.values)} values, all in [0, 255]")
 
     @classmethod
     def plain(cls, classes: int) -> Palette:

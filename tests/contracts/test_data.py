@@ -417,7 +417,7 @@ def test_images_beyond_the_memory_are_refused(
 ) -> None:
     for k in range(10):
         picture("L", (14, 10)).save(tmp_path / f"{k}.png")
-    monkeypatch.setattr("evenodds.data._queue.memory", lambda: memory)
+    monkeypatch.setattr("evenodds.files.memory.machine_bytes", lambda: memory)
     with pytest.raises(BadInput, match=f"{said}.*smaller size"):
         load(tmp_path, channels=4)
 

@@ -358,7 +358,7 @@ def test_what_is_beyond_the_memory_is_refused(
     for k in range(3):
         for folder in FIRST[layout]:
             save(tmp_path / folder / f"{k}.png", "L", (20, 20))
-    monkeypatch.setattr("evenodds.data._queue.memory", lambda: memory)
+    monkeypatch.setattr("evenodds.files.memory.machine_bytes", lambda: memory)
     with pytest.raises(BadInput, match=f"({said}).*smaller size"):
         load(tmp_path, layout=layout, size=15, fit="tiles", channels=4)
 

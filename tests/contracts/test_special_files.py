@@ -23,13 +23,14 @@ from PIL import Image
 from evenodds.apply.folder import convert_all
 from evenodds.apply.photo import read
 from evenodds.cli import main
-from evenodds.data import _files, _queue, arrays, table
+from evenodds.data import _files, arrays, table
 from evenodds.data._files import file_at
 from evenodds.data._picture import DecodedImage, File
 from evenodds.data.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.files import memory
 from evenodds.files.outputs import Outputs
 
 SECONDS = 10
@@ -282,7 +283,7 @@ def test_a_header_is_believed_as_far_as_its_bytes_go(ending: str, content: bytes
 
 
 def test_arrays_beyond_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "memory", lambda: 1 << 20)
+    monkeypatch.setattr(arrays, "machine_bytes", lambda: 1 << 20)
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((100, 100, 100)))
     np.save(tmp_path / "a.npy", np.zeros((100, 100, 100)))
     for name in ("a.npz", "a.npy"):
@@ -313,7 +314,7 @@ def test_lines_fields_and_columns_are_bounded(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(table, "_MOST_COLUMNS", 10)
     path.write_text(",".join("1" * 11))
     assert "row 1 has 11 cells" in refused(lambda: load(path))
-    monkeypatch.setattr(table, "memory", lambda: 1 << 12)
+    monkeypatch.setattr(table, "machine_bytes", lambda: 1 << 12)
     path.write_text("1,2\n" * 200)
     assert "of the memory" in refused(lambda: load(path))
 
@@ -418,7 +419,7 @@ def test_many_frames_are_not_decoded(tmp_path: Path) -> None:
 
 def test_many_pictures_are_held_only_as_far_as_memory_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures(tmp_path, *(f"{k}.png" for k in range(9)))
-    monkeypatch.setattr(_queue, "memory", lambda: 2000)
+    monkeypatch.setattr(memory, "machine_bytes", lambda: 2000)
     assert "half the memory" in refused(lambda: load(tmp_path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -329,7 +330,7 @@ def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:
 
     Both are read of one opened file: another process may replace it meanwhile.
     """
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return None
     weights, words = read_tensors_and_words(path, ANEW)
     return weights if words.get("generator_images") == str(images) else None

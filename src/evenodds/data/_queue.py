@@ -10,9 +10,10 @@ from typing import Protocol, TypeVar
 
 from evenodds.data._picture import Size
 from evenodds.errors import BadInput
+from evenodds.files import memory
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["Decoded", "bounded", "each", "memory"]
+__all__ = ["Decoded", "bounded", "each"]
 
 _GROUP = 32  # Files per piece of work, so that handing it over costs little.
 _SMALL = 128 * 128  # Pixels per image up to which one thread is fastest.
@@ -69,7 +70,7 @@ def each(
 
 def bounded(results: Iterator[Record | str]) -> Iterator[Record | str]:
     """The results as they come; BadInput before what was decoded fills half the machine's memory."""
-    number, used, limit = 0, 0, memory() // 2  # The other half is for the one array that they become.
+    number, used, limit = 0, 0, memory.machine_bytes() // 2  # The other half is for the one array that they become.
     for result in results:
         if not isinstance(result, str):
             number, used = number + 1, used + result.nbytes
@@ -78,11 +79,3 @@ def bounded(results: Iterator[Record | str]) -> Iterator[Record | str]:
                     f"{number:,} images already fill {limit / 2**30:.1f} GiB, half the memory; give a smaller size"
                 )
         yield result
-
-
-def memory() -> int:
-    """The machine's, in bytes."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # Not told on every system.
-        return 1 << 50

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data import _queue
 from evenodds.data._picture import DecodedImage, Pixels, Size, in_channels, resized
 from evenodds.data._queue import Record
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
+from evenodds.files import memory
 
 __all__ = ["Items", "Stack", "common_size", "corners", "cut", "items", "large_enough", "stacked"]
 
@@ -120,7 +120,7 @@ def stacked(
     dtype: type[Any] = np.uint16 if deep == len(pictures) else np.uint8
     n = sum(len(corners(picture.size, size)) for picture in pictures) if fit == "tiles" else len(pictures)
     needed = n * size[0] * size[1] * channels * np.dtype(dtype).itemsize
-    if needed > (most := _queue.memory()):
+    if needed > (most := memory.machine_bytes()):
         raise BadInput(f"the {noun}s need {needed / 2**30:.1f} GiB, there are {most / 2**30:.1f}; give a smaller size")
     values = np.empty((n, *size, channels), dtype)
     clear = k = 0

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._queue import memory
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
+from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of
 
 __all__ = ["READS", "arrays", "from_array", "read_arrays"]
@@ -169,7 +169,7 @@ def _check_header(stream: IO[bytes], size: int) -> None:
 
 
 def _check_memory(needed: int) -> None:
-    if needed > memory() // 2:
+    if needed > machine_bytes() // 2:
         raise BadInput(f"its arrays need {needed / 2**30:.1f} GiB, over half of the memory; save a part of them")
 
 

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._queue import memory
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
+from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
@@ -105,7 +105,7 @@ def _read(
     numbers = array("d")
     words: list[str] = []
     other = sorted(set(range(len(columns))) - set(numeric))
-    most = memory() // 4  # What becomes of them needs as much again, and half of it twice.
+    most = machine_bytes() // 4  # What becomes of them needs as much again, and half of it twice.
     for row, cells in islice(_rows(path, delimiter), int(header), None):
         if len(cells) != len(columns):
             raise BadInput(f"{path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -81,7 +82,7 @@ class _Compared:
 def read(path: Path) -> Evaluation:
     """An evaluation from a JSON file, or from the run's folder that holds one."""
     file = path / "evaluation.json" if path.is_dir() else path
-    if not file.exists() and not file.is_symlink():
+    if not os.path.lexists(file):
         raise BadInput(f"no evaluation at {file}; make one with `evenodds evaluate`")
     try:
         content = read_json(file, dict[str, Any], "", _Compared)

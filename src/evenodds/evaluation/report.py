@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
 def _environment(path: Path) -> dict[str, Any]:
     """What the run's bits depend on; why it is not known, where the file is damaged."""
     try:
-        return read_json(path, dict[str, Any]) if path.exists() or path.is_symlink() else {}
+        return read_json(path, dict[str, Any]) if os.path.lexists(path) else {}
     except BadInput as error:
         return {"unknown": str(error)}
 

@@ -1,1 +1,1 @@
-"""The ground that touches disks and terminals: whole writes, checked reads, safe names."""
+"""The ground that touches disks and terminals: whole writes, checked reads, memory, safe names."""

@@ -30,12 +30,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from evenodds.errors import BadInput
 from evenodds.files.process import Process, current
 from evenodds.files.process import host_name as this_host
-from evenodds.files.read import parse_json
+from evenodds.files.read import as_type, parse_json
 from evenodds.files.write import is_temporary, temporary_name
 
 __all__ = ["BEAT", "LATE", "NAME", "Busy", "Lock", "held", "held_beside", "holder_of", "lock_on", "unused"]
@@ -324,22 +323,19 @@ def _read(path: Path) -> Holder | None:
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         try:
-            return _parsed(parse_json(os.read(file, 4096), str(path)))
+            holder = as_type(parse_json(os.read(file, 4096), str(path)), Holder, str(path))
         finally:
             os.close(file)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError):
         return None
+    return holder if _is_plausible(holder) else None
 
 
-def _parsed(content: dict[str, Any]) -> Holder | None:
-    process = Process(**content["process"])
-    texts = (process.host, process.boot, process.space, content["name"], content["command"])
-    if not all(isinstance(text, str) and _PLAIN.fullmatch(text) for text in texts):
-        return None
-    numbers = 0 < process.pid < 2**31 and 0 <= content["since"] < 2**40
-    if not numbers or not isinstance(process.pid, int) or not isinstance(process.started, str):
-        return None
-    return Holder(process, content["name"], content["command"], float(content["since"]))
+def _is_plausible(holder: Holder) -> bool:
+    """Whether its texts are plain and its numbers are those of a process and of a time."""
+    process = holder.process
+    texts = (process.host, process.boot, process.space, holder.name, holder.command)
+    return all(map(_PLAIN.fullmatch, texts)) and 0 < process.pid < 2**31 and 0 <= holder.since < 2**40
 
 
 # --- the operating system --------------------------------------------------------------------------------------------

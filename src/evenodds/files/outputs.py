@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import cached_property
-from hashlib import file_digest
 from itertools import count
 from pathlib import Path
 
 from evenodds.errors import BadInput
 from evenodds.files.names import below, is_link, require_no_way_out
 from evenodds.files.read import read_json_lines
+from evenodds.files.regular import sha256_of
 from evenodds.files.write import replaced
 
 __all__ = ["RECORD", "Outputs", "State", "Written", "owned", "require_owned"]
@@ -101,7 +101,7 @@ class Outputs:
         digests = self._digests.get(self._name(path))
         if not digests or is_link(path) or not path.is_file():
             return State.FOREIGN
-        if _digest(path) in digests:
+        if sha256_of(path) in digests:
             return State.WRITTEN
         return State.DAMAGED if self._damaged(path) else State.CHANGED
 
@@ -141,8 +141,8 @@ class Outputs:
         require_no_way_out(self.folder, path)
         with replaced(path) as temporary:
             yield temporary
-            digest, state = _digest(temporary), self.state(path)
-            if state not in _FREE and (not path.is_file() or is_link(path) or _digest(path) != digest):
+            digest, state = sha256_of(temporary), self.state(path)
+            if state not in _FREE and (not path.is_file() or is_link(path) or sha256_of(path) != digest):
                 raise self.refusal(path, state)
             self._record(Written(self._name(path), self.command, temporary.stat().st_size, digest, of))
 
@@ -228,11 +228,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _is_cut(path: Path) -> bool:

@@ -7,7 +7,7 @@ the file, the place in it, what was needed, what came, what to do next.
 from __future__ import annotations
 
 import json
-import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ def read_json_lines(
     Raises:
         BadInput: it is no regular file, or too large.
     """
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return Lines()
     texts = _content(path, most, advice).removeprefix(b"\xef\xbb\xbf").split(b"\n")
     values: list[T] = []
@@ -228,7 +228,7 @@ def _whole(text: str) -> int:
 
 
 def _real(text: str) -> float:
-    if len(text) > LONGEST_NUMBER or not math.isfinite(value := float(text)):
+    if len(text) > LONGEST_NUMBER or not isfinite(value := float(text)):
         raise ValueError(f"numbers are finite and have at most {LONGEST_NUMBER} characters, got {shortened(text)}")
     return value
 

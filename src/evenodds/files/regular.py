@@ -11,12 +11,13 @@ import io
 import os
 import stat
 from collections.abc import Callable
+from hashlib import file_digest
 from pathlib import Path
 from typing import BinaryIO
 
 from evenodds.errors import BadInput
 
-__all__ = ["NotRegular", "open_regular", "read_regular", "refusal", "size_of"]
+__all__ = ["NotRegular", "open_regular", "read_regular", "refusal", "sha256_of", "size_of"]
 
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
 _BUFFER = 1 << 16
@@ -87,7 +88,7 @@ class _UpTo(io.RawIOBase):
         super().close()
 
 
-def open_regular(path: str | os.PathLike[str], heard: Callable[[int, int], None] | None = None) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str], heard: Callable[[int, int], None] | None = None) -> io.BufferedReader:
     """Opens a regular file for reading bytes, buffered and seekable.
 
     Args:
@@ -133,6 +134,12 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
             raise BadInput(f"{os.fspath(path)} has {size:,} bytes, at most {most:,} are read; is it the right file?")
         stream.seek(0)
         return stream.read()
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a regular file, in hexadecimal digits; see `open_regular`."""
+    with open_regular(path) as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def size_of(stream: BinaryIO) -> int:

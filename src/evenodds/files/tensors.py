@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from evenodds.errors import BadInput
 from evenodds.files.read import RESTORE, parse_json, then
@@ -51,12 +52,17 @@ def has_told_size(path: Path) -> bool:
     try:
         with open_regular(path) as file:
             size = size_of(file)
-            length = int.from_bytes(file.read(8), "little")
-            header = parse_json(file.read(min(length, MOST_HEADER)), str(path))
+            length, header = _header(file, path)
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         return bool(size == 8 + length + max(ends, default=0))
     except (BadInput, OSError, TypeError, LookupError, AttributeError):
         return False
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[int, Any]:
+    """The length of the header in bytes, and what it says, of a file that is read from its beginning."""
+    length = int.from_bytes(file.read(8), "little")
+    return length, parse_json(file.read(min(length, MOST_HEADER)), str(path))
 
 
 def read_tensors(path: Path, advice: str = RESTORE, device: torch.device | str = "cpu") -> dict[str, Tensor]:
@@ -98,5 +104,5 @@ def _of_bytes(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor]
     with open_regular(path) as file:
         content = file.read()
     tensors = {name: tensor.to(device) for name, tensor in load(content).items()}
-    header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")], str(path))
+    header = _header(BytesIO(content), path)[1]
     return tensors, header.get("__metadata__") or {}

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,7 @@ from evenodds.files.process import current, from_tag, tag_pattern
 
 __all__ = [
     "Place", "is_temporary", "remove_folder", "replaced", "replaced_folder", "sweep", "temporary_name", "write_bytes",
-    "write_json", "write_text",
+    "write_json", "write_json_lines", "write_text",
 ]  # fmt: skip
 
 ABANDONED = 7 * 24 * 3600.0
@@ -122,6 +122,11 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any, default: Callable[[Any], Any] | None = None) -> None:
     """Writes the file whole, as indented JSON."""
     write_text(path, json.dumps(content, indent=2, default=default, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Writes the file whole, with one JSON value in each line."""
+    write_text(path, "".join(json.dumps(value) + "\n" for value in values))
 
 
 def sweep(folder: Path) -> None:

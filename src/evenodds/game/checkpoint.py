@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.files.names import is_link, safe_name
 from evenodds.files.read import read_json, shortened
-from evenodds.files.regular import open_regular
+from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import has_told_size, read_tensors, write_tensors
 from evenodds.files.write import remove_folder, replaced_folder, write_json
 from evenodds.game.rules import State
@@ -107,7 +106,7 @@ def save(folder: Path, parts: Mapping[str, Stateful], header: Mapping[str, Any])
             file = temporary / f"{name}.safetensors"
             # Contiguous clones: safetensors keeps neither strides nor shared memory.
             write_tensors({k: v.detach().cpu().contiguous().clone() for k, v in state.tensors.items()}, file)
-            entries[name] = {"sha256": _checksum(file), "data": state.data}
+            entries[name] = {"sha256": sha256_of(file), "data": state.data}
         write_json(temporary / HEADER, {"format": FORMAT, **header, "parts": entries})
 
 
@@ -144,7 +143,7 @@ class Header:
         if self.format != FORMAT:
             raise BadInput(f"format {shortened(self.format)} is not {FORMAT}, which this version reads")
         for name in self.parts:
-            if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name) or safe_name(name) != name:
                 raise BadInput(f"a part is named by letters and digits, got {shortened(name)}")
         progress = self.progress
         if progress is not None and not 0 <= progress.round <= progress.images <= LARGEST:
@@ -188,9 +187,7 @@ def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> S
     """One file of states."""
     file = folder / f"{name}.safetensors"
     try:
-        if safe_name(name) != name:
-            raise BadInput(f"no part of a checkpoint is called {name[:40]!a}")
-        if not has_told_size(file) or _checksum(file) != part.sha256:
+        if not has_told_size(file) or sha256_of(file) != part.sha256:
             raise BadInput(f"{file.name} is missing or its checksum differs")
         return State(read_tensors(file, "", device), dict(part.data))
     except BadInput as error:
@@ -277,11 +274,3 @@ def newest(
         f"no checkpoint in {folder}; the run stopped before its first was written: "
         f"evenodds resume {folder.parent} starts it from the beginning"
     )
-
-
-def _checksum(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open_regular(file) as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
@@ -11,8 +10,9 @@ import torch
 from torch import nn
 
 from evenodds.errors import BadInput
+from evenodds.files.memory import machine_bytes
 
-__all__ = ["machine_bytes", "require_memory"]
+__all__ = ["require_memory"]
 
 SMALL = 5 * 10**7
 """Networks whose largest layer surely has fewer entries than so many are not counted."""
@@ -30,7 +30,7 @@ def require_memory(
             nothing and draws no random numbers; what cannot be built there is not counted.
     """
     most = machine_bytes()
-    if most is None or _bound(options, arguments) < SMALL:
+    if _bound(options, arguments) < SMALL:
         return
     try:
         with torch.device("meta"):
@@ -43,14 +43,6 @@ def require_memory(
             f"{what} needs {needed / 2**30:,.1f} GiB for its parameters, and this machine has {most / 2**30:,.1f}; "
             "lower its width or depth"
         )
-
-
-def machine_bytes() -> int | None:
-    """The memory of this machine; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _bound(options: Mapping[str, Any], arguments: Sequence[Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from evenodds.errors import Diverged
 from evenodds.files.read import read_json
-from evenodds.files.write import write_json, write_text
+from evenodds.files.write import write_json, write_json_lines
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.watch.verdict import Verdict
@@ -88,7 +88,7 @@ def applied(config: Config, remedies: Sequence[Remedy]) -> Config:
 def read(folder: Path) -> list[Remedy]:
     """The remedies of a run so far."""
     path = folder / FILE
-    return read_json(path, list[Remedy]) if path.exists() or path.is_symlink() else []
+    return read_json(path, list[Remedy]) if os.path.lexists(path) else []
 
 
 def record(folder: Path, remedies: Sequence[Remedy]) -> None:
@@ -103,7 +103,7 @@ def _note(path: Path, one: Remedy) -> None:
     before = [line for line in lines if line["images"] <= one.back_to]
     here = {"images": one.back_to, "round": before[-1].get("round", 0) if before else 0}
     here |= {"seconds": lines[-1].get("seconds", 0.0) if lines else 0.0, "images_per_second": 0.0, "remedy": str(one)}
-    write_text(path, "".join(json.dumps(line) + "\n" for line in [*before, here]))
+    write_json_lines(path, [*before, here])
 
 
 def discard(folder: Path, remedies: Sequence[Remedy]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -136,7 +137,7 @@ def _possible(data: Dataset, seeds: int, ratio: float) -> None:
 def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], TrialPlan]) -> TrialPlan:
     """The plan that stands in the folder, or a new one; BadInput where the folder holds another trial."""
     path = folder / "plan.json"
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         there = read_json(path, _Fixed, "name another folder with --out")
         misfits = [key for key, value in facts.items() if there.facts.get(key) != value]
         if misfits:

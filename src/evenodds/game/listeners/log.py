@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from evenodds.errors import BadInput
 from evenodds.files.read import Lines, read_json_lines
-from evenodds.files.write import write_text
+from evenodds.files.write import write_json_lines
 from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.trainer import Training
 
@@ -56,7 +56,7 @@ class Log:
             self.say(history.complaint)
         lines = [line for line in history.values if _stays(line, images)]
         self.lines = lines
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
+        write_json_lines(self.path, lines)
         self.seconds = float(lines[-1].get("seconds", 0.0)) if lines else 0.0
         self._clock = time.perf_counter() - self.seconds
         self._last = (images, self.seconds)

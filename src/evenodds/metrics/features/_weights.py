@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import read_tensors
 from evenodds.files.write import write_text
 
@@ -73,8 +74,7 @@ def _folders() -> list[Path]:
 
 
 def _check(path: Path, expected: str, url: str) -> None:
-    with path.open("rb") as file:
-        digest_of_file = hashlib.file_digest(file, "sha256").hexdigest()
+    digest_of_file = sha256_of(path)
     pin = path.with_name(f"{path.name}.sha256")
     if not expected and not pin.is_file():
         with suppress(OSError):  # a folder that may only be read: nothing can be pinned there

@@ -20,7 +20,7 @@ from evenodds.apply import finish as finishing
 from evenodds.cli import main
 from evenodds.cli.signals import Ended, orderly_end
 from evenodds.cli.streams import Lasting
-from evenodds.files.lock import held, held_beside
+from evenodds.files.lock import locked, locked_beside
 from evenodds.files.tensors import write_tensors
 from evenodds.files.write import temporary_name
 from evenodds.game import checkpoint
@@ -105,7 +105,7 @@ def test_the_second_is_refused_and_told_who_is_there(
     words: list[str], where: str, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(run.parent)
-    with elsewhere(held(Path(where), "train")):
+    with elsewhere(locked(Path(where), "train")):
         assert main([*words, where]) == 2
         one_line(capsys, f"{where} is in use by `evenodds train` (process {os.getpid()} on ", "wait until it ends")
         assert main(["sample", "run", "-n", "2", "--npz", "x.npz"]) == 0  # readers need no lock
@@ -113,7 +113,7 @@ def test_the_second_is_refused_and_told_who_is_there(
 
 
 def test_a_folder_that_is_being_made_is_not_made_twice(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with elsewhere(held_beside(run.parent / "images", "augment")):
+    with elsewhere(locked_beside(run.parent / "images", "augment")):
         assert main(["augment", str(run), "--to", str(run.parent / "images"), "--per-class", "2"]) == 2
     one_line(capsys, "images is in use by `evenodds augment`")
     assert not list(run.parent.glob(".images*"))

@@ -14,7 +14,7 @@ import pytest
 
 from evenodds.errors import BadInput
 from evenodds.files import lock
-from evenodds.files.lock import Busy, held, held_beside, holder_of, unused
+from evenodds.files.lock import Busy, holder_of, locked, locked_beside, unused
 from evenodds.files.process import Process, current, from_tag
 from evenodds.files.write import (
     ABANDONED,
@@ -55,7 +55,7 @@ def forked(work: Callable[[], object]) -> Iterator[int]:
 
 
 def hold(folder: Path) -> None:
-    context = held(folder, "train")
+    context = locked(folder, "train")
     context.__enter__()
     KEPT.append(context)
 
@@ -77,7 +77,7 @@ def test_another_process_is_refused_and_told_who_holds_the_folder_until_it_is_ki
             hold(tmp_path / "run")
         assert "\n" not in str(error.value)
         os.kill(pid, signal.SIGKILL)
-        with held(tmp_path / "run", "resume", wait=10.0):
+        with locked(tmp_path / "run", "resume", wait=10.0):
             holder = holder_of(tmp_path / "run")
             assert holder is not None
             assert holder.command == "resume"
@@ -94,7 +94,7 @@ def test_a_child_of_the_holder_keeps_nothing_alive(tmp_path: Path) -> None:
     with forked(parent) as pid:
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        with held(tmp_path, "resume"):
+        with locked(tmp_path, "resume"):
             pass
 
 
@@ -107,8 +107,8 @@ def test_a_thread_takes_again_what_it_holds_and_another_does_not(tmp_path: Path)
         except Busy as error:
             refusals.append(str(error))
 
-    with held(tmp_path, "train"):
-        with held(tmp_path / ".." / tmp_path.name, "train"):
+    with locked(tmp_path, "train"):
+        with locked(tmp_path / ".." / tmp_path.name, "train"):
             pass
         thread = threading.Thread(target=other)
         thread.start()
@@ -120,16 +120,16 @@ def test_a_thread_takes_again_what_it_holds_and_another_does_not(tmp_path: Path)
 
 
 def test_folders_that_stay_empty_are_removed_again_and_others_stay(tmp_path: Path) -> None:
-    with held(tmp_path / "a" / "b", "train"):
+    with locked(tmp_path / "a" / "b", "train"):
         assert unused(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
-    with held(tmp_path / "a" / "b", "train"):
+    with locked(tmp_path / "a" / "b", "train"):
         (tmp_path / "a" / "b" / "file").touch()
         assert not unused(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b" / "file").exists()
-    with pytest.raises(FileExistsError), held(tmp_path / "a", "train", new=True):
+    with pytest.raises(FileExistsError), locked(tmp_path / "a", "train", new=True):
         pass
-    with held_beside(tmp_path / "c" / "d", "augment"), pytest.raises(Busy), forked_refusal(tmp_path / "c" / "d"):
+    with locked_beside(tmp_path / "c" / "d", "augment"), pytest.raises(Busy), forked_refusal(tmp_path / "c" / "d"):
         pass
     assert not (tmp_path / "c").exists()
 
@@ -141,7 +141,7 @@ def forked_refusal(path: Path) -> Iterator[None]:
 
     def take() -> None:
         try:
-            held_beside(path, "augment").__enter__()
+            locked_beside(path, "augment").__enter__()
         except Busy as error:
             errors.append(error)
 
@@ -161,7 +161,7 @@ def test_a_process_of_another_machine_holds_while_it_is_heard_from(tmp_path: Pat
             hold(tmp_path)
     for age in (2 * lock.LATE, -2 * lock.LATE):  # the latter: a clock that was wrong must not lock for ever
         planted(tmp_path, process, age)
-        with held(tmp_path, "train"):
+        with locked(tmp_path, "train"):
             pass
     assert not list(tmp_path.iterdir())
 
@@ -175,7 +175,7 @@ def test_without_locks_of_the_system_a_living_process_of_this_machine_holds(
             hold(tmp_path)
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie, which holds nothing
-        with held(tmp_path, "train"):
+        with locked(tmp_path, "train"):
             pass
     assert not list(tmp_path.iterdir())
 
@@ -210,13 +210,13 @@ def test_what_a_stranger_put_in_place_of_a_lock_is_neither_followed_nor_believed
     ]  # fmt: skip
     for content in wrong:
         (run / lock.NAME).write_text(json.dumps(content))
-        with held(run, "train"):
+        with locked(run, "train"):
             pass
 
 
 def test_a_holder_notices_that_its_place_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT", 0.01)
-    with held(tmp_path, "train") as mine:
+    with locked(tmp_path, "train") as mine:
         file = planted(tmp_path, replace(current(), host="abcdef"))
         deadline = time.monotonic() + 10
         while not mine.lost and time.monotonic() < deadline:

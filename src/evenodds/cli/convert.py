@@ -150,11 +150,11 @@ def fill(
         Folder for one PNG each and a sheet of all [default: filled in the run folder].
     """
     from evenodds.apply.filling import write_fillings
-    from evenodds.files.lock import held
+    from evenodds.files.lock import locked
     from evenodds.runs.session import load
 
     session, folder = load(run, checkpoint, device), out or run / "filled"
-    with held(folder, "fill"):
+    with locked(folder, "fill"):
         written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
@@ -192,10 +192,10 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 def _holding(command: str, source: Path, out: Path) -> AbstractContextManager[Any]:
     """Holds the folder to which many images are written; single images may be written to one folder at once."""
     from evenodds.apply.folder import many
-    from evenodds.files.lock import held
+    from evenodds.files.lock import locked
 
     is_folder = out.is_dir() or (not out.exists() and out.suffix.lower() != ".png")
-    return held(out, command) if many(source) and is_folder else nullcontext()
+    return locked(out, command) if many(source) and is_folder else nullcontext()
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

@@ -93,12 +93,12 @@ def resume(
     settings
         Other settings that may change on resume: device, keep, save_share, patience.
     """
-    from evenodds.files.lock import held
+    from evenodds.files.lock import locked
     from evenodds.runs.run import require_run
     from evenodds.runs.run import resume as go_on
 
     changes = _written({"images": images, "watch": watch}) | setting_values(settings)
-    with held(require_run(run), "resume"):
+    with locked(require_run(run), "resume"):
         return conclude(go_on(run, settings=changes, data=data, **_reports(quiet)))
 
 

@@ -74,7 +74,7 @@ def trial(
     from evenodds.evaluation.trial.play import trial as play
     from evenodds.evaluation.trial.prepare import from_data, from_run
     from evenodds.evaluation.trial.written import table, write
-    from evenodds.runs.folders import as_seconds, held_folder
+    from evenodds.runs.folders import as_seconds, locked_folder
 
     tested, seconds, bar = classifier_named(classifier), as_seconds(budget) or 0.0, Steps()
     if run is not None:
@@ -84,7 +84,7 @@ def trial(
         prepared = from_data(data, recipe, values, size, lambda: [Inner(bar, "training a generator")], reading)
     for line in prepared.data.report:
         say(line)
-    with held_folder(out, Path("trials"), Path(data or run or "").stem, "trial") as folder, bar as step:
+    with locked_folder(out, Path("trials"), Path(data or run or "").stem, "trial") as folder, bar as step:
         say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=seeds, arms=listed_names(arms),

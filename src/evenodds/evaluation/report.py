@@ -11,7 +11,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
-from evenodds.files.lock import held_beside
+from evenodds.files.lock import locked_beside
 from evenodds.files.outputs import owned, require_owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
@@ -48,7 +48,7 @@ def report(
     require_owned(path, "report")
     require_owned(session.folder / "evaluation.json", "evaluate", "evaluate --out")
     evaluation, examination = assess(session, against, metrics, features, seed, step, run_data=data, n=n)
-    with held_beside(session.folder / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
+    with locked_beside(session.folder / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
         write_evaluation(evaluation, session.folder / "evaluation.json")
         write_report(session, examination, evaluation, path)
     return [path, session.folder / "evaluation.json"]

@@ -37,7 +37,7 @@ from evenodds.files.process import host_name as this_host
 from evenodds.files.read import as_type, parse_json
 from evenodds.files.write import is_temporary, temporary_name
 
-__all__ = ["BEAT", "LATE", "NAME", "Busy", "Lock", "held", "held_beside", "holder_of", "lock_on", "unused"]
+__all__ = ["BEAT", "LATE", "NAME", "Busy", "Lock", "holder_of", "lock_on", "locked", "locked_beside", "unused"]
 
 NAME = ".evenodds.lock"
 """The lock file in a folder that is held."""
@@ -108,7 +108,7 @@ class Lock:
 
 
 @contextmanager
-def held(folder: Path, command: str, *, new: bool = False, wait: float = 0.0, hint: str = "") -> Iterator[Lock]:
+def locked(folder: Path, command: str, *, new: bool = False, wait: float = 0.0, hint: str = "") -> Iterator[Lock]:
     """Holds a folder while it is written to. It is made where it is not there, and removed again where it stays empty.
 
     Args:
@@ -131,8 +131,8 @@ def held(folder: Path, command: str, *, new: bool = False, wait: float = 0.0, hi
 
 
 @contextmanager
-def held_beside(path: Path, command: str, *, wait: float = 0.0, hint: str = "") -> Iterator[Lock]:
-    """Holds a file or folder that is to be replaced as a whole, by a lock file beside it; see `held`."""
+def locked_beside(path: Path, command: str, *, wait: float = 0.0, hint: str = "") -> Iterator[Lock]:
+    """Holds a file or folder that is to be replaced as a whole, by a lock file beside it; see `locked`."""
     made = [place for place in path.absolute().parents if not place.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

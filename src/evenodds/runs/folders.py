@@ -15,7 +15,7 @@ import torch
 
 import evenodds
 from evenodds.errors import BadInput
-from evenodds.files.lock import NAME, Busy, held, lock_on, unused
+from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.names import safe_name
 from evenodds.files.outputs import Outputs
 from evenodds.game.engine import Local
@@ -23,7 +23,7 @@ from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "claimed", "environment", "held_folder", "next_folder", "placed", "versions"]
+__all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder", "placed", "versions"]
 
 
 def placed(data: Part | None) -> Part | None:
@@ -50,7 +50,7 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iter
     Raises:
         BadInput: it is held by another process, holds a run, or holds files of the user's under names of a run's files.
     """
-    with held_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
+    with locked_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
         outputs = Outputs(folder, "train", "name another folder with --out")
@@ -59,7 +59,7 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iter
 
 
 @contextmanager
-def held_folder(out: Path | None, base: Path, name: str, command: str) -> Iterator[Path]:
+def locked_folder(out: Path | None, base: Path, name: str, command: str) -> Iterator[Path]:
     """Holds the folder that was named, or the next free one, see `next_folder`."""
     if out is None:
         with next_folder(base, name, command) as folder:
@@ -67,7 +67,7 @@ def held_folder(out: Path | None, base: Path, name: str, command: str) -> Iterat
         return
     if out.exists() and not out.is_dir():
         raise BadInput(f"a folder is needed, got the file {out}; give another name with --out")
-    with held(out, command, hint=", or give another folder with --out"):
+    with locked(out, command, hint=", or give another folder with --out"):
         yield out
 
 
@@ -85,7 +85,7 @@ def next_folder(base: Path, name: str, command: str) -> Iterator[Path]:
         folder = base / f"{name}-{number}"
         with ExitStack() as stack:
             try:
-                stack.enter_context(held(folder, command, new=number >= first))
+                stack.enter_context(locked(folder, command, new=number >= first))
             except (Busy, FileExistsError):
                 continue
             if unused(folder):

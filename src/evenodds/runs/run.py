@@ -13,7 +13,7 @@ from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
-from evenodds.files.lock import held
+from evenodds.files.lock import locked
 from evenodds.files.outputs import owned
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
@@ -254,7 +254,7 @@ def resume(
         >>> evenodds.resume("my-run", settings={"images": 1024}).images
         1024
     """
-    with allowing(allow), allowing(modules_in(settings or {})), held(require_run(folder), "resume"):
+    with allowing(allow), allowing(modules_in(settings or {})), locked(require_run(folder), "resume"):
         return gone_on(Path(folder), settings or {}, data, listeners, say, reading)
 
 

@@ -89,9 +89,9 @@ def test_a_walk_goes_from_one_image_to_another(
     ("arguments", "said"),
     [
         (["walk", "RUN", "--from", "a.png"], "needs both --from and --to"),
-        (["encode", "RUN", "--images", "six"], "--images needs a whole number"),
+        (["encode", "RUN", "--images", "six"], "--images must be a whole number"),
         (["directions", "RUN", "--n", "7"], "z has 6 directions, got n=7"),
-        (["directions", "RUN", "--move", "0"], "counts directions from 1"),
+        (["directions", "RUN", "--move", "0"], "--move must be a whole number from 1"),
         (["directions", "RUN", "--how", "sefa"], "jacobian"),
         (["features", "RUN", "ring"], "the items are (2,), what is known is (1, 8, 8)"),
     ],

@@ -179,7 +179,7 @@ def test_bad_input(settings: dict[str, Any], expected: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--truncation", "0"], "truncation lies in (0, 1]"),
+        (["--truncation", "0"], "--truncation must be a number above 0, at most 1, got '0'"),
         (["--select", "rejecton"], "did you mean 'rejection'?"),
         (["--steps", "5"], "needs a selection"),
         (["--select", "rejection", "--steps", "5"], "option of selection 'rejection'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from evenodds.data._labels import LABELS
 from evenodds.errors import BadInput
+from evenodds.files.memory import require_room
 from evenodds.files.names import safe_names
 from evenodds.files.outputs import Outputs, owned, require_owned
 from evenodds.files.text import csv_text
@@ -35,6 +37,7 @@ def requested_labels(session: Session, n: int, name: str | None, per_class: int 
     """
     if name is not None and per_class is not None:
         raise BadInput("--class asks for one class and --per-class for all; give one of them")
+    _require_room(session, n if per_class is None else per_class * max(1, len(session.card.classes)))
     if per_class is not None and per_class < 1:
         raise BadInput(f"--per-class needs at least 1, got {per_class}")
     if not session.conditions.by_class and (name is not None or per_class is not None):
@@ -45,6 +48,16 @@ def requested_labels(session: Session, n: int, name: str | None, per_class: int 
         return [k for k in range(len(session.card.classes)) for _ in range(per_class)]
     drawn = session.conditions.sampled_classes(n, seed)
     return [session.card.class_number(name)] * n if name is not None else None if drawn is None else drawn.tolist()
+
+
+COPIES = 3
+"""Arrays of all samples that there are at once: the blocks, what becomes of them, and the file."""
+
+
+def _require_room(session: Session, n: int) -> None:
+    """BadInput where the memory does not hold n samples."""
+    needed = COPIES * 4 * n * prod(session.card.shape)
+    require_room(f"{n:,} samples", needed, "draw fewer with -n, several times with other --seed")
 
 
 def write_samples(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,14 +32,7 @@ Device = Annotated[str, Parameter(name="--device", help="auto, cpu, cuda, mps.")
 Checkpoint = Annotated[str, Parameter(help="last, best (by the held-out score), or a number of images.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, and nothing else, on standard output.")]
 Quiet = Annotated[bool, Parameter(help="No progress bar.")]
-MostPixels = Annotated[
-    int | None,
-    Parameter(
-        help="A picture with more is skipped before it is decoded, as it could fill the memory [default: 89,478,485]."
-    ),
-]
 Switch = Annotated[bool, Parameter(negative="")]
-Number = Annotated[int, Parameter(name=["-n", "--number"])]
 Words = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=True)]
 
@@ -54,6 +48,7 @@ def setting_values(settings: list[str] | None) -> dict[str, Any]:
 
 def numbers(words: list[str] | None) -> dict[str, float] | None:
     """The `name=number` words of --given as a mapping."""
+    from evenodds.files.read import shortened
     from evenodds.runs.values import as_number
 
     if words is None:
@@ -62,8 +57,8 @@ def numbers(words: list[str] | None) -> dict[str, float] | None:
     for text in words:
         name, _, value = text.partition("=")
         number = as_number(value)
-        if not name or number is None:
-            raise BadInput(f"--given takes name=number, got '{text}'; for example --given angle=30")
+        if not name or number is None or not isfinite(number):
+            raise BadInput(f"--given takes name=number, got {shortened(text)}; for example --given angle=30")
         values[name.strip()] = float(number)
     return values
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, MostPixels, Number, Run, Switch, app
+from evenodds.cli.app import Checkpoint, Device, Run, Switch, app
+from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_table, say
 
@@ -20,9 +21,11 @@ Source = Annotated[Path, Parameter(help="An image; or a folder, searched through
 Out = Annotated[Path, Parameter(help="A PNG for one image; a folder for many, which keeps their names and folders.")]
 Mix = Annotated[
     float | None,
-    Parameter(
+    real(
+        0,
+        1,
         help="From 0, the network before its adversary came (least errors), to 1, the final one (most detail) "
-        "[default: 1]."
+        "[default: 1].",
     ),
 ]
 TrueImages = Annotated[
@@ -39,7 +42,9 @@ Again = Annotated[
 ]
 Tile = Annotated[
     int | None,
-    Parameter(help="Longest side in pixels of what the network sees at once [default: what pays, below 400 MiB]."),
+    whole(
+        1, 65_536, help="Longest side in pixels of what the network sees at once [default: what pays, below 400 MiB]."
+    ),
 ]
 
 
@@ -52,7 +57,7 @@ class Flags:
     against: TrueImages = None
     again: Again = False
     tile: Tile = None
-    most_pixels: MostPixels = None
+    most_pixels: Pixels = None
     checkpoint: Checkpoint = "last"
     device: Device = "auto"
 
@@ -91,7 +96,7 @@ def segment(
     against: Path | None = None,
     again: Switch = False,
     tile: Tile = None,
-    most_pixels: MostPixels = None,
+    most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> int:
@@ -125,10 +130,10 @@ def fill(
     image: str,
     *,
     mask: str,
-    n: Number = 4,
-    seed: int = 0,
+    n: Annotated[int, whole(1, 10_000, name=["-n", "--number"])] = 4,
+    seed: Seed = 0,
     out: Path | None = None,
-    most_pixels: MostPixels = None,
+    most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:

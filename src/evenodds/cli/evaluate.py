@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Json, MostPixels, Run, RunData, app, listed_names
+from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
+from evenodds.cli.ranges import Pixels, Seed, whole
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
@@ -36,7 +37,7 @@ Features = Annotated[
     ),
 ]
 Most = Annotated[
-    int, Parameter(name=["-n", "--number"], help="At most so many samples, and so many items of real data.")
+    int, whole(1, 10**7, name=["-n", "--number"], help="At most so many samples, and so many items of real data.")
 ]
 
 
@@ -51,11 +52,11 @@ def evaluate(
     data: RunData = None,
     n: Most = 10_000,
     train: str | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     checkpoint: Checkpoint = "last",
     json: Json = False,
     out: Path | None = None,
-    most_pixels: MostPixels = None,
+    most_pixels: Pixels = None,
     device: Device = "auto",
 ) -> None:
     """Judge a run, or samples of any tool, by real data: scores with intervals, floors and a fingerprint.
@@ -136,7 +137,7 @@ def report(
     features: Features = None,
     data: RunData = None,
     n: Most = 10_000,
-    seed: int = 0,
+    seed: Seed = 0,
     checkpoint: Checkpoint = "last",
     out: Path | None = None,
     device: Device = "auto",

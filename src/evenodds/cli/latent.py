@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, MostPixels, Run, app
-from evenodds.errors import BadInput
+from evenodds.cli.app import Checkpoint, Device, Run, app
+from evenodds.cli.ranges import EncoderImages, Pixels, Seed, real, whole
 from evenodds.files.terminal import result, say
 
 __all__ = ["directions", "encode", "features", "reconstruct", "walk"]
@@ -18,8 +18,7 @@ Data = Annotated[
     str | None,
     Parameter(help="Folder or zip of images, .npz/.npy array, .csv table [default: the data of the run]."),
 ]
-Refinement = Annotated[int, Parameter(help="Of refinement by descent in z.")]
-EncoderImages = Annotated[str, Parameter(help="Samples of the generator that the encoder learns from.")]
+Refinement = Annotated[int, whole(0, 10**6, help="Of refinement by descent in z.")]
 
 
 @app.command
@@ -28,9 +27,9 @@ def walk(
     run: Run,
     *,
     out: Path | None = None,
-    steps: int = 48,
-    stops: int = 4,
-    seed: int = 0,
+    steps: Annotated[int, whole(1, 100_000)] = 48,
+    stops: Annotated[int, whole(1, 100_000)] = 4,
+    seed: Seed = 0,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     checkpoint: Checkpoint = "last",
@@ -72,13 +71,13 @@ def walk(
 def directions(
     run: Run,
     *,
-    n: int | None = None,
+    n: Annotated[int | None, whole(1, 65_536)] = None,
     how: str = "jacobian",
-    by: float | None = None,
+    by: Annotated[float | None, real(-(10**6), 10**6)] = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
-    move: int | None = None,
-    samples: int = 16,
-    seed: int = 0,
+    move: Annotated[int | None, whole(1, 65_536)] = None,
+    samples: Annotated[int, whole(1, 100_000)] = 16,
+    seed: Seed = 0,
     out: Path | None = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
@@ -122,8 +121,6 @@ def directions(
         steps = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)
         result(write_directions(session, path, steps, by, seed=seed, c=c))
         return
-    if move < 1 or samples < 1:
-        raise BadInput(f"--move counts directions from 1 and --samples is at least 1, got {move} and {samples}")
     direction = directions_of(session, move, how, c)[move - 1]
     result(write_moved(session, path, direction, by, samples, seed, c))
 
@@ -136,8 +133,8 @@ def encode(
     *,
     out: Path | None = None,
     steps: Refinement = 0,
-    images: EncoderImages = "200k",
-    most_pixels: MostPixels = None,
+    images: EncoderImages = 200_000,
+    most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
@@ -156,11 +153,10 @@ def encode(
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
-    length = _whole(images)
     session = load(run, checkpoint, device)
     path = out or run / "codes.npz"
     require_owned(path, "encode", inputs=(data,))
-    items, codes = encoded(session, data, steps, length, listeners=(Bar(),), reading=reading, most_pixels=most_pixels)
+    items, codes = encoded(session, data, steps, images, listeners=(Bar(),), reading=reading, most_pixels=most_pixels)
     write_codes(session, data, codes, items, path)
     say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
     result(path)
@@ -176,9 +172,9 @@ def reconstruct(
     *,
     out: Path | None = None,
     steps: Refinement = 100,
-    n: int = 32,
-    images: EncoderImages = "200k",
-    most_pixels: MostPixels = None,
+    n: Annotated[int, whole(1, 100_000)] = 32,
+    images: EncoderImages = 200_000,
+    most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
@@ -197,23 +193,12 @@ def reconstruct(
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
-    length = _whole(images)
     session = load(run, checkpoint, device)
     path = out or run / "reconstructions.png"
     require_owned(path, "reconstruct", inputs=(data,))
-    items, codes = encoded(session, data, steps, length, n, (Bar(),), reading, most_pixels)
+    items, codes = encoded(session, data, steps, images, n, (Bar(),), reading, most_pixels)
     say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
     result(write_reconstructions(session, items, codes, path))
-
-
-def _whole(images: str) -> int:
-    """The number of images that --images names."""
-    from evenodds.runs.values import as_number
-
-    length = as_number(images)
-    if not isinstance(length, int) or length < 1:
-        raise BadInput(f"--images needs a whole number such as 50000 or 50k, got '{images}'")
-    return length
 
 
 @app.command
@@ -223,7 +208,7 @@ def features(
     data: Data = None,
     *,
     out: Path | None = None,
-    most_pixels: MostPixels = None,
+    most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Number, Run, RunData, Switch, Words, app, listed_names, numbers
+from evenodds.cli.app import Checkpoint, Device, Run, RunData, Switch, Words, app, listed_names, numbers
+from evenodds.cli.ranges import Number, Seed, real, whole
 from evenodds.files.terminal import result, say
 
 __all__ = ["augment", "sample"]
 
+PerClass = Annotated[int | None, whole(1, 10**6)]
 WIDEST = 50
 """Samples in a row of a grid by class."""
 
@@ -28,13 +30,13 @@ def sample(
     folder: Path | None = None,
     npz: Path | None = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
-    per_class: int | None = None,
+    per_class: PerClass = None,
     given: Words = None,
-    truncation: float = 1.0,
+    truncation: Annotated[float, real(0, 1, above=True)] = 1.0,
     select: str | None = None,
-    steps: int | None = None,
-    rate: float | None = None,
-    seed: int = 0,
+    steps: Annotated[int | None, whole(0, 10**6)] = None,
+    rate: Annotated[float | None, real(0, 1, above=True)] = None,
+    seed: Seed = 0,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
@@ -97,12 +99,12 @@ def augment(
     run: Path,
     *,
     to: Path,
-    per_class: int | None = None,
+    per_class: PerClass = None,
     balance: Switch = False,
     filters: Words = None,
     data: RunData = None,
-    tries: int = 50,
-    seed: int = 0,
+    tries: Annotated[int, whole(1, 10**6)] = 50,
+    seed: Seed = 0,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
+from evenodds.cli.ranges import SEEDS, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
 __all__ = ["resume", "train"]
+
+
+Length = Annotated[int | None, whole(1, 10**15)]
 
 
 @app.command
@@ -22,8 +26,8 @@ def train(
     *,
     data: str | None = None,
     budget: str | None = None,
-    images: str | None = None,
-    seed: int | None = None,
+    images: Length = None,
+    seed: Annotated[int | None, SEEDS] = None,
     out: Path | None = None,
     device: str | None = None,
     watch: str | None = None,
@@ -77,7 +81,7 @@ def resume(
     run: Run,
     *,
     data: RunData = None,
-    images: str | None = None,
+    images: Length = None,
     watch: str | None = None,
     settings: Settings = None,
     quiet: Quiet = False,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, setting_values
+from evenodds.cli.ranges import real, whole
 from evenodds.files.terminal import result_json, result_table, say
 
 __all__ = ["trial"]
@@ -19,13 +21,13 @@ def trial(
     run: Path | None = None,
     classifier: str = "small",
     budget: str = "30m",
-    seeds: int = 5,
+    seeds: Annotated[int, whole(2, 1_000)] = 5,
     arms: Words = None,
-    ratio: float = 1.0,
+    ratio: Annotated[float, real(0, 1_000, above=True)] = 1.0,
     agreement: Switch = False,
     recipe: str | None = None,
     settings: Settings = None,
-    size: int | None = None,
+    size: Annotated[int | None, whole(1, 16_384)] = None,
     out: Path | None = None,
     checkpoint: str = "last",
     device: str = "auto",

@@ -1,15 +1,78 @@
-"""How much memory the machine has."""
+"""How much memory the machine has, and what is said where something needs more."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-__all__ = ["machine_bytes"]
+from evenodds.errors import BadInput
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["machine_bytes", "require_room"]
+
+UNLIMITED = 1 << 50
+GROUPS = Path("/sys/fs/cgroup")
+"""Where Linux shows the limits of groups of processes, such as those of a container."""
+OF_THIS_PROCESS = Path("/proc/self/cgroup")
 
 
 def machine_bytes() -> int:
-    """The memory of this machine in bytes; 2^50 where the system does not say."""
+    """The memory that this process may use, in bytes: the machine's, or less by a limit; 2^50 where nothing says."""
+    return min(_physical(), _of_groups(), _of_process())
+
+
+def require_room(what: str, needed: int, advice: str) -> None:
+    """BadInput where something needs more bytes than this process may use.
+
+    Args:
+        what: needs them, for the message.
+        advice: what to do then.
+    """
+    there = machine_bytes()
+    if needed > there:
+        raise BadInput(
+            f"{what} needs {needed / 2**30:,.1f} GiB of memory, and this machine has {there / 2**30:,.1f}; {advice}"
+        )
+
+
+def _physical() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return 1 << 50
+        return UNLIMITED
+
+
+def _of_process() -> int:
+    """The limit on the addresses of this process (ulimit -v)."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
+    return limit if limit > 0 else UNLIMITED
+
+
+def _of_groups() -> int:
+    """The least limit of the groups that this process is in, by version 2 or 1 of them."""
+    limits = [UNLIMITED]
+    for line in _lines(OF_THIS_PROCESS):
+        number, kinds, place = ([*line.split(":", 2), "", ""])[:3]
+        if number == "0":
+            limits += _upwards(GROUPS, place, "memory.max")
+        elif "memory" in kinds.split(","):
+            limits += _upwards(GROUPS / "memory", place, "memory.limit_in_bytes")
+    return min(limits)
+
+
+def _upwards(root: Path, place: str, name: str) -> list[int]:
+    """The limits of a group and of all above it. A container may show its own group as the root."""
+    folder = root / place.strip("/")
+    texts = [line for group in (folder, *folder.parents) if group.is_relative_to(root) for line in _lines(group / name)]
+    return [int(text) for text in texts if text.isdecimal()]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []

@@ -18,6 +18,7 @@ from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.names import safe_name
 from evenodds.files.outputs import Outputs
+from evenodds.files.read import shortened
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
@@ -121,16 +122,20 @@ def versions() -> dict[str, str]:
     }
 
 
-def as_seconds(text: str | float | None) -> float | None:
-    """A length of time such as 90, "90s", "10m", "2h"."""
-    if text is None or isinstance(text, int | float):
-        return None if text is None else float(text)
-    factors = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in factors else (text, "s")
+UNITS = {"s": 1, "m": 60, "h": 3600}
+LONGEST = 10**9
+"""Seconds of a budget: some 31 years."""
+
+
+def as_seconds(length: str | float | None) -> float | None:
+    """A length of time such as 90, "90s", "10m", "2h"; above 0, at most 10^9 seconds."""
+    if length is None:
+        return None
+    number, unit = (length[:-1], length[-1]) if isinstance(length, str) and length[-1:] in UNITS else (length, "s")
     try:
-        value = float(number) * factors[unit]
-    except ValueError:
+        value = float(number) * UNITS[unit]
+    except (ValueError, OverflowError):
         value = 0.0
-    if not value > 0:
-        raise BadInput(f"a budget is a length of time such as 60s, 10m or 2h; got '{text}'")
+    if not 0 < value <= LONGEST:
+        raise BadInput(f"a budget is a length of time such as 60s, 10m or 2h; got {shortened(length)}")
     return value

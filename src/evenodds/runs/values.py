@@ -22,6 +22,7 @@ LONGEST_NUMBER = 60
 """Characters of a number."""
 LONGEST_NAME = 4_096
 """Characters of the name of a part, which may be a path."""
+FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
 NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([kM]?)\s*")
 
 
@@ -67,9 +68,11 @@ def as_number(text: str) -> int | float | None:
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if not match:
         return None
-    value = float(match[1].replace("_", "")) * {"": 1, "k": 1e3, "M": 1e6}[match[2]]
-    whole = not re.search(r"[.eE]", match[1]) or bool(match[2])
-    return int(value) if whole and value.is_integer() else value
+    digits, factor = match[1].replace("_", ""), FACTORS[match[2]]
+    if not re.search(r"[.eE]", digits):
+        return int(digits) * factor
+    value = float(digits) * factor
+    return int(value) if match[2] and value.is_integer() else value
 
 
 def yaml_value(text: str, where: str = "the value") -> Any:

@@ -12,13 +12,13 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.dial import Dial
 from evenodds.game.listeners.scheduled import Scheduled
-from evenodds.parts.priors import slerp
+from evenodds.parts.priors import AroundZero, slerp
 
 __all__ = ["Growing"]
 
 
 @dataclass(frozen=True)
-class Growing:
+class Growing(AroundZero):
     """Standard normal, each coordinate within a limit that grows from `limit` to none: a curriculum of truncation.
 
     The dial holds P(|z| <= limit), 1 for none; it is turned with the progress of a run. Until then, and for a run that
@@ -53,10 +53,6 @@ class Growing:
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return slerp(start, end, share)
-
-    def truncated(self, z: Tensor, factor: float) -> Tensor:
-        """z drawn towards 0."""
-        return factor * z
 
     def listeners(self) -> dict[str, Scheduled]:
         """What turns the dial."""

@@ -35,8 +35,16 @@ class Prior(Protocol):
         ...
 
 
+class AroundZero:
+    """What priors share whose mass lies around 0."""
+
+    def truncated(self, z: Tensor, factor: float) -> Tensor:
+        """z drawn towards 0."""
+        return factor * z
+
+
 @dataclass(frozen=True)
-class Normal:
+class Normal(AroundZero):
     """Standard normal."""
 
     size: int = 64
@@ -49,13 +57,9 @@ class Normal:
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return slerp(start, end, share)
 
-    def truncated(self, z: Tensor, factor: float) -> Tensor:
-        """z drawn towards 0."""
-        return factor * z
-
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(AroundZero):
     """Uniform on [-1, 1], as in the adversarial nets of Goodfellow et al. (2014)."""
 
     size: int = 64
@@ -65,10 +69,6 @@ class Uniform:
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(start, end, share[:, None])
-
-    def truncated(self, z: Tensor, factor: float) -> Tensor:
-        """z drawn towards 0."""
-        return factor * z
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Truncated:
+class Truncated(AroundZero):
     """Standard normal, each coordinate conditioned on |z| <= limit (the truncation of Brock et al. 2019).
 
     Drawn by inverting the distribution function: one uniform number per coordinate, no rejection.
@@ -146,10 +146,6 @@ class Truncated:
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return slerp(start, end, share).clamp(-self.limit, self.limit)
-
-    def truncated(self, z: Tensor, factor: float) -> Tensor:
-        """z drawn towards 0."""
-        return factor * z
 
 
 @dataclass(frozen=True)

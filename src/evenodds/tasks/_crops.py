@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput, unknown
 
-__all__ = ["TURNS", "Piece", "deal_piece"]
+__all__ = ["TURNS", "Piece", "deal_piece", "piece_size"]
 
 TURNS = ("none", "mirror", "all")
 """Symmetries under which pieces are dealt: none; left for right; or all eight of the square."""
@@ -38,6 +39,11 @@ class Piece:
         if self.transposed is None:
             return piece
         return torch.where(self.transposed[:, None, None, None], piece.transpose(2, 3), piece)
+
+
+def piece_size(shape: Sequence[int], crop: int | None) -> tuple[int, ...]:
+    """(H, W) of the pieces of items (C, H, W): `crop` twice, or those of the whole image where it is None."""
+    return tuple(shape[1:]) if crop is None else (crop, crop)
 
 
 def deal_piece(x: Tensor, crop: int | None, turns: str, rng: torch.Generator) -> Piece:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import both, from_share, until_share
-from evenodds.tasks._crops import Piece, deal_piece
+from evenodds.tasks._crops import Piece, deal_piece, piece_size
 from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._playable import Conversion, NetworkSpec, Scoring, TaskDefaults
 from evenodds.tasks.contest import Contest
@@ -143,7 +143,7 @@ class Paired(DiscriminatorCosts, ImageToImage):
         """The discriminator's, for pieces of so many channels."""
         if not self.adversarial:
             return {}
-        size = tuple(shape[1:]) if self.crop is None else (self.crop, self.crop)
+        size = piece_size(shape, self.crop)
         return {"discriminator": NetworkSpec("Discriminator", ((channels, *size),))}
 
     def piece(self, x: Tensor, rng: torch.Generator) -> Piece:

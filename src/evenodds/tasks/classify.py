@@ -24,6 +24,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players, mix
 from evenodds.parts.priors import Prior
+from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
 from evenodds.tasks.infer import at_rest
 
@@ -186,15 +187,12 @@ class Classify:
             For "x": "y" (N,) int64, "probabilities" (N, K) of the classes if x is real, and "real" (N,), D(x).
             For "z": "x" in [-1, 1].
         """
-        answer: dict[str, Tensor] = {}
-        if "x" in request:
-            logits: Tensor = players["discriminator"](request["x"])
-            answer |= {"y": logits.argmax(1), "probabilities": logits.softmax(1), "real": logits.logsumexp(1).sigmoid()}
-        if "z" in request:
-            answer["x"] = players["generator"](request["z"])
-        if not answer:
-            raise BadInput(f"a request needs 'x' or 'z', got {', '.join(sorted(request)) or 'nothing'}; add one")
-        return answer
+
+        def classify(x: Tensor) -> Batch:
+            logits: Tensor = players["discriminator"](x)
+            return {"y": logits.argmax(1), "probabilities": logits.softmax(1), "real": logits.logsumexp(1).sigmoid()}
+
+        return answers_by_entry(request, {"x": classify, "z": lambda z: {"x": players["generator"](z)}})
 
 
 class Feed(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
-from evenodds.tasks._crops import deal_piece
+from evenodds.tasks._crops import deal_piece, piece_size
 from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._image_to_image import ImageToImage, without_views
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
@@ -74,7 +74,7 @@ class Cycle(DiscriminatorCosts, ImageToImage):
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for items x of that shape."""
-        size = tuple(shape[1:]) if self.crop is None else (self.crop, self.crop)
+        size = piece_size(shape, self.crop)
         return {
             "generator": NetworkSpec("Mapper", (self.inputs, shape[0])),
             "backward": NetworkSpec("Mapper", (shape[0], self.inputs)),

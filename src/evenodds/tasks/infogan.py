@@ -12,13 +12,15 @@ from torch.nn import functional as F
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Players
 from evenodds.parts.priors import Coded
+from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import at_rest
 
 __all__ = ["InfoGAN", "discriminator_options"]
 
-Read = dict[str, Tensor]
+InferredCode = dict[str, Tensor]
+"""Logits "classes" (N, K) and means "values" (N, V) of the code of each item."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,23 +93,23 @@ class InfoGAN(Generate):
         reader = CodeReader(players["discriminator"])
         costs = cost({**players, "discriminator": reader}, hand)
         outputs = torch.cat(reader.code_outputs)
-        read = self._read(outputs[first : first + len(hand["z"])])
+        inferred = self._inferred(outputs[first : first + len(hand["z"])])
         noise, classes, _ = self._parts
         code = hand["z"][:, noise:]
         if self.prior.classes:
             category = code[:, :classes].argmax(1)
-            costs["classes"] = self.classes_weight * F.cross_entropy(read["classes"], category)
+            costs["classes"] = self.classes_weight * F.cross_entropy(inferred["classes"], category)
             if self.consistency and first:
                 with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
-                    calm = self._read(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
-                viewed = self._read(outputs[:first])["classes"].log_softmax(1)
+                    calm = self._inferred(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
+                viewed = self._inferred(outputs[:first])["classes"].log_softmax(1)
                 shares = viewed.exp().mean(0)
                 entropy = -(shares * shares.clamp_min(1e-8).log()).sum()
                 surprise = -(calm * viewed).sum(1).mean() - self.balance * entropy
                 costs["consistency"] = self.consistency * surprise
-            costs.facts["right"] = (read["classes"].argmax(1) == category).float().mean().detach()
+            costs.facts["right"] = (inferred["classes"].argmax(1) == category).float().mean().detach()
         if self.prior.values:
-            squared = (read["values"] - code[:, classes:]).square()
+            squared = (inferred["values"] - code[:, classes:]).square()
             costs["values"] = self.values_weight * 0.5 * squared.sum(1).mean()
             costs.facts["error"] = squared.mean().detach()
         return costs
@@ -116,7 +118,7 @@ class InfoGAN(Generate):
     def _parts(self) -> tuple[int, int, int]:
         return self.prior.noise, self.prior.classes, self.prior.values
 
-    def _read(self, outputs: Tensor) -> Read:
+    def _inferred(self, outputs: Tensor) -> InferredCode:
         """Outputs after the first, (N, classes + values), as logits of classes and means of values."""
         _, classes, values = self._parts
         if outputs.shape[1] != classes + values:
@@ -138,17 +140,15 @@ class InfoGAN(Generate):
             For "x": "y" (N,) int64 and "probabilities" (N, classes) of the category; "values" (N, values).
             For "z": "x" in [-1, 1].
         """
-        answer: dict[str, Tensor] = {}
-        if "x" in request:
-            read = self._read(players["discriminator"](request["x"])[:, 1:])
-            if self.prior.classes:
-                answer |= {"y": read["classes"].argmax(1), "probabilities": read["classes"].softmax(1)}
-            answer["values"] = read["values"]
-        if "z" in request:
-            answer["x"] = players["generator"](request["z"])
-        if not answer:
-            raise BadInput(f"a request needs 'x' or 'z', got {', '.join(sorted(request)) or 'nothing'}; add one")
-        return answer
+
+        def infer(x: Tensor) -> Batch:
+            code = self._inferred(players["discriminator"](x)[:, 1:])
+            values = {"values": code["values"]}
+            if not self.prior.classes:
+                return values
+            return {"y": code["classes"].argmax(1), "probabilities": code["classes"].softmax(1)} | values
+
+        return answers_by_entry(request, {"x": infer, "z": lambda z: {"x": players["generator"](z)}})
 
 
 class CodeReader(nn.Module):

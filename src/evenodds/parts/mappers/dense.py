@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv, enlarged
+from evenodds.parts.mappers._parts import SLOPE, check, conv
+from evenodds.parts.mappers._sub_pixel import SubPixel
 
 __all__ = ["Generator"]
 
@@ -20,7 +21,7 @@ RESIDUAL = 0.2
 """Factor on every residual, section 3.1."""
 
 
-class Generator(nn.Module):
+class Generator(SubPixel):
     """(N, inputs, H, W) -> (N, outputs, scale H, scale W), for any H and W.
 
     Args:
@@ -32,30 +33,14 @@ class Generator(nn.Module):
         blocks: how many, of three dense blocks each.
     """
 
-    multiple = 1
-    """Of which H and W are best a multiple."""
-
     def __init__(
         self, inputs: int, outputs: int, *, scale: int = 1, width: int = 64, growth: int = 32, blocks: int = 23
     ) -> None:
-        super().__init__()
         check(inputs, outputs, scale, (1, 2, 3, 4))
         if min(width, growth) < 1 or blocks < 0:
             raise BadInput(f"width, growth >= 1 and blocks >= 0 are needed, got {width}, {growth} and {blocks}")
-        self.inputs, self.outputs, self.scale = inputs, outputs, scale
-        self.margin = 15 * blocks + 4
-        """Pixels of the source beyond a place that influence it."""
-        self.enter = conv(inputs, width)
-        self.blocks = nn.Sequential(*(_Triple(width, growth) for _ in range(blocks)))
-        self.close = conv(width, width)
-        self.refine = conv(width, width)
-        self.leave = conv(width, outputs * scale**2, 0.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        check_images(x, self.inputs)
-        shallow = self.enter(x)
-        hidden = F.leaky_relu(self.refine(shallow + self.close(self.blocks(shallow))), SLOPE)
-        return enlarged(base(x, self.outputs), self.scale) + F.pixel_shuffle(self.leave(hidden), self.scale)
+        triples = (_Triple(width, growth) for _ in range(blocks))
+        super().__init__(inputs, outputs, scale, width, triples, margin=15 * blocks + 4, refined=True)
 
 
 class _Triple(nn.Module):

@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv, enlarged
+from evenodds.parts.mappers._parts import SLOPE, check, conv
+from evenodds.parts.mappers._sub_pixel import SubPixel
 
 __all__ = ["Generator"]
 
 
-class Generator(nn.Module):
+class Generator(SubPixel):
     """(N, inputs, H, W) -> (N, outputs, scale H, scale W), for any H and W.
 
     Args:
@@ -28,27 +29,12 @@ class Generator(nn.Module):
         blocks: how many.
     """
 
-    multiple = 1
-    """Of which H and W are best a multiple."""
-
     def __init__(self, inputs: int, outputs: int, *, scale: int = 1, width: int = 32, blocks: int = 8) -> None:
-        super().__init__()
         check(inputs, outputs, scale, (1, 2, 3, 4))
         if width < 1 or blocks < 0:
             raise BadInput(f"width >= 1 and blocks >= 0 are needed, got {width} and {blocks}")
-        self.inputs, self.outputs, self.scale = inputs, outputs, scale
-        self.margin = 2 * blocks + 3
-        """Pixels of the source beyond a place that influence it."""
-        self.enter = conv(inputs, width)
-        self.blocks = nn.Sequential(*(Block(width, blocks) for _ in range(blocks)))
-        self.close = conv(width, width)
-        self.leave = conv(width, outputs * scale**2, 0.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        check_images(x, self.inputs)
-        shallow = self.enter(x)
-        hidden = F.leaky_relu(shallow + self.close(self.blocks(shallow)), SLOPE)
-        return enlarged(base(x, self.outputs), self.scale) + F.pixel_shuffle(self.leave(hidden), self.scale)
+        residual = (Block(width, blocks) for _ in range(blocks))
+        super().__init__(inputs, outputs, scale, width, residual, margin=2 * blocks + 3)
 
 
 class Block(nn.Module):

@@ -1,6 +1,7 @@
 """Image files as people have them, made here: kinds that are read, and what is broken."""
 
 import io
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from PIL import Image, ImageCms
 
 from evenodds.data._png import PngRows
 
-__all__ = ["BROKEN", "DEEP", "READABLE", "deep_png", "mixed_folder"]
+__all__ = ["BROKEN", "DEEP", "READABLE", "deep_png", "mixed_folder", "tiff"]
 
 RNG = np.random.default_rng(0)
 COLOUR = Image.fromarray(RNG.integers(0, 256, (12, 17, 3), np.uint8))
@@ -38,6 +39,55 @@ def interlaced() -> bytes:
     content = deep_png(np.full((1, 1, 3), 0x1234, np.uint16))
     head = content[12:28] + b"\1"
     return content[:12] + head + zlib.crc32(head).to_bytes(4) + content[33:]
+
+
+def tiff(
+    x: np.ndarray,
+    order: str = "<",
+    planes: bool = False,
+    deflate: bool = False,
+    rows: int | None = None,
+    way_up: int = 1,
+    alpha: int | None = None,
+) -> bytes:
+    """The file of (H, W, 3 or 4) uint16, after TIFF 6.0.
+
+    Args:
+        order: of bytes, "<" or ">".
+        planes: the colours lie one after the other.
+        rows: of a strip; None: all.
+        alpha: what the fourth channel is (ExtraSamples): 0 nothing known, 1 multiplied in, 2 not.
+    """
+    height, width, channels = x.shape
+    rows = rows or height
+    layers = np.split(x, channels, 2) if planes else [x]
+    strips = [
+        layer[top : top + rows].astype(f"{order}u2").tobytes() for layer in layers for top in range(0, height, rows)
+    ]
+    strips = [zlib.compress(strip) for strip in strips] if deflate else strips
+    tags: dict[int, tuple[str, list[int]]] = {
+        256: ("I", [width]),
+        257: ("I", [height]),
+        258: ("H", [16] * channels),
+        259: ("H", [8 if deflate else 1]),
+        262: ("H", [2]),
+        273: ("I", [8 + sum(map(len, strips[:k])) for k in range(len(strips))]),
+        274: ("H", [way_up]),
+        277: ("H", [channels]),
+        278: ("I", [rows]),
+        279: ("I", [len(strip) for strip in strips]),
+        284: ("H", [2 if planes else 1]),
+        **({} if alpha is None else {338: ("H", [alpha])}),
+    }
+    content, entries = b"".join(strips), b""
+    content += bytes(len(content) % 2)
+    for tag, (kind, values) in tags.items():
+        packed = struct.pack(f"{order}{len(values)}{kind}", *values)
+        if len(packed) > 4:
+            packed, content = struct.pack(f"{order}I", 8 + len(content)), content + packed
+        entries += struct.pack(f"{order}HHI", tag, {"H": 3, "I": 4}[kind], len(values)) + packed.ljust(4, b"\0")
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8 + len(content))
+    return head + content + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
 
 
 def turned() -> bytes:
@@ -75,6 +125,7 @@ READABLE: dict[str, tuple[bytes, int, str, str]] = {
     "1x1.png": (saved(COLOUR.resize((1, 1)), "PNG"), 3, "uint8", ""),
     "3-wide.png": (saved(COLOUR.resize((3, 40)), "PNG"), 3, "uint8", ""),
     "3-high-16.png": (saved(Image.fromarray(DEEP[:3]), "PNG"), 1, "uint16", ""),
+    "planes-16.tif": (tiff(DEEP[..., None] ^ np.arange(3, dtype=np.uint16), planes=True), 3, "uint16", ""),
 }
 BROKEN = {
     "truncated.jpg": (saved(COLOUR.resize((200, 200)), "JPEG")[:2000], "damaged"),

@@ -449,6 +449,27 @@ def test_labels_csv_names_the_classes_of_a_folder_and_of_its_zip(tmp_path: Path)
     assert load(tmp_path, labels=False).y is None
 
 
+def test_classes_that_differ_in_spaces_around_are_one_and_that_is_said(tmp_path: Path) -> None:
+    data = load(flat(tmp_path, "file,class\na.png, cat\nb.png,cat\nc.png,dog\n"))
+    assert data.classes == ("cat", "dog")
+    assert "Took 1 class in labels.csv as one each, though the spaces around differ: cat." in data.report
+    again = load(flat(tmp_path, "file,class\na.png, cat\nb.png, cat\nc.png,dog\n"))
+    assert not any("spaces" in line for line in again.report)
+    (tmp_path / "t.csv").write_text("x,kind\n1, a\n2,a\n3,b\n")
+    table = load(tmp_path / "t.csv", label="kind")
+    assert table.classes == ("a", "b")
+    assert any("1 class in t.csv as one each" in line for line in table.report)
+
+
+def test_names_of_images_keep_spaces_that_they_have(tmp_path: Path) -> None:
+    flat(tmp_path, "file,class\n a.png,dog\na.png,cat\nb.png,cat\nc.png,dog\n")
+    picture().save(tmp_path / " a.png")
+    data = load(tmp_path)
+    assert data.names == (" a.png", "a.png", "b.png", "c.png")
+    assert data.y is not None
+    assert data.y.tolist() == [1, 0, 0, 1]
+
+
 def test_labels_csv_stands_above_class_folders(tmp_path: Path) -> None:
     folder = class_folders(tmp_path)
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))

@@ -30,7 +30,7 @@ from evenodds.data.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
-from evenodds.files import memory
+from evenodds.files import memory, zips
 from evenodds.files.outputs import Outputs
 
 SECONDS = 10
@@ -248,6 +248,39 @@ def test_sizes_that_are_not_true_are_damage(tmp_path: Path) -> None:
     path.write_bytes(content)
     data = load(path)
     assert data.names == ("1.png",)
+
+
+def listing(entries: int, name: bytes = b"a.png", large: bool = False) -> bytes:
+    """An archive that is a list of so many files, without their content."""
+    entry = b"PK\1\2" + bytes(24) + struct.pack("<H", len(name)) + bytes(16) + name
+    size, most = entries * len(entry), 0xFFFFFFFF
+    end_64 = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, size, 0)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, size, 1)
+    stated = (0xFFFF, 0xFFFF, most, most) if large else (min(entries, 0xFFFE), min(entries, 0xFFFE), size, 0)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, *stated, 0)
+    return entry * entries + (end_64 + locator if large else b"") + end
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("ending", [".zip", ".npz"])
+def test_an_archive_of_too_many_files_is_refused_before_they_are_listed(
+    ending: str, large: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a{ending}"
+    path.write_bytes((b"" if ending == ".zip" else b"PK\3\4") + listing(zips.MOST_FILES + 1, large=large))
+    assert refused(lambda: load(path)) == (
+        f"a{ending} holds more than 2,000,000 files; unpack a part of it, and name the folder"
+    )
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_as_many_files_as_may_be_are_listed(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zips, "MOST_FILES", 5)
+    with zips.open_zip(io.BytesIO(listing(5, large=large)), "a.zip") as archive:
+        assert len(archive.infolist()) == 5
+    assert "more than 5 files" in refused(lambda: zips.open_zip(io.BytesIO(listing(6, large=large)), "a.zip"))
+    monkeypatch.setattr(zips, "_MOST_BYTES", 200)
+    assert "more than" in refused(lambda: zips.open_zip(io.BytesIO(listing(5, large=large)), "a.zip"))
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------

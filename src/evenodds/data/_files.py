@@ -16,6 +16,7 @@ from evenodds.data._picture import MOST_PIXELS, File, Unusable, most_bytes
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
+from evenodds.files.zips import open_zip
 
 __all__ = ["ENDINGS", "content", "file_at", "opened"]
 
@@ -66,7 +67,9 @@ def _listed(root: Path, most_pixels: int) -> Iterator[tuple[list[File], list[Fil
 
 def _archive(root: Path, stream: BinaryIO) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(stream)
+        return open_zip(stream, root.name)
+    except BadInput:
+        raise
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise BadInput(f"{root.name} cannot be read as a zip file; pack it again") from error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
+from collections.abc import Iterable
 from io import StringIO
 from typing import NamedTuple
 
@@ -11,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data._wording import listed
 from evenodds.data.dataset import Conditions, encode_conditions, encode_labels
 from evenodds.errors import BadInput
 from evenodds.files.text import from_cell
 
-__all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table"]
+__all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table", "merged"]
 
 LABELS = "labels.csv"
 """The file's name; it lies beside the images or above their folders."""
@@ -65,12 +68,13 @@ def from_table(names: list[str], content: bytes) -> Labels:
         content: of the file: a line that names the columns, then one line for each image. The first column holds its
             name. A single further column holds its class. Of several, that named "class" or "label" does, if there is
             one, and the others hold numbers: attributes, all 0 or 1, or values. A class may be empty where it is
-            unknown; a number may not.
+            unknown; a number may not. Spaces around cells do not count, but for those of a name that an image has.
 
     Raises:
         BadInput: the file is not such a table, names an image twice, or none of the images, or lacks a number.
     """
-    columns, cells = _parsed(content)
+    columns, raw = _parsed(content, set(names))
+    cells = {name: [from_cell(cell.strip()) for cell in row] for name, row in raw.items()}
     if not cells.keys() & set(names):
         raise BadInput(f"{LABELS} names none of the {len(names):,} images, e.g. {names[0]}; write names as they are")
     of_class = [k for k, name in enumerate(columns) if len(columns) == 1 or name.lower() in CLASS]
@@ -87,6 +91,7 @@ def from_table(names: list[str], content: bytes) -> Labels:
         notes.insert(0, f"Took {len(classes)} classes from {LABELS}; labels=false leaves them out.")
         unknown = words.count("")
         notes += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
+        notes += merged(LABELS, (row[of_class[0]] for row in raw.values()))
     of_numbers = [k for k in range(len(columns)) if k not in of_class]
     if of_numbers:
         rows = [[_number(name, cells, columns[k], k) for k in of_numbers] for name in names]
@@ -95,6 +100,13 @@ def from_table(names: list[str], content: bytes) -> Labels:
         kind = "attributes" if conditions.binary else "values"
         notes.insert(0, f"Took the {kind} {', '.join(conditions.names)} from {LABELS}.")
     return labels._replace(notes=tuple(notes))
+
+
+def merged(name: str, cells: Iterable[str]) -> list[str]:
+    """A note on classes in a table of this name that differ in the spaces around their cells alone: they are one."""
+    written = Counter(from_cell(cell.strip()) for cell in set(cells))
+    several = sorted(word for word, n in written.items() if n > 1 and word)
+    return listed(f"Took {{}} in {name} as one each, though the spaces around differ: {{}}.", several, what="class")
 
 
 def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float:
@@ -108,8 +120,8 @@ def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float
     return value
 
 
-def _parsed(content: bytes) -> tuple[list[str], dict[str, list[str]]]:
-    """The names of the columns after the first, and the cells of each image in them."""
+def _parsed(content: bytes, images: set[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The names of the columns after the first, and the cells of each image in them as they stand there."""
     try:
         lines = list(csv.reader(StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -125,8 +137,9 @@ def _parsed(content: bytes) -> tuple[list[str], dict[str, list[str]]]:
             raise BadInput(
                 f"{LABELS}, line {number}: {len(columns) + 1} cells are needed, as in line 1, got {len(cells)}"
             )
-        name = from_cell(cells[0].strip()).replace("\\", "/")
+        exact = from_cell(cells[0]).replace("\\", "/")
+        name = exact if exact in images else from_cell(cells[0].strip()).replace("\\", "/")
         if name in rows:
             raise BadInput(f"{LABELS}, line {number}: '{name}' stands there already; keep one of both lines")
-        rows[name] = [from_cell(cell.strip()) for cell in cells[1:]]
+        rows[name] = cells[1:]
     return columns, rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from evenodds.errors import BadInput
 from evenodds.files.regular import NotRegular, open_regular, size_of
@@ -42,6 +44,11 @@ _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
 _LUMA = np.array([[round(65536 * weight)] for weight in LUMA], dtype=np.uint32)  # (3, 1), as Pillow computes it.
 _RAISED = "--most-pixels, or data.most_pixels of a run, raises the limit of {:,}"
 _BYTES_PER_PIXEL = 12  # That a file may have, of its limit of pixels: 16 bits of four channels, and half as much more.
+_SWAPPED = "B" if sys.byteorder == "little" else "L"
+# Pillow unpacks the upper byte of a value of 16 bits. In the other order of bytes, that is the lower one.
+_DIRECT = {"RGB", "RGBA", "RGBX", *"RGBA"}  # Kinds of pixels, or planes of them, that are not computed.
+_OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": f"16{_SWAPPED}"}
+_BITS_PER_SAMPLE, _PLANAR = 258, 284  # Tags of TIFF 6.0, section 8.
 _AT_ONCE = 1 << 20  # Pixels that are brought from Pillow to NumPy at once: it makes several copies of them.
 
 Pixels = NDArray[Any]
@@ -64,7 +71,7 @@ class DecodedImage(NamedTuple):
     """The pixels of one image file, upright, and what is known of the file."""
 
     name: str
-    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1, and of PNG files where that was wanted.
+    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1, and of colours where that was wanted.
     size: Size  # (height, width) as stored, after rotation.
     way_up: int = 1  # EXIF's orientation of the file, which the pixels no longer need.
     cut: bool = False  # 16-bit colour, which was read at 8 bits.
@@ -119,7 +126,8 @@ def decode(file: File, size: Size | None, fit: str, most_pixels: int = MOST_PIXE
 def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:
     """The picture at its own depth, or the file's name and why it cannot be used.
 
-    Colours of 16 bits are kept where the file is a PNG without a colour that is transparent. The pixels may be a view
+    Colours of 16 bits are kept where the file is a PNG without a colour that is transparent, or a TIFF of RGB whose
+    alpha, if any, is not multiplied in, and which is not both compressed and in planes. The pixels may be a view
     that is no contiguous array. Beside the result, Pillow's image is in memory meanwhile, 4 bytes per pixel.
 
     Args:
@@ -191,10 +199,34 @@ def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
         if accepts is None or accepts(prefix) is True:
             stream.seek(0)
             try:
-                return factory(stream, "")
+                return _by_planes(factory(stream, ""))
             except (SyntaxError, IndexError, TypeError, struct.error):  # It is of another format, as for `Image.open`.
                 continue
     raise UnidentifiedImageError
+
+
+def _by_planes(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """The image; each plane of an uncompressed TIFF of 16 bits, which Pillow takes for one of 8, at its own depth."""
+    if isinstance(image, TiffImageFile) and not image.use_load_libtiff and _in_planes(image):
+        order = "L" if image.tag_v2.prefix == b"II" else "B"
+        if set(image.tag_v2.get(_BITS_PER_SAMPLE, ())) == {16}:
+            image.tile = [_unpacked_as(tile, f"{_raw_mode(tile)};16{order}") for tile in image.tile]
+    return image
+
+
+def _in_planes(image: TiffImageFile) -> bool:
+    """Whether the colours lie one after the other (TIFF 6.0, section 8: PlanarConfiguration = 2)."""
+    return bool(image.tag_v2.get(_PLANAR, 1) == 2)
+
+
+def _raw_mode(tile: Any) -> str:
+    """How Pillow unpacks the bytes of a part of a file, e.g. "RGB;16B"."""
+    return str(tile.args if isinstance(tile.args, str) else tile.args[0])
+
+
+def _unpacked_as(tile: Any, raw_mode: str) -> Any:
+    """The part of a file, whose bytes are taken for those of another kind of pixels of the same length."""
+    return tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:]))
 
 
 @cache
@@ -213,8 +245,15 @@ class _Stored(NamedTuple):
 
 
 def _stored(image: ImageFile.ImageFile) -> _Stored:
-    cut = not image.mode.startswith("I") and any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    cut = not image.mode.startswith("I") and any(_of_16_bits(tile) for tile in getattr(image, "tile", ()))
     return _Stored(image.mode, image.info.get("icc_profile"), (image.height, image.width), cut)
+
+
+def _of_16_bits(tile: Any) -> bool:
+    """Whether a part of a file has more than 8 bits per colour."""
+    if tile.codec_name in ("ppm", "ppm_plain"):
+        return int(tile.args[1]) > 255  # The largest value.
+    return "16" in _raw_mode(tile)
 
 
 def _picture(name: str, image: ImageFile.ImageFile, size: Size | None, fit: str) -> DecodedImage:
@@ -276,17 +315,16 @@ def _by_rows(image: Image.Image, pixels: Callable[[Image.Image], Pixels]) -> Pix
 
 
 def _deep(image: ImageFile.ImageFile, passes: _Passes) -> tuple[Pixels, int] | None:
-    """(H, W, 2 to 4) uint16 of a PNG of 16 bits per colour, and its orientation; None where it is no such file.
+    """(H, W, 2 to 4) uint16 of a file of 16 bits per colour, and its orientation; None where it cannot be had.
 
     Pillow unpacks the upper byte of each value. It is made to unpack the lower ones too: those of grey and alpha as
     the four channels that they are in bytes, those of colours in a second pass as if their bytes were swapped.
     """
-    if image.format != "PNG" or "transparency" in image.info or len(image.tile) != 1:
-        return None
-    raw, stream = str(image.tile[0][3]), image.fp
-    if raw == "LA;16B":
-        return _by_rows(_unpacked(image, "RGBA"), lambda part: _joined(np.asarray(part))), orientation(image)
-    if raw not in ("RGB;16B", "RGBA;16B") or stream is None:
+    if image.format == "PNG" and [_raw_mode(tile) for tile in image.tile] == ["LA;16B"]:
+        image.tile = [_unpacked_as(image.tile[0], "RGBA")]
+        return _by_rows(image, lambda part: _joined(np.asarray(part))), orientation(image)
+    stream = image.fp
+    if _lower(image) is None or stream is None:
         return None
     passes.passes = 2
     whole = _by_rows(image, lambda part: np.asarray(part).astype(np.uint16) << 8)
@@ -295,15 +333,32 @@ def _deep(image: ImageFile.ImageFile, passes: _Passes) -> tuple[Pixels, int] | N
     passes.before = 1
     stream.seek(0)
     with _opened(stream) as again:  # type: ignore[arg-type]
-        for rows, strip in _strips(_unpacked(again, raw.replace("16B", "16L"))):
+        again.tile = _lower(again) or []
+        for rows, strip in _strips(again):
             whole[rows] |= np.asarray(strip)
     return whole, way_up
 
 
-def _unpacked(image: ImageFile.ImageFile, raw: str) -> ImageFile.ImageFile:
-    """The image, whose bytes are taken for those of another kind of pixels of the same length."""
-    image.tile = [(*image.tile[0][:3], raw)]  # type: ignore[list-item]
-    return image
+def _lower(image: ImageFile.ImageFile) -> list[Any] | None:
+    """The parts of a file as the lower bytes of its colours; None where these cannot be had.
+
+    Of compressed TIFF files in planes, libtiff decides how bytes are unpacked. Colours that are transparent, CMYK, and
+    alpha that is multiplied in are computed by Pillow from the upper bytes alone.
+    """
+    if "transparency" in image.info or image.format not in ("PNG", "TIFF"):
+        return None
+    if isinstance(image, TiffImageFile) and image.use_load_libtiff and _in_planes(image):
+        return None
+    raw_modes = [_swapped(_raw_mode(tile)) for tile in image.tile]
+    if image.mode not in ("RGB", "RGBA") or "" in raw_modes:
+        return None
+    return [_unpacked_as(tile, raw_mode) for tile, raw_mode in zip(image.tile, raw_modes, strict=True)]
+
+
+def _swapped(raw_mode: str) -> str:
+    """How the lower bytes are unpacked of what is unpacked so; empty where they cannot be had."""
+    kind, _, order = raw_mode.partition(";")
+    return f"{kind};{_OTHER_ORDER[order]}" if kind in _DIRECT and order in _OTHER_ORDER else ""
 
 
 def _joined(pairs: Pixels) -> Pixels:

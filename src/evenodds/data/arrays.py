@@ -19,6 +19,7 @@ from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labe
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of
+from evenodds.files.zips import open_zip
 
 __all__ = ["READS", "arrays", "from_array", "read_arrays"]
 
@@ -133,7 +134,7 @@ def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
                 _check_header(stream, size_of(stream))
                 stream.seek(0)
                 return {"x": np.lib.format.read_array(stream, allow_pickle=False)}
-            with zipfile.ZipFile(stream) as archive:
+            with open_zip(stream, path.name) as archive:
                 entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
                 names = [key for key in entries if key in keys] or list(entries)[:2]
                 _check_memory(sum(entries[key].file_size for key in names))

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._labels import merged
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
@@ -71,9 +72,11 @@ def table(
     if len(numeric) <= len(given_names):
         raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
     values, words = _read(path, delimiter, columns, numeric, header)
-    y, classes = encode_labels(words) if label is not None else (None, ())
+    y, classes = encode_labels([from_cell(word.strip()) for word in words]) if label is not None else (None, ())
     modelled = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
     dataset = _dataset(values[:, modelled], y, classes, tuple(columns[numeric[place]] for place in modelled))
+    if notes := merged(path.name, words):
+        dataset = replace(dataset, report=(*dataset.report, *notes))
     if not given_names:
         return dataset
     places = [[columns[k] for k in numeric].index(name) for name in given_names]
@@ -101,7 +104,7 @@ def _dataset(values: NDArray[Any], y: Tensor | None, classes: tuple[str, ...], c
 def _read(
     path: Path, delimiter: str, columns: list[str], numeric: list[int], header: bool
 ) -> tuple[NDArray[Any], list[str]]:
-    """The numbers (N, D) float64, and the words of the other column."""
+    """The numbers (N, D) float64, and the cells of the other column."""
     numbers = array("d")
     words: list[str] = []
     other = sorted(set(range(len(columns))) - set(numeric))
@@ -116,7 +119,7 @@ def _read(
         if not all(map(math.isfinite, values_of_row)):
             raise _bad_cell(path, row, cells, columns, numeric)
         numbers.extend(values_of_row)
-        words += [from_cell(cells[k].strip()) for k in other]
+        words += [cells[k] for k in other]
         if numbers.itemsize * len(numbers) > most:
             raise BadInput(f"{path.name}: {row:,} rows already fill a quarter of the memory; give a part of the table")
     if not numbers:

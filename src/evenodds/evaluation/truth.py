@@ -13,22 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import is_one, maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
 from evenodds.data._files import file_at, opened
-from evenodds.data._picture import DecodedImage, File, checked_limit, in_channels
+from evenodds.data._picture import DecodedImage, File, checked_limit
 from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
+from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
 from evenodds.files.write import Place, replaced, write_text
-from evenodds.metrics.psnr import psnr, video_luma
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
-from evenodds.metrics.ssim import ssim
-from evenodds.parts.mappers._parts import enlarged
 from evenodds.runs.session import Session
 
 __all__ = ["TruthReport", "require_apart", "scored"]
@@ -149,28 +146,14 @@ def _image_comparison(session: Session, most_pixels: int) -> Comparison:
             )
         channels = 3 if max(real.pixels.shape[2], result.pixels.shape[2]) >= 3 else 1
         # Sources are made of whole places: what is left of the truth at its lower and right ends has no source.
-        y = _inside(real, channels)[..., : result.size[0], : result.size[1]]
+        y = rows_of(real, channels, result.size)
         # Of colours that the network does not see, as where it is to find them, the input has none either.
         blind = network.inputs < network.outputs
-        before = _inside(source_image, network.inputs if blind else channels).expand(-1, channels, -1, -1)
-        before = ((enlarged(before, scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
-        figures = _likeness(_inside(result, channels), y, scale)
-        return figures | {f"{baseline}_{name}": value for name, value in _likeness(before, y, scale).items()}
+        before = enlarged_rows(rows_of(source_image, network.inputs if blind else channels), scale, channels)
+        figures = likeness(rows_of(result, channels), y, scale)
+        return figures | {f"{baseline}_{name}": value for name, value in likeness(before, y, scale).items()}
 
     return compare
-
-
-def _likeness(x: Tensor, y: Tensor, scale: int) -> Row:
-    """On Y, without the border where that leaves anything; where nothing scales, of all colours too."""
-    border = scale if scale > 1 and min(x.shape[2:]) > 2 * scale + 3 else 0
-    inner = slice(border, -border or None)
-    luminance = [video_luma(one)[..., inner, inner] for one in (x, y)]
-    similar = float(ssim(*luminance)) if min(luminance[0].shape[2:]) >= 4 else math.nan
-    figures = {"psnr": float(psnr(x, y, border)), "ssim": similar}
-    if scale == 1 and x.shape[1] == 3:
-        # As one channel of three times the rows, which has no luma.
-        figures["colour_psnr"] = float(psnr(x.flatten(1, 2)[:, None], y.flatten(1, 2)[:, None]))
-    return figures
 
 
 def _label_comparison(session: Session, most_pixels: int) -> Comparison:
@@ -230,13 +213,6 @@ def _decoded(picture: DecodedImage | str) -> DecodedImage:
     if isinstance(picture, str):
         raise BadInput(f"the truth or the result cannot be read: {picture}")
     return picture
-
-
-def _inside(picture: DecodedImage, channels: int) -> Tensor:
-    """(1, channels, H, W) in [-1, 1]; alpha over white."""
-    full = np.iinfo(picture.pixels.dtype).max
-    pixels = in_channels(picture.pixels, channels).astype(np.float32)
-    return torch.from_numpy(pixels / full * 2 - 1).permute(2, 0, 1)[None]
 
 
 def _finite(content: Any) -> Any:

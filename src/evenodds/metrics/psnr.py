@@ -7,7 +7,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import luma
 
-__all__ = ["psnr", "video_luma"]
+__all__ = ["decibels", "psnr", "video_luma"]
 
 _RANGE = (235 - 16) / 255
 """The part of the 8-bit range that the Y of video takes: 16 to 235."""
@@ -58,4 +58,9 @@ def psnr(x: Tensor, truth: Tensor, border: int = 0, colours: bool = False) -> Te
     inner = slice(border, -border or None)
     apart = x - truth if colours else video_luma(x) - video_luma(truth)
     error = apart[..., inner, inner].double().square().mean((1, 2, 3))
+    return decibels(error)
+
+
+def decibels(error: Tensor) -> Tensor:
+    """The peak signal-to-noise ratio of mean squared errors of images in [-1, 1]; infinite where there is none."""
     return 10 * (4 / error).log10()

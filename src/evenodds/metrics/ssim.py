@@ -7,7 +7,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import portions
 
-__all__ = ["diversity", "ms_ssim", "ssim"]
+__all__ = ["diversity", "ms_ssim", "ssim", "window_side"]
 
 # Wang et al. (2003), section 3.2: the exponents of the five scales, finest first, found with observers.
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -137,10 +137,15 @@ def _terms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     return luminance, structure
 
 
+def window_side(size: tuple[int, int]) -> int:
+    """Pixels of the window's side in pictures of that (height, width): the largest odd number up to 11 that fits."""
+    side = min(*size, TAPS)
+    return side - (side + 1) % 2
+
+
 def _blurred(x: Tensor) -> Tensor:
     """Means under the window, one axis after the other."""
-    side = min(*x.shape[2:], TAPS)
-    taps = side - (side + 1) % 2
+    taps = window_side((x.shape[2], x.shape[3]))
     places = torch.arange(taps, dtype=x.dtype) - taps // 2
     window = torch.softmax(-(places**2) / (2 * (SIGMA * taps / TAPS) ** 2), 0).tolist()
     # Sums of shifted pictures: a tenth of the time of a convolution of one channel in float64.

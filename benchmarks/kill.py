@@ -5,12 +5,16 @@ the results. What is left must be whole files (JSON that parses, pictures that o
 pages that are closed), and the same command given again must end with the same result as a command that nobody killed,
 without lock files or temporary files beside it.
 
-Two at once: every pair of writers of one run, and of one target, starts together. Each ends with status 0, or with
-status 2 and one line that says who is there; what is there afterwards is what one of the two alone would have left.
+Two at once: every pair of writers of one run, and of one target, starts together, and once more with the second in the
+midst of the first. Each ends with status 0, or with status 2 and one line that says who is there; what is there
+afterwards is what one of the two alone would have left.
 
 Small disks: a run trains on file systems (tmpfs) of growing sizes; where none can be mounted, files are limited in size
 instead (RLIMIT_FSIZE), and the results say so. It ends whole, or with one line on the disk; copied to a disk with room
 and resumed, it has the same bits.
+
+Results are written after each trial. The same line again goes on where it was stopped, and trials with something wrong
+are tried again.
 
     python benchmarks/kill.py --work DIR --times 100 --disks 20
 """
@@ -34,6 +38,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import combinations_with_replacement
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -45,7 +50,7 @@ from evenodds.game import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ["--set", "task=condition", "generator.width=8", "discriminator.width=8", "batch=32", "device=cpu"]
-LENGTH = ["--images", "1280", "--seed", "3", "--quiet"]
+LENGTH = ["--images", "512", "--seed", "3", "--quiet"]
 SEED = 0
 THERE = "is there already"
 REFUSED = ("is in use by", "already holds a run", THERE, "no run at", "no data source", "no checkpoint in")
@@ -61,6 +66,8 @@ class Trial:
     command: str
     disturbance: str
     wrong: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """How the disturbed commands ended: the status, with the last line where it is not 0."""
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
@@ -96,6 +103,11 @@ def ended(pid: int) -> int:
 def run(words: Sequence[object], log: Path) -> int:
     """Runs a command to its end."""
     return ended(started(words, log))
+
+
+def ending(status: int, log: Path) -> str:
+    """The status of a command, with what it said last where it was not done."""
+    return f"{status}: {last_line(log)}" if status > 0 else str(status)
 
 
 def last_line(log: Path) -> str:
@@ -261,6 +273,7 @@ def prepared(work: Path) -> Path:
 def fresh(name: str, whole: Path, place: Path) -> Path:
     """A place with the run that a command works on."""
     folder = place / "run"
+    shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     if name == "resume":
         halved(whole, folder)
@@ -297,7 +310,7 @@ def killed(name: str, work: Path, whole: Path, expected: tuple[str, float], numb
         time.sleep(moment)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        ended(pid)
+        trial.ended.append(ending(ended(pid), log))
         trial.wrong += broken(place)
     words = again(name, writer, folder, place)
     if words is not None and (status := run(words, log)) != 0 and THERE not in last_line(log):
@@ -320,16 +333,22 @@ def again(name: str, writer: Writer, folder: Path, place: Path) -> list[object]:
 # --- two at once -----------------------------------------------------------------------------------------------------
 
 
-def at_once(names: tuple[str, str], work: Path, whole: Path, expected: dict[str, tuple[str, float]]) -> Trial:
-    """Starts two commands on one run together."""
+def at_once(
+    names: tuple[str, str], work: Path, whole: Path, expected: dict[str, tuple[str, float]], delay: float
+) -> Trial:
+    """Starts two commands on one run, the second so many seconds after the first."""
     place = work / "pairs" / "-".join(names)
     # The run is half played where one resumes it, not there where one trains it, else whole.
     trained = next((name for name in ("resume", "train") if name in names), None)
     folder = fresh(trained or "report", whole, place)
-    trial = Trial(" and ".join(names), "at once")
+    trial = Trial(" and ".join(names), f"the second {delay:.2f} s after the first" if delay else "at once")
     logs = [work / "logs" / f"pair-{names[0]}-{names[1]}-{k}.log" for k in range(2)]
-    pids = [started(writers(work)[name].words(folder, place), log) for name, log in zip(names, logs, strict=True)]
+    pids = []
+    for name, log in zip(names, logs, strict=True):
+        time.sleep(delay if pids else 0.0)
+        pids.append(started(writers(work)[name].words(folder, place), log))
     statuses = [ended(pid) for pid in pids]
+    trial.ended = [ending(status, log) for status, log in zip(statuses, logs, strict=True)]
     for name, status, log in zip(names, statuses, logs, strict=True):
         line = last_line(log)
         if status != 0 and (status != 2 or not any(text in line for text in REFUSED)):
@@ -371,11 +390,13 @@ def cramped(size: int, work: Path, expected: str) -> Trial:
     """Trains on a disk of so many bytes, copies what is there to one with room, and goes on."""
     disk, roomy, log = work / "disks" / str(size), work / "roomy" / str(size), work / "logs" / f"disk-{size}.log"
     words = writers(work)["train"].words
+    for left in (disk, roomy):
+        shutil.rmtree(left, ignore_errors=True)
     with small_disk(disk, size) as mounted:
         trial = Trial("train", f"a disk of {size:,} bytes" if mounted else f"files of {size:,} bytes at most")
         status = ended(started(words(disk / "run", disk), log, None if mounted else size))
         said = log.read_text(encoding="utf-8")
-        trial.disturbance += f", status {status}"
+        trial.ended = [ending(status, log)]
         if status not in (0, 1) or "Traceback" in said or "unexpected" in said:
             trial.wrong.append(f"status {status}: {last_line(log)}")
         if (disk / "run").is_dir():
@@ -399,30 +420,93 @@ def sizes_of(count: int, whole: Path) -> list[int]:
 # --- all -------------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Bench:
+    """What all trials share: a place to work, a run, and what each command leaves undisturbed, with its seconds."""
+
+    work: Path
+    whole: Path
+    expected: dict[str, tuple[str, float]]
+
+
+def opened(work: Path) -> Bench:
+    """A new bench, or the one that an earlier call left."""
+    left = work / "expected.json"
+    if left.is_file():
+        return Bench(work, work / "whole", {name: tuple(pair) for name, pair in json.loads(left.read_text()).items()})
+    whole = prepared(work)
+    bench = Bench(work, whole, references(work, whole))
+    write_json(left, bench.expected)
+    return bench
+
+
+Trials = dict[str, Callable[[random.Random], Trial]]
+"""What is to be tried, by name; each draws from a stream of its own."""
+
+
+def kills(bench: Bench, times: int) -> Trials:
+    """So many kills, shared by the commands in turn."""
+    names = [name for name in writers(bench.work) if name != "sample"]
+
+    def one(number: int, name: str) -> Callable[[random.Random], Trial]:
+        return lambda rng: killed(name, bench.work, bench.whole, bench.expected[name], number, rng)
+
+    return {f"kill {number}": one(number, names[number % len(names)]) for number in range(times)}
+
+
+def pairs(bench: Bench, most: int) -> Trials:
+    """So many pairs of writers in an order drawn once, each together and one in the midst of the other."""
+    names = list(combinations_with_replacement(writers(bench.work), 2))
+    random.Random(SEED).shuffle(names)
+
+    def one(pair: tuple[str, str], midst: bool) -> Callable[[random.Random], Trial]:
+        def tried(rng: random.Random) -> Trial:
+            first, second = rng.sample(pair, 2)
+            delay = rng.uniform(0.0, 0.5 * bench.expected[first][1]) if midst else 0.0
+            return at_once((first, second), bench.work, bench.whole, bench.expected, delay)
+
+        return tried
+
+    ways = {"together": False, "midst": True}
+    return {f"pair {pair[0]} {pair[1]} {way}": one(pair, midst) for pair in names[:most] for way, midst in ways.items()}
+
+
+def disks(bench: Bench, count: int) -> Trials:
+    """Disks of so many sizes."""
+
+    def one(size: int) -> Callable[[random.Random], Trial]:
+        return lambda rng: cramped(size, bench.work, bench.expected["train"][0])
+
+    return {f"disk {size}": one(size) for size in (sizes_of(count, bench.whole) if count else [])}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--work", type=Path, required=True, help="an empty folder, or that of a call that was stopped")
     parser.add_argument("--times", type=int, default=100, help="kills, shared by the commands in turn")
     parser.add_argument("--pairs", type=int, default=28, help="at most so many pairs of writers")
     parser.add_argument("--disks", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "kill.json")
     options = parser.parse_args()
-    work: Path = options.work.resolve()
-    os.environ["EVENODDS_CACHE"] = str(work / "cache")
-    rng, whole, trials = random.Random(SEED), prepared(work), list[Trial]()
-    expected = references(work, whole)
-    names = [name for name in writers(work) if name != "sample"]
-    pairs = list(combinations_with_replacement(writers(work), 2))
-    rng.shuffle(pairs)
-    for k in range(options.times):
-        trials.append(told(killed(names[k % len(names)], work, whole, expected[names[k % len(names)]], k, rng)))
-    for pair in pairs[: options.pairs]:
-        trials.append(told(at_once(pair, work, whole, expected)))
-    for size in sizes_of(options.disks, whole) if options.disks else []:
-        trials.append(told(cramped(size, work, expected["train"][0])))
-    seconds = {name: round(value[1], 2) for name, value in expected.items()}
-    content = {"seed": SEED, "kills": options.times, "seconds": seconds, "trials": [asdict(trial) for trial in trials]}
-    write_json(ROOT / "benchmarks" / "results" / "kill.json", content)
-    print(f"{len(trials)} disturbances, {sum(bool(trial.wrong) for trial in trials)} with something wrong")
+    os.environ["EVENODDS_CACHE"] = str(options.work.resolve() / "cache")
+    bench = opened(options.work.resolve())
+    trials = kills(bench, options.times) | pairs(bench, options.pairs) | disks(bench, options.disks)
+    done = played(bench, trials, options.out)
+    print(f"{len(done)} disturbances, {sum(bool(trial['wrong']) for trial in done.values())} with something wrong")
+
+
+def played(bench: Bench, trials: Trials, out: Path) -> dict[str, dict[str, Any]]:
+    """Tries what an earlier call did not, or not well; the results are written after each trial."""
+    left = bench.work / "trials.json"
+    done: dict[str, dict[str, Any]] = json.loads(left.read_text()) if left.is_file() else {}
+    seconds = {name: round(value[1], 2) for name, value in bench.expected.items()}
+    for name, play in trials.items():
+        if name in done and not done[name]["wrong"]:
+            continue
+        done[name] = asdict(told(play(random.Random(f"{SEED} {name}"))))
+        write_json(left, done)
+        write_json(out, {"seed": SEED, "seconds": seconds, "trials": done})
+    return done
 
 
 def told(trial: Trial) -> Trial:

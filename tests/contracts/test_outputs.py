@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import evenodds
 from evenodds.apply.augment import augment
+from evenodds.apply.converting import Options, convert
+from evenodds.apply.filling import write_fillings
+from evenodds.apply.samples import write_samples
 from evenodds.cli import main
 from evenodds.data.sources import load as load_data
+from evenodds.evaluation.trial.play import trial
+from evenodds.files.lock import Busy, locked, locked_beside
 from evenodds.files.names import name_key
 from evenodds.files.outputs import RECORD
 from evenodds.game import checkpoint
@@ -400,18 +408,113 @@ def test_a_run_does_not_start_over_files_of_the_user(
     assert {name: one for name, one in digests(tmp_path).items() if name in before} == before
 
 
-def test_what_the_user_changed_in_a_run_stays(home: Home, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+@dataclass
+class GoneOn:
+    """A run that was resumed, the names of the user's files in it, and the digests before it was resumed."""
+
+    folder: Path
+    users: set[str]
+    before: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def gone_on(home: Home, tmp_path_factory: pytest.TempPathFactory) -> GoneOn:
+    folder = tmp_path_factory.mktemp("gone-on") / "run"
+    new = {"notes.txt", "more/samples/0.png"}
+    for name in new:
+        users_own(folder / name)
     assert run("train", home.fill / "config.yaml", "--images", 16, "--out", folder, "--quiet") == 0
-    users_own(folder / "README.txt")
-    users_own(folder / "samples.png")
+    later = {"README.txt", "samples.png", "samples/mine.png", "checkpoints/mine.txt"}
+    for name in later:
+        users_own(folder / name)
     before = digests(folder)
     assert run("resume", folder, "--images", 32, "--quiet") == 0
-    after = digests(folder)
-    for name in ("README.txt", "samples.png"):
-        assert after[name] == before[name]
+    return GoneOn(folder, new | later, before)
+
+
+def test_what_the_user_changed_in_a_run_stays(gone_on: GoneOn) -> None:
+    after = digests(gone_on.folder)
+    assert {name: after[name] for name in gone_on.users} == {name: gone_on.before[name] for name in gone_on.users}
     assert {"README-2.txt", "samples-2.png"} <= after.keys()
     assert "history-2.svg" not in after
+
+
+def test_a_configuration_is_written_anew_only_where_it_says_something_else(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(home.fill, folder)
+    config = folder / "config.yaml"
+    lines = ["# my notes", "", *config.read_text("utf-8").splitlines(), "# the end"]
+    config.write_text("\r\n".join(lines), encoding="utf-8", newline="")
+    before = config.read_bytes()
+    evenodds.resume(folder, settings={"images": 16})
+    assert config.read_bytes() == before
+    evenodds.resume(folder, settings={"images": 24})
+    assert "images: 24" in config.read_text("utf-8").splitlines()
+
+
+RUN_FILE = re.compile(
+    r"config\.yaml|data\.json|metrics\.jsonl|(checkpoints|samples)/\d{12}(/[a-z_.]+|\.png)|\.evenodds\.jsonl"
+)
+"""The files of a run by docs/run-folder.md, without those in the record."""
+
+
+def test_every_file_of_a_run_is_in_the_record_or_under_a_name_of_the_run(gone_on: GoneOn) -> None:
+    after = digests(gone_on.folder)
+    recorded = {json.loads(line)["file"] for line in (gone_on.folder / RECORD).read_text("utf-8").splitlines()}
+    assert {"data.json", "environment.json", "history.svg", "samples.png", "README.txt"} <= recorded
+    assert not [name for name in after.keys() - gone_on.users - recorded if not RUN_FILE.fullmatch(name)]
+
+
+FOLDER_FUNCTIONS: dict[str, Callable[[Home, Path], object]] = {
+    "fit": lambda home, to: evenodds.fit(home.images, "fill-32", out=to, size=16, **TINY, **NETS),
+    "convert to images": lambda home, to: convert(evenodds.load(home.upscale), home.images, to, Options()),
+    "convert to maps": lambda home, to: convert(evenodds.load(home.segment), home.images, to, Options()),
+    "write_fillings": lambda home, to: write_fillings(evenodds.load(home.fill), home.images / "0.png", home.mask, to),
+    "write_samples": lambda home, to: write_samples(evenodds.load(home.fill), np.zeros((2, 3, 16, 16)), folder=to),
+    "augment": lambda home, to: augment(evenodds.load(home.digits), to, per_class=1, filters=[]),
+    "trial": lambda home, to: trial(
+        load_data(home.digits.parent / "data.npz"), to, lambda *_: lambda *_: torch.zeros(1), seeds=2
+    ),
+}
+"""Every function that writes a folder of files."""
+
+
+@pytest.mark.parametrize("name", FOLDER_FUNCTIONS)
+def test_a_folder_has_one_writer_also_without_the_command_line(name: str, home: Home, tmp_path: Path) -> None:
+    ready, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with locked(tmp_path / "to", "other"), locked_beside(tmp_path / "to", "other"):
+            ready.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        assert ready.wait(60)
+        with pytest.raises(Busy, match=r"to is in use by `evenodds other` \(process \d+ on "):
+            FOLDER_FUNCTIONS[name](home, tmp_path / "to")
+    finally:
+        done.set()
+        thread.join()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_resumed_has_one_writer(home: Home, tmp_path: Path) -> None:
+    shutil.copytree(home.fill, tmp_path / "run")
+    errors: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            evenodds.resume(tmp_path / "run")
+        except Busy as error:
+            errors.append(error)
+
+    with locked(tmp_path / "run", "train"):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert len(errors) == 1
 
 
 def test_pruning_leaves_links_and_files_of_the_user(home: Home, tmp_path: Path) -> None:

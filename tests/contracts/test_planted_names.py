@@ -18,6 +18,7 @@ import evenodds
 from evenodds.cli import main, whole_app
 from evenodds.cli.bar import Steps
 from evenodds.data.sources import load as load_data
+from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.files.terminal import terminal
 from evenodds.files.text import UNSEEN, csv_text, visible
 
@@ -74,6 +75,23 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that upscale, translate and fill, with their pictures in a folder whose name and files are like that."""
+    home = tmp_path_factory.mktemp("pictures") / f"caf\udce9{TITLE}"
+    for k in range(6):
+        picture(home / "data" / "[red]x" / f"{k}\x1b[2J\udce9.png", (16, 16, 3))
+        picture(home / "large" / "[red]x" / f"{k}\x1b[2J\udce9.png", (32, 32, 3))
+    (home / "data" / "bad\x1b[31m.png").write_bytes(b"no image")
+    Image.fromarray(np.eye(16, dtype=np.uint8) * 255).save(home / "mask\x1b[2J\udce9.png", "PNG")
+    small = {"size": 16, "generator__width": 4, "discriminator__width": 4, **TINY}
+    mappers = {"upscale": ("upscale-x2", {"generator__blocks": 1}), "translate": ("denoise", {"generator__depth": 2})}
+    for name, (recipe, options) in mappers.items():
+        evenodds.fit(home / "data", recipe, out=home / name, task__crop=16, **options, **small)
+    evenodds.fit(home / "data", "fill-32", out=home / "fill", **small)
+    return home
+
+
 Words = list[str]
 IMAGE_COMMANDS: dict[str, Words] = {
     "train": ["train", "gray-28", "--data", "{data}", "--out", "{new}", "--quiet", "--set", "size=8", "images=16",
@@ -94,12 +112,33 @@ IMAGE_COMMANDS: dict[str, Words] = {
     "compare": ["compare", "{run}", "{run}/evaluation.json"],
     "compare json": ["compare", "{run}", "{run}/evaluation.json", "--json"],
     "report": ["report", "{run}", "--features", "pixels", "--metrics", "kernel", "memorisation"],
+    "features": ["features", "{run}", "--out", "{new}.npz"],
+    "list": ["list", "recipes"],
     "doctor": ["doctor", "{run}"],
     "doctor json": ["doctor", "{run}", "--json"],
     "no such run": ["show", "{run}\x1b[31m"],
     "no such data": ["evaluate", "{run}", "--against", "{data}\x1b[31m"],
     "no such flag": ["show", "{run}", "--\x1b[31m"],
+    "no such kind": ["list", "\x1b[31m"],
 }  # fmt: skip
+SINGLE = "{data}/[red]x/0\x1b[2J\udce9.png"
+PICTURE_COMMANDS: dict[str, tuple[Words, int]] = {
+    "upscale": (["upscale", "{home}/upscale", "{data}", "{new}"], 1),  # one file is no image
+    "upscale --against": (
+        ["upscale", "{home}/upscale", "{data}/[red]x", "{new}", "--against", "{home}/large/[red]x"],
+        0,
+    ),
+    "upscale one": (["upscale", "{home}/upscale", SINGLE, "{new}.png"], 0),
+    "translate": (["translate", "{home}/translate", "{data}", "{new}"], 1),
+    "translate --against": (
+        ["translate", "{home}/translate", "{data}/[red]x", "{new}", "--against", "{data}/[red]x"],
+        0,
+    ),
+    "wrong command": (["translate", "{home}/upscale", "{data}", "{new}"], 2),
+    "fill": (["fill", "{home}/fill", SINGLE, "--mask", "{home}/mask\x1b[2J\udce9.png", "-n", "2", "--out", "{new}"], 0),
+    "no such mask": (["fill", "{home}/fill", SINGLE, "--mask", "{home}/\x1b[31m.png"], 2),
+}
+"""The words of each command, and its status."""
 
 
 class Stream(io.TextIOWrapper):
@@ -125,7 +164,7 @@ def encoding(request: pytest.FixtureRequest) -> str:
 
 def play(words: Words, home: Path, new: Path, encoding: str, status: int = 0) -> str:
     """What a command prints on standard output; both streams are checked."""
-    places = {"run": home / "run", "data": home / "data", "new": new}
+    places = {"home": home, "run": home / "run", "data": home / "data", "new": new}
     output, errors = Stream(encoding), Stream(encoding)
     with redirect_stdout(output), redirect_stderr(errors):
         assert main([word.format(**places) for word in words]) == status, errors.text
@@ -147,14 +186,36 @@ def test_commands_of_images(name: str, images: Path, tmp_path: Path, encoding: s
         assert data.classes == tuple(sorted(CLASSES))
 
 
+@pytest.mark.parametrize("name", PICTURE_COMMANDS)
+def test_commands_of_pictures(name: str, pictures: Path, tmp_path: Path, encoding: str) -> None:
+    words, status = PICTURE_COMMANDS[name]
+    new = tmp_path / "new\x1b[2J\udce9"
+    play(words, pictures, new, encoding, status)
+    files = {path.relative_to(new).as_posix() for path in new.rglob("[!.]*.png")}
+    if name in ("upscale", "translate"):
+        assert len(files) == 6
+    if name.endswith("--against"):
+        scores = json.loads((new / "scores.json").read_text("utf-8"))
+        assert sorted(row["name"] for row in scores["files"]) == [f"{k}\x1b[2J\udce9.png" for k in range(6)]
+    if name == "fill":
+        assert files == {"filling-1.png", "filling-2.png", "fillings.png"}
+
+
+def test_a_trial(images: Path, tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evenodds.evaluation.trial.play.planned", lambda *_: TrialPlan(steps=2))
+    new = tmp_path / "new\x1b[2J\udce9"
+    words = ["trial", "--run", "{run}", "--seeds", "2", "--arms", "gan", "--out", "{new}"]
+    play(words, images, new, encoding)
+    content = json.loads(play([*words, "--json"], images, new, encoding))
+    assert content["classes"] == sorted(CLASSES)
+    for name in ("trial.txt", "README.txt"):
+        tells_nothing_to_the_terminal((new / name).read_text("utf-8"))
+
+
 def test_every_command_was_tried() -> None:
-    tried = {words[0] for words in IMAGE_COMMANDS.values()} | {"segment", "list", "features", "trial"}
-    assert tried >= {name for name in whole_app() if not name.startswith("-")} - {
-        "upscale",
-        "translate",
-        "fill",
-        "doctor",
-    }
+    tables = [*IMAGE_COMMANDS.values(), *(words for words, _ in PICTURE_COMMANDS.values())]
+    tried = {words[0] for words in tables} | {"segment", "trial"}
+    assert tried >= {name for name in whole_app() if not name.startswith("-")}
 
 
 def test_a_table_that_is_sampled_has_its_columns(table: Path, tmp_path: Path, encoding: str) -> None:

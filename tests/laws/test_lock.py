@@ -129,6 +129,11 @@ def test_folders_that_stay_empty_are_removed_again_and_others_stay(tmp_path: Pat
     assert (tmp_path / "a" / "b" / "file").exists()
     with pytest.raises(FileExistsError), locked(tmp_path / "a", "train", new=True):
         pass
+    with (
+        pytest.raises(BadInput, match="a folder is needed, got the file"),
+        locked(tmp_path / "a" / "b" / "file", "fill"),
+    ):
+        pass
     with locked_beside(tmp_path / "c" / "d", "augment"), pytest.raises(Busy), forked_refusal(tmp_path / "c" / "d"):
         pass
     assert not (tmp_path / "c").exists()

@@ -16,6 +16,7 @@ from evenodds.apply.filters import Agreement, Copies, Count, Duplicates, Filter,
 from evenodds.apply.samples import require_not_the_data
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
+from evenodds.files.lock import locked_beside
 from evenodds.files.names import is_link, safe_names
 from evenodds.files.text import csv_text
 from evenodds.files.write import replaced_folder, write_json, write_text
@@ -70,27 +71,31 @@ def augment(
 
     Returns:
         The manifest.
+
+    Raises:
+        Busy: another process or thread makes this folder; see evenodds.files.lock.
     """
-    _fits(session, to)
-    wanted = _wanted(session, per_class, balance)
-    chosen = _filters(session, filters, data, say, step)
-    classes, total = session.card.classes, sum(wanted)
-    folders, counts, lines = safe_names(classes), {}, [("name", "class")]
-    draw = partial(_draw, session)
-    with replaced_folder(to) as temporary:
-        for label, name in enumerate(classes):
-            on_draw = partial(_tell, step, sum(wanted[:label]), total)
-            parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=on_draw)
-            names = _write(session, parts, temporary / folders[label], folders[label])
-            lines += [(written, name) for written in names]
-            if counts[name].written < wanted[label]:
-                say(_unfilled(name, counts[name]))
-        manifest = _manifest(
-            session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True))
-        )
-        write_text(temporary / "labels.csv", csv_text(lines))
-        write_json(temporary / "manifest.json", manifest)
-    return manifest
+    with locked_beside(to, "augment"):
+        _fits(session, to)
+        wanted = _wanted(session, per_class, balance)
+        chosen = _filters(session, filters, data, say, step)
+        classes, total = session.card.classes, sum(wanted)
+        folders, counts, lines = safe_names(classes), {}, [("name", "class")]
+        draw = partial(_draw, session)
+        with replaced_folder(to) as temporary:
+            for label, name in enumerate(classes):
+                on_draw = partial(_tell, step, sum(wanted[:label]), total)
+                parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=on_draw)
+                names = _write(session, parts, temporary / folders[label], folders[label])
+                lines += [(written, name) for written in names]
+                if counts[name].written < wanted[label]:
+                    say(_unfilled(name, counts[name]))
+            manifest = _manifest(
+                session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True))
+            )
+            write_text(temporary / "labels.csv", csv_text(lines))
+            write_json(temporary / "manifest.json", manifest)
+        return manifest
 
 
 def _tell(step: Step, before: int, total: int, have: int) -> None:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable
+from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable, many
 from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
 from evenodds.data._picture import DecodedImage, Pixels, in_channels
 from evenodds.data._png import png_rows
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
+from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
@@ -68,7 +71,29 @@ def convert(
     Images are written in their own kind and depth (see `photo.through`). Of runs that segment, `out` gets label maps in
     the values of the files that the run was trained on, with overlays and a legend: for a folder in labels/, overlays/
     and legend.png; for one image beside each other, NAME.png, NAME-overlay.png and NAME-legend.png.
+
+    Raises:
+        Busy: many images are written, and another process or thread writes to the folder; see evenodds.files.lock.
     """
+    with _holding(session.task.command, source, out):
+        return _converted(session, source, out, options, step, say)
+
+
+def _holding(command: str, source: Path, out: Path) -> AbstractContextManager[Any]:
+    """Holds the folder to which many images are written; single images may be written to one folder at once."""
+    is_folder = out.is_dir() or (not out.exists() and out.suffix.lower() != ".png")
+    return locked(out, command) if many(source) and is_folder else nullcontext()
+
+
+def _converted(
+    session: Session,
+    source: Path,
+    out: Path,
+    options: Options,
+    step: Callable[[str, int, int], None] | None,
+    say: Callable[[str], None] | None,
+) -> Converted:
+    """`convert`, where the folder is held."""
     network, outputs = network_of(session, options.mix, options.tile), outputs_of(session, out)
     if not conversion_of(session).labels:
         work = _images(network, outputs)

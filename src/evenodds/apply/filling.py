@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs
 from evenodds.game.rules import mix
 from evenodds.runs.session import Session
@@ -77,7 +78,16 @@ def write_fillings(
 
     Raises:
         BadInput: a file that is there is the user's, see evenodds.files.outputs.
+        Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
+    with locked(folder, "fill"):
+        return _written(session, source, mask, folder, n, seed, most_pixels)
+
+
+def _written(
+    session: Session, source: Any, mask: Any, folder: Path, n: int, seed: int, most_pixels: int | None
+) -> tuple[list[Path], tuple[str, ...]]:
+    """`write_fillings`, where the folder is held."""
     outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
     stale = [path for path in outputs.earlier() if path.name not in names]
     outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -13,6 +14,7 @@ import numpy as np
 
 from evenodds.data._labels import LABELS
 from evenodds.errors import BadInput
+from evenodds.files.lock import locked
 from evenodds.files.memory import require_room
 from evenodds.files.names import safe_names
 from evenodds.files.outputs import Outputs, owned, require_owned
@@ -80,8 +82,23 @@ def write_samples(
 
     Raises:
         BadInput: a file that is there is the user's, see evenodds.files.outputs; nothing is written then.
+        Busy: another process or thread writes to `folder`; see evenodds.files.lock.
     """
     require_places(session, grid=grid, folder=folder, npz=npz)
+    with locked(folder, "sample") if folder is not None else nullcontext():
+        return _written(session, x, y, grid, folder, npz, columns)
+
+
+def _written(
+    session: Session,
+    x: Any,
+    y: Sequence[int] | None,
+    grid: Path | None,
+    folder: Path | None,
+    npz: Path | None,
+    columns: int | None,
+) -> list[Path]:
+    """`write_samples`, where the folder is held."""
     placed = _in_folder(session, len(x), y, folder) if folder is not None else None
     written = []
     if grid is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -155,12 +154,10 @@ def fill(
         Folder for one PNG each and a sheet of all [default: filled in the run folder].
     """
     from evenodds.apply.filling import write_fillings
-    from evenodds.files.lock import locked
     from evenodds.runs.session import load
 
     session, folder = load(run, checkpoint, device), out or run / "filled"
-    with locked(folder, "fill"):
-        written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
+    written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
     for path in written:
@@ -182,7 +179,7 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
         require_apart(out, flags.against)
         outputs_of(session, out).require([beside(out, "scores.json")], [source, flags.against])
     options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels)
-    with _holding(command, source, out), Steps() as step:
+    with Steps() as step:
         converted = convert(session, source, out, options, step, say)
     for line in converted.summary(out):
         say(line)
@@ -192,15 +189,6 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     if flags.against is not None:
         _score(session, source, out, flags.against, flags.most_pixels)
     return 1 if converted.skipped else 0
-
-
-def _holding(command: str, source: Path, out: Path) -> AbstractContextManager[Any]:
-    """Holds the folder to which many images are written; single images may be written to one folder at once."""
-    from evenodds.apply.folder import many
-    from evenodds.files.lock import locked
-
-    is_folder = out.is_dir() or (not out.exists() and out.suffix.lower() != ".png")
-    return locked(out, command) if many(source) and is_folder else nullcontext()
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,7 +74,6 @@ def sample(
     """
     from evenodds.apply.samples import requested_labels, require_places, write_samples
     from evenodds.apply.selecting import sample as selected
-    from evenodds.files.lock import locked
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
@@ -87,9 +85,7 @@ def sample(
     n = n if y is None else len(y)
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
-    with locked(folder, "sample") if folder is not None else nullcontext():
-        written = write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns)
-    for path in written:
+    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns):
         result(path)
 
 
@@ -131,11 +127,10 @@ def augment(
     """
     from evenodds.apply.augment import augment as write
     from evenodds.cli.bar import Steps
-    from evenodds.files.lock import locked_beside
     from evenodds.runs.session import load
 
     session, names = load(run, checkpoint, device), listed_names(filters)
-    with locked_beside(to, "augment"), Steps() as step:
+    with Steps() as step:
         manifest = write(
             session,
             to,

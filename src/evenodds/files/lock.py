@@ -14,6 +14,11 @@ Who holds a folder is decided in this order:
 
 A thread may take a folder again that it holds, as a command does around the function that it calls. The file is removed
 when the folder is given back.
+
+The package filelock (4.3), which torch brings, could replace only the calls of the operating system: it leaves its file
+behind where flock is used, needs a second file for the holder on Windows, where it locks the first byte, and takes its
+substitute for file systems without locks at the error ENOSYS alone, not at ENOLCK or EOPNOTSUPP of network disks. That
+substitute counts another machine as gone only for a process that has itself waited as long.
 """
 
 from __future__ import annotations
@@ -119,8 +124,11 @@ def locked(folder: Path, command: str, *, new: bool = False, wait: float = 0.0, 
 
     Raises:
         Busy: another holds it; the message says who.
+        BadInput: it is a file.
         FileExistsError: it is there and should be new.
     """
+    if folder.exists() and not folder.is_dir() and not new:
+        raise BadInput(f"a folder is needed, got the file {folder}; give another name")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=not new)
     try:

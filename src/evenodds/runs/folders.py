@@ -66,8 +66,6 @@ def locked_folder(out: Path | None, base: Path, name: str, command: str) -> Iter
         with next_folder(base, name, command) as folder:
             yield folder
         return
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"a folder is needed, got the file {out}; give another name with --out")
     with locked(out, command, hint=", or give another folder with --out"):
         yield out
 

@@ -18,7 +18,7 @@ from evenodds.errors import BadInput
 from evenodds.files.write import write_text
 from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
-from evenodds.runs.config import Config, Part
+from evenodds.runs.config import Config, Part, read
 
 __all__ = ["Elsewhere", "block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
 
@@ -36,8 +36,13 @@ SHOWN = 3
 
 
 def write_config(folder: Path, config: Config) -> None:
-    """Writes config.yaml. The path of the data is relative to the folder where both have a folder in common."""
-    write_text(folder / "config.yaml", replace(config, data=_relative(config.data, folder)).to_yaml())
+    """Writes config.yaml where it does not say the same already: comments, order and spelling of the user stay.
+
+    The path of the data is relative to the folder where both have a folder in common.
+    """
+    path = folder / "config.yaml"
+    if not (os.path.lexists(path) and read(path) == config):
+        write_text(path, replace(config, data=_relative(config.data, folder)).to_yaml())
 
 
 def _relative(data: Part | None, folder: Path) -> Part | None:

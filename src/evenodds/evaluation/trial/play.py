@@ -24,7 +24,7 @@ from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, ha
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
-from evenodds.files.lock import unused
+from evenodds.files.lock import locked, unused
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
 from evenodds.files.write import replaced, write_json
@@ -99,14 +99,38 @@ def trial(
 
     Returns:
         The content of trial.json.
+
+    Raises:
+        BadInput: the data cannot be tried, or the folder holds something else.
+        Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
-    folder = Path(out)
+    with locked(Path(out), "trial", hint=", or name another folder with --out"):
+        return _tried(
+            data, Path(out), maker, classifier or Small(), seeds, arms, deal, budget, plan, ratio, agreeing, step, say
+        )
+
+
+def _tried(
+    data: Dataset,
+    folder: Path,
+    maker: Maker,
+    tested: Classifier,
+    seeds: int,
+    arms: Sequence[str] | None,
+    deal: Deal | None,
+    budget: float,
+    plan: TrialPlan | None,
+    ratio: float,
+    agreeing: bool,
+    step: Step,
+    say: Say,
+) -> dict[str, Any]:
+    """`trial`, where the folder is held."""
     _possible(data, seeds, ratio)
     names, item_hashes = checked(arms), hashes(data)
     folds = [dealt(data, deal or cross(seeds), seed, item_hashes) for seed in range(seeds)]
     if mean_overlap(folds) > 0.9:
         raise BadInput("the seeds test on the same images, which tells nothing of others; deal each some of its own")
-    tested = classifier or Small()
     facts = {
         "schema": SCHEMA, "data": data.fingerprint(),
         "classifier": "small" if isinstance(tested, Small) else tested.name,

@@ -93,7 +93,7 @@ def _converted(
     step: Callable[[str, int, int], None] | None,
     say: Callable[[str], None] | None,
 ) -> Converted:
-    """`convert`, where the folder is held."""
+    """`convert`, where the folder is locked."""
     network, outputs = network_of(session, options.mix, options.tile), outputs_of(session, out)
     if not conversion_of(session).labels:
         work = _images(network, outputs)

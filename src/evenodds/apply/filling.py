@@ -87,7 +87,7 @@ def write_fillings(
 def _written(
     session: Session, source: Any, mask: Any, folder: Path, n: int, seed: int, most_pixels: int | None
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """`write_fillings`, where the folder is held."""
+    """`write_fillings`, where the folder is locked."""
     outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
     stale = [path for path in outputs.earlier() if path.name not in names]
     outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))

@@ -98,7 +98,7 @@ def _written(
     npz: Path | None,
     columns: int | None,
 ) -> list[Path]:
-    """`write_samples`, where the folder is held."""
+    """`write_samples`, where the folder is locked."""
     placed = _in_folder(session, len(x), y, folder) if folder is not None else None
     written = []
     if grid is not None:

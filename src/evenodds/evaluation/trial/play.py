@@ -125,7 +125,7 @@ def _tried(
     step: Step,
     say: Say,
 ) -> dict[str, Any]:
-    """`trial`, where the folder is held."""
+    """`trial`, where the folder is locked."""
     _possible(data, seeds, ratio)
     names, item_hashes = checked(arms), hashes(data)
     folds = [dealt(data, deal or cross(seeds), seed, item_hashes) for seed in range(seeds)]

@@ -90,13 +90,13 @@ class Unusable(Exception):
 
 
 class _Passes:
-    """Tells how far the reading of a file is, which goes through it once or twice."""
+    """Tells how far the decoding of a file is, which goes through it once or twice; not what is read of its header."""
 
     def __init__(self, progress: OnProgress | None) -> None:
-        self.progress, self.before, self.passes = progress, 0, 1
+        self.progress, self.before, self.passes, self.decoding = progress, 0, 1, False
 
     def __call__(self, at: int, size: int) -> None:
-        if self.progress is not None:
+        if self.progress is not None and self.decoding:
             self.progress(self.before * size + at, self.passes * size)
 
 
@@ -137,7 +137,7 @@ def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress
     passes = _Passes(progress)
 
     def read(image: ImageFile.ImageFile) -> DecodedImage:
-        stored = _stored(image)
+        stored, passes.decoding = _stored(image), True
         deep = _deep(image, passes) if stored.cut else None
         pixels, way_up = deep if deep is not None else (_pixels(image), orientation(image))
         stored = stored._replace(cut=stored.cut and deep is None)
@@ -330,9 +330,10 @@ def _deep(image: ImageFile.ImageFile, passes: _Passes) -> tuple[Pixels, int] | N
     whole = _by_rows(image, lambda part: np.asarray(part).astype(np.uint16) << 8)
     way_up = orientation(image)
     image.im = None  # type: ignore[assignment]
-    passes.before = 1
+    passes.before, passes.decoding = 1, False
     stream.seek(0)
     with _opened(stream) as again:  # type: ignore[arg-type]
+        passes.decoding = True
         again.tile = _lower(again) or []
         for rows, strip in _strips(again):
             whole[rows] |= np.asarray(strip)

@@ -14,6 +14,7 @@ from evenodds.evaluation.material import Material
 from evenodds.metrics.features.classifier import trained
 from evenodds.metrics.features.extract import together
 from evenodds.metrics.intervals import Side
+from evenodds.metrics.neighbourhood import Neighbourhood
 from evenodds.runs.find import find
 
 __all__ = ["Examination", "Step", "examine", "inside", "usual_features"]
@@ -49,6 +50,8 @@ def examine(material: Material, features: str | None = None, step: Step = lambda
     real, floor = (side(what, inside(d), d.y) for what, d in (("reference", material.real), ("floor", material.floor)))
     fake = side("samples", material.fake, material.fake_labels)
     train = side("training items", inside(material.train), None).features if material.train is not None else None
+    near = Neighbourhood(real.features, fake.features, floor.features)
+    real, fake, floor = (side.among(near, group) for group, side in enumerate((real, fake, floor)))
     return Examination(material, extractor, real, fake, floor, train)
 
 

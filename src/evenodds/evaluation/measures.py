@@ -12,10 +12,11 @@ from torch import Tensor
 from evenodds.errors import BadInput, unknown
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.inception_score import inception_score
-from evenodds.metrics.intervals import Side, Statistic
-from evenodds.metrics.kernel import kernel_distance, kernel_distance_blocks
-from evenodds.metrics.manifold import density_coverage, precision_recall
-from evenodds.metrics.neighbours import two_sample_accuracy
+from evenodds.metrics.intervals import Pairs, Side, Statistic, neighbours_of
+from evenodds.metrics.kernel import kernel_distance, kernel_distance_blocks, kernel_distances
+from evenodds.metrics.manifold import density_coverage_of, precision_recall_of
+from evenodds.metrics.neighbourhood import Neighbourhood
+from evenodds.metrics.neighbours import two_sample_accuracy_of
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.metrics.ssim import diversity
 
@@ -53,24 +54,55 @@ def _frechet(real: Side, fake: Side) -> dict[str, float]:
     return {"frechet": float(frechet(real.features, fake.features))}
 
 
-def _kernel(real: Side, fake: Side) -> dict[str, float]:
-    if len(real) * len(fake) * real.features.shape[1] <= PRODUCTS:
-        return {"kernel": float(kernel_distance(real.features, fake.features))}
-    return {"kernel": float(kernel_distance_blocks(real.features, fake.features).mean)}
+class KernelStatistic:
+    """The kernel distance, of every pair of rows up to a number of products, and of blocks of rows beyond."""
+
+    def __call__(self, real: Side, fake: Side) -> dict[str, float]:
+        """Of one pair of sides."""
+        if _products(real, fake) <= PRODUCTS:
+            return {"kernel": float(kernel_distance(real.features, fake.features))}
+        return {"kernel": float(kernel_distance_blocks(real.features, fake.features).mean)}
+
+    def of_all(self, pairs: Pairs) -> list[Mapping[str, float]]:
+        """Of each pair; those that are subsets of one neighbourhood, and of which every pair of rows counts, at once."""
+        sides = list(pairs)
+        near = sides[0][0].near
+        joint = [k for k, pair in enumerate(sides) if _within(near, *pair) and _products(*pair) <= PRODUCTS]
+        values = dict(zip(joint, _kernels([sides[k] for k in joint]), strict=True))
+        return [{"kernel": values[k]} if k in values else self(*pair) for k, pair in enumerate(sides)]
+
+
+def _within(near: Neighbourhood | None, real: Side, fake: Side) -> bool:
+    return near is not None and real.near is near and fake.near is near
+
+
+def _kernels(sides: Sequence[tuple[Side, Side]]) -> list[float]:
+    """The kernel distances of subsets of one neighbourhood."""
+    if not sides:
+        return []
+    places = [neighbours_of(*pair) for pair in sides]
+    used = torch.unique(torch.cat([rows for _, real, fake in places for rows in (real, fake)]))
+    pairs = [(torch.searchsorted(used, real), torch.searchsorted(used, fake)) for _, real, fake in places]
+    return [float(value) for value in kernel_distances(places[0][0].x[used], pairs)]
+
+
+def _products(real: Side, fake: Side) -> int:
+    """Multiplications of a kernel distance of all pairs of rows."""
+    return len(real) * len(fake) * real.features.shape[1]
 
 
 def _precision_recall(real: Side, fake: Side) -> dict[str, float]:
-    result = precision_recall(real.features, fake.features)
+    result = precision_recall_of(*neighbours_of(real, fake))
     return {"precision": float(result.precision), "recall": float(result.recall)}
 
 
 def _density_coverage(real: Side, fake: Side) -> dict[str, float]:
-    result = density_coverage(real.features, fake.features)
+    result = density_coverage_of(*neighbours_of(real, fake))
     return {"density": float(result.density), "coverage": float(result.coverage)}
 
 
 def _two_sample(real: Side, fake: Side) -> dict[str, float]:
-    return {"two_sample_accuracy": float(two_sample_accuracy(real.features, fake.features))}
+    return {"two_sample_accuracy": float(two_sample_accuracy_of(*neighbours_of(real, fake)))}
 
 
 def _sliced(real: Side, fake: Side) -> dict[str, float]:
@@ -115,7 +147,7 @@ def classes_of(side: Side) -> Tensor:
 
 MEASURES: tuple[Measure, ...] = (
     Measure(_frechet, (Scale("frechet", "Fréchet distance", "lower", 0),)),
-    Measure(_kernel, (Scale("kernel", "Kernel distance", "lower"),)),
+    Measure(KernelStatistic(), (Scale("kernel", "Kernel distance", "lower"),)),
     Measure(
         _precision_recall,
         (Scale("precision", "Precision", "higher", 0, 1), Scale("recall", "Recall", "higher", 0, 1)),

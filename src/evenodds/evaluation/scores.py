@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,7 +33,7 @@ def scored(measure: Measure, scales: list[Scale], examination: Examination, seed
         _needed(measure, real, fake)
         pairs = 8 if real.features.shape[1] <= 1024 else 4
         values = intervals(measure.statistic, real, fake, pairs, mix(seed, 21))
-        as_blind = examination.floor if fake.labels is not None else replace(examination.floor, labels=None)
+        as_blind = examination.floor if fake.labels is not None else examination.floor.without_labels()
         lowest = floors(measure.statistic, real, as_blind, len(fake), pairs, mix(seed, 22))
     except BadInput as error:
         return [score(scale, None, None, n, str(error)) for scale in scales]

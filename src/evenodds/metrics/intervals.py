@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,8 +14,12 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import wilson
 from evenodds.game.rules import mix
+from evenodds.metrics.neighbourhood import Neighbourhood
 
-__all__ = ["Interval", "Side", "floors", "intervals", "student_quantile", "student_tail"]
+__all__ = [
+    "Interval", "Joint", "Pairs", "Side", "Statistic", "floors", "intervals", "neighbours_of", "student_quantile",
+    "student_tail",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,38 +41,127 @@ class Interval:
         return cls(successes / n, *wilson(successes / n, n))
 
 
-@dataclass(frozen=True)
 class Side:
-    """One of the two sets that are compared: what is known of its items, row by row."""
+    """One of the two sets that are compared: what is known of its items, row by row.
 
-    x: Tensor
-    """(N, C, H, W) or (N, D) in [-1, 1]."""
-    features: Tensor
-    """(N, F)."""
-    probabilities: Tensor | None = None
-    """(N, K) of the classes, where the features come with a classifier."""
-    labels: Tensor | None = None
-    """(N,) int64, -1 unknown."""
+    Args:
+        x: (N, C, H, W) or (N, D) in [-1, 1].
+        features: (N, F).
+        probabilities: (N, K) of the classes, where the features come with a classifier.
+        labels: (N,) int64, -1 unknown.
+        near: the neighbourhood to which the features belong; None for one of their own, made when it is needed.
+        rows: (N,) int64, the numbers of these items in it.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        features: Tensor,
+        probabilities: Tensor | None = None,
+        labels: Tensor | None = None,
+        near: Neighbourhood | None = None,
+        rows: Tensor | None = None,
+    ) -> None:
+        self._items = {"x": x, "features": features, "probabilities": probabilities, "labels": labels, "rows": rows}
+        self._index: Tensor | None = None
+        self.near = near
 
     def __len__(self) -> int:
         """The number of items."""
-        return len(self.x)
+        return len(self._needed("x") if self._index is None else self._index)
+
+    @property
+    def x(self) -> Tensor:
+        """(N, C, H, W) or (N, D) in [-1, 1]."""
+        return self._needed("x")
+
+    @property
+    def features(self) -> Tensor:
+        """(N, F)."""
+        return self._needed("features")
+
+    @property
+    def probabilities(self) -> Tensor | None:
+        """(N, K), or None."""
+        return self._part("probabilities")
+
+    @property
+    def labels(self) -> Tensor | None:
+        """(N,) int64, or None."""
+        return self._part("labels")
+
+    @property
+    def rows(self) -> Tensor | None:
+        """(N,) int64, numbers of rows of `near`, or None."""
+        return self._part("rows")
+
+    def _part(self, name: str) -> Tensor | None:
+        part = self._items[name]
+        return part if part is None or self._index is None else part[self._index]
+
+    def _needed(self, name: str) -> Tensor:
+        part = self._part(name)
+        assert part is not None
+        return part
+
+    def without_labels(self) -> Side:
+        """The same items, their labels unknown."""
+        return self._like({**self._items, "labels": None}, self._index)
+
+    def among(self, near: Neighbourhood, group: int) -> Side:
+        """The same items, their features those of a group of a neighbourhood."""
+        side = self._like({**self._items, "rows": near.rows(group)}, self._index)
+        side.near = near
+        return side
 
     def join(self, other: Side) -> Side:
         """The items of both."""
-        parts = {name: (getattr(self, name), getattr(other, name)) for name in ("probabilities", "labels")}
-        both = {name: None if None in (a, b) else torch.cat([a, b]) for name, (a, b) in parts.items()}
-        return Side(torch.cat([self.x, other.x]), torch.cat([self.features, other.features]), **both)
+        parts = {name: (self._part(name), other._part(name)) for name in self._items}
+        both = {name: None if a is None or b is None else torch.cat([a, b]) for name, (a, b) in parts.items()}
+        joined = self._like(both, None)
+        joined.near = self.near if self.near is other.near else None
+        return joined
 
     def take(self, index: Tensor) -> Side:
-        """Some of the items."""
-        parts = ("probabilities", "labels")
-        taken = {name: None if (part := getattr(self, name)) is None else part[index] for name in parts}
-        return replace(self, x=self.x[index], features=self.features[index], **taken)
+        """Some of the items; of each part they are picked when it is asked for."""
+        return self._like(self._items, index if self._index is None else self._index[index])
+
+    def _like(self, items: Mapping[str, Tensor | None], index: Tensor | None) -> Side:
+        side = Side.__new__(Side)
+        side._items, side._index, side.near = dict(items), index, self.near
+        return side
+
+
+def neighbours_of(real: Side, fake: Side) -> tuple[Neighbourhood, Tensor, Tensor]:
+    """The neighbourhood of both sides, and their rows in it: the one that they belong to, or a new one."""
+    a, b = real.rows, fake.rows
+    if real.near is not None and real.near is fake.near and a is not None and b is not None:
+        return real.near, a, b
+    near = Neighbourhood(real.features, fake.features)
+    return near, near.rows(0), near.rows(1)
 
 
 Statistic = Callable[[Side, Side], Mapping[str, float]]
 """(real, fake) -> named values."""
+Pairs = Iterable[tuple[Side, Side]]
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """A statistic that takes less time for many pairs of subsets of the same items than for one after the other."""
+
+    def __call__(self, real: Side, fake: Side) -> Mapping[str, float]:
+        """Of one pair."""
+        ...
+
+    def of_all(self, pairs: Pairs) -> list[Mapping[str, float]]:
+        """Of each pair, as if one by one."""
+        ...
+
+
+def _values(statistic: Statistic, pairs: Pairs) -> list[Mapping[str, float]]:
+    """The statistic of each pair."""
+    return statistic.of_all(pairs) if isinstance(statistic, Joint) else [statistic(*pair) for pair in pairs]
 
 
 def intervals(statistic: Statistic, real: Side, fake: Side, pairs: int = 8, seed: int = 0) -> dict[str, Interval]:
@@ -95,14 +189,9 @@ def intervals(statistic: Statistic, real: Side, fake: Side, pairs: int = 8, seed
     """
     if pairs < 1:
         raise BadInput(f"intervals need at least 1 pair of halves, got {pairs}")
-    whole = statistic(real, fake)
-    apart: dict[str, list[float]] = {name: [] for name in whole}
-    for k in range(pairs):
-        rng = torch.Generator().manual_seed(mix(seed, k))
-        reals, fakes = _halves(len(real), rng), _halves(len(fake), rng)
-        first, second = (statistic(real.take(r), fake.take(f)) for r, f in zip(reals, fakes, strict=True))
-        for name in whole:
-            apart[name].append((first[name] - second[name]) / 2)
+    whole, *halves = _values(statistic, [(real, fake), *_halved(real, fake, pairs, seed)])
+    couples = list(zip(halves[::2], halves[1::2], strict=True))
+    apart = {name: [(first[name] - second[name]) / 2 for first, second in couples] for name in whole}
     quantile = student_quantile(0.975, pairs)
     return {name: Interval.around(value, _size(apart[name]), quantile) for name, value in whole.items()}
 
@@ -133,13 +222,19 @@ def floors(
     if deals < 2:
         raise BadInput(f"a floor needs at least 2 deals, got {deals}")
     everything = real.join(others)
-    by_name: dict[str, list[float]] = {}
-    for k in range(deals):
-        order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(mix(seed, k)))
-        dealt = statistic(everything.take(order[: len(real)]), everything.take(order[len(real) : len(real) + n]))
-        for name, value in dealt.items():
-            by_name.setdefault(name, []).append(value)
-    return {name: _range(values) for name, values in by_name.items()}
+    rngs = (torch.Generator().manual_seed(mix(seed, k)) for k in range(deals))
+    orders = [torch.randperm(len(everything), generator=rng) for rng in rngs]
+    cut, end = len(real), len(real) + n
+    dealt = _values(statistic, [(everything.take(order[:cut]), everything.take(order[cut:end])) for order in orders])
+    return {name: _range([values[name] for values in dealt]) for name in dealt[0]}
+
+
+def _halved(real: Side, fake: Side, pairs: int, seed: int) -> Iterator[tuple[Side, Side]]:
+    """For each of so many cuts of both sides into halves: the first halves, and the second halves."""
+    for k in range(pairs):
+        rng = torch.Generator().manual_seed(mix(seed, k))
+        reals, fakes = _halves(len(real), rng), _halves(len(fake), rng)
+        yield from ((real.take(r), fake.take(f)) for r, f in zip(reals, fakes, strict=True))
 
 
 def _range(values: Sequence[float]) -> Interval:

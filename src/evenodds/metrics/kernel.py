@@ -1,6 +1,7 @@
 """The kernel distance between two sets of features (Binkowski et al. 2018, section 4)."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import centred, column_means, matching, portions
 
-__all__ = ["KernelBlocks", "kernel_distance", "kernel_distance_blocks"]
+__all__ = ["KernelBlocks", "kernel_distance", "kernel_distance_blocks", "kernel_distances"]
 
 # Fewer estimates say little about their own spread: the standard error of 10 is itself uncertain by 24 %.
 LEAST_BLOCKS = 10
@@ -54,6 +55,74 @@ def kernel_distance(a: Tensor, b: Tensor, *, degree: int = 3, entries: int = 1 <
     """
     a, b = _checked(a, b, 2, degree)
     return _discrepancy(a, b, degree, entries, torch.float64)
+
+
+def kernel_distances(
+    x: Tensor, pairs: Sequence[tuple[Tensor, Tensor]], *, degree: int = 3, entries: int = 1 << 22
+) -> Tensor:
+    """`kernel_distance` of many pairs of subsets of the same rows: each kernel value is computed once for all of them.
+
+    With A the (N, S) matrix of which row is in which subset, the sums over a subset and over two are columns of
+    A * (K A) and of B * (K A). Time: about that of one `kernel_distance` of all rows, whatever S is.
+
+    Args:
+        x: (N, D) features, all rows; computed in float64.
+        pairs: S times the numbers of the rows in a, (n,) int64, n >= 2, and in b, (m,) int64, m >= 2.
+        degree: of the polynomial, at least 1.
+        entries: kernel values that are held in memory at once.
+
+    Returns:
+        (S,) float64.
+
+    Raises:
+        BadInput: no matrix, too few rows, no degree, or values that are not finite.
+    """
+    x, x = _checked(x, x, 2, degree)
+    if min((len(rows) for pair in pairs for rows in pair), default=2) < 2:
+        raise BadInput("a kernel distance needs at least 2 rows on each side; give more examples")
+    middle = column_means(x)
+    base, rows = float(middle @ middle), _Rows.of(x, middle, torch.float64)
+    left, right = (_indicators(len(x), [pair[side] for pair in pairs], x.device) for side in (0, 1))
+    both, sums = torch.cat([left, right], 1), left.new_zeros(3, len(pairs))
+    tiles = list(portions(len(x), math.isqrt(entries), entries))
+    for k, across in enumerate(tiles):
+        for down in tiles[k:]:
+            values = _kernel(rows, across, down, base, degree)
+            if down == across:
+                values.diagonal().zero_()
+            sums += (1.0 if down == across else 2.0) * _sums(values, left, right, both, across, down)
+    n, m = (side.sum(0) for side in (left, right))
+    # The pairs (a, b) were counted in both orders.
+    distances: Tensor = sums[0] / (n * (n - 1)) + sums[1] / (m * (m - 1)) - sums[2] / (n * m)
+    return distances
+
+
+def _indicators(n: int, subsets: Sequence[Tensor], device: torch.device) -> Tensor:
+    """(n, S) float64: 1 where a row is in a subset."""
+    columns = torch.zeros(n, len(subsets), dtype=torch.float64, device=device)
+    for k, rows in enumerate(subsets):
+        columns[rows, k] = 1.0
+    return columns
+
+
+def _sums(values: Tensor, left: Tensor, right: Tensor, both: Tensor, across: slice, down: slice) -> Tensor:
+    """(3, S): sums of k within a, within b, and between them in both orders, halved off the diagonal."""
+    to_left, to_right = (values @ both[down]).tensor_split(2, 1)
+    within = ((left[across] * to_left).sum(0), (right[across] * to_right).sum(0))
+    between = (left[across] * to_right).sum(0) + (right[across] * to_left).sum(0)
+    return torch.stack([*within, between])
+
+
+def _kernel(rows: "_Rows", across: slice, down: slice, base: float, degree: int) -> Tensor:
+    """The kernel between two portions of the rows."""
+    values = rows.apart[across] @ rows.apart[down].T
+    values.add_(rows.along[across, None]).add_(rows.along[down] + base)
+    return _power(values.div_(rows.apart.shape[1]).add_(1), degree)
+
+
+def _power(x: Tensor, degree: int) -> Tensor:
+    """x to a whole power by products: a general power takes ten times as long."""
+    return x * x * x if degree == 3 else x.pow_(degree)
 
 
 def kernel_distance_blocks(a: Tensor, b: Tensor, *, size: int = 1000, degree: int = 3) -> KernelBlocks:

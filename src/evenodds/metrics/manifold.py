@@ -8,8 +8,12 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import centred, column_means, matching, portions, squared_distances
+from evenodds.metrics.neighbourhood import Neighbourhood
 
-__all__ = ["DensityCoverage", "PrecisionRecall", "density_coverage", "precision_recall"]
+__all__ = [
+    "DensityCoverage", "PrecisionRecall", "density_coverage", "density_coverage_of", "precision_recall",
+    "precision_recall_of",
+]  # fmt: skip
 
 # Above the rounding of squared distances, so that a copy, and a distance equal to the radius, count as inside.
 SLACK = 1e-12
@@ -75,6 +79,24 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = 3, entries: int = 1
     return PrecisionRecall(realistic.to(torch.float64).mean(), torch.cat(covered).to(torch.float64).mean())
 
 
+def precision_recall_of(near: Neighbourhood, real: Tensor, fake: Tensor, *, k: int = 3) -> PrecisionRecall:
+    """`precision_recall` of some rows of a neighbourhood, from the neighbours that are known.
+
+    Args:
+        near: all rows.
+        real: (N,) int64, numbers of rows, N > k.
+        fake: (M,) int64, numbers of other rows, M > k.
+        k: the neighbour that sets the radius, at least 1.
+
+    Raises:
+        BadInput: N or M <= k, k < 1.
+    """
+    _require_enough(len(real), len(fake), k)
+    realistic = near.balls(real, near.radii(real, k), fake, SLACK).inside
+    covered = near.balls(fake, near.radii(fake, k), real, SLACK).inside
+    return PrecisionRecall(realistic.to(torch.float64).mean(), covered.to(torch.float64).mean())
+
+
 def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5, entries: int = 1 << 22) -> DensityCoverage:
     """Density and coverage: Naeem et al. (2020), section 3.
 
@@ -106,18 +128,40 @@ def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5, entries: int = 1
     return DensityCoverage(balls / (k * len(fake)), torch.cat(covered).to(torch.float64).mean())
 
 
+def density_coverage_of(near: Neighbourhood, real: Tensor, fake: Tensor, *, k: int = 5) -> DensityCoverage:
+    """`density_coverage` of some rows of a neighbourhood, from the neighbours that are known.
+
+    Args:
+        near: all rows.
+        real: (N,) int64, numbers of rows, N > k.
+        fake: (M,) int64, numbers of other rows, M > k.
+        k: the neighbour that sets the radius, at least 1.
+
+    Raises:
+        BadInput: N or M <= k, k < 1.
+    """
+    _require_enough(len(real), len(fake), k)
+    counts = near.balls(real, near.radii(real, k), fake, SLACK).counts.to(torch.float64)
+    return DensityCoverage(counts.sum() / (k * len(fake)), (counts > 0).to(torch.float64).mean())
+
+
 def _checked(real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Both in float64 about the mean of the real rows, where squared distances keep their digits."""
     real, fake = matching(real, fake, names=("real", "fake"))
-    if k < 1:
-        raise BadInput(f"'k' must be at least 1 neighbour, got {k}; 3 and 5 are usual")
-    if min(len(real), len(fake)) <= k:
-        raise BadInput(
-            f"{k} nearest neighbours need at least {k + 1} rows in each set, got {len(real)} real and "
-            f"{len(fake)} fake; give more examples or a smaller k"
-        )
+    _require_enough(len(real), len(fake), k)
     middle = column_means(real)
     return centred(real, middle), centred(fake, middle)
+
+
+def _require_enough(real: int, fake: int, k: int) -> None:
+    """BadInput where a row lacks a k-th neighbour in its own set."""
+    if k < 1:
+        raise BadInput(f"'k' must be at least 1 neighbour, got {k}; 3 and 5 are usual")
+    if min(real, fake) <= k:
+        raise BadInput(
+            f"{k} nearest neighbours need at least {k + 1} rows in each set, got {real} real and "
+            f"{fake} fake; give more examples or a smaller k"
+        )
 
 
 def _radii(x: Tensor, k: int, entries: int) -> Tensor:

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from evenodds.errors import BadInput
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
+from evenodds.metrics.neighbourhood import Neighbourhood
 
-__all__ = ["nearest", "nearest_other", "two_sample_accuracy"]
+__all__ = ["nearest", "nearest_other", "two_sample_accuracy", "two_sample_accuracy_of"]
 
 
 def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Tensor]:
@@ -98,4 +100,23 @@ def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -
         right.append(is_real[distances.argmin(1)] == is_real[part])
     rights = torch.cat(right).to(torch.float64)
     accuracy: Tensor = (rights[is_real].mean() + rights[~is_real].mean()) / 2
+    return accuracy
+
+
+def two_sample_accuracy_of(near: Neighbourhood, real: Tensor, fake: Tensor) -> Tensor:
+    """`two_sample_accuracy` of some rows of a neighbourhood, from the neighbours that are known.
+
+    Args:
+        near: all rows.
+        real: (N,) int64, numbers of rows, N >= 2.
+        fake: (M,) int64, numbers of other rows, M >= 2.
+
+    Raises:
+        BadInput: too few rows.
+    """
+    if min(len(real), len(fake)) < 2:
+        raise BadInput(f"a nearest other row needs 2 rows on each side, got {len(real)} and {len(fake)}; give more")
+    on_real = near.nearest(real, real) <= near.nearest(real, fake)
+    on_fake = near.nearest(fake, fake) < near.nearest(fake, real)
+    accuracy: Tensor = (on_real.to(torch.float64).mean() + on_fake.to(torch.float64).mean()) / 2
     return accuracy

@@ -64,7 +64,7 @@ class KernelStatistic:
         return {"kernel": float(kernel_distance_blocks(real.features, fake.features).mean)}
 
     def of_all(self, pairs: Pairs) -> list[Mapping[str, float]]:
-        """Of each pair; those that are subsets of one neighbourhood, and of which every pair of rows counts, at once."""
+        """Of each pair; subsets of one neighbourhood of which every pair of rows counts are taken at once."""
         sides = list(pairs)
         near = sides[0][0].near
         joint = [k for k, pair in enumerate(sides) if _within(near, *pair) and _products(*pair) <= PRODUCTS]

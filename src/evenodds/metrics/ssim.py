@@ -14,6 +14,9 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 TAPS, SIGMA = 11, 1.5
 # (K L)^2 with K = 0.01 and 0.03, for brightness in [0, 1]: luminance is a ratio, and black must be 0.
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
+AT_ONCE = 1 << 17
+"""Values of pictures that are compared at once: their ten maps stay in a processor's cache, where sums of shifted
+pictures take 0.4 of the time."""
 
 
 def ms_ssim(left: Tensor, right: Tensor) -> Tensor:
@@ -38,7 +41,7 @@ def ms_ssim(left: Tensor, right: Tensor) -> Tensor:
         BadInput: no pictures, unequal shapes, a side below 4, or values outside [-1, 1].
     """
     left, right = _alike(left, right)
-    parts = portions(len(left), left[0].numel(), 1 << 20)
+    parts = portions(len(left), left[0].numel(), AT_ONCE)
     return torch.cat([_similarity(_brightness(left[part]), _brightness(right[part])) for part in parts])
 
 
@@ -57,7 +60,7 @@ def ssim(left: Tensor, right: Tensor) -> Tensor:
     """
     left, right = _alike(left, right)
     scores = []
-    for part in portions(len(left), left[0].numel(), 1 << 20):
+    for part in portions(len(left), left[0].numel(), AT_ONCE):
         luminance, structure = _terms(_brightness(left[part]), _brightness(right[part]))
         scores.append((luminance * structure).mean((1, 2, 3)))
     return torch.cat(scores)

@@ -25,7 +25,7 @@ from evenodds.data.sources import load as load_data
 from evenodds.evaluation.trial.play import trial
 from evenodds.files.lock import Busy, locked, locked_beside
 from evenodds.files.names import name_key
-from evenodds.files.outputs import RECORD
+from evenodds.files.outputs import RECORD, Outputs, State
 from evenodds.game import checkpoint
 
 TINY = {"device": "cpu", "batch": 8, "images": 16, "evaluate_share": 1.0, "save_share": 1.0, "watch": "off"}
@@ -452,9 +452,18 @@ def test_a_configuration_is_written_anew_only_where_it_says_something_else(home:
     assert "images: 24" in config.read_text("utf-8").splitlines()
 
 
-RUN_FILE = re.compile(
-    r"config\.yaml|data\.json|metrics\.jsonl|(checkpoints|samples)/\d{12}(/[a-z_.]+|\.png)|\.evenodds\.jsonl"
-)
+def test_data_that_moved_before_the_first_checkpoint_are_told_once_more(home: Home, tmp_path: Path) -> None:
+    folder, data = tmp_path / "run", tmp_path / "moved"
+    shutil.copytree(home.fill, folder)
+    shutil.copytree(home.images, data)
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "metrics.jsonl").unlink()
+    assert evenodds.resume(folder, data=data).images == 16
+    assert Outputs(folder, "train").state(folder / "data.json") is State.WRITTEN
+    assert json.loads((folder / "data.json").read_text("utf-8"))["place"] == str(data)
+
+
+RUN_FILE = re.compile(r"config\.yaml|metrics\.jsonl|(checkpoints|samples)/\d{12}(/[a-z_.]+|\.png)|\.evenodds\.jsonl")
 """The files of a run by docs/run-folder.md, without those in the record."""
 
 

@@ -138,13 +138,20 @@ class Outputs:
         Raises:
             BadInput: the file that is there is the user's. Content that is the same is no conflict.
         """
+        with self.updated(path, of) as temporary:
+            yield temporary
+            state = self.state(path)
+            if state not in _FREE and not (path.is_file() and not is_link(path) and _same_content(path, temporary)):
+                raise self.refusal(path, state)
+
+    @contextmanager
+    def updated(self, path: Path, of: str | None = None) -> Iterator[Path]:
+        """`replaced` for a file whose content the command has read and writes back with a change, whoever wrote it."""
         require_no_way_out(self.folder, path)
         with replaced(path) as temporary:
             yield temporary
-            digest, state = sha256_of(temporary), self.state(path)
-            if state not in _FREE and (not path.is_file() or is_link(path) or sha256_of(path) != digest):
-                raise self.refusal(path, state)
-            self._record(Written(self._name(path), self.command, temporary.stat().st_size, digest, of))
+            size, digest = temporary.stat().st_size, sha256_of(temporary)
+            self._record(Written(self._name(path), self.command, size, digest, of))
 
     def free(self, path: Path) -> Path:
         """The path; where the user's file stands there, the first of NAME-2, NAME-3, ... that may be written."""
@@ -219,6 +226,10 @@ def require_owned(path: Path, command: str, flag: str = "--out", inputs: Sequenc
     """
     outputs = Outputs(path.parent, command, f"name another file with {flag}, or move it away")
     outputs.require([path], [Path(source) for source in inputs if source is not None])
+
+
+def _same_content(path: Path, other: Path) -> bool:
+    return sha256_of(path) == sha256_of(other)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

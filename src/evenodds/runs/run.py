@@ -14,7 +14,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.lock import locked
-from evenodds.files.outputs import owned
+from evenodds.files.outputs import Outputs, owned
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
@@ -306,7 +306,8 @@ def moved(folder: Path, config: Config, card: DataCard | None, data: str | Path)
     """The configuration of a run whose data lie elsewhere now; data.json is told."""
     config = replace(config, data=placed(replace(config.data or Part(""), name=str(data))))
     if card is not None:
-        write_json(folder / "data.json", replace(card, place=data_place(config)).to_json())
+        with Outputs(folder, "train").updated(folder / "data.json") as temporary:
+            write_json(temporary, replace(card, place=data_place(config)).to_json())
     return config
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 import reference_classifier
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
-from evenodds.evaluation.trial.folds import Deal
+from evenodds.evaluation.trial.folds import Splitter
 from evenodds.evaluation.trial.generators import ConditionalRun
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
@@ -56,7 +56,7 @@ CASES = {
 }
 
 
-def opened(case: Case) -> tuple[Dataset, Deal]:
+def opened(case: Case) -> tuple[Dataset, Splitter]:
     """All images that any seed sees, and who sees which."""
     read = reference_classifier.read(case.dataset)
     every = [from_array(read[f"x_{part}"], read[f"y_{part}"]) for part in ("train", "test")]
@@ -76,10 +76,10 @@ def opened(case: Case) -> tuple[Dataset, Deal]:
     data = Dataset(torch.cat([some.x, others.x]), some.units, torch.cat([some.y, others.y]), some.classes)
     each, first = len(trains[0]), len(some)
 
-    def deal(_: Dataset, seed: int) -> tuple[Tensor, Tensor]:
+    def split(_: Dataset, seed: int) -> tuple[Tensor, Tensor]:
         return torch.arange(seed * each, (seed + 1) * each), first + torch.arange(seed * TESTED, (seed + 1) * TESTED)
 
-    return data, deal
+    return data, split
 
 
 def main() -> None:
@@ -93,12 +93,12 @@ def main() -> None:
         case, stem = CASES[name], arguments.out / f"trial-{name}"
         if stem.with_suffix(".json").exists():
             continue
-        data, deal = opened(case)
+        data, splitter = opened(case)
         begun = time.process_time()
         plan = TrialPlan(case.steps, float(case.images))
         content = trial(
-            data, arguments.work / name, ConditionalRun(settings={"device": "cpu"}), seeds=SEEDS, deal=deal, plan=plan,
-            ratio=case.ratio, say=lambda line: print(line, flush=True),
+            data, arguments.work / name, ConditionalRun(settings={"device": "cpu"}), seeds=SEEDS, splitter=splitter,
+            plan=plan, ratio=case.ratio, say=lambda line: print(line, flush=True),
         )  # fmt: skip
         write(content, arguments.work / name, data)
         for ending in ("txt", "png"):

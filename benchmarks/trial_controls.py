@@ -23,7 +23,7 @@ from torch import Tensor
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.data.digits import digits
-from evenodds.evaluation.trial.folds import Deal, hashes
+from evenodds.evaluation.trial.folds import Splitter, hashes
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial
 from evenodds.files.write import write_json
@@ -32,19 +32,19 @@ RESULTS = Path(__file__).parent / "results"
 PER_CLASS, TESTED, SEEDS, RATIO = 5, 200, 5, 8.0
 
 
-def parts(data: Dataset, repetition: int) -> tuple[Deal, Tensor]:
+def parts(data: Dataset, repetition: int) -> tuple[Splitter, Tensor]:
     """Folds with disjoint test items, and the items that are tested on in none."""
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(repetition))
     tested, rest = order[: SEEDS * TESTED], order[SEEDS * TESTED :]
     assert data.y is not None
     labels = data.y
 
-    def deal(_: Dataset, seed: int) -> tuple[Tensor, Tensor]:
+    def split(_: Dataset, seed: int) -> tuple[Tensor, Tensor]:
         some = rest[torch.randperm(len(rest), generator=torch.Generator().manual_seed(100 * repetition + seed))]
         train = torch.cat([some[labels[some] == k][:PER_CLASS] for k in range(len(data.classes))])
         return train.sort().values, tested[seed * TESTED : (seed + 1) * TESTED].sort().values
 
-    return deal, rest
+    return split, rest
 
 
 class Noise:
@@ -82,10 +82,10 @@ MAKERS: dict[str, Callable[[Dataset], Any]] = {"noise": lambda hidden: Noise(), 
 
 def played(kind: str, repetition: int, data: Dataset, plan: TrialPlan, arms: list[str] | None = None) -> dict[str, Any]:
     """One trial."""
-    deal, rest = parts(data, repetition)
+    splitter, rest = parts(data, repetition)
     with tempfile.TemporaryDirectory() as folder:
         maker = MAKERS[kind](data.take(rest))
-        return trial(data, Path(folder) / "t", maker, seeds=SEEDS, deal=deal, plan=plan, ratio=RATIO, arms=arms)
+        return trial(data, Path(folder) / "t", maker, seeds=SEEDS, splitter=splitter, plan=plan, ratio=RATIO, arms=arms)
 
 
 def main() -> None:

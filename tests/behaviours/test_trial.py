@@ -174,21 +174,21 @@ def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:
     small = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "images": 64, **AT_THE_END}
     session = evenodds.fit("digits", "digits", out=tmp_path / "run", task="condition", **small)
     made, data = FinishedRun(session), digits()
-    deal = made.deal(data, 5)
+    splitter = made.splitter(data, 5)
     held = set(json.loads((tmp_path / "run" / "data.json").read_text())["held_out"])
-    tests = [set(deal(data, seed)[1].tolist()) for seed in range(5)]
+    tests = [set(splitter(data, seed)[1].tolist()) for seed in range(5)]
     assert set.union(*tests) == held
     assert sum(map(len, tests)) == len(held)
-    assert not held & set(deal(data, 0)[0].tolist())
+    assert not held & set(splitter(data, 0)[0].tolist())
     assert made(data, 0, 0.0)(3, 4, torch.Generator()).shape == (4, 1, 8, 8)
     with pytest.raises(BadInput, match="other data"):
-        made.deal(few(), 5)
+        made.splitter(few(), 5)
     everything = evenodds.fit("digits", "digits", out=tmp_path / "all", task="condition", held_out=0, **small)
     with pytest.raises(BadInput, match="held 0 images out"):
-        FinishedRun(everything).deal(data, 5)
+        FinishedRun(everything).splitter(data, 5)
     plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", **small)
     with pytest.raises(BadInput, match="not conditional"):
-        FinishedRun(plain).deal(data, 5)
+        FinishedRun(plain).splitter(data, 5)
 
 
 class Mine:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import evenodds
 from evenodds.apply.inference import features
 from evenodds.errors import BadInput
-from evenodds.evaluation.equilibrium import own_discriminator
+from evenodds.evaluation.equilibrium import discriminator_report
 from evenodds.parts.losses import penalties
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.mappers.patch import Discriminator
@@ -267,5 +267,5 @@ def test_a_run_with_a_discriminator_of_patches_is_a_run(tmp_path: Path) -> None:
     mean = F.linear(torch.from_numpy(given), logit.weight, logit.bias)[:, 0]  # type: ignore[arg-type]
     with torch.no_grad():
         assert torch.allclose(mean, session.players["discriminator"](seen).mean(1), atol=1e-5)
-    own = own_discriminator(session, seen, torch.rand(4, 1, 8, 8))
+    own = discriminator_report(session, seen, torch.rand(4, 1, 8, 8))
     assert 0 <= own.accuracy.value <= 1

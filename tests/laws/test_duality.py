@@ -35,7 +35,7 @@ def test_against_even_odds_the_gap_is_twice_the_divergence(shift: float, tmp_pat
     nn.init.zeros_(last.bias)
     players = {"generator": Shifted(run, shift), "discriminator": session.players["discriminator"]}
     session.players = players
-    real = run.dataset.batch(run.held_index)["x"]
+    real = run.dataset.batch(run.held_out_index)["x"]
     found = duality_gap(session, run.dataset.take(run.train_index), real, session.prior(4000, 1), images=30_000)
     assert found.best_generator == pytest.approx(-2 * np.log(2), abs=1e-5)
     assert found.gap == pytest.approx(2 * jensen_shannon_of_normals(shift), abs=0.06)

@@ -154,7 +154,7 @@ def segmented(**options: float) -> tuple[Segment, Tensor, Tensor]:
 
 def test_the_truth_is_shown_as_the_nearest_map_that_is_sure_of_it() -> None:
     task, labels, made = segmented(sure=0.9)
-    real, fake = task.shown(made, {"labels": labels})
+    real, fake = task.discriminator_inputs(made, {"labels": labels})
     assert torch.allclose(real.sum(1), torch.ones(3, 6, 6), atol=1e-5)
     known = labels != IGNORED
     true = real.gather(1, labels.where(known, 0)[:, None])[:, 0]

@@ -12,7 +12,7 @@ from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.differences import holm_levels, paired_difference
 from evenodds.evaluation.trial.classical import KINDS, chosen, copies, transformed
-from evenodds.evaluation.trial.folds import Fold, cross, dealt, digest, hashes, mean_overlap
+from evenodds.evaluation.trial.folds import Fold, cross, digest, fold_of, hashes, mean_overlap
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.evaluation.trial.smote import smote
 from evenodds.metrics.classification import calibration_error, class_scores
@@ -257,7 +257,7 @@ def test_drawing_ends_where_nothing_passes() -> None:
 def test_folds_share_nothing_and_keep_the_shares_of_classes(seeds: int) -> None:
     data = images(97)
     known = hashes(data)
-    folds = [dealt(data, cross(seeds), seed, known) for seed in range(seeds)]
+    folds = [fold_of(data, cross(seeds), seed, known) for seed in range(seeds)]
     assert mean_overlap(folds) == 0
     for fold in folds:
         assert sorted([*fold.train.tolist(), *fold.test.tolist()]) == list(range(97))
@@ -272,7 +272,7 @@ def test_equal_images_do_not_stand_on_both_sides() -> None:
     known = hashes(twice)
     assert len(set(known)) == 30
     for seed in range(5):
-        fold = dealt(twice, cross(5), seed, known)
+        fold = fold_of(twice, cross(5), seed, known)
         sides = [{known[i] for i in part.tolist()} for part in (fold.train, fold.test)]
         assert not sides[0] & sides[1]
         assert len(fold.train) + len(fold.test) == 39
@@ -281,9 +281,9 @@ def test_equal_images_do_not_stand_on_both_sides() -> None:
 
 def proof_of(data: Dataset, fold: Fold, seen: Tensor, in_test: int = 0) -> dict[str, object]:
     ledger = Ledger(hashes(data))
-    ledger.hand("train", data.take(fold.train))
-    ledger.hand("test", data.take(fold.test))
-    ledger.hand("generator", data.take(seen))
+    ledger.record("train", data.take(fold.train))
+    ledger.record("test", data.take(fold.test))
+    ledger.record("generator", data.take(seen))
     arm = {"saw": {"generator": ledger.saw["generator"]}, "synthetic_in_test": in_test}
     seeds = [{"train": ledger.saw["train"], "test": ledger.saw["test"], "arms": {"gan": arm}}]
     return {"items": list(ledger.item_hashes), "sets": ledger.sets, "seeds": seeds}
@@ -291,7 +291,7 @@ def proof_of(data: Dataset, fold: Fold, seen: Tensor, in_test: int = 0) -> dict[
 
 def test_the_verifier_catches_every_planted_leak() -> None:
     data = images(40)
-    fold = dealt(data, cross(4), 0, hashes(data))
+    fold = fold_of(data, cross(4), 0, hashes(data))
     honest = proof_of(data, fold, fold.train)
     assert verify(honest, data) == []
     assert "has seen 1 test" in verify(proof_of(data, fold, torch.cat([fold.train, fold.test[:1]])))[0]
@@ -314,7 +314,7 @@ def test_hashes_see_the_pixels_alone() -> None:
 
 def test_too_little_to_try_is_said() -> None:
     with pytest.raises(BadInput, match=r"at least 3 images of every class; 0 has 2, 1 has 2, 2 has 2"):
-        dealt(images(6), cross(5), 0, hashes(images(6)))
+        fold_of(images(6), cross(5), 0, hashes(images(6)))
     plain = Dataset(images(6).x, images(6).units)
     with pytest.raises(BadInput, match="labelled data"):
-        dealt(plain, cross(5), 0, hashes(plain))
+        fold_of(plain, cross(5), 0, hashes(plain))

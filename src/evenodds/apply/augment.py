@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,18 +76,18 @@ def augment(
     """
     with locked_beside(to, "augment"):
         _fits(session, to)
-        wanted = _wanted(session, per_class, balance)
+        needed = _numbers(session, per_class, balance)
         chosen = _filters(session, filters, data, say, step)
-        classes, total = session.card.classes, sum(wanted)
+        classes, total = session.card.classes, sum(needed)
         folders, counts, lines = safe_names(classes), {}, [("name", "class")]
         draw = partial(_draw, session)
         with replaced_folder(to) as temporary:
             for label, name in enumerate(classes):
-                on_draw = partial(_tell, step, sum(wanted[:label]), total)
-                parts, counts[name] = drawn_until(draw, label, wanted[label], chosen, seed, tries=tries, step=on_draw)
+                on_draw = partial(_tell, step, sum(needed[:label]), total)
+                parts, counts[name] = drawn_until(draw, label, needed[label], chosen, seed, tries=tries, step=on_draw)
                 names = _write(session, parts, temporary / folders[label], folders[label])
                 lines += [(written, name) for written in names]
-                if counts[name].written < wanted[label]:
+                if counts[name].written < needed[label]:
                     say(_unfilled(name, counts[name]))
             manifest = _manifest(
                 session, checkpoint, seed, tries, list(chosen), counts, dict(zip(folders, classes, strict=True))
@@ -117,7 +116,7 @@ def _fits(session: Session, to: Path) -> None:
     require_not_the_data(session, to)
 
 
-def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]:
+def _numbers(session: Session, per_class: int | None, balance: bool) -> list[int]:
     """How many images each class is to get."""
     if (per_class is None) != balance:
         raise BadInput("say how many: --per-class 500, or --balance; one of the two")
@@ -125,10 +124,10 @@ def _wanted(session: Session, per_class: int | None, balance: bool) -> list[int]
         if per_class < 1:
             raise BadInput(f"--per-class needs at least 1, got {per_class}")
         return [per_class] * len(session.card.classes)
-    wanted = balancing(session.card.class_counts)
-    if not any(wanted):
+    needed = balancing(session.card.class_counts)
+    if not any(needed):
         raise BadInput("all classes have equally many training items, so there is nothing to balance; use --per-class")
-    return wanted
+    return needed
 
 
 def _draw(session: Session, label: int, n: int, rng: torch.Generator) -> Tensor:
@@ -150,9 +149,9 @@ def _filters(session: Session, names: Sequence[str] | None, data: Any, say: Say,
     for name in names or ():
         if name not in FILTERS:
             raise unknown("filter", name, (*FILTERS, "none"))
-    wanted = [name for name in FILTERS if name in (USUAL if names is None else names)]
-    discriminator: dict[str, Filter] = {"discriminator": _rejection(session)} if "discriminator" in wanted else {}
-    resting = [name for name in wanted if name != "discriminator"]
+    selected = [name for name in FILTERS if name in (USUAL if names is None else names)]
+    discriminator: dict[str, Filter] = {"discriminator": _rejection(session)} if "discriminator" in selected else {}
+    resting = [name for name in selected if name != "discriminator"]
     if not resting:
         return discriminator
     data = _opened(session, data)
@@ -162,9 +161,9 @@ def _filters(session: Session, names: Sequence[str] | None, data: Any, say: Say,
             raise BadInput("the filter copies needs held-out items, and this run kept none; leave it out of --filters")
         say("copies are not looked for: the run kept no items aside")
         resting.remove("copies")
-    seen = data.take(train)
-    classifier = _classifier(seen, step)
-    by_train = _by_label(classifier, seen)
+    train_data = data.take(train)
+    classifier = _classifier(train_data, step)
+    by_train = _by_label(classifier, train_data)
     makers: dict[str, Callable[[], Filter]] = {
         "agreement": lambda: Agreement(classifier.probabilities),
         "copies": lambda: Copies(_features(classifier), by_train, _by_label(classifier, data.take(held_out))),
@@ -196,14 +195,16 @@ def _opened(session: Session, data: Any) -> Dataset:
         return open_run_data(session.config, session.card, data, advice=advice)
 
 
-def _classifier(seen: Dataset, step: Step) -> Classifier:
-    assert seen.y is not None
-    x = seen.units.to_model(seen.x)
+def _classifier(train_data: Dataset, step: Step) -> Classifier:
+    assert train_data.y is not None
+    x = train_data.units.to_model(train_data.x)
 
     def on_progress(done: int, total: int) -> None:
         step("fitting the classifier", done, total)
 
-    return trained(x, seen.y, seen.classes, key=f"{seen.fingerprint()} for filters", progress=on_progress)
+    return trained(
+        x, train_data.y, train_data.classes, key=f"{train_data.fingerprint()} for filters", progress=on_progress
+    )
 
 
 def _features(classifier: Classifier) -> Callable[[Tensor], Tensor]:
@@ -235,7 +236,7 @@ def _write(session: Session, parts: Sequence[Tensor], home: Path, folder: str) -
 def _unfilled(name: str, count: Count) -> str:
     worst = max(count.refused, key=lambda one: count.refused[one])
     return (
-        f"class {name}: {count.written:,} of {count.asked:,} after {count.drawn:,} draws; {worst} refused "
+        f"class {name}: {count.written:,} of {count.requested:,} after {count.drawn:,} draws; {worst} refused "
         f"{count.refused[worst]:,}. Train longer, or leave that filter out"
     )
 
@@ -260,6 +261,6 @@ def _manifest(
         "tries": tries,
         "filters": list(filters),
         "written": sum(count.written for count in counts.values()),
-        "classes": {name: asdict(count) for name, count in counts.items()},
+        "classes": {name: count.record() for name, count in counts.items()},
         "folders": dict(folders),
     }

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -118,16 +119,16 @@ class Duplicates:
 
     features: Features
     train: Mapping[int, Tensor]
-    kept: dict[int, Tensor] = field(default_factory=dict)
+    accepted: dict[int, Tensor] = field(default_factory=dict)
 
     def __call__(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
         features, tolerance = self.features(x).double(), self._tolerance(label)
         # Against all earlier ones of the portion, kept or not: an order without a loop over items.
         alone = ~(torch.cdist(features, features) <= tolerance).tril(-1).any(1)
-        earlier = self.kept.get(label)
+        earlier = self.accepted.get(label)
         if earlier is not None and len(earlier):
             alone &= nearest(features, earlier)[0] > tolerance
-        self.kept[label] = features[alone] if earlier is None else torch.cat([earlier, features[alone]])
+        self.accepted[label] = features[alone] if earlier is None else torch.cat([earlier, features[alone]])
         return alone
 
     def _tolerance(self, label: int) -> float:
@@ -146,13 +147,18 @@ class Duplicates:
 class Count:
     """What became of the samples of a class: drawn = sum of refused + spare + written."""
 
-    asked: int
+    requested: int
     drawn: int = 0
     spare: int = 0
     """Passed, and were not needed."""
     written: int = 0
     passed: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """As the manifest holds it, where `requested` has the key "asked"."""
+        numbers = asdict(self)
+        return {"asked": numbers.pop("requested"), **numbers}
 
 
 def drawn_until(

@@ -15,7 +15,7 @@ from evenodds.files.write import write_text
 from evenodds.runs.session import Session
 from evenodds.show import history
 
-__all__ = ["Left", "finish", "readme"]
+__all__ = ["FinishReport", "finish", "readme"]
 
 NOTES = {
     "samples.png": "64 samples of the generator (its moving average), from seed 0",
@@ -41,27 +41,27 @@ _PLACE = partial(owned, command=_COMMAND)
 
 
 @dataclass(frozen=True)
-class Left:
+class FinishReport:
     """What a run has left: the files, and a sentence for each that could not be written."""
 
     written: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
-def finish(session: Session) -> Left:
+def finish(session: Session) -> FinishReport:
     """Leaves samples, walks, the drawing of the history and a README in the run folder.
 
     Where the user's file stands at a name, NAME-2 and so on is written.
     The run is saved before. Where one file fails, as a disk is full or a font is damaged, the others are still written.
     """
-    left = Left()
+    report = FinishReport()
     for name, writer in _writers(session).items():
         try:
             path = writer.write(Outputs(session.folder, writer.command).free(session.folder / name))
-            left.written.extend([path] if path is not None else [])
+            report.written.extend([path] if path is not None else [])
         except Exception as error:
-            left.failures.append(f"{name} ({type(error).__name__}: {error})")
-    return left
+            report.failures.append(f"{name} ({type(error).__name__}: {error})")
+    return report
 
 
 class _Writer(NamedTuple):

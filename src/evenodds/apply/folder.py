@@ -219,17 +219,17 @@ def _names(names: list[str]) -> list[str]:
     uses = Counter(map(name_key, short))
     full = [f"{safe_path(name)}.png" for name in names]
     mixed = [one if uses[name_key(one)] == 1 else other for one, other in zip(short, full, strict=True)]
-    taken: set[str] = set()
-    return [_unused(one, taken) for one in mixed]
+    used: set[str] = set()
+    return [_unused(one, used) for one in mixed]
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def _unused(name: str, used: set[str]) -> str:
     """The name, or the first of NAME-2.png, NAME-3.png, ... that is not taken; added to what is taken."""
     stem, number = name.removesuffix(".png"), 1
-    while name_key(name) in taken:
+    while name_key(name) in used:
         number += 1
         name = f"{stem}-{number}.png"
-    taken.add(name_key(name))
+    used.add(name_key(name))
     return name
 
 

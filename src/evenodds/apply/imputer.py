@@ -113,7 +113,7 @@ class Imputer:
         parts = [
             self._fill(x, torch.cat([self.task.prior(len(x), rng) for rng in rngs])) for x in torch.split(common, batch)
         ]
-        return self.columns.to_own(torch.cat(parts, 1))
+        return self.columns.to_units(torch.cat(parts, 1))
 
     def _fill(self, x: Tensor, z: Tensor) -> Tensor:
         """(n, D), (K n, latent) -> (K, n, D)."""

@@ -106,7 +106,7 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
         raise BadInput(f"this run's discriminator does not see x alone{remedy}")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
-    return np.asarray(torch.cat([seen if seen.dim() == 2 else seen.mean(1) for seen in parts]).float())
+    return np.asarray(torch.cat([hidden if hidden.dim() == 2 else hidden.mean(1) for hidden in parts]).float())
 
 
 def write_features(
@@ -371,9 +371,9 @@ def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
         with allowing(session.allow):
             maker = network(part.name, "Discriminator")
         # Neither the noise nor the bounded slopes of a discriminator suit an encoder.
-        kept = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
+        shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
         plain = {"norm": "none"} if "norm" in accepts(maker) else {}
-        options = {**kept, **plain, **encoder_options(outputs)}
+        options = {**shared, **plain, **encoder_options(outputs)}
         encoder: nn.Module = make(f"encoder '{part.name}'", maker, options, session.card.shape)
     return encoder
 

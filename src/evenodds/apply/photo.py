@@ -90,7 +90,7 @@ def rows_through(network: Network, picture: DecodedImage, progress: OnProgress |
         tiling = replace(tiling, margin=max(tiling.margin, beside) + around)
 
     def apply(window: Tensor) -> Tensor:
-        return _in_own_kind(network, units.to_model(window))
+        return _in_kind_of_source(network, units.to_model(window))
 
     def keep(rows: Tensor) -> Tensor:
         values = units.to_data(rows)
@@ -106,7 +106,7 @@ def label_rows(
     units = _units(picture)
 
     def apply(window: Tensor) -> Tensor:
-        return network.apply(_shown(units.to_model(window), network.inputs))
+        return network.apply(_as_input(units.to_model(window), network.inputs))
 
     for rows in _arrays(apply, picture, network.tiling, lambda rows: rows.to(torch.uint8), progress):
         yield rows[0]
@@ -236,11 +236,11 @@ def _rows(picture: DecodedImage) -> Rows:
     return Rows((pixels.shape[0], pixels.shape[1]), take)
 
 
-def _in_own_kind(network: Network, x: Tensor) -> Tensor:
+def _in_kind_of_source(network: Network, x: Tensor) -> Tensor:
     """(n, C, h, w) in [-1, 1], alpha included -> (n, C', s h, s w); see `through`."""
     clear, scale = x.shape[1] in (2, 4), network.tiling.scale
     before = _coloured_around(x) if clear and network.inputs < 4 else x
-    output = network.apply(_shown(before, network.inputs))
+    output = network.apply(_as_input(before, network.inputs))
     colour, alpha = output[:, :3], output[:, 3:]
     if _keeps(network):
         colour = _recoloured(colour, before[:, :-1] if clear else before, scale)
@@ -258,16 +258,16 @@ def _coloured_around(x: Tensor) -> Tensor:
 
     Files hold anything there, black mostly, which would else come out as a dark rim.
     """
-    seen = (x[:, -1:] + 1) / 2
+    opacity = (x[:, -1:] + 1) / 2
     size = 2 * _AROUND + 1
-    sums = (F.avg_pool2d(part, size, 1, _AROUND) for part in ((x[:, :-1] + 1) * seen, seen))
+    sums = (F.avg_pool2d(part, size, 1, _AROUND) for part in ((x[:, :-1] + 1) * opacity, opacity))
     total, weight = sums
     around = total / weight.clamp_min(1e-9) - 1
-    colour = torch.where((seen > 0) | (weight < 1e-9), x[:, :-1], around)
+    colour = torch.where((opacity > 0) | (weight < 1e-9), x[:, :-1], around)
     return torch.cat([colour, x[:, -1:]], 1)
 
 
-def _shown(x: Tensor, inputs: int) -> Tensor:
+def _as_input(x: Tensor, inputs: int) -> Tensor:
     """(n, 1 to 4, h, w) -> (n, inputs, h, w)."""
     colour = x[:, :-1] if x.shape[1] in (2, 4) else x
     if inputs == 1:

@@ -179,8 +179,8 @@ def _in_folder(session: Session, n: int, y: Sequence[int] | None, folder: Path) 
         folders = [f"{name}/" for name in safe_names(session.card.classes)]
         names = [f"{'' if y is None else folders[y[k]]}{k:06d}.png" for k in range(n)]
         names += [] if y is None else [LABELS]
-    kept = set(names)
-    stale = [path for path in outputs.earlier() if path.relative_to(folder).as_posix() not in kept]
+    current = set(names)
+    stale = [path for path in outputs.earlier() if path.relative_to(folder).as_posix() not in current]
     outputs.require([*(folder / name for name in names), *stale])
     return _Placed(outputs, names, stale)
 

@@ -171,8 +171,8 @@ class rejection:  # named as people ask for it
             logits = target.log_ratio(candidates, c if c is None or len(c) == 1 else c[waiting])
             better = logits > best[waiting]
             accepted = dice[waiting] < acceptance(logits, self.highest, self.gamma)
-            taken = accepted | better
-            chosen[waiting[taken]] = candidates[taken]
+            replaced = accepted | better
+            chosen[waiting[replaced]] = candidates[replaced]
             best[waiting] = torch.maximum(best[waiting], logits)
             waiting = waiting[~accepted]
         return chosen

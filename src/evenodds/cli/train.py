@@ -122,19 +122,19 @@ def conclude(session: Any) -> int:
     """Writes what a run leaves, and says where everything is and what to do next; 1 where something is missing."""
     from evenodds.apply.finish import finish
 
-    left = finish(session)
-    for path in left.written:
+    report = finish(session)
+    for path in report.written:
         result(path)
-    for failure in left.failures:
+    for failure in report.failures:
         say(f"not written:   {failure}")
-    if left.failures:
+    if report.failures:
         say(f"the trained run is whole; make what is missing again with: {command()} resume {session.folder}")
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:
         say(f"how it went:   {verdict['verdict']}: {verdict['why']}")
     for line in _next_steps(session):
         say(line)
-    return 1 if left.failures else 0
+    return 1 if report.failures else 0
 
 
 def _next_steps(session: Any) -> list[str]:

@@ -90,7 +90,7 @@ def trial(
         say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=seeds, arms=listed_names(arms),
-            deal=prepared.deal, ratio=ratio, budget=seconds, agreeing=agreement, step=step, say=say,
+            splitter=prepared.splitter, ratio=ratio, budget=seconds, agreeing=agreement, step=step, say=say,
         )  # fmt: skip
         for path in write(content, folder, prepared.data):
             say(f"written: {path}")

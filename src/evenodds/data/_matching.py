@@ -12,7 +12,7 @@ from evenodds.errors import BadInput
 
 __all__ = ["Folders", "Match", "folders", "inside", "matched"]
 
-_SHOWN = 12  # Folders that a message lists.
+_LISTED = 12  # Folders that a message lists.
 
 
 class Folders(NamedTuple):
@@ -50,13 +50,13 @@ def folders(
     how = f"--set data.{options[0]}=NAME data.{options[1]}=NAME"
     first, second = _chosen(root, paths, usual, how, named)
     if first == second:
-        raise BadInput(f"two different folders are needed, got '{first}' twice; {root.name} holds {_shown(paths)}")
+        raise BadInput(f"two different folders are needed, got '{first}' twice; {root.name} holds {_enumerated(paths)}")
     if first.startswith(f"{second}/") or second.startswith(f"{first}/"):
         raise BadInput(f"two folders beside each other are needed, got '{first}' and '{second}'; name others")
-    left = [file for file in files if not file.name.startswith((f"{first}/", f"{second}/"))]
-    elsewhere = sorted({str(PurePosixPath(file.name).parent) for file in left})
-    note = f"Left aside {count(len(left), 'image')} elsewhere, in {_shown(elsewhere)}; {how} reads others."
-    return Folders(first, second, [note] if left else [])
+    aside = [file for file in files if not file.name.startswith((f"{first}/", f"{second}/"))]
+    elsewhere = sorted({str(PurePosixPath(file.name).parent) for file in aside})
+    note = f"Left aside {count(len(aside), 'image')} elsewhere, in {_enumerated(elsewhere)}; {how} reads others."
+    return Folders(first, second, [note] if aside else [])
 
 
 def _chosen(
@@ -65,13 +65,13 @@ def _chosen(
     if named[0] is not None and named[1] is not None:
         return _named(root, named[0], paths), _named(root, named[1], paths)
     if named[0] is not None or named[1] is not None:
-        raise BadInput(f"both folders are to be named, or neither: {how}; {root.name} holds {_shown(paths)}")
+        raise BadInput(f"both folders are to be named, or neither: {how}; {root.name} holds {_enumerated(paths)}")
     candidates = next((both for names in usual if (both := _side_by_side(names, paths))), [])
     # Of train/ and test/ beside each other, what is to be trained on is meant.
     training = [both for both in candidates if "train" in both[0].lower()]
     candidates = training if len(candidates) > 1 else candidates
     if len(candidates) != 1:
-        raise BadInput(f"which two folders of {root.name} belong together? Say {how}; it holds {_shown(paths)}")
+        raise BadInput(f"which two folders of {root.name} belong together? Say {how}; it holds {_enumerated(paths)}")
     return candidates[0]
 
 
@@ -86,8 +86,8 @@ def _named(root: Path, name: str, paths: list[str]) -> str:
     if folder in paths or len(ends) == 1:
         return folder if folder in paths else ends[0]
     if ends:
-        raise BadInput(f"'{name}' may be {_shown(ends)} in {root.name}; name it with the folder above")
-    raise BadInput(f"{root.name} has no folder '{name}' with images; it holds {_shown(paths)}")
+        raise BadInput(f"'{name}' may be {_enumerated(ends)} in {root.name}; name it with the folder above")
+    raise BadInput(f"{root.name} has no folder '{name}' with images; it holds {_enumerated(paths)}")
 
 
 def _side_by_side(names: tuple[str, str], paths: list[str]) -> list[tuple[str, str]]:
@@ -99,11 +99,11 @@ def _last(path: str) -> str:
     return PurePosixPath(path).name.lower()
 
 
-def _shown(paths: Sequence[str]) -> str:
+def _enumerated(paths: Sequence[str]) -> str:
     if not paths:
         return "no folders with images"
-    more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
-    return ", ".join(path if path != "." else "the folder itself" for path in paths[:_SHOWN]) + more
+    more = f" and {len(paths) - _LISTED:,} more" if len(paths) > _LISTED else ""
+    return ", ".join(path if path != "." else "the folder itself" for path in paths[:_LISTED]) + more
 
 
 def inside(files: Sequence[File], folder: str) -> list[File]:

@@ -26,7 +26,7 @@ class Stack(NamedTuple):
 
     x: Tensor  # (N, C, H, W) uint8, or int32 of 16 bits.
     units: Units
-    read: str  # How large they are, in words.
+    summary: str  # How large they are, in words.
     notes: list[str]  # What had to be done.
 
 
@@ -132,11 +132,11 @@ def stacked(
             k += 1
     whole = dtype is np.uint16
     bits = f"{count(channels, 'channel')}, {16 if whole else 8} bits"
-    read = f"{size[0]} x {size[1]} (height x width) with {bits}"
+    summary = f"{size[0]} x {size[1]} (height x width) with {bits}"
     x = torch.from_numpy(values.astype(np.int32) if whole else values).permute(0, 3, 1, 2)
     units = Units((0.0,), (65535.0 if whole else 255.0,), "uint16" if whole else "uint8")
     notes = _done(pictures, size, channels, fit, clear, 0 if whole else deep, noun)
-    return Stack(x, units, read, notes)
+    return Stack(x, units, summary, notes)
 
 
 def _narrowed(pixels: Pixels) -> Pixels:

@@ -52,7 +52,7 @@ class Columns:
         moved = [_line(x[..., k], values, places) for k, (values, places) in enumerate(self.knots)]
         return torch.from_numpy(np.stack(moved, -1).astype(np.float32))
 
-    def to_own(self, x: Tensor) -> Table:
+    def to_units(self, x: Tensor) -> Table:
         """(..., D) on the common scale -> the columns' own units."""
         common = x.double().numpy()
         moved = [_line(common[..., k], places, values) for k, (values, places) in enumerate(self.knots)]

@@ -62,7 +62,7 @@ def images(
         if not files:
             number = len(others) - len(tables)
             raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
-        (read,) = decoded(
+        (batch,) = decoded(
             root,
             [FileSet(files, "image")],
             lambda file: decode(file, form.at_decoding, fit, form.most_pixels),
@@ -70,14 +70,14 @@ def images(
             IMAGE,
             progress,
         )
-        names = [picture.name for picture in read.records]
+        names = [picture.name for picture in batch.records]
         annotated = _labels(names, tables) if labels else NO_LABELS
-    tiles = items(names, [picture.size for picture in read.records], read.size, fit)
-    stack = stacked(read.records, read.size, channels, fit)
+    tiles = items(names, [picture.size for picture in batch.records], batch.size, fit)
+    stack = stacked(batch.records, batch.size, channels, fit)
     report = (
-        f"Read {len(tiles.names):,} images of {stack.read}.",
+        f"Read {len(tiles.names):,} images of {stack.summary}.",
         *tiles.notes,
-        *skipped(IMAGE, read),
+        *skipped(IMAGE, batch),
         *ignored(others, tables),
         *stack.notes,
         *annotated.notes,

@@ -111,25 +111,25 @@ def maps(
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
         matches, alone = matched(files, chosen.first, chosen.second)
         key = _key(others, names)
-        (read,) = decoded(
+        (batch,) = decoded(
             root, [FileSet(matches, "pair")], lambda match: _pair(match, key.by_colour, form), form, PAIR, progress
         )
-    pictures = [pair.first for pair in read.records]
-    tiles = items([pair.name for pair in read.records], [one.size for one in pictures], read.size, fit, "pair")
-    stack = stacked(pictures, read.size, channels, fit)
-    values = _values([pair.second for pair in read.records], len(tiles.names), read.size, fit)
-    palette = next((pair.second.palette for pair in read.records if pair.second.palette), {})
+    pictures = [pair.first for pair in batch.records]
+    tiles = items([pair.name for pair in batch.records], [one.size for one in pictures], batch.size, fit, "pair")
+    stack = stacked(pictures, batch.size, channels, fit)
+    values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
+    palette = next((pair.second.palette for pair in batch.records if pair.second.palette), {})
     colours = palette | {value: colour for colour, value in key.by_colour.items()}
     classes = scheme(values, key.names, ignore, colours)
     number = count(len(classes.names), "class")
     report = (
-        f"Read {count(len(tiles.names), 'image')} of {stack.read}, with maps of {number}.",
+        f"Read {count(len(tiles.names), 'image')} of {stack.summary}, with maps of {number}.",
         *tiles.notes,
         *key.notes,
         *classes.notes,
         *alone,
-        *skipped(PAIR, read),
-        *turned(read.records),
+        *skipped(PAIR, batch),
+        *turned(batch.records),
         *chosen.notes,
         *ignored(others, key.files),
         *stack.notes,

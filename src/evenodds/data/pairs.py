@@ -106,8 +106,8 @@ def pairs(
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
     with opened(root, form.most_pixels) as (files, others):
         chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
-        read = _paired if paired else _unpaired
-        data = read(root, files, chosen, form, (channels, source_channels), progress)
+        reader = _paired if paired else _unpaired
+        data = reader(root, files, chosen, form, (channels, source_channels), progress)
     return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))
 
 
@@ -119,9 +119,9 @@ def _paired(
     root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: OnProgress | None
 ) -> Dataset:
     matches, alone = matched(files, chosen.second, chosen.first)
-    (read,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
-    scale, pairs, others = _one_scale(read.records)
-    size, fit = read.size, form.fit
+    (batch,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
+    scale, pairs, others = _one_scale(batch.records)
+    size, fit = batch.size, form.fit
     targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
     tiles = items([pair.name for pair in pairs], [target.size for target in targets], size, fit, "pair")
     x = stacked(targets, size, channels[0], fit, scale, "target")
@@ -129,11 +129,11 @@ def _paired(
     times = "as large as" if scale == 1 else f"{scale} times as large as"
     report = (
         f"Read {count(len(tiles.names), 'pair')}: targets from '{chosen.second}' {times} sources in '{chosen.first}'.",
-        f"Targets are {x.read}; sources are {source.read}.",
+        f"Targets are {x.summary}; sources are {source.summary}.",
         *tiles.notes,
         *alone,
-        *skipped(PAIR, read),
-        *turned(read.records),
+        *skipped(PAIR, batch),
+        *turned(batch.records),
         *others,
         *x.notes,
         *source.notes,
@@ -197,21 +197,21 @@ def _unpaired(
     def decode_one(file: File) -> DecodedImage | str:
         return decode(file, form.at_decoding, form.fit, form.most_pixels)
 
-    read = decoded(root, sets, decode_one, form, IMAGE, progress)
-    targets, sources = (len(of.records) for of in read)
+    batches = decoded(root, sets, decode_one, form, IMAGE, progress)
+    targets, sources = (len(of.records) for of in batches)
     (x, x_items), (source, source_items) = (
-        _side(of, number, form.fit, files_of.noun) for of, number, files_of in zip(read, channels, sets, strict=True)
+        _side(of, number, form.fit, files_of.noun) for of, number, files_of in zip(batches, channels, sets, strict=True)
     )
     x_index, source_index, groups = _beside_each_other(x_items.owners, source_items.owners)
     repeated = f"Repeated the {min(targets, sources):,} of the shorter set beside the longer one."
     report = (
         f"Read {count(targets, 'target')} from '{chosen.second}' and {count(sources, 'source')} from "
         f"'{chosen.first}', which do not belong together, as {count(len(x_index), 'item')}.",
-        f"Targets are {x.read}; sources are {source.read}.",
+        f"Targets are {x.summary}; sources are {source.summary}.",
         *x_items.notes,
         *source_items.notes,
         *([repeated] if sources != targets else []),
-        *skipped(IMAGE, *read),
+        *skipped(IMAGE, *batches),
         *x.notes,
         *source.notes,
     )
@@ -220,10 +220,10 @@ def _unpaired(
     return replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
 
 
-def _side(read: Records[DecodedImage], channels: int | None, fit: str, noun: str) -> tuple[Stack, Items]:
-    pictures = read.records
-    tiles = items([picture.name for picture in pictures], [one.size for one in pictures], read.size, fit, noun)
-    return stacked(pictures, read.size, channels, fit, 1, noun), tiles
+def _side(batch: Records[DecodedImage], channels: int | None, fit: str, noun: str) -> tuple[Stack, Items]:
+    pictures = batch.records
+    tiles = items([picture.name for picture in pictures], [one.size for one in pictures], batch.size, fit, noun)
+    return stacked(pictures, batch.size, channels, fit, 1, noun), tiles
 
 
 def _beside_each_other(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

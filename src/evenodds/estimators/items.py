@@ -51,7 +51,7 @@ class Items:
     def log_slope(self) -> float:
         """log |d model / d data|, summed over all values of an item: the change of a log density by the scale."""
         if self.columns is not None:
-            return sum(math.log((c[1] - c[0]) / (own[1] - own[0])) for own, c in self.columns.knots)
+            return sum(math.log((c[1] - c[0]) / (value[1] - value[0])) for value, c in self.columns.knots)
         assert self.units is not None
         return -math.prod(self.shape) * math.log((self.units.high[0] - self.units.low[0]) / 2 or 1.0)
 
@@ -67,7 +67,7 @@ class Items:
     def to_data(self, x: Tensor) -> Array:
         """(N, D) or (N, C, H, W) -> (N, *shape) of the dtype of `fit`: in the observed range, integers rounded."""
         if self.columns is not None:
-            values: Array = self.columns.allowed(self.columns.to_own(x))
+            values: Array = self.columns.allowed(self.columns.to_units(x))
         else:
             assert self.units is not None
             values = self.units.to_data(x.clamp(-1, 1)).numpy().reshape(-1, *self.shape)

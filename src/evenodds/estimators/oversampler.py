@@ -147,9 +147,9 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
                 raise unknown("sampling_strategy", self.sampling_strategy, STRATEGIES)
             rare = [k for k, n in counts.items() if self.sampling_strategy != "minority" or n == least]
             return {k: most - counts[k] for k in (rare[:1] if self.sampling_strategy == "minority" else rare)}
-        for k, wanted in self.sampling_strategy.items():
+        for k, target in self.sampling_strategy.items():
             if k not in counts:
                 raise BadInput(f"sampling_strategy names the class {k!r}, which y does not hold; it has {list(counts)}")
-            if wanted < counts[k]:
-                raise BadInput(f"class {k!r} has {counts[k]} items and is to have {wanted}; items are only added")
-        return {k: wanted - counts[k] for k, wanted in self.sampling_strategy.items()}
+            if target < counts[k]:
+                raise BadInput(f"class {k!r} has {counts[k]} items and is to have {target}; items are only added")
+        return {k: target - counts[k] for k, target in self.sampling_strategy.items()}

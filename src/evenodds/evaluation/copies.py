@@ -15,7 +15,7 @@ from evenodds.metrics.memorisation import authenticity, data_copying, suspects
 
 __all__ = ["copies"]
 
-SHOWN = 50
+LISTED = 50
 """At most so many suspects are listed, the closest first."""
 
 
@@ -37,7 +37,7 @@ def copies(material: Material, train: Tensor | None, fake: Side, real: Side, see
     except BadInput as error:
         return {"refused": str(error)}
     order = result.ratio.argsort()
-    closest = [k for k in order.tolist() if bool(result.suspected[k])][:SHOWN]
+    closest = [k for k in order.tolist() if bool(result.suspected[k])][:LISTED]
     excess = result.low > result.expected_high
     return {
         "share": result.share,

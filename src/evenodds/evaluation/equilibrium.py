@@ -29,14 +29,14 @@ from evenodds.runs.session import Session
 from evenodds.tasks.contest import Contest, per_item
 
 __all__ = [
+    "DiscriminatorReport",
     "Fresh",
     "Gap",
-    "Own",
+    "discriminator_report",
     "divergence_bound",
     "duality_gap",
     "fresh_discriminator",
     "judges_items",
-    "own_discriminator",
     "value",
 ]
 
@@ -133,7 +133,7 @@ def _sureness(logits: Tensor, y: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Own:
+class DiscriminatorReport:
     """What the game's own discriminator believes of held-out data and new samples."""
 
     value: Interval
@@ -145,9 +145,9 @@ class Own:
 
 
 @torch.no_grad()
-def own_discriminator(
+def discriminator_report(
     session: Session, real: Tensor, fake: Tensor, conditions: tuple[Tensor | None, Tensor | None] = (None, None)
-) -> Own:
+) -> DiscriminatorReport:
     """Accuracy, calibration and value of the run's discriminator.
 
     Args:
@@ -166,7 +166,7 @@ def own_discriminator(
         notes.append("the loss sees only differences of logits: half of the items set D's level, the others judge it")
     on_real, on_fake = logits
     error, table = _calibration(on_real, on_fake)
-    return Own(value(on_real, on_fake), accuracy(on_real, on_fake), error, table, notes)
+    return DiscriminatorReport(value(on_real, on_fake), accuracy(on_real, on_fake), error, table, notes)
 
 
 def judges_items(session: Session) -> bool:

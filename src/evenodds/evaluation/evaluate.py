@@ -15,7 +15,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.evaluation.copies import copies
-from evenodds.evaluation.equilibrium import LOG4, duality_gap, fresh_discriminator, judges_items, own_discriminator
+from evenodds.evaluation.equilibrium import LOG4, discriminator_report, duality_gap, fresh_discriminator, judges_items
 from evenodds.evaluation.examination import Examination, Step, examine, inside
 from evenodds.evaluation.findings import findings
 from evenodds.evaluation.material import Material, gather
@@ -245,7 +245,7 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
         figures["notes"] = [f"the task '{session.config.task.name}' has no discriminator that judges items"]
     elif session is not None:
         conditions = _conditions(session, material)
-        of_run = own_discriminator(session, real, fake, conditions)
+        of_run = discriminator_report(session, real, fake, conditions)
         figures |= {"value": of_run.value.value, "value_low": of_run.value.low, "value_high": of_run.value.high}
         figures |= {"accuracy": of_run.accuracy.value, "notes": of_run.notes}
         figures |= {"accuracy_low": of_run.accuracy.low, "accuracy_high": of_run.accuracy.high}

@@ -51,7 +51,7 @@ def _missing(classes: list[Mapping[str, Any]] | None) -> list[str]:
 
 
 def _coverage(content: Mapping[str, Any]) -> list[str]:
-    low = [s for s in _given(content, ("recall", "coverage")) if s["high"] < 0.7 * s["floor"]]
+    low = [s for s in _with_floor(content, ("recall", "coverage")) if s["high"] < 0.7 * s["floor"]]
     if not low:
         return []
     scores = ", ".join(f"{s['title'].lower()} {s['value']:.2f} where real data reach {s['floor']:.2f}" for s in low)
@@ -59,7 +59,7 @@ def _coverage(content: Mapping[str, Any]) -> list[str]:
 
 
 def _quality(content: Mapping[str, Any]) -> list[str]:
-    for s in _given(content, ("precision",)):
+    for s in _with_floor(content, ("precision",)):
         if s["high"] < 0.7 * s["floor"]:
             return [
                 f"Many samples do not look like the data: precision {s['value']:.2f} where real data reach "
@@ -72,7 +72,7 @@ def _distance(content: Mapping[str, Any]) -> list[str]:
     """Which scores stand apart from real data, and how well the samples can be told from them."""
     apart: list[str] = []
     level: list[str] = []
-    for s in _given(content, ("frechet", "kernel", "two_sample_accuracy", "sliced_wasserstein")):
+    for s in _with_floor(content, ("frechet", "kernel", "two_sample_accuracy", "sliced_wasserstein")):
         (level if s["low"] <= s["floor_high"] and s["floor_low"] <= s["high"] else apart).append(s["title"])
     lines = []
     if apart:
@@ -81,7 +81,7 @@ def _distance(content: Mapping[str, Any]) -> list[str]:
         lines.append(f"Not to be told from real data with so many items: {', '.join(level)}.")
     tests = [
         f"a nearest neighbour with {_percent(s['value'])} accuracy (real against real: {_percent(s['floor'])})"
-        for s in _given(content, ("two_sample_accuracy",))
+        for s in _with_floor(content, ("two_sample_accuracy",))
     ]
     fresh = (content["equilibrium"] or {}).get("fresh")
     if fresh is not None:
@@ -92,7 +92,7 @@ def _distance(content: Mapping[str, Any]) -> list[str]:
     return [*lines, f"Samples are told from held-out items by {' and by '.join(tests)}."] if tests else lines
 
 
-def _given(content: Mapping[str, Any], names: tuple[str, ...]) -> list[Mapping[str, Any]]:
+def _with_floor(content: Mapping[str, Any], names: tuple[str, ...]) -> list[Mapping[str, Any]]:
     return [s for s in content["scores"] if s["name"] in names and s["value"] is not None and s["floor"] is not None]
 
 

@@ -184,7 +184,7 @@ def documented() -> list[tuple[str, str]]:
     return [*scores, *extras, ("*", "computed where none is named")]
 
 
-def chosen(wanted: Sequence[str] | None) -> tuple[list[tuple[Measure, list[Scale]]], list[str]]:
+def chosen(selection: Sequence[str] | None) -> tuple[list[tuple[Measure, list[Scale]]], list[str]]:
     """The measures to compute, each with the scores that were asked for, and the extras.
 
     Args:
@@ -193,7 +193,7 @@ def chosen(wanted: Sequence[str] | None) -> tuple[list[tuple[Measure, list[Scale
     score_names = [scale.name for measure in MEASURES for scale in measure.scales]
     usual = [scale.name for measure in MEASURES if measure.usual for scale in measure.scales]
     every = [*score_names, *EXTRAS]
-    names = [*usual, *USUAL_EXTRAS] if wanted is None else every if list(wanted) == ["all"] else wanted
+    names = [*usual, *USUAL_EXTRAS] if selection is None else every if list(selection) == ["all"] else selection
     for name in names:
         if name not in every:
             raise unknown("metric", name, [*every, "all"])

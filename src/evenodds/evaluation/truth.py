@@ -60,12 +60,12 @@ class TruthReport:
 
 def require_apart(out: Path, truth: Path) -> None:
     """BadInput where results would be written to the truth, or be held against themselves."""
-    folder, kept = out.resolve(), truth.resolve()
-    if is_one(out) and kept == folder:
+    folder, truth_place = out.resolve(), truth.resolve()
+    if is_one(out) and truth_place == folder:
         raise BadInput(f"nothing can be held against {truth}: it is the result itself; name another file for that")
     if is_one(out) and not many(truth):
         return
-    if kept.is_relative_to(folder) or folder.is_relative_to(kept):
+    if truth_place.is_relative_to(folder) or folder.is_relative_to(truth_place):
         raise BadInput(
             f"nothing can be held against {truth}: the results would lie with it, in {out}; name another folder"
         )

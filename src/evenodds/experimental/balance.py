@@ -128,7 +128,7 @@ class Balance(Extra):
         if isinstance(lever, Steps):
             run.game = replace(run.game, moves=lever.gate(run.game.moves))
         players, device = run.game.players, run.engine.device
-        real = run.dataset.batch(probed_items(run.held_index, "balance"))
+        real = run.dataset.batch(probed_items(run.held_out_index, "balance"))
 
         def margin() -> float:
             return held_out_margin(task, players, real, run.dataset.shape, device, mix(config.seed, -3))
@@ -165,8 +165,8 @@ class MarginControl:
 
     def __post_init__(self) -> None:
         if not -1 < self.target < 1 or self.gain <= 0 or self.limit < 1:
-            got = f"{self.target}, {self.gain}, {self.limit}"
-            raise BadInput(f"balance needs target in (-1, 1), gain > 0 and limit >= 1, got {got}")
+            values = f"{self.target}, {self.gain}, {self.limit}"
+            raise BadInput(f"balance needs target in (-1, 1), gain > 0 and limit >= 1, got {values}")
 
     def begin(self, training: Training) -> None:
         if not training.progress.round:

@@ -66,7 +66,7 @@ class _Game:
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.run.config.images)
-        if len(self.run.held_index) < 4:
+        if len(self.run.held_out_index) < 4:
             raise BadInput("penalty_weight=auto judges by held-out items, of which there are none; set held_out=0.1")
 
     def advance(self, images: int) -> Mapping[str, float]:

@@ -53,8 +53,8 @@ def safe_names(texts: Sequence[str], suffix: str = "") -> list[str]:
     """
     plain = [safe_name(text) for text in texts]
     uses = Counter(map(name_key, plain))
-    taken = {key for key, n in uses.items() if n == 1}
-    return [(name if uses[name_key(name)] == 1 else _numbered(k, name, taken)) + suffix for k, name in enumerate(plain)]
+    used = {key for key, n in uses.items() if n == 1}
+    return [(name if uses[name_key(name)] == 1 else _numbered(k, name, used)) + suffix for k, name in enumerate(plain)]
 
 
 def safe_path(text: str) -> str:
@@ -140,11 +140,11 @@ def _cut(plain: str, text: str) -> str:
     return f"{beginning.rstrip(' .')}~{digest}"
 
 
-def _numbered(position: int, name: str, taken: set[str]) -> str:
+def _numbered(position: int, name: str, used: set[str]) -> str:
     """The name with its position in front, and a further number where that is taken; added to what is taken."""
     candidate, further = safe_name(f"{position:03d}-{name}"), 1
-    while name_key(candidate) in taken:
+    while name_key(candidate) in used:
         further += 1
         candidate = safe_name(f"{position:03d}-{further}-{name}")
-    taken.add(name_key(candidate))
+    used.add(name_key(candidate))
     return candidate

@@ -43,7 +43,7 @@ DEEPEST_JSON = 32
 """Objects and lists within each other, in JSON."""
 LONGEST_NUMBER = 40
 """Characters of a number in JSON; integers have at most 19 digits."""
-SHOWN = 40
+LONGEST_EXCERPT = 40
 """Characters of a value that are shown in a message."""
 RESTORE = "restore the file from a copy"
 
@@ -196,14 +196,14 @@ def _parsed(content: str, where: str, advice: str) -> Any:
     except json.JSONDecodeError as error:
         place = f", line {error.lineno}, column {error.colno}" if content.strip() else ""
         what = "is not valid JSON" if content.strip() else "is empty"
-        raise BadInput(f"{where}{place} {what}{_found(content, error.pos)}{then(advice)}") from error
+        raise BadInput(f"{where}{place} {what}{_excerpt(content, error.pos)}{then(advice)}") from error
     except RecursionError as error:
         raise BadInput(f"{where} is nested too deep, at most {DEEPEST_JSON} are read{then(advice)}") from error
     except ValueError as error:
         raise BadInput(f"{where}: {error}{then(advice)}") from error
 
 
-def _found(content: str, position: int) -> str:
+def _excerpt(content: str, position: int) -> str:
     """What stands where JSON ends to be valid."""
     if not content.strip():
         return ""
@@ -243,12 +243,12 @@ def _misfit(message: str, value: Any) -> str:
     place = path.rstrip("`").removeprefix("$").removeprefix(".")
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return f": {f'{place} has' if place else 'there is'} no '{missing[1]}'"
-    wanted = re.fullmatch(r"Expected (.*?)(?:, got `(.*)`)?", problem)
-    if wanted is None:
+    expected = re.fullmatch(r"Expected (.*?)(?:, got `(.*)`)?", problem)
+    if expected is None:
         return f": {place + ': ' if place else ''}{problem}"
-    came = _at(value, path.rstrip("`").removeprefix("$"))
-    got = shortened(came) if came is not _UNKNOWN else _word(wanted[2] or "something else")
-    return f"{': ' + place if place else ''} must be {_in_words(wanted[1])}, got {got}"
+    actual = _at(value, path.rstrip("`").removeprefix("$"))
+    actual_words = shortened(actual) if actual is not _UNKNOWN else _word(expected[2] or "something else")
+    return f"{': ' + place if place else ''} must be {_in_words(expected[1])}, got {actual_words}"
 
 
 def _in_words(types: str) -> str:
@@ -281,8 +281,8 @@ def shortened(value: Any) -> str:
     """A value for a message: one line of at most some 40 characters without any control characters."""
     if isinstance(value, list | dict) and len(value) > 4:
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,} entries"
-    text = repr(value if not isinstance(value, str) else value[: SHOWN + 1])
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    text = repr(value if not isinstance(value, str) else value[: LONGEST_EXCERPT + 1])
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}..."
 
 
 # Text ----------------------------------------------------------------------------------------------------------------
@@ -307,8 +307,8 @@ def _decoded(content: bytes, where: str, advice: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        came = f"byte 0x{content[error.start]:02x} in line {line:,} is not (Latin-1, perhaps)"
-        raise BadInput(f"{where} must be in UTF-8, and {came}{then(advice)}") from error
+        actual = f"byte 0x{content[error.start]:02x} in line {line:,} is not (Latin-1, perhaps)"
+        raise BadInput(f"{where} must be in UTF-8, and {actual}{then(advice)}") from error
 
 
 # YAML ----------------------------------------------------------------------------------------------------------------

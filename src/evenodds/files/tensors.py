@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["has_told_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
+__all__ = ["has_declared_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
 
 MOST_HEADER = 10**8
 """Bytes of a header, as safetensors itself limits it."""
@@ -47,7 +47,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str,
         raise OSError(int(number[1]), os.strerror(int(number[1])), path.name) from error
 
 
-def has_told_size(path: Path) -> bool:
+def has_declared_size(path: Path) -> bool:
     """Whether a regular file is as long as its safetensors header says; nothing but the header is read."""
     try:
         with open_regular(path) as file:

@@ -105,5 +105,5 @@ def _escaped_half(match: re.Match[str]) -> str:
 
 def _whole_half(match: re.Match[str]) -> str:
     slashes, half = match.groups()
-    kept = slashes[: len(slashes) // 2]
-    return kept + (chr(int(half[1:], 16)) if len(slashes) % 2 else half)
+    backslashes = slashes[: len(slashes) // 2]
+    return backslashes + (chr(int(half[1:], 16)) if len(slashes) % 2 else half)

@@ -15,13 +15,13 @@ from evenodds.errors import BadInput
 from evenodds.files.names import is_link, safe_name
 from evenodds.files.read import read_json, shortened
 from evenodds.files.regular import sha256_of
-from evenodds.files.tensors import has_told_size, read_tensors, write_tensors
+from evenodds.files.tensors import has_declared_size, read_tensors, write_tensors
 from evenodds.files.write import remove_folder, replaced_folder, write_json
 from evenodds.game.rules import State
 from evenodds.game.schedule import Progress
 
 __all__ = [
-    "Damaged", "Header", "Part", "PlayersState", "Stateful", "images_of", "is_own", "listing", "load", "newest",
+    "Damaged", "Header", "Part", "PlayersState", "Stateful", "images_of", "is_removable", "listing", "load", "newest",
     "read_header", "remove", "restore", "save",
 ]  # fmt: skip
 
@@ -187,7 +187,7 @@ def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> S
     """One file of states."""
     file = folder / f"{name}.safetensors"
     try:
-        if not has_told_size(file) or sha256_of(file) != part.sha256:
+        if not has_declared_size(file) or sha256_of(file) != part.sha256:
             raise BadInput(f"{file.name} is missing or its checksum differs")
         return State(read_tensors(file, "", device), dict(part.data))
     except BadInput as error:
@@ -225,7 +225,7 @@ def listing(folder: Path) -> list[Path]:
     return sorted((path for path in numbered if len(path.name) <= 18), key=lambda path: (int(path.name), path.name))
 
 
-def is_own(folder: Path) -> bool:
+def is_removable(folder: Path) -> bool:
     """Whether a checkpoint folder is no link, and holds nothing but files of a checkpoint."""
     if is_link(folder.parent) or is_link(folder) or not folder.is_dir():
         return False
@@ -241,7 +241,7 @@ def remove(folder: Path) -> None:
     Raises:
         BadInput: the folder, or the one that it is in, is a link, or it holds files that are not a checkpoint's.
     """
-    if not is_own(folder):
+    if not is_removable(folder):
         raise BadInput(
             f"{folder} must be removed, but is reached by a link or holds files that the run did not write; "
             "move these files away, or put the folder itself in place of the link"

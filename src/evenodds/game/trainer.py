@@ -120,7 +120,7 @@ def train(
     by_name = learners if isinstance(learners, Mapping) else dict.fromkeys(game.players, learners)
     training = Training(game, by_name, engine, progress, seed)
     players = engine.adopt(game.players)
-    with _own_randomness():
+    with _restored_randomness():
         for listener in listeners:
             listener.begin(training)
         try:
@@ -175,7 +175,7 @@ def _play(move: Move, players: Players, hand: Batch, training: Training) -> dict
 
 
 @contextmanager
-def _own_randomness() -> Iterator[None]:
+def _restored_randomness() -> Iterator[None]:
     """The run seeds torch's default generator for dropout; the caller's random state comes back afterwards."""
     with torch.random.fork_rng():
         yield

@@ -84,11 +84,11 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     products = mean.new_zeros(columns, columns)
     width = max(256, columns // 8)
     for part in portions(len(x), x.shape[1], 1 << 22):
-        some = centred(x[part], mean)
+        rows = centred(x[part], mean)
         # A product with itself is symmetric: only the blocks on and above the diagonal, half the work.
         for start in range(0, columns, width):
-            block = some[:, start : start + width]
-            products[start : start + width, start:].addmm_(block.T, some[:, start:])
+            block = rows[:, start : start + width]
+            products[start : start + width, start:].addmm_(block.T, rows[:, start:])
     return mean, (products.triu() + products.triu(1).T) / (len(x) - 1)
 
 

@@ -197,11 +197,11 @@ def intervals(statistic: Statistic, real: Side, fake: Side, pairs: int = 8, seed
 
 
 def floors(
-    statistic: Statistic, real: Side, others: Side, n: int, deals: int = 8, seed: int = 0
+    statistic: Statistic, real: Side, others: Side, n: int, shuffles: int = 8, seed: int = 0
 ) -> dict[str, Interval]:
     """Where each value falls when real items take the place of the samples: the mean, and the range of 95 %.
 
-    Reference and other real items are shuffled together and dealt anew, as many to each side as are compared else: the
+    Reference and other real items are shuffled together and split anew, as many on each side as are compared else: the
     permutation distribution of a two-sample test (Good 2005). One fixed pair of sets would carry its own luck, and sets
     that were split by class are more alike than independent draws are.
 
@@ -210,23 +210,25 @@ def floors(
         real: the reference.
         others: further real items, at least n.
         n: how many take the samples' place.
-        deals: how often, at least 2; the range is Student's with as many degrees of freedom less one.
-        seed: of the deals.
+        shuffles: how many, at least 2; the range is Student's with as many degrees of freedom less one.
+        seed: of the shuffles.
 
     Returns:
         Name -> mean and range.
 
     Raises:
-        BadInput: fewer than 2 deals, or whatever the statistic refuses.
+        BadInput: fewer than 2 shuffles, or whatever the statistic refuses.
     """
-    if deals < 2:
-        raise BadInput(f"a floor needs at least 2 deals, got {deals}")
+    if shuffles < 2:
+        raise BadInput(f"a floor needs at least 2 shuffles, got {shuffles}")
     everything = real.join(others)
-    rngs = (torch.Generator().manual_seed(mix(seed, k)) for k in range(deals))
+    rngs = (torch.Generator().manual_seed(mix(seed, k)) for k in range(shuffles))
     orders = [torch.randperm(len(everything), generator=rng) for rng in rngs]
     cut, end = len(real), len(real) + n
-    dealt = _values(statistic, [(everything.take(order[:cut]), everything.take(order[cut:end])) for order in orders])
-    return {name: _range([values[name] for values in dealt]) for name in dealt[0]}
+    by_shuffle = _values(
+        statistic, [(everything.take(order[:cut]), everything.take(order[cut:end])) for order in orders]
+    )
+    return {name: _range([values[name] for values in by_shuffle]) for name in by_shuffle[0]}
 
 
 def _halved(real: Side, fake: Side, pairs: int, seed: int) -> Iterator[tuple[Side, Side]]:

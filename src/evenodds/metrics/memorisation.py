@@ -168,13 +168,13 @@ def data_copying(
     """
     train, held_out = matching(train, held_out, names=("train", "held_out"))
     train, fake = matching(train, fake, names=("train", "fake"))
-    wanted = min(max(1, min(len(held_out), len(fake)) // 100), 20) if cells is None else cells
-    if wanted < 1:
+    count = min(max(1, min(len(held_out), len(fake)) // 100), 20) if cells is None else cells
+    if count < 1:
         raise BadInput(f"'cells' must be at least 1, got {cells}; 1 to 20 are usual")
-    middles = k_means(train, wanted, rng)
+    middles = k_means(train, count, rng)
     real, fake_distances = nearest(held_out, train)[0], nearest(fake, train)[0]
     real_cell, fake_cell = nearest(held_out, middles)[1], nearest(fake, middles)[1]
-    enough = max(1, min(20, len(fake) // wanted))
+    enough = max(1, min(20, len(fake) // count))
     scores, weights = [], []
     for cell in range(len(middles)):
         there, here = real[real_cell == cell], fake_distances[fake_cell == cell]
@@ -182,7 +182,7 @@ def data_copying(
             scores.append(_rank_score(there, here))
             weights.append(len(there))
     if not scores:
-        raise BadInput(f"no cell of {wanted} has held-out rows and at least {enough} samples; take fewer cells")
+        raise BadInput(f"no cell of {count} has held-out rows and at least {enough} samples; take fewer cells")
     z, w = torch.stack(scores), real.new_tensor(weights) / sum(weights)
     return DataCopying(float((z * w).sum()), z, w)
 

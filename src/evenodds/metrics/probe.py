@@ -109,7 +109,7 @@ def fit_probe(
         classes: how many, at least 2.
         seed: of the first weights and of the order of the examples.
         check: x and y of examples that are not fitted: the weights with the lowest cross-entropy on them are kept.
-        images: examples to see at most, each as often as it is dealt.
+        images: examples to see at most, each as often as it is drawn.
         batch: examples per step.
         patience: with `check`, of 20 looks at it in all, so many without a lower cross-entropy end the fit.
         progress: called after each look with images seen and images at most.
@@ -121,7 +121,7 @@ def fit_probe(
         BadInput: shapes that do not go together, no labelled rows, labels out of range, or values not finite.
     """
     x, y = _labelled(x, y, classes, "fit")
-    looks = _Looks(None if check is None else _labelled(*check, classes, "check"), patience)
+    looks = _EarlyStopping(None if check is None else _labelled(*check, classes, "check"), patience)
     probe = new_probe(x.shape[1:], classes, seed).to(x.device)
     steps = max(1, min(images, 40 * len(x)) // batch)
     for step in train_probe(probe, x, y, steps=steps, batch=batch, seed=seed):
@@ -188,7 +188,7 @@ def train_probe(
         raise BadInput(f"a probe is trained for at least 1 step on at least 1 item, got {steps} and {len(x)}")
     optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.01, fused=fused)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps + 1, pct_start=0.15, cycle_momentum=False)
-    for step, index in enumerate(_deal(len(x), steps, batch, seed), 1):
+    for step, index in enumerate(_batch_indices(len(x), steps, batch, seed), 1):
         rows = index.to(x.device)
         optimizer.zero_grad()
         logits = probe.train()(x[rows])
@@ -202,13 +202,13 @@ def train_probe(
         yield step
 
 
-class _Looks:
+class _EarlyStopping:
     """Remembers the weights with the lowest cross-entropy on examples that are not fitted."""
 
     def __init__(self, check: tuple[Tensor, Tensor] | None, patience: int) -> None:
         self.check, self.patience = check, patience
         self.lowest, self.since = float("inf"), 0
-        self.kept: dict[str, Tensor] | None = None
+        self.best_state: dict[str, Tensor] | None = None
 
     @torch.no_grad()
     def enough(self, probe: Probe) -> bool:
@@ -221,17 +221,17 @@ class _Looks:
         self.since = 0 if cost < self.lowest else self.since + 1
         if self.since == 0:
             self.lowest = cost
-            self.kept = {name: value.clone() for name, value in probe.state_dict().items()}
+            self.best_state = {name: value.clone() for name, value in probe.state_dict().items()}
         return self.since >= self.patience
 
     def best(self, probe: Probe) -> Probe:
         """The probe with the weights that were kept."""
-        if self.kept is not None:
-            probe.load_state_dict(self.kept)
+        if self.best_state is not None:
+            probe.load_state_dict(self.best_state)
         return probe
 
 
-def _deal(n: int, steps: int, batch: int, seed: int) -> Iterator[Tensor]:
+def _batch_indices(n: int, steps: int, batch: int, seed: int) -> Iterator[Tensor]:
     """Batches from one permutation after the other, without a gap: all are full, as batch normalisation wants."""
     rng = torch.Generator().manual_seed(mix(seed, 1))
     waiting = torch.empty(0, dtype=torch.int64)

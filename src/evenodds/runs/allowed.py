@@ -20,12 +20,12 @@ from typing import Any
 
 from evenodds.errors import BadInput
 
-__all__ = ["NotAllowed", "allowed", "allowing", "imported", "is_own", "modules_in", "require"]
+__all__ = ["NotAllowed", "allowed", "allowing", "imported", "is_external", "modules_in", "require"]
 
 _TYPED: ContextVar[frozenset[str]] = ContextVar("modules that were allowed in this call", default=frozenset())
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_OWN = re.compile(rf"({_MODULE.pattern}):([^\W\d]\w*)")
-_WITHIN = re.compile(rf"(?<![\w.:/\\])({_OWN.pattern})(?![\w.:/\\])")
+_EXTERNAL = re.compile(rf"({_MODULE.pattern}):([^\W\d]\w*)")
+_WITHIN = re.compile(rf"(?<![\w.:/\\])({_EXTERNAL.pattern})(?![\w.:/\\])")
 
 
 class NotAllowed(BadInput):
@@ -40,16 +40,16 @@ class NotAllowed(BadInput):
         )
 
 
-def is_own(name: str) -> bool:
+def is_external(name: str) -> bool:
     """Whether a name has the form `package.module:Member` and is outside evenodds."""
-    match = _OWN.fullmatch(name)
+    match = _EXTERNAL.fullmatch(name)
     return match is not None and match[1].split(".")[0] != "evenodds"
 
 
 def modules_in(typed: Any) -> set[str]:
     """The modules of all names `module:Member` in what the user typed: texts, also within lists and mappings."""
     if isinstance(typed, str):
-        return {match[2] for match in _WITHIN.finditer(typed) if is_own(match[1])}
+        return {match[2] for match in _WITHIN.finditer(typed) if is_external(match[1])}
     if isinstance(typed, Mapping):
         return modules_in(list(typed.values()))
     if isinstance(typed, list | tuple):
@@ -87,7 +87,7 @@ def require(what: str, name: str, where: str = "") -> None:
         what: what the name names, for the message.
         where: the file that it is in.
     """
-    if is_own(name) and name.partition(":")[0] not in allowed():
+    if is_external(name) and name.partition(":")[0] not in allowed():
         raise NotAllowed(what, name, where)
 
 
@@ -98,7 +98,7 @@ def imported(what: str, name: str) -> Any:
         NotAllowed: the module was not allowed.
         BadInput: it cannot be imported, or has no such class or function of its own.
     """
-    match = _OWN.fullmatch(name)
+    match = _EXTERNAL.fullmatch(name)
     if match is None:
         raise BadInput(f"a {what} of one's own is named as my_module:Name, got {name[:80]!r}")
     require(what, name)

@@ -94,7 +94,7 @@ class Run:
     def _split(self) -> None:
         """Training and held-out items."""
         config = self.config
-        self.train_index, self.held_index = self.dataset.split(config.held_out, SPLIT_SEED)
+        self.train_index, self.held_out_index = self.dataset.split(config.held_out, SPLIT_SEED)
         if len(self.train_index) < 1:
             raise BadInput(f"nothing is left to train on: {len(self.dataset)} items, held_out={config.held_out}")
         for extra in self.extras:
@@ -179,7 +179,7 @@ class Run:
         if self.folder is None:
             return
         try:
-            write_snapshot(self.session(self.folder, images), self.dataset, self.held_index)
+            write_snapshot(self.session(self.folder, images), self.dataset, self.held_out_index)
         except Exception as error:
             self.say(f"no picture at {images:,} images ({type(error).__name__}: {error}); the run goes on")
 
@@ -210,7 +210,7 @@ class Run:
             place=data_place(self.config),
             items=len(d),
             trained_on=len(self.train_index),
-            held_out=tuple(self.held_index.tolist()),
+            held_out=tuple(self.held_out_index.tolist()),
             class_counts=self._class_counts(),
             report=(*d.report, *self.selection),
             examples=self._examples(),
@@ -256,18 +256,18 @@ class Run:
     @cached_property
     def scorer(self) -> HeldOut | None:
         """What measures the game by held-out items."""
-        return held_out(self.task, self.dataset, self.held_index, self.config.seed, self.engine)
+        return held_out(self.task, self.dataset, self.held_out_index, self.config.seed, self.engine)
 
     @cached_property
     def evidence(self) -> Evidence | None:
         """What the watch looks at; None where no samples are drawn or too few items are held out."""
         config = self.config
-        if self.task.prior is None or len(self.held_index) < 4:
+        if self.task.prior is None or len(self.held_out_index) < 4:
             return None
         drawn = config.data.name if config.data is not None and not config.data.options else ""
         toy = drawn if self.dataset.kind == "toy" and drawn in DENSITIES else None
         place = self.engine.device
-        return Evidence(self.dataset, self.task, self.train_index, self.held_index, config.seed, place, toy)
+        return Evidence(self.dataset, self.task, self.train_index, self.held_out_index, config.seed, place, toy)
 
     def glance(self) -> dict[str, Any]:
         """Cheap signs of trouble in the game as it stands; nothing where there is no evidence."""

@@ -50,9 +50,9 @@ def build_task(config: Config, data: DataDescription) -> Playable:
         raise BadInput(f"{what} has no simultaneous moves; leave `simultaneous` false")
     for name in settings.keys() & options.keys():
         raise unknown(f"option of {what}", name, [option for option in accepts(maker) if option not in settings])
-    taken = {name: value for name, value in settings.items() if name in accepts(maker)}
+    accepted = {name: value for name, value in settings.items() if name in accepts(maker)}
     from_data = {name: value for name, value in maker.suits(data, options).items() if name not in options}
-    task: Playable = make(what, partial(maker, **taken, **from_data), options)
+    task: Playable = make(what, partial(maker, **accepted, **from_data), options)
     return task
 
 
@@ -103,10 +103,10 @@ def build_players(config: Config, task: Playable, shape: Sequence[int]) -> dict[
             players["generator"] = wrapped(players["generator"])
     for extra in build_extras(config):
         players |= extra.players(task)
-    return players | kept_beside(task)
+    return players | stateful_parts(task)
 
 
-def kept_beside(task: Playable) -> dict[str, nn.Module]:
+def stateful_parts(task: Playable) -> dict[str, nn.Module]:
     """What has a state of its own and is kept like a player: penalties, views with a chance, dials."""
     contest = task.contest
     parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view}

@@ -86,7 +86,7 @@ class Examination:
     folder: Path
     config: Config | None = None
     card: DataCard | None = None
-    needs_own_code: bool = False
+    needs_external_code: bool = False
 
     def findings(self, data: Any, read_data: bool, reading: Any) -> Iterator[Finding]:
         """Those of every check, in order. A check that cannot be ended is a fault."""
@@ -129,7 +129,7 @@ class Examination:
             require_allowed(config, "it")
             yield Finding(FINE, "config.yaml", f"recipe {config.recipe}, seed {config.seed}, {config.images:,} images")
         except NotAllowed as error:
-            self.needs_own_code = True
+            self.needs_external_code = True
             yield Finding(NOTE, "config.yaml", f"{error}; the players were not built")
 
     def _card(self) -> Iterator[Finding]:
@@ -182,22 +182,22 @@ class Examination:
             yield from _ended(f"checkpoints/{path.name}", partial(self._checkpoint, path))
 
     def _checkpoint(self, path: Path) -> Iterator[Finding]:
-        place, found = f"checkpoints/{path.name}", False
+        place, faulty = f"checkpoints/{path.name}", False
         states, header = checkpoint.load(path)
         for what in self._misfits(path, header):
-            found = True
+            faulty = True
             yield Finding(FAULT, place, what)
         tensors = sum(len(state.tensors) for state in states.values())
-        if self.config is not None and self.card is not None and not self.needs_own_code:
+        if self.config is not None and self.card is not None and not self.needs_external_code:
             load(self.folder, path.name, "cpu")
-        if not found:
+        if not faulty:
             yield Finding(FINE, place, f"{len(states)} parts, {tensors:,} tensors" + _score(header))
 
     def _misfits(self, path: Path, header: Header) -> Iterator[str]:
         """What a checkpoint says that the rest of the run does not."""
         if header.images != checkpoint.images_of(path):
             yield f"it is of {header.images:,} images, its name says {checkpoint.images_of(path):,}"
-        if not checkpoint.is_own(path):
+        if not checkpoint.is_removable(path):
             yield "it is a link, or holds files that are not a checkpoint's"
         if self.card is not None and header.data and self.card.fingerprint not in (None, header.data):
             yield "it was trained on other data than data.json says (the fingerprints differ)"

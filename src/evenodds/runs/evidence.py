@@ -48,7 +48,7 @@ class Evidence:
     dataset: Dataset
     task: Playable
     train_index: Tensor
-    held_index: Tensor
+    held_out_index: Tensor
     seed: int
     device: torch.device
     toy: str | None = None
@@ -56,7 +56,7 @@ class Evidence:
     @property
     def enough(self) -> bool:
         """Whether anything can be measured."""
-        return len(self.held_index) >= 4
+        return len(self.held_out_index) >= 4
 
     def _samples(self, generator: nn.Module, beside: Batch, draw: int) -> Tensor:
         """One sample beside each real item, on the CPU."""
@@ -120,12 +120,12 @@ class Evidence:
     @cached_property
     def few(self) -> Batch:
         """The held-out items of a glance."""
-        return self.dataset.batch(_some(self.held_index, GLANCE))
+        return self.dataset.batch(_spread_over(self.held_out_index, GLANCE))
 
     @cached_property
     def trained(self) -> Batch:
         """The training items of a glance."""
-        return self.dataset.batch(_some(self.train_index, GLANCE))
+        return self.dataset.batch(_spread_over(self.train_index, GLANCE))
 
     @cached_property
     def _apart_due(self) -> float:
@@ -149,7 +149,7 @@ class Evidence:
             and modes.shape[1] == data.shape[0]
         ):
             return data.units.to_model(modes.float()), tuple(f"mode {k + 1}" for k in range(len(modes))), True
-        batch = data.batch(_some(self.held_index, 2000))
+        batch = data.batch(_spread_over(self.held_out_index, 2000))
         features = self._plain(batch["x"])
         if "y" in batch and len(data.classes) > 2 and bool((batch["y"] >= 0).any()):
             means, labels = class_means(features, batch["y"])
@@ -175,7 +175,7 @@ class Evidence:
     @cached_property
     def due(self) -> tuple[float, ...]:
         """The share of held-out items in each cell."""
-        held_out = self._plain(self.dataset.batch(_some(self.held_index, 2000))["x"])
+        held_out = self._plain(self.dataset.batch(_spread_over(self.held_out_index, 2000))["x"])
         return tuple(shares(held_out, self.cells).tolist())
 
 
@@ -189,6 +189,6 @@ def apart(x: Tensor) -> float:
     return float(nearest_other(x, torch.arange(len(x))).median())
 
 
-def _some(index: Tensor, most: int) -> Tensor:
+def _spread_over(index: Tensor, most: int) -> Tensor:
     """At most so many of them, spread over all."""
     return index[evenly(len(index), most)]

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from evenodds.errors import BadInput, unknown
-from evenodds.runs.allowed import imported, is_own
+from evenodds.runs.allowed import imported, is_external
 from evenodds.runs.moved import current
 from evenodds.runs.options import accepts, require_options
 
@@ -247,7 +247,7 @@ def network_at(name: str) -> Any:
 
 def _with_colon(kind: str, name: str) -> Any:
     """What `module:Member` names: a member of evenodds that is of the kind, or one's own."""
-    if not is_own(name):
+    if not is_external(name):
         return _member_at(name, *(_NETWORKS if kind in _NETWORKS else (kind,)))
     value, what = imported(KINDS[kind][0], name), _NEEDED.get(kind, "")
     if what and inspect.isclass(value) and not hasattr(value, what):

@@ -89,10 +89,10 @@ def require_options(what: str, maker: Callable[..., Any], options: Mapping[str, 
     for option in options:
         if option not in accepted:
             raise unknown(f"option of {what}", option, accepted)
-    given = {name: value for name, value in options.items() if is_plain(value)}
-    for name, value in given.items():
+    plain = {name: value for name, value in options.items() if is_plain(value)}
+    for name, value in plain.items():
         require_plain(f"{name} of {what}", value)
-    as_type(given, _declared(_unwrapped(maker)), what, f"its options: {', '.join(accepted) or 'none'}")
+    as_type(plain, _declared(_unwrapped(maker)), what, f"its options: {', '.join(accepted) or 'none'}")
 
 
 def is_plain(value: Any) -> bool:

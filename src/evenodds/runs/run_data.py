@@ -31,7 +31,7 @@ class Elsewhere(BadInput):
 
 BLOCKS = 256
 """Blocks of consecutive items, of each of which a run keeps a checksum."""
-SHOWN = 3
+LISTED = 3
 """Names that are shown of a longer list."""
 
 
@@ -150,15 +150,15 @@ def _names(what: str, now: Sequence[str], before: Sequence[str]) -> list[str]:
     if tuple(now) == tuple(before):
         return []
     new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
-    lines = [f"{what} {_some(gone)} missing"] if gone else []
-    lines += [f"{what} {_some(new)} new"] if new else []
+    lines = [f"{what} {_enumerated(gone)} missing"] if gone else []
+    lines += [f"{what} {_enumerated(new)} new"] if new else []
     return lines or [f"the {what} names are in another order"]
 
 
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
-    further = f" and {len(names) - SHOWN:,} others" if len(names) > SHOWN else ""
-    return f"{shown}{further} {'is' if len(names) == 1 else 'are'}"
+def _enumerated(names: Sequence[str]) -> str:
+    first = ", ".join(f"'{name}'" for name in names[:LISTED])
+    further = f" and {len(names) - LISTED:,} others" if len(names) > LISTED else ""
+    return f"{first}{further} {'is' if len(names) == 1 else 'are'}"
 
 
 def _counts(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
@@ -166,10 +166,10 @@ def _counts(config: Config, card: DataCard, dataset: Dataset) -> list[str]:
     before = card.class_counts
     if dataset.y is None or not before or len(before) != len(dataset.classes):
         return []
-    known = dataset.y[dataset.split(config.held_out, SPLIT_SEED)[0]]
-    now = torch.bincount(known[known >= 0], minlength=len(before)).tolist()
+    labels = dataset.y[dataset.split(config.held_out, SPLIT_SEED)[0]]
+    now = torch.bincount(labels[labels >= 0], minlength=len(before)).tolist()
     changed = [(name, a, b) for name, a, b in zip(card.classes, now, before, strict=True) if a != b]
-    return [f"class '{name}' has {a:,} items to train on, not {b:,}" for name, a, b in changed[:SHOWN]]
+    return [f"class '{name}' has {a:,} items to train on, not {b:,}" for name, a, b in changed[:LISTED]]
 
 
 def _which(card: DataCard, dataset: Dataset) -> str:

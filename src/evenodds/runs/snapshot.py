@@ -22,7 +22,7 @@ from evenodds.show import pictures
 __all__ = ["compared", "in_rows", "write_snapshot"]
 
 
-def write_snapshot(session: Session, dataset: Dataset, held_index: Tensor) -> None:
+def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -> None:
     """Writes samples/<images>.png, of always the same z or the same held-out items, so that checkpoints compare.
 
     Nothing is written without held-out items, of a task that draws no samples.
@@ -32,8 +32,8 @@ def write_snapshot(session: Session, dataset: Dataset, held_index: Tensor) -> No
         held_index: (M,) the held-out items.
     """
     task, path = session.task, below(session.folder, f"samples/{session.images:012d}.png")
-    if task.snapshot_items and len(held_index):
-        items = held_index[evenly(len(held_index), task.snapshot_items)]
+    if task.snapshot_items and len(held_out_index):
+        items = held_out_index[evenly(len(held_out_index), task.snapshot_items)]
         pictures.write(path, compared(session, dataset.batch(items)))
     elif session.draws:
         n = 64 if dataset.kind == "image" else 4096

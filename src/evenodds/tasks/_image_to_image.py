@@ -179,7 +179,7 @@ class Paired(DiscriminatorCosts, ImageToImage):
         """How far the raw answer is from the truth."""
 
     @abstractmethod
-    def shown(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+    def discriminator_inputs(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """Truth and answer as the discriminator is shown them, (N, C, H, W) each, before the source is put beside."""
 
     def fit_cost(self, players: Players, hand: Batch) -> Costs:
@@ -188,14 +188,14 @@ class Paired(DiscriminatorCosts, ImageToImage):
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():
-            real, fake = self.shown(self.output(players["generator"], hand), hand)
+            real, fake = self.discriminator_inputs(self.output(players["generator"], hand), hand)
         discriminator = self._source_aware(players, hand)
         return self.contest.discriminator_costs(discriminator, real, fake, dict(hand), penalised)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, with an adversary."""
         output = self.output(players["generator"], hand)
-        real, fake = self.shown(output, hand)
+        real, fake = self.discriminator_inputs(output, hand)
         discriminator = self._source_aware(players, hand)
         costs = dict(self.fit_costs(output, hand))
         adversarial = self.contest.generator_costs(discriminator, real, fake, dict(hand))
@@ -220,7 +220,7 @@ class SourceAware(nn.Module):
     def __init__(self, discriminator: nn.Module, source: Tensor | None, remembers: bool = False) -> None:
         super().__init__()
         self.discriminator, self.source, self.remembers = discriminator, source, remembers
-        self.seen: list[tuple[Tensor, Tensor]] = []
+        self.scored_features: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
         together = x
@@ -233,17 +233,17 @@ class SourceAware(nn.Module):
             alone: Tensor = self.discriminator(together)
             return alone
         logits, features = self.discriminator(together, features=True)
-        self.seen.append((x, features))
+        self.scored_features.append((x, features))
         return logits  # type: ignore[no-any-return]
 
     def features(self, x: Tensor) -> Tensor:
         """Of x (n, C, H, W), from the pass that there was, or from one without a graph."""
-        for scored, features in self.seen:
+        for scored, features in self.scored_features:
             if scored is x:
                 return features
         with torch.no_grad():
             self(x)
-        return self.seen[-1][1]
+        return self.scored_features[-1][1]
 
 
 def without_views(contest: Contest) -> None:

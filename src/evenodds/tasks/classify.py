@@ -149,17 +149,17 @@ class Classify:
         if self.unsupervised:
             with torch.no_grad():
                 x["fake"] = players["generator"](hand["z"])
-        seen = self._pass(players["discriminator"], self._viewed(x, hand))
-        return {name: logits for name, (logits, _) in seen.items()}
+        outputs = self._pass(players["discriminator"], self._viewed(x, hand))
+        return {name: logits for name, (logits, _) in outputs.items()}
 
     def _viewed(self, x: Mapping[str, Tensor], hand: Batch) -> dict[str, Tensor]:
-        seen = dict(x)
-        for name in seen:
+        viewed = dict(x)
+        for name in viewed:
             if self.view is not None:
-                seen[name] = self.view(seen[name], hand[f"view_{name}"])
+                viewed[name] = self.view(viewed[name], hand[f"view_{name}"])
             if self.noise:
-                seen[name] = seen[name] + self.noise * hand[f"noise_{name}"]
-        return seen
+                viewed[name] = viewed[name] + self.noise * hand[f"noise_{name}"]
+        return viewed
 
     def _pass(self, discriminator: nn.Module, x: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Logits (n, K) and features (n, F) of each part."""
@@ -169,11 +169,11 @@ class Classify:
         lengths = [len(part) for part in x.values()]
         return dict(zip(x, zip(torch.split(logits, lengths), torch.split(features, lengths), strict=True), strict=True))
 
-    def _checked(self, seen: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        if seen[0].shape[1:] != (self.classes,):
-            got = tuple(seen[0].shape[1:]) or (1,)
-            raise BadInput(f"a classifier of {self.classes} classes needs as many logits, got {got[0]}; set `outputs`")
-        return seen
+    def _checked(self, outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        if outputs[0].shape[1:] != (self.classes,):
+            actual = (*outputs[0].shape[1:], 1)[0]
+            raise BadInput(f"a classifier of {self.classes} classes needs as many logits, got {actual}; set `outputs`")
+        return outputs
 
     @torch.no_grad()
     def answer(self, players: Players, request: Batch) -> Batch:

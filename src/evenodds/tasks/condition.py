@@ -96,10 +96,10 @@ class Condition(Generate):
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players; the generator takes c behind z."""
-        wanted = discriminator_options(str(self.way), shape, self.length)
+        options = discriminator_options(str(self.way), shape, self.length)
         return {
             "generator": NetworkSpec("Generator", (self.prior.size, tuple(shape)), {"condition": self.length}),
-            "discriminator": NetworkSpec("Discriminator", (wanted.pop("shape"),), wanted),
+            "discriminator": NetworkSpec("Discriminator", (options.pop("shape"),), options),
         }
 
     @property

@@ -90,7 +90,7 @@ class Contest:
             real: (N, ...) in [-1, 1].
             fake: (N, ...) detached from the generator.
         """
-        real, fake = self._seen(real, fake, hand)
+        real, fake = self._viewed(real, fake, hand)
         penalised = penalised and self.penalty is not None
         if penalised:  # leaves of their own: a penalty differentiates the score with respect to them
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
@@ -121,7 +121,7 @@ class Contest:
         Args:
             fake: (N, ...) with the generator's graph.
         """
-        real, fake = self._seen(real, fake, hand)
+        real, fake = self._viewed(real, fake, hand)
         turned, ratio = scaled_backward(fake)
         score = Remembered(discriminator)
         if self.fused:
@@ -155,7 +155,7 @@ class Contest:
 
     def generator_costs(self, discriminator: nn.Module, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> Costs:
         """What the generator minimises; only losses that pair or average real logits need a pass over real."""
-        real, fake = self._seen(real, fake, hand)
+        real, fake = self._viewed(real, fake, hand)
         on_fake = discriminator(fake)
         on_real = discriminator(real) if self.relative else torch.zeros_like(on_fake)
         cost = self.loss(on_real, on_fake)[1]
@@ -199,7 +199,7 @@ class Contest:
         # r_t of Karras et al. (2020), section 3, which views are adapted by.
         return facts if self.view is None else {**facts, "signs": signs}
 
-    def _seen(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _viewed(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if self.view is None:
             return real, fake
         return self.view(real, hand["view"][0]), self.view(fake, hand["view"][1])

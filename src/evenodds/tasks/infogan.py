@@ -68,8 +68,8 @@ class InfoGAN(Generate):
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players, for items x of that shape."""
-        wanted = discriminator_options(self.prior)
-        return {**super().networks(shape), "discriminator": NetworkSpec("Discriminator", (tuple(shape),), wanted)}
+        options = discriminator_options(self.prior)
+        return {**super().networks(shape), "discriminator": NetworkSpec("Discriminator", (tuple(shape),), options)}
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """Both players, of which the discriminator says its logit alone."""

@@ -98,7 +98,7 @@ class Segment(Paired):
             costs["overlap"] = self.overlap * _lacking_overlap(output.softmax(1), truth, pixels, labelled)
         return costs
 
-    def shown(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+    def discriminator_inputs(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """Maps of probabilities (N, classes, H, W)."""
         fake = output.softmax(1)
         labels = hand["labels"]

@@ -91,7 +91,7 @@ class Translate(Paired):
         """The mean absolute difference."""
         return {"pixel": self.pixel * F.l1_loss(output, hand["x"])} if self.pixel else {}
 
-    def shown(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
+    def discriminator_inputs(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """As they are."""
         return hand["x"], output
 

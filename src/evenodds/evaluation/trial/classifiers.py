@@ -70,7 +70,7 @@ class Small:
         return f"small network, width {self.width}, {self.steps} steps of {self.batch}"
 
     def appetite(self, n: int) -> int:
-        """All that it will be dealt."""
+        """All that it will be trained on or asked about."""
         return min(self.steps * self.batch, 50 * n)
 
     def fit(self, examples: Examples, classes: int, seed: int) -> Predict:

@@ -13,9 +13,9 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 
-__all__ = ["Deal", "Fold", "cross", "dealt", "digest", "hashes", "mean_overlap"]
+__all__ = ["Fold", "Splitter", "cross", "digest", "fold_of", "hashes", "mean_overlap"]
 
-Deal = Callable[[Dataset, int], tuple[Tensor, Tensor]]
+Splitter = Callable[[Dataset, int], tuple[Tensor, Tensor]]
 """(data, number of the seed) -> int64 positions (to train on, to test on), disjoint."""
 
 
@@ -42,7 +42,7 @@ def digest(hashes: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(hashes))).encode()).hexdigest()
 
 
-def cross(seeds: int) -> Deal:
+def cross(seeds: int) -> Splitter:
     """Each item is tested on by one seed at most: `seeds` parts with equal shares of every class, at least 3 parts.
 
     Disjoint test items keep the seeds' figures apart: with random splits they would share items and look surer than
@@ -50,7 +50,7 @@ def cross(seeds: int) -> Deal:
     """
     parts = max(seeds, 3)
 
-    def deal(data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
+    def split(data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
         y = labels(data)
         part = torch.full((len(y),), -1)
         start = 0
@@ -61,18 +61,18 @@ def cross(seeds: int) -> Deal:
             start += len(members)  # rare classes then do not all fall into the first parts
         return ((part >= 0) & (part != seed)).nonzero().flatten(), (part == seed).nonzero().flatten()
 
-    return deal
+    return split
 
 
-def dealt(data: Dataset, deal: Deal, seed: int, item_hashes: Sequence[str]) -> Fold:
+def fold_of(data: Dataset, splitter: Splitter, seed: int, item_hashes: Sequence[str]) -> Fold:
     """The fold of a seed, cleared of images that would be trained on and tested on at once.
 
     Args:
         item_hashes: the hashes of the data.
     """
-    train, test = deal(data, seed)
-    seen = {item_hashes[i] for i in train.tolist()}
-    moved = tuple(i for i in test.tolist() if item_hashes[i] in seen)
+    train, test = splitter(data, seed)
+    train_hashes = {item_hashes[i] for i in train.tolist()}
+    moved = tuple(i for i in test.tolist() if item_hashes[i] in train_hashes)
     if moved:
         gone = torch.tensor(moved)
         train, test = torch.cat([train, gone]).sort().values, test[~torch.isin(test, gone)]

@@ -15,7 +15,7 @@ from evenodds.apply.augment import sample_class
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.evaluation.trial.folds import Deal
+from evenodds.evaluation.trial.folds import Splitter
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY
@@ -98,7 +98,7 @@ class FinishedRun:
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
         return partial(sample_class, self.session)
 
-    def deal(self, data: Dataset, seeds: int) -> Deal:
+    def splitter(self, data: Dataset, seeds: int) -> Splitter:
         """Every seed trains on what the run was trained on, and tests on a part of its own of what it held out.
 
         Raises:

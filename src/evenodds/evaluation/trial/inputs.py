@@ -84,7 +84,7 @@ class ArmInputs:
     @cached_property
     def small_classifier(self) -> Probe:
         """The small classifier, fitted to the training fold."""
-        fold = self.ledger.hand(SMALL_CLASSIFIER, self.fold)
+        fold = self.ledger.record(SMALL_CLASSIFIER, self.fold)
         assert fold.y is not None
         examples = Examples(fold.units.to_model(fold.x), fold.y, torch.ones(len(fold)))
         return self.small.fitted(examples, self.classes, mix(self.seed, 7))
@@ -96,7 +96,7 @@ class ArmInputs:
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The changes that the classes survive."""
-        self.ledger.hand(CHOICE, self.fold)
+        self.ledger.record(CHOICE, self.fold)
         brief = Small(max(20, self.small.steps // 3), self.small.batch, self.small.width)
 
         def predicted(x: Tensor, y: Tensor, check: Tensor) -> Tensor:

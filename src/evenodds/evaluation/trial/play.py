@@ -20,7 +20,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.trial.answer import compared, decided
 from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, checked, learners_of
 from evenodds.evaluation.trial.classifiers import Classifier, Small
-from evenodds.evaluation.trial.folds import Deal, Fold, cross, dealt, digest, hashes, labels, mean_overlap
+from evenodds.evaluation.trial.folds import Fold, Splitter, cross, digest, fold_of, hashes, labels, mean_overlap
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
@@ -69,7 +69,7 @@ def trial(
     classifier: Classifier | None = None,
     seeds: int = 5,
     arms: Sequence[str] | None = None,
-    deal: Deal | None = None,
+    splitter: Splitter | None = None,
     budget: float = 1800.0,
     plan: TrialPlan | None = None,
     ratio: float = 1.0,
@@ -89,7 +89,7 @@ def trial(
         classifier: that is to be helped; None for the small network.
         seeds: at least 2; each has a fold, first weights and a generator of its own.
         arms: names of `arms.ARMS`; None for all.
-        deal: of the folds; None for disjoint test parts, see `folds.cross`.
+        splitter: of the folds; None for disjoint test parts, see `folds.cross`.
         budget: seconds, shared out by a measured plan.
         plan: fixes it instead.
         ratio: synthetic images of the largest class for each of its real ones; smaller classes get as many in all.
@@ -106,7 +106,19 @@ def trial(
     """
     with locked(Path(out), "trial", hint=", or name another folder with --out"):
         return _tried(
-            data, Path(out), maker, classifier or Small(), seeds, arms, deal, budget, plan, ratio, agreeing, step, say
+            data,
+            Path(out),
+            maker,
+            classifier or Small(),
+            seeds,
+            arms,
+            splitter,
+            budget,
+            plan,
+            ratio,
+            agreeing,
+            step,
+            say,
         )
 
 
@@ -117,7 +129,7 @@ def _tried(
     tested: Classifier,
     seeds: int,
     arms: Sequence[str] | None,
-    deal: Deal | None,
+    splitter: Splitter | None,
     budget: float,
     plan: TrialPlan | None,
     ratio: float,
@@ -128,9 +140,9 @@ def _tried(
     """`trial`, where the folder is locked."""
     _possible(data, seeds, ratio)
     names, item_hashes = checked(arms), hashes(data)
-    folds = [dealt(data, deal or cross(seeds), seed, item_hashes) for seed in range(seeds)]
+    folds = [fold_of(data, splitter or cross(seeds), seed, item_hashes) for seed in range(seeds)]
     if mean_overlap(folds) > 0.9:
-        raise BadInput("the seeds test on the same images, which tells nothing of others; deal each some of its own")
+        raise BadInput("the seeds test on the same images, which tells nothing of others; give each some of its own")
     facts = {
         "schema": SCHEMA, "data": data.fingerprint(),
         "classifier": "small" if isinstance(tested, Small) else tested.name,
@@ -162,11 +174,11 @@ def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], TrialPlan]
     """The plan that stands in the folder, or a new one; BadInput where the folder holds another trial."""
     path = folder / "plan.json"
     if os.path.lexists(path):
-        there = read_json(path, _Fixed, "name another folder with --out")
-        misfits = [key for key, value in facts.items() if there.facts.get(key) != value]
+        stored = read_json(path, _Fixed, "name another folder with --out")
+        misfits = [key for key, value in facts.items() if stored.facts.get(key) != value]
         if misfits:
             raise BadInput(f"{folder} holds a trial with other {', '.join(misfits)}; name another folder with --out")
-        return there.plan
+        return stored.plan
     if not unused(folder):
         raise BadInput(f"{folder} is there already and holds no trial; name another folder with --out")
     plan = make()
@@ -197,7 +209,7 @@ def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Ste
         inputs = _inputs(setup, fold, seed)
         for name in names:
             path = setup.folder / "cells" / f"seed-{seed}-{name}.json"
-            cell = _kept(path, len(setup.data.classes))
+            cell = _stored_cell(path, len(setup.data.classes))
             step("trial", round(done), max(1, round(total)))
             cells[name].append(cell or _played(setup, fold, inputs, name, path))
             done += costs[name]
@@ -230,7 +242,7 @@ class _CellFields:
     synthetic_in_test: int
 
 
-def _kept(path: Path, classes: int) -> dict[str, Any] | None:
+def _stored_cell(path: Path, classes: int) -> dict[str, Any] | None:
     """A cell that was played before; None where it was not, or its file is damaged: then it is played again."""
     try:
         cell = read_json(path, dict[str, Any], fields=_CellFields)
@@ -275,7 +287,7 @@ def _inputs(setup: _Setup, fold: Fold, seed: int) -> ArmInputs:
 
 def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Tensor]:
     """The images of a seed's generator: read where they are on disk, else made and written."""
-    fold = inputs.ledger.hand(GENERATOR, inputs.fold)
+    fold = inputs.ledger.record(GENERATOR, inputs.fold)
     path = setup.folder / "cells" / f"seed-{seed}-synthetic.npz"
     units = fold.units
     if not _whole(path, fold):
@@ -305,7 +317,7 @@ def _whole(path: Path, fold: Dataset) -> bool:
 def _played(setup: _Setup, fold: Fold, inputs: ArmInputs, name: str, path: Path) -> dict[str, Any]:
     """One cell: examples, a classifier, its figures on the test items."""
     begun = time.perf_counter()
-    inputs.ledger.hand("classifier", inputs.fold)
+    inputs.ledger.record("classifier", inputs.fold)
     examples = ARMS[name].build(inputs)
     predict = setup.classifier.fit(examples, inputs.classes, mix(inputs.seed, 7))
     test = setup.data.take(fold.test)
@@ -398,7 +410,7 @@ def _proof(setup: _Setup, folds: Sequence[Fold], cells: Mapping[str, Sequence[An
     seeds = []
     for seed, fold in enumerate(folds):
         for part in ("train", "test"):
-            ledger.hand(f"{seed} {part}", setup.data.take(getattr(fold, part)))
+            ledger.record(f"{seed} {part}", setup.data.take(getattr(fold, part)))
         arms = {
             name: {"saw": row[seed]["saw"], "synthetic_in_test": row[seed]["synthetic_in_test"]}
             for name, row in cells.items()

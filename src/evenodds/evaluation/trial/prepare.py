@@ -11,7 +11,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
-from evenodds.evaluation.trial.folds import Deal
+from evenodds.evaluation.trial.folds import Splitter
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
 from evenodds.evaluation.trial.inputs import Maker
 from evenodds.game.trainer import Listener
@@ -31,12 +31,12 @@ class Prepared:
     Args:
         data: labelled images.
         maker: of generators.
-        deal: of the folds; None for disjoint test parts.
+        splitter: of the folds; None for disjoint test parts.
     """
 
     data: Dataset
     maker: Maker
-    deal: Deal | None = None
+    splitter: Splitter | None = None
 
 
 def from_data(
@@ -69,9 +69,9 @@ def from_run(
 
     Args:
         source: the data of the run; None for those that its configuration names.
-        seeds: how many parts the held-out items are dealt into.
+        seeds: how many parts the held-out items are split into.
     """
     session = load(run, checkpoint, device)
     data = open_run_data(session.config, session.card, source, reading)
     maker = FinishedRun(session)
-    return Prepared(data, maker, maker.deal(data, seeds))
+    return Prepared(data, maker, maker.splitter(data, seeds))

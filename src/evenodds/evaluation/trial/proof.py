@@ -1,4 +1,4 @@
-"""What each trained thing has seen, as hashes of the items that were handed to it; and the check that it is no leak."""
+"""What each trained part of a trial has seen, as hashes of the items that it got; and the check that it is no leak."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["Ledger", "verify"]
 
 @dataclass
 class Ledger:
-    """Hands items to things that learn, and writes down which: hashed from what is handed over, not from a plan."""
+    """A record of the items that each trained part of an arm gets: hashed from the items, not from a plan."""
 
     item_hashes: Sequence[str]
     """The hashes of all data."""
     saw: dict[str, str] = field(default_factory=dict)
-    """Thing -> digest of the set of items that it was handed."""
+    """Trained part, e.g. "classifier" -> digest of the set of items that it got."""
     sets: dict[str, list[int]] = field(default_factory=dict)
     """Digest -> positions of its items in the data, each image once; -1 stands for an image that is not there."""
 
-    def hand(self, thing: str, data: Dataset) -> Dataset:
-        """The data, unchanged."""
+    def record(self, learner: str, data: Dataset) -> Dataset:
+        """Writes down that the learner gets the data, and returns the data unchanged."""
         places = {name: k for k, name in reversed(list(enumerate(self.item_hashes)))}
-        handed = hashes(data)
-        self.saw[thing] = digest(handed)
-        self.sets[self.saw[thing]] = sorted({places.get(name, -1) for name in handed})
+        item_digests = hashes(data)
+        self.saw[learner] = digest(item_digests)
+        self.sets[self.saw[learner]] = sorted({places.get(name, -1) for name in item_digests})
         return data
 
 
@@ -37,7 +37,7 @@ def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
 
     Args:
         proof: as in proof.json: "items" (hashes by position), "sets" (digest -> positions), and for each of "seeds" the
-            digests "train" and "test" and, for each of its "arms", "saw" (thing -> digest) and "synthetic_in_test".
+            digests "train" and "test" and, for each of its "arms", "saw" (part -> digest) and "synthetic_in_test".
         data: hashed anew and held against the items, where it is at hand.
     """
     items, sets = proof["items"], proof["sets"]
@@ -52,13 +52,13 @@ def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
         if train & test:
             wrong.append(f"seed {number}: {len(train & test)} images are trained on and tested on")
         for arm, facts in seed["arms"].items():
-            for thing, name in facts["saw"].items():
-                seen = {items[i] for i in sets.get(name, ()) if 0 <= i < len(items)}
-                if seen & test:
-                    wrong.append(f"seed {number}, {arm}: the {thing} has seen {len(seen & test)} test images")
-                if seen - train:
+            for learner, name in facts["saw"].items():
+                items_seen = {items[i] for i in sets.get(name, ()) if 0 <= i < len(items)}
+                if items_seen & test:
+                    wrong.append(f"seed {number}, {arm}: the {learner} has seen {len(items_seen & test)} test images")
+                if items_seen - train:
                     wrong.append(
-                        f"seed {number}, {arm}: the {thing} has seen {len(seen - train)} images not trained on"
+                        f"seed {number}, {arm}: the {learner} has seen {len(items_seen - train)} images not trained on"
                     )
             if facts.get("synthetic_in_test"):
                 wrong.append(f"seed {number}, {arm}: {facts['synthetic_in_test']} synthetic images are test images")

@@ -112,7 +112,7 @@ def _readme(content: Mapping[str, Any], there: Sequence[str]) -> str:
         "trial.txt": "the same as a table",
         "trial.png": "the differences in macro-F1 with their intervals",
         "synthetic.png": "ten synthetic images of each class, of the first seed's generator",
-        "proof.json": "SHA-256 of every image; for each seed what was trained and tested on, and what every thing saw",
+        "proof.json": "SHA-256 of every image; for each seed what was trained and tested on, and what each part saw",
         "plan.json": "what was fixed before the first cell; the command given again goes on from here",
         "cells/": "a file for each arm and seed, and the synthetic images of each seed",
     }

@@ -145,21 +145,21 @@ def examples(move: Move, players: Players, hand: Batch, engine: Engine, name: st
     with torch.enable_grad():
         try:
             total = play(move, {**players, name: stand_in}, hand, engine).total()
-            answers = [answer for _, answer in stand_in.asked]
+            answers = [answer for _, answer in stand_in.queries]
             slopes = torch.autograd.grad(total, answers, allow_unused=True)
         except RuntimeError as error:
             raise BadInput(
                 f"move '{move.name}' has no slope in the answers of '{name}' alone; leave out gradient penalties"
             ) from error
     slope = torch.cat([torch.zeros_like(a) if s is None else s for a, s in zip(answers, slopes, strict=True)])
-    rows = torch.cat([rows for rows, _ in stand_in.asked])
-    wanted = Rows(rows[slope < 0], rows[slope > 0])
-    if not (len(wanted.real) and len(wanted.fake)):
+    rows = torch.cat([rows for rows, _ in stand_in.queries])
+    examples = Rows(rows[slope < 0], rows[slope > 0])
+    if not (len(examples.real) and len(examples.fake)):
         raise BadInput(
-            f"move '{move.name}' wants {len(wanted.real)} answers of '{name}' raised and {len(wanted.fake)} lowered at"
-            f" the logit {even}; set `even` to the loss's logit of even odds, 0.5 for least squares"
+            f"move '{move.name}' wants {len(examples.real)} answers of '{name}' up and {len(examples.fake)} down "
+            f"at the logit {even}; set `even` to the loss's logit of even odds, 0.5 for least squares"
         )
-    return wanted
+    return examples
 
 
 class StandIn(nn.Module):
@@ -168,12 +168,12 @@ class StandIn(nn.Module):
     def __init__(self, answer: float) -> None:
         super().__init__()
         self.answer = answer
-        self.asked: list[tuple[Tensor, Tensor]] = []
+        self.queries: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, *parts: Tensor) -> Tensor:
         row = torch.cat([part.detach().flatten(1).float() for part in parts], 1)
         logits = torch.full((len(row),), self.answer, device=row.device, requires_grad=True)
-        self.asked.append((row, logits))
+        self.queries.append((row, logits))
         return logits
 
 

@@ -33,7 +33,7 @@ class Average:
     half_life_images: float
     ramp: float = 0.05
     copies: dict[str, nn.Module] = field(init=False)
-    seen: int = field(init=False, default=0)
+    images_before: int = field(init=False, default=0)
     order: ClassVar[Order] = Order.AVERAGE
 
     @classmethod
@@ -51,14 +51,14 @@ class Average:
     def begin(self, training: Training) -> None:
         for copy in self.copies.values():
             copy.to(training.engine.device)
-        self.seen = training.progress.images
+        self.images_before = training.progress.images
 
     @torch.no_grad()
     def after_round(self, training: Training) -> None:
         images = training.progress.images
         half_life = max(1e-8, min(self.half_life_images, self.ramp * images))
-        weight = 1 - 0.5 ** ((images - self.seen) / half_life)
-        self.seen = images
+        weight = 1 - 0.5 ** ((images - self.images_before) / half_life)
+        self.images_before = images
         for name, copy in self.copies.items():
             mine, theirs = _values(copy), _values(self.players[name])
             floats = [(a, b) for a, b in zip(mine, theirs, strict=True) if a.is_floating_point()]

@@ -106,7 +106,7 @@ class Save:
         """Removes checkpoints beyond those to keep. Links, and folders with other files in them, stay."""
         spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}
         for path in checkpoint.listing(self.folder):
-            if path not in spared and checkpoint.is_own(path):
+            if path not in spared and checkpoint.is_removable(path):
                 checkpoint.remove(path)
 
 

@@ -118,16 +118,16 @@ def repeated(history: RunHistory) -> Verdict | None:
 
     The birthday test (Arora and Zhang 2018), by distances: neither spread nor shares of cells show such a collapse.
     """
-    seen = history.with_figure("apart")
-    if len(seen) < limit.LONG + 1 or round_of(seen[-1]) < limit.FIRST_ROUNDS:
+    glances = history.with_figure("apart")
+    if len(glances) < limit.LONG + 1 or round_of(glances[-1]) < limit.FIRST_ROUNDS:
         return None
     apart = history.series("apart")
     fallen = max(apart[: -limit.SHORT]) >= limit.VARIED and max(apart[-limit.SHORT :]) < limit.REPEATED
-    stuck = history.covered(seen[-1], limit.SECOND_HALF) and _always_repeated(apart[-limit.LONG :])
+    stuck = history.covered(glances[-1], limit.SECOND_HALF) and _always_repeated(apart[-limit.LONG :])
     if not (fallen or stuck):
         return None
     why = f"samples repeat a few: the nearest other one is {apart[-1]:.2g} times as far as among held-out items"
-    return Verdict("collapsing", why, fallen, images_before(seen, limit.SHORT))
+    return Verdict("collapsing", why, fallen, images_before(glances, limit.SHORT))
 
 
 def _always_repeated(apart: Sequence[float]) -> bool:

@@ -111,11 +111,11 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> nn.Modul
     Raises:
         BadInput: other names or shapes than the network's.
     """
-    wanted = network.state_dict()
+    expected = network.state_dict()
     # Counters that some writers leave out; inference does not read them.
-    counters = {key: torch.zeros((), dtype=torch.int64) for key in wanted if key.endswith("num_batches_tracked")}
+    counters = {key: torch.zeros((), dtype=torch.int64) for key in expected if key.endswith("num_batches_tracked")}
     state = {**counters, **state}
-    wrong = sorted(set(wanted) ^ set(state)) or [key for key in wanted if wanted[key].shape != state[key].shape]
+    wrong = sorted(set(expected) ^ set(state)) or [key for key in expected if expected[key].shape != state[key].shape]
     if wrong:
         raise BadInput(
             f"these are not the weights of '{name}': {len(wrong)} tensors do not fit, the first is {wrong[0]}; "

@@ -163,8 +163,8 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, tokens, _ = x.shape
         q, k, v = self.qkv(x).view(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        seen: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return seen
+        attended: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return attended
 
 
 class _Perceptron(nn.Module):

@@ -32,8 +32,8 @@ def minimax(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     At the best discriminator the cost is 2 log 2 - 2 JSD(p, q), section 4.1.
     """
     # log(1 - D(G(z))), finite where the sigmoid rounds to 1.
-    found_out = F.softplus(fake)
-    return F.softplus(-real) + found_out, -found_out
+    fake_cost = F.softplus(fake)
+    return F.softplus(-real) + fake_cost, -fake_cost
 
 
 def non_saturating(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,8 +48,8 @@ def image_shape(family: str, shape: Sequence[int]) -> tuple[int, Size]:
 def check_batch(x: Tensor, shape: Sequence[int]) -> None:
     """Raises BadInput unless x is (N, *shape). Reads no values, so it never waits for a device."""
     if tuple(x.shape[1:]) != tuple(shape):
-        want, got = ", ".join(map(str, shape)), tuple(x.shape)
-        raise BadInput(f"x must be (N, {want}), got {got}; resize the data or build the network for its shape")
+        expected, actual = ", ".join(map(str, shape)), tuple(x.shape)
+        raise BadInput(f"x must be (N, {expected}), got {actual}; resize the data or build the network for its shape")
 
 
 def ladder(size: Size, bottom: int = 4) -> list[Size]:

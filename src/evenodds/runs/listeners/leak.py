@@ -43,7 +43,7 @@ class Leak(Periodic):
         if not isinstance(view, Chanced) or task.prior is None:
             return None
         test = LeakTest(
-            run.dataset, task, view, lambda: run.sampler, run.train_index, run.held_index,
+            run.dataset, task, view, lambda: run.sampler, run.train_index, run.held_out_index,
             config.seed, run.engine.device, config.images,
         )  # fmt: skip
         return cls(test.measure, max(config.batch, round(config.images * config.evaluate_share)))
@@ -63,7 +63,7 @@ class LeakTest:
     view: Chanced
     sampler: Callable[[], nn.Module]
     train_index: Tensor
-    held_index: Tensor
+    held_out_index: Tensor
     seed: int
     device: torch.device
     images: int
@@ -71,9 +71,9 @@ class LeakTest:
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
         """The figure "views/leak"; nothing without held-out items."""
-        if len(self.held_index) < 4:
+        if len(self.held_out_index) < 4:
             return {}
-        real = self.dataset.batch(probed_items(self.held_index, "the leak test"))
+        real = self.dataset.batch(probed_items(self.held_out_index, "the leak test"))
         request = self.task.request_for(real, torch.Generator().manual_seed(mix(self.seed, -4)))
         request = {k: v.to(self.device) for k, v in request.items()}
         generator = self.sampler()
@@ -97,8 +97,8 @@ class LeakTest:
             return fit_probe(torch.cat([x, viewed]), y, 2, seed=self.seed, images=images)
 
 
-def probed_items(held_index: Tensor, what: str) -> Tensor:
+def probed_items(held_out_index: Tensor, what: str) -> Tensor:
     """At most 256 of the held-out items, evenly spread; BadInput where there are fewer than 4."""
-    if len(held_index) < 4:
-        raise BadInput(f"{what} looks at held-out items, of which there are {len(held_index)}; set held_out=0.1")
-    return held_index[evenly(len(held_index), ITEMS)]
+    if len(held_out_index) < 4:
+        raise BadInput(f"{what} looks at held-out items, of which there are {len(held_out_index)}; set held_out=0.1")
+    return held_out_index[evenly(len(held_out_index), ITEMS)]

@@ -70,18 +70,18 @@ def _row(row: Row, most: float, noted: bool) -> Html:
 
 def _called_out(rows: Sequence[Row]) -> Html | None:
     """The classes that are never drawn, and those that are drawn far too rarely."""
-    wanted = [(row, real, fake) for row in rows if (real := _shares(row)[0]) and (fake := _shares(row)[1]) is not None]
-    missing = [_name(row) for row, _, fake in wanted if fake <= 0]
-    scarce = [_name(row) for row, real, fake in wanted if 0 < fake < SCARCE * real]
+    drawn = [(row, real, fake) for row in rows if (real := _shares(row)[0]) and (fake := _shares(row)[1]) is not None]
+    missing = [_name(row) for row, _, fake in drawn if fake <= 0]
+    scarce = [_name(row) for row, real, fake in drawn if 0 < fake < SCARCE * real]
     groups = [("Never drawn", missing), ("Drawn less than a fifth as often as they should be", scarce)]
     lines = [_line(words, names) for words, names in groups if names]
     return element("div", lines, class_="warning") if lines else None
 
 
 def _line(words: str, names: Sequence[str]) -> Html:
-    shown = [*names[:20], *([f"{count(len(names) - 20)} more"] if len(names) > 20 else [])]
+    entries = [*names[:20], *([f"{count(len(names) - 20)} more"] if len(names) > 20 else [])]
     total = f" ({count(len(names))} classes)" if len(names) > 1 else ""
-    return element("p", element("strong", f"{words}{total}: "), element("bdi", listed(shown)), ".")
+    return element("p", element("strong", f"{words}{total}: "), element("bdi", listed(entries)), ".")
 
 
 def _shares(row: Row) -> tuple[float | None, float | None]:

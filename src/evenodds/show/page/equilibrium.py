@@ -29,7 +29,7 @@ def equilibrium(evaluation: Evaluation) -> Html | None:
         for row in (*_run_discriminator(figures), *_fresh(part(figures, "fresh")), *_gap(part(figures, "duality_gap")))
         if row
     ]
-    measured = [row for row in rows if row.value.is_known]
+    measured = [row for row in rows if row.value.is_finite]
     raw_notes = figures.get("notes")
     remarks = (
         [text(note) for note in raw_notes] if isinstance(raw_notes, Sequence) and not isinstance(raw_notes, str) else []

@@ -42,8 +42,8 @@ def course(history: History) -> Html | None:
     spans = [line["seconds"] for line in placed if finite(line.get("seconds")) is not None]
     took = f", {duration(spans[-1])} of training" if spans else ""
     lead = f"{count(len(placed))} {'report' if len(placed) == 1 else 'reports'} up to {count(end)} real images shown"
-    shown = element("div", [_figure(one) for one in charts], class_="panels")
-    return join(element("p", f"{lead}{took}."), _watched(placed), shown)
+    figures = element("div", [_figure(one) for one in charts], class_="panels")
+    return join(element("p", f"{lead}{took}."), _watched(placed), figures)
 
 
 def _watched(history: History) -> Html | None:
@@ -87,7 +87,7 @@ def points(history: History, name: str) -> list[Point]:
     return [(float(line["images"]), finite(line[name])) for line in history if name in line]
 
 
-def _known(drawn: Sequence[Line]) -> bool:
+def _has_finite(drawn: Sequence[Line]) -> bool:
     return any(y is not None for line in drawn for _, y in line.points)
 
 
@@ -101,7 +101,7 @@ def _beliefs(history: History, player: str, names: Sequence[str], end: float) ->
         Line(f"on {name.rpartition('/')[2]}", points(history, name), style)
         for name, style in zip(sorted(names, reverse=True), STYLES, strict=False)
     ]
-    if not _known(drawn):
+    if not _has_finite(drawn):
         return None
     whose = "D’s belief" if player == "discriminator" else f"D’s belief, {_words(player)}’s move"
     why = "Mean probability of being real that D gives. At the equilibrium both are 1/2: even odds."
@@ -130,7 +130,7 @@ def _preferences(history: History, end: float) -> Panel | None:
     """How often D prefers one item to another: the margin by which it wins, and whether it knows its training items."""
     kinds = (("d_fake", "held-out item to a sample"), ("d_memory", "training item to a held-out one"))
     drawn = [Line(name, points(history, key), style) for (key, name), style in zip(kinds, STYLES, strict=False)]
-    if not _known(drawn):
+    if not _has_finite(drawn):
         return None
     why = "In which share of pairs D takes the first for more real; 1/2: it cannot tell, or remembers nothing."
     alt = "; ".join(f"{line.name}: {_last(line)} at the end" for line in drawn)
@@ -139,7 +139,7 @@ def _preferences(history: History, end: float) -> Panel | None:
 
 def _term(history: History, name: str, end: float) -> Panel | None:
     drawn = Line(name, points(history, name), "d")
-    if not _known([drawn]):
+    if not _has_finite([drawn]):
         return None
     values = [y for _, y in drawn.points if y is not None]
     facts = f"From {number(min(values))} to {number(max(values))}; {_last(drawn)} at the end.{_lost([drawn])}"

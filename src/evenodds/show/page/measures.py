@@ -27,7 +27,7 @@ class Figure:
         return cls(figures.get(name), figures.get(f"{prefix}low"), figures.get(f"{prefix}high"))
 
     @property
-    def is_known(self) -> bool:
+    def is_finite(self) -> bool:
         return finite(self.value) is not None
 
     def interval(self, label: str, style: str, factor: float) -> IntervalRow:
@@ -68,7 +68,7 @@ class MeasureRow:
     percent: bool = False
     exact: bool = False
     holds: Sequence[float] = ()
-    shown: Html | None = None
+    title_html: Html | None = None
 
     @property
     def factor(self) -> float:
@@ -105,9 +105,9 @@ def measures(rows: Sequence[MeasureRow], caption: str, against: str = "Held agai
 
 
 def _row(row: MeasureRow, against: str, examples: bool) -> Html:
-    measured = row.value.is_known
+    measured = row.value.is_finite
     head = [
-        element("span", row.shown or row.title, class_="name"),
+        element("span", row.title_html or row.title, class_="name"),
         element("span", row.better, class_="better") if row.better else None,
         element("p", row.why, class_="why") if row.why else None,
         element("p", row.note, class_="note") if row.note and measured else None,
@@ -123,7 +123,7 @@ def _row(row: MeasureRow, against: str, examples: bool) -> Html:
 def _measured(row: MeasureRow, against: str) -> list[Html]:
     reference = (
         join(_figure(row, row.reference), _small(row.against, "against"))
-        if row.reference.is_known
+        if row.reference.is_finite
         else _small(number(None))
     )
     return [
@@ -153,7 +153,7 @@ def _small(words: str, class_: str = "interval") -> Html | None:
 def _chart(row: MeasureRow) -> Html:
     mark = row.reference.interval("", "", row.factor).value if row.exact else None
     drawn = [row.value.interval("value", "a", row.factor)]
-    drawn += [row.reference.interval(row.word, "z", row.factor)] if row.reference.is_known else []
+    drawn += [row.reference.interval(row.word, "z", row.factor)] if row.reference.is_finite else []
     words = comparison(row)
     alt = f"{row.title}: " + "; ".join(f"{one.label} {number(one.value)}{row.unit}" for one in drawn)
     chart = intervals(drawn, alt, mark, [row.factor * value for value in row.holds], row.unit)
@@ -166,8 +166,8 @@ def comparison(row: MeasureRow) -> str:
     ends = [x for end in (row.value.low, row.value.high, *reference) if (x := finite(end)) is not None]
     if len(ends) < 4:
         return ""
-    low, high, held_low, held_high = ends
-    apart = low > held_high or high < held_low
+    low, high, reference_low, reference_high = ends
+    apart = low > reference_high or high < reference_low
     if row.exact:
         return f"the interval {'leaves out' if apart else 'holds'} {row.against}"
     return f"the intervals {'are apart' if apart else 'overlap'}"

@@ -15,7 +15,7 @@ from evenodds.show.page.words import BETTER, SCORES, score_title, sentence
 __all__ = ["measured", "memorisation", "scores", "suspects", "verdict"]
 
 Evaluation = Mapping[str, Any]
-SHOWN = 12
+UNFOLDED = 12
 """Rows of a list of suspects that are seen at once; the rest unfolds."""
 
 SOUND = {
@@ -30,17 +30,17 @@ def measured(evaluation: Evaluation) -> Html | None:
     subject, reference = part(evaluation, "subject"), part(evaluation, "reference")
     if not subject and not reference:
         return None
-    items, seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
+    items, images_seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
     parts = [
         f"{count(items)} samples" if finite(items) is not None else "Samples",
         f" of {text(subject.get('path'))}" if subject.get("path") else "",
-        f" after {count(seen)} real images" if finite(seen) is not None else "",
+        f" after {count(images_seen)} real images" if finite(images_seen) is not None else "",
         f", seed {text(seed)}" if seed is not None else "",
         ", held against ",
         _reference(reference),
     ]
-    taken = evaluation.get("seconds")
-    spent = f" Measured in {duration(taken)}." if finite(taken) is not None else ""
+    seconds = evaluation.get("seconds")
+    spent = f" Measured in {duration(seconds)}." if finite(seconds) is not None else ""
     return paragraph("".join(parts) + "." + spent, "measured")
 
 
@@ -117,7 +117,7 @@ def memorisation(evaluation: Evaluation) -> Html | None:
     sides = [(figures.get("n_train"), "training"), (figures.get("n_held_out"), "held out")]
     examples = [f"{count(n)} {side}" for n, side in sides if finite(n) is not None]
     rows = [_suspected(figures, examples), _authenticity(figures), _copying_test(figures)]
-    computed = [row for row in rows if row.value.is_known]
+    computed = [row for row in rows if row.value.is_finite]
     summary = text(figures.get("verdict"))
     return join(
         paragraph(element("strong", sentence(summary))) if summary else None,
@@ -169,7 +169,7 @@ def _copying_test(figures: Mapping[str, Any]) -> MeasureRow:
         "best near 0",
         exact=True,
         holds=(-4, 4),
-        shown=join("C", element("sub", "T")),
+        title_html=join("C", element("sub", "T")),
     )
 
 
@@ -183,7 +183,7 @@ def suspects(evaluation: Evaluation) -> Html | None:
         "Ratio: the distance to the training example over the distance to the nearest held-out one; "
         "near 0 is a copy, near 1 is what new data shows."
     )
-    first, rest = rows[:SHOWN], rows[SHOWN:]
+    first, rest = rows[:UNFOLDED], rows[UNFOLDED:]
     title = f"{count(len(rest))} further {'suspect' if len(rest) == 1 else 'suspects'}"
     more = element("details", element("summary", title), _suspects(rest)) if rest else None
     return join(element("h3", "Suspects"), paragraph(lead, "lead"), _suspects(first), more)

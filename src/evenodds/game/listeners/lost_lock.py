@@ -10,11 +10,11 @@ from evenodds.files.lock import Lock, lock_on
 from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.trainer import Training
 
-__all__ = ["Taken"]
+__all__ = ["LostLock"]
 
 
 @dataclass
-class Taken:
+class LostLock:
     """Ends the run, unsaved, where this process was not heard from for so long that another has taken its folder."""
 
     lock: Lock

@@ -83,7 +83,7 @@ def _kernels(sides: Sequence[tuple[Side, Side]]) -> list[float]:
     places = [neighbours_of(*pair) for pair in sides]
     used = torch.unique(torch.cat([rows for _, real, fake in places for rows in (real, fake)]))
     pairs = [(torch.searchsorted(used, real), torch.searchsorted(used, fake)) for _, real, fake in places]
-    return [float(value) for value in kernel_distances(places[0][0].x[used], pairs)]
+    return [float(value) for value in kernel_distances(places[0][0].features(used), pairs)]
 
 
 def _products(real: Side, fake: Side) -> int:

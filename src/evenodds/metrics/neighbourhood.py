@@ -64,6 +64,10 @@ class Neighbourhood:
         span = self._spans[group]
         return torch.arange(span.start, span.stop, device=self._groups[group].device)
 
+    def features(self, rows: Tensor) -> Tensor:
+        """(n, D): some rows as they came."""
+        return torch.cat(self._groups)[rows]
+
     @cached_property
     def x(self) -> Tensor:
         """(N, D) float64: all rows, less the mean of the first group.

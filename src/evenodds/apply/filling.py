@@ -81,34 +81,27 @@ def write_fillings(
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
     with locked(folder, "fill"):
-        return _written(session, source, mask, folder, n, seed, most_pixels)
-
-
-def _written(
-    session: Session, source: Any, mask: Any, folder: Path, n: int, seed: int, most_pixels: int | None
-) -> tuple[list[Path], tuple[str, ...]]:
-    """`write_fillings`, where the folder is locked."""
-    outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
-    stale = [path for path in outputs.earlier() if path.name not in names]
-    outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))
-    data = load_like(source, session.card, "the image", most_pixels=most_pixels)
-    if len(data) != 1 or data.kind != "image":
-        raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
-    x, mask = data.batch(torch.arange(1))["x"], read_mask(session, mask, most_pixels)
-    filled = fillings(session, x, mask, n, seed)
-    written = []
-    for k, one in enumerate(filled, 1):
-        # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-        pixels = torch.where(mask > 0, data.x, data.units.to_data(one))
-        depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
-        image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
-        written.append(pictures.write(folder / names[k - 1], image, outputs.replaced))
-    # The image, the same with the hidden part grey, the fillings.
-    sheet = in_rows([x, torch.where(mask > 0, x, 0.0), *filled], least=512)
-    written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
-    for path in stale:
-        outputs.remove(path)
-    return written, data.report
+        outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
+        stale = [path for path in outputs.earlier() if path.name not in names]
+        outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))
+        data = load_like(source, session.card, "the image", most_pixels=most_pixels)
+        if len(data) != 1 or data.kind != "image":
+            raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
+        x, mask = data.batch(torch.arange(1))["x"], read_mask(session, mask, most_pixels)
+        filled = fillings(session, x, mask, n, seed)
+        written = []
+        for k, one in enumerate(filled, 1):
+            # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
+            pixels = torch.where(mask > 0, data.x, data.units.to_data(one))
+            depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
+            image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
+            written.append(pictures.write(folder / names[k - 1], image, outputs.replaced))
+        # The image, the same with the hidden part grey, the fillings.
+        sheet = in_rows([x, torch.where(mask > 0, x, 0.0), *filled], least=512)
+        written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
+        for path in stale:
+            outputs.remove(path)
+        return written, data.report
 
 
 def _file_names(n: int) -> list[str]:

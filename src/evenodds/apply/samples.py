@@ -86,31 +86,18 @@ def write_samples(
     """
     require_places(session, grid=grid, folder=folder, npz=npz)
     with locked(folder, "sample") if folder is not None else nullcontext():
-        return _written(session, x, y, grid, folder, npz, columns)
-
-
-def _written(
-    session: Session,
-    x: Any,
-    y: Sequence[int] | None,
-    grid: Path | None,
-    folder: Path | None,
-    npz: Path | None,
-    columns: int | None,
-) -> list[Path]:
-    """`write_samples`, where the folder is locked."""
-    placed = _in_folder(session, len(x), y, folder) if folder is not None else None
-    written = []
-    if grid is not None:
-        written.append(pictures.write(grid, sample_picture(session.card, x, columns), _SINGLE))
-    if placed is not None:
-        written.append(placed.write(session, x, y))
-    if npz is not None:
-        labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
-        with owned(npz, "sample") as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
-            np.savez_compressed(file, x=x, **labels)
-        written.append(npz)
-    return written
+        placed = _in_folder(session, len(x), y, folder) if folder is not None else None
+        written = []
+        if grid is not None:
+            written.append(pictures.write(grid, sample_picture(session.card, x, columns), _SINGLE))
+        if placed is not None:
+            written.append(placed.write(session, x, y))
+        if npz is not None:
+            labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
+            with owned(npz, "sample") as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
+                np.savez_compressed(file, x=x, **labels)
+            written.append(npz)
+        return written
 
 
 def require_places(

@@ -104,60 +104,30 @@ def trial(
         BadInput: the data cannot be tried, or the folder holds something else.
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
-    with locked(Path(out), "trial", hint=", or name another folder with --out"):
-        return _tried(
-            data,
-            Path(out),
-            maker,
-            classifier or Small(),
-            seeds,
-            arms,
-            splitter,
-            budget,
-            plan,
-            ratio,
-            agreeing,
-            step,
-            say,
+    folder, tested = Path(out), classifier or Small()
+    with locked(folder, "trial", hint=", or name another folder with --out"):
+        _possible(data, seeds, ratio)
+        names, item_hashes = checked(arms), hashes(data)
+        folds = [fold_of(data, splitter or cross(seeds), seed, item_hashes) for seed in range(seeds)]
+        if mean_overlap(folds) > 0.9:
+            raise BadInput(
+                "the seeds test on the same images, which tells nothing of others; give each some of its own"
+            )
+        facts = {
+            "schema": SCHEMA, "data": data.fingerprint(),
+            "classifier": "small" if isinstance(tested, Small) else tested.name,
+            "maker": getattr(maker, "name", type(maker).__name__), "seeds": seeds, "arms": names, "ratio": ratio,
+            "agreement": agreeing,
+            "folds": digest([f"{k} {fold.train.tolist()} {fold.test.tolist()}" for k, fold in enumerate(folds)]),
+        }  # fmt: skip
+        fixed = _fixed(
+            folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
         )
-
-
-def _tried(
-    data: Dataset,
-    folder: Path,
-    maker: Maker,
-    tested: Classifier,
-    seeds: int,
-    arms: Sequence[str] | None,
-    splitter: Splitter | None,
-    budget: float,
-    plan: TrialPlan | None,
-    ratio: float,
-    agreeing: bool,
-    step: Step,
-    say: Say,
-) -> dict[str, Any]:
-    """`trial`, where the folder is locked."""
-    _possible(data, seeds, ratio)
-    names, item_hashes = checked(arms), hashes(data)
-    folds = [fold_of(data, splitter or cross(seeds), seed, item_hashes) for seed in range(seeds)]
-    if mean_overlap(folds) > 0.9:
-        raise BadInput("the seeds test on the same images, which tells nothing of others; give each some of its own")
-    facts = {
-        "schema": SCHEMA, "data": data.fingerprint(),
-        "classifier": "small" if isinstance(tested, Small) else tested.name,
-        "maker": getattr(maker, "name", type(maker).__name__), "seeds": seeds, "arms": names, "ratio": ratio,
-        "agreement": agreeing,
-        "folds": digest([f"{k} {fold.train.tolist()} {fold.test.tolist()}" for k, fold in enumerate(folds)]),
-    }  # fmt: skip
-    fixed = _fixed(
-        folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
-    )
-    if moved := sum(len(fold.moved) for fold in folds):
-        say(f"{moved} test images are identical to training images; they were moved to the training items")
-    setup = _Setup(data, folder, maker, tested, fixed, ratio, agreeing, item_hashes)
-    cells = _cells(setup, folds, names, step, say)
-    return _result(setup, folds, facts, cells)
+        if moved := sum(len(fold.moved) for fold in folds):
+            say(f"{moved} test images are identical to training images; they were moved to the training items")
+        setup = _Setup(data, folder, maker, tested, fixed, ratio, agreeing, item_hashes)
+        cells = _cells(setup, folds, names, step, say)
+        return _result(setup, folds, facts, cells)
 
 
 def _possible(data: Dataset, seeds: int, ratio: float) -> None:

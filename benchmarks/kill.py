@@ -454,12 +454,12 @@ def kills(bench: Bench, times: int) -> Trials:
     return {f"kill {number}": one(number, names[number % len(names)]) for number in range(times)}
 
 
-def pairs(bench: Bench, most: int) -> Trials:
-    """So many pairs of writers in an order drawn once, each together and one in the midst of the other."""
+def pairs(bench: Bench, most: int, midst: bool) -> Trials:
+    """So many pairs of writers in an order drawn once, together or the second in the midst of the first."""
     names = list(combinations_with_replacement(writers(bench.work), 2))
     random.Random(SEED).shuffle(names)
 
-    def one(pair: tuple[str, str], midst: bool) -> Callable[[random.Random], Trial]:
+    def one(pair: tuple[str, str]) -> Callable[[random.Random], Trial]:
         def tried(rng: random.Random) -> Trial:
             first, second = rng.sample(pair, 2)
             delay = rng.uniform(0.0, 0.5 * bench.expected[first][1]) if midst else 0.0
@@ -467,8 +467,8 @@ def pairs(bench: Bench, most: int) -> Trials:
 
         return tried
 
-    ways = {"together": False, "midst": True}
-    return {f"pair {pair[0]} {pair[1]} {way}": one(pair, midst) for pair in names[:most] for way, midst in ways.items()}
+    way = "midst" if midst else "together"
+    return {f"pair {pair[0]} {pair[1]} {way}": one(pair) for pair in names[:most]}
 
 
 def disks(bench: Bench, count: int) -> Trials:
@@ -490,7 +490,8 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["EVENODDS_CACHE"] = str(options.work.resolve() / "cache")
     bench = opened(options.work.resolve())
-    trials = kills(bench, options.times) | pairs(bench, options.pairs) | disks(bench, options.disks)
+    trials = kills(bench, options.times) | pairs(bench, options.pairs, midst=False)
+    trials |= disks(bench, options.disks) | pairs(bench, options.pairs, midst=True)
     done = played(bench, trials, options.out)
     print(f"{len(done)} disturbances, {sum(bool(trial['wrong']) for trial in done.values())} with something wrong")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
@@ -40,8 +41,8 @@ def loads(command: Callable[..., T]) -> Callable[..., T]:
     def loading(*arguments: Any, allow: list[str] | None = None, **flags: Any) -> T:
         from evenodds.runs.allowed import modules_in
 
-        modules = {*(listed_names(allow) or []), *modules_in([flags.get(name) for name in TYPED])}
-        with own_modules(modules):
+        modules = {*(listed_names(allow) or []), *modules_in(list(_typed(flags)))}
+        with importable(modules):
             return command(*arguments, **flags)
 
     signature = inspect.signature(command, eval_str=True)
@@ -53,8 +54,15 @@ def loads(command: Callable[..., T]) -> Callable[..., T]:
     return loading
 
 
+def _typed(flags: Mapping[str, Any]) -> Iterator[Any]:
+    """What was typed for parameters in TYPED, also for those that stand in a group of flags."""
+    groups = [vars(value) for value in flags.values() if is_dataclass(value)]
+    for group in (flags, *groups):
+        yield from (group.get(name) for name in TYPED)
+
+
 @contextmanager
-def own_modules(modules: set[str]) -> Iterator[None]:
+def importable(modules: set[str]) -> Iterator[None]:
     """Within it, these modules may be imported; the working folder is then searched for them, after all others."""
     from evenodds.runs.allowed import allowing
 

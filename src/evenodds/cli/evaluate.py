@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
-from evenodds.cli.ranges import Pixels, Seed, whole
+from evenodds.cli.ranges import SEEDS, Pixels, whole
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
@@ -41,23 +42,45 @@ Most = Annotated[
 ]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EvaluationFlags:
+    """The flags of commands that evaluate."""
+
+    against: Against = None
+    metrics: Metrics = None
+    features: Features = None
+    data: RunData = None
+    n: Most = 10_000
+    seed: Annotated[int, SEEDS, Parameter(help="Of a run's samples.")] = 0
+    checkpoint: Checkpoint = "last"
+    device: Device = "auto"
+
+    def scores(self) -> dict[str, Any]:
+        """What evaluations and reports take alike."""
+        return {
+            "against": self.against,
+            "metrics": listed_names(self.metrics),
+            "features": self.features,
+            "data": self.data,
+            "n": self.n,
+            "seed": self.seed,
+        }
+
+
+DEFAULTS = EvaluationFlags()
+
+
 @app.command
 @loads
 def evaluate(
     subject: Path,
     *,
-    against: Against = None,
-    metrics: Metrics = None,
-    features: Features = None,
-    data: RunData = None,
-    n: Most = 10_000,
     train: str | None = None,
-    seed: Seed = 0,
-    checkpoint: Checkpoint = "last",
-    json: Json = False,
-    out: Path | None = None,
+    flags: EvaluationFlags = DEFAULTS,
     most_pixels: Pixels = None,
-    device: Device = "auto",
+    out: Path | None = None,
+    json: Json = False,
 ) -> None:
     """Judge a run, or samples of any tool, by real data: scores with intervals, floors and a fingerprint.
 
@@ -67,8 +90,6 @@ def evaluate(
         A run's folder; or samples: a folder or zip of images, an .npz with key x, .npy or .csv.
     train
         The data that the samples' generator was trained on, to look for copies; known for runs.
-    seed
-        Of a run's samples.
     out
         Write the result as JSON to this file [default for runs: evaluation.json in the run's folder].
     """
@@ -81,21 +102,16 @@ def evaluate(
 
     target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
     if target is not None:
-        require_owned(target, "evaluate", inputs=(subject, against, train))
+        require_owned(target, "evaluate", inputs=(subject, flags.against, train))
     with Steps() as step:
         evaluation = evaluation_of(
             str(subject),
-            against,
-            metrics=listed_names(metrics),
-            features=features,
-            data=data,
             train=train,
-            n=n,
-            seed=seed,
-            checkpoint=checkpoint,
-            device=device,
+            checkpoint=flags.checkpoint,
+            device=flags.device,
             step=step,
             most_pixels=most_pixels,
+            **flags.scores(),
         )
     if target is not None:
         say(f"written: {write_evaluation(evaluation, target)}")
@@ -132,22 +148,13 @@ def compare(*evaluations: Path, json: Json = False) -> None:
 def report(
     run: Run,
     *,
-    against: Against = None,
-    metrics: Metrics = None,
-    features: Features = None,
-    data: RunData = None,
-    n: Most = 10_000,
-    seed: Seed = 0,
-    checkpoint: Checkpoint = "last",
+    flags: EvaluationFlags = DEFAULTS,
     out: Path | None = None,
-    device: Device = "auto",
 ) -> None:
     """Evaluate a run and write everything that is known of it as one self-contained page.
 
     Parameters
     ----------
-    seed
-        Of the samples.
     out
         The page [default: report.html in the run folder].
     """
@@ -155,18 +162,8 @@ def report(
     from evenodds.evaluation.report import report as write
     from evenodds.runs.session import load
 
-    session = load(run, checkpoint, device)
+    session = load(run, flags.checkpoint, flags.device)
     with Steps() as step:
-        written = write(
-            session,
-            out,
-            against=against,
-            metrics=listed_names(metrics),
-            features=features,
-            data=data,
-            n=n,
-            seed=seed,
-            step=step,
-        )
+        written = write(session, out, step=step, **flags.scores())
     for path in written:
         result(path)

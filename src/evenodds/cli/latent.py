@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -19,6 +20,20 @@ Data = Annotated[
     Parameter(help="Folder or zip of images, .npz/.npy array, .csv table [default: the data of the run]."),
 ]
 Refinement = Annotated[int, whole(0, 10**6, help="Of refinement by descent in z.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EncoderFlags:
+    """The flags of commands that find the z of data by an encoder."""
+
+    images: EncoderImages = 200_000
+    most_pixels: Pixels = None
+    checkpoint: Checkpoint = "last"
+    device: Device = "auto"
+
+
+DEFAULTS = EncoderFlags()
 
 
 @app.command
@@ -133,10 +148,7 @@ def encode(
     *,
     out: Path | None = None,
     steps: Refinement = 0,
-    images: EncoderImages = 200_000,
-    most_pixels: Pixels = None,
-    checkpoint: Checkpoint = "last",
-    device: Device = "auto",
+    flags: EncoderFlags = DEFAULTS,
 ) -> None:
     """Find the z of data: by a network that learns it from the run's own samples at the first call.
 
@@ -147,16 +159,10 @@ def encode(
     out
         The .npz to write: z (N, latent), y and names where known [default: codes.npz in the run folder].
     """
-    from evenodds.apply.encoding import encoded
     from evenodds.apply.inference import write_codes
-    from evenodds.cli.bar import Bar, reading
-    from evenodds.files.outputs import require_owned
-    from evenodds.runs.session import load
 
-    session = load(run, checkpoint, device)
     path = out or run / "codes.npz"
-    require_owned(path, "encode", inputs=(data,))
-    items, codes = encoded(session, data, steps, images, listeners=(Bar(),), reading=reading, most_pixels=most_pixels)
+    session, items, codes = _encoded("encode", run, data, path, steps, flags)
     write_codes(session, data, codes, items, path)
     say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
     result(path)
@@ -173,10 +179,7 @@ def reconstruct(
     out: Path | None = None,
     steps: Refinement = 100,
     n: Annotated[int, whole(1, 100_000)] = 32,
-    images: EncoderImages = 200_000,
-    most_pixels: Pixels = None,
-    checkpoint: Checkpoint = "last",
-    device: Device = "auto",
+    flags: EncoderFlags = DEFAULTS,
 ) -> None:
     """Draw images above what the generator makes of their z.
 
@@ -187,18 +190,26 @@ def reconstruct(
     n
         At most so many, spread over the data.
     """
-    from evenodds.apply.encoding import encoded
     from evenodds.apply.inference import write_reconstructions
+
+    path = out or run / "reconstructions.png"
+    session, items, codes = _encoded("reconstruct", run, data, path, steps, flags, n)
+    say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
+    result(write_reconstructions(session, items, codes, path))
+
+
+def _encoded(
+    command: str, run: Path, data: str | None, path: Path, steps: int, flags: EncoderFlags, n: int | None = None
+) -> tuple[Any, Any, Any]:
+    """The run, the items and their codes; BadInput where the command may not write to `path`."""
+    from evenodds.apply.encoding import encoded
     from evenodds.cli.bar import Bar, reading
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
-    session = load(run, checkpoint, device)
-    path = out or run / "reconstructions.png"
-    require_owned(path, "reconstruct", inputs=(data,))
-    items, codes = encoded(session, data, steps, images, n, (Bar(),), reading, most_pixels)
-    say(f"root mean squared difference {codes.error:.3f}, of values in [-1, 1]")
-    result(write_reconstructions(session, items, codes, path))
+    session = load(run, flags.checkpoint, flags.device)
+    require_owned(path, command, inputs=(data,))
+    return session, *encoded(session, data, steps, flags.images, n, (Bar(),), reading, flags.most_pixels)
 
 
 @app.command

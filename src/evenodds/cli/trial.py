@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+
+from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, setting_values
@@ -13,24 +16,71 @@ from evenodds.files.terminal import result_json, result_table, say
 __all__ = ["trial"]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Design:
+    """The flags that say what is compared, and on what folds."""
+
+    classifier: Annotated[
+        str,
+        Parameter(
+            help="small (a convolutional network), sklearn (a random forest), or module:Name of your own with fit and "
+            "predict_proba."
+        ),
+    ] = "small"
+    budget: Annotated[
+        str,
+        Parameter(help="Wall-clock time, e.g. 10m; shared over generators and classifiers by a measured plan."),
+    ] = "30m"
+    seeds: Annotated[int, whole(2, 1_000, help="Each has test images, first weights and a generator of its own.")] = 5
+    arms: Annotated[
+        Words,
+        Parameter(
+            help="Some of weights oversampling classical smote gan gan_classical; real is always there [default: all]."
+        ),
+    ] = None
+    ratio: Annotated[
+        float,
+        real(
+            0,
+            1_000,
+            above=True,
+            help="Synthetic images for each real one of the largest class; smaller classes get as many in all.",
+        ),
+    ] = 1.0
+    agreement: Annotated[
+        Switch,
+        Parameter(
+            help="Use only synthetic images that a small classifier, fitted to the training images, takes for their "
+            "class."
+        ),
+    ] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Generators:
+    """The flags of the generators: of those that are trained, and of the run whose generator is taken."""
+
+    recipe: Annotated[str | None, Parameter(help="Of the generators [default: by the images' size].")] = None
+    settings: Annotated[Settings, Parameter(help="Of the generators: --set generator.width=32.")] = None
+    size: Annotated[int | None, whole(1, 16_384, help="Side in pixels to which images of folders are brought.")] = None
+    checkpoint: Annotated[str, Parameter(help="Of the run.")] = "last"
+    device: Annotated[str, Parameter(help="Of the generators: auto, cpu, cuda, mps.")] = "auto"
+
+
+DESIGN, GENERATORS = Design(), Generators()
+
+
 @app.command
 @loads
 def trial(
     *,
     data: str | None = None,
     run: Path | None = None,
-    classifier: str = "small",
-    budget: str = "30m",
-    seeds: Annotated[int, whole(2, 1_000)] = 5,
-    arms: Words = None,
-    ratio: Annotated[float, real(0, 1_000, above=True)] = 1.0,
-    agreement: Switch = False,
-    recipe: str | None = None,
-    settings: Settings = None,
-    size: Annotated[int | None, whole(1, 16_384)] = None,
+    design: Design = DESIGN,
+    generators: Generators = GENERATORS,
     out: Path | None = None,
-    checkpoint: str = "last",
-    device: str = "auto",
     json: Json = False,
 ) -> None:
     """Find out whether synthetic images help a classifier on your data: HELPS, NO EFFECT or HURTS, and why.
@@ -45,31 +95,8 @@ def trial(
     run
         A run to take the images from, in place of training a generator for each seed; only what it held out is
         tested on.
-    classifier
-        small (a convolutional network), sklearn (a random forest), or module:Name of your own with fit and
-        predict_proba.
-    budget
-        Wall-clock time, e.g. 10m; shared over generators and classifiers by a measured plan.
-    seeds
-        Each has test images, first weights and a generator of its own.
-    arms
-        Some of weights oversampling classical smote gan gan_classical; real is always there [default: all].
-    ratio
-        Synthetic images for each real one of the largest class; smaller classes get as many in all.
-    agreement
-        Use only synthetic images that a small classifier, fitted to the training images, takes for their class.
-    recipe
-        Of the generators [default: by the images' size].
-    settings
-        Of the generators: --set generator.width=32.
-    size
-        Side in pixels to which images of folders are brought.
     out
         Folder of the result [default: trials/<data>-<n>].
-    checkpoint
-        Of the run.
-    device
-        Of the generators: auto, cpu, cuda, mps.
     """
     from evenodds.cli.bar import Inner, Steps, reading
     from evenodds.evaluation.trial.classifiers import classifier as classifier_named
@@ -78,19 +105,27 @@ def trial(
     from evenodds.evaluation.trial.written import table, write
     from evenodds.runs.folders import as_seconds, locked_folder
 
-    tested, seconds, bar = classifier_named(classifier), as_seconds(budget) or 0.0, Steps()
+    tested, seconds, bar = classifier_named(design.classifier), as_seconds(design.budget) or 0.0, Steps()
     if run is not None:
-        prepared = from_run(run, data, seeds, checkpoint, device, reading)
+        prepared = from_run(run, data, design.seeds, generators.checkpoint, generators.device, reading)
     else:
-        values = {"device": device, **setting_values(settings)}
-        prepared = from_data(data, recipe, values, size, lambda: [Inner(bar, "training a generator")], reading)
+        values = {"device": generators.device, **setting_values(generators.settings)}
+        prepared = from_data(
+            data,
+            generators.recipe,
+            values,
+            generators.size,
+            lambda: [Inner(bar, "training a generator")],
+            reading,
+        )
     for line in prepared.data.report:
         say(line)
     with locked_folder(out, Path("trials"), Path(data or run or "").stem, "trial") as folder, bar as step:
         say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
         content = play(
-            prepared.data, folder, prepared.maker, classifier=tested, seeds=seeds, arms=listed_names(arms),
-            splitter=prepared.splitter, ratio=ratio, budget=seconds, agreeing=agreement, step=step, say=say,
+            prepared.data, folder, prepared.maker, classifier=tested, seeds=design.seeds,
+            arms=listed_names(design.arms), splitter=prepared.splitter, ratio=design.ratio, budget=seconds,
+            agreeing=design.agreement, step=step, say=say,
         )  # fmt: skip
         for path in write(content, folder, prepared.data):
             say(f"written: {path}")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.allocator import keep_freed_memory
 from evenodds.game.rules import Batch
 
 __all__ = ["Engine", "Local"]
@@ -85,6 +86,8 @@ class Local:
         object.__setattr__(self, "device", pick_device(self.device))
 
     def adopt(self, players: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        if self.device.type == "cpu":
+            keep_freed_memory()
         for player in players.values():
             player.to(self.device)
             if self.channels_last:

@@ -73,6 +73,7 @@ def build_contest(config: Config) -> Contest:
         penalty=build_penalty(config),
         weight=settled(config.penalty_weight),
         every=config.penalty_every,
+        share=config.penalty_share,
         view=build_view(config),
         view_dice=(4 + (config.view_chance.name != "always")) * len(config.views),
         fused=config.fused,

@@ -92,6 +92,9 @@ class Config:
     penalty_every: int = setting(
         1, "Rounds from one penalty to the next; the weight is rescaled for it.", least=1, most=10**9
     )
+    penalty_share: float = setting(
+        1.0, "Share of the batch that the penalty is computed on, above 0 and at most 1.", most=1
+    )
     views: tuple[str, ...] = setting(
         (),
         "Augmentations through which the discriminator sees real and fake images; auto: those that suit the data.",
@@ -211,6 +214,8 @@ def _check_shares(config: Config) -> None:
     for name in ("save_share", "evaluate_share"):
         if not 0 < getattr(config, name) <= 1:
             raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(config, name)}")
+    if not 0 < config.penalty_share <= 1:
+        raise BadInput(f"penalty_share is a share of the batch in (0, 1], got {config.penalty_share}")
     if not config.average_ramp > 0 or config.average_half_life < 0:
         raise BadInput("average_ramp must be above 0, and average_half_life at least 0")
     if not 0 <= config.patience < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
@@ -36,6 +36,9 @@ class Contest:
         weight: of the penalty.
         every: rounds from one penalty to the next. The weight is multiplied by it, so that the mean gradient is that
             of a penalty in every round (lazy regularisation, Karras et al. 2020).
+        share: of the items of a batch that the penalty is computed on, in (0, 1], at least one item. Its mean stands
+            for that of all: the expected gradient is that of the whole batch, for players that treat every item for
+            itself. Batch norm and minibatch spread see both portions of the batch apart in these rounds.
         view: augmentation through which the discriminator sees real and fake alike (Zhao et al. 2020); None for none.
         view_dice: uniform numbers per item that the view needs.
         fused: score real and fake in one pass of the discriminator. Not for one with batch norm, whose statistics
@@ -48,6 +51,7 @@ class Contest:
     penalty: Penalty | None = None
     weight: float = 1.0
     every: int = 1
+    share: float = 1.0
     view: View | None = None
     view_dice: int = 4
     fused: bool = False
@@ -57,18 +61,36 @@ class Contest:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise BadInput(f"a penalty is played every n >= 1 rounds, got {self.every}")
+        if not 0 < self.share <= 1:
+            raise BadInput(f"a penalty is computed on a share of the batch in (0, 1], got {self.share}")
         named = signature(self.penalty).parameters if self.penalty is not None else {}
         object.__setattr__(self, "draws", tuple(name for name in ("uniform", "normal") if name in named))
 
     def discriminator_moves(self, penalised: Cost, plain: Cost, k: int = 1) -> list[Move]:
         """k moves of the discriminator by one of two costs: with the penalty in every n-th round, without in others."""
         movers = ("discriminator",)
+        penalised = self.shared(penalised, plain)
         if self.penalty is None or self.every == 1:
             return [Move("discriminator", movers, penalised, k)]
         return [
             Move("discriminator", movers, penalised, k, every(self.every)),
             Move("discriminator", movers, plain, k, but_every(self.every)),
         ]
+
+    def shared(self, penalised: Cost, plain: Cost) -> Cost:
+        """The cost of a round with the penalty, which only a share of the items of a hand bears."""
+        if self.penalty is None or self.share == 1:
+            return penalised
+
+        def cost(players: Players, hand: Batch) -> Costs:
+            items = len(hand["x"])
+            count = max(1, round(self.share * items))
+            if count == items:
+                return penalised(players, hand)
+            bearing = penalised(players, portion(hand, slice(0, count)))
+            return weighed(bearing, plain(players, portion(hand, slice(count, None))), count / items)
+
+        return cost
 
     def deal(self, real: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """The random numbers that one play needs."""
@@ -203,6 +225,23 @@ class Contest:
         if self.view is None:
             return real, fake
         return self.view(real, hand["view"][0]), self.view(fake, hand["view"][1])
+
+
+def portion(hand: Batch, items: slice) -> dict[str, Tensor]:
+    """Some items of a hand. The numbers for views (2, N, ...) hold those of reals, then those of fakes."""
+    return {name: value[:, items] if name.split("/")[-1] == "view" else value[items] for name, value in hand.items()}
+
+
+def weighed(first: Costs, second: Costs, share: float) -> Costs:
+    """The means over a batch from those over its first items, of which the share is that large, and over the rest.
+
+    What only the first have, the penalty, stays as it is.
+    """
+
+    def mean(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {k: share * v + (1 - share) * other[k] if k in other else v for k, v in one.items()}
+
+    return Costs(mean(first, second), mean(first.facts, second.facts))
 
 
 def per_item(logits: Tensor) -> Tensor:

@@ -72,8 +72,9 @@ class Generate(DiscriminatorCosts, TaskDefaults):
             return [Move("discriminator", self.roles, self.simultaneous_cost)]
         if n == 1:
             raise BadInput("simultaneous moves are those without a penalty; set penalty_every above 1")
+        penalised = self.contest.shared(self.penalised_cost, self.plain_cost)
         return [
-            Move("discriminator", ("discriminator",), self.penalised_cost, 1, every(n)),
+            Move("discriminator", ("discriminator",), penalised, 1, every(n)),
             Move("generator", ("generator",), self.generator_cost, 1, every(n)),
             Move("discriminator", self.roles, self.simultaneous_cost, 1, but_every(n)),
         ]

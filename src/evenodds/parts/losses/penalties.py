@@ -89,8 +89,8 @@ def finite_difference_r1(score: Score, real: Tensor, fake: Tensor, *, normal: Te
     """r1 by a difference: (D(x) - D(x + e))^2 / (2 spread^2) with e normal; no double backward.
 
     For a score that is linear across `spread` its mean over the noise is r1, by E[(g.n)^2] = |g|^2; the relative
-    error of the mean is of the order spread^2, and one draw scatters by sqrt(2) times its mean. The difference of two
-    scores must survive rounding: below float32 raise the spread to about 0.1, or compute the score in float32.
+    error of the mean is of the order spread^2, and one draw scatters by sqrt(2) times its mean. The difference is taken
+    in float32 at least. Scores that are computed below float32 round before it: raise the spread to about 0.1 for them.
 
     Args:
         normal: shaped like real, standard normal.
@@ -164,7 +164,13 @@ def _one_centred(score: Score, x: Tensor) -> Tensor:
 
 def _difference(score: Score, x: Tensor, normal: Tensor, spread: float) -> Tensor:
     step = _positive(spread)
-    return 0.5 * ((score(x.detach() + step * normal) - score(x)) / step).square()
+    moved, still = _wide(score(x.detach() + step * normal)), _wide(score(x))
+    return 0.5 * ((moved - still) / step).square()
+
+
+def _wide(x: Tensor) -> Tensor:
+    """x in float32, or in float64 where it is that."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _positive(spread: float) -> float:

@@ -8,6 +8,10 @@ from evenodds.files.text import visible
 __all__ = ["BadInput", "Diverged", "Remark", "unknown"]
 
 
+LONGEST = 80
+"""Characters of a name that are shown."""
+
+
 class BadInput(ValueError):
     """The user's input cannot be used. The message is one line: what was needed, what came, what to change.
 
@@ -33,6 +37,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
         name: the name that came.
         known: the names that exist.
     """
+    name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
     choices = sorted(known)
     near = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ";"

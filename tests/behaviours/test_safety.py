@@ -1,7 +1,8 @@
 """Run folders that a stranger, a broken disk or another version made: each command takes them, or refuses in one line.
 
-Some hundred cases: each seed draws a run, a change to its files and a command (tests/fuzz). benchmarks/fuzz.py plays
-more of them; the seeds with which it ever found a fault are played here as well.
+Two thousand cases: each seed draws a run and a change to its files (tests/fuzz). The first are played with a command
+that the seed draws, the others with what evenodds reads the changed files with. benchmarks/fuzz.py plays more of them;
+the seeds with which it ever found a fault are played here as well.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.cases import play
+from tests.fuzz.readers import Bench, play_readers
 from tests.fuzz.runs import train_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "fuzz.json"
-SEEDS = range(700)
+COMMANDS, READERS = range(600), range(600, 2000)
 GROUPS = 20
-REGRESSIONS = json.loads(RESULTS.read_text("utf-8"))["regressions"]
+FALLS = json.loads(RESULTS.read_text("utf-8"))["falls"]
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +32,24 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_any_change_to_a_run_is_taken_or_refused_in_one_line(group: int, home: Path, tmp_path: Path) -> None:
-    outcomes = [play(seed, home, tmp_path / "case") for seed in SEEDS[group::GROUPS]]
+    outcomes = [play(seed, home, tmp_path / "case") for seed in COMMANDS[group::GROUPS]]
     assert not [str(outcome) for outcome in outcomes if outcome.wrong]
 
 
+@pytest.mark.filterwarnings("ignore::evenodds.errors.Remark")
+@pytest.mark.parametrize("group", range(2))
+def test_whatever_reads_a_changed_file_takes_it_or_refuses_it(group: int, home: Path, tmp_path: Path) -> None:
+    bench = Bench(home, tmp_path)
+    outcomes = [play_readers(seed, bench) for seed in READERS[group::2]]
+    assert not [str(outcome) for outcome in outcomes if outcome.wrong]
+
+
+@pytest.mark.filterwarnings("ignore::evenodds.errors.Remark")
 def test_what_once_fell_stands(home: Path, tmp_path: Path) -> None:
-    outcomes = [play(seed, home, tmp_path / "case") for seed in REGRESSIONS]
+    bench = Bench(home, tmp_path / "bench")
+    players = {
+        "commands": lambda seed: play(seed, home, tmp_path / "case"),
+        "readers": lambda seed: play_readers(seed, bench),
+    }
+    outcomes = [players[fall["level"]](seed) for fall in FALLS for seed in fall["seeds"]]
     assert not [str(outcome) for outcome in outcomes if outcome.wrong]

@@ -25,7 +25,7 @@ from tests.fuzz.mutations import mutate
 from tests.fuzz.runs import FAMILIES
 from tests.fuzz.watch import watched
 
-__all__ = ["COMMANDS", "Outcome", "play"]
+__all__ = ["COMMANDS", "Outcome", "TooLong", "contents", "drawn", "limited", "play"]
 
 SECONDS = 10
 """Of processor time that a command may take."""
@@ -37,10 +37,11 @@ SILENT = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud8
 """Characters that may not reach a terminal."""
 
 JUDGED = ("--metrics", "kernel", "--features", "pixels", "-n", "40")
-DRAWN = ("generate", "condition", "infogan")
+DRAWN = ("generate", "condition", "infogan", "logan")
 CLASSES = ("condition",)
-CONVERTED = ("upscale", "translate", "segment")
-IMAGES = ("condition", "infogan")
+CONVERTED = {"upscale": "upscale", "translate": "translate", "segment": "segment", "cycle": "translate"}
+"""The families whose runs convert images, and by which command."""
+IMAGES = ("condition", "infogan", "logan")
 COMMANDS: Mapping[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     # weight, families, words
     "show": (40, tuple(FAMILIES), ("show", "RUN")),
@@ -63,7 +64,7 @@ COMMANDS: Mapping[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
         ("trial", "--run", "RUN", "--seeds", "1", "--budget", "1s", "--out", "OUT/t", "--arms", "gan"),
     ),
     "fill": (5, ("fill",), ("fill", "RUN", "DATA/pictures/0.png", "--mask", "DATA/pictures/1.png", "-n", "1")),
-    "convert": (12, CONVERTED, ("FAMILY", "RUN", "DATA/pictures/0.png", "OUT/0.png", "--device", "cpu")),
+    "convert": (12, tuple(CONVERTED), ("FAMILY", "RUN", "DATA/pictures/0.png", "OUT/0.png", "--device", "cpu")),
     "train": (4, tuple(FAMILIES), ("train", "RUN/config.yaml", "--images", "8", "--out", "OUT/r", "--quiet")),
     "doctor": (6, tuple(FAMILIES), ("doctor", "RUN")),
 }
@@ -98,12 +99,10 @@ def play(seed: int, home: Path, scratch: Path) -> Outcome:
         home: with the runs of tests.fuzz.runs.
         scratch: a folder that is removed and made anew.
     """
-    rng = Random(seed)
-    name = rng.choices(list(COMMANDS), [weight for weight, *_ in COMMANDS.values()])[0]
-    _, families, template = COMMANDS[name]
-    family = rng.choice(families)
+    rng, name, family = drawn(seed)
+    template = COMMANDS[name][2]
     run = laid_out(home, scratch, family)
-    mutation = mutate(run, rng)
+    mutation, _ = mutate(run, rng)
     before = digest(scratch / "user")
     words = [worded(word, family, home, scratch) for word in template]
     start = time.process_time()
@@ -114,6 +113,13 @@ def play(seed: int, home: Path, scratch: Path) -> Outcome:
         wrong.append("the user's files were changed")
     last = err.strip().splitlines()[-1:] or [""]
     return Outcome(seed, f"{name} of {family}", mutation, "; ".join(wrong), last[0][:300], time.process_time() - start)
+
+
+def drawn(seed: int) -> tuple[Random, str, str]:
+    """What a seed draws: a command, and a family of tasks; and the generator with which the change is drawn then."""
+    rng = Random(seed)
+    name = rng.choices(list(COMMANDS), [weight for weight, *_ in COMMANDS.values()])[0]
+    return rng, name, rng.choice(COMMANDS[name][1])
 
 
 def laid_out(home: Path, scratch: Path, family: str) -> Path:
@@ -144,7 +150,7 @@ def worded(word: str, family: str, home: Path, scratch: Path) -> str:
     """A word of a command with its paths."""
     places = {"RUN": scratch / "run", "OUT": scratch / "out", "DATA": home / "data", "GOOD": home / "runs/condition"}
     head, slash, rest = word.partition("/")
-    return family if word == "FAMILY" else f"{places.get(head, head)}{slash}{rest}"
+    return CONVERTED[family] if word == "FAMILY" else f"{places.get(head, head)}{slash}{rest}"
 
 
 def executed(words: list[str], here: Path) -> tuple[int | str, str, str]:
@@ -196,7 +202,8 @@ def _address_space() -> int:
     """Bytes of the address space of this process."""
     if sys.platform != "linux":
         return 2**40
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
 
 
 def misbehaved(status: int | str, out: str, err: str) -> list[str]:

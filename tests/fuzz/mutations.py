@@ -10,13 +10,14 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import yaml
 
-__all__ = ["mutate"]
+__all__ = ["files_of", "mutate"]
 
 USER = "../user"
 """The user's own folder, from within a run."""
@@ -48,27 +49,52 @@ OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [None], [[]], {"": ""}, {"
 Mutation = Callable[[Path, Random], str]
 
 
-def mutate(run: Path, rng: Random) -> str:
-    """Changes a run folder, mostly one file of it; says what was changed."""
-    said = []
+def mutate(run: Path, rng: Random, files: Sequence[str] | None = None) -> tuple[str, set[str]]:
+    """Changes a run folder, mostly one file of it.
+
+    Args:
+        files: the paths of its regular files, sorted, where they are known; see `files_of`.
+
+    Returns:
+        What was changed, in words, and the paths that were changed; "" stands for any.
+    """
+    said, changed = [], set()
     for _ in range(2 if rng.random() < 0.15 else 1):
         if rng.random() < 0.06:
             said.append(rng.choice(FOLDERS)(run, rng))
-            continue
-        files = sorted(path for path in run.rglob("*") if path.is_file() and not path.is_symlink())
-        path = chosen(files, rng)
-        name = path.relative_to(run).as_posix()
-        said.append(f"{name}: {_mutated(path, rng)}")
-    return "; ".join(said)
+            changed.add("")
+        else:
+            name = chosen(files_of(run) if files is None or changed else files, rng)
+            said.append(f"{name}: {_mutated(run / name, rng)}")
+            changed |= {name, f"{name.rpartition('/')[0]}/checkpoint.json"} if "/" in name else {name}
+    return "; ".join(said), changed
 
 
-def chosen(files: Sequence[Path], rng: Random) -> Path:
+def files_of(folder: Path) -> list[str]:
+    """The paths of the regular files below a folder, relative to it, sorted."""
+    found, stack = [], [("", os.fspath(folder))]
+    while stack:
+        prefix, place = stack.pop()
+        for entry in os.scandir(place):
+            if entry.is_dir(follow_symlinks=False):
+                stack.append((f"{prefix}{entry.name}/", entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                found.append(f"{prefix}{entry.name}")
+    return sorted(found)
+
+
+WEIGHTS = {
+    "config.yaml": 30, "data.json": 25, "checkpoint.json": 20, "metrics.jsonl": 8, "evaluation.json": 8,
+    "remedies.json": 8, "choices.json": 4, "environment.json": 3, "encoder.safetensors": 4,
+}  # fmt: skip
+"""How often a file is changed, by its name."""
+
+
+def chosen(files: Sequence[str], rng: Random) -> str:
     """A file, more often one that is read by all commands."""
-    weights = {"config.yaml": 30, "data.json": 25, "checkpoint.json": 20, "metrics.jsonl": 8, "evaluation.json": 8}
-    weights |= {"remedies.json": 8, "choices.json": 4, "environment.json": 3, "encoder.safetensors": 4}
-    return rng.choices(files, [weights.get(path.name, 3 if path.suffix == ".safetensors" else 0.5) for path in files])[
-        0
-    ]
+    names = [(file, file.rpartition("/")[2]) for file in files]
+    weights = [WEIGHTS.get(name, 3 if name.endswith(".safetensors") else 0.5) for _, name in names]
+    return rng.choices(files, weights)[0]
 
 
 def _mutated(path: Path, rng: Random) -> str:
@@ -87,7 +113,7 @@ def _mutated(path: Path, rng: Random) -> str:
 
 
 def _json(path: Path, rng: Random) -> str:
-    value, said = altered(json.loads(path.read_text("utf-8")), rng)
+    value, said = altered(_of_json(path.read_text("utf-8")), rng)
     path.write_text(dumped(value, rng), "utf-8")
     return said
 
@@ -98,10 +124,20 @@ def _yaml(path: Path, rng: Random) -> str:
         extra = rng.choice(YAMLS)
         path.write_text(text + extra if rng.random() < 0.5 else extra, "utf-8")
         return f"YAML {extra!r:.60}"
-    value, said = altered(yaml.safe_load(path.read_text("utf-8")), rng)
+    value, said = altered(_of_yaml(path.read_text("utf-8")), rng)
     text = dumped(value, rng).replace("NaN", ".nan").replace("Infinity", ".inf")
     path.write_text(text, "utf-8")
     return said
+
+
+@lru_cache(64)
+def _of_json(text: str) -> Any:
+    return json.loads(text)
+
+
+@lru_cache(64)
+def _of_yaml(text: str) -> Any:
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 YAMLS = (
@@ -121,7 +157,7 @@ def _lines(path: Path, rng: Random) -> str:
         lines[k] = dumped(value, rng).replace("\n", " ")
         way = said
     elif way == "many":
-        lines = lines * 3000
+        lines = lines * rng.choice((2,) * 19 + (3000,))
     else:
         texts = {"half": lines[k][: len(lines[k]) // 2], "again": f"{lines[k]}\n{lines[k]}", "gone": "", "list": "[1]"}
         lines[k] = texts.get(way, "\0\xff{" if way == "junk" else '{"images": ' + "1" * 2_000_000 + "}")

@@ -24,8 +24,18 @@ FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "upscale": ("upscale-x2", "pictures", ("size=16", "task.crop=16", "generator.blocks=1")),
     "translate": ("denoise", "pictures", ("size=16", "task.crop=16", "generator.depth=1")),
     "segment": ("segment", "scenes", ("generator.depth=1",)),
+    "cycle": ("cycle", "unpaired", ("size=16", "task.crop=16", "generator.depth=1")),
+    "logan": ("digits", "classes.npz", ("task=logan",)),
 }
 """How each run is trained."""
+PICTURES = {
+    "pictures": (256, 3),
+    "scenes/images": (256, 3),
+    "scenes/labels": (3,),
+    "unpaired/A": (256, 3),
+    "unpaired/B": (256, 3),
+}
+"""Folders of pictures: how many values their pixels have, and their channels, if any."""
 REMEDY = {"at": 16, "back_to": 16, "word": "collapsed", "why": "all samples are alike", "settings": {"seed": 0}}
 CHOICE = {"setting": "views", "value": ["flip"], "reason": "not told apart", "flip_p": 0.5}
 
@@ -55,7 +65,7 @@ def furnish(run: Path) -> None:
 
 
 def write_data(home: Path) -> None:
-    """Rows, labelled images, pictures, and pictures with maps."""
+    """Rows, labelled images, pictures, pictures with maps, and two folders of pictures without pairs."""
     rng = np.random.default_rng(0)
     home.mkdir(parents=True)
     rows = rng.normal(size=(40, 3)).round(3)
@@ -63,7 +73,7 @@ def write_data(home: Path) -> None:
     images = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8)
     np.savez(home / "classes.npz", x=images, y=np.array(["cat", "dog"])[np.arange(40) % 2])
     for k in range(12):
-        for folder, values in (("pictures", (256, 3)), ("scenes/images", (256, 3)), ("scenes/labels", (3,))):
+        for folder, values in PICTURES.items():
             (home / folder).mkdir(parents=True, exist_ok=True)
             picture = rng.integers(0, values[0], (16, 16, *values[1:]), dtype=np.uint8)
             Image.fromarray(picture).save(home / folder / f"{k}.png")

@@ -124,8 +124,8 @@ def watched(places: Sequence[Path], run: Path) -> Iterator[list[str]]:
         run: the folder of which nothing may be executed.
     """
     watch = _hook()
-    watch.noted, watch.run = [], str(run.resolve())
-    watch.places = tuple(str(place.resolve()) for place in places)
+    watch.noted, watch.run = [], os.path.realpath(run)
+    watch.places = tuple(os.path.realpath(place) for place in places)
     try:
         yield watch.noted
     finally:

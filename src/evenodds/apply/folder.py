@@ -15,7 +15,7 @@ from evenodds.data._picture import DecodedImage, File, Unusable, checked_limit
 from evenodds.data._png import is_whole_png
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
-from evenodds.files.names import name_key, safe_name, safe_path
+from evenodds.files.names import name_key, real, safe_name, safe_path
 from evenodds.files.outputs import Outputs, State
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "is_unreadable", "jobs", "many"]
@@ -205,9 +205,9 @@ def _check(source: Path, out: Path) -> None:
 
 def _prefix(source: Path, out: Path) -> str:
     """How names begin of what earlier calls wrote to a folder inside the source; empty if it lies elsewhere."""
-    if not source.is_dir() or not out.resolve().is_relative_to(source.resolve()):
+    if not source.is_dir() or not real(out).is_relative_to(real(source)):
         return ""
-    return out.resolve().relative_to(source.resolve()).as_posix() + "/"
+    return real(out).relative_to(real(source)).as_posix() + "/"
 
 
 def _names(names: list[str]) -> list[str]:

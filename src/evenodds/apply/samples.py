@@ -16,7 +16,7 @@ from evenodds.data._labels import LABELS
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.memory import require_room
-from evenodds.files.names import safe_names
+from evenodds.files.names import real, safe_names
 from evenodds.files.outputs import Outputs, owned, require_owned
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
@@ -117,7 +117,7 @@ def require_not_the_data(session: Session, folder: Path) -> None:
     """BadInput where a folder is, or lies in, the folder of the run's data, which would become other data by it."""
     data = session.config.data
     place = Path(data.name) if data is not None else None
-    if place is not None and place.is_dir() and folder.resolve().is_relative_to(place.resolve()):
+    if place is not None and place.is_dir() and real(folder).is_relative_to(real(place)):
         raise BadInput(f"{folder} is in {place}, the data of the run; name a folder outside for what is made")
 
 

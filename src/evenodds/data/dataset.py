@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,6 +20,7 @@ from evenodds.game.rules import mix
 
 __all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels"]
 
+LARGEST = torch.finfo(torch.float32).max
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
 
@@ -47,8 +47,11 @@ class Units:
         if len(self.low) != len(self.high) or not self.low:
             raise BadInput(f"units need as many low as high values, got {len(self.low)} and {len(self.high)}")
         for low, high in zip(self.low, self.high, strict=True):
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise BadInput(f"units need finite low <= high, got [{low:g}, {high:g}]; give the range of the data")
+            if not -LARGEST <= low <= high <= LARGEST:
+                raise BadInput(
+                    f"units need low <= high within the range of float32, got [{low:g}, {high:g}]; "
+                    "give the range of the data"
+                )
 
     def to_model(self, x: Tensor) -> Tensor:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1]."""

@@ -24,6 +24,7 @@ from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
+from evenodds.files.names import real
 from evenodds.files.write import Place, replaced, write_text
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.runs.session import Session
@@ -60,7 +61,7 @@ class TruthReport:
 
 def require_apart(out: Path, truth: Path) -> None:
     """BadInput where results would be written to the truth, or be held against themselves."""
-    folder, truth_place = out.resolve(), truth.resolve()
+    folder, truth_place = real(out), real(truth)
     if is_one(out) and truth_place == folder:
         raise BadInput(f"nothing can be held against {truth}: it is the result itself; name another file for that")
     if is_one(out) and not many(truth):

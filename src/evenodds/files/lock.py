@@ -37,6 +37,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from evenodds.errors import BadInput
+from evenodds.files.names import real
 from evenodds.files.process import Process, current
 from evenodds.files.process import host_name as this_host
 from evenodds.files.read import as_type, parse_json
@@ -307,7 +308,7 @@ def _age(path: Path) -> float:
 
 
 def _key(path: Path) -> Path:
-    return path.parent.resolve() / path.name
+    return real(path.parent) / path.name
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -18,6 +18,8 @@ UNLIMITED = 1 << 50
 GROUPS = Path("/sys/fs/cgroup")
 """Where Linux shows the limits of groups of processes, such as those of a container."""
 OF_THIS_PROCESS = Path("/proc/self/cgroup")
+ADDRESSES = Path("/proc/self/statm")
+"""Begins with the number of pages that this process has."""
 
 
 def machine_bytes() -> int:
@@ -47,9 +49,10 @@ def _physical() -> int:
 
 
 def _of_process() -> int:
-    """The limit on the addresses of this process (ulimit -v)."""
+    """What the limit on the addresses of this process (ulimit -v) leaves."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
-    return limit if limit > 0 else UNLIMITED
+    pages = next(iter(_lines(ADDRESSES)), "0").split()[0]
+    return max(0, limit - int(pages) * resource.getpagesize()) if limit > 0 else UNLIMITED
 
 
 def _of_groups() -> int:

@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from evenodds.errors import BadInput
 from evenodds.files.text import encodable
 
-__all__ = ["LONGEST", "below", "is_link", "name_key", "require_no_way_out", "safe_name", "safe_names", "safe_path"]
+__all__ = [
+    "LONGEST", "below", "is_link", "name_key", "real", "require_no_way_out", "safe_name", "safe_names", "safe_path",
+]  # fmt: skip
 
 LONGEST = 200
 """Bytes of a safe name in UTF-8. File systems allow 255; what is left holds endings and temporary names."""
@@ -85,7 +87,7 @@ def below(folder: Path, part: str | Path) -> Path:
 
 def require_no_way_out(folder: Path, path: Path) -> None:
     """BadInput where links lead out of the folder on the way to a path in it, which need not exist."""
-    if not _resolved(path).is_relative_to(_resolved(folder)):
+    if not real(path).is_relative_to(real(folder)):
         raise BadInput(
             f"{path} leads out of {folder} by a link, so nothing is written or removed there; remove the link"
         )
@@ -97,8 +99,12 @@ def is_link(path: Path) -> bool:
     return path.is_symlink() or bool(junction is not None and junction(path))
 
 
-def _resolved(path: Path) -> Path:
-    """The path with its links followed; BadInput where no file can have this name."""
+def real(path: Path) -> Path:
+    """The path made absolute, its links followed.
+
+    Raises:
+        BadInput: links lead in a circle, or no file can have this name.
+    """
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError) as error:  # lone surrogates; links in a circle

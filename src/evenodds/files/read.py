@@ -190,7 +190,7 @@ def _line(text: bytes, kind: type[T], fields: type[Any] | None, where: str) -> T
 def _parsed(content: str, where: str, advice: str) -> Any:
     """The plain value of a JSON text."""
     try:
-        value = json.loads(content, parse_int=_whole, parse_float=_real, parse_constant=_constant)
+        value = _DECODER.decode(content)
         _require_shallow(content)
         return value
     except json.JSONDecodeError as error:
@@ -235,6 +235,9 @@ def _real(text: str) -> float:
 
 def _constant(text: str) -> float:
     raise ValueError(f"numbers must be finite, got {text}")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_constant)
 
 
 def _misfit(message: str, value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from evenodds.errors import BadInput, unknown
+from evenodds.files.names import real
 from evenodds.files.read import parse_yaml, read_yaml
 from evenodds.files.text import from_utf8, to_utf8
 from evenodds.runs.allowed import require
@@ -280,7 +281,7 @@ def _located(data: Part | None, path: Path) -> Part | None:
     """
     if data is None or path.name != "config.yaml" or not data.name.startswith(("./", "../")):
         return data
-    place = (path.parent.resolve() / data.name).resolve()
+    place = real(real(path.parent) / data.name)
     return data if not place.exists() and Path(data.name).exists() else replace(data, name=str(place))
 
 

@@ -90,7 +90,12 @@ class Examination:
 
     def findings(self, data: Any, read_data: bool, reading: Any) -> Iterator[Finding]:
         """Those of every check, in order. A check that cannot be ended is a fault."""
-        checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        for place, check in self.checks(data, read_data, reading):
+            yield from _ended(place, check)
+
+    def checks(self, data: Any, read_data: bool, reading: Any) -> list[tuple[str, Callable[[], Iterator[Finding]]]]:
+        """What is checked, in order, by the place in the folder; a check raises where it cannot be ended."""
+        return [
             (".", self._entries),
             ("config.yaml", self._config),
             ("data.json", self._card),
@@ -104,8 +109,6 @@ class Examination:
             ("pictures", self._pictures),
             ("the data", partial(self._data, data, read_data, reading)),
         ]
-        for place, check in checks:
-            yield from _ended(place, check)
 
     def _entries(self) -> Iterator[Finding]:
         """What lies in the folder that should not."""
@@ -257,7 +260,7 @@ def _entry(path: Path, folder: Path) -> Iterator[Finding]:
     if is_temporary(path.name):
         yield Finding(NOTE, place, "left by a process that was killed, or in work; the next one that writes removes it")
     elif is_link(path):
-        inside = path.resolve().is_relative_to(folder.resolve())
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
         yield Finding(NOTE if inside else FAULT, place, "a link" + ("" if inside else " that leads out of the folder"))
     elif reason := refusal(path):
         yield Finding(FAULT, place, f"it is {reason}, and only regular files are read")

@@ -16,7 +16,7 @@ import torch
 import evenodds
 from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
-from evenodds.files.names import safe_name
+from evenodds.files.names import real, safe_name
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import shortened
 from evenodds.game.engine import Local
@@ -31,7 +31,7 @@ def placed(data: Part | None) -> Part | None:
     """A path made absolute, so that a run can be resumed from anywhere."""
     if data is None or data.name == IN_MEMORY or not Path(data.name).exists() or data.name in names("sources"):
         return data
-    return Part(str(Path(data.name).resolve()), data.options)
+    return Part(str(real(Path(data.name))), data.options)
 
 
 RUN_FILES = (

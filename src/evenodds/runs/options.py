@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, reduce
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache, reduce
 from math import isfinite
 from operator import or_
 from types import GenericAlias, NoneType, UnionType
@@ -72,8 +72,13 @@ RANGES: Mapping[str, tuple[int, int]] = {
 
 def accepts(maker: Callable[..., Any]) -> list[str]:
     """The names of the options that a class or function takes."""
+    return list(_accepted(maker) if isinstance(maker, Hashable) else _accepted.__wrapped__(maker))
+
+
+@lru_cache(1024)
+def _accepted(maker: Callable[..., Any]) -> tuple[str, ...]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [name for name, p in inspect.signature(maker).parameters.items() if p.kind in kinds]
+    return tuple(name for name, p in inspect.signature(maker).parameters.items() if p.kind in kinds)
 
 
 def require_options(what: str, maker: Callable[..., Any], options: Mapping[str, Any], fixed: int = 0) -> None:

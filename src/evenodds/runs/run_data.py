@@ -15,6 +15,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
+from evenodds.files.names import real
 from evenodds.files.write import write_text
 from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
@@ -49,7 +50,7 @@ def _relative(data: Part | None, folder: Path) -> Part | None:
     """The data with a path that begins with ./ or ../ where that is possible."""
     if data is None or not Path(data.name).is_absolute():
         return data
-    target, home = Path(data.name), folder.resolve()
+    target, home = Path(data.name), real(folder)
     if target.drive != home.drive or os.path.commonpath([target, home]) == target.anchor:
         return data
     path = Path(os.path.relpath(target, home)).as_posix()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,19 +25,21 @@ __all__ = [
 
 THIN = "\u202f"  # the narrow space that does not break
 MINUS, TIMES = "\u2212", "\u00d7"
+MOST = 1e300
+"""Of a number that is shown, either way."""
 MISSING = "\u2013"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def finite(value: Any) -> float | None:
-    """The value as a float, or None where it is no finite number."""
+    """The value as a float, or None where it is no number between -1e300 and 1e300, beyond which scales overflow."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         as_float = float(value)
     except OverflowError:
         return None
-    return as_float if math.isfinite(as_float) else None
+    return as_float if abs(as_float) <= MOST else None
 
 
 def text(value: Any) -> str:

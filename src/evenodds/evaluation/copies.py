@@ -12,6 +12,7 @@ from evenodds.evaluation.material import Material
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Side
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
+from evenodds.metrics.neighbours import Searches
 
 __all__ = ["copies"]
 
@@ -29,11 +30,12 @@ def copies(material: Material, train: Tensor | None, fake: Side, real: Side, see
     """
     if train is None:
         return {"refused": "what the generator was trained on is not known; name it with --train"}
+    samples, held_out, searches = fake.features, real.features, Searches()
     try:
-        result = suspects(fake.features, train, real.features)
-        authentic, floor = (authenticity(x, train).double().mean() for x in (fake.features, real.features))
+        result = suspects(samples, train, held_out, searches=searches)
+        authentic, floor = (authenticity(x, train, searches).double().mean() for x in (samples, held_out))
         rng = torch.Generator().manual_seed(mix(seed, 51))
-        copying = data_copying(train, real.features, fake.features, rng=rng)
+        copying = data_copying(train, held_out, samples, rng=rng, searches=searches)
     except BadInput as error:
         return {"refused": str(error)}
     order = result.ratio.argsort()

@@ -84,7 +84,13 @@ class Fresh:
 
 
 def fresh_discriminator(
-    real: Tensor, fake: Tensor, real_test: Tensor, fake_test: Tensor, seed: int = 0, progress: OnProgress | None = None
+    real: Tensor,
+    fake: Tensor,
+    real_test: Tensor,
+    fake_test: Tensor,
+    seed: int = 0,
+    progress: OnProgress | None = None,
+    device: torch.device | str = "cpu",
 ) -> Fresh:
     """Fits a new discriminator to tell real from fake, and reads the divergence off its answers to unseen items.
 
@@ -96,6 +102,7 @@ def fresh_discriminator(
         fake: (M, ...) to fit on.
         real_test: (K, ...) unseen.
         fake_test: (L, ...) unseen.
+        device: where the discriminator is fitted and asked.
     """
     n = min(len(real), len(fake))
     if n < 10 or min(len(real_test), len(fake_test)) < 2:
@@ -105,7 +112,8 @@ def fresh_discriminator(
     rng = torch.Generator().manual_seed(mix(seed, 7))
     for start in (0, n):
         check[start + torch.randperm(n, generator=rng)[: max(2, n // 5)]] = True
-    probe = fit_probe(x[~check], y[~check], 2, seed=seed, check=(x[check], y[check]), progress=progress)
+    x, labels = x.to(device), y.to(device)
+    probe = fit_probe(x[~check], labels[~check], 2, seed=seed, check=(x[check], labels[check]), progress=progress)
     scale = _sureness(_logits(probe, x[check]), y[check])
     on_real, on_fake = scale * _logits(probe, real_test), scale * _logits(probe, fake_test)
     fitted, tested = n - int(check.sum()) // 2, min(len(real_test), len(fake_test))
@@ -114,8 +122,9 @@ def fresh_discriminator(
 
 @torch.no_grad()
 def _logits(probe: nn.Module, x: Tensor) -> Tensor:
-    """(N,) log D / (1 - D)."""
-    both = torch.cat([probe(part) for part in torch.split(x, 1024)])
+    """(N,) log D / (1 - D), on the CPU."""
+    place = next(probe.parameters()).device
+    both = torch.cat([probe(part.to(place)).cpu() for part in torch.split(x, 1024)])
     return both[:, 1] - both[:, 0]
 
 

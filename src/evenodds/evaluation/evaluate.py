@@ -284,8 +284,9 @@ def _fresh(examination: Examination, seed: int, step: Step) -> dict[str, Any]:
     def progress(done: int, total: int) -> None:
         step("fresh discriminators", done, total)
 
-    fresh = fresh_discriminator(floor[:n], fake[:n], real, fake[n : n + m], seed, progress)
-    null = fresh_discriminator(floor[:n], floor[n : 2 * n], real, others[:m], seed, progress)
+    place = examination.material.device
+    fresh = fresh_discriminator(floor[:n], fake[:n], real, fake[n : n + m], seed, progress, place)
+    null = fresh_discriminator(floor[:n], floor[n : 2 * n], real, others[:m], seed, progress, place)
     return {
         "jsd": fresh.bound.value,
         "low": fresh.bound.low,

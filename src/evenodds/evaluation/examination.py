@@ -45,7 +45,7 @@ def examine(material: Material, features: str | None = None, step: Step = lambda
         def progress(done: int, total: int) -> None:
             step(f"features of {what}", done, total)
 
-        return Side(x, *together(extractor, x, progress=progress), labels)
+        return Side(x, *together(extractor, x, progress=progress, device=material.device), labels)
 
     real, floor = (side(what, inside(d), d.y) for what, d in (("reference", material.real), ("floor", material.floor)))
     fake = side("samples", material.fake, material.fake_labels)
@@ -78,7 +78,9 @@ def _extractor(name: str, material: Material, step: Step) -> Any:
     def progress(done: int, total: int) -> None:
         step("training the classifier of the features", done, total)
 
-    return trained(inside(fitting), fitting.y, fitting.classes, key=fitting.fingerprint(), progress=progress)
+    return trained(
+        inside(fitting).to(material.device), fitting.y, fitting.classes, key=fitting.fingerprint(), progress=progress
+    )
 
 
 def inside(data: Dataset) -> Tensor:

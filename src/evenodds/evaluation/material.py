@@ -16,6 +16,7 @@ from evenodds.data.dataset import Dataset, Units
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
+from evenodds.game.engine import pick_device
 from evenodds.game.rules import mix
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.run_data import open_run_data
@@ -46,6 +47,8 @@ class Material:
     """What the generator was trained on; None where that is not known."""
     train_names: tuple[str, ...] = ()
     """The file, or the position in the data, of each training item."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    """Where networks that judge are fitted and asked: that of the run, where there is one."""
     session: Session | None = None
     """The run that drew the samples; None for samples of any other tool."""
     subject: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +87,7 @@ def gather(
         n: at most so many samples and so many items of the reference.
         seed: of the samples of a run.
         checkpoint: of the run.
+        device: of the run's players, and of the networks that judge.
         most_pixels: of a picture among the samples and the data; larger ones are not decoded. None: 89,478,485.
     """
     if n < 1:
@@ -117,6 +121,7 @@ def gather(
         pool.take(fit),
         labels,
         *trained,
+        session.device if session is not None else pick_device(device),
         session,
         what,
         {"path": place, "kind": data.kind, "shape": list(data.shape), "items": len(real), "role": role},

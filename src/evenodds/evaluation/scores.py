@@ -87,8 +87,9 @@ def accuracy_scores(examination: Examination, seed: int) -> list[dict[str, Any]]
         reason = "needs samples with labels (class folders, a y, or a conditional run) and labelled data"
         return [score(scale, None, None, counts, reason) for scale in scales]
     n, k = min(len(fake), len(fitting)), len(fitting.classes)
-    by_fake = fit_probe(fake.x[:n], fake.labels[:n], k, seed=seed)
-    by_real = fit_probe(inside(fitting)[:n], fitting.y[:n], k, seed=seed)
+    place = examination.material.device
+    by_fake = fit_probe(fake.x[:n].to(place), fake.labels[:n], k, seed=seed)
+    by_real = fit_probe(inside(fitting)[:n].to(place), fitting.y[:n], k, seed=seed)
     floor = _accuracy(by_real, real.x, real.labels)
     values = (_accuracy(by_fake, real.x, real.labels), _accuracy(by_real, fake.x, fake.labels))
     return [score(scale, value, floor, counts) for scale, value in zip(scales, values, strict=True)]
@@ -96,7 +97,8 @@ def accuracy_scores(examination: Examination, seed: int) -> list[dict[str, Any]]
 
 @torch.no_grad()
 def _accuracy(probe: torch.nn.Module, x: Tensor, y: Tensor) -> Interval:
-    guess = torch.cat([probe(part).argmax(1) for part in torch.split(x, 1024)])
+    place = next(probe.parameters()).device
+    guess = torch.cat([probe(part.to(place)).argmax(1).cpu() for part in torch.split(x, 1024)])
     labelled = y >= 0
     return Interval.of_share(int((guess == y)[labelled].sum()), max(1, int(labelled.sum())))
 
@@ -111,7 +113,9 @@ def path_length_score(examination: Examination, seed: int, pairs: int = 1000, ep
     t = torch.rand(pairs, generator=torch.Generator().manual_seed(mix(seed, 32)))
     between = session.latent.between
     ends = [torch.cat([between(a[i], b[i], (t[i] + e)[None]) for i in range(pairs)]) for e in (0.0, eps)]
-    at, beyond = (together(examination.extractor, session.answer(z))[0] for z in ends)
+    at, beyond = (
+        together(examination.extractor, session.answer(z), device=examination.material.device)[0] for z in ends
+    )
     steps = (beyond - at).double().square().sum(1) / eps**2
     value = float(path_length(at, beyond, eps))
     error = float(steps[steps <= steps.quantile(0.99)].std()) / pairs**0.5

@@ -9,7 +9,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import wilson
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
-from evenodds.metrics.neighbours import nearest, nearest_other
+from evenodds.metrics.neighbours import Searches, nearest, nearest_other
 
 __all__ = ["DataCopying", "Suspects", "authenticity", "data_copying", "suspects"]
 
@@ -67,7 +67,9 @@ class DataCopying(NamedTuple):
     weights: Tensor
 
 
-def suspects(fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.01) -> Suspects:
+def suspects(
+    fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.01, searches: Searches | None = None
+) -> Suspects:
     """Accuses samples that lie much nearer to a training row than to any held-out row.
 
     Held-out rows are new examples, so their own ratios (nearest training row against nearest other held-out row) say
@@ -89,6 +91,7 @@ def suspects(fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.
         held_out: (H, D) rows of the same kind that it was not, H >= 2. What counts as new is how they were chosen: for
             several pictures of one patient, hold out patients.
         level: share of new real examples that may be accused, in (0, 0.5].
+        searches: those of other tests of the same sets; None for new ones.
 
     Returns:
         Suspects(ratio, suspected, train_distance, train_index, held_out_distance, threshold, expected, expected_high,
@@ -102,9 +105,10 @@ def suspects(fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.
         raise BadInput(f"'level' must lie in (0, 0.5], got {level}; 0.01 is usual")
     train, held_out = matching(train, held_out, least=2, names=("train", "held_out"))
     fake, train = matching(fake, train, names=("fake", "train"))
-    threshold, expected, n_honest = _calibrated(train, held_out, level)
-    distance, index = nearest(fake, train)
-    to_held_out, _ = nearest(fake, held_out)
+    searches = searches or Searches()
+    threshold, expected, n_honest = _calibrated(train, held_out, level, searches)
+    distance, index = searches.nearest(fake, train)
+    to_held_out, _ = searches.nearest(fake, held_out)
     ratio = _ratio(distance, to_held_out)
     suspected = ratio < threshold
     share = float(suspected.to(torch.float64).mean())
@@ -113,7 +117,7 @@ def suspects(fake: Tensor, train: Tensor, held_out: Tensor, *, level: float = 0.
     return Suspects(ratio, suspected, distance, index, to_held_out, threshold, expected, limit, share, low, high)
 
 
-def authenticity(fake: Tensor, train: Tensor) -> Tensor:
+def authenticity(fake: Tensor, train: Tensor, searches: Searches | None = None) -> Tensor:
     """A sample is authentic if it lies further from its nearest training row than the nearest other training row does.
 
     The classifier of authenticity of Alaa et al. (2022). Needs no held-out rows, but its share (the mean) for honest
@@ -122,6 +126,7 @@ def authenticity(fake: Tensor, train: Tensor) -> Tensor:
     Args:
         fake: (N, D) generated rows; computed in float64.
         train: (M, D) rows that the generator was trained on, M >= 2.
+        searches: those of other tests of the same sets; None for new ones.
 
     Returns:
         (N,) bool.
@@ -130,7 +135,7 @@ def authenticity(fake: Tensor, train: Tensor) -> Tensor:
         BadInput: no matrices, different D, too few rows, or values that are not finite.
     """
     train, fake = matching(matrix(train, "train", 2), fake, names=("train", "fake"))
-    distance, index = nearest(fake, train)
+    distance, index = (searches or Searches()).nearest(fake, train)
     is_nearest = torch.bincount(index, minlength=len(train)) > 0
     to_others = distance.new_zeros(len(train))
     to_others[is_nearest] = nearest_other(train, is_nearest.nonzero()[:, 0])
@@ -138,7 +143,13 @@ def authenticity(fake: Tensor, train: Tensor) -> Tensor:
 
 
 def data_copying(
-    train: Tensor, held_out: Tensor, fake: Tensor, *, cells: int | None = None, rng: torch.Generator
+    train: Tensor,
+    held_out: Tensor,
+    fake: Tensor,
+    *,
+    cells: int | None = None,
+    rng: torch.Generator,
+    searches: Searches | None = None,
 ) -> DataCopying:
     """C_T: are samples nearer to the training rows than held-out rows are, in the same part of the space?
 
@@ -158,6 +169,7 @@ def data_copying(
         cells: at least 1, for k-means; by default one for every 100 samples or held-out rows, whichever are fewer, from
             1 to 20. More of them see copying in one place only, with less force.
         rng: draws the first middles of the cells.
+        searches: those of other tests of the same sets; None for new ones.
 
     Returns:
         DataCopying(c_t, cells, weights).
@@ -172,7 +184,8 @@ def data_copying(
     if count < 1:
         raise BadInput(f"'cells' must be at least 1, got {cells}; 1 to 20 are usual")
     middles = k_means(train, count, rng)
-    real, fake_distances = nearest(held_out, train)[0], nearest(fake, train)[0]
+    searches = searches or Searches()
+    real, fake_distances = searches.nearest(held_out, train)[0], searches.nearest(fake, train)[0]
     real_cell, fake_cell = nearest(held_out, middles)[1], nearest(fake, middles)[1]
     enough = max(1, min(20, len(fake) // count))
     scores, weights = [], []
@@ -201,9 +214,10 @@ def _honest(x: Tensor, to_train: Tensor, to_held_out: Tensor) -> Tensor:
     return torch.where(repeated, 0.0, ratio)
 
 
-def _calibrated(train: Tensor, held_out: Tensor, level: float) -> tuple[float, float, int]:
+def _calibrated(train: Tensor, held_out: Tensor, level: float, searches: Searches) -> tuple[float, float, int]:
     """The threshold, the share of new examples whose ratio lies below it, and from how many that is known."""
-    honest = _honest(held_out, nearest(held_out, train)[0], nearest_other(held_out, _evenly(held_out, len(held_out))))
+    others = nearest_other(held_out, _evenly(held_out, len(held_out)))
+    honest = _honest(held_out, searches.nearest(held_out, train)[0], others)
     if not bool((honest > 0).any()):
         raise BadInput("every row of 'held_out' is a row of 'train' too; hold out rows that were not trained on")
     if int((honest > 0).sum()) + 1 < 1 / level:

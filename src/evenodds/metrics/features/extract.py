@@ -94,28 +94,40 @@ def extract(features: Features, x: Tensor, *, batch: int = 256, progress: OnProg
 
 
 def together(
-    features: Features, x: Tensor, *, batch: int = 256, progress: OnProgress | None = None
+    features: Features,
+    x: Tensor,
+    *,
+    batch: int = 256,
+    progress: OnProgress | None = None,
+    device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The features of all items and, from the same pass, their class probabilities where the extractor has classes.
 
-    Takes what `extract` takes.
+    Takes what `extract` takes, and the device on which features are computed; None for that of x.
 
     Returns:
-        (N, F) float32, and (N, K) float32 or None.
+        (N, F) float32, and (N, K) float32 or None; on the device of x.
     """
     if not isinstance(features, Classes):
-        return extract(features, x, batch=batch, progress=progress), None
-    parts = _passes(features.both, x, batch, progress)
+        return torch.cat(_passes(features, x, batch, progress, device)), None
+    parts = _passes(features.both, x, batch, progress, device)
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
 @torch.inference_mode()
-def _passes(run: Callable[[Tensor], Any], x: Tensor, batch: int, progress: OnProgress | None) -> list[Any]:
+def _passes(
+    run: Callable[[Tensor], Any],
+    x: Tensor,
+    batch: int,
+    progress: OnProgress | None,
+    device: torch.device | None = None,
+) -> list[Any]:
     if not len(x) or batch < 1:
         raise BadInput(f"features need at least 1 item and batch >= 1, got {len(x)} and {batch}; give more items")
     parts = []
     for start in range(0, len(x), batch):
-        parts.append(run(x[start : start + batch]))
+        answer = run(x[start : start + batch].to(x.device if device is None else device))
+        parts.append(answer.to(x.device) if isinstance(answer, Tensor) else tuple(part.to(x.device) for part in answer))
         if progress is not None:
             progress(min(start + batch, len(x)), len(x))
     return parts

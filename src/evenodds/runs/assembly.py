@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from evenodds.runs.evidence import Evidence
 from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import HeldOut, held_out
+from evenodds.runs.memory import require_round
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
 from evenodds.runs.snapshot import write_snapshot
@@ -83,6 +84,7 @@ class Run:
         config = self.config
         self.engine = build_engine(config)
         self.task = build_task(config, self.dataset)
+        self._require_memory()
         players = build_players(config, self.task, self.dataset.shape)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
         self.game = Game(self.task, players)
@@ -90,6 +92,12 @@ class Run:
         self.extras = build_extras(config)
         self._split()
         self._listen()
+
+    def _require_memory(self) -> None:
+        """BadInput where the memory does not hold a round, before any of it is asked for."""
+        one = self.dataset.batch(torch.zeros(1, dtype=torch.int64))
+        build = partial(build_players, self.config, self.task, self.dataset.shape)
+        require_round(self.config, self.task, one, build, self.engine.device)
 
     def _split(self) -> None:
         """Training and held-out items."""

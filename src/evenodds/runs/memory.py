@@ -1,9 +1,9 @@
-"""Networks that no memory of this machine holds are refused before any of it is asked for."""
+"""Networks and rounds of training that no memory of this machine holds are refused before any of it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import torch
@@ -11,8 +11,12 @@ from torch import nn
 
 from evenodds.errors import BadInput
 from evenodds.files.memory import machine_bytes
+from evenodds.game.rules import Batch
+from evenodds.runs.config import Config
+from evenodds.runs.peak import Peak, as_meta, on_meta, peak_of
+from evenodds.tasks._playable import Playable
 
-__all__ = ["require_memory"]
+__all__ = ["require_memory", "require_round", "round_bound"]
 
 SMALL = 5 * 10**7
 """Networks whose largest layer surely has fewer entries than so many are not counted."""
@@ -43,6 +47,93 @@ def require_memory(
             f"{what} needs {needed / 2**30:,.1f} GiB for its parameters, and this machine has {most / 2**30:,.1f}; "
             "lower its width or depth"
         )
+
+
+ROOM = 0.8
+"""The part of the memory that a round may take which is advised instead of one that is too large."""
+SMALL_LENGTH, SMALL_DEPTH = 512, 16
+SMALL_WEIGHTS = 2**30
+"""Bytes that players surely do not need whose layers have at most that length, and which have at most that depth."""
+PER_UNIT = 400
+"""Bytes that their round surely does not need for each pixel of a batch and unit of their width."""
+USUAL_WIDTH = 64
+"""At least that of all networks of images where a configuration gives none."""
+
+
+def require_round(
+    config: Config, task: Playable, one: Batch, build: Callable[[], Mapping[str, nn.Module]], device: torch.device
+) -> None:
+    """BadInput where a round of training needs more memory than the device has, before any of it is asked for.
+
+    Rounds that are surely small are not looked at. What cannot be played without values is not refused.
+
+    Args:
+        config: of the run.
+        one: a batch of one item of the data.
+        build: makes the players. It is called once, on torch's "meta" device, which allocates and draws nothing.
+        device: where the players are to be.
+    """
+    there, shape = _device_bytes(device), tuple(one["x"].shape[1:])
+    if round_bound(config, (getattr(task.prior, "size", 1), *shape[:1]), prod(shape[1:])) <= there / 4:
+        return
+    peak = _peak(config, task, one, build)
+    if peak is not None and peak.total > there:
+        place = "this GPU" if device.type == "cuda" else "this machine"
+        raise BadInput(
+            f"a round of training needs {peak.total / 2**30:,.1f} GiB of memory ({peak.activations / 2**30:,.1f} for a "
+            f"batch of {config.batch:,}), and {place} has {there / 2**30:,.1f}; {_advice(peak, there, config)}"
+        )
+
+
+def _device_bytes(device: torch.device) -> int:
+    """The memory of a device, all of it."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return machine_bytes()
+
+
+def round_bound(config: Config, lengths: Sequence[int], pixels: int) -> float:
+    """Bytes that a round surely does not exceed, by the numbers of a configuration alone; inf where these do not say.
+
+    Args:
+        lengths: of z, and of the channels or columns of an item.
+        pixels: of an item.
+    """
+    parts = (config.generator, config.discriminator)
+    depth = max([1, *(part.options[name] for part in parts for name in DEPTHS if _whole(part.options.get(name)))])
+    longest = max([*lengths, *(n for part in parts for value in part.options.values() for n in _numbers(value))])
+    if longest > SMALL_LENGTH or depth > SMALL_DEPTH or config.extras or any(":" in part.name for part in parts):
+        return inf
+    width = max(part.options.get("width", USUAL_WIDTH) for part in parts)
+    return float(SMALL_WEIGHTS + PER_UNIT * config.batch * pixels * width * max(1, depth / 4))
+
+
+def _numbers(value: Any) -> list[int]:
+    """The whole numbers in an option."""
+    return [one for one in (value if isinstance(value, list | tuple) else [value]) if _whole(one)]
+
+
+def _peak(config: Config, task: Playable, one: Batch, build: Callable[[], Mapping[str, nn.Module]]) -> Peak | None:
+    """Of a round of the run; None where it cannot be played without values."""
+    averaged = ("generator",) if config.average_half_life > 0 else ()
+    try:
+        _ = task.contest.relative  # found from values
+        peak = peak_of(task, on_meta(build), as_meta(one, config.batch), config.optimizer.name, averaged)
+    except BadInput:
+        raise
+    except Exception:
+        return None
+    halved = config.precision == "bfloat16"
+    return Peak(peak.weights, peak.activations // 2) if halved else peak
+
+
+def _advice(peak: Peak, there: int, config: Config) -> str:
+    """What to type so that a round fits."""
+    left = ROOM * there - peak.weights
+    batch = int(config.batch * left / max(1, peak.activations))
+    if batch >= 1:
+        return f"--set batch={2 ** (batch.bit_length() - 1)} fits"
+    return "lower --set generator.width and discriminator.width, or their depth"
 
 
 def _bound(options: Mapping[str, Any], arguments: Sequence[Any]) -> int:

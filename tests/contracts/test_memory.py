@@ -1,0 +1,122 @@
+"""A run that the memory does not hold is refused before any is asked for, and none that it holds is."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Beside, Dataset
+from evenodds.errors import BadInput
+from evenodds.game.trainer import train
+from evenodds.runs import memory
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import build_players, build_task, layout_of, open_data
+from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.find import names
+from evenodds.runs.memory import require_round, round_bound
+from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
+from evenodds.runs.planning import settle_task
+from evenodds.tasks._playable import Playable
+
+FOUR_GIB = 2**32
+FIRST = torch.zeros(1, dtype=torch.int64)
+
+
+class Allocated(Live):
+    """Of tensors that have values."""
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage.device.type != "meta":
+            super()._count(storage)
+
+
+def prepared(name: str, **values: Any) -> tuple[Config, Dataset, Playable]:
+    """A recipe with all that starting it leaves open, and data for it."""
+    config = with_settings(recipe(name), {"device": "cpu", "held_out": 0.4, **values})
+    layout, rng = layout_of(config.task), np.random.default_rng(0)
+    if config.data is not None:
+        dataset = open_data(with_settings(config, {"data.n": 100}) if name in ("ring", "grid") else config)
+    elif config.size is not None or layout != "images":
+        shape = (6, config.channels or 3, config.size or 36, config.size or 44)
+        dataset = from_array(rng.integers(0, 256, shape, dtype=np.uint8))
+    else:
+        dataset = from_array(rng.normal(size=(40, 5)))
+    if layout in ("pairs", "unpaired"):
+        dataset = replace(dataset, beside={"source": Beside(dataset.x.flip(0), dataset.units)})
+    if layout == "maps":
+        labels = Beside((dataset.x[:, 0] % 3).contiguous())
+        dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
+    config, _ = settle_task(config, dataset)
+    views = ("flip", "translation", "color") if "auto" in config.views else config.views
+    config = replace(
+        config, views=views, penalty_weight=1.0 if config.penalty_weight is None else config.penalty_weight
+    )
+    return config, dataset, build_task(config, dataset)
+
+
+def estimate(config: Config, dataset: Dataset, task: Playable) -> Peak:
+    _ = task.contest.relative
+    players = on_meta(lambda: build_players(config, task, dataset.shape))
+    return peak_of(task, players, as_meta(dataset.batch(FIRST), config.batch), config.optimizer.name, ("generator",))
+
+
+@pytest.mark.parametrize("name", names("recipes"))
+def test_every_recipe_is_counted_and_fits_into_four_gibibytes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, dataset, task = prepared(name)
+    state = torch.get_rng_state()
+    peak = estimate(config, dataset, task)
+    bound = round_bound(config, (getattr(task.prior, "size", 1), dataset.shape[0]), int(np.prod(dataset.shape[1:])))
+    assert 0 < peak.total < min(bound, FOUR_GIB)
+    assert peak.activations > config.batch * np.prod(dataset.shape)
+    monkeypatch.setattr(memory, "machine_bytes", lambda: FOUR_GIB)
+    monkeypatch.setattr(memory, "round_bound", lambda *_: np.inf)
+    monkeypatch.setattr(memory, "_peak", lambda *_: peak)
+    require_round(config, task, dataset.batch(FIRST), dict, torch.device("cpu"))
+    monkeypatch.setattr(memory, "machine_bytes", lambda: peak.total - 1)
+    with pytest.raises(BadInput, match=r"a round of training needs .* GiB .*, and this machine has .*; "):
+        require_round(config, task, dataset.batch(FIRST), dict, torch.device("cpu"))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("ring", {}),
+        ("digits", {"batch": 16}),
+        ("fill-32", {"batch": 2, "generator.width": 8, "discriminator.width": 8}),
+        ("upscale-x2", {"batch": 2}),
+    ],
+)
+def test_the_peak_is_that_of_a_round_that_is_played(name: str, values: dict[str, Any]) -> None:
+    config, dataset, task = prepared(name, **values)
+    expected = estimate(config, dataset, task)
+    with Allocated() as live:  # counts what is allocated from here on
+        run = Run(replace(config, watch="off"), dataset)
+        train(run.game, run.feed, run.learner, run.engine, images=config.batch, listeners=[run.listeners["average"]])
+    assert live.most / 2 < expected.total < 2 * live.most, (live.most, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "advice"),
+    [
+        ("digits", {"generator.width": 4000}, "lower --set generator.width"),
+        ("digits", {"generator.width": 8000}, "lower its width"),
+        ("gray-28", {"generator": "mlp", "generator.width": 12_000, "batch": 8}, "lower --set generator.width"),
+        ("photos-128", {"batch": 1024}, "--set batch=64 fits"),
+        ("ring", {"discriminator.width": 12_000}, "discriminator.width"),
+    ],
+)
+def test_what_is_too_large_is_refused_with_what_fits(
+    name: str, values: dict[str, Any], advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, dataset, _ = prepared(name, **values)
+    monkeypatch.setattr(memory, "machine_bytes", lambda: FOUR_GIB)
+    with Allocated() as live, pytest.raises(BadInput) as error:
+        Run(config, dataset)
+    assert live.most < 2**24
+    assert advice in str(error.value)
+    assert "this machine has 4.0" in str(error.value)
+    assert "\n" not in str(error.value)

@@ -8,7 +8,11 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds.apply import inference
+from evenodds.apply.direction_sheets import directions_of
+from evenodds.apply.encoder import ENCODER, encoder_of
+from evenodds.apply.features import features
+from evenodds.apply.inversion import conditions_of, invert
+from evenodds.apply.items import items
 from evenodds.cli import main
 from evenodds.game.checkpoint import listing
 from evenodds.runs.session import Session, load
@@ -24,9 +28,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 def test_features_are_those_before_the_last_layer(session: Session) -> None:
-    x = inference.items(session).batch(torch.arange(300))["x"]
+    x = items(session).batch(torch.arange(300))["x"]
     discriminator = session.players["discriminator"]
-    found = torch.from_numpy(inference.features(session, x))
+    found = torch.from_numpy(features(session, x))
     with torch.no_grad():
         assert torch.allclose(discriminator.logit(found).squeeze(1), discriminator(x), atol=1e-5)
 
@@ -34,17 +38,17 @@ def test_features_are_those_before_the_last_layer(session: Session) -> None:
 def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Session) -> None:
     z = session.prior(200, 5)
     x = session.answer(z)
-    (session.folder / inference.ENCODER).unlink(missing_ok=True)
-    early = inference.read_backwards(session, x, inference.encoder_of(session, 64))
-    (session.folder / inference.ENCODER).unlink()
-    encoder = inference.encoder_of(session, 20_000)
-    late = inference.read_backwards(session, x, encoder)
+    (session.folder / ENCODER).unlink(missing_ok=True)
+    early = invert(session, x, encoder_of(session, 64))
+    (session.folder / ENCODER).unlink()
+    encoder = encoder_of(session, 20_000)
+    late = invert(session, x, encoder)
     assert late.error < 0.7 * early.error
-    assert torch.equal(inference.read_backwards(session, x, inference.encoder_of(session, 1)).z, late.z)
-    assert inference.read_backwards(session, x, encoder, steps=20).error < late.error
+    assert torch.equal(invert(session, x, encoder_of(session, 1)).z, late.z)
+    assert invert(session, x, encoder, steps=20).error < late.error
     earlier = load(session.folder, listing(session.folder / "checkpoints")[0].name, "cpu")
     assert earlier.images < session.images
-    assert not torch.equal(inference.read_backwards(session, x, inference.encoder_of(earlier, 64)).z, late.z)
+    assert not torch.equal(invert(session, x, encoder_of(earlier, 64)).z, late.z)
 
 
 def test_the_commands_leave_their_files(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,13 +75,13 @@ def test_the_commands_leave_their_files(session: Session, capsys: pytest.Capture
 def test_a_walk_goes_from_one_image_to_another(
     session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ends = inference.items(session).batch(torch.tensor([0, 4]))["x"]
+    ends = items(session).batch(torch.tensor([0, 4]))["x"]
     for name, pixels in zip(
         ("a.png", "b.png"), session.card.eight_bit(session.card.units.to_data(ends).numpy()), strict=True
     ):
         Image.fromarray(pixels[0]).save(tmp_path / name)
     a, b, out = (str(tmp_path / name) for name in ("a.png", "b.png", "walk.png"))
-    found = inference.items(session, a).batch(torch.arange(1))["x"]
+    found = items(session, a).batch(torch.arange(1))["x"]
     torch.testing.assert_close(found, ends[:1], atol=0.01, rtol=0)
     assert main(["walk", str(session.folder), "--from", a, "--to", b, "--steps", "6", "--out", out]) == 0
     assert capsys.readouterr().out.split() == [out]
@@ -107,23 +111,23 @@ def test_what_cannot_be_done_is_said(
 
 def test_conditional_runs_are_read_backwards_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=640, task="condition", **SMALL)
-    x = inference.items(session).batch(torch.arange(4))["x"]
-    assert inference.features(session, x).shape[0] == 4
-    data = inference.items(session)
-    c = inference.conditions_of(session, data)
+    x = items(session).batch(torch.arange(4))["x"]
+    assert features(session, x).shape[0] == 4
+    data = items(session)
+    c = conditions_of(session, data)
     assert c is not None
     assert data.y is not None
     assert torch.equal(c.argmax(1), data.y)
     for k in (2, 7):  # what the encoder learned to tell: which class was drawn
         drawn = session.answer(session.prior(50, 3), session.conditions.to_model([k]))
-        codes = inference.read_backwards(session, drawn, inference.encoder_of(session, 6400))
+        codes = invert(session, drawn, encoder_of(session, 6400))
         assert codes.c is not None
         assert codes.c.shape == (50, 10)
         assert codes.c.sum(1).eq(1).all()
     run = str(tmp_path / "run")
     assert main(["reconstruct", run, "--n", "8", "--steps", "2"]) == 0
     assert main(["directions", run, "--n", "2", "--class", "3"]) == 0
-    first = inference.directions_of(session, 2, c=session.conditions.to_model([3]))
-    assert not torch.allclose(first, inference.directions_of(session, 2, c=session.conditions.to_model([5])))
+    first = directions_of(session, 2, c=session.conditions.to_model([3]))
+    assert not torch.allclose(first, directions_of(session, 2, c=session.conditions.to_model([5])))
     assert main(["directions", run, "--class", "three"]) == 2
     assert "no class 'three'" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from PIL import Image
 
 import evenodds
 from evenodds.apply.filling import fillings
-from evenodds.apply.inference import items
+from evenodds.apply.items import items
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate

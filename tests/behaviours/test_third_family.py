@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import evenodds
-from evenodds.apply.inference import features
+from evenodds.apply.features import features
 from evenodds.apply.selecting import sample
 from evenodds.cli import main
 from evenodds.errors import BadInput

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import evenodds
-from evenodds.apply.inference import features
+from evenodds.apply.features import features
 from evenodds.errors import BadInput
 from evenodds.evaluation.equilibrium import discriminator_report
 from evenodds.parts.losses import penalties

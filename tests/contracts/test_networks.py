@@ -312,7 +312,7 @@ def test_vectors() -> None:
         ("mlp", {"activation": "maxot"}, "maxout"),
         ("dcgan", {"norm": "spectrl"}, "spectral"),
         ("modern", {"stem": 3}, "stem"),
-        ("modern", {"blocks": [1, 1]}, "rungs"),
+        ("modern", {"blocks": [1, 1]}, "levels"),
         ("modern", {"group": 0}, "group"),
         ("resnet", {"flat": -1}, "flat"),
         ("resnet", {"width": 0}, "width"),

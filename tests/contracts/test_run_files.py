@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import evenodds
-from evenodds.apply.inference import encoder_of
+from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
 from evenodds.errors import Remark
 from evenodds.evaluation.evaluate import SCHEMA

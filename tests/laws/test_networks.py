@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.parts.networks import dcgan, mlp, modern, resnet
 from evenodds.parts.networks._conv import Conv2d, conv2d
-from evenodds.parts.networks._ladder import Down, Up, beside_spread, ladder, strided, transposed, widths
+from evenodds.parts.networks._levels import Down, Up, beside_spread, level_sizes, strided, transposed, widths
 
 sizes = st.tuples(st.integers(4, 40), st.integers(4, 40))
 
@@ -24,22 +24,22 @@ def ramp(size: tuple[int, int]) -> Tensor:
 
 
 @given(size=sizes, bottom=st.integers(1, 9))
-def test_a_ladder_halves_each_side_until_the_next_half_would_be_too_small(size: tuple[int, int], bottom: int) -> None:
-    rungs = ladder(size, bottom)
-    assert rungs[0] == size
+def test_levels_halve_each_side_until_the_next_half_would_be_too_small(size: tuple[int, int], bottom: int) -> None:
+    levels = level_sizes(size, bottom)
+    assert levels[0] == size
     for side in (0, 1):
-        for fine, coarse in itertools.pairwise(rungs):
+        for fine, coarse in itertools.pairwise(levels):
             half = math.ceil(fine[side] / 2)
             assert coarse[side] == (half if half >= bottom else fine[side])
-        last = rungs[-1][side]
+        last = levels[-1][side]
         assert last == 1 or math.ceil(last / 2) < bottom
-    assert len(set(rungs)) == len(rungs)
+    assert len(set(levels)) == len(levels)
 
 
 @settings(deadline=None, max_examples=40)
 @given(size=sizes)
 def test_resampling_keeps_constants_and_its_weights_are_a_partition(size: tuple[int, int]) -> None:
-    for fine, coarse in zip(ladder(size)[:-1], ladder(size)[1:], strict=True):
+    for fine, coarse in zip(level_sizes(size)[:-1], level_sizes(size)[1:], strict=True):
         flat = torch.full((1, 2, *fine), 0.7)
         assert torch.allclose(Down(fine, coarse)(flat), torch.full((1, 2, *coarse), 0.7), atol=1e-6)
         assert torch.allclose(Up(coarse, fine)(flat[..., : coarse[0], : coarse[1]]), flat, atol=1e-6)
@@ -60,7 +60,7 @@ def test_even_sides_are_filtered_with_1331_and_odd_ones_with_121() -> None:
 
 @pytest.mark.parametrize("fine", [(16, 24), (20, 28)])
 def test_up_and_down_keep_the_mean_of_even_images(fine: tuple[int, int]) -> None:
-    coarse = ladder(fine)[1]
+    coarse = level_sizes(fine)[1]
     x = torch.randn(2, 3, *coarse)
     assert torch.allclose(Up(coarse, fine)(x).mean((2, 3)), x.mean((2, 3)), atol=1e-6)
     # Downwards where the border, whose remaining taps are scaled up, is empty.
@@ -70,7 +70,7 @@ def test_up_and_down_keep_the_mean_of_even_images(fine: tuple[int, int]) -> None
 
 def test_up_is_the_transpose_of_down_away_from_the_border() -> None:
     for fine in ((16, 16), (15, 15)):
-        coarse = ladder(fine)[1]
+        coarse = level_sizes(fine)[1]
         x = F.pad(torch.randn(1, 1, fine[0] - 6, fine[1] - 6), (3, 3, 3, 3))
         y = F.pad(torch.randn(1, 1, coarse[0] - 4, coarse[1] - 4), (2, 2, 2, 2))
         assert torch.allclose(4 * (Down(fine, coarse)(x) * y).sum(), (x * Up(coarse, fine)(y)).sum(), atol=1e-5)
@@ -78,7 +78,7 @@ def test_up_is_the_transpose_of_down_away_from_the_border() -> None:
 
 @pytest.mark.parametrize("fine", [(16, 16), (15, 15), (16, 15)])
 def test_affine_images_stay_affine_inside(fine: tuple[int, int]) -> None:
-    coarse = ladder(fine)[1]
+    coarse = level_sizes(fine)[1]
     for y in (Down(fine, coarse).double()(ramp(fine)), Up(coarse, fine)(ramp(coarse))):
         inside = y[0, 0, 2:-2, 2:-2]
         assert inside.diff(dim=0).std() < 1e-9
@@ -113,7 +113,7 @@ def test_convolution_equals_pytorch_in_every_order(kernel: int, stride: int, pad
 @settings(deadline=None, max_examples=25)
 @given(size=sizes)
 def test_strided_and_transposed_convolutions_are_transposes_that_meet_every_size(size: tuple[int, int]) -> None:
-    for fine, coarse in zip(ladder(size)[:-1], ladder(size)[1:], strict=True):
+    for fine, coarse in zip(level_sizes(size)[:-1], level_sizes(size)[1:], strict=True):
         down, up = strided(2, 3, fine, coarse, bias=False), transposed(3, 2, coarse, fine, bias=False)
         with torch.no_grad():
             up.weight.copy_(down.weight)

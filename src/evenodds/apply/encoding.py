@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
-from evenodds.apply.inference import Codes, conditions_of, encoder_of, items, read_backwards, walk_between
+from evenodds.apply.encoder import encoder_of
+from evenodds.apply.inversion import Codes, conditions_of, invert, walk_between
+from evenodds.apply.items import items
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
@@ -44,7 +46,7 @@ def encoded(
         data = data.take(evenly(len(data), n))
     encoder = encoder_of(session, images, listeners)
     x = data.batch(torch.arange(len(data)))["x"]
-    return data, read_backwards(session, x, encoder, steps, conditions_of(session, data))
+    return data, invert(session, x, encoder, steps, conditions_of(session, data))
 
 
 def walk_between_images(

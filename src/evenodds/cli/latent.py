@@ -119,7 +119,7 @@ def directions(
     out
         The picture to write [default: directions.png or moved.png in the run folder].
     """
-    from evenodds.apply.inference import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.apply.direction_sheets import directions_of, write_code_sheet, write_directions, write_moved
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
@@ -159,7 +159,7 @@ def encode(
     out
         The .npz to write: z (N, latent), y and names where known [default: codes.npz in the run folder].
     """
-    from evenodds.apply.inference import write_codes
+    from evenodds.apply.inversion import write_codes
 
     path = out or run / "codes.npz"
     session, items, codes = _encoded("encode", run, data, path, steps, flags)
@@ -190,7 +190,7 @@ def reconstruct(
     n
         At most so many, spread over the data.
     """
-    from evenodds.apply.inference import write_reconstructions
+    from evenodds.apply.inversion import write_reconstructions
 
     path = out or run / "reconstructions.png"
     session, items, codes = _encoded("reconstruct", run, data, path, steps, flags, n)
@@ -230,7 +230,7 @@ def features(
     out
         The .npz to write: features (N, F), y and names where known [default: features.npz in the run folder].
     """
-    from evenodds.apply.inference import write_features
+    from evenodds.apply.features import write_features
     from evenodds.cli.bar import reading
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load

@@ -1,7 +1,7 @@
 """A filler for images of any size: down to a few pixels and up again with the details of the way down beside it.
 
 The shape is that of Ronneberger et al. (2015), "U-Net", with the blocks of Huang et al. (2024) that `modern` has. z
-enters at the bottom and on each rung of the way up, so that several fillings of an image share the way down.
+enters at the bottom and on each level of the way up, so that several fillings of an image share the way down.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from evenodds.parts.fillers._late import several
 from evenodds.parts.networks._conv import Conv2d
-from evenodds.parts.networks._ladder import Down, Up, check_batch, image_shape, ladder, widths
+from evenodds.parts.networks._levels import Down, Up, check_batch, image_shape, level_sizes, widths
 from evenodds.parts.networks.modern import Block
 
 __all__ = ["Generator"]
@@ -25,13 +25,13 @@ class Generator(nn.Module):
     Args:
         latent: length of z.
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest rung.
-        growth: factor from a rung to the next coarser one.
-        cap: most channels of a rung.
-        blocks: residual blocks per rung on each way.
-        expansion: hidden channels of a block per channel of its rung.
+        width: channels of the finest level.
+        growth: factor from a level to the next coarser one.
+        cap: most channels of a level.
+        blocks: residual blocks per level on each way.
+        expansion: hidden channels of a block per channel of its level.
         group: channels per group of the 3 x 3 convolutions.
-        bottom: least side of the coarsest rung.
+        bottom: least side of the coarsest level.
     """
 
     def __init__(
@@ -50,21 +50,21 @@ class Generator(nn.Module):
         super().__init__()
         channels, size = image_shape("a filler of images", shape)
         self.shape = (channels, *size)
-        sizes = ladder(size, bottom)
-        rungs = widths(width, growth, cap, len(sizes))
+        sizes = level_sizes(size, bottom)
+        channels_of = widths(width, growth, cap, len(sizes))
         count, steps = 2 * blocks * len(sizes), range(len(sizes) - 1)
-        self.enter = Conv2d(channels + 1, rungs[0], 3, padding=1)
-        self.down = nn.ModuleList(nn.Sequential(*_blocks(c, blocks, expansion, group, count)) for c in rungs)
+        self.enter = Conv2d(channels + 1, channels_of[0], 3, padding=1)
+        self.down = nn.ModuleList(nn.Sequential(*_blocks(c, blocks, expansion, group, count)) for c in channels_of)
         self.coarser = nn.ModuleList(
-            nn.Sequential(Down(sizes[k], sizes[k + 1]), Conv2d(rungs[k], rungs[k + 1], 1)) for k in steps
+            nn.Sequential(Down(sizes[k], sizes[k + 1]), Conv2d(channels_of[k], channels_of[k + 1], 1)) for k in steps
         )
-        self.bottom = (rungs[-1], *sizes[-1])
-        self.noise = nn.Linear(latent, rungs[-1] * sizes[-1][0] * sizes[-1][1])
-        self.up = nn.ModuleList(_Rung(c, latent, *_blocks(c, blocks, expansion, group, count)) for c in rungs)
+        self.bottom = (channels_of[-1], *sizes[-1])
+        self.noise = nn.Linear(latent, channels_of[-1] * sizes[-1][0] * sizes[-1][1])
+        self.up = nn.ModuleList(_Level(c, latent, *_blocks(c, blocks, expansion, group, count)) for c in channels_of)
         self.finer = nn.ModuleList(
-            nn.Sequential(Conv2d(rungs[k + 1], rungs[k], 1), Up(sizes[k + 1], sizes[k])) for k in steps
+            nn.Sequential(Conv2d(channels_of[k + 1], channels_of[k], 1), Up(sizes[k + 1], sizes[k])) for k in steps
         )
-        self.leave = Conv2d(rungs[0], channels, 3, padding=1)
+        self.leave = Conv2d(channels_of[0], channels, 3, padding=1)
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
         check_batch(x, self.shape)
@@ -79,7 +79,7 @@ class Generator(nn.Module):
         return filled.tanh()
 
 
-class _Rung(nn.Module):
+class _Level(nn.Module):
     """Blocks upon channels whose gain and bias follow z, after Perez et al. (2018); at first neither does."""
 
     def __init__(self, channels: int, latent: int, *blocks: nn.Module) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evenodds.parts.mappers._parts import SLOPE
 from evenodds.parts.networks._conv import Conv2d
-from evenodds.parts.networks._ladder import check_batch, image_shape, widths
+from evenodds.parts.networks._levels import check_batch, image_shape, widths
 from evenodds.parts.networks._roles import Scores
 
 __all__ = ["Discriminator"]
@@ -36,10 +36,10 @@ class Discriminator(Scores):
         channels, size = image_shape("patch", shape)
         self.shape = (channels, *size)
         count = max(1, min(layers, min(size).bit_length() - 2))
-        rungs = [channels, *widths(width, growth, cap, count)]
-        halving = [Conv2d(rungs[k], rungs[k + 1], 4, 2, 1) for k in range(count)]
-        self.layers = nn.ModuleList(map(_start, [*halving, Conv2d(rungs[-1], rungs[-1], 3, padding=1)]))
-        self.logit = nn.Linear(rungs[-1], 1)
+        levels = [channels, *widths(width, growth, cap, count)]
+        halving = [Conv2d(levels[k], levels[k + 1], 4, 2, 1) for k in range(count)]
+        self.layers = nn.ModuleList(map(_start, [*halving, Conv2d(levels[-1], levels[-1], 3, padding=1)]))
+        self.logit = nn.Linear(levels[-1], 1)
         self.activation = nn.LeakyReLU(SLOPE)
 
     def features(self, x: Tensor) -> Tensor:

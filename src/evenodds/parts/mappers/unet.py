@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv
-from evenodds.parts.networks._ladder import widths
+from evenodds.parts.networks._levels import widths
 
 __all__ = ["NORMS", "Generator"]
 
@@ -26,11 +26,11 @@ class Generator(nn.Module):
         inputs: channels of the source.
         outputs: channels of what is change.
         scale: 1; for larger answers see `residual`.
-        width: channels of the finest rung.
-        growth: factor from a rung to the next coarser one.
-        cap: most channels of a rung.
+        width: channels of the finest level.
+        growth: factor from a level to the next coarser one.
+        cap: most channels of a level.
         depth: how often the image is halved.
-        blocks: pairs of convolutions per rung on each way.
+        blocks: pairs of convolutions per level on each way.
         stem: 2 begins and ends with 2 x 2 pixels as one, for a quarter of the work; 1 with single ones.
         norm: none, batch, instance or group (8 channels each).
         skip: add the source to what is change, which then starts as the source: to take something away from images.
@@ -60,20 +60,20 @@ class Generator(nn.Module):
         self.inputs, self.outputs, self.stem, self.skip = inputs, outputs, stem, skip
         self.multiple = stem * 2**depth
         """Of which H and W are best a multiple."""
-        # A place of rung k is stem * 2^k pixels wide, and each 3 x 3 reaches one place further; halving and doubling
-        # move by less than a place of the coarser rung.
+        # A place of level k is stem * 2^k pixels wide, and each 3 x 3 reaches one place further; halving and doubling
+        # move by less than a place of the coarser level.
         reach = [stem * 2**k * 2 * blocks * (2 if k < depth else 1) for k in range(depth + 1)]
         alone = norm in ("none", "batch")
         self.margin = sum(reach) + 2 * stem + self.multiple if alone else None
         """Pixels beyond a place that influence it; None where all do, through the norm."""
-        rungs = widths(width, growth, cap, depth + 1)
-        self.enter = conv(inputs * stem**2, rungs[0])
+        channels_of = widths(width, growth, cap, depth + 1)
+        self.enter = conv(inputs * stem**2, channels_of[0])
         self.down = nn.ModuleList(
-            _rung(rungs[max(0, k - 1)], channels, blocks, norm) for k, channels in enumerate(rungs)
+            _level(channels_of[max(0, k - 1)], channels, blocks, norm) for k, channels in enumerate(channels_of)
         )
-        self.coarse = nn.ModuleList(conv(rungs[k + 1], rungs[k], size=1) for k in range(depth))
-        self.up = nn.ModuleList(_rung(2 * rungs[k], rungs[k], blocks, norm) for k in range(depth))
-        self.leave = conv(rungs[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
+        self.coarse = nn.ModuleList(conv(channels_of[k + 1], channels_of[k], size=1) for k in range(depth))
+        self.up = nn.ModuleList(_level(2 * channels_of[k], channels_of[k], blocks, norm) for k in range(depth))
+        self.leave = conv(channels_of[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
         with torch.no_grad():  # alike for the pixels of a place (Aitken et al. 2017): no checkerboard at the start
             self.leave.weight.copy_(self.leave.weight[:: stem**2].repeat_interleave(stem**2, 0))
 
@@ -84,17 +84,17 @@ class Generator(nn.Module):
         whole = F.pad(x, more, mode="replicate") if any(more) else x
         hidden = self.enter(F.pixel_unshuffle(whole, self.stem))
         passed = [self.down[0](hidden)]
-        for rung in self.down[1:]:
-            passed.append(rung(F.avg_pool2d(passed[-1], 2)))
+        for level in self.down[1:]:
+            passed.append(level(F.avg_pool2d(passed[-1], 2)))
         hidden = passed.pop()
-        for coarse, rung in zip(reversed(self.coarse), reversed(self.up), strict=True):
+        for coarse, level in zip(reversed(self.coarse), reversed(self.up), strict=True):
             finer = F.interpolate(coarse(hidden), scale_factor=2.0, mode="nearest")
-            hidden = rung(torch.cat([passed.pop(), finer], 1))
+            hidden = level(torch.cat([passed.pop(), finer], 1))
         change = F.pixel_shuffle(self.leave(hidden), self.stem)[:, :, :height, :width]
         return base(x, self.outputs) + change if self.skip else change
 
 
-def _rung(inputs: int, outputs: int, blocks: int, norm: str) -> nn.Sequential:
+def _level(inputs: int, outputs: int, blocks: int, norm: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for k in range(2 * blocks):
         layers += [conv(inputs if k == 0 else outputs, outputs), *_norm(norm, outputs), nn.LeakyReLU(SLOPE)]

@@ -1,7 +1,7 @@
 """Strided convolutions, batch normalisation and nothing else, for images of any size and number of channels.
 
 Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
-Networks" (2016). Kernels of 4 with stride 2 and, where a side of the ladder is odd, one more row or column of
+Networks" (2016). Kernels of 4 with stride 2 and, where the side of a level is odd, one more row or column of
 padding, so that every size is met exactly and nothing is cut off afterwards.
 """
 
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from evenodds.errors import unknown
-from evenodds.parts.networks._ladder import (
+from evenodds.parts.networks._levels import (
     Size,
     beside_spread,
     check_batch,
     image_shape,
-    ladder,
+    level_sizes,
     strided,
     transposed,
     widths,
@@ -34,15 +34,15 @@ class Generator(nn.Module):
     """z (N, latent) -> (N, C, H, W) in [-1, 1].
 
     Batch normalisation needs more than one value per channel: in training mode a batch of 1 works because the
-    coarsest rung has at least 4 x 4 pixels, but the items of a batch influence one another.
+    coarsest level has at least 4 x 4 pixels, but the items of a batch influence one another.
 
     Args:
         latent: length of z.
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest hidden rung, half the size of the image; 128 in the paper.
-        growth: factor from a rung to the next coarser one.
-        cap: most channels of a rung; 1024 in the paper.
-        bottom: least side of the coarsest rung.
+        width: channels of the finest hidden level, half the size of the image; 128 in the paper.
+        growth: factor from a level to the next coarser one.
+        cap: most channels of a level; 1024 in the paper.
+        bottom: least side of the coarsest level.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
         conditional_norm: also lets the gain and bias of each normalisation follow c (de Vries et al. 2017).
     """
@@ -61,16 +61,16 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         channels, size = image_shape("dcgan", shape)
-        rungs = _rungs(size, bottom)
-        outputs = [channels, *widths(width, growth, cap, len(rungs))]
-        self.bottom = (outputs[-1], *rungs[-1][1])
+        steps = _steps(size, bottom)
+        outputs = [channels, *widths(width, growth, cap, len(steps))]
+        self.bottom = (outputs[-1], *steps[-1][1])
         self.latent, length = latent, input_length(latent, condition, conditional_norm)
         self.project = nn.Linear(length, math.prod(self.bottom), bias=False)
         layers: list[nn.Module] = []
-        for rung in range(len(rungs) - 1, -1, -1):
-            fine, coarse = rungs[rung]
-            layers += [batch_norm(outputs[rung + 1], condition * conditional_norm), nn.ReLU(inplace=True)]
-            layers += [transposed(outputs[rung + 1], outputs[rung], coarse, fine, bias=rung == 0)]
+        for level in range(len(steps) - 1, -1, -1):
+            fine, coarse = steps[level]
+            layers += [batch_norm(outputs[level + 1], condition * conditional_norm), nn.ReLU(inplace=True)]
+            layers += [transposed(outputs[level + 1], outputs[level], coarse, fine, bias=level == 0)]
         self.layers = nn.Sequential(*layers)
         _start(self, 0.02)
 
@@ -86,10 +86,10 @@ class Discriminator(Scores):
 
     Args:
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest hidden rung, half the size of the image; 128 in the paper.
-        growth: factor from a rung to the next coarser one.
-        cap: most channels of a rung; 1024 in the paper.
-        bottom: least side of the coarsest rung.
+        width: channels of the finest hidden level, half the size of the image; 128 in the paper.
+        growth: factor from a level to the next coarser one.
+        cap: most channels of a level; 1024 in the paper.
+        bottom: least side of the coarsest level.
         norm: "spectral" (Miyato et al. 2018), "batch", the paper's, on all but the first layer, or "none". Under
             "batch" the items of a batch influence one another, which penalties on gradients do not allow for.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
@@ -113,16 +113,16 @@ class Discriminator(Scores):
         if norm not in _NORMS:
             raise unknown("norm", norm, _NORMS)
         self.shape, self.minibatch_std = (channels, *size), minibatch_std
-        rungs = _rungs(size, bottom)
-        sides = [channels, *widths(width, growth, cap, len(rungs))]
+        steps = _steps(size, bottom)
+        sides = [channels, *widths(width, growth, cap, len(steps))]
         layers: list[nn.Module] = []
-        for rung, (fine, coarse) in enumerate(rungs):
-            normed = norm == "batch" and rung > 0
-            layers += [strided(sides[rung], sides[rung + 1], fine, coarse, bias=not normed)]
-            layers += [nn.BatchNorm2d(sides[rung + 1])] if normed else []
+        for level, (fine, coarse) in enumerate(steps):
+            normed = norm == "batch" and level > 0
+            layers += [strided(sides[level], sides[level + 1], fine, coarse, bias=not normed)]
+            layers += [nn.BatchNorm2d(sides[level + 1])] if normed else []
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
-        last = rungs[-1][1]
+        last = steps[-1][1]
         self.logit = head((sides[-1] + minibatch_std) * last[0] * last[1], outputs)
         _start(self, 0.02 if norm == "batch" else None)
         if norm == "spectral":
@@ -136,9 +136,9 @@ class Discriminator(Scores):
         return (beside_spread(features) if self.minibatch_std else features).flatten(1)
 
 
-def _rungs(size: Size, bottom: int) -> list[tuple[Size, Size]]:
-    """The steps of the ladder, finest first; an image too small to be halved has one step that keeps its size."""
-    sizes = ladder(size, bottom)
+def _steps(size: Size, bottom: int) -> list[tuple[Size, Size]]:
+    """The steps from level to level, finest first; an image too small to be halved has one step that keeps its size."""
+    sizes = level_sizes(size, bottom)
     return list(pairwise(sizes)) or [(size, size)]
 
 

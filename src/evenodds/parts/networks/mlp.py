@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.parts.networks._ladder import beside_spread, check_batch
+from evenodds.parts.networks._levels import beside_spread, check_batch
 from evenodds.parts.networks._roles import Scores, head, input_length
 
 __all__ = ["Discriminator", "Generator", "Maxout"]

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.parts.networks._conv import Conv2d
-from evenodds.parts.networks._ladder import (
+from evenodds.parts.networks._levels import (
     Down,
     Size,
     Up,
     beside_spread,
     check_batch,
     image_shape,
-    ladder,
+    level_sizes,
     strided,
     transposed,
     widths,
@@ -39,14 +39,14 @@ class Generator(nn.Module):
     Args:
         latent: length of z.
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest rung.
-        growth: factor from a rung to the next coarser one.
-        cap: most channels of a rung.
-        blocks: residual blocks per rung; one number for all, or one per rung, finest first.
-        expansion: hidden channels of a block per channel of its rung; 2 in the paper.
+        width: channels of the finest level.
+        growth: factor from a level to the next coarser one.
+        cap: most channels of a level.
+        blocks: residual blocks per level; one number for all, or one per level, finest first.
+        expansion: hidden channels of a block per channel of its level; 2 in the paper.
         group: channels per group of the 3 x 3 convolutions; 16 in the paper, 1 is depthwise and fastest on a CPU.
-        stem: 2 leaves the finest rung to one transposed convolution, for a quarter of the work; 1 has blocks there.
-        bottom: least side of the coarsest rung.
+        stem: 2 leaves the finest level to one transposed convolution, for a quarter of the work; 1 has blocks there.
+        bottom: least side of the coarsest level.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
     """
 
@@ -67,21 +67,23 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         channels, size = image_shape("modern", shape)
-        sizes = _rungs(size, bottom, stem)
-        rungs = widths(width, growth, cap, len(sizes))
+        sizes = _sizes_of_levels(size, bottom, stem)
+        channels_of = widths(width, growth, cap, len(sizes))
         counts = _counts(blocks, len(sizes))
-        self.basis = nn.Parameter(torch.randn(1, rungs[-1], *sizes[-1]))
-        self.mix = nn.Linear(input_length(latent, condition), rungs[-1])
+        self.basis = nn.Parameter(torch.randn(1, channels_of[-1], *sizes[-1]))
+        self.mix = nn.Linear(input_length(latent, condition), channels_of[-1])
         nn.init.kaiming_normal_(self.mix.weight, nonlinearity="linear")
         nn.init.zeros_(self.mix.bias)
         layers: list[nn.Module] = []
-        for rung in range(len(sizes) - 1, -1, -1):
-            layers += [Block(rungs[rung], expansion, group, sum(counts)) for _ in range(counts[rung])]
-            if rung:
-                layers += [_change(rungs[rung], rungs[rung - 1]), Up(sizes[rung], sizes[rung - 1])]
+        for level in range(len(sizes) - 1, -1, -1):
+            layers += [Block(channels_of[level], expansion, group, sum(counts)) for _ in range(counts[level])]
+            if level:
+                layers += [_change(channels_of[level], channels_of[level - 1]), Up(sizes[level], sizes[level - 1])]
         self.layers = nn.Sequential(*layers)
         halves = sizes[0] != size
-        self.paint = transposed(rungs[0], channels, sizes[0], size) if halves else nn.Conv2d(rungs[0], channels, 1)
+        self.paint = (
+            transposed(channels_of[0], channels, sizes[0], size) if halves else nn.Conv2d(channels_of[0], channels, 1)
+        )
         _start(self.paint)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -95,14 +97,14 @@ class Discriminator(Scores):
 
     Args:
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest rung.
-        growth: factor from a rung to the next coarser one.
-        cap: most channels of a rung.
-        blocks: residual blocks per rung; one number for all, or one per rung, finest first.
-        expansion: hidden channels of a block per channel of its rung; 2 in the paper.
+        width: channels of the finest level.
+        growth: factor from a level to the next coarser one.
+        cap: most channels of a level.
+        blocks: residual blocks per level; one number for all, or one per level, finest first.
+        expansion: hidden channels of a block per channel of its level; 2 in the paper.
         group: channels per group of the 3 x 3 convolutions; 16 in the paper, 1 is depthwise and fastest on a CPU.
-        stem: 2 leaves the finest rung to one strided convolution, for a quarter of the work; 1 has blocks there.
-        bottom: least side of the coarsest rung.
+        stem: 2 leaves the finest level to one strided convolution, for a quarter of the work; 1 has blocks there.
+        bottom: least side of the coarsest level.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
         outputs: numbers per item; with more than one the logits are (N, outputs).
     """
@@ -125,19 +127,19 @@ class Discriminator(Scores):
         super().__init__()
         channels, size = image_shape("modern", shape)
         self.shape, self.minibatch_std = (channels, *size), minibatch_std
-        sizes = _rungs(size, bottom, stem)
-        rungs = widths(width, growth, cap, len(sizes))
+        sizes = _sizes_of_levels(size, bottom, stem)
+        channels_of = widths(width, growth, cap, len(sizes))
         counts = _counts(blocks, len(sizes))
         halves = sizes[0] != size
-        self.stem = strided(channels, rungs[0], size, sizes[0]) if halves else Conv2d(channels, rungs[0], 1)
+        self.stem = strided(channels, channels_of[0], size, sizes[0]) if halves else Conv2d(channels, channels_of[0], 1)
         _start(self.stem)
         layers: list[nn.Module] = []
-        for rung in range(len(sizes)):
-            if rung:
-                layers += [Down(sizes[rung - 1], sizes[rung]), _change(rungs[rung - 1], rungs[rung])]
-            layers += [Block(rungs[rung], expansion, group, sum(counts)) for _ in range(counts[rung])]
+        for level in range(len(sizes)):
+            if level:
+                layers += [Down(sizes[level - 1], sizes[level]), _change(channels_of[level - 1], channels_of[level])]
+            layers += [Block(channels_of[level], expansion, group, sum(counts)) for _ in range(counts[level])]
         self.layers = nn.Sequential(*layers)
-        features = rungs[-1] + minibatch_std
+        features = channels_of[-1] + minibatch_std
         self.basis = nn.Parameter(torch.randn(1, features, *sizes[-1]) / math.sqrt(math.prod(sizes[-1])))
         self.logit = head(features, outputs)
         nn.init.kaiming_normal_(self.logit.weight, nonlinearity="linear")
@@ -184,23 +186,23 @@ class Block(nn.Module):
         return x + change
 
 
-def _rungs(size: Size, bottom: int, stem: int) -> list[Size]:
+def _sizes_of_levels(size: Size, bottom: int, stem: int) -> list[Size]:
     """The sizes at which there are blocks, finest first; an image too small to be halved has one in any case."""
     if stem not in (1, 2):
         raise BadInput(f"stem must be 1 or 2, got {stem}; 2 halves the image at once")
-    sizes = ladder(size, bottom)
+    sizes = level_sizes(size, bottom)
     return sizes[1:] if stem == 2 and len(sizes) > 1 else sizes
 
 
-def _counts(blocks: int | Sequence[int], rungs: int) -> list[int]:
-    counts = [blocks] * rungs if isinstance(blocks, int) else [int(count) for count in blocks]
-    if len(counts) != rungs or min(counts) < 0:
-        raise BadInput(f"blocks needs one number >= 0, or one for each of {rungs} rungs, finest first; got {blocks}")
+def _counts(blocks: int | Sequence[int], levels: int) -> list[int]:
+    counts = [blocks] * levels if isinstance(blocks, int) else [int(count) for count in blocks]
+    if len(counts) != levels or min(counts) < 0:
+        raise BadInput(f"blocks needs one number >= 0, or one for each of {levels} levels, finest first; got {blocks}")
     return counts
 
 
 def _change(inputs: int, outputs: int) -> nn.Module:
-    """From one rung's channels to another's. Commutes with resampling, so it is done on the coarser rung."""
+    """From one level's channels to another's. Commutes with resampling, so it is done on the coarser level."""
     return nn.Identity() if inputs == outputs else _start(Conv2d(inputs, outputs, 1, bias=False))
 
 

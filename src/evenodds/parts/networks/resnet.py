@@ -17,7 +17,15 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from evenodds.errors import BadInput
 from evenodds.parts.networks._conv import Conv2d
-from evenodds.parts.networks._ladder import Size, beside_spread, check_batch, image_shape, ladder, stride_of, widths
+from evenodds.parts.networks._levels import (
+    Size,
+    beside_spread,
+    check_batch,
+    image_shape,
+    level_sizes,
+    stride_of,
+    widths,
+)
 from evenodds.parts.networks._roles import Scores, batch_norm, follow, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
@@ -27,15 +35,15 @@ class Generator(nn.Module):
     """z (N, latent) -> (N, C, H, W) in [-1, 1].
 
     Batch normalisation needs more than one value per channel: in training mode a batch of 1 works because the
-    coarsest rung has at least 4 x 4 pixels, but the items of a batch influence one another.
+    coarsest level has at least 4 x 4 pixels, but the items of a batch influence one another.
 
     Args:
         latent: length of z.
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest rung.
-        growth: factor from a rung to the next coarser one; 1 in the paper's networks for 32 x 32.
-        cap: most channels of a rung.
-        bottom: least side of the coarsest rung.
+        width: channels of the finest level.
+        growth: factor from a level to the next coarser one; 1 in the paper's networks for 32 x 32.
+        cap: most channels of a level.
+        bottom: least side of the coarsest level.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
         conditional_norm: also lets the gain and bias of each normalisation follow c (de Vries et al. 2017).
     """
@@ -54,18 +62,18 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         channels, size = image_shape("resnet", shape)
-        sizes = ladder(size, bottom)
-        rungs = widths(width, growth, cap, len(sizes))
-        self.bottom, self.latent = (rungs[-1], *sizes[-1]), latent
+        sizes = level_sizes(size, bottom)
+        channels_of = widths(width, growth, cap, len(sizes))
+        self.bottom, self.latent = (channels_of[-1], *sizes[-1]), latent
         self.project = nn.Linear(input_length(latent, condition, conditional_norm), math.prod(self.bottom))
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
         followed = condition * conditional_norm
         steps = range(len(sizes) - 1, 0, -1)
-        blocks = [_UpBlock(rungs[rung], rungs[rung - 1], sizes[rung - 1], followed) for rung in steps]
+        blocks = [_UpBlock(channels_of[level], channels_of[level - 1], sizes[level - 1], followed) for level in steps]
         self.blocks = nn.Sequential(*blocks)
-        self.norm = batch_norm(rungs[0], followed)
-        self.paint = _conv(rungs[0], channels, 3)
+        self.norm = batch_norm(channels_of[0], followed)
+        self.paint = _conv(channels_of[0], channels, 3)
 
     def forward(self, z: Tensor) -> Tensor:
         x, c = self.project(z).unflatten(1, self.bottom), z[:, self.latent :]
@@ -80,11 +88,11 @@ class Discriminator(Scores):
 
     Args:
         shape: (C, H, W), H and W at least 4.
-        width: channels of the finest rung.
-        growth: factor from a rung to the next coarser one; 1 in the paper's networks for 32 x 32.
-        cap: most channels of a rung.
-        bottom: least side of the coarsest rung; 8 in the paper's networks for 32 x 32.
-        flat: blocks on the coarsest rung, which keep the size; 2 in the paper's networks for 32 x 32.
+        width: channels of the finest level.
+        growth: factor from a level to the next coarser one; 1 in the paper's networks for 32 x 32.
+        cap: most channels of a level.
+        bottom: least side of the coarsest level; 8 in the paper's networks for 32 x 32.
+        flat: blocks on the coarsest level, which keep the size; 2 in the paper's networks for 32 x 32.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
         outputs: numbers per item; with more than one the logits are (N, outputs).
     """
@@ -106,17 +114,17 @@ class Discriminator(Scores):
         if flat < 0:
             raise BadInput(f"flat counts blocks, got {flat}; give 0 or more")
         self.shape, self.minibatch_std = (channels, *size), minibatch_std
-        sizes = ladder(size, bottom)
+        sizes = level_sizes(size, bottom)
         # An image too small to be halved still gets the first block.
         flat = max(flat, len(sizes) == 1)
-        rungs = widths(width, growth, cap, max(1, len(sizes) - 1))
-        rungs = [channels, *rungs, *rungs[-1:] * flat]
+        channels_of = widths(width, growth, cap, max(1, len(sizes) - 1))
+        channels_of = [channels, *channels_of, *channels_of[-1:] * flat]
         sizes += sizes[-1:] * flat
         strides = [stride_of(fine, coarse) for fine, coarse in pairwise(sizes)]
         self.blocks = nn.Sequential(
-            *[_DownBlock(rungs[i], rungs[i + 1], stride, first=i == 0) for i, stride in enumerate(strides)]
+            *[_DownBlock(channels_of[i], channels_of[i + 1], stride, first=i == 0) for i, stride in enumerate(strides)]
         )
-        self.logit = head(rungs[-1] + minibatch_std, outputs)
+        self.logit = head(channels_of[-1] + minibatch_std, outputs)
         spectral_norm(self.logit)
 
     def features(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the convolutional families share: the ladder of sizes, and going up and down it without aliasing."""
+"""What the convolutional families share: the sizes of their levels, and going up and down it without aliasing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
     "beside_spread",
     "check_batch",
     "image_shape",
-    "ladder",
+    "level_sizes",
     "stride_of",
     "strided",
     "transposed",
@@ -52,10 +52,10 @@ def check_batch(x: Tensor, shape: Sequence[int]) -> None:
         raise BadInput(f"x must be (N, {expected}), got {actual}; resize the data or build the network for its shape")
 
 
-def ladder(size: Size, bottom: int = 4) -> list[Size]:
+def level_sizes(size: Size, bottom: int = 4) -> list[Size]:
     """The sizes of a pyramid, finest first. Each side is halved, rounding up, while it stays at least `bottom`.
 
-    ladder((28, 28)) is [(28, 28), (14, 14), (7, 7), (4, 4)]; a side that has arrived waits for the other one.
+    level_sizes((28, 28)) is [(28, 28), (14, 14), (7, 7), (4, 4)]; a side that has arrived waits for the other one.
     """
     if bottom < 1:
         raise BadInput(f"bottom must be at least 1, got {bottom}; 4 is usual")
@@ -71,19 +71,19 @@ def _halved(side: int, bottom: int) -> int:
 
 
 def widths(width: int, growth: float, cap: int, count: int) -> list[int]:
-    """Channels per rung, finest first: width, width * growth, ..., never more than max(cap, width)."""
+    """Channels per level, finest first: width, width * growth, ..., never more than max(cap, width)."""
     if width < 1 or growth <= 0:
         raise BadInput(f"width >= 1 and growth > 0 are needed, got {width} and {growth}")
-    return [max(1, min(round(width * growth**rung), max(cap, width))) for rung in range(count)]
+    return [max(1, min(round(width * growth**level), max(cap, width))) for level in range(count)]
 
 
 def stride_of(fine: Size, coarse: Size) -> Size:
-    """1 or 2 per side: how far the rung `coarse` lies below the rung `fine`."""
+    """1 or 2 per side: how far the level `coarse` lies below the level `fine`."""
     return (1 if fine[0] == coarse[0] else 2), (1 if fine[1] == coarse[1] else 2)
 
 
 class Down(nn.Module):
-    """One rung down through a binomial low-pass filter (Zhang 2019): (N, C, *fine) -> (N, C, *coarse).
+    """One level down through a binomial low-pass filter (Zhang 2019): (N, C, *fine) -> (N, C, *coarse).
 
     A side of even length is filtered with [1, 3, 3, 1] / 8, a side of odd length with [1, 2, 1] / 4 about its
     first, third, ..., last pixel. At the border the taps that remain are scaled up, so that constants stay constant.
@@ -116,7 +116,7 @@ def _taps(side: int, stride: int) -> Tensor:
 
 
 class Up(nn.Module):
-    """One rung up by linear interpolation: (N, C, *coarse) -> (N, C, *fine).
+    """One level up by linear interpolation: (N, C, *coarse) -> (N, C, *fine).
 
     The same binomial filters as `Down`, which PyTorch computes as bilinear interpolation: about pixel centres where
     the new side is even, between the corners where it is odd. Constants stay constant, affine images stay affine
@@ -138,7 +138,7 @@ class Up(nn.Module):
 
 
 def strided(inputs: int, outputs: int, fine: Size, coarse: Size, *, bias: bool = True) -> nn.Conv2d:
-    """The convolution (N, inputs, *fine) -> (N, outputs, *coarse) from a rung of the ladder to the next coarser one."""
+    """The convolution (N, inputs, *fine) -> (N, outputs, *coarse) from a level of a pyramid to the next coarser one."""
     stride = stride_of(fine, coarse)
     kernel = (stride[0] + 2, stride[1] + 2)
     return Conv2d(inputs, outputs, kernel, stride, _padding(fine, stride), bias=bias)

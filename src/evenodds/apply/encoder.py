@@ -1,0 +1,129 @@
+"""The encoder of a run: a network that predicts the z, and the c, of items."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.errors import BadInput
+from evenodds.files.tensors import read_tensors_and_words, write_tensors
+from evenodds.files.write import replaced
+from evenodds.game.checkpoint import misfit
+from evenodds.game.learners import Gradient
+from evenodds.game.rules import Batch, Game, mix
+from evenodds.game.schedule import cosine
+from evenodds.game.trainer import Listener, train
+from evenodds.runs.allowed import allowing
+from evenodds.runs.build import build_engine
+from evenodds.runs.config import Part
+from evenodds.runs.find import accepts, make, network
+from evenodds.runs.session import Session
+from evenodds.tasks.infer import Infer, encoder_options
+
+__all__ = ["encoder_of"]
+
+ENCODER = "encoder.safetensors"
+"""The file of a run's encoder, in the run's folder."""
+ANEW = "delete it, and the encoder is learned anew"
+
+
+def encoder_of(
+    session: Session, samples: int = 200_000, listeners: tuple[Listener, ...] = (), seed: int = 0
+) -> nn.Module:
+    """The encoder of a run: from its folder, or trained now on the generator's own samples and left there.
+
+    An auxiliary network that predicts z given x, after training, as in wake-sleep: Goodfellow et al. (2014),
+    section 6, point 2. It is of the discriminator's family, and needs no data. That of a conditional run also tells c.
+
+    Args:
+        samples: of the generator, to learn from.
+        listeners: such as a progress bar.
+    """
+    conditional = session.conditions.kind is not None
+    prior = _Joint(session) if conditional else session.latent
+    path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
+    weights = _weights_for(path, session.images)
+    if weights is not None:
+        _set_encoder(encoder, weights, path)
+        return encoder.to(session.device).eval()
+    engine = build_engine(replace(session.config, device=str(session.device), compile=False))
+    # That of a conditional run takes c behind z, as _Joint draws it.
+    generator = session.players["generator"] if conditional else session.unconditional()["generator"]
+    players = {"encoder": encoder, "generator": deepcopy(generator)}
+    engine.adopt(players)
+    rate = torch.optim.Adam(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
+    game = Game(Infer(prior), players)
+    learner = Gradient({"encoder": rate}, cosine())
+    train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
+    with replaced(path) as temporary:
+        state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
+        write_tensors(state, temporary, {"generator_images": str(session.images)})
+    return encoder.eval()
+
+
+def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:
+    """The encoder of a file, where it learned of the generator as it was after so many images; None else.
+
+    Both are read of one opened file: another process may replace it meanwhile.
+    """
+    if not os.path.lexists(path):
+        return None
+    weights, words = read_tensors_and_words(path, ANEW)
+    return weights if words.get("generator_images") == str(images) else None
+
+
+def _set_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Gives an encoder its weights; BadInput where they are of another network."""
+    if reason := misfit(weights, encoder.state_dict()):
+        raise BadInput(f"{path} is no encoder of this run: {reason}; {ANEW}")
+    encoder.load_state_dict(weights)
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """The prior of z and c of a conditional run, side by side."""
+
+    session: Session
+
+    @property
+    def size(self) -> int:
+        return self.session.latent.size + self.session.task.condition_length
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
+        c = self.session.conditions.sampled(n, seed, n)
+        assert c is not None
+        return torch.cat([self.session.latent(n, rng), c.to(rng.device)], 1)
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        raise NotImplementedError  # an encoder only needs draws
+
+
+def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
+    """A network of the discriminator's family with so many outputs: one for each entry of z, and of c."""
+    part: Part = session.config.discriminator
+    with torch.random.fork_rng():
+        torch.manual_seed(mix(seed, -3))
+        with allowing(session.allow):
+            maker = network(part.name, "Discriminator")
+        # Neither the noise nor the bounded slopes of a discriminator suit an encoder.
+        shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
+        plain = {"norm": "none"} if "norm" in accepts(maker) else {}
+        options = {**shared, **plain, **encoder_options(outputs)}
+        encoder: nn.Module = make(f"encoder '{part.name}'", maker, options, session.card.shape)
+    return encoder
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """A feed for games that need no data: it gives the size of the batch alone."""
+
+    size: int
+
+    def at(self, position: int) -> Batch:
+        return {"x": torch.zeros(self.size, 1)}

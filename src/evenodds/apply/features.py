@@ -1,0 +1,55 @@
+"""What a run's discriminator sees in items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.apply.items import facts_beside, items, write_arrays
+from evenodds.errors import BadInput
+from evenodds.parts.networks._roles import Scores
+from evenodds.runs.session import Session
+
+__all__ = ["features", "write_features"]
+
+
+@torch.no_grad()
+def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float32]:
+    """What the discriminator's last layer sees: inputs for a classifier where labels are few.
+
+    Goodfellow et al. (2014), section 6, point 4: "features from the discriminator or inference net could improve
+    performance of classifiers when limited labeled data is available".
+
+    Args:
+        x: (N, ...) in [-1, 1].
+
+    Returns:
+        (N, F).
+    """
+    discriminator = session.players.get("discriminator")
+    if not isinstance(discriminator, Scores):
+        raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
+    if not session.task.sees_x_alone:
+        remedy = "; train with --set task.way=projection" if session.conditions.kind is not None else ""
+        raise BadInput(f"this run's discriminator does not see x alone{remedy}")
+    parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
+    # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
+    return np.asarray(torch.cat([hidden if hidden.dim() == 2 else hidden.mean(1) for hidden in parts]).float())
+
+
+def write_features(
+    session: Session, source: Any, path: Path, reading: Any = None, most_pixels: int | None = None
+) -> tuple[int, int]:
+    """Features of data as .npz: `features` (N, F); `y` (N,) names of classes, "" where unknown; returns N and F.
+
+    Of the run's own data, `held_out` (N,) says which items it was not trained on.
+    """
+    data = items(session, source, reading, most_pixels)
+    rows = features(session, data.batch(torch.arange(len(data)))["x"])
+    write_arrays(path, "features", {"features": rows, **facts_beside(session, data, source)})
+    return len(rows), rows.shape[1]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from common.stored import stored_results
 from coordination import DATA, RESULTS, held_out, one, one_thread
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
@@ -32,9 +33,9 @@ WEIGHTS: tuple[float | str, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, "auto")
 def measured(session: Session) -> dict[str, Any]:
     """The score, a distance by more items, and the weight that was played with."""
     name, features = ("frechet", "random") if session.card.shape[1:] else ("sliced_wasserstein", "pixels")
-    found = evaluate(session, metrics=[name], features=features, n=4000).score(name)
-    assert found is not None
-    distance = {"distance": found.value, "distance_low": found.low, "distance_high": found.high}
+    score = evaluate(session, metrics=[name], features=features, n=4000).score(name)
+    assert score is not None
+    distance = {"distance": score.value, "distance_low": score.low, "distance_high": score.high}
     return {**held_out(session), **distance, "weight": session.config.penalty_weight, "failed": False}
 
 
@@ -60,17 +61,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "auto_penalty.json")
     arguments = parser.parse_args()
     one_thread()
-    found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    results = stored_results(arguments.out)
     for seed in arguments.seeds:
         for name in arguments.names:
             of, settings = SETS[name]
-            rows = found.setdefault(f"{name}, seed {seed}", {})
+            rows = results.setdefault(f"{name}, seed {seed}", {})
             for weight in WEIGHTS:
                 if str(weight) not in rows:
                     more = {**settings, "seed": seed, "penalty_weight": weight}
                     rows[str(weight)] = one(of, more, arguments.budget, measured)
-                    found["about"] = {"budget": arguments.budget, "torch": torch.__version__}
-                    write_json(arguments.out, found)
+                    results["about"] = {"budget": arguments.budget, "torch": torch.__version__}
+                    write_json(arguments.out, results)
                 print(name, seed, weight, json.dumps(rows[str(weight)]), flush=True)
             print(f"{name}, seed {seed}: {verdict(rows)}", flush=True)
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 import reference_classifier
+from common.stored import stored_results
 from evenodds.files.write import write_json
 from evenodds.metrics.frechet import frechet
 from evenodds.runs.config import recipe, with_settings
@@ -97,16 +98,16 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "conditional.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     for dataset, seed in product(arguments.datasets, arguments.seeds):
         key = f"{dataset}, {arguments.budget}, seed {seed}"
-        if key not in found:
-            found[key], shown = played(dataset, seed, arguments)
-            write_json(path, found)
+        if key not in results:
+            results[key], shown = played(dataset, seed, arguments)
+            write_json(path, results)
             if not seed:
                 picture = arguments.out / f"conditional-{dataset}-{arguments.budget}.png"
                 pictures.write(picture, pictures.enlarge(pictures.grid(shown, columns=10), 560))
-        print(key, json.dumps(found[key]), flush=True)
+        print(key, json.dumps(results[key]), flush=True)
 
 
 if __name__ == "__main__":

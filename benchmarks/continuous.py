@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import reference_classifier
+from common.stored import stored_results
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
@@ -83,7 +84,7 @@ def toy(seed: int, minutes: float) -> dict[str, Any]:
         "discriminator": mlp.Discriminator(**discriminator_options("concatenation", (1,), 1), width=96),
     }
     made = play(task, players, Bumps(), 60 * minutes, seed, 1e-3)
-    rng, n, found = torch.Generator().manual_seed(9), 200_000, {}
+    rng, n, results = torch.Generator().manual_seed(9), 200_000, {}
     marginal = shares(bumps(2 * torch.rand(n, 1, generator=rng) - 1, rng))
     for name, places in PLACES.items():
         lines = []
@@ -93,8 +94,8 @@ def toy(seed: int, minutes: float) -> dict[str, Any]:
             fake = shares(task.answer(players, {"z": task.prior(n, rng), "c": c})["x"])
             lines.append([float(jensen_shannon(truth, other)) for other in (fake, again, marginal)])
         means = torch.tensor(lines).mean(0).tolist()
-        found[name] = dict(zip(("evenodds", "true samples", "ignoring c"), [round(m, 4) for m in means], strict=True))
-    return {**found, "images": made}
+        results[name] = dict(zip(("evenodds", "true samples", "ignoring c"), [round(m, 4) for m in means], strict=True))
+    return {**results, "images": made}
 
 
 def play(task: Condition, players: dict[str, nn.Module], feed: Any, seconds: float, seed: int, rate: float) -> int:
@@ -156,7 +157,7 @@ def digits(seed: int, minutes: float) -> dict[str, Any]:
     }
     images = play(task, players, Batches(data, None, 64, seed), 60 * minutes, seed, 2e-3)
     says, n = goniometer(x), 500
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with torch.no_grad():
         for name, angles in ANGLES.items():
             lines = {}
@@ -170,9 +171,9 @@ def digits(seed: int, minutes: float) -> dict[str, Any]:
                     "turned test images": [round(float(of_real.mean()), 2), round(float(of_real.std()), 2)],
                 }
             apart = [abs(line["samples"][0] - line["turned test images"][0]) for line in lines.values()]
-            found[name] = {"mean_difference": round(sum(apart) / len(apart), 2), "angles": lines}
+            results[name] = {"mean_difference": round(sum(apart) / len(apart), 2), "angles": lines}
     picture(task, players)
-    return {**found, "images": images}
+    return {**results, "images": images}
 
 
 def picture(task: Condition, players: dict[str, nn.Module]) -> None:
@@ -196,18 +197,18 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path = RESULTS / "continuous.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     plan = {"toy": (toy, 1.0, arguments.seeds), "digits": (digits, 5.0, 1)}
     for name in arguments.names:
         measure, minutes, seeds = plan[name]
         for seed in range(seeds):
             key, begun = f"{name}, seed {seed}", time.process_time()
-            if key not in found:
+            if key not in results:
                 seconds = {"minutes": minutes, "torch": torch.__version__}
-                found[key] = {**measure(seed, minutes), **seconds}
-                found[key]["processor_seconds"] = round(time.process_time() - begun, 1)
-                write_json(path, found)
-            print(key, json.dumps(found[key]), flush=True)
+                results[key] = {**measure(seed, minutes), **seconds}
+                results[key]["processor_seconds"] = round(time.process_time() - begun, 1)
+                write_json(path, results)
+            print(key, json.dumps(results[key]), flush=True)
 
 
 if __name__ == "__main__":

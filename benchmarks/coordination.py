@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.stored import stored_results
 from evenodds.data.toys import Grid
 from evenodds.errors import Diverged
 from evenodds.evaluation.evaluate import evaluate
@@ -57,24 +58,24 @@ def ways(name: str) -> dict[str, Settings]:
 
 def arms(name: str) -> dict[str, Settings]:
     """Each way without a penalty and with the recipe's, R1 + R2."""
-    found = {}
+    results = {}
     for way, settings in ways(name).items():
-        found[f"{way}, plain"] = {**settings, "penalty": None, "penalty_every": 1}
-        found[f"{way}, r1_r2"] = settings
-    return found
+        results[f"{way}, plain"] = {**settings, "penalty": None, "penalty_every": 1}
+        results[f"{way}, r1_r2"] = settings
+    return results
 
 
 def modes(session: Session) -> dict[str, Any]:
     """On the grid: modes found, the share of samples within 3 sigma of one, the held-out score."""
     density = Grid()
     share, close = mode_coverage(torch.as_tensor(session.sample(10_000, seed=1)), density.modes, density.sigma)
-    found = int((share > 0).sum())
+    covered = int((share > 0).sum())
     return {
-        "modes": found,
+        "modes": covered,
         "least share of its due": round(float(share.min() * len(share)), 3),
         "within 3 sigma": round(float(close), 4),
         **held_out(session),
-        "failed": found < len(share),
+        "failed": covered < len(share),
     }
 
 
@@ -88,13 +89,13 @@ def fidelity(session: Session) -> dict[str, Any]:
     """On images: Fréchet distance, kernel distance, precision, recall and coverage in random features."""
     names = ["frechet", "kernel", "precision", "recall", "coverage"]
     result = evaluate(session, metrics=names, features="random", n=4000)
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in names:
         score = result.score(name)
         assert score is not None
-        found[name] = [round(value, 4) for value in (score.value, score.low, score.high)]
+        results[name] = [round(value, 4) for value in (score.value, score.low, score.high)]
     # Far worse than any run that works, which lie below 0.1 times the distance of noise.
-    return {**found, **held_out(session), "failed": found["coverage"][0] < 0.1}
+    return {**results, **held_out(session), "failed": results["coverage"][0] < 0.1}
 
 
 def one_thread() -> None:
@@ -137,27 +138,27 @@ def table(
     run: Callable[[Settings], dict[str, Any]],
 ) -> dict[str, Any]:
     """Plays what the file lacks of a stage, arm by arm within each seed, and writes it down run by run."""
-    found = json.loads(path.read_text()) if path.exists() else {}
-    rows = found.setdefault(stage, {})
+    results = stored_results(path)
+    rows = results.setdefault(stage, {})
     for seed in seeds:
         for name, settings in chosen.items():
             if str(seed) not in rows.setdefault(name, {}):
                 rows[name][str(seed)] = run({**settings, "seed": seed})
-                found["about"] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
-                write_json(path, found)
+                results["about"] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+                write_json(path, results)
                 print(stage, name, seed, json.dumps(rows[name][str(seed)]), flush=True)
     return dict(rows)
 
 
 def summary(rows: Mapping[str, Any], key: str) -> list[tuple[str, float, float, float]]:
     """Arm, mean of a figure over its seeds, half its range, share of failed runs; the best first, failures last."""
-    found = []
+    results = []
     for name, by_seed in rows.items():
         values = [v[0] if isinstance(v, list) else v for row in by_seed.values() if (v := row.get(key)) is not None]
         failed = float(np.mean([bool(row["failed"]) for row in by_seed.values()]))
         mean, spread = (float(np.mean(values)), float(np.ptp(values)) / 2) if values else (float("inf"), 0.0)
-        found.append((name, mean, spread, failed))
-    return sorted(found, key=lambda row: (row[3], row[1]))
+        results.append((name, mean, spread, failed))
+    return sorted(results, key=lambda row: (row[3], row[1]))
 
 
 def show(rows: Mapping[str, Any], key: str) -> None:

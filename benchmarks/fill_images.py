@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import reference_classifier
+from common.stored import stored_results
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
@@ -85,22 +86,22 @@ def filled(run: Run, x: Tensor, mask: Tensor, n: int) -> Tensor:
 
 def nearest(train_x: Tensor, x: Tensor, mask: Tensor) -> Tensor:
     """The training image that is nearest in what is observed of each x."""
-    flat, found = train_x.flatten(1), []
+    flat, nearest = train_x.flatten(1), []
     for some, shown in zip(x.split(100), mask.expand_as(x).split(100), strict=True):
         a, m = some.flatten(1), shown.flatten(1)
         distance = m @ flat.square().T - 2 * (m * a) @ flat.T  # up to what is the same for all training images
-        found.append(train_x[distance.argmin(1)])
-    return torch.cat(found)
+        nearest.append(train_x[distance.argmin(1)])
+    return torch.cat(nearest)
 
 
 def harmonic(x: Tensor, mask: Tensor, steps: int = 500) -> Tensor:
     """Hidden pixels are the mean of their four neighbours; borders are mirrored."""
     kernel = torch.tensor([[0, 1, 0], [1, 0, 1], [0, 1, 0.0]]).expand(x.shape[1], 1, 3, 3) / 4
-    found = torch.where(mask > 0, x, 0.0)
+    filled = torch.where(mask > 0, x, 0.0)
     for _ in range(steps):
-        around = F.conv2d(F.pad(found, (1, 1, 1, 1), mode="replicate"), kernel, groups=x.shape[1])
-        found = torch.where(mask > 0, x, around)
-    return found
+        around = F.conv2d(F.pad(filled, (1, 1, 1, 1), mode="replicate"), kernel, groups=x.shape[1])
+        filled = torch.where(mask > 0, x, around)
+    return filled
 
 
 def eight_bit(x: Tensor) -> Tensor:
@@ -164,21 +165,21 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "fill_images.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     settings = dict(pair.split("=", 1) for pair in arguments.settings)
     for name in arguments.names:
         key = f"{name}, {arguments.minutes:g} minutes"
-        if key not in found:
+        if key not in results:
             data, x = opened(name)
             begun = time.process_time()
             run, images = learned(data, 60 * arguments.minutes, 0, settings)
             spent = round(time.process_time() - begun, 1)
             with torch.no_grad():
-                found[key] = {kind: errors(run, data, x, masks) for kind, masks in MASKS.items()}
+                results[key] = {kind: errors(run, data, x, masks) for kind, masks in MASKS.items()}
                 picture(run, x, arguments.out / f"fill-{name}.png")
-            found[key] |= {"images": images, "processor_seconds": spent, "torch": torch.__version__}
-            write_json(path, found)
-        print(key, json.dumps(found[key]), flush=True)
+            results[key] |= {"images": images, "processor_seconds": spent, "torch": torch.__version__}
+            write_json(path, results)
+        print(key, json.dumps(results[key]), flush=True)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 
 import evenodds
+from common.stored import stored_results
 from evenodds.cli import main as evenodds_command
 from evenodds.files.write import write_json
 from evenodds.game import checkpoint
@@ -129,17 +130,17 @@ def check(name: str, settings: dict[str, Any], data: Path, device: str) -> dict[
         start(config, out=work / "halves", listeners=[Half()])
         resume(work / "halves")
         ends.append(tensors(work / "halves"))
-    found: dict[str, Any] = {"seconds": round(seconds, 1)}
+    results: dict[str, Any] = {"seconds": round(seconds, 1)}
     if len(ends) == 2:
         assert ends[0].keys() == ends[1].keys(), "other tensors after a resume"
-        found["resumed: most it differs"] = most(ends[0], ends[1])
+        results["resumed: most it differs"] = most(ends[0], ends[1])
     here = evenodds.load(work / "whole", device="cpu")
     if here.task.__class__.__name__ in ("Generate", "Condition", "Logan"):
         there, again = whole.sample(32, seed=3), here.sample(32, seed=3)
-        found["samples: most they differ from the CPU's"] = float(
+        results["samples: most they differ from the CPU's"] = float(
             np.abs(np.asarray(there, np.float64) - np.asarray(again, np.float64)).max()
         )
-    return found
+    return results
 
 
 def commands(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -179,15 +180,15 @@ def commands(arguments: argparse.Namespace) -> dict[str, Any]:
         "upscale": ["upscale", large, picture, str(work / "larger.png"), *device],
         "upscale, tiles": ["upscale", large, picture, str(work / "tiles.png"), "--tile", "48", *device],
     }
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, words in told.items():
         begun = time.perf_counter()
         status = evenodds_command(words)
-        found[name] = (
+        results[name] = (
             {"seconds": round(time.perf_counter() - begun, 1)} if status == 0 else {"failed": f"status {status}"}
         )
-        print(name, json.dumps(found[name]), flush=True)
-    return found
+        print(name, json.dumps(results[name]), flush=True)
+    return results
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -203,18 +204,18 @@ def most(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
 
 
 def checks(arguments: argparse.Namespace) -> dict[str, Any]:
-    data, found = Path(tempfile.mkdtemp()), {}
+    data, results = Path(tempfile.mkdtemp()), {}
     make_data(data)
     for case, (name, settings) in CASES.items():
         if arguments.only not in case:
             continue
         try:
-            found[case] = check(name, settings, data, arguments.device)
+            results[case] = check(name, settings, data, arguments.device)
         except Exception as error:  # every case is tried, whatever the one before it did
-            found[case] = {"failed": f"{type(error).__name__}: {error}"}
+            results[case] = {"failed": f"{type(error).__name__}: {error}"}
             traceback.print_exc()
-        print(case, json.dumps(found[case]), flush=True)
-    return found
+        print(case, json.dumps(results[case]), flush=True)
+    return results
 
 
 SPEEDS: dict[str, dict[str, dict[str, Any]]] = {
@@ -235,7 +236,7 @@ SPEEDS: dict[str, dict[str, dict[str, Any]]] = {
 
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Images per second of the loop alone, after its first rounds."""
-    data, found = Path(tempfile.mkdtemp()), {}
+    data, results = Path(tempfile.mkdtemp()), {}
     make_data(data)
     for name, ways in SPEEDS.items():
         for way, settings in ways.items():
@@ -245,9 +246,9 @@ def speed(arguments: argparse.Namespace) -> dict[str, Any]:
             run = Run(config, open_data(config))
             clock = Clock(arguments.seconds)
             train(run.game, run.feed, run.learner, run.engine, images=config.images, listeners=[clock])
-            found[f"{name}, {way}"] = {"images_per_second": round(clock.rate * config.batch), "batch": config.batch}
-            print(name, way, json.dumps(found[f"{name}, {way}"]), flush=True)
-    return found
+            results[f"{name}, {way}"] = {"images_per_second": round(clock.rate * config.batch), "batch": config.batch}
+            print(name, way, json.dumps(results[f"{name}, {way}"]), flush=True)
+    return results
 
 
 class Clock:
@@ -295,7 +296,7 @@ class Sentinel:
 
 def waits(arguments: argparse.Namespace) -> dict[str, Any]:
     """How often 50 rounds wait for the device, and where."""
-    data, found = Path(tempfile.mkdtemp()), {}
+    data, results = Path(tempfile.mkdtemp()), {}
     make_data(data)
     for case in ("digits", "color-32", "photos-128", "ring", "condition", "denoise", "upscale-x4", "segment", "table"):
         name, settings = CASES[case]
@@ -312,9 +313,9 @@ def waits(arguments: argparse.Namespace) -> dict[str, Any]:
                 listeners=[*run.listeners.values(), Sentinel(50)],
             )
         told = [f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchroniz" in str(w.message)]
-        found[case] = {"waits in 50 rounds": len(told), "where": sorted(set(told))}
-        print(case, json.dumps(found[case]), flush=True)
-    return found
+        results[case] = {"waits in 50 rounds": len(told), "where": sorted(set(told))}
+        print(case, json.dumps(results[case]), flush=True)
+    return results
 
 
 PARTS = {"checks": checks, "commands": commands, "speed": speed, "waits": waits}
@@ -328,15 +329,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement of speed")
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
     arguments = parser.parse_args()
-    found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    results = stored_results(arguments.out)
     on = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.processor()
     for part in arguments.parts:
-        found[part] = {"device": on, "torch": torch.__version__, **PARTS[part](arguments)}
-        write_json(arguments.out, found)
+        results[part] = {"device": on, "torch": torch.__version__, **PARTS[part](arguments)}
+        write_json(arguments.out, results)
     return int(
         any(
             "failed" in one
-            for one in [*found.get("checks", {}).values(), *found.get("commands", {}).values()]
+            for one in [*results.get("checks", {}).values(), *results.get("commands", {}).values()]
             if isinstance(one, dict)
         )
     )

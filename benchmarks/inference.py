@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 import reference_classifier
+from common.stored import stored_results
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
 from evenodds.data.arrays import from_array
@@ -119,8 +120,8 @@ def each(player: nn.Module, x: Tensor) -> Tensor:
 
 def neighbours(train_codes: Tensor, train_y: Tensor, codes: Tensor, y: Tensor) -> float:
     """The share whose nearest training code has their class."""
-    found = torch.cat([torch.cdist(part, train_codes).argmin(1) for part in codes.split(250)])
-    return float((train_y[found] == y).double().mean())
+    nearest = torch.cat([torch.cdist(part, train_codes).argmin(1) for part in codes.split(250)])
+    return float((train_y[nearest] == y).double().mean())
 
 
 def error(made: Tensor, x: Tensor) -> float:
@@ -158,8 +159,8 @@ def measured(arm: str, seed: int, minutes: float, real: dict[str, Tensor], out: 
     begun, worked = time.perf_counter(), time.process_time()
     if arm == "pixels":
         flat = {name: real[name].flatten(1) for name in ("x_train", "x_test")}
-        found = neighbours(flat["x_train"], real["y_train"], flat["x_test"], real["y_test"])
-        return {"nearest_neighbour_accuracy": found}
+        accuracy = neighbours(flat["x_train"], real["y_train"], flat["x_test"], real["y_test"])
+        return {"nearest_neighbour_accuracy": accuracy}
     feed = Batches(from_array(np.ascontiguousarray(reference_classifier.read("mnist")["x_train"])), None, 64, seed)
     players, shown = trained(arm, feed, 60 * minutes, seed)
     spent = {"seconds": round(time.perf_counter() - begun, 1), "cpu_seconds": round(time.process_time() - worked, 1)}
@@ -183,7 +184,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "inference.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     real = arrays()
     for arm, seed in product(arguments.arms, arguments.seeds):
         key = f"{arm}, {arguments.minutes:g} minutes, seed {seed}"

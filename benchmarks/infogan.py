@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import reference_classifier
+from common.stored import stored_results
 from evenodds import Game
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Batches
@@ -142,19 +143,19 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "infogan.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     real, read = arrays(), reference_classifier.read("mnist")
     for seed in range(arguments.seeds):
         key = f"{arguments.minutes:g} minutes, seed {seed}"
-        if key not in found:
+        if key not in results:
             feed = Batches(from_array(np.ascontiguousarray(read["x_train"])), None, 64, seed)
             task, players, images = learn(feed, 60 * arguments.minutes, seed, tuple(arguments.weights))
-            found[key] = {**measured(task, players, real), "images": images, "torch": torch.__version__}
+            results[key] = {**measured(task, players, real), "images": images, "torch": torch.__version__}
             pictures.write(
-                arguments.out / f"infogan-{seed}.png", sheet(players["generator"], found[key]["digit_of_code"])
+                arguments.out / f"infogan-{seed}.png", sheet(players["generator"], results[key]["digit_of_code"])
             )
-            write_json(path, found)
-        print(key, json.dumps(found[key]), flush=True)
+            write_json(path, results)
+        print(key, json.dumps(results[key]), flush=True)
 
 
 if __name__ == "__main__":

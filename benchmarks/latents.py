@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from common.stored import stored_results
 from coordination import DATA, Settings, one_thread, options, played, stages
 from evenodds.apply.selecting import sample
 from evenodds.evaluation.evaluate import evaluate
@@ -50,8 +51,8 @@ def arms(name: str) -> dict[str, Settings]:
 
 def draws(path: Path, budget: str) -> None:
     """Precision and recall of each way to draw from one run."""
-    found = json.loads(path.read_text()) if path.exists() else {}
-    rows = found.setdefault("draws", {})
+    results = stored_results(path)
+    rows = results.setdefault("draws", {})
     missing = [way for way in WAYS if way not in rows]
     if missing:
         with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +69,7 @@ def draws(path: Path, budget: str) -> None:
                     for name, score in scores.items()
                     if score is not None
                 }
-                write_json(path, found)
+                write_json(path, results)
                 print(way, json.dumps(rows[way]), flush=True)
     picture(rows, path.with_name(f"{path.stem}-draws.png"))
 

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 import evenodds
+from common.stored import stored_results
 from evenodds.apply.answering import answered
 from evenodds.data.dataset import Dataset
 from evenodds.data.palette import IGNORED
@@ -67,18 +68,18 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
     begun, used = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         session = evenodds.fit(str(DATA), "segment", out=Path(folder) / "run", seed=seed, **length, **ARMS[arm])
-        found = measured(session, truth)
+        figures = measured(session, truth)
         if seed == 0:
             some = truth.batch(evenly(len(truth), 5))
             pictures.write(arguments.out / f"segment-{arm}.jpg", compared(session, some))
     spent = {"seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used}
-    return {**found, "images": session.images, **spent, "threads": torch.get_num_threads()}
+    return {**figures, "images": session.images, **spent, "threads": torch.get_num_threads()}
 
 
-def difference(found: dict[str, Any], arm: str) -> str:
+def difference(results: dict[str, Any], arm: str) -> str:
     """What an arm adds to the plain one, paired by seed."""
-    seeds = [seed for seed in range(100) if all(f"{one}, seed {seed}" in found for one in ("plain", arm))]
-    gains = np.array([found[f"{arm}, seed {s}"]["mean_iou"] - found[f"plain, seed {s}"]["mean_iou"] for s in seeds])
+    seeds = [seed for seed in range(100) if all(f"{one}, seed {seed}" in results for one in ("plain", arm))]
+    gains = np.array([results[f"{arm}, seed {s}"]["mean_iou"] - results[f"plain, seed {s}"]["mean_iou"] for s in seeds])
     if len(gains) < 2:
         return f"{gains} (not two seeds)"
     spread = student_quantile(0.975, len(gains) - 1) * float(gains.std(ddof=1)) / math.sqrt(len(gains))
@@ -95,17 +96,17 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "segment.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     truth = load(str(DATA), layout="maps", images="val", labels="valannot")
     for seed in arguments.seeds:
         for arm in arguments.arms:
             key = f"{arm}, seed {seed}"
-            if key not in found:
-                found[key] = played(arm, seed, arguments, truth)
-                write_json(path, found, default=str)
-            print(key, f"{found[key]['mean_iou']:.4f}", json.dumps(found[key]["iou"]), flush=True)
+            if key not in results:
+                results[key] = played(arm, seed, arguments, truth)
+                write_json(path, results, default=str)
+            print(key, f"{results[key]['mean_iou']:.4f}", json.dumps(results[key]["iou"]), flush=True)
     for arm in [*ARMS][1:]:
-        print(f"{arm} beside plain:", difference(found, arm))
+        print(f"{arm} beside plain:", difference(results, arm))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 import reference_classifier
+from common.stored import stored_results
 from coordination import RESULTS, Settings, one_thread, played
 from evenodds.data.arrays import from_array
 from evenodds.errors import Diverged
@@ -61,14 +62,14 @@ def measured(session: Session, train: Any) -> dict[str, Any]:
         recall = float(precision_recall(real.features, made.features).recall)
         return {"kernel": float(kernel_distance(real.features, made.features)), "recall": recall}
 
-    found = intervals(statistic, Side(held, held), Side(fake, fake), pairs=4, seed=0)
+    scores = intervals(statistic, Side(held, held), Side(fake, fake), pairs=4, seed=0)
     copied = suspects(fake, known, features(test[JUDGED : 2 * JUDGED]))
     c_t = data_copying(known, held, fake, rng=torch.Generator().manual_seed(0), cells=5).c_t
     honest, made = (float(authenticity(x, known).double().mean()) for x in (held, fake))
     chances = [line["views/chance"] for line in session.history() if line.get("views/chance") is not None]
     leaks = [line["views/leak"] for line in session.history() if line.get("views/leak") is not None]
     return {
-        **{name: [round(v, 5) for v in (i.value, i.low, i.high)] for name, i in found.items()},
+        **{name: [round(v, 5) for v in (i.value, i.low, i.high)] for name, i in scores.items()},
         "suspected copies": round(copied.share, 4),
         "expected of honest samples": round(copied.expected, 4),
         "authenticity": round(made, 4),
@@ -110,16 +111,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "small_data.json")
     arguments = parser.parse_args()
     one_thread()
-    found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    results = stored_results(arguments.out)
     for seed in arguments.seeds:
         for n in arguments.counts:
             for arm, settings in ARMS.items():
                 key = f"{n} images, {arm}, seed {seed}"
-                if key not in found:
-                    found[key] = one(n, settings, seed, arguments.budget)
-                    found["about"] = {"budget": arguments.budget, "torch": torch.__version__}
-                    write_json(arguments.out, found)
-                print(key, json.dumps(found[key]), flush=True)
+                if key not in results:
+                    results[key] = one(n, settings, seed, arguments.budget)
+                    results["about"] = {"budget": arguments.budget, "torch": torch.__version__}
+                    write_json(arguments.out, results)
+                print(key, json.dumps(results[key]), flush=True)
 
 
 if __name__ == "__main__":

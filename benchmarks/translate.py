@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from common.stored import stored_results
 from evenodds.apply.answering import answered
 from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract
@@ -75,11 +76,11 @@ def chosen_softness(train: Photographs, strength: int) -> float:
 
 def row(images: Photographs) -> list[np.ndarray]:
     """The pieces that are shown."""
-    found = []
+    pieces = []
     for name, (top, left) in SHOWN.items():
         piece = images[name][0, :, top : top + 128, left : left + 128].expand(3, -1, -1)
-        found.append(np.asarray(((piece + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)))
-    return found
+        pieces.append(np.asarray(((piece + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)))
+    return pieces
 
 
 def through(session: Session, images: Photographs) -> Photographs:
@@ -88,7 +89,7 @@ def through(session: Session, images: Photographs) -> Photographs:
 
 def denoise(session: Session, truth: Photographs, out: Path) -> dict[str, Any]:
     train = photographs("train")
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for strength in STRENGTHS:
         dirty = noisy(truth, strength)
         softness = chosen_softness(train, strength)
@@ -97,14 +98,14 @@ def denoise(session: Session, truth: Photographs, out: Path) -> dict[str, Any]:
             "non-local means": {name: non_local_means(x, strength / 127.5, softness) for name, x in dirty.items()},
             "network": through(session, dirty),
         }
-        found[f"noise {strength}"] = {
+        results[f"noise {strength}"] = {
             arm: float(torch.cat([psnr(made[name].clamp(-1, 1), x) for name, x in truth.items()]).mean())
             for arm, made in arms.items()
         } | {"softness": softness}
         if strength == 25:
             rows = [piece for images in (*arms.values(), truth) for piece in row(images)]
             pictures.write(out / "denoise.jpg", pictures.grid(np.stack(rows), columns=len(SHOWN)))
-    return found
+    return results
 
 
 def colourise(session: Session, truth: Photographs, out: Path) -> dict[str, Any]:
@@ -112,17 +113,20 @@ def colourise(session: Session, truth: Photographs, out: Path) -> dict[str, Any]
     grey = {name: Grey()(x, rng) for name, x in truth.items()}
     arms = {"grey": {name: x.expand(-1, 3, -1, -1) for name, x in grey.items()}, "network": through(session, grey)}
     real = torch.cat([extract(extractor, patches(x)) for x in truth.values()])
-    found = {}
+    results = {}
     for arm, made in {**arms, "truth": truth}.items():
         features = torch.cat([extract(extractor, patches(x.contiguous())) for x in made.values()])
         chroma = torch.stack([(x - x.mean(1, keepdim=True)).abs().mean() for x in made.values()])
         errors = torch.stack([(made[name] - x).square().mean() for name, x in truth.items()])
-        found[arm] = {"chroma": float(chroma.mean())}
+        results[arm] = {"chroma": float(chroma.mean())}
         if arm != "truth":
-            found[arm] |= {"frechet": float(frechet(real, features)), "psnr": float((10 * (4 / errors).log10()).mean())}
+            results[arm] |= {
+                "frechet": float(frechet(real, features)),
+                "psnr": float((10 * (4 / errors).log10()).mean()),
+            }
     rows = [piece for images in (*arms.values(), truth) for piece in row(images)]
     pictures.write(out / "colourise.jpg", pictures.grid(np.stack(rows), columns=len(SHOWN)))
-    return found
+    return results
 
 
 JUDGES: dict[str, Callable[[Session, Photographs, Path], dict[str, Any]]] = {
@@ -142,16 +146,20 @@ def main() -> None:
     length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "translate.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = stored_results(path)
     for recipe in arguments.recipes:
-        if recipe not in found:
+        if recipe not in results:
             session = trained(recipe, arguments.work, length)
             with torch.no_grad():
-                found[recipe] = JUDGES[recipe](session, photographs("val"), arguments.out)
+                results[recipe] = JUDGES[recipe](session, photographs("val"), arguments.out)
             last = session.history()[-1]
-            found[recipe] |= {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
-            write_json(path, found)
-        print(recipe, json.dumps(found[recipe]), flush=True)
+            results[recipe] |= {
+                "images": session.images,
+                "seconds": last["seconds"],
+                "threads": torch.get_num_threads(),
+            }
+            write_json(path, results)
+        print(recipe, json.dumps(results[recipe]), flush=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 import evenodds
+from common.stored import stored_results
 from evenodds.apply.answering import answered
 from evenodds.apply.converting import mixed
 from evenodds.files.write import write_json
@@ -51,14 +52,14 @@ SHOWN = {"175032.jpg": (100, 150), "42049.jpg": (90, 200), "86000.jpg": (120, 12
 
 def photographs(part: str) -> dict[str, Tensor]:
     """(1, 3, H, W) in [-1, 1] by name, sides cut to multiples of the scale."""
-    found = {}
+    results = {}
     with zipfile.ZipFile(DATA) as archive:
         for name in sorted(name for name in archive.namelist() if name.startswith(f"{part}/")):
             pixels = np.asarray(Image.open(archive.open(name)).convert("RGB"))
             height, width = (side // SCALE * SCALE for side in pixels.shape[:2])
             x = torch.from_numpy(pixels[:height, :width].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-            found[Path(name).name] = x
-    return found
+            results[Path(name).name] = x
+    return results
 
 
 def trained(recipe: str, work: Path, length: dict[str, Any]) -> Session:
@@ -103,7 +104,7 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
     small = {name: eight_bit(Downscale(SCALE)(x, rng).clamp(-1, 1)) for name, x in truth.items()}
     real = torch.cat([extract(extractor, patches(x)) for x in truth.values()])
     order = torch.randperm(len(real), generator=rng)
-    found: dict[str, Any] = {"frechet of two halves of the truth": float(frechet(*real[order].chunk(2)))}
+    results: dict[str, Any] = {"frechet of two halves of the truth": float(frechet(*real[order].chunk(2)))}
     rows = {"truth": [_piece(truth[name], name) for name in SHOWN]}
     for arm, enlarge in arms(session).items():
         made = {name: eight_bit(enlarge(x)) for name, x in small.items()}
@@ -116,7 +117,7 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
             ]
         )
         fake = torch.cat([extract(extractor, patches(x)) for x in made.values()])
-        found[arm] = {
+        results[arm] = {
             "psnr": float(ratios.mean()),
             "psnr_images": ratios.tolist(),
             "ssim": float(alike.mean()),
@@ -126,7 +127,7 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
     columns = ["bicubic", "pixel", "half of each", "adversarial", "truth"]
     sheet = pictures.grid(np.concatenate([rows[arm] for arm in columns]), columns=len(SHOWN))
     pictures.write(out / "upscale.jpg", sheet)
-    return found
+    return results
 
 
 def _piece(x: Tensor, name: str) -> np.ndarray:
@@ -162,20 +163,20 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     arguments.work.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "upscale.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    if "run" not in found:
+    results = stored_results(path)
+    if "run" not in results:
         session = trained("upscale-x4", arguments.work, length)
         last = session.history()[-1]
-        found["run"] = {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
-        found["measured"] = measured(session, photographs("val"), arguments.out)
-        write_json(path, found)
-    if "megapixel" not in found:
-        found["megapixel"] = megapixel(arguments.work / "upscale-x4", arguments.work)
-        write_json(path, found)
-    for arm, figures in found["measured"].items():
+        results["run"] = {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
+        results["measured"] = measured(session, photographs("val"), arguments.out)
+        write_json(path, results)
+    if "megapixel" not in results:
+        results["megapixel"] = megapixel(arguments.work / "upscale-x4", arguments.work)
+        write_json(path, results)
+    for arm, figures in results["measured"].items():
         one = figures if isinstance(figures, float) else {k: v for k, v in figures.items() if k != "psnr_images"}
         print(arm, json.dumps(one))
-    print(json.dumps(found["run"]), json.dumps(found["megapixel"]))
+    print(json.dumps(results["run"]), json.dumps(results["megapixel"]))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from typing import Any
 
 import torch
 
+from common.stored import stored_results
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.data.toys import DENSITIES
@@ -120,16 +121,16 @@ def collapsed(seed: int, scale: float) -> dict[str, Any]:
     settings = {"penalty": None, "learning_rate": 20 * base.learning_rate, "seed": seed, "watch": "act"}
     session, folder, error = play("ring", images, settings)
     tried = remedy.read(folder)
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "alarms": [round(one.at / images, 3) for one in tried],
         "remedies": [one.settings for one in tried],
         "why": [f"{one.word}: {one.why}" for one in tried],
         "error": error,
     }
     if session is not None:
-        found |= dict(zip(("modes", "within_3_sigma"), modes(session), strict=True)) | {"images": session.images}
+        results |= dict(zip(("modes", "within_3_sigma"), modes(session), strict=True)) | {"images": session.images}
     shutil.rmtree(folder.parent)
-    return found
+    return results
 
 
 def collapse(scale: float) -> dict[str, Callable[[], dict[str, Any]]]:
@@ -207,10 +208,10 @@ def measured(name: str, images: float, settings: Settings, allowed: tuple[str, .
     session, folder, error = play(name, images, {**settings, "watch": "warn", "keep": 100}, data)
     told = [line for line in lines(folder) if "verdict" in line]
     last = told[-1] if told else {"verdict": "diverged", "why": error}
-    found = {"verdict": last["verdict"], "why": last["why"], "right": last["verdict"] in allowed, "error": error}
-    found |= hindsight(folder, further) if session is not None else {}
+    results = {"verdict": last["verdict"], "why": last["why"], "right": last["verdict"] in allowed, "error": error}
+    results |= hindsight(folder, further) if session is not None else {}
     shutil.rmtree(folder.parent)
-    return found
+    return results
 
 
 def hindsight(folder: Path, further: Dataset) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def hindsight(folder: Path, further: Dataset) -> dict[str, Any]:
         scores[path.name] = scorer.measure(session.players)
     best = best_of(folder / "checkpoints")
     assert best is not None
-    top = min(scores.values(), key=lambda found: found["score"])
+    top = min(scores.values(), key=lambda results: results["score"])
     chosen = scores[best.name]["score"]
     return {
         "chosen": chosen,
@@ -279,9 +280,9 @@ def tired(name: str, images: float, settings: Settings) -> dict[str, Any]:
         stage: Any = SimpleNamespace(progress=Progress(config.images, line["images"], line["round"]))
         seen = [one for one in history if one["images"] <= line["images"]]
         if "verdict" in line and watch.settled(stage) and plateau(seen, config.images, SPAN):
-            found = later(history, line["images"] + 1)
+            results = later(history, line["images"] + 1)
             spared = round(1 - line["images"] / config.images, 3)
-            return {**said, "spared": spared, **found, "missed": found["beyond"]}
+            return {**said, "spared": spared, **results, "missed": results["beyond"]}
     return {**said, "spared": 0.0, "missed": False}
 
 
@@ -313,16 +314,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "watch.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    results = stored_results(arguments.out)
     for part in arguments.parts:
         for name, go in PARTS[part](arguments.scale).items():
             key = f"{part}, scale {arguments.scale:g}"
-            if name in found.get(key, {}) or arguments.only not in name:
+            if name in results.get(key, {}) or arguments.only not in name:
                 continue
             begun = time.process_time()
             result = go() | {"processor_seconds": round(time.process_time() - begun, 1)}
-            found.setdefault(key, {})[name] = result
-            write_json(arguments.out, found)
+            results.setdefault(key, {})[name] = result
+            write_json(arguments.out, results)
             print(part, name, json.dumps(result), flush=True)
 
 

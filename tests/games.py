@@ -1,14 +1,17 @@
 """Small games for tests: plain networks on a toy, none of the package's own."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
-from evenodds.game.rules import Game
+from evenodds.game.rules import Game, Progress, Task
+from evenodds.game.trainer import Feed, train
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
@@ -55,3 +58,20 @@ def small_game(**terms: Any) -> tuple[Game, Gradient, Local]:
         name: torch.optim.Adam(p.parameters(), lr=1e-2, betas=(0.0, 0.99), eps=1e-3) for name, p in players.items()
     }
     return game, Gradient(optimizers), Local()
+
+
+def assert_resumes_exactly(
+    task: Task, played: tuple[Any, Gradient], fresh: tuple[Any, Gradient], data: Feed, progress: Progress
+) -> None:
+    """Players and learner restored into fresh ones play on as those that were not interrupted, bit for bit.
+
+    Args:
+        played, fresh: (players, learner).
+        progress: of those that were played.
+    """
+    PlayersState(fresh[0]).restore(copy.deepcopy(PlayersState(played[0]).state()))
+    fresh[1].restore(copy.deepcopy(played[1].state()))
+    for players, learner in (played, fresh):
+        train(Game(task, players), data, learner, Local(), images=4 * data.size, progress=copy.copy(progress))
+    for key, value in PlayersState(fresh[0]).state().tensors.items():
+        assert torch.equal(value, PlayersState(played[0]).state().tensors[key]), key

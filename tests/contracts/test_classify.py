@@ -21,6 +21,7 @@ from evenodds.parts import networks
 from evenodds.parts.priors import Normal
 from evenodds.parts.views import translation
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels
+from tests.games import assert_resumes_exactly
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 CLASSES, LATENT = 3, 4
@@ -75,14 +76,7 @@ def plays_restores_and_answers(game: Classify, of: dict[str, nn.Module], data: F
             not torch.equal(before[f"{role}/{key}"], after[f"{role}/{key}"]) for key, _ in player.named_parameters()
         ]
         assert sum(moved) > 0.7 * len(moved), role
-    # What was kept goes on as what was not interrupted.
-    PlayersState(again).restore(copy.deepcopy(PlayersState(of).state()))
-    other = learner(again)
-    other.restore(copy.deepcopy(adam.state()))
-    for them, theirs in ((of, adam), (again, other)):
-        train(Game(game, them), data, theirs, Local(), images=4 * data.size, progress=copy.copy(progress))
-    for key, value in PlayersState(again).state().tensors.items():
-        assert torch.equal(value, PlayersState(of).state().tensors[key]), key
+    assert_resumes_exactly(game, (of, adam), (again, learner(again)), data, progress)
     said = game.answer({name: player.eval() for name, player in of.items()}, {"z": torch.randn(4, LATENT)})
     assert said["x"].shape == (4, *shape)
     said |= game.answer(of, {"x": said["x"]})

@@ -26,6 +26,7 @@ from evenodds.parts.views import jitter
 from evenodds.tasks._conditional import COSTS, WAYS
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
+from tests.games import assert_resumes_exactly
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 LENGTH, LATENT = 3, 4
@@ -80,14 +81,7 @@ def plays_restores_and_answers(game: Condition, of: dict[str, nn.Module], data: 
     moved = [key for key in parameters if not torch.equal(before[key], after[key])]
     assert len(moved) > 0.7 * len(parameters)
     assert all(value.isfinite().all() for value in after.values())
-    # What was kept goes on as what was not interrupted.
-    PlayersState(again).restore(copy.deepcopy(PlayersState(of).state()))
-    other = learner(again)
-    other.restore(copy.deepcopy(adam.state()))
-    for them, theirs in ((of, adam), (again, other)):
-        train(Game(game, them), data, theirs, Local(), images=4 * data.size, progress=copy.copy(progress))
-    for key, value in PlayersState(again).state().tensors.items():
-        assert torch.equal(value, PlayersState(of).state().tensors[key]), key
+    assert_resumes_exactly(game, (of, adam), (again, learner(again)), data, progress)
     of = {name: player.eval() for name, player in of.items()}
     z = torch.randn(4, LATENT)
     x = game.answer(of, {"z": z, "c": torch.eye(LENGTH)[[0, 1, 1, 2]]})["x"]

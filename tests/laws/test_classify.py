@@ -193,17 +193,23 @@ class Noisy(nn.Module):
 def test_consistency_holds_noisy_answers_against_calm_ones(fused: bool) -> None:
     torch.manual_seed(0)
     task = Classify(prior=Normal(2), classes=3, consistency=0.7, unsupervised=0.0, fused=fused)
-    judge = Noisy()
+    discriminator = Noisy()
     x = torch.randn(16, 2)
     hand = {"x": x, "labelled_x": x[:4], "labelled_y": torch.tensor([0, 1, 2, 0]), "z": torch.zeros(16, 2)}
     torch.manual_seed(1)
-    cost = task.discriminator_cost({"generator": nn.Identity(), "discriminator": judge}, hand)["consistency"]
+    cost = task.discriminator_cost({"generator": nn.Identity(), "discriminator": discriminator}, hand)["consistency"]
     torch.manual_seed(1)
-    noisy = judge.noise(torch.cat([x[:4], x]))[4:] if fused else (judge.noise(x[:4]), judge.noise(x))[1]
-    calm = judge.layer(x).softmax(1).detach()
-    torch.testing.assert_close(cost, -0.7 * (calm * judge.layer(noisy).log_softmax(1)).sum(1).mean())
-    assert judge.training
+    noisy = (
+        discriminator.noise(torch.cat([x[:4], x]))[4:]
+        if fused
+        else (discriminator.noise(x[:4]), discriminator.noise(x))[1]
+    )
+    calm = discriminator.layer(x).softmax(1).detach()
+    torch.testing.assert_close(cost, -0.7 * (calm * discriminator.layer(noisy).log_softmax(1)).sum(1).mean())
+    assert discriminator.training
     cost.backward()
-    assert judge.layer.weight.grad.abs().sum() > 0
+    assert discriminator.layer.weight.grad.abs().sum() > 0
     still = Classify(prior=Normal(2), classes=3, unsupervised=0.0)
-    assert "consistency" not in still.discriminator_cost({"generator": nn.Identity(), "discriminator": judge}, hand)
+    assert "consistency" not in still.discriminator_cost(
+        {"generator": nn.Identity(), "discriminator": discriminator}, hand
+    )

@@ -31,10 +31,10 @@ def test_samples_are_digits_of_all_classes_and_new(session: Session) -> None:
     held = np.asarray(session.card.held_out)
     train = np.setdiff1d(np.arange(len(data)), held)
     x, y = flat(data.x.numpy()), np.asarray(data.y)
-    judge = SVC(gamma=0.001, C=10).fit(x[train], y[train])
-    assert judge.score(x[held], y[held]) >= 0.98
+    classifier = SVC(gamma=0.001, C=10).fit(x[train], y[train])
+    assert classifier.score(x[held], y[held]) >= 0.98
     fake = flat(session.sample(2000, seed=1))
-    share = np.bincount(judge.predict(fake), minlength=10) / len(fake)
+    share = np.bincount(classifier.predict(fake), minlength=10) / len(fake)
     assert share.min() >= 0.04
     assert share.max() <= 0.18
     told = two_sample_accuracy(torch.as_tensor(x[held]), torch.as_tensor(fake[: len(held)]))

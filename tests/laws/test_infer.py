@@ -207,13 +207,13 @@ def affine(columns: int) -> mlp.Discriminator:
 
 def test_a_penalty_on_pairs_sees_x_and_z_alike() -> None:
     """An affine discriminator of (x, z) has one slope everywhere: r1 + r2 is its whole squared length."""
-    judge = affine(5)
+    discriminator = affine(5)
     task = Bidirectional(Normal(2), Contest(non_saturating, r1_r2, weight=2.0))
-    players = {"generator": Linear(A[:3].double()), "encoder": Linear(A[:3].T.double()), "discriminator": judge}
+    players = {"generator": Linear(A[:3].double()), "encoder": Linear(A[:3].T.double()), "discriminator": discriminator}
     hand = task.deal({"x": torch.randn(6, 3).double()}, torch.Generator().manual_seed(0))
     hand = {**hand, "z": hand["z"].double()}
     costs = task.penalised_cost(players, hand)
-    torch.testing.assert_close(costs["penalty"], 2 * judge.logit.weight.square().sum())
+    torch.testing.assert_close(costs["penalty"], 2 * discriminator.logit.weight.square().sum())
 
 
 @pytest.mark.parametrize("loss", [hinge, least_squares, minimax, non_saturating, relativistic_paired, wasserstein])
@@ -221,13 +221,13 @@ def test_generator_and_encoder_are_treated_alike(loss: Any) -> None:
     """Where both sides are exchanged, and D mirrored at even odds, their common cost is what it was."""
     task = Bidirectional(Normal(3), Contest(loss))
     assert task.even == (0.5 if loss is least_squares else 0.0)
-    judge, x, z = affine(6), *torch.randn(2, 8, 3).double()
+    discriminator, x, z = affine(6), *torch.randn(2, 8, 3).double()
     same = nn.Identity()  # as generator and as encoder: the pairs are (x, x) and (z, z)
-    one = task.generator_cost({"generator": same, "encoder": same, "discriminator": judge}, {"x": x, "z": z})
-    mirrored = {"generator": same, "encoder": same, "discriminator": Opposite(judge, task.even)}
+    one = task.generator_cost({"generator": same, "encoder": same, "discriminator": discriminator}, {"x": x, "z": z})
+    mirrored = {"generator": same, "encoder": same, "discriminator": Opposite(discriminator, task.even)}
     two = task.generator_cost(mirrored, {"x": z, "z": x})
     torch.testing.assert_close(one.total(), two.total())
-    own = loss(judge(pair(x, x)), judge(pair(z, z)))
+    own = loss(discriminator(pair(x, x)), discriminator(pair(z, z)))
     torch.testing.assert_close(one["adversarial"], own[1].mean())
 
 
@@ -249,12 +249,16 @@ def test_only_the_inverse_is_at_rest() -> None:
     """
     w = torch.tensor([[1.0, 0.5], [-0.3, 0.8]]).double()
     z = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)).double()
-    z, judge = torch.cat([z, -z]), Bilinear()
+    z, discriminator = torch.cat([z, -z]), Bilinear()
     for sign, slope in ((1.0, 0 * w), (-1.0, (z @ w.T).T @ z / len(z))):  # 1/2 for each side's slope at even odds
-        players = {"generator": Linear(w), "encoder": Linear(sign * torch.linalg.inv(w)), "discriminator": judge}
+        players = {
+            "generator": Linear(w),
+            "encoder": Linear(sign * torch.linalg.inv(w)),
+            "discriminator": discriminator,
+        }
         task = Bidirectional(Normal(2), Contest(non_saturating))
         cost = task.plain_cost(players, {"x": z.flip(0) @ w.T, "z": z}).total()
-        torch.testing.assert_close(torch.autograd.grad(cost, judge.weight)[0], slope, atol=1e-12, rtol=1e-9)
+        torch.testing.assert_close(torch.autograd.grad(cost, discriminator.weight)[0], slope, atol=1e-12, rtol=1e-9)
 
 
 class Line:

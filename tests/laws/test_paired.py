@@ -25,16 +25,16 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-class Judge(nn.Module):
+class Scorer(nn.Module):
     """Counts how often it is asked."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(channels, generator=rng(1)))
-        self.asked = 0
+        self.calls = 0
 
     def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        self.asked += 1
+        self.calls += 1
         seen = x.mean((2, 3))
         return (seen @ self.weight, seen) if features else seen @ self.weight
 
@@ -80,7 +80,7 @@ def test_pieces_that_cannot_be_are_refused() -> None:
 
 def test_the_discriminator_enters_at_its_share_of_the_run() -> None:
     task = Translate(CONTEST, inputs=1, adversarial_from=0.5)
-    players = {"generator": nn.Conv2d(1, 1, 1), "discriminator": Judge(2)}
+    players = {"generator": nn.Conv2d(1, 1, 1), "discriminator": Scorer(2)}
     early, late = Progress(total=100, images=49), Progress(total=100, images=50)
     played = [[move.movers for move in Game(task, players).moves if move.when(at)] for at in (early, late)]
     assert played == [[("generator",)], [("discriminator",), ("generator",)]]
@@ -97,25 +97,25 @@ def test_without_an_adversary_there_is_no_discriminator() -> None:
 @pytest.mark.parametrize("loss", [non_saturating, relativistic_paired])
 def test_matching_features_costs_no_pass_beyond_one_of_each_side(loss: object) -> None:
     task = Translate(Contest(loss), inputs=1, matching=1.0)  # type: ignore[arg-type]
-    judge = Judge(2)
+    discriminator = Scorer(2)
     hand = task.deal({"x": torch.rand(4, 1, 8, 8), "source": torch.rand(4, 1, 8, 8)}, rng())
-    costs = task.generator_cost({"generator": nn.Conv2d(1, 1, 1), "discriminator": judge}, hand)
-    assert judge.asked == 2
+    costs = task.generator_cost({"generator": nn.Conv2d(1, 1, 1), "discriminator": discriminator}, hand)
+    assert discriminator.calls == 2
     assert set(costs) == {"pixel", "adversarial", "matching"}
 
 
 def test_features_of_the_truth_match_themselves() -> None:
-    judge = SourceAware(Judge(1), None, remembers=True)
+    discriminator = SourceAware(Scorer(1), None, remembers=True)
     x = torch.rand(3, 1, 4, 4)
-    judge(x)
-    assert torch.equal(judge.features(x), judge.features(x.clone()))
+    discriminator(x)
+    assert torch.equal(discriminator.features(x), discriminator.features(x.clone()))
 
 
 def test_the_source_lies_beside_each_item_when_both_sides_are_judged_at_once() -> None:
     source, x = torch.rand(3, 1, 4, 4), torch.rand(6, 1, 4, 4)
-    judge = Judge(2)
-    both = SourceAware(judge, source)(x)
-    parts = torch.cat([judge(torch.cat([half, source], 1)) for half in x.split(3)])  # type: ignore[misc]
+    discriminator = Scorer(2)
+    both = SourceAware(discriminator, source)(x)
+    parts = torch.cat([discriminator(torch.cat([half, source], 1)) for half in x.split(3)])  # type: ignore[misc]
     assert torch.allclose(both, parts)
 
 
@@ -209,7 +209,7 @@ def test_there_and_back_is_home_for_inverse_maps() -> None:
     turn.weight.data = torch.tensor([[0.0, -1.0], [1.0, 0.0]])[:, :, None, None]
     back = nn.Conv2d(2, 2, 1, bias=False)
     back.weight.data = turn.weight.data.transpose(0, 1).contiguous()
-    players = {"generator": turn, "backward": back, "discriminator": Judge(2), "discriminator_source": Judge(2)}
+    players = {"generator": turn, "backward": back, "discriminator": Scorer(2), "discriminator_source": Scorer(2)}
     hand = task.deal({"x": torch.rand(4, 2, 8, 8), "source": torch.rand(4, 2, 8, 8)}, rng())
     assert float(task.generator_cost(players, hand)["cycle"].detach()) < 1e-5
     answer = task.answer(players, {"source": hand["source"].clamp(0, 1)})
@@ -219,7 +219,7 @@ def test_there_and_back_is_home_for_inverse_maps() -> None:
 def test_both_discriminators_move_at_once_and_each_judges_its_own_side() -> None:
     task = Cycle(CONTEST, inputs=1)
     players = {"generator": nn.Conv2d(1, 3, 1), "backward": nn.Conv2d(3, 1, 1)}
-    judges = {"discriminator": Judge(3), "discriminator_source": Judge(1)}
+    judges = {"discriminator": Scorer(3), "discriminator_source": Scorer(1)}
     hand = task.deal({"x": torch.rand(4, 3, 8, 8), "source": torch.rand(4, 1, 8, 8)}, rng())
     move = task.moves()[0]
     assert set(move.movers) == set(judges)

@@ -59,26 +59,26 @@ def plain_game(name: str, generator: nn.Module) -> Any:
         with torch.no_grad():
             fake = generator(torch.randn(8, 3, generator=rng))
         window = [np.concatenate([old, new.numpy()])[-24:] for old, new in zip(window, (data, fake), strict=True)]
-        judge = learn(name)
-        for key in judge.get_params():
+        discriminator = learn(name)
+        for key in discriminator.get_params():
             if key.endswith("random_state"):
-                judge.set_params(**{key: mix(0, step) % 2**32})
-        judge.fit(np.concatenate(window), np.repeat([1, 0], [len(part) for part in window]))
-        evolve(generator, judge, torch.randn(8, 3, generator=rng), step)
-    return judge
+                discriminator.set_params(**{key: mix(0, step) % 2**32})
+        discriminator.fit(np.concatenate(window), np.repeat([1, 0], [len(part) for part in window]))
+        evolve(generator, discriminator, torch.randn(8, 3, generator=rng), step)
+    return discriminator
 
 
-def logits(judge: Any, x: Tensor) -> Tensor:
+def logits(discriminator: Any, x: Tensor) -> Tensor:
     rows = x.detach().numpy().astype(np.float64)
-    if hasattr(judge, "decision_function"):
-        return torch.as_tensor(judge.decision_function(rows)).clamp(-10, 10)
-    p = judge.predict_proba(rows)[:, 1]
+    if hasattr(discriminator, "decision_function"):
+        return torch.as_tensor(discriminator.decision_function(rows)).clamp(-10, 10)
+    p = discriminator.predict_proba(rows)[:, 1]
     with np.errstate(divide="ignore"):
         return torch.as_tensor(np.log(p) - np.log1p(-p)).clamp(-10, 10)
 
 
 @torch.no_grad()
-def evolve(generator: nn.Module, judge: Any, z: Tensor, step: int) -> None:
+def evolve(generator: nn.Module, discriminator: Any, z: Tensor, step: int) -> None:
     """One step of Salimans et al. (2017), algorithm 1, with antithetic pairs and centred ranks."""
     costs, noises = [], []
     for pair in range(PAIRS):
@@ -88,7 +88,7 @@ def evolve(generator: nn.Module, judge: Any, z: Tensor, step: int) -> None:
             other = copy.deepcopy(generator)
             for p, e in zip(other.parameters(), noise, strict=True):
                 p += sign * e
-            costs.append(float(F.softplus(-logits(judge, other(z)).float()).mean()))
+            costs.append(float(F.softplus(-logits(discriminator, other(z)).float()).mean()))
             noises.append([(sign / SIGMA) * e for e in noise])
     for k, p in enumerate(generator.parameters()):
         slope = torch.zeros_like(p)
@@ -103,7 +103,7 @@ def test_the_trainer_plays_the_game_that_a_plain_loop_plays(name: str) -> None:
     game, learners, _ = mixed(name)
     other = copy.deepcopy(game.players["generator"])
     train(game, Points(), learners, Local(), images=8 * ROUNDS)
-    judge = plain_game(name, other)
+    discriminator = plain_game(name, other)
     start = small_players()["generator"]
     for mine, theirs, old in zip(
         game.players["generator"].parameters(), other.parameters(), start.parameters(), strict=True
@@ -111,7 +111,7 @@ def test_the_trainer_plays_the_game_that_a_plain_loop_plays(name: str) -> None:
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)
         assert (mine - old).abs().max() > 1e-2
     x = torch.randn(40, 2, generator=torch.Generator().manual_seed(7))
-    torch.testing.assert_close(game.players["discriminator"](x), logits(judge, x).float(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(game.players["discriminator"](x), logits(discriminator, x).float(), rtol=0, atol=1e-4)
 
 
 def test_a_population_at_once_is_one_member_after_the_other() -> None:

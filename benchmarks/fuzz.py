@@ -11,7 +11,7 @@ place of files) and a command that loads the run.
 It must end with status 0, or with status 2 and one line of error (a reader: return, or raise BadInput of one line);
 within 10 s of work and 1 GiB; without importing, executing or changing anything outside the run and its results.
 
-Each level goes on where its results in results/fuzz.json end; they are written every thousand cases. Seeds that fell
+Each level goes on where its results in results/fuzz.json end; they are written as it goes. Seeds that fell
 are written beside them; the tests play them again.
 
     python benchmarks/fuzz.py --level readers --count 1000000
@@ -42,6 +42,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 from tests.fuzz.cases import COMMANDS, Outcome, play  # noqa: E402
+from tests.fuzz.inputs import INPUTS, play_inputs  # noqa: E402
 from tests.fuzz.readers import READERS, Bench, play_readers  # noqa: E402
 from tests.fuzz.runs import FAMILIES, train_runs  # noqa: E402
 
@@ -81,7 +82,16 @@ def of_readers(home: Path, scratch: Path) -> Play:
     return partial(play_readers, bench=Bench(home, Path(tempfile.mkdtemp(dir=scratch))))
 
 
-LEVELS = {"commands": Level(of_commands, 200, 200), "readers": Level(of_readers, 50_000, 1000)}
+def of_inputs(home: Path, scratch: Path) -> Play:
+    """Plays a command on data of the user's that were changed."""
+    return partial(play_inputs, home=home, scratch=scratch / "case")
+
+
+LEVELS = {
+    "commands": Level(of_commands, 200, 50),
+    "inputs": Level(of_inputs, 200, 50),
+    "readers": Level(of_readers, 50_000, 1000),
+}
 
 
 def played(level: Level, seeds: range, home: Path, scratch: Path) -> Iterator[Outcome]:
@@ -212,6 +222,7 @@ class Tally:
         others = [run for run in content["runs"] if (run["level"], run["first_seed"]) != (self.level, self.first)]
         known = [fall for fall in content["falls"] if (fall["level"], fall["what"]) not in self._keys()]
         content |= {"families": sorted(FAMILIES), "commands": list(COMMANDS), "readers": sorted(READERS)}
+        content["inputs"] = list(INPUTS)
         write_json(RESULTS, {**content, "falls": [*known, *self.falls.values()], "runs": [*others, self.about()]})
 
     def _keys(self) -> set[tuple[str, str]]:

@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import signal
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,10 @@ from tests.fuzz.mutations import mutate
 from tests.fuzz.runs import FAMILIES
 from tests.fuzz.watch import watched
 
-__all__ = ["COMMANDS", "Outcome", "TooLong", "contents", "drawn", "limited", "play"]
+__all__ = [
+    "COMMANDS", "Outcome", "TooLong", "contents", "digest", "drawn", "executed", "laid_out", "limited", "misbehaved",
+    "play",
+]  # fmt: skip
 
 SECONDS = 10
 """Of processor time that a command may take."""
@@ -70,6 +74,8 @@ COMMANDS: Mapping[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
 }
 """The commands that load a run, how often each is drawn, on runs of which families, and its words."""
 STATUSES = {0, 2}
+LARGEST = 2**26
+"""Bytes of a file that is only told from others by its size."""
 
 
 class TooLong(BaseException):
@@ -231,6 +237,8 @@ def digest(folder: Path) -> str:
     """Of the names and contents of all files in a folder."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        total.update(f"{path.relative_to(folder)}{path.is_symlink()}".encode())
-        total.update(path.read_bytes() if path.is_file() else b"")
+        one = path.lstat()
+        what = os.readlink(path) if stat.S_ISLNK(one.st_mode) else "" if stat.S_ISDIR(one.st_mode) else one.st_size
+        total.update(f"{path.relative_to(folder)}{stat.S_IFMT(one.st_mode)}{what}".encode(errors="surrogateescape"))
+        total.update(path.read_bytes() if stat.S_ISREG(one.st_mode) and one.st_size < LARGEST else b"")
     return total.hexdigest()

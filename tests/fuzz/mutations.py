@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["files_of", "mutate"]
+__all__ = ["BYTES", "NUMBERS", "PATHS", "TEXTS", "files_of", "mutate"]
 
 USER = "../user"
 """The user's own folder, from within a run."""

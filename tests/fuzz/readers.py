@@ -117,7 +117,7 @@ def _header(run: Path, untouched: Untouched) -> None:
         header = checkpoint.read_header(path)
         if header.config:
             difference(untouched.config, from_mapping(header.config, "the checkpoint"))
-        checkpoint.is_own(path)
+        checkpoint.is_removable(path)
 
 
 def _states(run: Path, untouched: Untouched) -> None:

@@ -34,6 +34,7 @@ PICTURES = {
     "scenes/labels": (3,),
     "unpaired/A": (256, 3),
     "unpaired/B": (256, 3),
+    "labelled": (256, 3),
 }
 """Folders of pictures: how many values their pixels have, and their channels, if any."""
 REMEDY = {"at": 16, "back_to": 16, "word": "collapsed", "why": "all samples are alike", "settings": {"seed": 0}}
@@ -65,7 +66,7 @@ def furnish(run: Path) -> None:
 
 
 def write_data(home: Path) -> None:
-    """Rows, labelled images, pictures, pictures with maps, and two folders of pictures without pairs."""
+    """Rows, labelled images, pictures, pictures with labels, with maps, without pairs and in a zip file."""
     rng = np.random.default_rng(0)
     home.mkdir(parents=True)
     rows = rng.normal(size=(40, 3)).round(3)
@@ -77,3 +78,6 @@ def write_data(home: Path) -> None:
             (home / folder).mkdir(parents=True, exist_ok=True)
             picture = rng.integers(0, values[0], (16, 16, *values[1:]), dtype=np.uint8)
             Image.fromarray(picture).save(home / folder / f"{k}.png")
+    lines = [f"{k}.png,{('cat', 'dog')[k % 2]},{k / 4}\n" for k in range(12)]
+    (home / "labelled/labels.csv").write_text(f"file,class,angle\n{''.join(lines)}", "utf-8")
+    shutil.make_archive(str(home / "pictures"), "zip", home / "pictures")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.cases import play
+from tests.fuzz.falls import play_fall
 from tests.fuzz.inputs import play_inputs
 from tests.fuzz.readers import Bench, play_readers
 from tests.fuzz.runs import train_runs
@@ -59,5 +60,6 @@ def test_what_once_fell_stands(home: Path, tmp_path: Path) -> None:
         "inputs": lambda seed: play_inputs(seed, home, tmp_path / "case"),
         "readers": lambda seed: play_readers(seed, bench),
     }
-    outcomes = [players[fall["level"]](seed) for fall in FALLS for seed in fall["seeds"]]
+    outcomes = [players[fall["level"]](seed) for fall in FALLS for seed in fall.get("seeds", ())]
+    outcomes += [play_fall(fall, home, tmp_path / "fall") for fall in FALLS if "file" in fall]
     assert not [str(outcome) for outcome in outcomes if outcome.wrong]

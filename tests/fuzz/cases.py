@@ -27,8 +27,7 @@ from tests.fuzz.runs import FAMILIES
 from tests.fuzz.watch import watched
 
 __all__ = [
-    "COMMANDS", "Outcome", "TooLong", "contents", "digest", "drawn", "executed", "laid_out", "limited", "misbehaved",
-    "play",
+    "COMMANDS", "Outcome", "TooLong", "contents", "drawn", "laid_out", "limited", "play", "played", "worded",
 ]  # fmt: skip
 
 SECONDS = 10
@@ -109,16 +108,26 @@ def play(seed: int, home: Path, scratch: Path) -> Outcome:
     template = COMMANDS[name][2]
     run = laid_out(home, scratch, family)
     mutation, _ = mutate(run, rng)
-    before = digest(scratch / "user")
     words = [worded(word, family, home, scratch) for word in template]
+    return played(seed, f"{name} of {family}", mutation, words, run, scratch)
+
+
+def played(seed: int, name: str, mutation: str, words: list[str], run: Path, scratch: Path) -> Outcome:
+    """Runs a command on what was changed.
+
+    Args:
+        name: of the case.
+        run: the folder that the command may change, and of which nothing may be executed.
+    """
+    before = digest(scratch / "user")
     start = time.process_time()
-    with watched((run, scratch / "out", Path(os.environ["EVENODDS_CACHE"])), run) as noted:
+    with watched((run, scratch / "out", Path(os.environ["EVENODDS_CACHE"])), scratch) as noted:
         status, out, err = executed(words, scratch / "here")
     wrong = [*misbehaved(status, out, err), *noted]
     if digest(scratch / "user") != before or list((scratch / "here").iterdir()):
         wrong.append("the user's files were changed")
     last = err.strip().splitlines()[-1:] or [""]
-    return Outcome(seed, f"{name} of {family}", mutation, "; ".join(wrong), last[0][:300], time.process_time() - start)
+    return Outcome(seed, name, mutation, "; ".join(wrong), last[0][:300], time.process_time() - start)
 
 
 def drawn(seed: int) -> tuple[Random, str, str]:

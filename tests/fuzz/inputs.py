@@ -8,7 +8,6 @@ import csv
 import io
 import os
 import shutil
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,9 +17,8 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from tests.fuzz.cases import Outcome, digest, executed, laid_out, misbehaved
+from tests.fuzz.cases import Outcome, laid_out, played
 from tests.fuzz.mutations import BYTES, NUMBERS, PATHS, TEXTS
-from tests.fuzz.watch import watched
 
 __all__ = ["INPUTS", "play_inputs"]
 
@@ -70,17 +68,8 @@ def play_inputs(seed: int, home: Path, scratch: Path) -> Outcome:
     place = scratch / "user" / data
     _copy(home / "data" / data, place)
     mutation = "; ".join(changed(place, rng) for _ in range(2 if rng.random() < 0.2 else 1))
-    before = digest(scratch / "user")
     places = {"IN": place, "RUN": run, "OUT": scratch / "out"}
-    words = [_word(word, places) for word in template]
-    start = time.process_time()
-    with watched((run, scratch / "out", Path(os.environ["EVENODDS_CACHE"])), scratch) as noted:
-        status, out, err = executed(words, scratch / "here")
-    wrong = [*misbehaved(status, out, err), *noted]
-    if digest(scratch / "user") != before or list((scratch / "here").iterdir()):
-        wrong.append("the user's files were changed")
-    last = err.strip().splitlines()[-1:] or [""]
-    return Outcome(seed, name, mutation, "; ".join(wrong), last[0][:300], time.process_time() - start)
+    return played(seed, name, mutation, [_word(word, places) for word in template], run, scratch)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,7 @@ from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
 from evenodds.files.zips import open_zip
 
-__all__ = ["ENDINGS", "content", "file_at", "opened"]
+__all__ = ["ENDINGS", "content", "file_at", "opened", "walked"]
 
 ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
 ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
@@ -49,7 +50,7 @@ def opened(root: Path, most_pixels: int = MOST_PIXELS) -> Iterator[tuple[list[Fi
 @contextmanager
 def _listed(root: Path, most_pixels: int) -> Iterator[tuple[list[File], list[File]]]:
     if root.is_dir():
-        yield _parted([file_at(path, path.relative_to(root).as_posix()) for path in _walk(root)])
+        yield _parted([File(name, partial(Path, path)) for name, path in walked(root)])
         return
     if reason := refusal(root):
         raise NotRegular(root, reason)
@@ -83,7 +84,8 @@ def _check_total(root: Path, entries: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def walked(root: Path) -> Iterator[tuple[str, str]]:
+    """The names of all files below a folder, relative to it and with slashes, and their paths."""
     visited = set()  # Links to folders are followed, but never in a circle.
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -91,7 +93,9 @@ def _walk(root: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
-        yield from (Path(folder, name) for name in names if name != RECORD)
+        within = Path(folder).relative_to(root).as_posix()
+        before = "" if within == "." else f"{within}/"
+        yield from ((f"{before}{name}", os.path.join(folder, name)) for name in names if name != RECORD)
 
 
 def file_at(path: Path, name: str | None = None) -> File:

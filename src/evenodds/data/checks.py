@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data.dataset import Dataset
@@ -46,18 +50,21 @@ def check(
 
 
 def digests(x: Tensor) -> Tensor:
-    """(N,) int64, equal for equal items x (N, ...), and for others with a chance of 2^-63 or so.
-
-    A random combination of the bits of an item modulo 2^64 (Carter and Wegman 1979), for all items at once.
-    """
-    flat = x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
-    keys = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=torch.Generator().manual_seed(0)) * 2 + 1
+    """(N,) int64, equal for equal items x (N, ...), and for others with a chance of 2^-64: BLAKE2b, RFC 7693."""
+    flat = _flat(x)
     rows = max(1, ENTRIES // flat.shape[1])
-    return torch.cat([(_whole(part) * keys).sum(1) for part in torch.split(flat, rows)])
+    sums = [blake2b(row, digest_size=8).digest() for part in torch.split(flat, rows) for row in _stored(part)]
+    return torch.frombuffer(bytearray(b"".join(sums)), dtype=torch.int64)
 
 
-def _whole(part: Tensor) -> Tensor:
-    return (part + 0.0).view(torch.int32).long() if part.is_floating_point() else part.long()  # -0.0 + 0.0 is 0.0
+def _flat(x: Tensor) -> Tensor:
+    """(N, D): images without a copy, as they are kept channels-last."""
+    return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+
+
+def _stored(part: Tensor) -> NDArray[Any]:
+    """(n, D) as it lies in memory; -0.0 is 0.0."""
+    return (part + 0.0 if part.is_floating_point() else part).contiguous().numpy()
 
 
 def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
@@ -93,7 +100,7 @@ def _repeated(sums: Tensor, train: Tensor, held_out: Tensor) -> list[str]:
 def _constant(data: Dataset) -> list[str]:
     if data.kind != "image":
         return []
-    flat = data.x.flatten(1)
+    flat = _flat(data.x)
     blank = int((flat.amax(1) == flat.amin(1)).sum())
     return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are they meant to be?"] if blank else []
 

@@ -48,10 +48,15 @@ class NotRegular(BadInput):
 
 
 class _UpTo(io.RawIOBase):
-    """The first `size` bytes of an open descriptor; it is closed with this."""
+    """The first `size` bytes of an open descriptor; it is closed with this.
+
+    Where the system can read at a place, the descriptor's own place is not used: a process that is forked from this one
+    shares the descriptor, and reads beside it.
+    """
 
     def __init__(self, descriptor: int, size: int, heard: Callable[[int, int], None] | None) -> None:
         self._file, self._size, self._heard, self._at = io.FileIO(descriptor), size, heard, 0
+        self._descriptor = descriptor
 
     def readable(self) -> bool:
         return True
@@ -64,12 +69,12 @@ class _UpTo(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        self._at = self._file.seek(max(0, start + offset))
+        self._at = max(0, start + offset)
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         part = memoryview(buffer)[: max(0, self._size - self._at)]
-        count = self._file.readinto(part) or 0
+        count = _read_at(self._descriptor, part, self._at)
         self._at += count
         if self._heard is not None:
             self._heard(self._at, self._size)
@@ -88,7 +93,17 @@ class _UpTo(io.RawIOBase):
         super().close()
 
 
-def open_regular(path: str | os.PathLike[str], heard: Callable[[int, int], None] | None = None) -> io.BufferedReader:
+def _read_at(descriptor: int, buffer: memoryview, place: int) -> int:
+    """Reads into a buffer from a place of an open file; returns the number of bytes."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], place)
+    os.lseek(descriptor, place, os.SEEK_SET)  # Windows
+    content = os.read(descriptor, len(buffer))
+    buffer[: len(content)] = content
+    return len(content)
+
+
+def open_regular(path: str | os.PathLike[str], heard: Callable[[int, int], None] | None = None) -> BinaryIO:
     """Opens a regular file for reading bytes, buffered and seekable.
 
     Args:
@@ -107,6 +122,8 @@ def open_regular(path: str | os.PathLike[str], heard: Callable[[int, int], None]
         try:
             status = os.fstat(descriptor)
             _check(path, status)
+            if heard is None and status.st_size <= _BUFFER:
+                return _whole(descriptor, status.st_size)
             return io.BufferedReader(_UpTo(descriptor, status.st_size, heard), _BUFFER)
         except BaseException:
             os.close(descriptor)
@@ -115,6 +132,17 @@ def open_regular(path: str | os.PathLike[str], heard: Callable[[int, int], None]
         if isinstance(error, NotRegular):
             raise
         raise NotRegular(path, _reason(path, error)) from error
+
+
+def _whole(descriptor: int, size: int) -> io.BytesIO:
+    """The first `size` bytes of an open descriptor, which is closed."""
+    parts, left = [], size
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    stream = io.BytesIO(b"".join(parts))
+    os.close(descriptor)
+    return stream
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
@@ -139,7 +167,7 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a regular file, in hexadecimal digits; see `open_regular`."""
     with open_regular(path) as stream:
-        return file_digest(stream, "sha256").hexdigest()
+        return file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def size_of(stream: BinaryIO) -> int:

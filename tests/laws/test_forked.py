@@ -6,12 +6,16 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from evenodds.data import _queue
 from evenodds.data._forked import can_fork, forked
+from evenodds.data._message import packed, unpacked
+from evenodds.data._partners import Partners
+from evenodds.data._picture import DecodedImage
 from evenodds.data.checks import digests
 from evenodds.data.sources import load
 
@@ -89,6 +93,21 @@ def test_images_are_those_of_one_process(packed: bool, tmp_path: Path, monkeypat
     assert told[-1] == (101, 101)
     assert torch.equal(together.x, alone.x)
     assert (together.fingerprint(), together.names, together.report) == (alone.fingerprint(), alone.names, alone.report)
+
+
+def test_messages_hold_what_was_packed() -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (3, 4, 2)).astype(np.uint16)
+    whole = DecodedImage("\udce9.png", pixels[::-1], (3, 4), 6, True, True, {0: (1, 2, 3)}, "P", b"\0profile")
+    values = ["damaged", whole, Partners("a", whole, DecodedImage("b", pixels[:0].astype(np.int16), (0, 4))), (1, None)]
+    text, image, partners, pair = unpacked(packed(values))
+    assert (text, pair) == ("damaged", (1, None))
+    for one, before in ((image, whole), (partners.first, whole), (partners.second, values[2].second)):  # type: ignore[attr-defined]
+        assert isinstance(one, DecodedImage)
+        assert np.array_equal(one.pixels, before.pixels)
+        assert one.pixels.dtype == before.pixels.dtype
+        assert one._replace(pixels=None) == before._replace(pixels=None)  # type: ignore[arg-type]
+        assert one.pixels.flags.writeable
+    assert isinstance(partners, Partners)
 
 
 def test_digests_tell_items_apart_and_zeros_not() -> None:

@@ -9,19 +9,19 @@ The processes use Pillow and NumPy alone: OpenMP, and so torch, may not be used 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
 
+from evenodds.data._message import packed, unpacked
+
 __all__ = ["can_fork", "cores", "forked"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-_PROTOCOL = 5
 _LENGTH = 8  # Bytes that tell how long a message is.
 
 
@@ -46,7 +46,7 @@ def forked(
     """The results of each group, in order.
 
     Args:
-        work: is done in a forked process; what it gives is pickled by that process and unpickled here.
+        work: is done in a forked process; what it gives comes here as a message, see `packed`.
         processes: how many; one per core where None.
     """
     count = min(processes or cores(), len(groups))
@@ -56,7 +56,7 @@ def forked(
             workers.append(_begun(work, groups[k::count], [worker.results for worker in workers]))
         for k, group in enumerate(groups):
             message = _received(workers[k % count].results)
-            yield pickle.loads(message) if message else [work(job) for job in group]
+            yield unpacked(message) if message else [work(job) for job in group]
     finally:
         for worker in workers:
             worker.results.close()
@@ -87,7 +87,7 @@ def _work(
             os.close(descriptor)
         with os.fdopen(sending, "wb") as pipe:
             for group in groups:
-                message = pickle.dumps([work(job) for job in group], _PROTOCOL)
+                message = packed([work(job) for job in group])
                 pipe.write(len(message).to_bytes(_LENGTH, "little"))
                 pipe.write(message)
         status = 0

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+from cyclopts import Parameter
+
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
 from evenodds.cli.ranges import SEEDS, whole
@@ -16,6 +18,14 @@ from evenodds.files.terminal import result, say
 __all__ = ["resume", "train"]
 
 
+Cache = Annotated[
+    bool,
+    Parameter(
+        name="--cache",
+        negative="--no-cache",
+        help="Keep images of folders and archives as decoded, for the next run that reads them unchanged.",
+    ),
+]
 Length = Annotated[int | None, whole(1, 10**15)]
 
 
@@ -32,6 +42,7 @@ def train(
     device: str | None = None,
     watch: str | None = None,
     settings: Settings = None,
+    cache: Cache = True,
     quiet: Quiet = False,
 ) -> int:
     """Train on data; everything goes to a run folder.
@@ -57,6 +68,7 @@ def train(
     settings
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     """
+    from evenodds.data.cache import caching
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
     from evenodds.runs.default_recipe import recipe_for
@@ -71,7 +83,7 @@ def train(
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
     require_allowed(config, recipe)
-    with claimed(config.recipe, out) as folder:
+    with caching(cache, say), claimed(config.recipe, out) as folder:
         return conclude(start(config, out=folder, budget=as_seconds(budget), **_reports(quiet)))
 
 
@@ -84,6 +96,7 @@ def resume(
     images: Length = None,
     watch: str | None = None,
     settings: Settings = None,
+    cache: Cache = True,
     quiet: Quiet = False,
 ) -> int:
     """Go on with a run from its newest whole checkpoint, or from its beginning where it was stopped before the first.
@@ -97,12 +110,13 @@ def resume(
     settings
         Other settings that may change on resume: device, keep, save_share, patience.
     """
+    from evenodds.data.cache import caching
     from evenodds.files.lock import locked
     from evenodds.runs.run import require_run
     from evenodds.runs.run import resume as go_on
 
     changes = _written({"images": images, "watch": watch}) | setting_values(settings)
-    with locked(require_run(run), "resume"):
+    with caching(cache, say), locked(require_run(run), "resume"):
         return conclude(go_on(run, settings=changes, data=data, **_reports(quiet)))
 
 

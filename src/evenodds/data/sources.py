@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import evenodds.data
 from evenodds.data.arrays import from_array
+from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
 from evenodds.files.regular import NotRegular, refusal
@@ -51,9 +52,13 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
     for option in options:
         if option not in options_taken:
             raise _unknown_option(_name(function), option, [name for name in options_taken if name != "progress"])
-    if "progress" in options_taken:
-        options["progress"] = progress
-    return function(*arguments, **options)
+    if "progress" not in options_taken:
+        return function(*arguments, **options)
+    read = partial(function, *arguments, **options, progress=progress)
+    path = Path(*arguments)
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return through_cache(path, f"{_name(function)} as {layout}", options, read)
+    return read()
 
 
 class Like(Protocol):

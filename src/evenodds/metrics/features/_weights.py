@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.files.cache import cache_folder
 from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import read_tensors
 from evenodds.files.write import write_text
 
 __all__ = [
-    "cache_folder",
     "check_colours",
     "check_items",
     "colours",
@@ -27,13 +27,6 @@ __all__ = [
     "located",
     "read_weights",
 ]
-
-
-def cache_folder() -> Path:
-    """$EVENODDS_CACHE, else "evenodds" in the user's cache ($XDG_CACHE_HOME or ~/.cache). It may not exist yet."""
-    if folder := os.environ.get("EVENODDS_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "evenodds"
 
 
 def find_weights(name: str, file: str, sha256: str, url: str) -> Path:

@@ -15,11 +15,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.files.cache import cache_folder
 from evenodds.files.read import read_json
 from evenodds.files.write import write_bytes, write_json
 from evenodds.game.schedule import OnProgress
 from evenodds.metrics.features._probabilities import WithProbabilities
-from evenodds.metrics.features._weights import cache_folder, digest, read_weights
+from evenodds.metrics.features._weights import digest, read_weights
 from evenodds.metrics.probe import Probe, fit_probe
 
 __all__ = ["Classifier", "trained"]

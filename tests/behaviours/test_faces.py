@@ -14,6 +14,7 @@ import evenodds
 from evenodds.cli import main
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.planning import with_glances, with_looks
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from tests.clock import Clock
@@ -142,6 +143,27 @@ def test_help_and_import_are_cheap() -> None:
     code = f"import sys, evenodds.cli; evenodds.cli.whole_app(); print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "recipes"], ["list", "settings"]])
+def test_looking_around_loads_nothing_heavy(words: list[str]) -> None:
+    heavy = "('torch', 'scipy', 'sklearn', 'PIL')"
+    code = f"import sys, evenodds.cli; evenodds.cli.main({words}); print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_looks_take_a_twentieth_of_a_budget_at_most() -> None:
+    """Unless they are as few as they may be; where all fit, there are as many as were set."""
+    config, said = recipe("gray-28"), list[str]()
+    long, many = with_looks(with_glances(config, 3600, 0.1), 3600, 0.5, said.append)
+    assert (long, many, said) == (config, 1 / config.evaluate_share + 1, [])
+    for seconds, look, glance in ((60, 0.3, 0.05), (120, 1.0, 0.2), (600, 9.0, 0.5)):
+        short, many = with_looks(with_glances(config, seconds, glance, said.append), seconds, look, said.append)
+        assert many <= max(3, 0.03 * seconds / look)
+        assert short.evaluate_share == short.save_share == 1 / (many - 1)
+        assert 1 / short.glance_share <= max(10, 0.02 * seconds / glance) + 1e-9
+        assert f"glance_share={short.glance_share:.3g}" in said[-2]
 
 
 def test_nothing_optional_is_needed(tmp_path: Path) -> None:

@@ -170,6 +170,11 @@ class Config:
         "Share of the run from one look at held-out figures to the next.",
         may_change=True,
     )
+    glance_share: float = setting(
+        0.02,
+        "Share of the run from one glance of the watch to the next; at least 10 rounds.",
+        may_change=True,
+    )
     keep: int = setting(3, "Checkpoints to keep beside the best.", least=1, most=10**9, may_change=True)
     watch: str = setting(
         "warn",
@@ -212,7 +217,7 @@ def _check_shares(config: Config) -> None:
     """BadInput where a share is outside its range."""
     if not 0 <= config.held_out <= 0.9:
         raise BadInput(f"held_out is a share of the data in [0, 0.9], got {config.held_out}")
-    for name in ("save_share", "evaluate_share"):
+    for name in ("save_share", "evaluate_share", "glance_share"):
         if not 0 < getattr(config, name) <= 1:
             raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(config, name)}")
     if not 0 < config.penalty_share <= 1:

@@ -16,9 +16,10 @@ from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, mix
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.frechet import frechet
-from evenodds.metrics.intervals import Interval, Side, intervals
-from evenodds.metrics.kernel import kernel_distance
-from evenodds.metrics.manifold import precision_recall
+from evenodds.metrics.intervals import Interval, Pairs, Side, intervals, neighbours_of
+from evenodds.metrics.kernel_statistic import KernelStatistic
+from evenodds.metrics.manifold import precision_recall_of
+from evenodds.metrics.neighbourhood import Neighbourhood
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
@@ -84,8 +85,12 @@ class Samples:
         return f"{what}, to held-out data (lower is better)"
 
     def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
-        fake = self.items.answers(players)["x"].float()
-        return _figures(intervals(self._statistic, self._held_out, self._side(fake), pairs=4, seed=self.items.seed))
+        real, fake = self._held_out, self._side(self.items.answers(players)["x"].float())
+        if self.kind != "image":
+            return _figures(intervals(_sliced, real, fake, pairs=4, seed=self.items.seed))
+        near = Neighbourhood(real.features, fake.features)
+        real, fake = real.among(near, 0), fake.among(near, 1)
+        return _figures(intervals(_Appearance(), real, fake, pairs=4, seed=self.items.seed))
 
     @cached_property
     def _held_out(self) -> Side:
@@ -98,13 +103,29 @@ class Samples:
     def _side(self, x: Tensor) -> Side:
         return Side(x, extract(self._extractor, x))
 
-    def _statistic(self, real: Side, fake: Side) -> dict[str, float]:
-        a, b = real.features, fake.features
-        if self.kind != "image":
-            return {"score": float(sliced_wasserstein(a, b, rng=torch.Generator().manual_seed(0)))}
-        manifold = precision_recall(a, b, k=min(3, len(a) - 1, len(b) - 1))
-        figures = {"precision": float(manifold.precision), "recall": float(manifold.recall)}
-        return {"score": float(kernel_distance(a, b)), **figures}
+
+def _sliced(real: Side, fake: Side) -> dict[str, float]:
+    rng = torch.Generator().manual_seed(0)
+    return {"score": float(sliced_wasserstein(real.features, fake.features, rng=rng))}
+
+
+class _Appearance:
+    """The kernel distance, precision and recall of images."""
+
+    def __call__(self, real: Side, fake: Side) -> Mapping[str, float]:
+        """Of one pair of sides."""
+        return self.of_all([(real, fake)])[0]
+
+    def of_all(self, pairs: Pairs) -> list[Mapping[str, float]]:
+        """Of each pair."""
+        sides = list(pairs)
+        kernels = KernelStatistic().of_all(sides)
+        return [{"score": k["kernel"], **_manifold(*pair)} for k, pair in zip(kernels, sides, strict=True)]
+
+
+def _manifold(real: Side, fake: Side) -> dict[str, float]:
+    manifold = precision_recall_of(*neighbours_of(real, fake), k=min(3, len(real) - 1, len(fake) - 1))
+    return {"precision": float(manifold.precision), "recall": float(manifold.recall)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.listeners.lap import Lap
-from evenodds.game.listeners.watch import GLANCES, glance_interval
+from evenodds.game.listeners.watch import glance_interval
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
@@ -21,8 +21,10 @@ from evenodds.runs.find import find
 
 __all__ = ["plan", "settle", "settle_task"]
 
-LOOKED = 0.25
-"""The part of a budget that evaluations and checkpoints may take."""
+LOOKED, GLANCED = 0.03, 0.02
+"""The parts of a budget that evaluations with checkpoints, and glances, may take."""
+LEAST_LOOKS, LEAST_GLANCES = 3, 10
+"""So many there are whatever they take."""
 
 
 def plan(
@@ -31,8 +33,8 @@ def plan(
     """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
 
     Returns:
-        It, with fewer evaluations and checkpoints where these would take more than a quarter of the time; and the
-        seconds that one evaluation with a checkpoint takes.
+        It, with fewer evaluations, checkpoints and glances where these would take more than a twentieth of the time;
+        and the seconds that one evaluation with a checkpoint takes.
     """
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
@@ -43,15 +45,11 @@ def plan(
         pause = time.perf_counter()
         run.measure()
     look = time.perf_counter() - pause + 0.2
-    many = max(1 / config.save_share, 1 / config.evaluate_share) + 1
-    if many * look > LOOKED * seconds:
-        many = max(3, int(LOOKED * seconds / look))
-        shares = {name: max(1 / (many - 1), getattr(config, name)) for name in ("evaluate_share", "save_share")}
-        config, more = replace(config, **shares), " ".join(f"{name}={share:.3g}" for name, share in shares.items())
-        say(f"an evaluation with a checkpoint takes {look:.1f} s: only {many} of them fit the budget; --set {more}")
+    config, many = with_looks(config, seconds, look, say)
+    config = with_glances(config, seconds, glance := glance_seconds(run), say)
     left = seconds - (time.perf_counter() - begun) - many * look
     # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
-    images = int(0.95 * with_glances(run, rate, left)) // config.batch * config.batch
+    images = int(0.95 * images_beside(config, rate, left, glance)) // config.batch * config.batch
     if images < 10 * config.batch:
         raise BadInput(
             f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than ten "
@@ -114,13 +112,58 @@ def _rate(run: Run, seconds: float) -> float:
     return 1 / spent
 
 
-def with_glances(run: Run, rate: float, seconds: float) -> float:
-    """Images that fit into `seconds` at a rate of images per second, when the watch glances as often as it does."""
-    if run.config.watch == "off" or run.evidence is None or seconds <= 0:
-        return rate * seconds
-    run.glance()
+def with_looks(
+    config: Config, seconds: float, look: float, say: Callable[[str], None] = lambda line: None
+) -> tuple[Config, float]:
+    """The configuration with at most as many evaluations and checkpoints as fit into their part of a budget.
+
+    Args:
+        seconds: of the budget.
+        look: seconds of one evaluation with a checkpoint.
+
+    Returns:
+        It, and how many there are.
+    """
+    many = max(1 / config.save_share, 1 / config.evaluate_share) + 1
+    if many * look <= LOOKED * seconds:
+        return config, many
+    most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
+    shares = {name: max(1 / (most - 1), getattr(config, name)) for name in ("evaluate_share", "save_share")}
+    more = " ".join(f"{name}={share:.3g}" for name, share in shares.items())
+    say(f"an evaluation with a checkpoint takes {look:.1f} s: only {most} of them fit the budget; --set {more}")
+    return replace(config, **shares), most
+
+
+def glance_seconds(run: Run) -> float:
+    """What a glance of the watch takes; 0 where there is none."""
+    if run.config.watch == "off" or run.evidence is None:
+        return 0.0
+    run.glance()  # the first prepares much that the others find done
     begun = time.perf_counter()
     run.glance()
-    spent = time.perf_counter() - begun
-    often = seconds / (1 / rate + spent / glance_interval(run.config, 0))
-    return max(rate * (seconds - GLANCES * spent), often)
+    return time.perf_counter() - begun
+
+
+def with_glances(
+    config: Config, seconds: float, glance: float, say: Callable[[str], None] = lambda line: None
+) -> Config:
+    """The configuration with at most as many glances of the watch as fit into their part of a budget.
+
+    Args:
+        seconds: of the budget.
+        glance: seconds of one.
+    """
+    many = 1 / config.glance_share
+    if many * glance <= GLANCED * seconds or many <= LEAST_GLANCES:
+        return config
+    most = max(LEAST_GLANCES, int(GLANCED * seconds / glance))
+    say(f"a glance takes {glance:.2f} s: only {most} of them fit the budget; --set glance_share={1 / most:.3g}")
+    return replace(config, glance_share=1 / most)
+
+
+def images_beside(config: Config, rate: float, seconds: float, glance: float) -> float:
+    """Images that fit into `seconds` at a rate of images per second, beside the glances of the watch."""
+    if seconds <= 0:
+        return rate * seconds
+    often = seconds / (1 / rate + glance / glance_interval(config, 0))
+    return max(rate * (seconds - glance / config.glance_share), often)

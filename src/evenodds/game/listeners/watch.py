@@ -16,17 +16,16 @@ from evenodds.game.watch.thresholds import FIRST_ROUNDS
 from evenodds.game.watch.trend import plateau
 from evenodds.game.watch.verdict import Verdict
 
-__all__ = ["GLANCES", "Watch", "glance_interval"]
+__all__ = ["Watch", "glance_interval"]
 
 EARLY = (8, 16, 32, 64, 128)
 """Rounds at which a glance is due whatever the interval: runs that fail, mostly fail at once."""
-GLANCES = 50
-"""Glances over a run."""
 
 
 def glance_interval(config: Any, images: int) -> int:
-    """Images from one glance to the next: a fiftieth of the run, and at least 10 rounds."""
-    return max(10 * int(config.batch) * int(config.discriminator_steps), images // GLANCES)
+    """Images from one glance to the next: the share of the run that is set, and at least 10 rounds."""
+    least = 10 * int(config.batch) * int(config.discriminator_steps)
+    return max(least, images // round(1 / float(config.glance_share)))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from evenodds.metrics.manifold import (
     precision_recall_of,
 )
 from evenodds.metrics.neighbourhood import Neighbourhood
-from evenodds.metrics.neighbours import two_sample_accuracy, two_sample_accuracy_of
+from evenodds.metrics.neighbours import nearest, nearest_other, two_sample_accuracy, two_sample_accuracy_of
 
 SETS = {
     "alike": (0.0, 1.0),
@@ -85,3 +85,27 @@ def both(measure: Measure, real: Side, fake: Side, others: Side) -> list[dict[st
         intervals(measure.statistic, real, fake, 2, 5),
         floors(measure.statistic, real, others, len(fake), 2, 6),
     ]
+
+
+@pytest.mark.parametrize("case", ["plain", "far from 0", "equal rows", "nearly equal rows", "tiny", "an outlier"])
+def test_the_nearest_row_by_float32_first_is_that_by_float64(case: str) -> None:
+    """Also where float32 cannot tell which of two rows is nearer."""
+    rng = torch.Generator().manual_seed(3)
+    rows, x = (torch.randn(n, 40, generator=rng, dtype=torch.float64) for n in (2000, 300))
+    if case == "far from 0":
+        rows, x = rows + 1e6, x + 1e6
+    if case in ("equal rows", "nearly equal rows"):
+        rows[1000:] = rows[:1000] * (1 + 1e-9 * (case == "nearly equal rows"))
+        x = rows[torch.randperm(2000, generator=rng)[:300]] + 1e-3 * x
+    if case == "tiny":
+        rows, x = rows * 1e-30, x * 1e-30
+    if case == "an outlier":
+        rows[7] *= 1e5
+    distance, index = nearest(x, rows)
+    between = torch.cdist(x, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    assert torch.allclose(distance, between.amin(1), rtol=1e-9, atol=0)
+    assert torch.allclose(between.gather(1, index[:, None])[:, 0], between.amin(1), rtol=1e-9, atol=0)
+    others = nearest_other(rows, torch.arange(0, 2000, 7))
+    among = torch.cdist(rows[::7], rows, compute_mode="donot_use_mm_for_euclid_dist")
+    among[torch.arange(len(among)), torch.arange(0, 2000, 7)] = torch.inf
+    assert torch.allclose(others, among.amin(1), rtol=1e-9, atol=1e-12 * float(rows.abs().max()))

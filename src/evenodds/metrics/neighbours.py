@@ -32,15 +32,67 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
     """
     a, b = matching(a, b)
     middle = column_means(b)
-    around = centred(b, middle)
+    around = _Around(centred(b, middle))
     # Written in place: small tensors that stay alive between large ones would keep the allocator from reusing memory.
     distance = torch.empty(len(a), dtype=torch.float64, device=a.device)
     index = torch.empty(len(a), dtype=torch.int64, device=a.device)
     for part in portions(len(a), len(b), entries):
-        index[part] = squared_distances(centred(a[part], middle), around).argmin(1)
+        index[part] = around.nearest(centred(a[part], middle))
         # Measured again between the rows as they came: centred ones round, and equal rows would be apart.
         distance[part] = torch.linalg.vector_norm(a[part].to(torch.float64) - b[index[part]].to(torch.float64), dim=1)
     return distance, index
+
+
+class _Around:
+    """Rows among which the nearest are looked for: in float32 first, and in float64 where that does not decide.
+
+    The answers are those of float64. With D products of rows a and b, float32 is off by 2 (D + 8) u |a| |b| +
+    8 u (|a|^2 + |b|^2) at most, u = 2^-24 (Higham 2002, section 3.1): a row that is nearer than all others by twice
+    that is the nearest.
+
+    Args:
+        rows: (M, D) float64, centred.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        lengths: Tensor = torch.linalg.vector_norm(rows, dim=1)
+        self._longest = float(lengths.max())
+        # Beyond, squares may leave the range of float32; short searches gain nothing.
+        self._coarse = rows.numel() >= 1 << 16 and 1e-8 < self._longest < 1e12
+        if self._coarse:
+            self._short, self._squares = rows.float(), lengths.square().float()
+
+    def nearest(self, x: Tensor, itself: Tensor | None = None) -> Tensor:
+        """(n,) int64: the nearest row to each of x (n, D) float64, the first among equals.
+
+        Args:
+            itself: (n,) int64, a row for each of x that does not count.
+        """
+        if not self._coarse:
+            return self._exact(x, itself)
+        distances = _without(torch.addmm(self._squares, x.float(), self._short.T, alpha=-2), itself)
+        least, index = distances.min(1)
+        limit = least + 2 * self._error(x).float()
+        unsure = ((distances <= limit[:, None]).sum(1) != 1).nonzero().flatten()
+        if len(unsure):
+            index[unsure] = self._exact(x[unsure], None if itself is None else itself[unsure])
+        return index
+
+    def _exact(self, x: Tensor, itself: Tensor | None) -> Tensor:
+        return _without(squared_distances(x, self.rows), itself).argmin(1)
+
+    def _error(self, x: Tensor) -> Tensor:
+        """(n,) how far a squared distance in float32 may be off."""
+        lengths, unit = torch.linalg.vector_norm(x, dim=1), 2.0**-24
+        products = 2 * (x.shape[1] + 8) * unit * lengths * self._longest
+        error: Tensor = products + 8 * unit * (lengths.square() + self._longest**2)
+        return error
+
+
+def _without(distances: Tensor, itself: Tensor | None) -> Tensor:
+    """The distances (n, M), infinite to one row each."""
+    return distances if itself is None else distances.scatter_(1, itself[:, None], torch.inf)
 
 
 class Searches:
@@ -77,12 +129,12 @@ def nearest_other(x: Tensor, which: Tensor, *, entries: int = 1 << 22) -> Tensor
         BadInput: no matrix, fewer than 2 rows, or values that are not finite.
     """
     x = matrix(x, "x", least=2)
-    around = centred(x, column_means(x))
+    around = _Around(centred(x, column_means(x)))
     # Filled instead of collected: small tensors kept between large ones that go leave holes, up to gigabytes of them.
-    distances = around.new_empty(len(which))
+    distances = around.rows.new_empty(len(which))
     for part in portions(len(which), len(x), entries):
-        between = squared_distances(around[which[part]], around).scatter_(1, which[part, None], torch.inf)
-        here, there = x[which[part]].to(torch.float64), x[between.argmin(1)].to(torch.float64)
+        index = around.nearest(around.rows[which[part]], which[part])
+        here, there = x[which[part]].to(torch.float64), x[index].to(torch.float64)
         distances[part] = torch.linalg.vector_norm(here - there, dim=1)
     return distances
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from evenodds.data._partners import Partners
 from evenodds.data._picture import DecodedImage
+from evenodds.files.read import parse_json
 
 __all__ = ["packed", "unpacked"]
 
@@ -27,7 +28,7 @@ def unpacked(message: bytes) -> list[Any]:
     """The values of a message. Arrays can be written to; what else they are is as it was."""
     end = _LENGTH + int.from_bytes(message[:_LENGTH], "little")
     rest = _Rest(message, end)
-    return [_restored(value, rest) for value in json.loads(message[_LENGTH:end])]
+    return [_restored(value, rest) for value in parse_json(message[_LENGTH:end], "what a process decoded")]
 
 
 class _Rest:

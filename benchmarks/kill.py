@@ -13,8 +13,8 @@ Small disks: a run trains on file systems (tmpfs) of growing sizes; where none c
 instead (RLIMIT_FSIZE), and the results say so. It ends whole, or with one line on the disk; copied to a disk with room
 and resumed, it has the same bits.
 
-Results are written after each trial. The same line again goes on where it was stopped, and trials with something wrong
-are tried again.
+Results are written after each trial, beside those of other calls. The same line again goes on where it was stopped, and
+trials with something wrong are tried again. A busy machine takes a small run (--small).
 
     python benchmarks/kill.py --work DIR --times 100 --disks 20
 """
@@ -49,8 +49,6 @@ from evenodds.files.write import is_temporary, write_json
 from evenodds.game import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
-TRAIN = ["--set", "task=condition", "generator.width=8", "discriminator.width=8", "batch=32", "device=cpu"]
-LENGTH = ["--images", "512", "--seed", "3", "--quiet"]
 SEED = 0
 THERE = "is there already"
 REFUSED = ("is in use by", "already holds a run", THERE, "no run at", "no data source", "no checkpoint in")
@@ -68,6 +66,46 @@ class Trial:
     wrong: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     """How the disturbed commands ended: the status, with the last line where it is not 0."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of the work that is disturbed.
+
+    Args:
+        name: for the results.
+        train: words behind `train digits`.
+        judged: words behind `evaluate RUN` and `report RUN`.
+        pictures: how many are upscaled, and their height; they are a third wider.
+        per_class: images by `augment`.
+        samples: of `sample --folder`.
+        crop: pixels of the crops that the run that upscales is trained on.
+    """
+
+    name: str
+    train: list[object]
+    judged: list[object]
+    pictures: tuple[int, int]
+    per_class: int
+    samples: int
+    crop: int
+
+
+def size_of(small: bool, work: Path) -> Size:
+    """The size of the work."""
+    common = ["--seed", 3, "--quiet", "--set", "task=condition", "device=cpu"]
+    if small:
+        train = ["--images", 64, "--data", work / "data.npz", *common, "batch=8", *widths(4)]
+        judged = ["-n", 40, "--metrics", "kernel", "--features", "pixels"]
+        return Size("64 of 60 images of 8 x 8, by class, in 8 rounds", train, judged, (6, 18), 4, 30, 16)
+    train = ["--images", 512, *common, "batch=32", *widths(8)]
+    judged = ["-n", 128, "--metrics", "frechet", "--features", "random"]
+    return Size("512 digits, by class, in 16 rounds", train, judged, (12, 60), 12, 200, 32)
+
+
+def widths(width: int) -> list[object]:
+    """Settings of both networks."""
+    return [f"generator.width={width}", f"discriminator.width={width}"]
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
@@ -218,21 +256,30 @@ def of_run(name: str = "") -> Callable[[Path, Path], Path]:
 def writers(work: Path) -> dict[str, Writer]:
     """The commands, by name."""
     upscaler, pictures = work / "upscaler", work / "pictures"
-    judged = ["-n", "128", "--metrics", "frechet", "--features", "random"]
+    size = size_of((work / "data.npz").is_file(), work)
     return {
-        "train": Writer(lambda run, place: ["train", "digits", *LENGTH, "--out", run, *TRAIN], of_run()),
+        "train": Writer(lambda run, place: ["train", "digits", "--out", run, *size.train], of_run()),
         "resume": Writer(lambda run, place: ["resume", run, "--quiet"], of_run()),
         "augment": Writer(
-            lambda run, place: ["augment", run, "--per-class", "12", "--filters", "none", "--to", place / "images"],
+            lambda run, place: [
+                "augment",
+                run,
+                "--per-class",
+                size.per_class,
+                "--filters",
+                "none",
+                "--to",
+                place / "images",
+            ],
             lambda run, place: place / "images",
         ),
-        "evaluate": Writer(lambda run, place: ["evaluate", run, *judged], of_run("evaluation.json")),
-        "report": Writer(lambda run, place: ["report", run, *judged], of_run("report.html")),
+        "evaluate": Writer(lambda run, place: ["evaluate", run, *size.judged], of_run("evaluation.json")),
+        "report": Writer(lambda run, place: ["report", run, *size.judged], of_run("report.html")),
         "upscale": Writer(
             lambda run, place: ["upscale", upscaler, pictures, place / "large"], lambda run, place: place / "large"
         ),
         "sample": Writer(
-            lambda run, place: ["sample", run, "-n", "200", "--folder", place / "samples"],
+            lambda run, place: ["sample", run, "-n", size.samples, "--folder", place / "samples"],
             lambda run, place: place / "samples",
         ),
     }
@@ -249,16 +296,21 @@ def halved(whole: Path, folder: Path) -> None:
             path.unlink()
 
 
-def prepared(work: Path) -> Path:
+def prepared(work: Path, small: bool) -> Path:
     """A run, one that upscales, and pictures for it; returns the run."""
     whole, upscaler, pictures = work / "whole", work / "upscaler", work / "pictures"
     rng = np.random.default_rng(0)
     pictures.mkdir(parents=True)
-    for k in range(12):
-        Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize((80, 60)).save(pictures / f"{k}.png")
+    if small:
+        np.savez(work / "data.npz", x=rng.integers(0, 256, (60, 8, 8), np.uint8), y=np.arange(60) % 3)
+    size = size_of(small, work)
+    count, height = size.pictures
+    for k in range(count):
+        picture = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize((height * 4 // 3, height))
+        picture.save(pictures / f"{k}.png")
     (work / "logs").mkdir()
     short = ["--images", "64", "--quiet", "--set", "generator.width=4", "generator.blocks=1", "discriminator.width=4",
-             "batch=4", "size=32", "task.crop=32", "device=cpu"]  # fmt: skip
+             "batch=4", f"size={size.crop}", f"task.crop={size.crop}", "device=cpu"]  # fmt: skip
     commands = [
         ["train", "upscale-x2", "--data", pictures, "--out", upscaler, *short],
         writers(work)["train"].words(whole, work),
@@ -429,12 +481,12 @@ class Bench:
     expected: dict[str, tuple[str, float]]
 
 
-def opened(work: Path) -> Bench:
+def opened(work: Path, small: bool) -> Bench:
     """A new bench, or the one that an earlier call left."""
     left = work / "expected.json"
     if left.is_file():
         return Bench(work, work / "whole", {name: tuple(pair) for name, pair in json.loads(left.read_text()).items()})
-    whole = prepared(work)
+    whole = prepared(work, small)
     bench = Bench(work, whole, references(work, whole))
     write_json(left, bench.expected)
     return bench
@@ -486,10 +538,11 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=100, help="kills, shared by the commands in turn")
     parser.add_argument("--pairs", type=int, default=28, help="at most so many pairs of writers")
     parser.add_argument("--disks", type=int, default=20)
+    parser.add_argument("--small", action="store_true", help="a run of 64 images of 8 x 8 in place of 512 digits")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "kill.json")
     options = parser.parse_args()
     os.environ["EVENODDS_CACHE"] = str(options.work.resolve() / "cache")
-    bench = opened(options.work.resolve())
+    bench = opened(options.work.resolve(), options.small)
     trials = kills(bench, options.times) | pairs(bench, options.pairs, midst=False)
     trials |= disks(bench, options.disks) | pairs(bench, options.pairs, midst=True)
     done = played(bench, trials, options.out)
@@ -497,16 +550,21 @@ def main() -> None:
 
 
 def played(bench: Bench, trials: Trials, out: Path) -> dict[str, dict[str, Any]]:
-    """Tries what an earlier call did not, or not well; the results are written after each trial."""
+    """Tries what an earlier call did not, or not well; results are written after each trial, beside those there."""
+    run = size_of((bench.work / "data.npz").is_file(), bench.work).name
     left = bench.work / "trials.json"
     done: dict[str, dict[str, Any]] = json.loads(left.read_text()) if left.is_file() else {}
     seconds = {name: round(value[1], 2) for name, value in bench.expected.items()}
     for name, play in trials.items():
         if name in done and not done[name]["wrong"]:
             continue
-        done[name] = asdict(told(play(random.Random(f"{SEED} {name}"))))
+        done[name] = {"run": run, **asdict(told(play(random.Random(f"{SEED} {name}"))))}
         write_json(left, done)
-        write_json(out, {"seed": SEED, "seconds": seconds, "trials": done})
+        content = json.loads(out.read_text()) if out.is_file() else {}
+        content = {"seed": SEED, "seconds": {}, "trials": {}} | content
+        content["seconds"][run] = seconds
+        content["trials"] |= done
+        write_json(out, content)
     return done
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from evenodds.errors import BadInput, unknown
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.inception_score import inception_score
-from evenodds.metrics.intervals import Side, Statistic, neighbours_of
+from evenodds.metrics.intervals import Side, Statistic
 from evenodds.metrics.kernel_statistic import KernelStatistic
 from evenodds.metrics.manifold import density_coverage_of, precision_recall_of
 from evenodds.metrics.neighbours import two_sample_accuracy_of
@@ -51,17 +51,17 @@ def _frechet(real: Side, fake: Side) -> dict[str, float]:
 
 
 def _precision_recall(real: Side, fake: Side) -> dict[str, float]:
-    result = precision_recall_of(*neighbours_of(real, fake))
+    result = precision_recall_of(*real.neighbours(fake))
     return {"precision": float(result.precision), "recall": float(result.recall)}
 
 
 def _density_coverage(real: Side, fake: Side) -> dict[str, float]:
-    result = density_coverage_of(*neighbours_of(real, fake))
+    result = density_coverage_of(*real.neighbours(fake))
     return {"density": float(result.density), "coverage": float(result.coverage)}
 
 
 def _two_sample(real: Side, fake: Side) -> dict[str, float]:
-    return {"two_sample_accuracy": float(two_sample_accuracy_of(*neighbours_of(real, fake)))}
+    return {"two_sample_accuracy": float(two_sample_accuracy_of(*real.neighbours(fake)))}
 
 
 def _sliced(real: Side, fake: Side) -> dict[str, float]:

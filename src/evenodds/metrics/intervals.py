@@ -17,7 +17,7 @@ from evenodds.game.rules import mix
 from evenodds.metrics.neighbourhood import Neighbourhood
 
 __all__ = [
-    "Interval", "Joint", "Pairs", "Side", "Statistic", "floors", "intervals", "neighbours_of", "student_quantile",
+    "Interval", "Joint", "Pairs", "Side", "Statistic", "floors", "intervals", "student_quantile",
     "student_tail",
 ]  # fmt: skip
 
@@ -126,19 +126,18 @@ class Side:
         """Some of the items; of each part they are picked when it is asked for."""
         return self._like(self._items, index if self._index is None else self._index[index])
 
+    def neighbours(self, fake: Side) -> tuple[Neighbourhood, Tensor, Tensor]:
+        """The neighbourhood of both sides and their rows in it: the one that they belong to, or a new one."""
+        a, b = self.rows, fake.rows
+        if self.near is not None and self.near is fake.near and a is not None and b is not None:
+            return self.near, a, b
+        near = Neighbourhood(self.features, fake.features)
+        return near, near.rows(0), near.rows(1)
+
     def _like(self, items: Mapping[str, Tensor | None], index: Tensor | None) -> Side:
         side = Side.__new__(Side)
         side._items, side._index, side.near = dict(items), index, self.near
         return side
-
-
-def neighbours_of(real: Side, fake: Side) -> tuple[Neighbourhood, Tensor, Tensor]:
-    """The neighbourhood of both sides, and their rows in it: the one that they belong to, or a new one."""
-    a, b = real.rows, fake.rows
-    if real.near is not None and real.near is fake.near and a is not None and b is not None:
-        return real.near, a, b
-    near = Neighbourhood(real.features, fake.features)
-    return near, near.rows(0), near.rows(1)
 
 
 Statistic = Callable[[Side, Side], Mapping[str, float]]

@@ -62,8 +62,9 @@ def kernel_distances(
 ) -> Tensor:
     """`kernel_distance` of many pairs of subsets of the same rows: each kernel value is computed once for all of them.
 
-    With A the (N, S) matrix of which row is in which subset, the sums over a subset and over two are columns of
-    A * (K A) and of B * (K A). Time: about that of one `kernel_distance` of all rows, whatever S is.
+    The estimator is that of Gretton et al. (2012), eq. 3. With A the (N, S) matrix of which row is in which subset, the
+    sums over a subset and over two are columns of A * (K A) and of B * (K A). Time: about that of one
+    `kernel_distance` of all rows, whatever S is.
 
     Args:
         x: (N, D) features, all rows; computed in float64.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from evenodds.metrics.intervals import Pairs, Side, neighbours_of
+from evenodds.metrics.intervals import Pairs, Side
 from evenodds.metrics.kernel import kernel_distance, kernel_distance_blocks, kernel_distances
 from evenodds.metrics.neighbourhood import Neighbourhood
 
@@ -42,7 +42,7 @@ def _kernels(sides: Sequence[tuple[Side, Side]]) -> list[float]:
     """The kernel distances of subsets of one neighbourhood."""
     if not sides:
         return []
-    places = [neighbours_of(*pair) for pair in sides]
+    places = [real.neighbours(fake) for real, fake in sides]
     used = torch.unique(torch.cat([rows for _, real, fake in places for rows in (real, fake)]))
     pairs = [(torch.searchsorted(used, real), torch.searchsorted(used, fake)) for _, real, fake in places]
     return [float(value) for value in kernel_distances(places[0][0].features(used), pairs)]

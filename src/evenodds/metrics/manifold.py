@@ -80,13 +80,16 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = 3, entries: int = 1
 
 
 def precision_recall_of(near: Neighbourhood, real: Tensor, fake: Tensor, *, k: int = 3) -> PrecisionRecall:
-    """`precision_recall` of some rows of a neighbourhood, from the neighbours that are known.
+    """`precision_recall` (Kynkäänniemi et al. 2019) of some rows of a neighbourhood, from known neighbours.
 
     Args:
         near: all rows.
         real: (N,) int64, numbers of rows, N > k.
         fake: (M,) int64, numbers of other rows, M > k.
         k: the neighbour that sets the radius, at least 1.
+
+    Returns:
+        PrecisionRecall(precision, recall).
 
     Raises:
         BadInput: N or M <= k, k < 1.
@@ -129,13 +132,16 @@ def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5, entries: int = 1
 
 
 def density_coverage_of(near: Neighbourhood, real: Tensor, fake: Tensor, *, k: int = 5) -> DensityCoverage:
-    """`density_coverage` of some rows of a neighbourhood, from the neighbours that are known.
+    """`density_coverage` (Naeem et al. 2020) of some rows of a neighbourhood, from known neighbours.
 
     Args:
         near: all rows.
         real: (N,) int64, numbers of rows, N > k.
         fake: (M,) int64, numbers of other rows, M > k.
         k: the neighbour that sets the radius, at least 1.
+
+    Returns:
+        DensityCoverage(density, coverage).
 
     Raises:
         BadInput: N or M <= k, k < 1.

@@ -174,12 +174,15 @@ def two_sample_accuracy(real: Tensor, fake: Tensor, *, entries: int = 1 << 22) -
 
 
 def two_sample_accuracy_of(near: Neighbourhood, real: Tensor, fake: Tensor) -> Tensor:
-    """`two_sample_accuracy` of some rows of a neighbourhood, from the neighbours that are known.
+    """`two_sample_accuracy` (Lopez-Paz and Oquab 2017) of some rows of a neighbourhood, from known neighbours.
 
     Args:
         near: all rows.
         real: (N,) int64, numbers of rows, N >= 2.
         fake: (M,) int64, numbers of other rows, M >= 2.
+
+    Returns:
+        () float64 in [0, 1].
 
     Raises:
         BadInput: too few rows.

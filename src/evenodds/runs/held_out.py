@@ -16,7 +16,7 @@ from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, mix
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.frechet import frechet
-from evenodds.metrics.intervals import Interval, Pairs, Side, intervals, neighbours_of
+from evenodds.metrics.intervals import Interval, Pairs, Side, intervals
 from evenodds.metrics.kernel_statistic import KernelStatistic
 from evenodds.metrics.manifold import precision_recall_of
 from evenodds.metrics.neighbourhood import Neighbourhood
@@ -124,7 +124,7 @@ class _Appearance:
 
 
 def _manifold(real: Side, fake: Side) -> dict[str, float]:
-    manifold = precision_recall_of(*neighbours_of(real, fake), k=min(3, len(real) - 1, len(fake) - 1))
+    manifold = precision_recall_of(*real.neighbours(fake), k=min(3, len(real) - 1, len(fake) - 1))
     return {"precision": float(manifold.precision), "recall": float(manifold.recall)}
 
 

@@ -104,7 +104,11 @@ def test_the_peak_is_that_of_a_round_that_is_played(name: str, values: dict[str,
     [
         ("digits", {"generator.width": 4000}, "lower --set generator.width"),
         ("digits", {"generator.width": 8000}, "lower its width"),
-        ("gray-28", {"generator": "mlp", "generator.width": 12_000, "batch": 8}, "lower --set generator.width"),
+        (
+            "gray-28",
+            {"generator": "mlp", "generator.width": 12_000, "generator.depth": 4},
+            "lower --set generator.width",
+        ),
         ("photos-128", {"batch": 1024}, "--set batch=64 fits"),
         ("ring", {"discriminator.width": 12_000}, "discriminator.width"),
     ],

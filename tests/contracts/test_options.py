@@ -146,6 +146,40 @@ def test_a_refusal_says_place_and_need(values: dict[str, Any], message: str) -> 
         from_mapping(values, "a.yaml")
 
 
+@pytest.mark.parametrize(
+    ("recipe_name", "key", "value", "message"),
+    [
+        ("digits", "generator.width", "wide", "width must be a whole number"),
+        ("digits", "generator.witdh", "8", "did you mean 'width'"),
+        ("digits", "prior.size", "1e12", "size must be a whole number"),
+        ("fill-32", "task.masks", "boxes,strkes", "did you mean 'strokes'"),
+        ("denoise", "task.degradation", "{name: noise, low: a}", "low must be a number"),
+        ("digits", "batch", "many", "batch must be a whole number"),
+        ("digits", "top.shar", "0.5", "did you mean 'share'"),
+        ("digits", "los", "hinge", "did you mean 'loss'"),
+    ],
+)
+def test_what_is_typed_is_refused_by_its_key(recipe_name: str, key: str, value: str, message: str) -> None:
+    config = recipe(recipe_name)
+    with pytest.raises(BadInput) as caught:
+        with_settings(config, {"images": "1000", key: value})
+    assert key in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("masks", ["boxes,strkes", ["boxes", "strkes"], "strkes"])
+def test_a_mask_that_nobody_has_is_named_with_its_file(masks: object) -> None:
+    for task in ({"name": "fill", "masks": masks}, _hiding(masks)):
+        message = refused({"task": task})
+        assert "masks of " in message
+        assert "'strkes'; did you mean 'strokes'" in message
+
+
+def _hiding(masks: object) -> dict[str, Any]:
+    return {"name": "translate", "degradation": {"name": "hide", "masks": masks}}
+
+
 def test_texts_of_a_command_line_are_numbers_and_switches() -> None:
     config = with_settings(
         Config(),

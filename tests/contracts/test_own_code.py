@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from sklearn.base import clone
 
 import evenodds
 from evenodds.cli import main, whole_app
 from evenodds.errors import BadInput
+from evenodds.estimators import GAN, GANClassifier, GANOverSampler
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.trial.prepare import from_run
@@ -358,28 +361,45 @@ def test_what_is_no_name_of_a_module_is_refused(module: str) -> None:
         pass
 
 
-def test_the_module_command_imports_nothing_from_the_working_folder(tmp_path: Path) -> None:
-    """Python itself looks there for a few modules before evenodds comes; no others are looked for."""
-    pythons = {
-        "importlib",
-        "warnings",
-        "contextlib",
-        "collections",
-        "keyword",
-        "operator",
-        "reprlib",
-        "functools",
-        "types",
-    }
-    names = {*sys.stdlib_module_names, "torch", "numpy", "yaml", "rich", "cyclopts", "msgspec", "safetensors", "PIL"}
-    for name in names - pythons - {"types"}:
-        (tmp_path / f"{name}.py").write_text(f"open('ran', 'a').write({name!r})\nraise ImportError({name!r})\n")
+def imported_by_python() -> set[str]:
+    """What Python imports to run `python -m` of whatever package, while the working folder is first on its path."""
+    code = (
+        "import sys; before = set(sys.modules); import runpy\n"
+        "new = [sys.modules[name] for name in set(sys.modules) - before if '.' not in name]\n"
+        "print(*(one.__name__ for one in new if one.__spec__.origin not in ('built-in', 'frozen', None)))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def planted_folder(folder: Path, names: set[str]) -> Path:
+    """A folder with a module of each name, which says that it was imported."""
+    folder.mkdir()
+    for name in names:
+        (folder / f"{name}.py").write_text(f"open('ran', 'a').write({name!r} + ' ')\nraise ImportError({name!r})\n")
+    return folder
+
+
+def importable() -> set[str]:
+    """Every name that Python, evenodds or a package that is installed may import."""
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    names = {*sys.stdlib_module_names, *loaded, *packages_distributions(), "torchvision", "triton", "pandas", "scipy"}
+    return {name for name in names if name.isidentifier()} - {"evenodds", "tests"}
+
+
+@pytest.mark.parametrize("way", ["python -m evenodds", "evenodds"])
+def test_no_command_imports_from_the_working_folder(way: str, trained: Path, tmp_path: Path) -> None:
+    """Python itself looks there for a few modules before it runs any package; no others are looked for."""
+    script = tmp_path / "evenodds"
+    script.write_text("import sys\nfrom evenodds.cli import main\nsys.exit(main())\n")
+    start = ["-m", "evenodds"] if way == "python -m evenodds" else [str(script)]
+    here = planted_folder(tmp_path / "theirs", importable() - (imported_by_python() if start[0] == "-m" else set()))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "evenodds", "list", "losses"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    command = [sys.executable, *start, "sample", str(trained), "-n", "2", "--npz", str(tmp_path / "x.npz")]
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    assert not (here / "ran").exists(), (here / "ran").read_text()
     assert done.returncode == 0, done.stderr
-    assert "hinge" in done.stdout
+    assert np.load(tmp_path / "x.npz")["x"].shape == (2, 2)
 
 
 def test_a_pickled_network_names_no_code_either() -> None:
@@ -391,6 +411,23 @@ def test_a_pickled_network_names_no_code_either() -> None:
         _ = again.module
     with allowing(["torch.nn.modules.linear"]):
         assert torch.equal(again.module.weight, linear.weight)
+
+
+@pytest.mark.parametrize("kind", [GAN, GANClassifier, GANOverSampler])
+def test_an_estimator_takes_allow_and_its_pickle_allows_nothing(kind: Any) -> None:
+    assert clone(kind(allow=("mine",))).get_params()["allow"] == ("mine",)
+    estimator = pickle.loads(pickle.dumps(kind(allow="torch.nn.modules.linear")))
+    assert estimator.get_params()["allow"] is None
+    estimator.network_ = StoredNetwork(torch.nn.Linear(2, 3), {"in_features": 2, "out_features": 3})
+    again = pickle.loads(pickle.dumps(estimator))
+    with pytest.raises(NotAllowed, match=r"torch\.nn\.modules\.linear"):
+        again.network_.built(again.allowed_modules)
+    for allow in ("torch.nn.modules.linear", ["other", "torch.nn.modules.linear"]):
+        again = pickle.loads(pickle.dumps(estimator)).set_params(allow=allow)
+        assert again.network_.built(again.allowed_modules).in_features == 2
+    with pytest.raises(BadInput, match="names of modules"):
+        again.network_.built(again.set_params(allow="my:Net").allowed_modules)
+    assert "torch.nn.modules.linear" not in allowed()
 
 
 def test_what_has_moved_is_in_the_package() -> None:

@@ -1,12 +1,13 @@
 """YAML is read as plain values: nothing in it is executed, nothing in it grows, and every refusal is one line."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evenodds.errors import BadInput
-from evenodds.files.read import parse_yaml, read_yaml
+from evenodds.files.read import as_type, parse_yaml, read_yaml
 
 PLAIN: dict[str, Any] = {
     "a: 1": 1,
@@ -67,6 +68,35 @@ def test_what_is_more_than_plain_values_is_refused_in_one_line(what: str) -> Non
         parse_yaml(REFUSED[what], "the recipe")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+@dataclass
+class _Record:
+    """A value with a free mapping in it."""
+
+    m: dict[str, list[dict[str, float]]]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        ({"a": 1.0, "b": "x", "c": 2.0}, dict[str, float], "it: ['b'] must be a number, got 'x'"),
+        (
+            {"m": {"p": [{"u": 1.0}], "q": [{"v": 1.0}, {"w'": "no"}]}},
+            _Record,
+            "it: m['q'][1][\"w'\"] must be a number",
+        ),
+        ({"m": {"p": 3}}, _Record, "it: m['p'] must be a list, got 3"),
+        ({"m": 3}, _Record, "it: m must be an object, got 3"),
+        ({"a.b": {"c]": "y"}}, dict[str, dict[str, float]], "it: ['a.b']['c]'] must be a number"),
+        ({str(k): k if k != 777 else "y" for k in range(1000)}, dict[str, int], "it: ['777'] must be a whole number"),
+        ({"x" * 100: "y"}, dict[str, int], f"it: ['{'x' * 36}...] must be a whole number"),
+    ],
+)
+def test_an_entry_of_a_free_mapping_is_named_by_its_key(value: Any, kind: Any, message: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        as_type(value, kind, "it")
+    assert str(caught.value).startswith(message)
 
 
 def test_a_refusal_names_the_line() -> None:

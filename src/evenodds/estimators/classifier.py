@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
 from evenodds.estimators.items import Items
+from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import TrainingOptions, batches, new_players, train_averaged
 from evenodds.parts.priors import Normal
@@ -21,7 +23,7 @@ from evenodds.tasks.classify import Classify, WithLabels
 __all__ = ["GANClassifier"]
 
 
-class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     """A discriminator that names the class of what is real (Salimans et al. 2016, section 5).
 
     In y, -1 is "no label" where at least two other classes occur, as in sklearn.semi_supervised; else it is a class.
@@ -40,6 +42,8 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         noise: standard deviation of noise on all that the discriminator sees, where columns have deviation 1 and
             images lie in [-1, 1]; 0.3 of a range of 1 in the paper.
         device: where it trains: "cpu", "cuda", "auto".
+        allow: modules of your own that a network may come from, e.g. ("my_module",). A name that is given as `network`
+            allows its module by itself; after unpickling, allow it anew by `set_params(allow=...)`.
         random_state: an int makes it repeatable.
         verbose: 1 prints how far the training is.
 
@@ -61,6 +65,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         consistency: float = 1.0,
         noise: float = 0.6,
         device: str = "cpu",
+        allow: str | Sequence[str] | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -74,6 +79,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.consistency = consistency
         self.noise = noise
         self.device = device
+        self.allow = allow
         self.random_state = random_state
         self.verbose = verbose
 
@@ -94,7 +100,7 @@ class GANClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         x = self.items_.to_model(validated(self, X, reset=False, allow_nd=True))
         # In float64: in float32, the last digits of an item's probability depend on the size of its batch.
-        discriminator = deepcopy(self.discriminator_.module).double()
+        discriminator = deepcopy(self.discriminator_.built(self.allowed_modules)).double()
         with torch.no_grad():
             logits = torch.cat([discriminator(part.double()) for part in torch.split(x, 512)])
         return np.asarray(logits.softmax(1).numpy())

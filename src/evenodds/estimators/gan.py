@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
 from evenodds.estimators.items import Items
+from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.training import TrainingOptions, samples, train_generator
 from evenodds.metrics.likelihood import log_density, parzen
 from evenodds.tasks._conditional import one_hot
@@ -21,7 +23,7 @@ from evenodds.tasks._conditional import one_hot
 __all__ = ["GAN"]
 
 
-class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GAN(DensityMixin, OwnCode):  # type: ignore[misc]
     """Learns to draw items like those it was fitted to (Goodfellow et al. 2014).
 
     Args:
@@ -36,6 +38,8 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         few: a column of a table with at most so many distinct values gets no others.
         windows: samples on which `score_samples` rests.
         device: where it trains: "cpu", "cuda", "auto".
+        allow: modules of your own that a network may come from, e.g. ("my_module",). A name that is given as `network`
+            allows its module by itself; after unpickling, allow it anew by `set_params(allow=...)`.
         random_state: an int makes fit and samples repeatable.
         verbose: 1 prints how far the training is.
 
@@ -58,6 +62,7 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         few: int = 20,
         windows: int = 2000,
         device: str = "cpu",
+        allow: str | Sequence[str] | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -71,6 +76,7 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.few = few
         self.windows = windows
         self.device = device
+        self.allow = allow
         self.random_state = random_state
         self.verbose = verbose
 
@@ -143,7 +149,7 @@ class GAN(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _draw(self, n: int, labels: Array | None, seed: int) -> Tensor:
         c = None if labels is None else one_hot(torch.from_numpy(labels), self.generator_.arguments["condition"])
-        return samples(self.generator_.module, self.generator_.arguments["latent"], c, n, seed)
+        return samples(self.generator_.built(self.allowed_modules), self.generator_.arguments["latent"], c, n, seed)
 
     def _windows(self, n: int) -> Tensor:
         """(n, D) samples, always the same ones."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput, unknown
 from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
 from evenodds.estimators.items import Items
+from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.training import TrainingOptions, samples, train_generator
 from evenodds.tasks._conditional import WAYS, one_hot
 
@@ -21,7 +21,7 @@ __all__ = ["GANOverSampler"]
 STRATEGIES = ("auto", "minority", "not majority", "all")
 
 
-class GANOverSampler(BaseEstimator):  # type: ignore[misc]
+class GANOverSampler(OwnCode):  # type: ignore[misc]
     """Adds items of rare classes, drawn by a generator that was told the class (Mirza and Osindero 2014).
 
     One game is played for all classes, in equal shares, so that a rare class gains by what classes have in common.
@@ -39,6 +39,8 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         learning_rate: of both players.
         few: a column of a table with at most so many distinct values gets no others.
         device: where it trains: "cpu", "cuda", "auto".
+        allow: modules of your own that a network may come from, e.g. ("my_module",). A name that is given as `network`
+            allows its module by itself; after unpickling, allow it anew by `set_params(allow=...)`.
         random_state: an int makes everything repeatable.
         verbose: 1 prints how far the training is.
 
@@ -64,6 +66,7 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 2e-3,
         few: int = 20,
         device: str = "cpu",
+        allow: str | Sequence[str] | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -77,6 +80,7 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.few = few
         self.device = device
+        self.allow = allow
         self.random_state = random_state
         self.verbose = verbose
 
@@ -111,7 +115,8 @@ class GANOverSampler(BaseEstimator):  # type: ignore[misc]
             raise BadInput(f"y must hold some of the classes {self.classes_.tolist()}, and nothing else")
         c = one_hot(torch.from_numpy(labels), len(self.classes_))
         latent = self.generator_.arguments["latent"]
-        return self.items_.to_data(samples(self.generator_.module, latent, c, len(y), seed_of(self.random_state)))
+        generator = self.generator_.built(self.allowed_modules)
+        return self.items_.to_data(samples(generator, latent, c, len(y), seed_of(self.random_state)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

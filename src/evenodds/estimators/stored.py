@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from evenodds.runs.allowed import allowing
 from evenodds.runs.find import network_at
 
 __all__ = ["StoredNetwork"]
@@ -42,7 +43,16 @@ class StoredNetwork:
             self._module = module.eval().requires_grad_(False)
         return self._module
 
+    def built(self, modules: Sequence[str]) -> nn.Module:
+        """The same; these modules of one's own may be imported for it.
+
+        Raises:
+            NotAllowed: its class is outside evenodds, and its module is not among them.
+        """
+        with allowing(modules):
+            return self.module
+
     def _class(self) -> Any:
-        """Of the network. After unpickling, a class outside evenodds needs EVENODDS_ALLOW with its module."""
+        """Of the network. After unpickling, the module of a class outside evenodds must be allowed."""
         kind: type[nn.Module] | None = self.__dict__.get("_kind")
         return kind if kind is not None else network_at(f"{self.home}:{self.name}")

@@ -23,6 +23,7 @@ from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.priors import Normal
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.find import make, network
+from evenodds.runs.memory import require_memory
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
@@ -133,6 +134,7 @@ def new_players(name: str, options: Mapping[str, Mapping[str, Any]], seed: int) 
             torch.manual_seed(mix(seed, -1, number))
             with allowing(modules_in(name)):  # the user typed it, as a parameter of the estimator
                 maker = network(name, role.capitalize())
+            require_memory(f"{role} '{name}'", maker, arguments)
             players[role] = make(f"{role} '{name}'", maker, dict(arguments))
     return players
 

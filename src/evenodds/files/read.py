@@ -50,7 +50,7 @@ RESTORE = "restore the file from a copy"
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|'[^']*'|\"[^\"]*\")\]")
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -121,7 +121,7 @@ def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{where}{_misfit(str(error), value)}{then(advice)}") from error
+        raise BadInput(f"{where}{_misfit(_with_keys(str(error), value, kind), value)}{then(advice)}") from error
     except (OverflowError, RecursionError) as error:
         raise BadInput(f"{where} holds values that are too large: {error}{then(advice)}") from error
     except UnicodeEncodeError as error:
@@ -254,6 +254,52 @@ def _misfit(message: str, value: Any) -> str:
     return f"{': ' + place if place else ''} must be {_in_words(expected[1])}, got {actual_words}"
 
 
+_ANY_KEY = "[...]"
+"""How msgspec names an entry of a mapping whose keys are free."""
+
+
+def _with_keys(message: str, value: Any, kind: Any) -> str:
+    """A message of msgspec with the keys of free mappings in its path, which it leaves out."""
+    problem, at, path = message.partition(" - at `$")
+    path = path.removesuffix("`")
+    while _ANY_KEY in path:
+        before, _, after = path.partition(_ANY_KEY)
+        mapping = _at(value, before)
+        if not isinstance(mapping, dict) or not mapping:
+            break
+        while len(mapping) > 1:
+            entries = list(mapping.items())
+            half = dict(entries[: len(entries) // 2])
+            mapping = dict(entries[len(entries) // 2 :]) if _fits(_replaced(value, before, half), kind) else half
+        value, path = _replaced(value, before, mapping), f"{before}[{shortened(next(iter(mapping)))}]{after}"
+    return f"{problem}{at}{path}`" if at else message
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value fits its type."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _replaced(value: Any, path: str, inner: Any) -> Any:
+    """A copy of a value with another one at a path, see `_at`."""
+    step = _STEP.match(path)
+    if step is None:
+        return inner
+    key: Any = step[1] if step[1] is not None else _index(step[2])
+    copy = value.copy()
+    copy[key] = _replaced(value[key], path[step.end() :], inner)
+    return copy
+
+
+def _index(text: str) -> int | str:
+    """What stands between brackets in a path: a place in a list, or a key in quotes."""
+    return int(text) if text.isdecimal() else text[1:-1]
+
+
 def _in_words(types: str) -> str:
     """Types as msgspec writes them, such as "`int | null` >= 1", in words."""
     return re.sub(r"`([^`]*)`", lambda match: " or ".join(map(_word, match[1].split(" | "))), types)
@@ -273,7 +319,7 @@ def _at(value: Any, path: str) -> Any:
         if step is None:
             return _UNKNOWN
         try:
-            value = value[step[1] if step[1] is not None else int(step[2])]
+            value = value[step[1] if step[1] is not None else _index(step[2])]
         except (KeyError, IndexError, TypeError):
             return _UNKNOWN
         path = path[step.end() :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.names import real
 from evenodds.files.read import parse_yaml, read_yaml
 from evenodds.files.text import from_utf8, to_utf8
-from evenodds.runs.allowed import require
+from evenodds.runs.allowed import NotAllowed, require
 from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
 from evenodds.runs.find import canonical, find, names
 from evenodds.runs.part_options import require_part
@@ -325,18 +326,45 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
     Args:
         changes: by key, dotted for options, e.g. {"generator.width": 32, "loss": "hinge"}. A new name for a part
             drops the options of the old one.
+
+    Raises:
+        BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
+            that it is for. The message names the key.
     """
     for key, value in changes.items():
+        with _named(key):
+            config = _with_setting(config, key, value)
+    for key in changes:
         name, _, option = key.partition(".")
-        if name not in settings() and is_extra(name):
-            config = replace(config, extras=with_extra(config.extras, key, value))
-            continue
-        if name not in settings():
-            raise unknown("setting", name, [*settings(), *names("extras")])
-        if option:
-            value = _with_option(name, getattr(config, name), option, value)
-        config = replace(config, **{name: _typed(name, value)})
+        name = name if name in settings() else "extras"
+        with _named(key):
+            for part in _parts(getattr(config, name)):
+                options = {option: part.options[option]} if option in part.options else part.options
+                require_part(name, settings()[name].kinds, Part(part.name, options))
     return config
+
+
+def _with_setting(config: Config, key: str, value: Any) -> Config:
+    """The configuration with one value replaced."""
+    name, _, option = key.partition(".")
+    if name not in settings() and is_extra(name):
+        return replace(config, extras=with_extra(config.extras, key, value))
+    if name not in settings():
+        raise unknown("setting", name, [*settings(), *names("extras")])
+    if option:
+        value = _with_option(name, getattr(config, name), option, value)
+    return replace(config, **{name: _typed(name, value)})
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """A BadInput within it names the key."""
+    try:
+        yield
+    except NotAllowed:
+        raise
+    except BadInput as error:
+        raise error if key in str(error) else BadInput(f"{key}: {error}") from error
 
 
 def require_allowed(config: Config, where: str) -> None:

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.files.read import shortened
-from evenodds.runs.find import canonical, find
+from evenodds.runs.find import KINDS, canonical, find, names
 from evenodds.runs.options import require_options
 from evenodds.runs.values import Part
 
@@ -70,7 +70,7 @@ def _require_degradations(key: str, value: Any) -> None:
     for one in value if isinstance(value, list | tuple) else [value]:
         if isinstance(one, Mapping) and isinstance(one.get("name"), str):
             options = {name: inner for name, inner in one.items() if name != "name"}
-            require_part("degradation", ("degradations",), Part(one["name"], options))
+            require_part(f"{key}.degradation", ("degradations",), Part(one["name"], options))
         elif isinstance(one, Mapping | int | float):
             raise BadInput(
                 f"the degradation of {key} needs a name, as in {{name: noise, low: 10, high: 50}}, got {shortened(one)}"
@@ -82,3 +82,6 @@ def _require_masks(key: str, value: Any) -> None:
     for one in value if isinstance(value, list | tuple) else [value]:
         if isinstance(one, Mapping | int | float | list | tuple):
             raise BadInput(f"the masks of {key} need names, as in 'boxes,strokes', got {shortened(value)}")
+        for name in map(str.strip, one.split(",") if isinstance(one, str) else ()):
+            if canonical("masks", name) is None:
+                raise BadInput(f"the masks of {key}: {unknown(KINDS['masks'][0], name, names('masks'))}")

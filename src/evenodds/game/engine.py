@@ -35,6 +35,21 @@ class Engine(Protocol):
         """How many processes play together; each shows its own images."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """Of the arithmetic: "float32" or "bfloat16"."""
+        ...
+
+    @property
+    def compile(self) -> bool:
+        """Whether moves are compiled, where they can be."""
+        ...
+
+    @property
+    def graphs(self) -> bool:
+        """Whether moves are recorded and replayed, where they can be."""
+        ...
+
     def adopt(self, players: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
         """The players, moved and wrapped for playing; their parameters stay those of the originals."""
         ...
@@ -60,7 +75,8 @@ class Local:
         device: "cpu", "cuda", "mps", ..., or "auto" for the best that is there.
         precision: "float32", or "bfloat16" for matrix products and convolutions under autocast.
         channels_last: store images as NHWC, which more than doubles small convolutions on a CPU.
-        compile: compile each player (needs a C++ compiler). Penalties with a double backward cannot be compiled.
+        compile: compile each move, where it can be; see evenodds.game.learners.compiled.
+        graphs: record each move as a CUDA graph, where it can be; see evenodds.game.learners.graphs.
 
     Raises:
         BadInput: the precision or the device is unknown, or there is no such device.
@@ -77,6 +93,7 @@ class Local:
     precision: str = "float32"
     channels_last: bool = True
     compile: bool = False
+    graphs: bool = False
     rank: int = 0
     size: int = 1
 
@@ -92,9 +109,7 @@ class Local:
             player.to(self.device)
             if self.channels_last:
                 player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if not self.compile:
-            return dict(players)
-        return {name: torch.compile(player) for name, player in players.items()}  # type: ignore[misc]
+        return dict(players)
 
     def send(self, batch: Batch) -> dict[str, Tensor]:
         return {name: self._send(value) for name, value in batch.items()}

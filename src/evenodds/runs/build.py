@@ -226,7 +226,9 @@ def build_decay(config: Config) -> Any:
 
 def build_engine(config: Config) -> Local:
     """Where the run is played."""
-    return Local(pick_device(config.device), config.precision, config.channels_last, config.compile)
+    device = pick_device(config.device)
+    graphs = config.graphs and device.type == "cuda"
+    return Local(device, config.precision, config.channels_last, config.compile, graphs)
 
 
 def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:

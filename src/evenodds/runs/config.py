@@ -160,7 +160,10 @@ class Config:
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps.", may_change=True)
     precision: str = setting("float32", "float32 or bfloat16.", words=("float32", "bfloat16"))
     channels_last: bool = setting(True, "Store images as NHWC.")
-    compile: bool = setting(False, "Compile the players; needs a C++ compiler and a penalty without double backward.")
+    compile: bool = setting(
+        False, "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer."
+    )
+    graphs: bool = setting(False, "Record the moves as CUDA graphs, where they can be; only on a CUDA device.")
     save_share: float = setting(
         0.1,
         "Share of the run from one checkpoint, with samples and a held-out score, to the next.",

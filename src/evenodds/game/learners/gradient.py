@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 
 from evenodds.errors import BadInput
 from evenodds.game.engine import Engine
+from evenodds.game.learners.compiled import CompiledMoves
+from evenodds.game.learners.graphs import MoveGraphs
 from evenodds.game.learners.guard import Guard
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 from evenodds.game.schedule import Schedule, constant
@@ -45,26 +47,43 @@ class Gradient:
     rate: Schedule = constant
     base: dict[str, list[float]] = field(init=False)
     guard: Guard = field(init=False, default_factory=Guard)
+    compiled: CompiledMoves = field(init=False, default_factory=CompiledMoves)
+    graphs: MoveGraphs = field(init=False, default_factory=MoveGraphs)
 
     def __post_init__(self) -> None:
         self.base = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimizers.items()}
 
     def improve(self, move: Move, players: Players, hand: Batch, engine: Engine, progress: Progress) -> Costs:
         movers = [name for name in move.movers if name in self.optimizers]
+        optimizers, rate = [self.optimizers[name] for name in movers], self.rate(progress)
         for name in movers:
-            self.optimizers[name].zero_grad(set_to_none=True)
-        with self.guard.over(move, players, [self.optimizers[name] for name in movers]) as verdict:
+            self._set_rate(name, rate)
+
+        def whole(hand: Batch) -> Costs:
+            return self._improve(move, optimizers, players, hand, engine)
+
+        return self.graphs.play(move, players, hand, optimizers, whole) if engine.graphs else whole(hand)
+
+    def _improve(
+        self, move: Move, optimizers: Sequence[Optimizer], players: Players, hand: Batch, engine: Engine
+    ) -> Costs:
+        """A whole move at the rates that are set."""
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        with self.guard.over(move, players, optimizers) as verdict:
             costs = self._differentiate(move, players, hand, engine)
             if verdict.fit():
-                for name in movers:
-                    with verdict.hold(self.optimizers[name]):
-                        self._step(name, self.rate(progress))
+                for optimizer in optimizers:
+                    with verdict.hold(optimizer):
+                        optimizer.step()
         return costs
 
     def _differentiate(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:
         """Leaves the slope of the costs in the `grad` of the movers' parameters."""
         # Frozen opponents: otherwise every gradient of theirs is computed, and sent between processes, for nothing.
         with frozen(players, but=move.movers):
+            if engine.compile and (compiled := self.compiled.differentiate(move, players, hand, engine)) is not None:
+                return compiled
             costs = play(move, players, hand, engine)
             total = costs.total()
             if not total.requires_grad:
@@ -76,10 +95,15 @@ class Gradient:
         return costs
 
     def _step(self, name: str, rate: float) -> None:
-        optimizer = self.optimizers[name]
-        for group, base in zip(optimizer.param_groups, self.base[name], strict=True):
-            group["lr"] = base * rate
-        optimizer.step()
+        self._set_rate(name, rate)
+        self.optimizers[name].step()
+
+    def _set_rate(self, name: str, rate: float) -> None:
+        for group, base in zip(self.optimizers[name].param_groups, self.base[name], strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(base * rate)  # a graph reads it where it is
+            else:
+                group["lr"] = base * rate
 
     def state(self) -> State:
         tensors: dict[str, Tensor] = {}

@@ -54,8 +54,9 @@ class Guard:
         self.lost.setdefault(name, 0)
         self.streak.setdefault(name, 0)
         if isinstance(finite, Tensor):
-            self.lost[name] = self.lost[name] + (~finite).long()
-            self.streak[name] = torch.where(finite, 0, self.streak[name] + 1)
+            # In place: a recorded move counts in the same memory at each replay.
+            _on(self.lost, name, finite.device).add_(~finite)
+            _on(self.streak, name, finite.device).add_(1).mul_(~finite)
         elif finite:
             self.streak[name] = 0
         else:
@@ -79,6 +80,14 @@ class Guard:
                 f"the last {int(self.streak[name])} gradients of move '{name}' were not finite, and none reached the "
                 "weights; lower learning_rate or raise penalty_weight; checkpoints made before are intact"
             )
+
+
+def _on(counts: dict[str, int | Tensor], name: str, device: torch.device) -> Tensor:
+    """A count as a tensor on the device, which stays in the table."""
+    value = counts[name]
+    tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=device)
+    counts[name] = tensor
+    return tensor
 
 
 @dataclass

@@ -1,11 +1,18 @@
-"""Training speed: images per second of each network family against a naive loop of the same networks.
+"""Training speed: images per second of each network family and recipe against a naive loop of the same networks.
 
-    python benchmarks/step.py [--device cpu] [--seconds 5]
+    python benchmarks/step.py                            # families and recipes, under 8 minutes
+    python benchmarks/step.py --seconds 1 --only dcgan   # a part of it
 
 The naive loop is what tutorials write: NCHW, a pass for real and a pass for fake, nothing frozen, `.item()` at every
-step, Adam's defaults. Ours is the package's own trainer. Both play non-saturating moves 1:1 without a penalty on the
-same networks, data and batch. Variants are timed in turn, several laps each, and the median lap counts; the
-convolution peak of the machine is measured in the same run, so that the achieved share of it can be stated.
+step, Adam's defaults, memory as the C library manages it. "default" is the package's own trainer as a run without
+settings has it. Then each lever alone upon the default, and all that can be played together. Families play
+non-saturating moves 1:1 without a penalty; recipes play their own loss, penalty and average. All see the same networks,
+data and batch. The naive loop of a recipe has its loss and its penalty, computed by torch's own double backward.
+
+Every case is timed in a process of its own, with variants in turn, several laps each; the best lap counts, which a busy
+machine disturbs least. Besides the clock, the processor time of each lap is measured: a machine that is shared divides
+the first and not the second. Peaks of a convolution and of a product of matrices are measured in every process, in both
+kinds of arithmetic.
 """
 
 from __future__ import annotations
@@ -13,79 +20,70 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from evenodds.game.engine import Local
-from evenodds.game.learners import Gradient
-from evenodds.game.rules import Game
+from evenodds.data.dataset import Dataset
+from evenodds.data.sources import load
+from evenodds.game.allocator import keep_freed_memory
 from evenodds.game.trainer import Training, train
-from evenodds.parts.losses.adversarial import non_saturating
-from evenodds.parts.priors import Normal
-from evenodds.runs.find import network
-from evenodds.tasks.contest import Contest
-from evenodds.tasks.generate import Generate
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import Config, recipe, with_settings
 
-LATENT, BATCH, SHAPE = 64, 64, (3, 32, 32)
-FAMILIES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
-    "mlp": ({"width": 512}, {"width": 512, "activation": "leaky_relu"}),
-    "dcgan": ({"width": 64}, {"width": 64}),
-    "resnet": ({"width": 32}, {"width": 32}),
-    "modern": ({"width": 32}, {"width": 32}),
+SMALL = {"generator.width": 32, "discriminator.width": 32}
+PLAIN: dict[str, Any] = {
+    "loss": "non_saturating",
+    "penalty": None,
+    "optimizer": {"name": "Adam", "betas": [0.5, 0.999]},
+    "learning_rate": 2e-4,
+    "average_half_life": 0,
+    "decay": "constant",
+    "prior.size": 64,
+    "generator.width": 64,
+    "discriminator.width": 64,
 }
+FAMILIES: dict[str, dict[str, Any]] = {
+    "dcgan": {"discriminator.norm": "spectral"},
+    "mlp": {"generator": {"name": "mlp", "width": 512}, "discriminator": {"name": "mlp", "width": 512}},
+    "resnet": {"generator": "resnet", "discriminator": "resnet", **SMALL},
+    "modern": {"generator": "modern", "discriminator": "modern", **SMALL},
+}
+SHAPES = {"digits": (1, 8, 8), "gray-28": (1, 28, 28), "color-32": (3, 32, 32)}
+LEVERS: dict[str, dict[str, Any]] = {
+    "one pass": {"fused": True},
+    "simultaneous": {"simultaneous": True},
+    "bfloat16": {"precision": "bfloat16"},
+    "penalty on a quarter": {"penalty_share": 0.25},
+    "compiled": {"compile": True},
+}
+ALL = ("one pass", "simultaneous", "bfloat16", "penalty on a quarter")
+CASES = [*FAMILIES, *SHAPES]
 
 
-class Feed:
-    """Batches of random uint8 images in memory, converted like real ones."""
-
-    size = BATCH
-
-    def __init__(self) -> None:
-        self.x = torch.randint(0, 256, (4096, *SHAPE), dtype=torch.uint8)
-
-    def at(self, position: int) -> dict[str, Tensor]:
-        index = torch.arange(position, position + BATCH) % len(self.x)
-        return {"x": self.x[index].float().div_(127.5).sub_(1)}
+def configured(case: str, **settings: Any) -> Config:
+    """A family on 32 x 32 in colour, or a recipe."""
+    base: dict[str, Any] = {"task": "generate"} if case != "digits" else {}
+    if case in FAMILIES:
+        base |= {**PLAIN, **FAMILIES[case]}
+    config = recipe(case if case in SHAPES else "color-32")
+    return with_settings(config, {**base, "data": "in-memory", "watch": "off", "device": "cpu", **settings})
 
 
-def make(family: str) -> dict[str, nn.Module]:
-    torch.manual_seed(0)
-    g, d = FAMILIES[family]
-    return {
-        "generator": network(family, "Generator")(LATENT, SHAPE, **g),
-        "discriminator": network(family, "Discriminator")(SHAPE, **d),
-    }
-
-
-def naive(players: dict[str, nn.Module], device: torch.device) -> Iterator[int]:
-    """The tutorial loop; yields after each step."""
-    g, d = (players[name].to(device) for name in ("generator", "discriminator"))
-    adams = {name: torch.optim.Adam(p.parameters(), lr=2e-4, betas=(0.5, 0.999)) for name, p in players.items()}
-    feed, step = Feed(), 0
-    while True:
-        real = feed.at(step * BATCH)["x"].to(device)
-        fake = g(torch.randn(BATCH, LATENT, device=device))
-        adams["discriminator"].zero_grad()
-        on_real = F.softplus(-d(real)).mean()
-        on_real.backward()
-        on_fake = F.softplus(d(fake.detach())).mean()
-        on_fake.backward()
-        adams["discriminator"].step()
-        adams["generator"].zero_grad()
-        fooled = F.softplus(-d(fake)).mean()
-        fooled.backward()
-        adams["generator"].step()
-        _ = on_real.item() + on_fake.item(), fooled.item()
-        step += 1
-        yield BATCH
+def material(case: str) -> Dataset:
+    shape = SHAPES.get(case, (3, 32, 32))
+    return load(np.random.default_rng(0).integers(0, 256, (4096, *shape), dtype=np.uint8))
 
 
 class Clock:
@@ -103,119 +101,232 @@ class Clock:
         training.engine.read(training.terms)
 
 
-def ours(family: str, engine: Local, fused: bool, simultaneous: bool = False) -> Callable[[int], None]:
-    """A function that plays so many rounds of the package's own game."""
-    players = make(family)
-    engine.adopt(players)
-    game = Game(Generate(Normal(LATENT), Contest(non_saturating, fused=fused), simultaneous=simultaneous), players)
-    options = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
-    learner = Gradient({name: torch.optim.Adam(p.parameters(), **options) for name, p in players.items()})  # type: ignore[arg-type]
-    feed = Feed()
-    return lambda rounds: train(game, feed, learner, engine, images=10**9, listeners=[Clock(rounds)]) and None
+Play = Callable[[int], None]
+"""Plays so many rounds."""
 
 
-def lap(play: Callable[[int], None], rounds: int, device: torch.device) -> float:
-    """Images per second."""
-    wait(device)
-    begun = time.perf_counter()
-    play(rounds)
-    wait(device)
-    return rounds * BATCH / (time.perf_counter() - begun)
+def ours(case: str, data: Dataset, **settings: Any) -> tuple[Play, Run]:
+    run = Run(configured(case, **settings), data)
+    average = [run.average] if run.average is not None else []
+
+    def play(rounds: int) -> None:
+        train(run.game, run.feed, run.learner, run.engine, images=10**9, listeners=[*average, Clock(rounds)])
+
+    return play, run
 
 
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def naive(case: str, data: Dataset) -> Play:
+    """The tutorial loop on networks like those of the case."""
+    config = configured(case, channels_last=False)
+    run = Run(config, data)
+    g, d = run.game.players["generator"], run.game.players["discriminator"]
+    copy = {name: value.detach().clone() for name, value in g.state_dict().items()}
+    steps = _steps(config, run, g, d, copy)
 
-
-def flops_per_image(family: str, simultaneous: bool = False) -> float:
-    """Floating-point operations of one round of ours, per image shown."""
-    players, counter = make(family), FlopCounterMode(display=False)
-    game = Game(Generate(Normal(LATENT), Contest(non_saturating), simultaneous=simultaneous), players)
-    learner = Gradient({name: torch.optim.SGD(p.parameters(), lr=0.0) for name, p in players.items()})
-    with counter:
-        train(game, Feed(), learner, Local(), images=BATCH)
-    return counter.get_total_flops() / BATCH
-
-
-def peak(device: torch.device) -> float:
-    """The best GFLOP/s of a 3x3 convolution of 64 to 256 channels, channels-last, of a few tried."""
-    best = 0.0
-    for channels, side in ((64, 32), (128, 16), (256, 8), (128, 32)):
-        conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.randn(BATCH, channels, side, side, device=device).to(memory_format=torch.channels_last)
-        with torch.no_grad():
-            for _ in range(3):
-                conv(x)
-            wait(device)
-            begun, runs = time.perf_counter(), 10
-            for _ in range(runs):
-                conv(x)
-            wait(device)
-        flops = 2 * BATCH * side * side * channels * channels * 9 * runs
-        best = max(best, flops / (time.perf_counter() - begun) / 1e9)
-    return best
-
-
-def measure(family: str, device: torch.device, seconds: float, laps: int, compiled: bool) -> dict[str, object]:
-    """Every variant of one family, lap by lap in turn."""
-    steps = naive(make(family), device)
-
-    def play_naive(rounds: int) -> None:
+    def play(rounds: int) -> None:
         for _ in range(rounds):
             next(steps)
 
-    variants: dict[str, Callable[[int], None]] = {"naive": play_naive}
-    variants["ours"] = ours(family, Local(device), fused=False)
-    variants["ours, fused passes"] = ours(family, Local(device), fused=True)
-    variants["ours, simultaneous"] = ours(family, Local(device), fused=True, simultaneous=True)
-    variants["ours, bfloat16"] = ours(family, Local(device, precision="bfloat16"), fused=True)
-    both = Local(device, precision="bfloat16")
-    variants["ours, simultaneous, bfloat16"] = ours(family, both, fused=True, simultaneous=True)
-    if compiled:
-        variants["ours, compiled"] = ours(family, Local(device, compile=True), fused=False)
-    rounds = {}
-    for name, play in variants.items():
-        lap(play, 3, device)
-        rounds[name] = max(2, int(seconds * lap(play, 3, device) / BATCH / laps))
-    rates: dict[str, list[float]] = {name: [] for name in variants}
+    return play
+
+
+def _steps(config: Config, run: Run, g: nn.Module, d: nn.Module, average: dict[str, Tensor]) -> Iterator[None]:
+    latent, paired = config.prior.options["size"], config.loss.name == "relativistic_paired"
+    adams = [torch.optim.Adam(player.parameters(), lr=2e-4, betas=(0.5, 0.999)) for player in (g, d)]
+    step, every = 0, config.penalty_every
+    while True:
+        real = run.feed.at(step * config.batch)["x"].contiguous()
+        fake = g(torch.randn(config.batch, latent))
+        adams[1].zero_grad()
+        if paired:
+            due = step % every == 0
+            seen, forged = real.requires_grad_(due), fake.detach().requires_grad_(due)
+            on_real, on_fake = d(seen), d(forged)
+            loss = F.softplus(on_fake - on_real).mean()
+            if due:
+                for on, x in ((on_real, seen), (on_fake, forged)):
+                    (slope,) = torch.autograd.grad(on.sum(), x, create_graph=True)
+                    loss = loss + every * 0.15 * slope.square().flatten(1).sum(1).mean()
+            loss.backward()
+        else:
+            loss = F.softplus(-d(real)).mean()
+            loss.backward()
+            F.softplus(d(fake.detach())).mean().backward()
+        adams[1].step()
+        adams[0].zero_grad()
+        fooled = F.softplus(d(real.detach()) - d(fake)) if paired else F.softplus(-d(fake))
+        fooled.mean().backward()
+        adams[0].step()
+        if config.average_half_life:
+            with torch.no_grad():
+                for name, value in g.state_dict().items():
+                    average[name].copy_(0.999 * average[name] + 0.001 * value if value.is_floating_point() else value)
+        _ = loss.item(), fooled.mean().item()
+        step += 1
+        yield
+
+
+@dataclass
+class Rate:
+    """Seconds of the best lap, per round, by the clock and by the processor."""
+
+    clock: float = float("inf")
+    processor: float = float("inf")
+
+    def lap(self, play: Play, rounds: int) -> None:
+        begun, spent = time.perf_counter(), time.process_time()
+        play(rounds)
+        self.clock = min(self.clock, (time.perf_counter() - begun) / rounds)
+        self.processor = min(self.processor, (time.process_time() - spent) / rounds)
+
+
+def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Every variant of one case, lap by lap in turn."""
+    data, variants, flops, failed = material(case), {}, {}, {}
+    # The naive loop is measured before the package keeps freed memory.
+    rates: dict[str, Rate] = {"naive": Rate()}
+    play = naive_before_allocator(case, data)
+    cycle = configured(case).penalty_every if case in SHAPES else 1
+    rounds = warm(play, cycle, seconds / laps)
     for _ in range(laps):
-        for name, play in variants.items():
-            rates[name].append(lap(play, rounds[name], device))
-    middle = {name: statistics.median(values) for name, values in rates.items()}
-    gflops = {name: flops_per_image(family, "simultaneous" in name) / 1e9 for name in middle if name != "naive"}
+        rates["naive"].lap(play, rounds)
+    wanted = {"default": {}, **levers}
+    together = {key: value for name in ALL if name in levers for key, value in levers[name].items()}
+    for name, settings in {**wanted, **({"all": together} if together else {})}.items():
+        try:
+            play, run = ours(case, data, **settings)
+            variants[name] = play, warm(play, cycle, seconds / laps)
+            rates[name] = Rate()
+            if name != "compiled":
+                flops[name] = counted(case, data, cycle, **{k: v for k, v in settings.items() if k != "precision"})
+            elif run.learner.compiled.reasons:
+                failed[name] = "; ".join(dict.fromkeys(run.learner.compiled.reasons.values()))
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+    for _ in range(laps):
+        for name, (play, rounds) in variants.items():
+            rates[name].lap(play, rounds)
+    return table(configured(case).batch, rates, flops, failed)
+
+
+def naive_before_allocator(case: str, data: Dataset) -> Play:
+    """The naive loop in a process whose C library gives freed memory back, as it does by itself."""
+    before = os.environ.get("GLIBC_TUNABLES")
+    os.environ["GLIBC_TUNABLES"] = ""  # the package leaves an allocator alone that the user has settings for
+    play = naive(case, data)
+    if before is None:
+        del os.environ["GLIBC_TUNABLES"]
+    keep_freed_memory.cache_clear()
+    return play
+
+
+def warm(play: Play, cycle: int, seconds: float) -> int:
+    """Plays a few rounds; how many whole cycles of rounds fill so many seconds."""
+    play(max(2, cycle))
+    begun = time.perf_counter()
+    play(cycle)
+    return cycle * max(1, round(seconds / (time.perf_counter() - begun)))
+
+
+def counted(case: str, data: Dataset, cycle: int, **settings: Any) -> float:
+    """GFLOP of a round, per image shown."""
+    play, run = ours(case, data, **settings)
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Untracked()  # type: ignore[assignment]
+    with counter:
+        play(cycle)
+    return counter.get_total_flops() / cycle / run.config.batch / 1e9
+
+
+class Untracked(nullcontext[None]):
+    """Stands for the tracker of modules, whose hooks do not allow for gradients inside of a round."""
+
+    parents: ClassVar[set[str]] = {"Global"}
+
+
+def table(
+    batch: int, rates: Mapping[str, Rate], flops: Mapping[str, float], failed: Mapping[str, str]
+) -> dict[str, Any]:
+    """Rates of every variant, beside those of the naive loop."""
+    per_second = {name: batch / rate.clock for name, rate in rates.items()}
+    per_processor = {name: batch / rate.processor for name, rate in rates.items()}
     return {
-        "images_per_second": {name: round(value, 1) for name, value in middle.items()},
-        "times_naive": {name: round(value / middle["naive"], 2) for name, value in middle.items()},
-        "gflop_per_image": {name: round(value, 3) for name, value in gflops.items()},
-        "gflop_per_second": {name: round(middle[name] * value, 1) for name, value in gflops.items()},
-        "parameters": {name: sum(p.numel() for p in player.parameters()) for name, player in make(family).items()},
+        "images_per_second": {name: round(value, 1) for name, value in per_second.items()},
+        "times_naive": {name: round(value / per_second["naive"], 2) for name, value in per_second.items()},
+        "images_per_processor_second": {name: round(value, 1) for name, value in per_processor.items()},
+        "times_naive_by_processor": {n: round(value / per_processor["naive"], 2) for n, value in per_processor.items()},
+        "gflop_per_image": {name: round(value, 4) for name, value in flops.items()},
+        "gflop_per_second": {name: round(per_second[name] * value, 1) for name, value in flops.items()},
+        "not_played": dict(failed),
     }
+
+
+def peaks() -> dict[str, float]:
+    """The best GFLOP/s of a 3 x 3 convolution and of a product of matrices, in both kinds of arithmetic."""
+    best: dict[str, float] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
+        a = torch.randn(1024, 1024).to(dtype)
+        best[f"gemm_{name}"] = 2 * 1024**3 / 1e9 / shortest(lambda a=a: a @ a)
+        best[f"convolution_{name}"] = max(_convolution(64, 32, dtype), _convolution(128, 16, dtype))
+    return {name: round(value, 1) for name, value in best.items()}
+
+
+@torch.no_grad()
+def _convolution(channels: int, side: int, dtype: torch.dtype) -> float:
+    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x = torch.randn(64, channels, side, side).to(dtype, memory_format=torch.channels_last)
+    return 2 * 64 * side * side * channels * channels * 9 / 1e9 / shortest(lambda: conv(x))
+
+
+def shortest(work: Callable[[], object], times: int = 8) -> float:
+    """Seconds of the shortest of some runs, after one that is not counted."""
+    work()
+    spent = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - begun)
+    return min(spent)
+
+
+def alone(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A case in a process of its own."""
+    words = [sys.executable, __file__, "--case", case]
+    words += ["--seconds", str(arguments.seconds), "--laps", str(arguments.laps)]
+    words += ["--compile"] if arguments.compile else []
+    told = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+    result: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seconds", type=float, default=10, help="per variant")
-    parser.add_argument("--laps", type=int, default=5)
-    parser.add_argument("--compile", action="store_true", help="a compiled variant too; needs a C++ compiler")
-    parser.add_argument("--families", nargs="*", default=list(FAMILIES))
+    parser.add_argument("--seconds", type=float, default=4, help="per variant")
+    parser.add_argument("--laps", type=int, default=4)
+    parser.add_argument("--compile", action="store_true", help="compiled moves too; takes minutes more")
+    parser.add_argument("--only", nargs="*", default=CASES, choices=CASES)
+    parser.add_argument("--case", choices=CASES, help="this one, in this process")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "step.json")
     arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    result: dict[str, object] = {
-        "setting": f"{BATCH} images of {SHAPE}, latent {LATENT}, Adam, no penalty, median of {arguments.laps} laps",
+    if arguments.case:
+        levers = {name: value for name, value in LEVERS.items() if name != "compiled" or arguments.compile}
+        if arguments.case in FAMILIES:
+            levers.pop("penalty on a quarter")
+        result = measure(arguments.case, arguments.seconds, arguments.laps, levers)
+        print(json.dumps({**result, "peaks_gflop_per_second": peaks()}))
+        return
+    whole: dict[str, Any] = {
+        "setting": f"families: 64 images of 3 x 32 x 32, no penalty; recipes: their own; best of {arguments.laps} laps",
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
-        "convolution_peak_gflop_per_second": round(peak(device), 1),
     }
-    for family in arguments.families:
-        result[family] = measure(family, device, arguments.seconds, arguments.laps, arguments.compile)
-        print(family, json.dumps(result[family], indent=1), flush=True)
-    result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    for case in arguments.only:
+        whole[case] = alone(case, arguments)
+        print(case, json.dumps(whole[case], indent=1), flush=True)
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(whole, indent=2) + "\n")
 
 
 if __name__ == "__main__":

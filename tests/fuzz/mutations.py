@@ -19,6 +19,8 @@ import yaml
 
 __all__ = ["BYTES", "NUMBERS", "PATHS", "TEXTS", "files_of", "mutate"]
 
+LARGEST = 2**26
+"""Bytes of a file that is read to be changed."""
 USER = "../user"
 """The user's own folder, from within a run."""
 CODE = (
@@ -99,6 +101,8 @@ def chosen(files: Sequence[str], rng: Random) -> str:
 
 def _mutated(path: Path, rng: Random) -> str:
     """Changes a file by what it holds, or as bytes."""
+    if path.stat().st_size > LARGEST:  # a mutation before this one made it so
+        return _special(path, rng)
     by_kind = {".json": _json, ".jsonl": _lines, ".yaml": _yaml, ".safetensors": _tensors}
     structured = by_kind.get(path.suffix)
     try:

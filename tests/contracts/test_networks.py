@@ -194,9 +194,13 @@ def test_conditions_and_outputs_that_make_no_sense_are_refused(name: str) -> Non
         discriminator(name, (1, 8, 8), outputs=0)
     with pytest.raises(BadInput, match="length of c"):
         generator(name, (1, 8, 8), condition=-1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_conditional_norm_without_a_condition_is_the_plain_one(name: str) -> None:
     if "conditional_norm" in inspect.signature(family(name).Generator).parameters:
-        with pytest.raises(BadInput, match="conditional_norm"):
-            generator(name, (1, 8, 8), conditional_norm=True)
+        plain, conditional = (generator(name, (1, 8, 8), conditional_norm=norm).state_dict() for norm in (False, True))
+        assert plain.keys() == conditional.keys()
 
 
 @pytest.mark.parametrize(("name", "player", "option"), known(OPTIONS, "Generator", "Discriminator"))

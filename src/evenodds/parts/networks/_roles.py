@@ -61,10 +61,10 @@ def follow(layer: nn.Module, x: Tensor, c: Tensor) -> Tensor:
     return y
 
 
-def input_length(latent: int, condition: int, conditional_norm: bool = False) -> int:
+def input_length(latent: int, condition: int) -> int:
     """The length of a generator's input: z, with c behind it."""
-    if condition < 0 or (conditional_norm and condition == 0):
-        raise BadInput(f"condition is the length of c, above 0 for conditional_norm; got {condition}")
+    if condition < 0:
+        raise BadInput(f"condition is the length of c, at least 0; got {condition}")
     return latent + condition
 
 

@@ -44,7 +44,8 @@ class Generator(nn.Module):
         cap: most channels of a level; 1024 in the paper.
         bottom: least side of the coarsest level.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
-        conditional_norm: also lets the gain and bias of each normalisation follow c (de Vries et al. 2017).
+        conditional_norm: also lets the gain and bias of each normalisation follow c, where there is one (de Vries et
+            al. 2017).
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Generator(nn.Module):
         steps = _steps(size, bottom)
         outputs = [channels, *widths(width, growth, cap, len(steps))]
         self.bottom = (outputs[-1], *steps[-1][1])
-        self.latent, length = latent, input_length(latent, condition, conditional_norm)
+        self.latent, length = latent, input_length(latent, condition)
         self.project = nn.Linear(length, math.prod(self.bottom), bias=False)
         layers: list[nn.Module] = []
         for level in range(len(steps) - 1, -1, -1):

@@ -45,7 +45,8 @@ class Generator(nn.Module):
         cap: most channels of a level.
         bottom: least side of the coarsest level.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
-        conditional_norm: also lets the gain and bias of each normalisation follow c (de Vries et al. 2017).
+        conditional_norm: also lets the gain and bias of each normalisation follow c, where there is one (de Vries et
+            al. 2017).
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Generator(nn.Module):
         sizes = level_sizes(size, bottom)
         channels_of = widths(width, growth, cap, len(sizes))
         self.bottom, self.latent = (channels_of[-1], *sizes[-1]), latent
-        self.project = nn.Linear(input_length(latent, condition, conditional_norm), math.prod(self.bottom))
+        self.project = nn.Linear(input_length(latent, condition), math.prod(self.bottom))
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
         followed = condition * conditional_norm

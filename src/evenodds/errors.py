@@ -29,16 +29,16 @@ class BadInput(ValueError):
         return visible(super().__str__())
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
+def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
     """The error for a name that nobody has, with the nearest match and the whole choice.
 
     Args:
         kind: what the name should name, in the singular, e.g. "penalty".
         name: the name that came.
-        known: the names that exist.
+        names: those that exist.
     """
     name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-    choices = sorted(known)
+    choices = sorted(names)
     near = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ";"
     return BadInput(f"no {kind} '{name}'{hint} known: {', '.join(choices)}")

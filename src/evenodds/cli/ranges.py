@@ -33,7 +33,7 @@ class Range:
         value = self.read(tokens[0].value)
         if value is None:
             flag = tokens[0].keyword or "the value"
-            raise CoercionError(msg=f"{flag} must be {self}, got {_shown(tokens[0].value)}.")
+            raise CoercionError(msg=f"{flag} must be {self}, got {_excerpt(tokens[0].value)}.")
         return value
 
     def read(self, text: str) -> int | float | None:
@@ -56,7 +56,7 @@ class Range:
         return f"{kind} {low} {self.most:,}"
 
 
-def _shown(text: str) -> str:
+def _excerpt(text: str) -> str:
     from evenodds.files.read import shortened
 
     return shortened(text)

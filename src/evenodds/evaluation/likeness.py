@@ -73,10 +73,10 @@ def likeness(x: Rows, y: Rows, scale: int) -> dict[str, float]:
         luminance = [video_luma(of) for of in both]
         if min(inner) >= 4:
             similar += float(ssim(*luminance)) * ((after - top) / places)
-        own = len(at) if after == places else after - top
-        squares.add("psnr", luminance, own)
+        fresh_rows = len(at) if after == places else after - top
+        squares.add("psnr", luminance, fresh_rows)
         if scale == 1 and both[1].shape[1] == 3:
-            squares.add("colour_psnr", both, own)
+            squares.add("colour_psnr", both, fresh_rows)
     return {"psnr": squares.decibels("psnr"), "ssim": similar} | squares.rest("psnr")
 
 

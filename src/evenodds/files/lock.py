@@ -130,25 +130,25 @@ def locked(folder: Path, command: str, *, new: bool = False, wait: float = 0.0, 
     """
     if folder.exists() and not folder.is_dir() and not new:
         raise BadInput(f"a folder is needed, got the file {folder}; give another name")
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=not new)
     try:
-        with _taken(folder / NAME, folder, command, wait, hint) as lock:
+        with _acquired(folder / NAME, folder, command, wait, hint) as lock:
             yield lock
     finally:
-        _remove_empty(made)
+        _remove_empty(missing)
 
 
 @contextmanager
 def locked_beside(path: Path, command: str, *, wait: float = 0.0, hint: str = "") -> Iterator[Lock]:
     """Holds a file or folder that is to be replaced as a whole, by a lock file beside it; see `locked`."""
-    made = [place for place in path.absolute().parents if not place.exists()]
+    missing = [place for place in path.absolute().parents if not place.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _taken(path.with_name(f".{path.name[:60]}.lock"), path, command, wait, hint) as lock:
+        with _acquired(path.with_name(f".{path.name[:60]}.lock"), path, command, wait, hint) as lock:
             yield lock
     finally:
-        _remove_empty(made)
+        _remove_empty(missing)
 
 
 def lock_on(folder: Path) -> Lock | None:
@@ -175,7 +175,7 @@ def unused(folder: Path) -> bool:
 
 
 @contextmanager
-def _taken(path: Path, subject: Path, command: str, wait: float, hint: str) -> Iterator[Lock]:
+def _acquired(path: Path, subject: Path, command: str, wait: float, hint: str) -> Iterator[Lock]:
     deadline = time.monotonic() + wait
     while (lock := _take(path, command)) is None or isinstance(lock, Holder):
         if time.monotonic() >= deadline:

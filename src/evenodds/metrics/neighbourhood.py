@@ -173,10 +173,10 @@ class Neighbourhood:
     def _list(self, g: int, h: int) -> _Nearest:
         """The nearest rows of group h to each row of group g, found when they are first asked for."""
         if (g, h) not in self._lists:
-            self._lists[g, h] = self._found(self._spans[g], self._spans[h])
+            self._lists[g, h] = self._searched(self._spans[g], self._spans[h])
         return self._lists[g, h]
 
-    def _found(self, rows: slice, among: slice) -> _Nearest:
+    def _searched(self, rows: slice, among: slice) -> _Nearest:
         n, others = rows.stop - rows.start, among.stop - among.start - (rows == among)
         width = min(self._width, others)
         if width < 1:

@@ -112,18 +112,18 @@ class Examination:
 
     def _entries(self) -> Iterator[Finding]:
         """What lies in the folder that should not."""
-        seen = 0
+        files = 0
         for place, _, names in os.walk(self.folder):
             for name in names:
-                seen += 1
+                files += 1
                 yield from _entry(Path(place, name), self.folder)
-            if seen > MOST_ENTRIES:
+            if files > MOST_ENTRIES:
                 yield Finding(NOTE, ".", f"it holds more than {MOST_ENTRIES:,} files; the others were not looked at")
                 return
         holder = holder_of(self.folder)
         if holder is not None:
             yield Finding(NOTE, LOCK, f"held by {holder}, if that still runs; findings may be of a run that goes on")
-        yield Finding(FINE, ".", f"{seen:,} files")
+        yield Finding(FINE, ".", f"{files:,} files")
 
     def _config(self) -> Iterator[Finding]:
         config = read(self.folder / "config.yaml")

@@ -60,10 +60,10 @@ class Average:
         weight = 1 - 0.5 ** ((images - self.images_before) / half_life)
         self.images_before = images
         for name, copy in self.copies.items():
-            mine, theirs = _values(copy), _values(self.players[name])
-            floats = [(a, b) for a, b in zip(mine, theirs, strict=True) if a.is_floating_point()]
+            averaged, current = _values(copy), _values(self.players[name])
+            floats = [(a, b) for a, b in zip(averaged, current, strict=True) if a.is_floating_point()]
             torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
-            for a, b in zip(mine, theirs, strict=True):
+            for a, b in zip(averaged, current, strict=True):
                 if not a.is_floating_point():
                     a.copy_(b)
 

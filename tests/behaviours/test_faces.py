@@ -1,6 +1,7 @@
 """The faces: the command line and the Python functions do what they say, in the data's own units."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from PIL import Image
 
 import evenodds
 from evenodds.cli import main
+from evenodds.errors import BadInput
+from evenodds.game.listeners.save import Save
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.planning import with_glances, with_looks
@@ -104,6 +107,7 @@ def test_show_and_list(session: Session, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     clock.costs_of_moves(monkeypatch, 0.01)
     clock.costs(monkeypatch, Run, "measure", 0.05)
+    clock.costs(monkeypatch, Save, "save", 0.2)
     begun = clock.now
     said: list[str] = []
     config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu"})
@@ -116,6 +120,17 @@ def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch
     again = evenodds.fit("ring", "ring", out=tmp_path / "b", images=session.config.images, batch=64, device="cpu")
     for a, b in zip(session.players["generator"].parameters(), again.players["generator"].parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_budget_too_short_says_the_least(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock.costs_of_moves(monkeypatch, 0.05)
+    clock.costs(monkeypatch, Run, "measure", 0.3)
+    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "images": 64})
+    with pytest.raises(BadInput, match=r"a budget of 2 s leaves .* give at least (\d+) s") as refused:
+        start(config, out=tmp_path / "a", budget=2)
+    least = re.search(r"at least (\d+) s", str(refused.value))
+    assert least is not None
+    assert start(config, out=tmp_path / "b", budget=int(least[1])).images >= 640
 
 
 def test_a_short_budget_is_not_spent_on_evaluations(

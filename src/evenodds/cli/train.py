@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,6 +69,7 @@ def train(
     settings
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     """
+    clock = time.perf_counter()  # what follows, down to the last picture, is part of a budget
     from evenodds.data.cache import caching
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
@@ -84,7 +86,7 @@ def train(
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
     require_allowed(config, recipe)
     with caching(cache, say), claimed(config.recipe, out) as folder:
-        return conclude(start(config, out=folder, budget=as_seconds(budget), **_reports(quiet)))
+        return conclude(start(config, out=folder, budget=as_seconds(budget), clock=clock, **_reports(quiet)))
 
 
 @app.command

@@ -46,11 +46,28 @@ class Progress:
     """Images shown so far; also the position in the data."""
     round: int = 0
     """Rounds played; a round plays each move of the game once (or `repeat` times)."""
+    plan: int = 0
+    """The total that was planned first, where it was changed since; 0 where it was not."""
+    changed: tuple[int, float] = (0, 0.0)
+    """Images, and the share of the run that was over, when the total was last changed."""
 
     @property
     def share(self) -> float:
         """The part of the run that is over, in [0, 1]."""
-        return min(1.0, self.images / self.total) if self.total else 1.0
+        first, before = self.changed
+        if self.total <= first:
+            return 1.0
+        return min(1.0, before + (1 - before) * ((self.images - first) / (self.total - first)))
+
+    @property
+    def position(self) -> int:
+        """The images at which the first plan had the same share: intervals are counted by it."""
+        return round(self.share * self.plan) if self.plan else self.images
+
+    def replan(self, total: int) -> None:
+        """Changes the length. The share stays, and what is left of it is spread over the images that are left."""
+        self.plan, self.changed = self.plan or self.total, (self.images, self.share)
+        self.total = max(total, self.images)
 
 
 When = Callable[[Progress], bool]

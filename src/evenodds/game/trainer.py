@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,10 @@ class Training:
     """The latest verdict on the run, in a few words, for listeners that show it."""
     whole: bool = True
     """False in the midst of a round, and after a failure there: some players have moved and others not."""
+    length: int = 0
+    """Images after which the run ends; a listener may change it."""
+    playing: float = 0.0
+    """Seconds spent in rounds, without what listeners took; on a GPU, until they were handed to it."""
 
 
 class Listener(Protocol):
@@ -118,14 +123,16 @@ def train(
     """
     progress = progress if progress is not None else Progress(total=images)
     by_name = learners if isinstance(learners, Mapping) else dict.fromkeys(game.players, learners)
-    training = Training(game, by_name, engine, progress, seed)
+    training = Training(game, by_name, engine, progress, seed, length=images)
     players = engine.adopt(game.players)
     with _restored_randomness():
         for listener in listeners:
             listener.begin(training)
         try:
-            while progress.images < images and not training.stop:
+            while progress.images < training.length and not training.stop:
+                begun = time.perf_counter()
                 play_round(training, players, data)
+                training.playing += time.perf_counter() - begun
                 for listener in listeners:
                     listener.after_round(training)
         except BaseException:

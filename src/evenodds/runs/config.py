@@ -164,6 +164,15 @@ class Config:
         False, "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer."
     )
     graphs: bool = setting(False, "Record the moves as CUDA graphs, where they can be; only on a CUDA device.")
+    threads: int | None = setting(
+        None,
+        "Threads on a CPU, at most OMP_NUM_THREADS; auto: the fastest, measured before a run of more than 30 s, and "
+        "again where it gets slow.",
+        auto=True,
+        least=1,
+        most=4096,
+        may_change=True,
+    )
     save_share: float = setting(
         0.1,
         "Share of the run from one checkpoint, with samples and a held-out score, to the next.",
@@ -203,7 +212,7 @@ class Config:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, fit for YAML and JSON; read back by from_mapping."""
-        return {key: plain(getattr(self, key)) for key in settings()}
+        return {key: _plain(key, getattr(self, key)) for key in settings()}
 
     def to_yaml(self) -> str:
         """The complete configuration."""
@@ -246,7 +255,12 @@ def _hints() -> dict[str, Any]:
 
 def documented() -> list[tuple[str, str, str]]:
     """Each key with its default and what it means."""
-    return [(f.name, str(plain(_default(f))), settings()[f.name].note) for f in fields(Config)]
+    return [(f.name, str(_plain(f.name, _default(f))), settings()[f.name].note) for f in fields(Config)]
+
+
+def _plain(key: str, value: Any) -> Any:
+    """The value of a setting as YAML and JSON have it."""
+    return "auto" if value is None and settings()[key].auto else plain(value)
 
 
 def _default(one: Field[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from math import ceil
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
@@ -25,12 +26,23 @@ LOOKED, GLANCED = 0.03, 0.02
 """The parts of a budget that evaluations with checkpoints, and glances, may take."""
 LEAST_LOOKS, LEAST_GLANCES = 3, 10
 """So many there are whatever they take."""
+KEPT = 0.99
+"""The part of the time that is planned; a run that gets slower or faster on its way changes its length."""
+LEAST = 10
+"""Batches of a run."""
 
 
 def plan(
-    config: Config, dataset: Dataset, seconds: float, say: Callable[[str], None] = lambda line: None
+    config: Config,
+    dataset: Dataset,
+    seconds: float,
+    say: Callable[[str], None] = lambda line: None,
+    spent: float = 0.0,
 ) -> tuple[Config, float]:
     """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
+
+    Args:
+        spent: seconds of the budget before these, for the message where it is too short.
 
     Returns:
         It, with fewer evaluations, checkpoints and glances where these would take more than a twentieth of the time;
@@ -47,13 +59,14 @@ def plan(
     look = time.perf_counter() - pause + 0.2
     config, many = with_looks(config, seconds, look, say)
     config = with_glances(config, seconds, glance := glance_seconds(run), say)
-    left = seconds - (time.perf_counter() - begun) - many * look
-    # A machine is seldom as fast for minutes as it is for seconds: 5 % are kept back, as runs of 1 to 5 minutes showed.
-    images = int(0.95 * images_beside(config, rate, left, glance)) // config.batch * config.batch
-    if images < 10 * config.batch:
+    left = seconds - (time.perf_counter() - begun) - (many + 1) * look  # one more for the pictures after the run
+    images = int(KEPT * images_beside(config, rate, left, glance)) // config.batch * config.batch
+    if images < LEAST * config.batch:
+        needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
+        least = ceil(max(needed, spent + seconds + 1))
         raise BadInput(
-            f"a budget of {seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than ten "
-            "batches; give more time, a smaller network or a smaller batch"
+            f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than "
+            f"ten batches; give at least {least} s, a smaller network or a smaller batch"
         )
     say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look

@@ -21,6 +21,7 @@ from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.save import best_of
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Progress
+from evenodds.game.threads import kept_threads
 from evenodds.game.trainer import Listener, train
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
@@ -38,6 +39,7 @@ from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
+from evenodds.runs.threads import choose_threads, use_threads
 
 __all__ = ["fit", "resume", "start"]
 
@@ -105,20 +107,22 @@ def start(
     listeners: Sequence[Listener] = (),
     say: Callable[[str], None] = lambda line: None,
     reading: Callable[[int, int], None] | None = None,
+    clock: float | None = None,
 ) -> Session:
     """Starts a run and plays it to its end.
 
     Args:
         out: the run folder, which must not hold a run; `runs/<recipe>-<n>` where None. It is held while the run is
             played: no other process writes to it.
-        budget: seconds from now to the end of the run; its length in images is planned from a measured rate.
+        budget: seconds to the end of the run; its length in images is planned from a measured rate.
         dataset: the data, where it is in memory; otherwise it is opened from config.data.
         listeners: further ones, such as a progress bar.
         say: gets plain sentences on what is found and done.
         reading: told (files done, files in all) while data are read.
+        clock: when the budget began, by time.perf_counter; now where None.
     """
-    clock = time.perf_counter()
-    with claimed(config.recipe, out) as folder:
+    clock = time.perf_counter() if clock is None else clock
+    with claimed(config.recipe, out) as folder, kept_threads():
         return begun(config, folder, clock, budget, dataset, listeners, say, reading)
 
 
@@ -198,11 +202,15 @@ def planned(
     """
     left = budget - (time.perf_counter() - clock) if budget is not None else None
     config, further = settle(config, dataset, left, say)
-    choices = [*choices, *further]
+    config, threads = choose_threads(config, left, lambda: Run(config, dataset), say)
+    use_threads(config)
+    choices = [*choices, *further, *threads]
     if budget is None:
         return RunPlan(config, choices)
-    config, pause = plan(config, dataset, budget - (time.perf_counter() - clock), say)
-    return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say))
+    spent = time.perf_counter() - clock
+    config, pause = plan(config, dataset, budget - spent, say, spent)
+    pauses = pause * max(1 / config.save_share, 1 / config.evaluate_share)
+    return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say, pauses))
 
 
 def write(run: Run, folder: Path, plan: RunPlan) -> None:
@@ -217,8 +225,12 @@ def write(run: Run, folder: Path, plan: RunPlan) -> None:
 
 def shortened(session: Session, deadline: Deadline | None) -> Session:
     """The session, its length that which fitted the deadline: by the clock the run is complete, decays and all."""
-    if deadline is not None and session.images < session.config.images and deadline.total <= session.images:
-        session.config = replace(session.config, images=session.images)
+    if deadline is None:
+        return session
+    complete = deadline.total <= session.images
+    images = session.images if complete else max(deadline.total, session.config.images)
+    if images != session.config.images:
+        session.config = replace(session.config, images=images)
         write_config(session.folder, session.config)
     return session
 
@@ -254,7 +266,7 @@ def resume(
         >>> evenodds.resume("my-run", settings={"images": 1024}).images
         1024
     """
-    with allowing(allow), allowing(modules_in(settings or {})), locked(require_run(folder), "resume"):
+    with allowing(allow), allowing(modules_in(settings or {})), locked(require_run(folder), "resume"), kept_threads():
         return gone_on(Path(folder), settings or {}, data, listeners, say, reading)
 
 
@@ -375,6 +387,7 @@ def attempt(
     opening: Callable[[Run], None],
 ) -> Outcome:
     """Builds the run and plays it to its end or an alarm. Diverged is raised where nobody may act on it."""
+    use_threads(config)
     run = Run(remedy.applied(config, remedies), dataset, record)
     opening(run)
     progress = restored(run, record)
@@ -410,4 +423,5 @@ def restored(run: Run, record: Record) -> Progress:
         ) from error
     if not (record.folder / "samples" / f"{header.images:012d}.png").is_file():
         run.picture(header.images)  # killed between the checkpoint and its picture
-    return replace(header.progress or Progress(0), total=record.config.images)
+    last = header.progress or Progress(0)
+    return Progress(record.config.images, last.images, last.round)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,40 +11,69 @@ from evenodds.game.trainer import Training
 
 __all__ = ["Deadline"]
 
+LONG = 0.1
+"""Seconds between two rounds from which on they count as a pause: an evaluation, a checkpoint, a glance."""
+PRIOR = 0.1
+"""Share of the run for which the pauses that were planned count as if they had been measured."""
+LATE, EARLY, FORESIGHT = 0.005, 0.02, 0.07
+"""How much later or earlier than planned a run may end before its length is changed: shares of the whole time, and of
+the time that is left, over which a forecast is uncertain."""
+AIM = 0.005
+"""Share of the whole time before the deadline at which a changed length ends."""
+LINES = 3
+"""Sentences about changes of the length, at most."""
+NEWS = 0.15
+"""Change of the length, as a share of the one that was last told, that is told."""
+
 
 @dataclass
 class Deadline:
-    """Ends a run by the clock, and draws in its decays where fewer images will fit than were planned.
+    """Ends a run by the clock, and fits its length in images to the time that is left.
 
-    Learning rates fall with the share of the planned images that were shown. A run that is cut off in the middle of
-    that fall ends with rates that are too high; so where the machine is slower than it was measured to be, the planned
-    total is lowered to what will fit, early, and the rates fall to their end in time. It never rises above the plan.
+    Learning rates fall with the share of the run that is over. A run that is cut off in the middle of that fall ends
+    with rates that are too high, and one that is over too early has left time unused. So the pace is measured all the
+    time, and the length is lowered or raised to what will fit. The share goes on from where it is, towards 1 at the
+    new end: rates do not jump, and no stage of a task is played twice.
 
     Args:
         until: when the run must be over, on the clock of time.perf_counter.
-        reserve: seconds to keep back for the last evaluation and checkpoint.
-        say: gets a sentence where the plan changes.
+        reserve: seconds to keep back for the last evaluation and checkpoint, and for what follows the run.
+        say: gets a sentence where the length changes much, at most three times.
+        pauses: seconds that evaluations and checkpoints are planned to take over the whole run.
     """
 
     until: float
     reserve: float = 0.0
     say: Callable[[str], None] = lambda line: None
-    plan: int = field(init=False, default=0)
+    pauses: float = 0.0
     total: int = field(init=False, default=0)
     """Images that will fit."""
-    _from: tuple[int, float] = field(init=False, default=(0, 0.0))
+    _told: int = field(init=False, default=0)
+    _lines: int = field(init=False, default=0)
+    _begun: float = field(init=False, default=0.0)
+    _first: float = field(init=False, default=0.0)
+    """Share of the run that was over at the beginning."""
+    _paused: float = field(init=False, default=0.0)
+    """Seconds in pauses so far."""
+    _last: tuple[float, float] = field(init=False, default=(0.0, 0.0))
+    """The clock and the seconds in rounds, after the last round."""
+    _laps: deque[tuple[float, int]] = field(init=False, default_factory=deque)
+    """Seconds without pauses, and images, now and then."""
     _next: float = field(init=False, default=0.0)
 
     def begin(self, training: Training) -> None:
-        now = time.perf_counter()
-        self.plan = self.plan or training.progress.total
-        self.total = training.progress.total
-        self._from, self._next = (training.progress.images, now), now + max(1.0, 0.05 * (self.until - now))
+        now, progress = time.perf_counter(), training.progress
+        self.total = progress.total
+        self._told = self._told or progress.total
+        self._begun, self._paused, self._first = now, 0.0, progress.share
+        self._last, self._laps = (now, training.playing), deque([(0.0, progress.images)])
+        self._next = now + 0.03 * self._whole
 
     def after_round(self, training: Training) -> None:
         now, progress = time.perf_counter(), training.progress
+        self._note_pause(now, training.playing)
         if now >= self._next:
-            self._next = now + max(1.0, 0.05 * (self.until - now))
+            self._next = now + max(0.1, 0.01 * (self.until - now))
             self._foresee(training, now)
         if now >= self.until - self.reserve or progress.images >= progress.total:
             training.stop = True
@@ -51,13 +81,52 @@ class Deadline:
     def end(self, training: Training) -> None:
         """Nothing to close."""
 
+    @property
+    def _whole(self) -> float:
+        """Seconds from the beginning to the deadline."""
+        return self.until - self._begun
+
+    def _note_pause(self, now: float, playing: float) -> None:
+        """Counts what lies between two rounds; the reserve follows the longest of late."""
+        before, played = self._last
+        self._last = (now, playing)
+        pause = (now - before) - (playing - played)
+        if pause >= LONG:
+            self._paused += pause
+            self.reserve = max(0.95 * self.reserve, 2 * pause)
+
     def _foresee(self, training: Training, now: float) -> None:
-        progress, (first, begun) = training.progress, self._from
-        rate = (progress.images - first) / (now - begun)
-        fits = min(self.plan, progress.images + int(rate * max(0.0, self.until - self.reserve - now)))
-        # A tenth of the rest either way is chance, and rates that twitch help nobody.
-        if abs(fits - progress.total) > 0.1 * (progress.total - progress.images):
+        """Changes the length where the run would end too early or too late."""
+        progress, end = training.progress, self.until - self.reserve
+        left = end - now
+        pace, pauses = self._pace(now, progress.images, left), self._pauses_left(progress.share)
+        early = left - pauses - (progress.total - progress.images) * pace
+        uncertain = FORESIGHT * max(0.0, left)
+        if -LATE * self._whole - uncertain <= early <= EARLY * self._whole + uncertain:
+            return
+        fits = int(max(0.0, left - pauses - AIM * self._whole) / pace)
+        progress.replan(progress.images + fits)
+        self.total = training.length = progress.total
+        self._tell()
+
+    def _pace(self, now: float, images: int, left: float) -> float:
+        """Seconds per image, without pauses, over about as long a time as is left."""
+        active = now - self._begun - self._paused
+        while len(self._laps) > 1 and self._laps[1][0] <= active - max(1.0, left):
+            self._laps.popleft()
+        since, first = self._laps[0]
+        self._laps.append((active, images))
+        return max(1e-9, active - since) / max(1, images - first)
+
+    def _pauses_left(self, share: float) -> float:
+        """Seconds of pauses in the rest of the run."""
+        played = share - self._first
+        return (1 - share) * (self._paused + PRIOR * self.pauses) / (played + PRIOR)
+
+    def _tell(self) -> None:
+        """Says the new length where it is news."""
+        if self._lines < LINES and abs(self.total - self._told) > NEWS * self._told:
             self.say(
-                f"{fits:,} images will fit the budget, not {progress.total:,}: the learning rates fall accordingly"
+                f"{self.total:,} images will fit the budget, not {self._told:,}: the learning rates fall accordingly"
             )
-            self.total = progress.total = fits
+            self._told, self._lines = self.total, self._lines + 1

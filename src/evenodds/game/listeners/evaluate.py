@@ -41,10 +41,10 @@ class Evaluate:
         )
 
     def begin(self, training: Training) -> None:
-        self._turn = training.progress.images // self.every_images
+        self._turn = training.progress.position // self.every_images
 
     def after_round(self, training: Training) -> None:
-        turn = training.progress.images // self.every_images
+        turn = training.progress.position // self.every_images
         if turn != self._turn:  # where a multiple is crossed, so that a resumed run measures at the same places
             self._turn = turn
             self.look(training)

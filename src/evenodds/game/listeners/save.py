@@ -70,10 +70,10 @@ class Save:
 
     def begin(self, training: Training) -> None:
         self._last = training.progress.images
-        self._turn = self._last // self.every_images
+        self._turn = training.progress.position // self.every_images
 
     def after_round(self, training: Training) -> None:
-        turn = training.progress.images // self.every_images
+        turn = training.progress.position // self.every_images
         if turn != self._turn and self.healthy():  # where `Evaluate` measures too, so that nothing is measured twice
             self._turn = turn
             self.save(training)

@@ -75,7 +75,7 @@ class Watch:
         return cls(run.glance, every, cells, log, act, patience, lambda training: _settled(run, training), run.say)
 
     def begin(self, training: Training) -> None:
-        self._turn = training.progress.images // self.every_images
+        self._turn = training.progress.position // self.every_images
         self._left_out = _left_out(training)
         training.news = self.verdict.word
         if training.progress.images == 0:
@@ -84,7 +84,7 @@ class Watch:
     def after_round(self, training: Training) -> None:
         if training.engine.device.type == "cpu":  # elsewhere it would have to be waited for
             self._count(training)
-        turn = training.progress.images // self.every_images
+        turn = training.progress.position // self.every_images
         if turn != self._turn or training.progress.round in EARLY:
             self._turn = turn
             self._count(training)

@@ -1,0 +1,188 @@
+"""The number of threads of a run: how it is chosen, and where a choice is written down so that a resume plays alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from evenodds.errors import BadInput
+from evenodds.files.outputs import owned
+from evenodds.files.read import read_json
+from evenodds.files.write import write_json
+from evenodds.game.checkpoint import LARGEST
+from evenodds.game.engine import pick_device
+from evenodds.game.rules import Progress
+from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
+from evenodds.game.trainer import Training, train
+from evenodds.runs.choosing import Choice
+from evenodds.runs.config import Config
+
+if TYPE_CHECKING:
+    from evenodds.runs.assembly import Run
+
+__all__ = ["ThreadChoice", "choose_threads", "measured_rates", "read_thread_choices", "use_threads", "write_choice"]
+
+FILE = "choices.json"
+WORTHWHILE = 30.0
+"""Seconds of a run below which its number of threads is not measured."""
+FEW_ROUNDS = 50
+"""Rounds of a run below which not even its length in seconds is measured."""
+
+
+@dataclass(frozen=True)
+class ThreadChoice:
+    """A number of threads that was measured to be the fastest.
+
+    Args:
+        images: after which it is played with.
+        images_per_second: of the rounds, by number of threads.
+    """
+
+    value: int
+    images: int = 0
+    images_per_second: dict[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rates: Mapping[int, float], images: int) -> ThreadChoice:
+        """The fastest."""
+        return cls(fastest(rates), images, {number: round(rate, 1) for number, rate in rates.items()})
+
+    @property
+    def reason(self) -> str:
+        """The rates in words."""
+        rates = [f"{rate:,.0f} with {number}" for number, rate in self.images_per_second.items()]
+        return f"images per second by threads: {', '.join(rates)}"
+
+    def choice(self) -> Choice:
+        """As choices.json has it."""
+        rates = {str(number): rate for number, rate in self.images_per_second.items()}
+        return Choice("threads", self.value, self.reason, {"images": self.images, "images_per_second": rates})
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is read of an entry of choices.json."""
+
+    setting: str
+    value: Any = None
+    images: int = 0
+    images_per_second: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rates(self) -> dict[int, float]:
+        """By number of threads."""
+        return {int(key): rate for key, rate in self.images_per_second.items() if key.isdecimal() and int(key)}
+
+
+def read_thread_choices(folder: Path, say: Callable[[str], None] = lambda line: None) -> list[ThreadChoice]:
+    """The numbers of threads that a run chose, by the images after which; none, and a sentence, of a damaged file."""
+    if not (folder / FILE).exists():
+        return []
+    try:
+        entries = [entry for entry in read_json(folder / FILE, list[_Entry]) if entry.setting == "threads"]
+    except BadInput as error:
+        say(f"{error}; the run goes on, but with other bits where its number of threads had changed")
+        return []
+    whole = [entry for entry in entries if isinstance(entry.value, int) and entry.value >= 1 and entry.images >= 0]
+    choices = [ThreadChoice(entry.value, entry.images, entry.rates) for entry in whole]
+    return sorted(choices, key=lambda choice: choice.images)
+
+
+def write_choice(folder: Path, choice: ThreadChoice) -> None:
+    """Adds a choice to choices.json, in place of those that were made after more images by an attempt before."""
+    path = folder / FILE
+    entries = read_json(path, list[dict[str, Any]]) if path.exists() else []
+    before = [
+        entry for entry in entries
+        if entry.get("setting") != "threads" or entry.get("images", 0) < choice.images
+    ]  # fmt: skip
+    with owned(path, "train") as temporary:
+        write_json(temporary, [*before, choice.choice().to_json()])
+
+
+def use_threads(config: Config) -> None:
+    """Sets the number of threads with which a run begins; nothing where it is left open."""
+    if config.threads is not None:
+        torch.set_num_threads(allowed_threads(config.threads))
+
+
+def is_measurable(config: Config) -> bool:
+    """Whether other numbers of threads can be faster: on a CPU, without compiled players."""
+    return pick_device(config.device).type == "cpu" and not config.compile
+
+
+def choose_threads(
+    config: Config, seconds: float | None, make: Callable[[], Run], say: Callable[[str], None]
+) -> tuple[Config, list[Choice]]:
+    """The configuration with the number of threads where it was left open, and the choice, if one was measured.
+
+    It stays open where the run is shorter than 30 seconds. A number that the user set by the environment or by
+    torch.set_num_threads is taken.
+
+    Args:
+        seconds: of the budget; None where the configuration says the length.
+        make: builds the run once more, to be thrown away.
+    """
+    if config.threads is not None or not is_measurable(config):
+        return config, []
+    most = torch.get_num_threads()
+    if most == 1 or fixed_by_user():
+        return replace(config, threads=most), []
+    if (seconds or WORTHWHILE) < WORTHWHILE or (seconds is None and config.images < FEW_ROUNDS * config.batch):
+        return config, []
+    run = make()
+    if seconds is None and not _is_long(run):
+        return config, []
+    choice = ThreadChoice.of(measured_rates(run, Progress(config.images), candidates(most)), 0)
+    say(f"threads={choice.value}: {choice.reason}")
+    return replace(config, threads=choice.value), [choice.choice()]
+
+
+def _is_long(run: Run) -> bool:
+    """Whether the run takes more than 30 seconds at the pace of its first rounds."""
+    rates = measured_rates(run, Progress(run.config.images), [torch.get_num_threads()], seconds=0.0)
+    return run.config.images > WORTHWHILE * min(rates.values())
+
+
+def measured_rates(run: Run, progress: Progress, numbers: Sequence[int], seconds: float = SECONDS) -> dict[int, float]:
+    """Images per second of the rounds that come next, with each number of threads.
+
+    Args:
+        run: which is thrown away afterwards, for it is played.
+        progress: where the rounds are; it stays.
+        seconds: about how long it takes.
+    """
+    with torch.random.fork_rng():
+        images = _played(run, progress, 1).images - progress.images
+        rates = rates_by_threads(lambda rounds: _played(run, progress, rounds), numbers, seconds)
+    return {number: rate * images for number, rate in rates.items()}
+
+
+def _played(run: Run, progress: Progress, rounds: int) -> Progress:
+    """Where so many rounds lead to from there."""
+    listeners = [*run.listeners.values(), Rounds(rounds)]
+    return train(
+        run.game, run.feed, run.learner, run.engine,
+        images=LARGEST, seed=run.config.seed, progress=replace(progress), listeners=listeners,
+    )  # fmt: skip
+
+
+@dataclass
+class Rounds:
+    """Ends the game after so many rounds."""
+
+    left: int
+
+    def begin(self, training: Training) -> None:
+        """Waits for rounds."""
+
+    def after_round(self, training: Training) -> None:
+        self.left -= 1
+        training.stop = self.left <= 0
+
+    def end(self, training: Training) -> None:
+        """Nothing to close."""

@@ -1,0 +1,141 @@
+"""A run with a budget ends in time, its decay played to the end, under loads that come and go."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from evenodds.game.listeners.deadline import Deadline
+from evenodds.game.rules import Progress
+from evenodds.game.trainer import Training
+from tests.clock import Clock
+from tests.games import small_game
+
+BATCH, PARTS, BUDGET = 64, 10, 60.0
+Load = Callable[[float], float]
+"""The share of the machine that the run has, by the seconds since it began."""
+
+
+class Simulated:
+    """A run that takes time only on the clock of the test: rounds, and evaluations at tenths of the plan.
+
+    Args:
+        rate: images per second where the machine is free.
+        planned: images.
+        look: seconds of an evaluation.
+    """
+
+    def __init__(self, clock: Clock, load: Load, planned: int, rate: float = 900.0, look: float = 0.5) -> None:
+        self.clock, self.load, self.rate, self.look = clock, load, rate, look
+        self.said: list[str] = []
+        game, learner, engine = small_game()
+        self.begun, self.shares, self.looks = clock.now, [0.0], 0
+        self.deadline = Deadline(clock.now + BUDGET, 2 * look, self.said.append, PARTS * look)
+        progress = Progress(planned)
+        self.training = Training(game, dict.fromkeys(game.players, learner), engine, progress, 0, length=planned)
+        self.every = planned // PARTS
+
+    def spend(self, seconds: float) -> float:
+        """So much work, at the share of the machine that there is; the seconds that it takes."""
+        before = self.clock.now
+        while seconds > 0:
+            step = min(seconds, 0.05)
+            self.clock.now += step / self.load(self.clock.now - self.begun)
+            seconds -= step
+        return self.clock.now - before
+
+    def play(self) -> "Simulated":
+        training, progress, turn = self.training, self.training.progress, 0
+        self.deadline.begin(training)
+        while progress.images < training.length and not training.stop:
+            training.playing += self.spend(BATCH / self.rate)
+            progress.images += BATCH
+            progress.round += 1
+            if progress.position // self.every != turn:
+                turn = progress.position // self.every
+                self.spend(self.look)
+                self.looks += 1
+            self.deadline.after_round(training)
+            self.shares.append(progress.share)
+        self.spend(self.look)  # the last evaluation and checkpoint
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return self.clock.now - self.begun
+
+
+def free(seconds: float) -> float:
+    return 1.0
+
+
+def busy(seconds: float) -> float:
+    return 0.4
+
+
+def freed(seconds: float) -> float:
+    return 0.3 if seconds < 20 else 1.0
+
+
+def taken(seconds: float) -> float:
+    return 1.0 if seconds < 40 else 0.3
+
+
+def in_turn(seconds: float) -> float:
+    return 1.0 if int(seconds / 7) % 2 else 0.4
+
+
+def random_load(seed: int) -> Load:
+    """Other processes come and go, each for some seconds."""
+    rng = random.Random(seed)
+    steps = [(1 / (1 + rng.choice([0, 0, 1, 2])), rng.uniform(1, 12)) for _ in range(500)]
+
+    def share(seconds: float) -> float:
+        for value, length in steps:
+            if seconds < length:
+                return value
+            seconds -= length
+        return 1.0
+
+    return share
+
+
+LOADS = {load.__name__: load for load in (free, busy, freed, taken, in_turn)}
+LOADS |= {f"random_{seed}": random_load(seed) for seed in range(8)}
+
+
+@pytest.mark.parametrize("planned", [10_000, 40_000, 49_000, 120_000])
+@pytest.mark.parametrize("load", LOADS)
+def test_a_budget_is_kept_and_used_under_every_load(clock: Clock, load: str, planned: int) -> None:
+    run = Simulated(clock, LOADS[load], planned).play()
+    assert 0.95 * BUDGET <= run.seconds <= 1.05 * BUDGET
+    assert run.training.progress.share > 0.97  # rates have fallen to their end
+    assert len(run.said) <= 3
+    assert all(before <= after for before, after in zip(run.shares, run.shares[1:], strict=False))
+    assert PARTS - 1 <= run.looks <= PARTS + 1
+
+
+def test_nothing_changes_where_the_machine_is_as_fast_as_it_was_measured_to_be(clock: Clock) -> None:
+    run = Simulated(clock, free, 48_000).play()
+    assert (run.training.progress.total, run.training.progress.plan, run.said) == (48_000, 0, [])
+
+
+def test_a_raised_length_is_told_and_goes_beyond_the_plan(clock: Clock) -> None:
+    run = Simulated(clock, freed, 15_000).play()
+    assert run.training.progress.images > 30_000
+    assert "images will fit the budget, not 15,000" in run.said[0]
+
+
+def test_a_new_length_leaves_the_share_where_it_is() -> None:
+    progress = Progress(1000, 400)
+    progress.replan(600)
+    assert progress.share == pytest.approx(0.4)
+    progress.images = 500
+    assert progress.share == pytest.approx(0.7)
+    assert progress.position == 700
+    progress.replan(2000)
+    assert progress.share == pytest.approx(0.7)
+    progress.images = 2000
+    assert (progress.share, progress.position) == (1.0, 1000)
+    progress.replan(100)
+    assert (progress.share, progress.total) == (1.0, 2000)

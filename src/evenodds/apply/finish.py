@@ -30,7 +30,7 @@ NOTES = {
     "report.html": "the report: scores against the floor, copies, the distance from equilibrium, pictures",
     "evaluation.json": "the same figures as plain values, for `evenodds compare`",
     "metrics.jsonl": "the history, one JSON object per line",
-    "choices.json": "what was chosen by the data before the run, such as the penalty's weight, and why",
+    "choices.json": "what was chosen by the data and by the clock, such as the number of threads, and why",
     "remedies.json": "what was changed when the run went wrong, and why; a resume goes on with it",
     "environment.json": "versions and threads, on which exact bits depend",
     RECORD: "which files a command wrote for you; it replaces no others, and none that you changed",

@@ -13,8 +13,10 @@ __all__ = ["Deadline"]
 
 LONG = 0.1
 """Seconds between two rounds from which on they count as a pause: an evaluation, a checkpoint, a glance."""
-PRIOR = 0.5
+PRIOR = 0.1
 """Share of the run for which the pauses that were planned count as if they had been measured."""
+APART = 0.2
+"""Share of the run between two evaluations, at most."""
 LATE, EARLY, FORESIGHT = 0.005, 0.02, 0.07
 """How much later or earlier than planned a run may end before its length is changed: shares of the whole time, and of
 the time that is left, over which a forecast is uncertain."""
@@ -55,6 +57,8 @@ class Deadline:
     """Share of the run that was over at the beginning."""
     _paused: float = field(init=False, default=0.0)
     """Seconds in pauses so far."""
+    _looked: float = field(init=False, default=0.0)
+    """Share of the run that was over at the last of the longer pauses."""
     _last: tuple[float, float] = field(init=False, default=(0.0, 0.0))
     """The clock and the seconds in rounds, after the last round."""
     _laps: deque[tuple[float, int]] = field(init=False, default_factory=deque)
@@ -65,13 +69,14 @@ class Deadline:
         now, progress = time.perf_counter(), training.progress
         self.total = progress.total
         self._told = self._told or progress.total
-        self._begun, self._paused, self._first = now, 0.0, progress.share
+        self._begun, self._paused = now, 0.0
+        self._first = self._looked = progress.share
         self._last, self._laps = (now, training.playing), deque([(0.0, progress.images)])
         self._next = now + 0.03 * self._whole
 
     def after_round(self, training: Training) -> None:
         now, progress = time.perf_counter(), training.progress
-        self._note_pause(now, training.playing)
+        self._note_pause(now, training.playing, progress.share)
         if now >= self._next:
             self._next = now + max(0.1, 0.01 * (self.until - now))
             self._foresee(training, now)
@@ -86,14 +91,17 @@ class Deadline:
         """Seconds from the beginning to the deadline."""
         return self.until - self._begun
 
-    def _note_pause(self, now: float, playing: float) -> None:
+    def _note_pause(self, now: float, playing: float, share: float) -> None:
         """Counts what lies between two rounds; the reserve follows the longest of late."""
         before, played = self._last
         self._last = (now, playing)
         pause = (now - before) - (playing - played)
-        if pause >= LONG:
-            self._paused += pause
-            self.reserve = max(0.95 * self.reserve, 2 * pause)
+        if pause < LONG:
+            return
+        self._paused += pause
+        if 8 * pause >= self.reserve:
+            self._looked = share
+        self.reserve = max(0.95 * self.reserve, 2 * pause)
 
     def _foresee(self, training: Training, now: float) -> None:
         """Changes the length where the run would end too early or too late."""
@@ -120,8 +128,8 @@ class Deadline:
 
     def _pauses_left(self, share: float) -> float:
         """Seconds of pauses in the rest of the run."""
-        played = share - self._first
-        return (1 - share) * (self._paused + PRIOR * self.pauses) / (played + PRIOR)
+        since = max(self._looked, share - APART)
+        return (1 - since) * (self._paused + PRIOR * self.pauses) / (since - self._first + PRIOR)
 
     def _tell(self) -> None:
         """Says the new length where it is news."""

@@ -15,7 +15,7 @@ LONG = 0.1
 """Seconds between two rounds from which on they count as a pause: an evaluation, a checkpoint, a glance."""
 PRIOR = 0.1
 """Share of the run for which the pauses that were planned count as if they had been measured."""
-APART = 0.2
+APART = 0.5
 """Share of the run between two evaluations, at most."""
 LATE, EARLY, FORESIGHT = 0.005, 0.02, 0.07
 """How much later or earlier than planned a run may end before its length is changed: shares of the whole time, and of

@@ -21,7 +21,7 @@ __all__ = ["GANOverSampler"]
 STRATEGIES = ("auto", "minority", "not majority", "all")
 
 
-class GANOverSampler(OwnCode):  # type: ignore[misc]
+class GANOverSampler(OwnCode):
     """Adds items of rare classes, drawn by a generator that was told the class (Mirza and Osindero 2014).
 
     One game is played for all classes, in equal shares, so that a rare class gains by what classes have in common.

@@ -14,7 +14,7 @@ data = digits()
 order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
 
 
-def deal(_, seed):  # noqa: ANN001, ANN201
+def split(_, seed):  # noqa: ANN001, ANN201
     """Each seed has 8 training images of each class and 250 test images of its own."""
     own = order[seed * 590 : (seed + 1) * 590]
     train = torch.cat([own[250:][data.y[own[250:]] == k][:8] for k in range(10)])
@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
         f"{folder}/trial",
         generator,  # trained anew on each seed's training images, and on nothing else
         seeds=3,
-        deal=deal,
+        splitter=split,
         plan=TrialPlan(steps=60, budget=3_000),  # steps of the classifier, images shown to each generator
         arms=["smote", "gan"],
         ratio=2.0,  # two synthetic images for each real one

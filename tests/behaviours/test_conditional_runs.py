@@ -79,7 +79,7 @@ def test_files_come_in_class_folders_and_arrays_with_names(session: Session, tmp
     [
         (["--class", "eleven"], "no class 'eleven'; did you mean 'seven'? known: eight, five"),
         (["--class", "one", "--per-class", "2"], "give one of them"),
-        (["--per-class", "0"], "at least 1"),
+        (["--per-class", "0"], "from 1 to"),
     ],
 )
 def test_bad_requests_get_one_line(

@@ -262,7 +262,7 @@ def test_tiles_of_maps_join(segmenting: Session) -> None:
     [
         (["segment", "{up}", "{in}", "{out}"], "`evenodds upscale`"),
         (["upscale", "{seg}", "{in}", "{out}"], "`evenodds segment`"),
-        (["upscale", "{up}", "{in}", "{out}", "--mix", "2"], "lies in [0, 1]"),
+        (["upscale", "{up}", "{in}", "{out}", "--mix", "2"], "must be a number from 0 to 1"),
         (["upscale", "{up}", "{in}", "{in}"], "holds the inputs themselves"),
         (["upscale", "{up}", "{in}/missing.png", "{out}"], "no file or folder"),
         (["upscale", "{up}", "{in}", "{out}", "--tile", "0"], "tile"),

@@ -143,7 +143,7 @@ def test_samples_with_another_size_are_resized_and_the_fingerprint_says_so(
         (["compare"], "at least two"),
         (["compare", "{samples}/x.npz", "{run}"], "is no evaluation"),
         (["report", "{samples}/x.npz"], "a run is a folder"),
-        (["evaluate", "{run}", "-n", "0"], "at least 1"),
+        (["evaluate", "{run}", "-n", "0"], "from 1 to"),
     ],
 )
 def test_bad_input_gets_one_line(

@@ -76,7 +76,7 @@ def test_a_run_that_fills_is_a_run(session: Session, tmp_path: Path) -> None:
     ("change", "said"),
     [
         ({"mask": "black"}, "hides nothing"),
-        ({"n": "0"}, "n must be at least 1"),
+        ({"n": "0"}, "-n must be a whole number from 1"),
         ({"image": "missing.png"}, "no file or folder"),
         ({"run": "plain"}, "fills nothing in"),
     ],

@@ -46,6 +46,10 @@ class State(Enum):
 _FREE = (State.ABSENT, State.WRITTEN, State.DAMAGED)
 
 
+Content = tuple[int, str]
+"""The size of a file in bytes, and its SHA-256."""
+
+
 @dataclass(frozen=True)
 class Written:
     """A line of the record.
@@ -98,10 +102,10 @@ class Outputs:
         require_no_way_out(self.folder, path)
         if not os.path.lexists(path):
             return State.ABSENT
-        digests = self._digests.get(self._name(path))
-        if not digests or is_link(path) or not path.is_file():
+        contents = self._contents.get(self._name(path))
+        if not contents or is_link(path) or not path.is_file():
             return State.FOREIGN
-        if sha256_of(path) in digests:
+        if _holds_one_of(path, contents):
             return State.WRITTEN
         return State.DAMAGED if self._damaged(path) else State.CHANGED
 
@@ -172,7 +176,7 @@ class Outputs:
     def earlier(self) -> list[Path]:
         """The files that this command wrote here before and that are still there, changed or not."""
         paths = []
-        for name in self._digests:
+        for name in self._contents:
             with suppress(BadInput):  # a record of a stranger
                 paths.append(below(self.folder, name))
         return [path for path in paths if os.path.lexists(path)]
@@ -187,19 +191,19 @@ class Outputs:
             folder.rmdir()
 
     @cached_property
-    def _digests(self) -> dict[str, set[str]]:
-        """The digests of every file that this command wrote here, by name."""
-        digests: dict[str, set[str]] = defaultdict(set)
+    def _contents(self) -> dict[str, set[Content]]:
+        """What this command wrote here, by name."""
+        contents: dict[str, set[Content]] = defaultdict(set)
         for line in read_json_lines(self.folder / RECORD, Written, _AFRESH).values:
             if line.by == self.command:
-                digests[line.file].add(line.sha256)
-        return digests
+                contents[line.file].add((line.bytes, line.sha256))
+        return contents
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
 
     def _record(self, line: Written) -> None:
-        self._digests[line.file].add(line.sha256)
+        self._contents[line.file].add((line.bytes, line.sha256))
         text = json.dumps({key: value for key, value in asdict(line).items() if value is not None})
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / RECORD
@@ -229,7 +233,13 @@ def require_owned(path: Path, command: str, flag: str = "--out", inputs: Sequenc
 
 
 def _same_content(path: Path, other: Path) -> bool:
-    return sha256_of(path) == sha256_of(other)
+    return path.stat().st_size == other.stat().st_size and sha256_of(path) == sha256_of(other)
+
+
+def _holds_one_of(path: Path, contents: set[Content]) -> bool:
+    """Whether a file has one of these contents; one of another size is not read."""
+    size = path.stat().st_size
+    return any(size == recorded for recorded, _ in contents) and (size, sha256_of(path)) in contents
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

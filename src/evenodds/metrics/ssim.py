@@ -141,7 +141,17 @@ def _terms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def window_side(size: tuple[int, int]) -> int:
-    """Pixels of the window's side in pictures of that (height, width): the largest odd number up to 11 that fits."""
+    """Pixels of the window's side: the largest odd number up to 11, that of Wang et al. (2004), that fits.
+
+    Args:
+        size: (height, width) of the pictures, in pixels, at least 1.
+
+    Returns:
+        The side, odd, from 1 to 11.
+
+    Raises:
+        Nothing: the callers check the size.
+    """
     side = min(*size, TAPS)
     return side - (side + 1) % 2
 

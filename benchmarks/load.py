@@ -68,7 +68,7 @@ def rate(data: Path, seconds: float, settings: list[str], more: dict[str, str]) 
             stdout=subprocess.DEVNULL,
         )
         lines = _history(process, out / "metrics.jsonl", seconds)
-    middle = lines[len(lines) // 2]
+    middle = lines[(len(lines) - 1) // 2]
     return float((lines[-1]["images"] - middle["images"]) / max(1e-9, lines[-1]["seconds"] - middle["seconds"]))
 
 

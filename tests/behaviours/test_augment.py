@@ -111,7 +111,7 @@ def test_odd_classes_come_back_as_they_are_called(tmp_path: Path) -> None:
     [
         (["--to", "new"], "say how many"),
         (["--to", "new", "--per-class", "3", "--balance"], "one of the two"),
-        (["--to", "new", "--per-class", "0"], "at least 1"),
+        (["--to", "new", "--per-class", "0"], "from 1 to"),
         (["--to", "new", "--per-class", "3", "--filters", "agrement"], "did you mean 'agreement'"),
         (["--to", "there", "--per-class", "3"], "left as it is"),
         (["--to", "new", "--per-class", "3", "--checkpoint", "77"], "no checkpoint '77'"),

@@ -18,8 +18,7 @@ def faults():
         del kept
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 keeps = keep_freed_memory()
-faults()
-print(json.dumps([keeps, faults()]))
+print(json.dumps([keeps, [faults() for _ in range(6)][-1]]))  # the heap grows to its size first
 """
 
 

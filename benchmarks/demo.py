@@ -89,6 +89,10 @@ WAYS: dict[str, list[str]] = {
         *CHANCE,
         "view_chance.chance=0.8",
     ],
+    "by class, batches, rate 0.003, penalty 2, chance 0.6, z of 64, 600k": [
+        *(*FASTER, *CHANCE, "view_chance.chance=0.6", "penalty_weight=2", "prior.size=64"),
+        *("average_half_life=0.03", "images=600k"),
+    ],
 }
 DRAWS = 6
 SCORES = ("two_sample_accuracy", "kernel", "precision", "recall")

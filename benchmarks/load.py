@@ -58,7 +58,7 @@ def environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def rate(data: Path, seconds: float, settings: list[str], more: dict[str, str]) -> float:
-    """Images per second of the rounds and all between them, over the last half of so many seconds."""
+    """Images per second of the rounds and all between them, the measuring of threads among it."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         process = subprocess.Popen(
@@ -67,20 +67,19 @@ def rate(data: Path, seconds: float, settings: list[str], more: dict[str, str]) 
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        lines = _history(process, out / "metrics.jsonl", seconds)
-    middle = lines[(len(lines) - 1) // 2]
-    return float((lines[-1]["images"] - middle["images"]) / max(1e-9, lines[-1]["seconds"] - middle["seconds"]))
+        last = _end(process, out / "metrics.jsonl", seconds)
+    return last["images"] / last["seconds"]
 
 
-def _history(process: subprocess.Popen[bytes], path: Path, seconds: float) -> list[dict[str, float]]:
-    """Positions of the run, noted from its checkpoints' history until it is ended."""
+def _end(process: subprocess.Popen[bytes], path: Path, seconds: float) -> dict[str, float]:
+    """Where a run is that is ended after so many seconds: the last line of its history."""
     while not path.exists():
         time.sleep(0.2)
     time.sleep(seconds)
     process.terminate()  # it ends after the round, and writes where it is
     process.wait()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{"images": 0, "seconds": 0.0}, *lines]
+    last: dict[str, float] = json.loads(path.read_text().splitlines()[-1])
+    return last
 
 
 def threads(data: Path, seconds: float) -> dict[str, object]:

@@ -45,6 +45,7 @@ from PIL import Image
 
 from evenodds.cli import main as command_line
 from evenodds.files.lock import NAME
+from evenodds.files.process import host_name
 from evenodds.files.write import is_temporary, write_json
 from evenodds.game import checkpoint
 
@@ -149,9 +150,10 @@ def ending(status: int, log: Path) -> str:
 
 
 def last_line(log: Path) -> str:
-    """What was said last."""
+    """What was said last, without the names of the machine and of the place of the work."""
     lines = log.read_text(encoding="utf-8").strip().splitlines() if log.is_file() else []
-    return lines[-1] if lines else ""
+    line = lines[-1] if lines else ""
+    return line.replace(str(log.parents[1]), "WORK").replace(f" on {host_name()},", " on HOST,")
 
 
 # --- what must hold --------------------------------------------------------------------------------------------------

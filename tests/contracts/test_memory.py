@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.data.arrays import from_array
-from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.trainer import train
 from evenodds.runs import memory
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import build_players, build_task, layout_of, open_data
+from evenodds.runs.build import build_players, build_task
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.find import names
 from evenodds.runs.memory import require_round, round_bound
 from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
 from evenodds.runs.planning import settle_task
 from evenodds.tasks._playable import Playable
+from tests.stand_ins import data_for
 
 FOUR_GIB = 2**32
 FIRST = torch.zeros(1, dtype=torch.int64)
@@ -36,19 +36,7 @@ class Allocated(Live):
 def prepared(name: str, **values: Any) -> tuple[Config, Dataset, Playable]:
     """A recipe with all that starting it leaves open, and data for it."""
     config = with_settings(recipe(name), {"device": "cpu", "held_out": 0.4, **values})
-    layout, rng = layout_of(config.task), np.random.default_rng(0)
-    if config.data is not None:
-        dataset = open_data(with_settings(config, {"data.n": 100}) if name in ("ring", "grid") else config)
-    elif config.size is not None or layout != "images":
-        shape = (6, config.channels or 3, config.size or 36, config.size or 44)
-        dataset = from_array(rng.integers(0, 256, shape, dtype=np.uint8))
-    else:
-        dataset = from_array(rng.normal(size=(40, 5)))
-    if layout in ("pairs", "unpaired"):
-        dataset = replace(dataset, beside={"source": Beside(dataset.x.flip(0), dataset.units)})
-    if layout == "maps":
-        labels = Beside((dataset.x[:, 0] % 3).contiguous())
-        dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
+    dataset = data_for(with_settings(config, {"data.n": 100}) if name in ("ring", "grid") else config, images=6)
     config, _ = settle_task(config, dataset)
     views = ("flip", "translation", "color") if "auto" in config.views else config.views
     config = replace(

@@ -9,37 +9,26 @@ import pytest
 import torch
 
 from evenodds.data.arrays import from_array
-from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import IN_MEMORY, layout_of, open_data
+from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.config import Config, Part, documented, from_mapping, read, recipe, with_settings
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import KINDS, describe, names
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
 from evenodds.runs.values import as_number
+from tests.stand_ins import data_for
 
 
 @pytest.mark.parametrize("name", names("recipes"))
 def test_recipe(name: str) -> None:
     config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     assert from_mapping(config.to_mapping()) == config  # what is written is what is read
-    layout = layout_of(config.task)
-    if config.data is not None:
-        dataset = open_data(config)
-    elif config.size is not None or layout != "images":
-        shape = (12, config.channels or 3, config.size or 36, config.size or 44)
-        dataset = from_array(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    else:
-        dataset = from_array(np.random.default_rng(0).normal(size=(40, 5)))
-    if layout in ("pairs", "unpaired"):
-        dataset = replace(dataset, beside={"source": Beside(dataset.x.flip(0), dataset.units)})
-    if layout == "maps":
-        labels = Beside((dataset.x[:, 0] % 3).contiguous())
-        dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
+    dataset = data_for(config, images=12)
     config, _ = settle_task(config, dataset)
     run = Run(config, dataset)
     before = [p.detach().clone() for player in run.game.players.values() for p in player.parameters()]

@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
 
 from evenodds.data._message import packed, unpacked
+from evenodds.files.process import cores
 
-__all__ = ["can_fork", "cores", "forked"]
+__all__ = ["can_fork", "forked"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -28,11 +29,6 @@ _LENGTH = 8  # Bytes that tell how long a message is.
 def can_fork() -> bool:
     """Whether processes can be forked safely: on macOS, libraries of the system cannot be used after it."""
     return sys.platform == "linux"
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Worker(NamedTuple):
@@ -49,7 +45,7 @@ def forked(
         work: is done in a forked process; what it gives comes here as a message, see `packed`.
         processes: how many; one per core where None.
     """
-    count = min(processes or cores(), len(groups))
+    count = min(processes or len(cores()), len(groups))
     workers: list[_Worker] = []
     try:
         for k in range(count):

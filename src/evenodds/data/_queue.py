@@ -12,10 +12,11 @@ from contextlib import closing
 from itertools import chain
 from typing import Protocol, TypeVar
 
-from evenodds.data._forked import can_fork, cores, forked
+from evenodds.data._forked import can_fork, forked
 from evenodds.data._picture import Size
 from evenodds.errors import BadInput
 from evenodds.files import memory
+from evenodds.files.process import cores
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["Decoded", "bounded", "each"]
@@ -62,8 +63,8 @@ def each(
     areas = [result.size[0] * result.size[1] for result in first if not isinstance(result, str)]
     large = sum(areas) > _SMALL * len(areas)
     groups = [jobs[start : start + _GROUP] for start in range(_GROUP, len(jobs), _GROUP)]
-    by_processes = not large and len(jobs) >= _MANY and cores() > 1 and can_fork()
-    rest = forked(work, groups) if by_processes else _by_threads(work, groups, cores() if large else 1)
+    by_processes = not large and len(jobs) >= _MANY and len(cores()) > 1 and can_fork()
+    rest = forked(work, groups) if by_processes else _by_threads(work, groups, len(cores()) if large else 1)
     done = 0
     with closing(rest):
         for results in chain([first], rest):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Process", "current", "from_tag", "host_name", "tag_pattern"]
+__all__ = ["Process", "cores", "current", "from_tag", "host_name", "tag_pattern"]
 
 _TAG = re.compile(r"([0-9a-f]{6})([0-9a-f]{6})([0-9a-f]{4})-(\d{1,10})-(\d{0,20})")
 tag_pattern = _TAG.pattern
@@ -65,6 +65,13 @@ def from_tag(tag: str) -> Process | None:
     """The process of a tag; None of a text that is none."""
     parts = _TAG.fullmatch(tag)
     return None if parts is None else Process(parts[1], parts[2], parts[3], int(parts[4]), parts[5])
+
+
+def cores() -> list[int]:
+    """The numbers of the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def host_name() -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from evenodds.files.process import cores
+
 __all__ = ["allowed_threads", "candidates", "fastest", "fixed_by_user", "kept_threads", "rates_by_threads"]
 
 SECONDS = 1.5
@@ -22,13 +24,6 @@ HOPELESS = 8.0
 """A number of threads whose first round takes so many times that of the best is not compared further."""
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables of the environment by which users set a number of threads."""
-
-
-def cores() -> list[int]:
-    """The numbers of the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def physical_cores() -> int:

@@ -1,0 +1,28 @@
+"""Data of the kind that a recipe is for."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Beside, Dataset
+from evenodds.runs.build import layout_of, open_data
+from evenodds.runs.config import Config
+
+
+def data_for(config: Config, images: int) -> Dataset:
+    """The data that a configuration names; else so many random images, or a table of 40 rows, with what lies beside."""
+    layout, rng = layout_of(config.task), np.random.default_rng(0)
+    if config.data is not None:
+        dataset = open_data(config)
+    elif config.size is not None or layout != "images":
+        shape = (images, config.channels or 3, config.size or 36, config.size or 44)
+        dataset = from_array(rng.integers(0, 256, shape, dtype=np.uint8))
+    else:
+        dataset = from_array(rng.normal(size=(40, 5)))
+    if layout in ("pairs", "unpaired"):
+        dataset = replace(dataset, beside={"source": Beside(dataset.x.flip(0), dataset.units)})
+    if layout == "maps":
+        labels = Beside((dataset.x[:, 0] % 3).contiguous())
+        dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
+    return dataset

@@ -79,7 +79,7 @@ def test_images_are_those_of_one_process(packed: bool, tmp_path: Path, monkeypat
     source = archive if packed else folder
     alone = load(source)
     monkeypatch.setattr(_queue, "_MANY", 1)
-    monkeypatch.setattr(_queue, "cores", lambda: 3)
+    monkeypatch.setattr(_queue, "cores", lambda: [0, 1, 2])
     asked: list[int] = []
 
     def watched(work: object, groups: list[list[object]]) -> object:

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenodds.data._picture import resized, upright
+from evenodds.data._picture import upright
+from evenodds.data._placing import resized
 from evenodds.data.dataset import Batches, Beside, Dataset, Units, encode_labels
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from evenodds.data import images, maps, pairs
-from evenodds.data._picture import nearest, resized
+from evenodds.data._placing import nearest, resized
 from evenodds.data._stack import corners
 from evenodds.data.palette import IGNORED, Palette, distinct_colours
 from evenodds.data.sources import load

@@ -19,7 +19,8 @@ from evenodds.apply.answering import conversion_of
 from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable, many
 from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import DecodedImage, Pixels, in_channels
+from evenodds.data._picture import DecodedImage, in_channels
+from evenodds.data._placing import Pixels
 from evenodds.data._png import png_rows
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput

@@ -48,7 +48,7 @@ def setting_values(settings: list[str] | None) -> dict[str, Any]:
 
 def numbers(words: list[str] | None) -> dict[str, float] | None:
     """The `name=number` words of --given as a mapping."""
-    from evenodds.files.read import shortened
+    from evenodds.files.misfit import shortened
     from evenodds.runs.values import as_number
 
     if words is None:

@@ -57,7 +57,7 @@ class Range:
 
 
 def _excerpt(text: str) -> str:
-    from evenodds.files.read import shortened
+    from evenodds.files.misfit import shortened
 
     return shortened(text)
 

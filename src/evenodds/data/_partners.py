@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from evenodds.data._matching import Match
-from evenodds.data._picture import DecodedImage, Size, upright
+from evenodds.data._picture import DecodedImage, upright
+from evenodds.data._placing import Size
 from evenodds.data._wording import count
 
 __all__ = ["Partners", "aligned", "turned"]

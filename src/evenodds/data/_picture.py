@@ -1,4 +1,4 @@
-"""One image file: decoded without trust, turned upright, resized, brought to a number of channels."""
+"""One image file: decoded without trust, turned upright, brought to a number of channels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from evenodds.data._placing import Pixels, Size, resized
 from evenodds.errors import BadInput
 from evenodds.files.regular import NotRegular, open_regular, size_of
 from evenodds.game.arithmetic import LUMA
@@ -23,8 +23,6 @@ __all__ = [
     "MOST_PIXELS",
     "DecodedImage",
     "File",
-    "Pixels",
-    "Size",
     "Unusable",
     "checked_limit",
     "decode",
@@ -32,10 +30,9 @@ __all__ = [
     "guarded",
     "in_channels",
     "most_bytes",
-    "nearest",
     "orientation",
+    "upright",
 ]
-__all__ += ["resized", "upright"]
 
 MOST_PIXELS = 89_478_485
 """Of a picture that is decoded, by default. Pillow's own bound: a quarter of a gibibyte at 3 bytes."""
@@ -50,9 +47,6 @@ _DIRECT = {"RGB", "RGBA", "RGBX", *"RGBA"}  # Kinds of pixels, or planes of them
 _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": f"16{_SWAPPED}"}
 _BITS_PER_SAMPLE, _PLANAR = 258, 284  # Tags of TIFF 6.0, section 8.
 _AT_ONCE = 1 << 20  # Pixels that are brought from Pillow to NumPy at once: it makes several copies of them.
-
-Pixels = NDArray[Any]
-Size = tuple[int, int]
 
 
 class File(NamedTuple):
@@ -395,61 +389,6 @@ def upright(pixels: Pixels, way_up: int) -> Pixels:
     if way_up in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
-
-
-def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> Pixels:
-    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits.
-
-    With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller.
-    """
-    if pixels.shape[:2] == size:
-        return pixels
-    deep = pixels.dtype == np.uint16
-    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
-    box, inner, corner = _placed(pixels.shape[:2], size, fit, grid)
-    image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    values = np.asarray(image).reshape(*inner, pixels.shape[2])
-    if deep:
-        values = values.round().clip(0, 65535).astype(np.uint16)
-    return _padded(values, size, corner, 0)
-
-
-def nearest(labels: Pixels, size: Size, fit: str) -> Pixels:
-    """(H, W, C) labels -> (*size, C) as `resized` places them: each the nearest of those that are there, -1 around."""
-    if labels.shape[:2] == size:
-        return labels
-    (left, top, right, bottom), inner, corner = _placed(labels.shape[:2], size, fit, 1)
-    # The middle of a pixel of the result, in pixels of the map; rounding must not lead over the edge.
-    rows = top + (np.arange(inner[0]) + 0.5) * ((bottom - top) / inner[0])
-    columns = left + (np.arange(inner[1]) + 0.5) * ((right - left) / inner[1])
-    rows, columns = rows.astype(int).clip(0, labels.shape[0] - 1), columns.astype(int).clip(0, labels.shape[1] - 1)
-    return _padded(labels[rows[:, None], columns], size, corner, -1)
-
-
-def _placed(stored: Size, size: Size, fit: str, grid: int) -> tuple[tuple[float, float, float, float], Size, Size]:
-    """Which box (left, top, right, bottom) of a picture becomes how large, and where its corner comes to lie."""
-    if grid > 1:
-        small = _placed((stored[0] // grid, stored[1] // grid), (size[0] // grid, size[1] // grid), fit, 1)
-        (left, top, right, bottom), inner, corner = small
-        box = (left * grid, top * grid, right * grid, bottom * grid)
-        return box, (inner[0] * grid, inner[1] * grid), (corner[0] * grid, corner[1] * grid)
-    height, width = stored
-    box, inner = (0.0, 0.0, float(width), float(height)), size
-    if fit == "crop":
-        scale = min(width / size[1], height / size[0])
-        left, top = max(0.0, (width - scale * size[1]) / 2), max(0.0, (height - scale * size[0]) / 2)
-        box = (left, top, width - left, height - top)
-    elif fit == "pad":
-        scale = min(size[1] / width, size[0] / height)
-        inner = max(1, round(height * scale)), max(1, round(width * scale))
-    return box, inner, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-
-
-def _padded(values: Pixels, size: Size, corner: Size, around: int) -> Pixels:
-    rows = corner[0], size[0] - values.shape[0] - corner[0]
-    columns = corner[1], size[1] - values.shape[1] - corner[1]
-    return np.pad(values, [rows, columns, (0, 0)], constant_values=around)
 
 
 def in_channels(pixels: Pixels, channels: int) -> Pixels:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Generic, NamedTuple
 
 from evenodds.data._labels import NO_LABELS, Labels
-from evenodds.data._picture import MOST_PIXELS, File, Size, checked_limit
+from evenodds.data._picture import MOST_PIXELS, File, checked_limit
+from evenodds.data._placing import Size
 from evenodds.data._queue import Job, Record, bounded, each
 from evenodds.data._stack import Items, Stack, common_size, large_enough
 from evenodds.data._wording import count, listed

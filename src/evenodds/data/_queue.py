@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Protocol, TypeVar
 
 from evenodds.data._forked import can_fork, forked
-from evenodds.data._picture import Size
+from evenodds.data._placing import Size
 from evenodds.errors import BadInput
 from evenodds.files import memory
 from evenodds.files.process import cores

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._picture import Pixels
+from evenodds.data._placing import Pixels
 from evenodds.data._wording import listed
 from evenodds.data.palette import IGNORED, Colour, Palette, distinct_colours
 from evenodds.errors import BadInput, unknown

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data._picture import DecodedImage, Pixels, Size, in_channels, resized
+from evenodds.data._picture import DecodedImage, in_channels
+from evenodds.data._placing import Pixels, Size, resized
 from evenodds.data._queue import Record
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units

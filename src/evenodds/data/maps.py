@@ -15,21 +15,9 @@ from evenodds.data._files import content, opened
 from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import (
-    MOST_PIXELS,
-    DecodedImage,
-    File,
-    Pixels,
-    Size,
-    Unusable,
-    decode,
-    guarded,
-    nearest,
-    orientation,
-    resized,
-    upright,
-)
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode, guarded, orientation, upright
 from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
 from evenodds.data._stack import cut, items, stacked
 from evenodds.data._wording import count

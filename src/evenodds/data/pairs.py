@@ -17,7 +17,7 @@ from torch import Tensor
 from evenodds.data._files import opened
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Size, decode, resized
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, decode
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,
@@ -30,6 +30,7 @@ from evenodds.data._pipeline import (
     ignored,
     skipped,
 )
+from evenodds.data._placing import Size, resized
 from evenodds.data._stack import Items, Stack, items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset

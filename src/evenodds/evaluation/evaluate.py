@@ -21,7 +21,8 @@ from evenodds.evaluation.findings import findings
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
-from evenodds.files.read import read_json, shortened
+from evenodds.files.misfit import shortened
+from evenodds.files.read import read_json
 from evenodds.game.rules import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,7 @@ import msgspec
 import yaml
 
 from evenodds.errors import BadInput
+from evenodds.files.misfit import misfit, shortened, with_keys
 from evenodds.files.regular import NotRegular, read_regular
 
 __all__ = [
@@ -29,7 +31,6 @@ __all__ = [
     "read_json",
     "read_json_lines",
     "read_yaml",
-    "shortened",
     "then",
 ]
 
@@ -43,24 +44,11 @@ DEEPEST_JSON = 32
 """Objects and lists within each other, in JSON."""
 LONGEST_NUMBER = 40
 """Characters of a number in JSON; integers have at most 19 digits."""
-LONGEST_EXCERPT = 40
-"""Characters of a value that are shown in a message."""
 RESTORE = "restore the file from a copy"
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|'[^']*'|\"[^\"]*\")\]")
-_WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a string",
-    "bool": "true or false",
-    "null": "null",
-    "array": "a list",
-    "object": "an object",
-}
-"""What the types of JSON are called in messages."""
 
 
 def then(advice: str) -> str:
@@ -121,11 +109,22 @@ def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{where}{_misfit(_with_keys(str(error), value, kind), value)}{then(advice)}") from error
+        raise BadInput(
+            f"{where}{misfit(with_keys(str(error), value, partial(_fits, kind)), value)}{then(advice)}"
+        ) from error
     except (OverflowError, RecursionError) as error:
         raise BadInput(f"{where} holds values that are too large: {error}{then(advice)}") from error
     except UnicodeEncodeError as error:
         raise BadInput(f"{where} has {shortened(error.object)} in the place of a number{then(advice)}") from error
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Whether a value fits its type."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -238,100 +237,6 @@ def _constant(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_constant)
-
-
-def _misfit(message: str, value: Any) -> str:
-    """Where a value does not fit its type, and how, from the message of msgspec."""
-    problem, _, path = message.partition(" - at `")
-    place = path.rstrip("`").removeprefix("$").removeprefix(".")
-    if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
-        return f": {f'{place} has' if place else 'there is'} no '{missing[1]}'"
-    expected = re.fullmatch(r"Expected (.*?)(?:, got `(.*)`)?", problem)
-    if expected is None:
-        return f": {place + ': ' if place else ''}{problem}"
-    actual = _at(value, path.rstrip("`").removeprefix("$"))
-    actual_words = shortened(actual) if actual is not _UNKNOWN else _word(expected[2] or "something else")
-    return f"{': ' + place if place else ''} must be {_in_words(expected[1])}, got {actual_words}"
-
-
-_ANY_KEY = "[...]"
-"""How msgspec names an entry of a mapping whose keys are free."""
-
-
-def _with_keys(message: str, value: Any, kind: Any) -> str:
-    """A message of msgspec with the keys of free mappings in its path, which it leaves out."""
-    problem, at, path = message.partition(" - at `$")
-    path = path.removesuffix("`")
-    while _ANY_KEY in path:
-        before, _, after = path.partition(_ANY_KEY)
-        mapping = _at(value, before)
-        if not isinstance(mapping, dict) or not mapping:
-            break
-        while len(mapping) > 1:
-            entries = list(mapping.items())
-            half = dict(entries[: len(entries) // 2])
-            mapping = dict(entries[len(entries) // 2 :]) if _fits(_replaced(value, before, half), kind) else half
-        value, path = _replaced(value, before, mapping), f"{before}[{shortened(next(iter(mapping)))}]{after}"
-    return f"{problem}{at}{path}`" if at else message
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value fits its type."""
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _replaced(value: Any, path: str, inner: Any) -> Any:
-    """A copy of a value with another one at a path, see `_at`."""
-    step = _STEP.match(path)
-    if step is None:
-        return inner
-    key: Any = step[1] if step[1] is not None else _index(step[2])
-    copy = value.copy()
-    copy[key] = _replaced(value[key], path[step.end() :], inner)
-    return copy
-
-
-def _index(text: str) -> int | str:
-    """What stands between brackets in a path: a place in a list, or a key in quotes."""
-    return int(text) if text.isdecimal() else text[1:-1]
-
-
-def _in_words(types: str) -> str:
-    """Types as msgspec writes them, such as "`int | null` >= 1", in words."""
-    return re.sub(r"`([^`]*)`", lambda match: " or ".join(map(_word, match[1].split(" | "))), types)
-
-
-def _word(name: str) -> str:
-    return _WORDS.get(name, name)
-
-
-_UNKNOWN = object()
-
-
-def _at(value: Any, path: str) -> Any:
-    """The value at a path such as ".shape[1]"; _UNKNOWN where the path does not say which."""
-    while path:
-        step = _STEP.match(path)
-        if step is None:
-            return _UNKNOWN
-        try:
-            value = value[step[1] if step[1] is not None else _index(step[2])]
-        except (KeyError, IndexError, TypeError):
-            return _UNKNOWN
-        path = path[step.end() :]
-    return value
-
-
-def shortened(value: Any) -> str:
-    """A value for a message: one line of at most some 40 characters without any control characters."""
-    if isinstance(value, list | dict) and len(value) > 4:
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,} entries"
-    text = repr(value if not isinstance(value, str) else value[: LONGEST_EXCERPT + 1])
-    return text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 3]}..."
 
 
 # Text ----------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.files.misfit import shortened
 from evenodds.files.names import is_link, safe_name
-from evenodds.files.read import read_json, shortened
+from evenodds.files.read import read_json
 from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import has_declared_size, read_tensors, write_tensors
 from evenodds.files.write import remove_folder, replaced_folder, write_json

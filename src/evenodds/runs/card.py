@@ -16,7 +16,8 @@ from torch import Tensor
 from evenodds.data.dataset import Beside, Conditions, Units
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
-from evenodds.files.read import read_json, shortened
+from evenodds.files.misfit import shortened
+from evenodds.files.read import read_json
 from evenodds.game.arithmetic import eight_bit
 
 __all__ = ["SPLIT_SEED", "BesideCard", "DataCard", "read_card"]

@@ -15,8 +15,9 @@ from PIL import Image
 from evenodds.errors import BadInput
 from evenodds.files.lock import NAME as LOCK
 from evenodds.files.lock import holder_of
+from evenodds.files.misfit import shortened
 from evenodds.files.names import is_link
-from evenodds.files.read import read_json, shortened
+from evenodds.files.read import read_json
 from evenodds.files.regular import open_regular, refusal
 from evenodds.files.tensors import read_tensors
 from evenodds.files.write import is_temporary

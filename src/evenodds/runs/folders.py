@@ -16,9 +16,9 @@ import torch
 import evenodds
 from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
+from evenodds.files.misfit import shortened
 from evenodds.files.names import real, safe_name
 from evenodds.files.outputs import Outputs
-from evenodds.files.read import shortened
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part

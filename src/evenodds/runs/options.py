@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from evenodds.errors import BadInput, unknown
-from evenodds.files.read import as_type, shortened
+from evenodds.files.misfit import shortened
+from evenodds.files.read import as_type
 
 __all__ = ["RANGES", "accepts", "is_plain", "require_options", "require_plain"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evenodds.errors import BadInput, unknown
-from evenodds.files.read import shortened
+from evenodds.files.misfit import shortened
 from evenodds.runs.find import KINDS, canonical, find, names
 from evenodds.runs.options import require_options
 from evenodds.runs.values import Part

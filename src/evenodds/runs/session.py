@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, Remark
-from evenodds.files.read import shortened
+from evenodds.files.misfit import shortened
 from evenodds.files.text import visible
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState

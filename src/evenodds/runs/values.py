@@ -10,7 +10,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from evenodds.errors import BadInput
-from evenodds.files.read import as_type, parse_yaml, shortened
+from evenodds.files.misfit import shortened
+from evenodds.files.read import as_type, parse_yaml
 from evenodds.runs.options import is_plain, require_plain
 
 __all__ = ["Part", "as_number", "mapping_of", "part_of", "plain", "typed", "yaml_value"]

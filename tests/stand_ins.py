@@ -1,4 +1,4 @@
-"""Data of the kind that a recipe is for."""
+"""Data of the kind that a recipe is for, and the recipe as a run of it is built."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.config import Config
+from evenodds.runs.planning import settle, settle_task
 
 
 def data_for(config: Config, images: int) -> Dataset:
@@ -26,3 +27,8 @@ def data_for(config: Config, images: int) -> Dataset:
         labels = Beside((dataset.x[:, 0] % 3).contiguous())
         dataset = replace(dataset, beside={"labels": labels}, classes=("a", "b", "c"))
     return dataset
+
+
+def settled(config: Config, dataset: Dataset) -> Config:
+    """The configuration with what it leaves to the data, as a run has it."""
+    return settle(settle_task(config, dataset)[0], dataset, None)[0]

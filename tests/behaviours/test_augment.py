@@ -135,7 +135,7 @@ def test_wrong_input_is_one_line(
 
 
 def test_runs_that_cannot_are_refused(tmp_path: Path) -> None:
-    plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", images=64, **SMALL)
+    plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", images=64, task="generate", **SMALL)
     with pytest.raises(BadInput, match="not conditional on classes"):
         augment(plain, tmp_path / "made", per_class=3)
     wholly = evenodds.fit("digits", "digits", out=tmp_path / "all", images=64, held_out=0, task="condition", **SMALL)

@@ -24,7 +24,8 @@ SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "de
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return evenodds.fit("digits", "digits", out=folder, images=1280, **{**SMALL, "save_share": 0.5})
+    options = {**SMALL, "task": "generate", "batch": 16, "save_share": 0.5}
+    return evenodds.fit("digits", "digits", out=folder, images=1280, **options)
 
 
 def test_features_are_those_before_the_last_layer(session: Session) -> None:
@@ -110,7 +111,7 @@ def test_what_cannot_be_done_is_said(
 
 
 def test_conditional_runs_are_read_backwards_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=640, task="condition", **SMALL)
+    session = evenodds.fit("digits", "digits", out=tmp_path / "run", images=640, task="condition", batch=64, **SMALL)
     x = items(session).batch(torch.arange(4))["x"]
     assert features(session, x).shape[0] == 4
     data = items(session)

@@ -146,16 +146,16 @@ def test_a_full_disk_loses_nothing(run: Path, monkeypatch: pytest.MonkeyPatch, t
 def test_a_full_disk_in_a_run_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saved: list[int] = []
+    folders: set[Path] = set()
     whole = checkpoint.write_tensors
 
-    def second_fails(*arguments: object) -> None:
-        saved.append(1)
-        if len(saved) > 6:
+    def third_fails(tensors: object, path: Path, *more: object) -> None:
+        folders.add(path.parent)
+        if len(folders) > 2:
             raise OSError(errno.ENOSPC, "No space left on device", "players.safetensors")
-        whole(*arguments)  # type: ignore[arg-type]
+        whole(tensors, path, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(checkpoint, "write_tensors", second_fails)
+    monkeypatch.setattr(checkpoint, "write_tensors", third_fails)
     out = tmp_path / "run"
     words = ["train", "digits", "--images", "640", "--out", str(out), "--quiet", *QUICK]
     one_line(main(words), capsys, "No space left")

@@ -132,7 +132,14 @@ def test_data_without_classes_are_refused_in_one_line(tmp_path: Path, capsys: py
 
 def test_an_unconditional_run_cannot_be_asked(tmp_path: Path) -> None:
     session = evenodds.fit(
-        "digits", "digits", out=tmp_path / "run", images=320, generator__width=8, device="cpu", **AT_THE_END
+        "digits",
+        "digits",
+        out=tmp_path / "run",
+        task="generate",
+        images=320,
+        generator__width=8,
+        device="cpu",
+        **AT_THE_END,
     )
     assert session.conditions.sampled_classes(3) is None
     with pytest.raises(BadInput, match="not conditional"):

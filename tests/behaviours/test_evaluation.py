@@ -17,7 +17,9 @@ from evenodds.evaluation.evaluate import evaluate, read
 from evenodds.runs.session import Session
 from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 32, "device": "cpu", **AT_THE_END}
+SMALL = {
+    "task": "generate", "generator__width": 8, "discriminator__width": 8, "batch": 32, "device": "cpu", **AT_THE_END,
+}  # fmt: skip
 QUICK = ["--metrics", "kernel,precision,memorisation", "--features", "pixels"]
 
 

@@ -127,7 +127,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_the_beginning(
 ) -> None:
     shutil.rmtree(run / "checkpoints")
     for path in run.glob("*.*"):
-        if path.name not in ("config.yaml", "metrics.jsonl"):
+        if path.name not in ("config.yaml", "choices.json", "metrics.jsonl"):
             path.unlink()
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"images": 3')

@@ -186,7 +186,7 @@ def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:
     everything = evenodds.fit("digits", "digits", out=tmp_path / "all", task="condition", held_out=0, **small)
     with pytest.raises(BadInput, match="held 0 images out"):
         FinishedRun(everything).splitter(data, 5)
-    plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", **small)
+    plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", task="generate", **small)
     with pytest.raises(BadInput, match="not conditional"):
         FinishedRun(plain).splitter(data, 5)
 

@@ -40,7 +40,10 @@ def prepared(name: str, **values: Any) -> tuple[Config, Dataset, Playable]:
     config, _ = settle_task(config, dataset)
     views = ("flip", "translation", "color") if "auto" in config.views else config.views
     config = replace(
-        config, views=views, penalty_weight=1.0 if config.penalty_weight is None else config.penalty_weight
+        config,
+        views=views,
+        penalty_weight=1.0 if config.penalty_weight is None else config.penalty_weight,
+        simultaneous=bool(config.simultaneous),
     )
     return config, dataset, build_task(config, dataset)
 

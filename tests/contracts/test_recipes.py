@@ -21,7 +21,7 @@ from evenodds.runs.find import KINDS, describe, names
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
 from evenodds.runs.values import as_number
-from tests.stand_ins import data_for
+from tests.stand_ins import data_for, settled
 
 
 @pytest.mark.parametrize("name", names("recipes"))
@@ -29,7 +29,7 @@ def test_recipe(name: str) -> None:
     config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     assert from_mapping(config.to_mapping()) == config  # what is written is what is read
     dataset = data_for(config, images=12)
-    config, _ = settle_task(config, dataset)
+    config = settled(config, dataset)
     run = Run(config, dataset)
     before = [p.detach().clone() for player in run.game.players.values() for p in player.parameters()]
     for stage in (0.0, *run.task.stages):
@@ -48,6 +48,7 @@ def test_recipe(name: str) -> None:
 def test_every_loss_and_penalty_plays_on_images_and_vectors(key: str, name: str, data: str) -> None:
     small = {"generator.width": 8, "discriminator.width": 8, "batch": 8, "penalty_every": 2, "device": "cpu"}
     config = with_settings(recipe(data), {**small, key: name})
+    config = settled(config, open_data(config))
     run = Run(config, open_data(config))
     train(run.game, run.feed, run.learner, run.engine, images=32)
     assert all(p.isfinite().all() for player in run.game.players.values() for p in player.parameters())
@@ -110,7 +111,7 @@ def test_data_in_memory_choose_a_recipe_by_their_shape(shape: tuple[int, ...], r
     x = np.random.default_rng(0).integers(0, 256, (20, *shape), dtype=np.uint8)
     dataset = from_array(x if len(shape) > 1 else x.astype(np.float32))
     assert recipe_for(dataset) == recipe_
-    run = Run(settle_task(with_settings(recipe(recipe_), {"device": "cpu"}), dataset)[0], dataset)
+    run = Run(settled(with_settings(recipe(recipe_), {"device": "cpu"}), dataset), dataset)
     assert run.session(Path(), 0).sample(2).shape == (2, *shape)
 
 

@@ -17,7 +17,7 @@ from evenodds.runs.session import Session
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A shorter game than the recipe's own, which is measured in benchmarks."""
-    config = with_settings(recipe("digits"), {"device": "cpu", "images": 24_000, "evaluate_share": 0.25})
+    config = with_settings(recipe("digits"), {"device": "cpu", "images": 40_000, "evaluate_share": 0.25})
     return start(config, out=tmp_path_factory.mktemp("runs") / "digits")
 
 

@@ -33,6 +33,7 @@ SMALL: dict[str, Any] = {
     "evaluate_share": 0.5,
     "device": "cpu",
 }
+ALTERNATING = {"task": "generate", "simultaneous": False}
 ADAPTIVE = {"views": "translation,color", "view_chance": "adaptive", "view_chance.images": 1000}
 WAYS: dict[str, dict[str, Any]] = {
     "steps, lookahead, learned, top": {
@@ -109,7 +110,7 @@ def test_a_balance_within_limits_of_1_is_the_plain_run(lever: str) -> None:
     """It may not change the strength, and so plays to the bits of the run without it."""
     ends = []
     for more in ({}, {"balance": lever, "balance.limit": 1}):
-        config = with_settings(recipe("digits"), {**SMALL, **more})
+        config = with_settings(recipe("digits"), {**SMALL, **ALTERNATING, **more})
         run = Run(config, open_data(config))
         train(run.game, run.feed, run.learner, run.engine, images=IMAGES, listeners=[*run.listeners.values()])
         ends.append(
@@ -145,12 +146,12 @@ def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.M
     assert any(line.startswith("views=translation: ") for line in said)  # digits have no mirror symmetry, nor colours
     config = read(tmp_path / "run" / "config.yaml")
     assert config.views == ("translation",)
-    assert config.penalty_weight in (0.03, 0.1, 0.3)  # 0.1 is the recipe's own, which always plays along
+    assert config.penalty_weight in (0.03, 1.5, 0.3)  # 1.5 is the recipe's own, which always plays along
 
 
 @pytest.mark.parametrize(("loss", "target"), [("relativistic_paired", 0.3), ("non_saturating", 0.6)])
 def test_views_follow_the_target_of_the_loss(loss: str, target: float) -> None:
-    config = with_settings(recipe("digits"), {"device": "cpu", **ADAPTIVE, "views": "translation", "loss": loss})
+    config = with_settings(recipe("digits"), {**SMALL, **ALTERNATING, **ADAPTIVE, "views": "translation", "loss": loss})
     adapt = Run(config, open_data(config)).listeners["adapt"]
     assert isinstance(adapt, Adapt)
     assert adapt.target == target
@@ -159,7 +160,7 @@ def test_views_follow_the_target_of_the_loss(loss: str, target: float) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"view_chance": "adaptive"}, "needs views"),
+        ({"views": [], "view_chance": "adaptive"}, "needs views"),
         ({"views": "flip", "view_chance": "adaptive", "view_chance.cap": 0.9}, "at most 0.8"),
         ({"balance": "rates"}, "did you mean 'rate'"),
         ({"balance": "penalty", "penalty": "none"}, "needs a penalty"),

@@ -38,6 +38,8 @@ def build_task(config: Config, data: DataDescription) -> Playable:
     """The task for such data, with its contest."""
     if config.task.name == AUTO_TASK:
         raise BadInput("task=auto is chosen when a run starts; name it to build a game by hand")
+    if config.simultaneous is None:
+        raise BadInput("simultaneous=auto is chosen when a run starts; give true or false to build a game by hand")
     what, maker, options = f"task '{config.task.name}'", find("tasks", config.task.name), _task_options(config)
     settings = {
         "prior": build_prior(config),
@@ -130,7 +132,7 @@ def build_view(config: Config) -> View | None:
     members = [find("views", name) for name in config.views]
     if not members:
         if config.view_chance.name != "always":
-            raise BadInput(f"view_chance={config.view_chance.name} needs views; set views=auto, or name some")
+            raise BadInput(f"view_chance={config.view_chance.name} needs views; name some, or set view_chance=always")
         return None
     if chance is views.compose:
         whole: View = views.compose(members)

@@ -99,7 +99,7 @@ class Config:
     )
     views: tuple[str, ...] = setting(
         (),
-        "Augmentations through which the discriminator sees real and fake images; auto: those that suit the data.",
+        "Augmentations through which the discriminator sees real and fake images, or none; auto: what suits the data.",
         kinds=("views",),
         words=("auto",),
     )
@@ -120,9 +120,11 @@ class Config:
     )
     discriminator_steps: int = setting(1, "Discriminator moves per round (k of Algorithm 1).", least=1, most=10_000)
     generator_steps: int = setting(1, "Generator moves per round.", least=1, most=10_000)
-    simultaneous: bool = setting(
+    simultaneous: bool | None = setting(
         False,
-        "In rounds without a penalty both move at once, from one pass; not with batch norm in the discriminator.",
+        "In rounds without a penalty both move at once, from one pass; not with batch norm in the discriminator. auto: "
+        "where the task, the loss and the discriminator allow it.",
+        auto=True,
     )
     optimizer: Part = setting(
         Part("Adam", {"betas": [0.0, 0.99]}),

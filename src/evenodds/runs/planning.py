@@ -14,6 +14,7 @@ from evenodds.game.listeners.watch import glance_interval
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
+from evenodds.runs.at_once import chosen_moves
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice, chosen_task, chosen_views
 from evenodds.runs.config import AUTO_TASK, Config, Part
@@ -99,6 +100,10 @@ def settle(
         choices.append(chosen_views(dataset, dataset.split(config.held_out, SPLIT_SEED)[0]))
         say(f"views={','.join(choices[-1].value)}: {choices[-1].reason}")
         config = replace(config, views=tuple(choices[-1].value))
+    if config.simultaneous is None:
+        choices.append(chosen_moves(config, dataset))
+        say(f"simultaneous={str(choices[-1].value).lower()}: {choices[-1].reason}")
+        config = replace(config, simultaneous=choices[-1].value)
     extras = build_extras(config)
     if config.penalty_weight is None:
         extras.append(find("extras", "shortgames")())

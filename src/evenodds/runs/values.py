@@ -132,7 +132,9 @@ def _text(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
-    return (tuple(value.split(",")) if isinstance(value, str) and value else value) or ()
+    if isinstance(value, str):
+        return () if value in NOTHING else tuple(value.split(","))
+    return value or ()
 
 
 TEXTS: Mapping[Any, Callable[[Any], Any]] = {tuple: _words, bool: _truth, str: _text, int: _whole, float: _number}

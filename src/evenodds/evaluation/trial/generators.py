@@ -22,7 +22,7 @@ from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.config import Config, Part, recipe, require_allowed, with_settings
 from evenodds.runs.default_recipe import recipe_for
-from evenodds.runs.planning import plan
+from evenodds.runs.planning import plan, settle
 from evenodds.runs.session import Session
 
 __all__ = ["ConditionalRun", "FinishedRun"]
@@ -77,7 +77,7 @@ class ConditionalRun:
             usual["views"] = ("translation", "cutout")
         config = with_settings(chosen, {**usual, **self.settings})
         require_allowed(config, f"recipe {chosen.recipe}")
-        return config
+        return settle(config, fold, None)[0]
 
 
 @dataclass(frozen=True)

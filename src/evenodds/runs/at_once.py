@@ -1,0 +1,56 @@
+"""Whether both players can move at once, from one pass: what is asked where a configuration leaves it open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.runs.assembly import Run
+from evenodds.runs.choosing import Choice
+from evenodds.runs.config import Config
+
+__all__ = ["chosen_moves", "scores_items_alone"]
+
+
+def chosen_moves(config: Config, dataset: Dataset) -> Choice:
+    """Simultaneous moves where the run has them and its discriminator scores each item for itself, by one logit.
+
+    See evenodds.tasks.contest.Contest.simultaneous_costs for why these are needed.
+
+    Raises:
+        BadInput: the run cannot be built with alternating moves either.
+    """
+    weight = 1.0 if config.penalty_weight is None else config.penalty_weight
+    reason = _hindrance(replace(config, penalty_weight=weight), dataset)
+    return Choice("simultaneous", not reason, reason or "both players move from one pass in rounds without a penalty")
+
+
+def _hindrance(config: Config, dataset: Dataset) -> str:
+    """Why the players cannot move at once; nothing where they can."""
+    try:
+        run = Run(replace(config, simultaneous=True), dataset)
+        run.task.moves()
+    except BadInput as error:
+        Run(replace(config, simultaneous=False), dataset)  # what is wrong with both is no reason
+        return str(error)
+    c = torch.zeros(1, run.task.condition_length, device=run.engine.device) if run.task.condition_length else None
+    discriminator = run.task.unconditional(run.game.players, dataset.shape, c)["discriminator"]
+    items = run.engine.send(dataset.batch(torch.arange(2) % len(dataset)))["x"]
+    alone = scores_items_alone(discriminator, items)
+    return "" if alone else "the discriminator does not score each item for itself, by one logit"
+
+
+@torch.no_grad()
+def scores_items_alone(discriminator: nn.Module, x: Tensor) -> bool:
+    """Whether the score of an item is one logit, and the same whatever is beside it.
+
+    Args:
+        x: (2, ...) items; the first is scored alone and beside the second.
+    """
+    with torch.random.fork_rng():
+        alone, beside = discriminator(x[:1]), discriminator(x)
+    return alone.shape == (1,) and torch.allclose(beside[:1], alone, rtol=1e-3, atol=1e-4)

@@ -25,74 +25,88 @@ from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
 
 RESULTS = Path(__file__).parent / "results"
-BY_CLASS, HALF = ["task=condition"], ["views=translation", "view_chance=fixed", "view_chance.chance=0.5"]
-BATCHES = [*BY_CLASS, "generator.conditional_norm=true", "views=translation", "batch=256", "simultaneous=true"]
-FASTER, CHANCE = [*BATCHES, "learning_rate=0.003", "penalty_every=8"], ["view_chance=fixed"]
+EARLIER = (
+    *("task=generate", "simultaneous=false", "prior.size=32", "generator.conditional_norm=false", "views=none"),
+    *("view_chance=always", "penalty_weight=0.1", "penalty_every=4", "learning_rate=0.001", "batch=64"),
+    *("average_half_life=0.02", "images=250k"),
+)
+"""The recipe before the search; the settings of all ways but "recipe" are changes to it."""
+
+
+def earlier(*settings: str) -> list[str]:
+    """The earlier recipe with some settings changed."""
+    return [f"{key}={value}" for key, value in dict(one.split("=", 1) for one in (*EARLIER, *settings)).items()]
+
+
+def fixed(chance: float) -> tuple[str, ...]:
+    """Translations with that chance."""
+    return "views=translation", "view_chance=fixed", f"view_chance.chance={chance}"
+
+
+BY_CLASS = "task=condition"
+BATCHES = (BY_CLASS, "generator.conditional_norm=true", "views=translation", "batch=256", "simultaneous=true")
+FASTER = (*BATCHES, "learning_rate=0.003", "penalty_every=8")
+LONG = (*FASTER, "prior.size=64", "average_half_life=0.03")
+SMALLER = (*LONG, "batch=128", "learning_rate=0.002")
 WAYS: dict[str, list[str]] = {
     "recipe": [],
-    "recipe, 100k": ["images=100k"],
-    "recipe, 60k": ["images=60k"],
-    "penalty 0.3": ["penalty_weight=0.3"],
-    "translation": ["views=translation"],
-    "translation, cutout": ["views=translation,cutout"],
-    "translation, cutout, adaptive": ["views=translation,cutout", "view_chance=adaptive"],
-    "by class, 100k": [*BY_CLASS, "images=100k"],
-    "by class, 60k": [*BY_CLASS, "images=60k"],
-    "by class, translation": [*BY_CLASS, "views=translation"],
-    "by class, translation, simultaneous, 400k": [
-        *(*BY_CLASS, "views=translation", "simultaneous=true", "images=400k"),
-    ],
-    "by class, D of width 24, 150k": [*BY_CLASS, "discriminator.width=24", "images=150k"],
-    "by class, D of width 32, translation 0.3, 150k": [
-        *(*BY_CLASS, "discriminator.width=32", *HALF[:-1]),
-        *("view_chance.chance=0.3", "images=150k"),
-    ],
-    "by class, translation 0.5, 180k": [*BY_CLASS, *HALF, "images=180k"],
-    "by class, translation 0.5, 100k": [*BY_CLASS, *HALF, "images=100k"],
-    "by class, translation 0.5, spread seen, 100k": [
-        *(*BY_CLASS, *HALF, "discriminator.minibatch_std=true", "images=100k"),
-    ],
-    "by class, batch 256, translation, 800k": [
-        *BY_CLASS,
-        "views=translation",
-        "batch=256",
-        "learning_rate=0.002",
-        "images=800k",
-    ],
-    "by class, batches, 400k": [*BATCHES, "learning_rate=0.002", "images=400k"],
-    "by class, batches, penalty 0.5, 400k": [*BATCHES, "learning_rate=0.002", "penalty_weight=0.5", "images=400k"],
-    "by class, batches, spread seen, 400k": [
-        *BATCHES,
-        "learning_rate=0.002",
-        "discriminator.minibatch_std=true",
-        "images=400k",
-    ],
-    "by class, batches, rate 0.003, penalty 0.5, 800k": [*FASTER, "penalty_weight=0.5", "images=800k"],
-    "by class, batches, rate 0.003, penalty 0.5, chance 0.7, 800k": [
-        *FASTER,
-        "penalty_weight=0.5",
-        "images=800k",
-        *CHANCE,
-        "view_chance.chance=0.7",
-    ],
-    "by class, batches, rate 0.003, penalty 0.5, chance 0.4, 800k": [
-        *FASTER,
-        "penalty_weight=0.5",
-        "images=800k",
-        *CHANCE,
-        "view_chance.chance=0.4",
-    ],
-    "by class, batches, rate 0.003, penalty 1, chance 0.8, 600k": [
-        *FASTER,
-        "penalty_weight=1",
-        "images=600k",
-        *CHANCE,
-        "view_chance.chance=0.8",
-    ],
-    "by class, batches, rate 0.003, penalty 2, chance 0.6, z of 64, 600k": [
-        *(*FASTER, *CHANCE, "view_chance.chance=0.6", "penalty_weight=2", "prior.size=64"),
-        *("average_half_life=0.03", "images=600k"),
-    ],
+    "earlier recipe": earlier(),
+    "100k": earlier("images=100k"),
+    "60k": earlier("images=60k"),
+    "penalty 0.3": earlier("penalty_weight=0.3"),
+    "translation": earlier("views=translation"),
+    "translation, cutout": earlier("views=translation,cutout"),
+    "translation, cutout, adaptive": earlier("views=translation,cutout", "view_chance=adaptive"),
+    "by class, 100k": earlier(BY_CLASS, "images=100k"),
+    "by class, 60k": earlier(BY_CLASS, "images=60k"),
+    "by class, translation": earlier(BY_CLASS, "views=translation"),
+    "by class, translation, simultaneous, 400k": earlier(
+        BY_CLASS, "views=translation", "simultaneous=true", "images=400k"
+    ),
+    "by class, D of width 24, 150k": earlier(BY_CLASS, "discriminator.width=24", "images=150k"),
+    "by class, D of width 32, translation 0.3, 150k": earlier(
+        BY_CLASS, "discriminator.width=32", *fixed(0.3), "images=150k"
+    ),
+    "by class, translation 0.5, 180k": earlier(BY_CLASS, *fixed(0.5), "images=180k"),
+    "by class, translation 0.5, 100k": earlier(BY_CLASS, *fixed(0.5), "images=100k"),
+    "by class, translation 0.5, spread seen, 100k": earlier(
+        BY_CLASS, *fixed(0.5), "discriminator.minibatch_std=true", "images=100k"
+    ),
+    "by class, batch 256, translation, 800k": earlier(
+        BY_CLASS, "views=translation", "batch=256", "learning_rate=0.002", "images=800k"
+    ),
+    "by class, batches, 400k": earlier(*BATCHES, "learning_rate=0.002", "images=400k"),
+    "by class, batches, penalty 0.5, 400k": earlier(
+        *BATCHES, "learning_rate=0.002", "penalty_weight=0.5", "images=400k"
+    ),
+    "by class, batches, spread seen, 400k": earlier(
+        *BATCHES, "learning_rate=0.002", "discriminator.minibatch_std=true", "images=400k"
+    ),
+    "by class, batches, rate 0.003, penalty 0.5, 800k": earlier(*FASTER, "penalty_weight=0.5", "images=800k"),
+    "by class, batches, rate 0.003, penalty 0.5, chance 0.7, 800k": earlier(
+        *FASTER, "penalty_weight=0.5", "images=800k", *fixed(0.7)
+    ),
+    "by class, batches, rate 0.003, penalty 0.5, chance 0.4, 800k": earlier(
+        *FASTER, "penalty_weight=0.5", "images=800k", *fixed(0.4)
+    ),
+    "by class, batches, rate 0.003, penalty 1, chance 0.8, 600k": earlier(
+        *FASTER, "penalty_weight=1", "images=600k", *fixed(0.8)
+    ),
+    "by class, batches, rate 0.003, penalty 2, chance 0.6, z of 64, 600k": earlier(
+        *LONG, *fixed(0.6), "penalty_weight=2", "images=600k"
+    ),
+    "by class, batches, rate 0.003, penalty 2, chance 0.55, z of 64, 720k": earlier(
+        *LONG, *fixed(0.55), "penalty_weight=2", "images=720k"
+    ),
+    "by class, batches of 128, penalty 1.5, chance 0.7, z of 64, 550k": earlier(
+        *SMALLER, *fixed(0.7), "penalty_weight=1.5", "images=550k"
+    ),
+    "by class, batches of 128, penalty 1.5, chance 0.75, z of 64, 550k": earlier(
+        *SMALLER, *fixed(0.75), "penalty_weight=1.5", "images=550k"
+    ),
+    "by class, batches of 128, penalty 2, chance 0.7, z of 64, 550k": earlier(
+        *SMALLER, *fixed(0.7), "penalty_weight=2", "images=550k"
+    ),
 }
 DRAWS = 6
 SCORES = ("two_sample_accuracy", "kernel", "precision", "recall")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evenodds.game import checkpoint, threads
+from evenodds.game import checkpoint, pace, threads
 from evenodds.game.rules import Progress
 from evenodds.game.threads import (
     allowed_threads,
@@ -17,6 +17,7 @@ from evenodds.game.threads import (
     rates_by_threads,
 )
 from evenodds.game.trainer import Listener, Training
+from evenodds.runs import probing
 from evenodds.runs import threads as choosing
 from evenodds.runs.config import read, recipe, with_settings
 from evenodds.runs.listeners import threads as rounds
@@ -73,18 +74,18 @@ def play(folder: Path, *listeners: Listener, **settings: object) -> None:
 
 def measured_at(monkeypatch: pytest.MonkeyPatch, *images: int) -> None:
     """Threads are measured before a short run too, and again after so many images: then one is the fastest."""
-    monkeypatch.setattr(choosing, "WORTHWHILE", 0.0)
-    monkeypatch.setattr(choosing, "FEW_ROUNDS", 0)
+    monkeypatch.setattr(probing, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(probing, "FEW_ROUNDS", 0)
     monkeypatch.setattr(rounds, "WINDOW", 0.0)
     monkeypatch.setattr(Threads, "_is_other", lambda self, rate, playing: self._mark[0] in images)
 
-    def timed(play: Callable[[int], object], number: int, count: int) -> float:
+    def timed(play: Callable[[int], object], count: int) -> float:
         play(count)
         times[0] += 1
-        return {1: 0.5, 2: 0.4 if times[0] < 12 else 0.6}[number]
+        return {1: 0.5, 2: 0.4 if times[0] < 12 else 0.6}[torch.get_num_threads()]
 
     times = [0]
-    monkeypatch.setattr(threads, "_timed", timed)
+    monkeypatch.setattr(pace, "_timed", timed)
 
 
 def test_measuring_threads_changes_no_bits_and_the_number_is_recorded(

@@ -7,7 +7,6 @@ has none: two threads on two busy cores can be a tenth as fast as one.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +14,12 @@ from pathlib import Path
 import torch
 
 from evenodds.files.process import cores
+from evenodds.game.pace import rates_in_turn
 
 __all__ = ["allowed_threads", "candidates", "fastest", "fixed_by_user", "kept_threads", "rates_by_threads"]
 
 SECONDS = 1.5
 """Of one comparison."""
-HOPELESS = 8.0
-"""A number of threads whose first round takes so many times that of the best is not compared further."""
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables of the environment by which users set a number of threads."""
 
@@ -73,25 +71,18 @@ def rates_by_threads(
         play: plays so many rounds, the same ones in every call.
         seconds: about how long it takes; longer where a round does.
     """
+
+    def with_threads(number: int) -> Callable[[int], object]:
+        def played(rounds: int) -> object:
+            torch.set_num_threads(number)
+            return play(rounds)
+
+        return played
+
+    plays = {number: with_threads(number) for number in numbers}
     with kept_threads():
-        _timed(play, numbers[0], 1)  # the first round prepares much that the others use
-        first = {number: _timed(play, number, 1) for number in numbers}
-        compared = [number for number in numbers if first[number] <= HOPELESS * min(first.values())]
-        lap = max(1, int(seconds / 3 / sum(first[number] for number in compared)))
-        spent, rounds = dict.fromkeys(compared, 0.0), 0
-        while not rounds or sum(spent.values()) < seconds:
-            for number in compared:
-                spent[number] += _timed(play, number, lap)
-            rounds += lap
-    return {number: rounds / spent[number] if number in spent else 1 / first[number] for number in numbers}
-
-
-def _timed(play: Callable[[int], object], number: int, rounds: int) -> float:
-    """The seconds of so many rounds with so many threads."""
-    torch.set_num_threads(number)
-    begun = time.perf_counter()
-    play(rounds)
-    return max(1e-9, time.perf_counter() - begun)
+        plays[numbers[0]](1)  # the first round prepares much that the others use
+        return rates_in_turn(plays, seconds)
 
 
 def fastest(rates: Mapping[int, float]) -> int:

@@ -230,7 +230,7 @@ def build_engine(config: Config) -> Local:
     """Where the run is played."""
     device = pick_device(config.device)
     graphs = config.graphs and device.type == "cuda"
-    return Local(device, config.precision, config.channels_last, config.compile, graphs)
+    return Local(device, config.precision or "float32", config.channels_last, config.compile, graphs)
 
 
 def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:

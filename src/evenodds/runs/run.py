@@ -36,6 +36,7 @@ from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
 from evenodds.runs.folders import as_seconds, claimed, environment, placed
 from evenodds.runs.planning import plan, settle, settle_task
+from evenodds.runs.precision import choose_precision
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
@@ -202,9 +203,10 @@ def planned(
     """
     left = budget - (time.perf_counter() - clock) if budget is not None else None
     config, further = settle(config, dataset, left, say)
+    config, precision = choose_precision(config, left, lambda config: Run(config, dataset), say)
     config, threads = choose_threads(config, left, lambda: Run(config, dataset), say)
     use_threads(config)
-    choices = [*choices, *further, *threads]
+    choices = [*choices, *further, *precision, *threads]
     if budget is None:
         return RunPlan(config, choices)
     spent = time.perf_counter() - clock

@@ -13,13 +13,12 @@ from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json
-from evenodds.game.checkpoint import LARGEST
 from evenodds.game.engine import pick_device
 from evenodds.game.rules import Progress
 from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
-from evenodds.game.trainer import Training, train
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
+from evenodds.runs.probing import is_long, played
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["ThreadChoice", "choose_threads", "measured_rates", "read_thread_choices", "use_threads", "write_choice"]
 
 FILE = "choices.json"
-WORTHWHILE = 30.0
-"""Seconds of a run below which its number of threads is not measured."""
-FEW_ROUNDS = 50
-"""Rounds of a run below which not even its length in seconds is measured."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +127,12 @@ def choose_threads(
     most = torch.get_num_threads()
     if most == 1 or fixed_by_user():
         return replace(config, threads=most), []
-    if (seconds or WORTHWHILE) < WORTHWHILE or (seconds is None and config.images < FEW_ROUNDS * config.batch):
+    if not is_long(config, seconds, make):
         return config, []
     run = make()
-    if seconds is None and not _is_long(run):
-        return config, []
     choice = ThreadChoice.of(measured_rates(run, Progress(config.images), candidates(most)), 0)
     say(f"threads={choice.value}: {choice.reason}")
     return replace(config, threads=choice.value), [choice.choice()]
-
-
-def _is_long(run: Run) -> bool:
-    """Whether the run takes more than 30 seconds at the pace of its first rounds."""
-    rates = measured_rates(run, Progress(run.config.images), [torch.get_num_threads()], seconds=0.0)
-    return run.config.images > WORTHWHILE * min(rates.values())
 
 
 def measured_rates(run: Run, progress: Progress, numbers: Sequence[int], seconds: float = SECONDS) -> dict[int, float]:
@@ -157,32 +144,5 @@ def measured_rates(run: Run, progress: Progress, numbers: Sequence[int], seconds
         seconds: about how long it takes.
     """
     with torch.random.fork_rng():
-        images = _played(run, progress, 1).images - progress.images
-        rates = rates_by_threads(lambda rounds: _played(run, progress, rounds), numbers, seconds)
-    return {number: rate * images for number, rate in rates.items()}
-
-
-def _played(run: Run, progress: Progress, rounds: int) -> Progress:
-    """Where so many rounds lead to from there."""
-    listeners = [*run.listeners.values(), Rounds(rounds)]
-    return train(
-        run.game, run.feed, run.learner, run.engine,
-        images=LARGEST, seed=run.config.seed, progress=replace(progress), listeners=listeners,
-    )  # fmt: skip
-
-
-@dataclass
-class Rounds:
-    """Ends the game after so many rounds."""
-
-    left: int
-
-    def begin(self, training: Training) -> None:
-        """Waits for rounds."""
-
-    def after_round(self, training: Training) -> None:
-        self.left -= 1
-        training.stop = self.left <= 0
-
-    def end(self, training: Training) -> None:
-        """Nothing to close."""
+        rates = rates_by_threads(lambda rounds: played(run, progress, rounds), numbers, seconds)
+    return {number: rate * run.config.batch for number, rate in rates.items()}

@@ -1,0 +1,59 @@
+"""The arithmetic of a run that leaves it open: the faster one, measured, said and kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evenodds.files.read import read_json
+from evenodds.runs import precision, probing
+from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.run import resume, start
+from tests.twins.test_resume import StopAt
+
+SMALL: dict[str, Any] = {"precision": "auto", "images": 512, "batch": 64, "device": "cpu", "watch": "off"}
+
+
+def played(folder: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: float, **settings: Any) -> list[str]:
+    """What a short run says whose rounds are so many times as fast in bfloat16."""
+    monkeypatch.setattr(probing, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(probing, "FEW_ROUNDS", 0)
+    monkeypatch.setattr(precision, "rates_in_turn", lambda plays, seconds: {"float32": 2.0, "bfloat16": 2.0 * bfloat16})
+    said: list[str] = []
+    config = with_settings(recipe("ring"), {**SMALL, **settings})
+    start(config, out=folder, say=said.append, listeners=[StopAt(128)])
+    return said
+
+
+@pytest.mark.parametrize(("times", "value"), [(1.1, "float32"), (1.2, "bfloat16"), (0.5, "float32")])
+def test_bfloat16_where_it_is_clearly_faster(
+    times: float, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = played(tmp_path, monkeypatch, times)
+    assert any(line.startswith(f"precision={value}: ") for line in said)
+    assert read(tmp_path / "config.yaml").precision == value
+    (entry,) = (one for one in read_json(tmp_path / "choices.json", list[Any]) if one["setting"] == "precision")
+    assert entry["value"] == value
+    assert entry["images_per_second"] == {"float32": 128.0, "bfloat16": pytest.approx(128 * times)}
+    assert resume(tmp_path).images == 512
+
+
+def test_a_short_run_and_one_of_compiled_moves_are_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "rates_in_turn", None)
+    for name, more in (("short", {}), ("compiled", {"compile": True, "images": 10**9})):
+        config = with_settings(recipe("ring"), {**SMALL, **more})
+        assert precision.choose_precision(config, None, lambda _: 1 / 0, print)[0].precision == "float32", name
+
+
+def test_both_are_measured_by_rounds_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bits are those of a run whose arithmetic is named: measuring leaves no trace."""
+    monkeypatch.setattr(probing, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(probing, "FEW_ROUNDS", 0)
+    monkeypatch.setattr(precision, "SECONDS", 0.0)
+    config = with_settings(recipe("ring"), SMALL)
+    measured = start(config, out=tmp_path / "measured", listeners=[StopAt(128)])
+    named = with_settings(config, {"precision": measured.config.precision})
+    plain = start(named, out=tmp_path / "named", listeners=[StopAt(128)])
+    assert (measured.sample(64) == plain.sample(64)).all()

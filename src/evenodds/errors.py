@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from evenodds.files.text import visible
 
-__all__ = ["BadInput", "Diverged", "Remark", "unknown"]
+__all__ = ["BadInput", "Diverged", "Remark", "excerpt", "unknown"]
 
 
 LONGEST = 80
@@ -37,11 +37,16 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
         name: the name that came.
         names: those that exist.
     """
-    name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+    name = excerpt(name)
     choices = sorted(names)
     near = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ";"
     return BadInput(f"no {kind} '{name}'{hint} known: {', '.join(choices)}")
+
+
+def excerpt(text: str) -> str:
+    """A text that somebody wrote, short enough for a message."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class Diverged(RuntimeError):

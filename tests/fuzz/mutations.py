@@ -364,7 +364,7 @@ def _linked(run: Path, rng: Random) -> str:
     """A folder of the run, or a file that commands write, is a link to the user's."""
     name = rng.choice(("checkpoints", "samples", "samples.png", "report.html", "README.txt", "evaluation.json.tmp"))
     path = run / name
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
     path.symlink_to(f"{USER}/mine.txt" if "." in name else USER)

@@ -15,7 +15,8 @@ from evenodds.errors import BadInput
 from evenodds.files.text import encodable
 
 __all__ = [
-    "LONGEST", "below", "is_link", "name_key", "real", "require_no_way_out", "safe_name", "safe_names", "safe_path",
+    "LONGEST", "below", "is_link", "is_there", "name_key", "real", "require_no_way_out", "safe_name", "safe_names",
+    "safe_path",
 ]  # fmt: skip
 
 LONGEST = 200
@@ -97,6 +98,14 @@ def is_link(path: Path) -> bool:
     """Whether it is a symbolic link, or a junction of Windows."""
     junction = getattr(os.path, "isjunction", None)
     return path.is_symlink() or bool(junction is not None and junction(path))
+
+
+def is_there(text: str) -> bool:
+    """Whether a file or folder has that path; a text that no file system takes for one is not there."""
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long; NUL; lone surrogates
+        return False
 
 
 def real(path: Path) -> Path:

@@ -221,7 +221,7 @@ def _require_shallow(content: str) -> None:
 
 
 def _whole(text: str) -> int:
-    if len(text) > 20 or not -(2**63) <= (value := int(text)) < 2**64:
+    if len(text) > 20 or not -(2**63) <= (value := int(text)) < 2**63:
         raise ValueError(f"whole numbers have at most 64 bits, got {shortened(text)}")
     return value
 

@@ -92,7 +92,7 @@ def read_tensors_and_words(
         with safe_open(path, "pt", str(device)) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
             return tensors, dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:100]
         raise BadInput(f"{path} must be a whole safetensors file, and is not ({reason}){then(advice)}") from error
 

@@ -26,6 +26,8 @@ SPLIT_SEED = 0
 """Of the split into training and held-out items: a function of the data alone, so that runs of every seed are judged
 by the same items."""
 KINDS = ("image", "table", "toy")
+MOST_ITEMS = 10**15
+"""Of a class."""
 MOST_NUMBERS = 2**24
 """Numbers of an item."""
 
@@ -92,8 +94,10 @@ class DataCard:
         _require_shape("shape", self.shape, 3 if self.kind == "image" else 1)
         if len(self.units.low) not in (1, self.shape[0]):
             raise BadInput(f"units must have 1 or {self.shape[0]} ranges, got {len(self.units.low)}")
-        if self.class_counts and (len(self.class_counts) != len(self.classes) or min(self.class_counts) < 0):
-            raise BadInput(f"class_counts must be a number >= 0 for each of {len(self.classes)} classes")
+        counts = self.class_counts
+        if counts and (len(counts) != len(self.classes) or not 0 <= min(counts) <= max(counts) <= MOST_ITEMS):
+            needed = f"a number from 0 to {MOST_ITEMS:,} for each of {len(self.classes)} classes"
+            raise BadInput(f"class_counts must be {needed}")
         width = len(self.conditions.names) if self.conditions is not None else 0
         if any(len(row) != width for row in self.examples or ()):
             raise BadInput(f"examples must have {width} numbers each, one for each condition")

@@ -11,8 +11,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from evenodds.errors import BadInput, unknown
-from evenodds.files.names import real
+from evenodds.errors import BadInput, excerpt, unknown
+from evenodds.files.names import is_there, real
 from evenodds.files.read import parse_yaml, read_yaml
 from evenodds.files.text import from_utf8, to_utf8
 from evenodds.runs.allowed import NotAllowed, require
@@ -313,7 +313,7 @@ def _located(data: Part | None, path: Path) -> Part | None:
     if data is None or path.name != "config.yaml" or not data.name.startswith(("./", "../")):
         return data
     place = real(real(path.parent) / data.name)
-    return data if not place.exists() and Path(data.name).exists() else replace(data, name=str(place))
+    return data if not is_there(str(place)) and is_there(data.name) else replace(data, name=str(place))
 
 
 def from_mapping(values: Mapping[str, Any], where: str = "the configuration") -> Config:
@@ -389,7 +389,7 @@ def _named(key: str) -> Iterator[None]:
     except NotAllowed:
         raise
     except BadInput as error:
-        raise error if key in str(error) else BadInput(f"{key}: {error}") from error
+        raise error if key in str(error) else BadInput(f"{excerpt(key)}: {error}") from error
 
 
 def require_allowed(config: Config, where: str) -> None:

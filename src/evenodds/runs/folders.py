@@ -17,7 +17,7 @@ import evenodds
 from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.misfit import shortened
-from evenodds.files.names import real, safe_name
+from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
@@ -29,7 +29,7 @@ __all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder
 
 def placed(data: Part | None) -> Part | None:
     """A path made absolute, so that a run can be resumed from anywhere."""
-    if data is None or data.name == IN_MEMORY or not Path(data.name).exists() or data.name in names("sources"):
+    if data is None or data.name == IN_MEMORY or not is_there(data.name) or data.name in names("sources"):
         return data
     return Part(str(real(Path(data.name))), data.options)
 

@@ -108,8 +108,8 @@ def is_plain(value: Any) -> bool:
 
 def require_plain(what: str, value: Any, depth: int = 0) -> None:
     """BadInput where numbers are not finite or too large, or texts, lists and mappings too long or too deep."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        raise BadInput(f"{what} must have at most 64 bits, got {value.bit_length()}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadInput(f"{what} must have at most 64 bits, its sign included, got {value.bit_length() + 1}")
     if isinstance(value, float) and not isfinite(value):
         raise BadInput(f"{what} must be finite, got {value}")
     if isinstance(value, str | list | tuple | Mapping) and len(value) > LONGEST:

@@ -15,7 +15,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
-from evenodds.files.names import real
+from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
 from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
@@ -94,7 +94,7 @@ def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | N
     if config.data is None or config.data.name == IN_MEMORY or _there(config.data.name):
         return config
     before = card.place if card is not None else None
-    if before is not None and Path(before).is_absolute() and Path(before).exists():
+    if before is not None and Path(before).is_absolute() and is_there(before):
         return replace(config, data=replace(config.data, name=before))
     raise Elsewhere(
         f"the data of this run are not at {config.data.name}; say where they lie now with --data (in Python: data=)"
@@ -103,7 +103,7 @@ def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | N
 
 def _there(name: str) -> bool:
     """Whether it is the name of a source, or a path that exists."""
-    if Path(name).exists():
+    if is_there(name):
         return True
     try:
         return not Path(name).is_absolute() and options_of(name) is not None

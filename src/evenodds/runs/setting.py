@@ -5,10 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any, TypeVar
 
 from evenodds.errors import BadInput
+from evenodds.files.names import is_there
 from evenodds.runs.find import canonical
 from evenodds.runs.values import Part
 
@@ -61,7 +61,7 @@ class Setting:
     def _name(self, name: str) -> str:
         if name.lower() in self.words:
             return name.lower()
-        if "sources" in self.kinds and Path(name).exists():
+        if "sources" in self.kinds and is_there(name):
             return name
         return next((spelling for kind in self.kinds if (spelling := canonical(kind, name)) is not None), name)
 

@@ -137,6 +137,7 @@ PLACES = places()
 
 COMMANDS: dict[str, list[str]] = {
     "augment": ["RUN", "--to", "out", "--per-class", "1"],
+    "bench": ["RUN/config.yaml", "--data", "ring", "--seconds", "0.1"],
     "directions": ["RUN"],
     "doctor": ["RUN"],
     "encode": ["RUN"],

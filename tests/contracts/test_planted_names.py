@@ -96,6 +96,8 @@ Words = list[str]
 IMAGE_COMMANDS: dict[str, Words] = {
     "train": ["train", "gray-28", "--data", "{data}", "--out", "{new}", "--quiet", "--set", "size=8", "images=16",
               "batch=16", "generator.width=4", "discriminator.width=4", "task=condition"],
+    "bench": ["bench", "gray-28", "--data", "{data}", "--seconds", "0.1", "--set", "size=8", "batch=4",
+              "generator.width=4", "discriminator.width=4"],
     "resume": ["resume", "{run}", "--images", "48"],
     "show": ["show", "{run}"],
     "sample": ["sample", "{run}", "--folder", "{new}", "--per-class", "1"],

@@ -1,0 +1,65 @@
+"""The command that measures how fast training is on this machine: bench."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from evenodds.cli.allow import loads
+from evenodds.cli.app import Json, Settings, Switch, app, setting_values
+from evenodds.cli.ranges import real
+from evenodds.files.terminal import result_json, result_table, say
+from evenodds.files.text import aligned
+
+__all__ = ["bench"]
+
+
+@app.command
+@loads
+def bench(
+    recipe: str | None = None,
+    *,
+    data: str | None = None,
+    seconds: Annotated[float, real(0.1, 600)] = 2.0,
+    compiled: Switch = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> int:
+    """Measure how fast a recipe trains on this machine, as it is and with each setting that can make it faster.
+
+    Nothing is trained to the end, and nothing is written.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe (see: evenodds list recipes) or a YAML file [default: by the data; digits without any].
+    data
+        As for train.
+    seconds
+        For each row, about.
+    compiled
+        Compiled moves too; takes minutes.
+    settings
+        Any setting, as for train.
+    """
+    from evenodds.cli.bar import reading
+    from evenodds.runs.bench import measure_paces, recommended
+    from evenodds.runs.build import open_data
+    from evenodds.runs.config import recipe as read_recipe
+    from evenodds.runs.config import require_allowed, with_settings
+    from evenodds.runs.default_recipe import recipe_for
+
+    recipe = recipe or recipe_for(data)
+    config = with_settings(read_recipe(recipe), ({"data": data} if data else {}) | setting_values(settings))
+    require_allowed(config, recipe)
+    paces = measure_paces(config, open_data(config, reading), seconds, compiled, say)
+    better = recommended(paces)
+    if json:
+        result_json({"recipe": recipe, "paces": [asdict(pace) for pace in paces], "recommended": better})
+        return 0
+    plain = paces[0].images_per_second
+    rows = [(one.words, f"{(rate := one.images_per_second):,.0f}", f"{rate / plain:.2f}", one.note) for one in paces]
+    result_table(aligned([("setting", "images/s", "times", "what it means"), *rows]))
+    words = " ".join(f"{key}={str(value).lower()}" for key, value in better.items())
+    say(f"try: evenodds train {recipe} --set {words}" if words else "no setting is faster that keeps the game")
+    return 0

@@ -354,8 +354,15 @@ BYTES: tuple[Mutation, ...] = (_truncated, _flipped, _flipped, _spliced, _encode
 # Folders -------------------------------------------------------------------------------------------------------------
 
 
+def _gone(path: Path) -> None:
+    """Removes what is there, if anything is: changes before this one may have."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+
+
 def _no_checkpoints(run: Path, rng: Random) -> str:
-    shutil.rmtree(run / "checkpoints")
+    _gone(run / "checkpoints")
     (run / "checkpoints").mkdir() if rng.random() < 0.5 else None
     return "no checkpoints"
 
@@ -364,9 +371,7 @@ def _linked(run: Path, rng: Random) -> str:
     """A folder of the run, or a file that commands write, is a link to the user's."""
     name = rng.choice(("checkpoints", "samples", "samples.png", "report.html", "README.txt", "evaluation.json.tmp"))
     path = run / name
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)
+    _gone(path)
     path.symlink_to(f"{USER}/mine.txt" if "." in name else USER)
     return f"{name} is a link"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from math import inf, prod
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["require_memory", "require_round", "round_bound"]
 
 SMALL = 5 * 10**7
 """Networks whose largest layer surely has fewer entries than so many are not counted."""
+KERNELS = 2 * 9
 DEPTHS = ("depth", "blocks", "layers")
 
 
@@ -34,7 +36,8 @@ def require_memory(
             nothing and draws no random numbers; what cannot be built there is not counted.
     """
     most = machine_bytes()
-    if _bound(options, arguments) < SMALL:
+    defaults = {name: one.default for name, one in signature(build).parameters.items()}
+    if _bound({**defaults, **options}, arguments) < SMALL:
         return
     try:
         with torch.device("meta"):
@@ -137,12 +140,15 @@ def _advice(peak: Peak, there: int, config: Config) -> str:
 
 
 def _bound(options: Mapping[str, Any], arguments: Sequence[Any]) -> int:
-    """Roughly the most entries that all layers have: the largest length times the largest length or shape, by depth."""
+    """Roughly the most entries that all layers have: the largest length times the largest length or shape, by depth.
+
+    A layer may be a few convolutions of 3 x 3.
+    """
     values = [*options.values(), *arguments]
     length = max([1, *(abs(value) for value in values if isinstance(value, int))])
     shapes = [prod(value) for value in values if isinstance(value, list | tuple) and all(map(_whole, value))]
     depth = max([1, *(options[name] for name in DEPTHS if _whole(options.get(name)))])
-    return int(length * max([length, *shapes]) * depth)
+    return int(KERNELS * length * max([length, *shapes]) * depth)
 
 
 def _whole(value: Any) -> bool:

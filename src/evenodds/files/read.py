@@ -122,7 +122,7 @@ def _fits(kind: Any, value: Any) -> bool:
     """Whether a value fits its type."""
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeEncodeError):
         return False
     return True
 

@@ -379,7 +379,9 @@ def _linked(run: Path, rng: Random) -> str:
 def _odd_checkpoint(run: Path, rng: Random) -> str:
     name = rng.choice(("²", "٣", "9" * 40, "0", "000000000016x", "-1", "00000000001٦", "999999999999"))
     first = next((run / "checkpoints").glob("*"), None)
-    if first is None or not first.is_dir() or any(p.is_symlink() or not p.is_file() for p in first.iterdir()):
+    if first is None or os.path.lexists(run / "checkpoints" / name):
+        return "nothing"
+    if not first.is_dir() or any(p.is_symlink() or not p.is_file() for p in first.iterdir()):
         return "nothing"  # a mutation before this one left nothing to copy
     if rng.random() < 0.5:
         shutil.copytree(first, run / "checkpoints" / name)

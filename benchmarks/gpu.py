@@ -110,6 +110,8 @@ def configured(name: str, settings: dict[str, Any], data: Path, device: str) -> 
     given = {**SHORT, **settings, "device": device}
     if recipe(name).task.name == "auto":
         given = {"task": "generate", **given}
+    if recipe(name).simultaneous is None:
+        given = {"simultaneous": False, **given}
     if "data" in given:
         given["data"] = str(data / given["data"])
     return with_settings(recipe(name), given)

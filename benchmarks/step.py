@@ -4,9 +4,11 @@
     python benchmarks/step.py --seconds 1 --only dcgan   # a part of it
 
 The naive loop is what tutorials write: NCHW, a pass for real and a pass for fake, nothing frozen, `.item()` at every
-step, Adam's defaults, memory as the C library manages it. "default" is the package's own trainer as a run without
-settings has it. Then each lever alone upon the default, and all that can be played together. Families play
-non-saturating moves 1:1 without a penalty; recipes play their own loss, penalty and average. All see the same networks,
+step, Adam's defaults, memory as the C library manages it. "plain" is the package's own trainer in float32, moves in
+turn, real and fake in passes of their own. Then each lever alone upon it, and all that can be played together.
+"default" is what a run without settings plays: of a family the plain trainer, of a recipe what it says, bfloat16 where
+`precision: auto` would take it. Families play non-saturating moves 1:1 without a penalty; recipes play their own loss,
+penalty and average, without classes and views. All see the same networks,
 data and batch. The naive loop of a recipe has its loss and its penalty, computed by torch's own double backward.
 
 Every case is timed in a process of its own, with variants in turn, several laps each; the best lap counts, which a busy
@@ -41,6 +43,7 @@ from evenodds.game.allocator import keep_freed_memory
 from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.precision import GAIN
 
 SMALL = {"generator.width": 32, "discriminator.width": 32}
 PLAIN: dict[str, Any] = {
@@ -54,6 +57,7 @@ PLAIN: dict[str, Any] = {
     "generator.width": 64,
     "discriminator.width": 64,
 }
+PLAIN_ROUNDS: dict[str, Any] = {"simultaneous": False, "precision": "float32", "fused": False}
 FAMILIES: dict[str, dict[str, Any]] = {
     "dcgan": {"discriminator.norm": "spectral"},
     "mlp": {"generator": {"name": "mlp", "width": 512}, "discriminator": {"name": "mlp", "width": 512}},
@@ -74,7 +78,7 @@ CASES = [*FAMILIES, *SHAPES]
 
 def configured(case: str, **settings: Any) -> Config:
     """A family on 32 x 32 in colour, or a recipe."""
-    base: dict[str, Any] = {"task": "generate"} if case != "digits" else {}
+    base: dict[str, Any] = {"task": "generate", "views": [], "view_chance": "always", **PLAIN_ROUNDS}
     if case in FAMILIES:
         base |= {**PLAIN, **FAMILIES[case]}
     config = recipe(case if case in SHAPES else "color-32")
@@ -190,7 +194,7 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
     rounds = warm(play, cycle, seconds / laps)
     for _ in range(laps):
         rates["naive"].lap(play, rounds)
-    wanted = {"default": {}, **levers}
+    wanted = {"plain": {}, **levers}
     together = {key: value for name in ALL if name in levers for key, value in levers[name].items()}
     for name, settings in {**wanted, **({"all": together} if together else {})}.items():
         try:
@@ -206,7 +210,23 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
     for _ in range(laps):
         for name, (play, rounds) in variants.items():
             rates[name].lap(play, rounds)
+    if case in SHAPES:
+        settings = of_recipe(case, rates)
+        rates["default"], play = Rate(), ours(case, data, **settings)[0]
+        rounds = warm(play, cycle, seconds / laps)
+        for _ in range(laps):
+            rates["default"].lap(play, rounds)
+    else:
+        rates["default"] = rates["plain"]
     return table(configured(case).batch, rates, flops, failed)
+
+
+def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:
+    """How a recipe plays its rounds by default, on this machine."""
+    config = recipe(case)
+    faster = rates["bfloat16"].clock * GAIN <= rates["plain"].clock
+    precision = config.precision or ("bfloat16" if faster else "float32")
+    return {"simultaneous": config.simultaneous is not False, "fused": config.fused, "precision": precision}
 
 
 def naive_before_allocator(case: str, data: Dataset) -> Play:

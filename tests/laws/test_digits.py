@@ -17,7 +17,8 @@ from evenodds.runs.session import Session
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A shorter game than the recipe's own, which is measured in benchmarks."""
-    config = with_settings(recipe("digits"), {"device": "cpu", "images": 40_000, "evaluate_share": 0.25})
+    shorter = {"images": 20_000, "batch": 32, "evaluate_share": 0.5, "save_share": 0.125, "glance_share": 0.1}
+    config = with_settings(recipe("digits"), {"device": "cpu", **shorter})
     return start(config, out=tmp_path_factory.mktemp("runs") / "digits")
 
 
@@ -26,7 +27,7 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 
 def test_samples_are_digits_of_all_classes_and_new(session: Session) -> None:
-    """Seen: shares from 0.07 to 0.12, 0.85 told apart; at a tenth of the learning rate 0.015 to 0.33, 0.965."""
+    """Seen: shares from 0.09 to 0.11, 0.86 told apart, 94 % of the class that was asked for."""
     data = digits()
     held = np.asarray(session.card.held_out)
     train = np.setdiff1d(np.arange(len(data)), held)
@@ -34,9 +35,11 @@ def test_samples_are_digits_of_all_classes_and_new(session: Session) -> None:
     classifier = SVC(gamma=0.001, C=10).fit(x[train], y[train])
     assert classifier.score(x[held], y[held]) >= 0.98
     fake = flat(session.sample(2000, seed=1))
-    share = np.bincount(classifier.predict(fake), minlength=10) / len(fake)
+    found = classifier.predict(fake)
+    share = np.bincount(found, minlength=10) / len(fake)
     assert share.min() >= 0.04
     assert share.max() <= 0.18
+    assert (found == session.conditions.sampled_classes(2000, 1)).mean() >= 0.85
     told = two_sample_accuracy(torch.as_tensor(x[held]), torch.as_tensor(fake[: len(held)]))
     assert float(told) <= 0.9
     known = {row.tobytes() for row in x[train]}

@@ -22,7 +22,7 @@ from tests.fuzz.readers import Bench, play_readers
 from tests.fuzz.runs import train_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "fuzz.json"
-COMMANDS, READERS, INPUTS = range(400), range(400, 1400), range(50)
+COMMANDS, READERS, INPUTS = range(400), range(400, 1400), range(30)
 GROUPS = 20
 FALLS = json.loads(RESULTS.read_text("utf-8"))["falls"]
 

@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from evenodds.files.read import read_json
+from evenodds.game.rules import Progress
 from evenodds.runs import precision, probing
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import open_data
 from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.probing import Probe
 from evenodds.runs.run import resume, start
 from tests.twins.test_resume import StopAt
 
@@ -18,7 +22,7 @@ def played(folder: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: float, **set
     """What a short run says whose rounds are so many times as fast in bfloat16."""
     monkeypatch.setattr(probing, "WORTHWHILE", 0.0)
     monkeypatch.setattr(probing, "FEW_ROUNDS", 0)
-    monkeypatch.setattr(precision, "rates_in_turn", lambda plays, seconds: {"float32": 2.0, "bfloat16": 2.0 * bfloat16})
+    monkeypatch.setattr(precision, "rates_of", lambda probes, seconds: {"float32": 128.0, "bfloat16": 128.0 * bfloat16})
     said: list[str] = []
     config = with_settings(recipe("ring"), {**SMALL, **settings})
     start(config, out=folder, say=said.append, listeners=[StopAt(128)])
@@ -41,7 +45,7 @@ def test_bfloat16_where_it_is_clearly_faster(
 def test_a_short_run_and_one_of_compiled_moves_are_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "rates_in_turn", None)
+    monkeypatch.setattr(precision, "rates_of", None)
     for name, more in (("short", {}), ("compiled", {"compile": True, "images": 10**9})):
         config = with_settings(recipe("ring"), {**SMALL, **more})
         assert precision.choose_precision(config, None, lambda _: 1 / 0, print)[0].precision == "float32", name
@@ -57,3 +61,12 @@ def test_both_are_measured_by_rounds_of_the_run(tmp_path: Path, monkeypatch: pyt
     named = with_settings(config, {"precision": measured.config.precision})
     plain = start(named, out=tmp_path / "named", listeners=[StopAt(128)])
     assert (measured.sample(64) == plain.sample(64)).all()
+
+
+def test_every_image_of_a_round_is_counted() -> None:
+    """A round shows the discriminator a batch for each of its moves."""
+    config = with_settings(recipe("ring"), {**SMALL, "precision": "float32", "discriminator_steps": 3})
+    probe = Probe(Run(config, open_data(config)), Progress(512))
+    assert probe.images == 3 * 64
+    assert probe.play(2).images == 2 * 3 * 64
+    assert probe.progress.images == 0

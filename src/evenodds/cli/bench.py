@@ -43,7 +43,7 @@ def bench(
         Any setting, as for train.
     """
     from evenodds.cli.bar import reading
-    from evenodds.runs.bench import measure_paces, recommended
+    from evenodds.runs.bench import Pace, measure_paces, recommended
     from evenodds.runs.build import open_data
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
@@ -60,6 +60,6 @@ def bench(
     plain = paces[0].images_per_second
     rows = [(one.words, f"{(rate := one.images_per_second):,.0f}", f"{rate / plain:.2f}", one.note) for one in paces]
     result_table(aligned([("setting", "images/s", "times", "what it means"), *rows]))
-    words = " ".join(f"{key}={str(value).lower()}" for key, value in better.items())
-    say(f"try: evenodds train {recipe} --set {words}" if words else "no setting is faster that keeps the game")
+    advice = f"try: evenodds train {recipe} --set {Pace(better).words}"
+    say(advice if better else "no setting is faster that keeps the game")
     return 0

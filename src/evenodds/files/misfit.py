@@ -29,20 +29,15 @@ def misfit(message: str, value: Any) -> str:
     place = path.rstrip("`").removeprefix("$").removeprefix(".")
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return f": {f'{place} has' if place else 'there is'} no '{missing[1]}'"
+    actual = _at(value, path.rstrip("`").removeprefix("$"))
     if problem.startswith("Invalid enum value"):
-        got = _at(value, path.rstrip("`").removeprefix("$"))
-        return f"{': ' + place if place else ''} must be a word that is known there{_got(got)}"
+        got = f", got {shortened(actual)}" if actual is not _UNKNOWN else ""
+        return f"{': ' + place if place else ''} must be a word that is known there{got}"
     expected = re.fullmatch(r"Expected (.*?)(?:, got `(.*)`)?", problem)
     if expected is None:
         return f": {place + ': ' if place else ''}{problem}"
-    actual = _at(value, path.rstrip("`").removeprefix("$"))
     actual_words = shortened(actual) if actual is not _UNKNOWN else _word(expected[2] or "something else")
     return f"{': ' + place if place else ''} must be {_in_words(expected[1])}, got {actual_words}"
-
-
-def _got(value: Any) -> str:
-    """What came, where it is known."""
-    return f", got {shortened(value)}" if value is not _UNKNOWN else ""
 
 
 _ANY_KEY = "[...]"

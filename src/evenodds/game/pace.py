@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-__all__ = ["rates_in_turn"]
+__all__ = ["Way", "rates_in_turn"]
 
 HOPELESS = 8.0
 """A way whose first round takes so many times that of the best is not compared further."""
 Way = TypeVar("Way")
+"""What names a way to play."""
 
 
 def rates_in_turn(plays: Mapping[Way, Callable[[int], object]], seconds: float) -> dict[Way, float]:

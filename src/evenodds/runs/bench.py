@@ -10,18 +10,19 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.game.engine import pick_device
-from evenodds.game.pace import rates_in_turn
 from evenodds.game.rules import Progress
-from evenodds.game.threads import candidates, kept_threads
+from evenodds.game.threads import candidates, fastest, kept_threads
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import Config, with_settings
 from evenodds.runs.planning import settle, settle_task
-from evenodds.runs.probing import played
+from evenodds.runs.probing import Probe, rates_of
+from evenodds.runs.threads import is_measurable, measured_rates, use_threads
 
 __all__ = ["Pace", "measure_paces", "recommended"]
 
 SECONDS_PER_WAY = 2.0
+START = Progress(10**12)
+"""So far from its end that no rate or stage changes."""
 SAME = "the same result to the last digits"
 GAIN = 1.05
 """So many times as fast a setting must be to be recommended."""
@@ -81,44 +82,38 @@ def measure_paces(
     """
     config = settle(settle_task(config, dataset, say)[0], dataset, None, say)[0]
     config = replace(config, precision=config.precision or "float32")
-    rates = _rates(config, dataset, _numbers_of_threads(config), seconds)
-    others = _rates(replace(config, threads=_fastest(rates)), dataset, ways(config, compiled), seconds)
-    best = max(rates, key=lambda pace: pace.images_per_second)
-    if not best.settings:
-        return [*rates, *others]
-    return [replace(best, settings={}, note=f"with {best.words}"), *rates, *others]
+    rates = _rates_by_threads(config, dataset, seconds)
+    with kept_threads():
+        use_threads(replace(config, threads=fastest(rates)) if rates else config)
+        plain, *others = _paces(config, dataset, [Way({}), *ways(config, compiled)], seconds)
+        plain = replace(plain, note=f"with threads={torch.get_num_threads()}")
+    return [plain, *(Pace({"threads": number}, rate, SAME) for number, rate in rates.items()), *others]
 
 
-def _numbers_of_threads(config: Config) -> list[Way]:
-    """The numbers of threads that are compared; the run as it is where that number is given, or a GPU computes."""
-    most = torch.get_num_threads()
-    if config.threads is not None or most == 1 or pick_device(config.device).type != "cpu":
-        return [Way({})]
-    return [Way({"threads": number}, SAME) for number in candidates(most)]
+def _rates_by_threads(config: Config, dataset: Dataset, seconds: float) -> dict[int, float]:
+    """Images per second by number of threads; nothing where that number is given, or no other can be faster."""
+    numbers = candidates(torch.get_num_threads())
+    if config.threads is not None or len(numbers) < 2 or not is_measurable(config):
+        return {}
+    return measured_rates(Probe(Run(config, dataset), START), numbers, seconds * len(numbers))
 
 
-def _fastest(paces: Sequence[Pace]) -> int | None:
-    """The number of threads of the fastest of these."""
-    best = max(paces, key=lambda pace: pace.images_per_second)
-    number: int | None = best.settings.get("threads")
-    return number
-
-
-def _rates(config: Config, dataset: Dataset, compared: Sequence[Way], seconds: float) -> list[Pace]:
+def _paces(config: Config, dataset: Dataset, compared: Sequence[Way], seconds: float) -> list[Pace]:
     """The pace of each way, measured in turn."""
-    plays: dict[int, Callable[[int], object]] = {}
+    probes: dict[int, Probe] = {}
     paces = [Pace(dict(way.settings), note=way.note) for way in compared]
-    with kept_threads(), torch.random.fork_rng():
-        for k, pace in enumerate(paces):
-            try:
-                plays[k] = _prepared(Run(with_settings(config, pace.settings), dataset))
-            except BadInput as error:
-                if "threads" in pace.settings or not pace.settings:
-                    raise
-                paces[k] = replace(pace, note=f"not played: {error}")
-        rates = rates_in_turn(plays, seconds * len(plays)) if plays else {}
-    batches = [pace.settings.get("batch", config.batch) for pace in paces]
-    return [replace(pace, images_per_second=rates.get(k, 0.0) * batches[k]) for k, pace in enumerate(paces)]
+    for k, pace in enumerate(paces):
+        try:
+            probes[k] = Probe(Run(with_settings(config, pace.settings), dataset), START)
+            with torch.random.fork_rng():
+                probes[k].play(2)  # the first rounds prepare much
+        except BadInput as error:
+            if not pace.settings:
+                raise
+            probes.pop(k, None)
+            paces[k] = replace(pace, note=f"not played: {error}")
+    rates = rates_of(probes, seconds * len(probes))
+    return [replace(pace, images_per_second=rates.get(k, 0.0)) for k, pace in enumerate(paces)]
 
 
 def ways(config: Config, compiled: bool) -> list[Way]:
@@ -131,19 +126,6 @@ def ways(config: Config, compiled: bool) -> list[Way]:
         *(Way({"batch": factor * config.batch}, "another game: rates and penalties belong to it") for factor in (2, 4)),
         *([Way({"compile": True}, SAME)] if compiled else []),
     ]
-
-
-def _prepared(run: Run) -> Callable[[int], object]:
-    """Plays rounds of a run from its start; two were played, since the first ones prepare much."""
-    threads = run.config.threads or torch.get_num_threads()
-    start = Progress(10**12)
-
-    def play(rounds: int) -> object:
-        torch.set_num_threads(threads)
-        return played(run, start, rounds)
-
-    play(2)
-    return play
 
 
 def recommended(paces: Sequence[Pace]) -> dict[str, Any]:

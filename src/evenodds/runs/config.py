@@ -28,6 +28,7 @@ __all__ = [
     "difference",
     "documented",
     "from_mapping",
+    "named",
     "origin",
     "read",
     "recipe",
@@ -357,12 +358,12 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
             that it is for. The message names the key.
     """
     for key, value in changes.items():
-        with _named(key):
+        with named(excerpt(key)):
             config = _with_setting(config, key, value)
     for key in changes:
         name, _, option = key.partition(".")
         name = name if name in settings() else "extras"
-        with _named(key):
+        with named(excerpt(key)):
             for part in _parts(getattr(config, name)):
                 options = {option: part.options[option]} if option in part.options else part.options
                 require_part(name, settings()[name].kinds, Part(part.name, options))
@@ -382,14 +383,14 @@ def _with_setting(config: Config, key: str, value: Any) -> Config:
 
 
 @contextmanager
-def _named(key: str) -> Iterator[None]:
-    """A BadInput within it names the key."""
+def named(key: str) -> Iterator[None]:
+    """A BadInput within it names the key, or another place."""
     try:
         yield
     except NotAllowed:
         raise
     except BadInput as error:
-        raise error if key in str(error) else BadInput(f"{excerpt(key)}: {error}") from error
+        raise error if key in str(error) else BadInput(f"{key}: {error}") from error
 
 
 def require_allowed(config: Config, where: str) -> None:

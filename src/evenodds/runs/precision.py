@@ -6,13 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-
-from evenodds.game.pace import rates_in_turn
-from evenodds.game.rules import Progress
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import is_long, played
+from evenodds.runs.probing import Probe, long_probe, rates_of
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
@@ -39,23 +35,13 @@ def choose_precision(
     if config.precision is not None:
         return config, []
     plain = replace(config, precision="float32")
-    if config.compile or not is_long(plain, seconds, lambda: make(plain)):
+    probe = None if config.compile else long_probe(plain, seconds, lambda: make(plain))
+    if probe is None:
         return plain, []
-    runs = {name: make(replace(config, precision=name)) for name in ("float32", "bfloat16")}
-    start = Progress(config.images)
-    with torch.random.fork_rng():
-        for run in runs.values():
-            played(run, start, 2)  # with a penalty and without one: the first rounds prepare much
-        plays = {name: _playing(run, start) for name, run in runs.items()}
-        rates = rates_in_turn(plays, SECONDS)
-    choice = _choice({name: rate * config.batch for name, rate in rates.items()})
+    other = Probe(make(replace(config, precision="bfloat16")), probe.progress)
+    choice = _choice(rates_of({"float32": probe, "bfloat16": other}, SECONDS))
     say(f"precision={choice.value}: {choice.reason}")
     return replace(config, precision=choice.value), [choice]
-
-
-def _playing(run: Run, start: Progress) -> Callable[[int], object]:
-    """Plays so many rounds from the start."""
-    return lambda rounds: played(run, start, rounds)
 
 
 def _choice(rates: dict[str, float]) -> Choice:

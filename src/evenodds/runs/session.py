@@ -25,10 +25,10 @@ from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Batch, State, mix
 from evenodds.parts.priors import Prior
-from evenodds.runs.allowed import NotAllowed, allowed, allowing
+from evenodds.runs.allowed import allowed, allowing
 from evenodds.runs.build import build_players, build_task
 from evenodds.runs.card import DataCard, read_card
-from evenodds.runs.config import Config, read, require_allowed
+from evenodds.runs.config import Config, named, read, require_allowed
 from evenodds.runs.sample_conditions import SampleConditions
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import per_item
@@ -229,13 +229,9 @@ def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:
     require_allowed(config, str(folder / "config.yaml"))
     path, states, header = chosen(folder / "checkpoints", checkpoint_name)
     card = read_card(folder)
-    try:
+    with named(str(folder / "config.yaml")):
         task = build_task(config, card)
         players = build_players(config, task, card.shape)
-    except NotAllowed:
-        raise
-    except BadInput as error:
-        raise BadInput(f"{folder / 'config.yaml'}: {error}") from error
     try:
         _set(players, states)
     except BadInput as error:

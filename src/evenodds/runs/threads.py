@@ -14,11 +14,10 @@ from evenodds.files.outputs import owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json
 from evenodds.game.engine import pick_device
-from evenodds.game.rules import Progress
 from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import is_long, played
+from evenodds.runs.probing import Probe, long_probe
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
@@ -127,22 +126,20 @@ def choose_threads(
     most = torch.get_num_threads()
     if most == 1 or fixed_by_user():
         return replace(config, threads=most), []
-    if not is_long(config, seconds, make):
+    probe = long_probe(config, seconds, make)
+    if probe is None:
         return config, []
-    run = make()
-    choice = ThreadChoice.of(measured_rates(run, Progress(config.images), candidates(most)), 0)
+    choice = ThreadChoice.of(measured_rates(probe, candidates(most)), 0)
     say(f"threads={choice.value}: {choice.reason}")
     return replace(config, threads=choice.value), [choice.choice()]
 
 
-def measured_rates(run: Run, progress: Progress, numbers: Sequence[int], seconds: float = SECONDS) -> dict[int, float]:
+def measured_rates(probe: Probe, numbers: Sequence[int], seconds: float = SECONDS) -> dict[int, float]:
     """Images per second of the rounds that come next, with each number of threads.
 
     Args:
-        run: which is thrown away afterwards, for it is played.
-        progress: where the rounds are; it stays.
         seconds: about how long it takes.
     """
     with torch.random.fork_rng():
-        rates = rates_by_threads(lambda rounds: played(run, progress, rounds), numbers, seconds)
-    return {number: rate * run.config.batch for number, rate in rates.items()}
+        rates = rates_by_threads(probe.play, numbers, seconds)
+        return {number: rate * probe.images for number, rate in rates.items()}

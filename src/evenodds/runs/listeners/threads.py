@@ -13,6 +13,7 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Progress
 from evenodds.game.threads import VARIABLES, allowed_threads, candidates
 from evenodds.game.trainer import Training
+from evenodds.runs.probing import Probe
 from evenodds.runs.threads import (
     ThreadChoice,
     is_measurable,
@@ -73,7 +74,7 @@ class Threads:
         if folder is None or not is_measurable(config):
             return None
         return cls(
-            lambda progress, numbers: measured_rates(type(run)(config, run.dataset), progress, numbers),
+            lambda progress, numbers: measured_rates(Probe(type(run)(config, run.dataset), progress), numbers),
             lambda: read_thread_choices(folder, run.say),
             config.threads is not None,
             lambda choice: write_choice(folder, choice),

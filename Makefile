@@ -1,6 +1,8 @@
 # Two commands that need nothing but Python (>= 3.11), pip and make; each sets up its own .venv.
 PYTHON ?= python3
 BIN = .venv/bin
+# The suite starts some hundred processes: what they import is compiled once, also where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE =
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test clean

@@ -21,11 +21,11 @@ players = {
     "discriminator": mlp.Discriminator(**discriminator_options(task.way, shape, length=10)),
 }
 learner = Gradient({name: torch.optim.Adam(p.parameters(), 1e-3, betas=(0.0, 0.99)) for name, p in players.items()})
-progress = train(Game(task, players), Batches(data, None, 64, seed=0), learner, Local(), images=40_000)
+progress = train(Game(task, players), Batches(data, None, 64, seed=0), learner, Local(), images=32_000)
 
 asked = torch.arange(10).repeat(100)
 made = task.answer(players, {"z": torch.randn(1000, 16), "y": asked})["x"]
 real = data.batch(torch.arange(len(data)))
-classifier = fit_probe(real["x"], real["y"], classes=10, seed=0, images=20_000)
+classifier = fit_probe(real["x"], real["y"], classes=10, seed=0, images=10_000)
 right = (classifier(made).argmax(1) == asked).float().mean()
 print(f"{progress.images} images shown; {right:.0%} of 1,000 samples are the digit that was asked for")

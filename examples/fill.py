@@ -10,7 +10,7 @@ from evenodds.parts.fillers.images import Generator
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.masks import Boxes, Halves, OneOf, Scattered
-from evenodds.parts.networks.modern import Discriminator
+from evenodds.parts.networks.dcgan import Discriminator
 from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.fill import Fill
@@ -20,7 +20,7 @@ data = digits()
 shown, held_out = torch.arange(0, 1500), torch.arange(1500, 1797)
 contest = Contest(non_saturating, penalty=r1_r2, weight=0.1, every=8, fused=True)
 task = Fill(Normal(32), contest, masks=OneOf((Boxes(), Scattered(), Halves())))
-players = {"generator": Generator(32, (1, 8, 8), width=16), "discriminator": Discriminator((3, 8, 8), width=16)}
+players = {"generator": Generator(32, (1, 8, 8), width=16), "discriminator": Discriminator((3, 8, 8), width=32)}
 learner = Gradient(
     {name: torch.optim.Adam(p.parameters(), 3e-3, betas=(0.5, 0.99)) for name, p in players.items()}, cosine()
 )

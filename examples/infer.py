@@ -24,8 +24,8 @@ players = {
 }
 learner = Gradient({name: torch.optim.Adam(p.parameters(), 1e-3, betas=(0.0, 0.99)) for name, p in players.items()})
 contest = Contest(relativistic_paired, r1_r2, weight=0.1, every=4, fused=True)
-train(Game(Generate(prior, contest), players), batches, learner, Local(), images=40_000)
-train(Game(Infer(prior), players), batches, learner, Local(), images=40_000)
+train(Game(Generate(prior, contest), players), batches, learner, Local(), images=30_000)
+train(Game(Infer(prior), players), batches, learner, Local(), images=30_000)
 
 real = data.batch(torch.arange(len(data)))
 x, y = real["x"], real["y"]

@@ -12,7 +12,7 @@ from tests.clock import Clock
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 IN_MEMORY = Path("/dev/shm")
-"""Where Linux keeps files in memory: the suite makes and deletes some hundred thousand, a tenth of its time on a disk."""
+"""Where Linux keeps files in memory: the suite makes and deletes many thousands, a tenth of its time on a disk."""
 ROOM = 4 * 2**30
 """Bytes that it may need there; it takes some 600 MB."""
 

@@ -203,7 +203,7 @@ def test_noise_shows_in_precision() -> None:
     assert 0.3 < scores["precision"]["value"] < 0.65
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 10, 20, 50])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 10, 50])
 def test_few_samples_give_a_wide_interval_or_a_reason(n: int) -> None:
     _, rest = half()
     found = judged(rest.take(torch.arange(n)), [*NAMES, "ms_ssim", "sliced_wasserstein", "equilibrium"])

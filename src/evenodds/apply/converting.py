@@ -165,7 +165,8 @@ def network_of(session: Session, mix: float | None = None, tile: int | None = No
     margin, multiple = getattr(generator, "margin", None), int(getattr(generator, "multiple", 1))
     side = tile if tile is not None else _affordable(generator, conversion.inputs, margin, multiple, session.device)
     tiling = Tiling(side, margin, conversion.scale, multiple)
-    return Network(apply, conversion.inputs, conversion.outputs, tiling, conversion.restores)
+    units = session.card.beside["source"].units if "source" in session.card.beside else session.card.units
+    return Network(apply, conversion.inputs, conversion.outputs, tiling, conversion.restores, units)
 
 
 def mixed(session: Session, share: float) -> nn.Module:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data.dataset import Units
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -54,6 +55,7 @@ class _Grey:
     """What a mask must be like."""
 
     kind = "image"
+    units = Units((0.0,), (255.0,), "uint8")
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape

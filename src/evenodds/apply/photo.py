@@ -48,6 +48,8 @@ class Network:
     tiling: Tiling
     restores: bool = True
     """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
+    units: Units | None = None
+    """In which it learned: the range of pictures of the same depth. None: all that a depth holds."""
 
 
 def read(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:
@@ -82,7 +84,7 @@ def rows_through(network: Network, picture: DecodedImage, progress: OnProgress |
         (C', h, s W) uint8 or uint16, C' of 1 to 4, from the top to the bottom; the h add up to s H.
     """
     _check(network)
-    units = _units(picture)
+    units = _units(network, picture)
     tiling = network.tiling
     if tiling.margin is not None:
         beside = _BICUBIC_REACH if tiling.scale > 1 else 0
@@ -103,7 +105,7 @@ def label_rows(
     network: Network, picture: DecodedImage, progress: OnProgress | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """(h, W) by rows: the number of each pixel's class, by a network whose results are such numbers, (N, 1, h, w)."""
-    units = _units(picture)
+    units = _units(network, picture)
 
     def apply(window: Tensor) -> Tensor:
         return network.apply(_as_input(units.to_model(window), network.inputs))
@@ -220,8 +222,10 @@ def _check(network: Network) -> None:
         )
 
 
-def _units(picture: DecodedImage) -> Units:
+def _units(network: Network, picture: DecodedImage) -> Units:
     deep = picture.pixels.dtype == np.uint16
+    if network.units is not None and network.units.dtype == picture.pixels.dtype.name and len(network.units.low) == 1:
+        return network.units
     return Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from evenodds.data._picture import DecodedImage, in_channels
 from evenodds.data._placing import Pixels, Size, resized
 from evenodds.data._queue import Record
+from evenodds.data._ranges import Range, in_range
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
@@ -29,6 +30,7 @@ class Stack(NamedTuple):
     units: Units
     summary: str  # How large they are, in words.
     notes: list[str]  # What had to be done.
+    empty: Tensor  # (M,) int64: the items without any data.
 
 
 class Items(NamedTuple):
@@ -104,7 +106,15 @@ def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, nou
 
 
 def stacked(
-    pictures: Sequence[DecodedImage], size: Size, channels: int | None, fit: str, grid: int = 1, noun: str = "image"
+    pictures: Sequence[DecodedImage],
+    size: Size,
+    channels: int | None,
+    fit: str,
+    grid: int = 1,
+    noun: str = "image",
+    wanted: Range = "auto",
+    nodata: str | float = "auto",
+    may_be_empty: bool = False,
 ) -> Stack:
     """The items of all pictures as one array, in their order.
 
@@ -114,6 +124,8 @@ def stacked(
         fit: see `images`.
         grid: see `cut`.
         noun: what a picture is, in the singular.
+        wanted, nodata: the range and the number for no data of 16 bits, see `arrays.from_array`.
+        may_be_empty: whether the caller leaves out items without any data; else they are refused.
     """
     kinds = Counter(picture.pixels.shape[2] for picture in pictures)
     channels = channels or (3 if kinds[3] or kinds[4] else 1)
@@ -134,10 +146,15 @@ def stacked(
     whole = dtype is np.uint16
     bits = f"{count(channels, 'channel')}, {16 if whole else 8} bits"
     summary = f"{size[0]} x {size[1]} (height x width) with {bits}"
-    x = torch.from_numpy(values.astype(np.int32) if whole else values).permute(0, 3, 1, 2)
-    units = Units((0.0,), (65535.0 if whole else 255.0,), "uint16" if whole else "uint8")
     notes = _done(pictures, size, channels, fit, clear, 0 if whole else deep, noun)
-    return Stack(x, units, summary, notes)
+    first = np.moveaxis(values, -1, 1)
+    if not whole:
+        return Stack(torch.from_numpy(first), Units((0.0,), (255.0,), "uint8"), summary, notes, torch.arange(0))
+    ranged = in_range(first.astype(np.int32), "uint16", wanted, nodata, noun)
+    empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
+    if len(empty) and not may_be_empty:
+        raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
+    return Stack(torch.from_numpy(ranged.x), ranged.units, summary, [*notes, *ranged.notes], empty)
 
 
 def _narrowed(pixels: Pixels) -> Pixels:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._ranges import Ranged, in_range
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
@@ -29,7 +30,13 @@ READS = (".npy", ".npz")
 Array = NDArray[Any]
 
 
-def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "auto") -> Dataset:
+def arrays(
+    path: str | os.PathLike[str],
+    split: str = "train",
+    layout: str = "auto",
+    range: str | Sequence[float] = "auto",
+    nodata: str | float = "auto",
+) -> Dataset:
     """A .npy file of items, or a .npz file with `x` (and `y`, `c`), or `x_train`, `x_test` (and `y_train`, ...).
 
     `c` holds attributes or values (N, K) or (N,), and `c_names` their names, if they have any.
@@ -38,6 +45,7 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
         path: the file; never unpickled.
         split: "train", "test" or "all", for files with `x_train` and `x_test`.
         layout: see `from_array`. Ranges and classes are taken over the whole file, so that its splits agree.
+        range, nodata: of images, see `from_array`.
 
     Raises:
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
@@ -56,14 +64,14 @@ def arrays(path: str | os.PathLike[str], split: str = "train", layout: str = "au
     try:
         y, c = (_beside(stored, parts, letter) for letter in "yc")
         names = [str(name) for name in stored["c_names"]] if "c_names" in stored else None
-        whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names)
+        whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names, range, nodata)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if chosen == parts:
         return whole
     start = 0 if parts[0] == chosen[0] else len(stored[parts[0]])
     part = whole.take(torch.arange(start, start + len(stored[chosen[0]])))
-    return replace(part, report=_report(part))
+    return replace(part, report=(*_report(part), *whole.report[1:]))
 
 
 def from_array(
@@ -72,17 +80,25 @@ def from_array(
     layout: str = "auto",
     c: Array | Tensor | None = None,
     c_names: Sequence[str] | None = None,
+    range: str | Sequence[float] = "auto",
+    nodata: str | float = "auto",
 ) -> Dataset:
     """A data set from memory.
 
     Args:
         x: (N, H, W), (N, H, W, C) or (N, C, H, W) images, or (N, D) rows. Images keep uint8 and uint16; other
-            integers are kept as the smaller of the two that holds them; floats take their range from the data, one
-            for all images, one for each column of rows.
+            integers are kept as the smaller of the two that holds them.
         y: (N,) labels, whole numbers (-1 unknown) or words, or None.
         layout: "nhwc", "nchw", or "auto": the shorter one of the second and the last side counts channels.
         c: (N, K) or (N,) attributes, all 0 or 1, or values, by which items can be asked for.
         c_names: of these.
+        range: of the numbers of images that become -1 and 1. "auto": 0 to 255 of 8 bits; of 16 bits, 0 to the highest
+            number of as many bits as occur (12 bits: 4095), or the range that occurs where that is a small part; of
+            floats, the range that occurs, without rare outliers, which are clipped; one for all channels, or one for
+            each where they differ much. "full": all that 16 bits hold, or all that occurs. Or the two ends.
+        nodata: the number in images that stands for no data: it is filled in from its neighbours and is no part of the
+            range. "auto": one of the usual (-9999, -32768, 65535, ...) where it lies far from all others; "nan";
+            "none" for no such number.
 
     Raises:
         BadInput: a shape or dtype that fits none of these, or a value that is not finite (its place is named).
@@ -92,7 +108,7 @@ def from_array(
         raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}")
     if layout not in ("auto", "nhwc", "nchw"):
         raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
-    _check_finite(values)
+    _check_finite(values, str(nodata) == "nan" and values.ndim > 2)
     labels, classes = (None, ()) if y is None else encode_labels(_as_numpy(y))
     if labels is not None and len(labels) != len(values):
         raise BadInput(f"x and y need the same length, got {len(values)} and {len(labels)}")
@@ -101,14 +117,18 @@ def from_array(
         rows = torch.from_numpy(values.astype(np.float32))
         dataset = Dataset(rows, Units(tuple(low), tuple(high), "float32"), labels, classes, kind="table")
     else:
-        pictures, units = _in_units(_channels_first(values, layout))
-        dataset = Dataset(torch.from_numpy(pictures), units, labels, classes)
+        ranged = _in_units(_channels_first(values, layout), range, nodata)
+        dataset = Dataset(torch.from_numpy(np.ascontiguousarray(ranged.x)), ranged.units, labels, classes)
     if c is not None:
         numbers, conditions = encode_conditions(_as_numpy(c), c_names)
         if len(numbers) != len(values):
             raise BadInput(f"x and c need the same length, got {len(values)} and {len(numbers)}")
         dataset = replace(dataset, c=numbers, conditions=conditions)
-    return replace(dataset, report=_report(dataset))
+    if values.ndim == 2:
+        return replace(dataset, report=_report(dataset))
+    if not ranged.kept.all():
+        dataset = dataset.take(torch.from_numpy(np.flatnonzero(ranged.kept)))
+    return replace(dataset, report=(*_report(dataset), *ranged.notes))
 
 
 def _report(dataset: Dataset) -> tuple[str, ...]:
@@ -118,7 +138,7 @@ def _report(dataset: Dataset) -> tuple[str, ...]:
     units = dataset.units
     return (
         f"Read {len(dataset):,} images of {height} x {width} (height x width) with {channels} "
-        f"channel{'s' * (channels > 1)}, {units.dtype}, range {units.low[0]:g} to {units.high[0]:g}.",
+        f"channel{'s' * (channels > 1)}, {units.dtype}, range {min(units.low):g} to {max(units.high):g}.",
     )
 
 
@@ -201,13 +221,16 @@ def _as_numpy(values: Any) -> Array:
     return array
 
 
-def _check_finite(values: Array) -> None:
+def _check_finite(values: Array, but_nan: bool = False) -> None:
     if values.dtype.kind in "US":
         raise BadInput(f"x needs numbers, got dtype {values.dtype}; convert it with .astype(float)")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        at = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
-        raise BadInput(f"x must be finite, got {values[at]} at {list(at)}; remove or fill in such items")
-    if values.dtype.kind == "f" and (most := np.abs(values).max()) > float(np.finfo(np.float32).max):
+    if values.dtype.kind != "f":
+        return
+    if not (finite := np.isfinite(values) | (np.isnan(values) if but_nan else False)).all():
+        at = tuple(int(k) for k in np.argwhere(~finite)[0])
+        advice = "; or take data.nodata=nan" if np.isnan(values[at]) and values.ndim > 2 else ""
+        raise BadInput(f"x must be finite, got {values[at]} at {list(at)}; remove or fill in such items{advice}")
+    if (most := np.nanmax(np.abs(values), initial=0.0)) > float(np.finfo(np.float32).max):
         raise BadInput(f"x must fit in single precision, got a value of size {most:g}; divide it by 1e10")
 
 
@@ -219,16 +242,18 @@ def _channels_first(values: Array, layout: str) -> Array:
     return values
 
 
-def _in_units(values: Array) -> tuple[Array, Units]:
-    kind, low, high = values.dtype, values.min(), values.max()
+def _in_units(values: Array, wanted: str | Sequence[float], nodata: str | float) -> Ranged:
+    """Images (N, C, H, W) as they are kept, and their range."""
+    kind = values.dtype
+    low, high = (values.min(), values.max()) if kind.kind in "iu" else (0, 0)
+    every = np.ones(len(values), bool)
     if kind.kind == "b":
-        return values.astype(np.uint8), Units((0,), (1,), "uint8")
+        return Ranged(values.astype(np.uint8), Units((0,), (1,), "uint8"), every, [])
     if kind == np.uint8 or (kind.kind in "iu" and kind != np.uint16 and low >= 0 and high <= 255):
-        return values.astype(np.uint8, copy=False), Units((0,), (255,), "uint8")
+        return Ranged(values.astype(np.uint8, copy=False), Units((0,), (255,), "uint8"), every, [])
     if kind.kind in "iu" and low >= 0 and high <= 65535:
-        return values.astype(np.int32), Units((0,), (65535,), "uint16")
-    real = values.astype(np.float32)
-    return real, Units((float(real.min()),), (float(real.max()),), "float32")
+        return in_range(values.astype(np.int32), "uint16", wanted, nodata)
+    return in_range(values.astype(np.float32), "float32", wanted, nodata)
 
 
 _KEYS = ("x", "y", "c", "x_train", "y_train", "c_train", "x_test", "y_test", "c_test", "c_names")

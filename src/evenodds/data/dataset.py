@@ -69,7 +69,8 @@ class Units:
         middle, half = self._line(x)
         values = x.detach().to(torch.float32) * half + middle
         if self.dtype != "float32":
-            values = values.round_().clamp_(min(self.low), max(self.high))
+            low, high = (_along_channels(ends, x.ndim, x.device) for ends in (self.low, self.high))
+            values = values.round_().clamp_(low, high)  # type: ignore[arg-type]
         return values.to(_STORED[self.dtype])
 
     def to_json(self) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from evenodds.data._files import ENDINGS, content, opened
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
 from evenodds.data._picture import MOST_PIXELS, File, decode
@@ -27,6 +29,8 @@ def images(
     channels: int | None = None,
     fit: str = "crop",
     labels: bool = True,
+    range: str | Sequence[float] = "auto",
+    nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
@@ -44,6 +48,7 @@ def images(
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
             then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
             image lies one folder deep (below what all have in common), the folders name the classes.
+        range, nodata: of images of 16 bits, see `from_array`.
         most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
         progress: told (files done, files in all) now and then.
 
@@ -73,7 +78,7 @@ def images(
         names = [picture.name for picture in batch.records]
         annotated = _labels(names, tables) if labels else NO_LABELS
     tiles = items(names, [picture.size for picture in batch.records], batch.size, fit)
-    stack = stacked(batch.records, batch.size, channels, fit)
+    stack = stacked(batch.records, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     report = (
         f"Read {len(tiles.names):,} images of {stack.summary}.",
         *tiles.notes,
@@ -82,7 +87,9 @@ def images(
         *stack.notes,
         *annotated.notes,
     )
-    return dataset(tiles, stack, report, labels=annotated)
+    made = dataset(tiles, stack, report, labels=annotated)
+    there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
+    return made if bool(there.all()) else made.take(there.nonzero().flatten())
 
 
 def _labels(names: list[str], tables: list[File]) -> Labels:

@@ -6,6 +6,7 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any, Protocol
 import evenodds.data
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
-from evenodds.data.dataset import Dataset
+from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput, unknown
 from evenodds.files.regular import NotRegular, refusal
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of", "reader_of"]
+__all__ = ["AS_THEY_ARE", "LAYOUTS", "READERS", "SOURCES", "load", "load_like", "options_of", "reader_of"]
 
 Source = Callable[..., Dataset]
 
+AS_THEY_ARE = {"range": "full", "nodata": "none"}
+"""The options of images with which no number is changed."""
 _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt")
 _ALIASES = {"mixture_1d": "mixture"}
 
@@ -74,11 +77,19 @@ class Like(Protocol):
         """Of one item, (C, H, W) or (D,)."""
         ...
 
+    @property
+    def units(self) -> Units:
+        """Of their numbers."""
+        ...
+
 
 def load_like(
     source: Any, like: Like, what: str, progress: OnProgress | None = None, most_pixels: int | None = None
 ) -> Dataset:
-    """The data set that `source` names, in the shape of others: files of images are brought to it.
+    """The data set that `source` names, in the shape and the units of others: files of images are brought to it.
+
+    Numbers are taken as they are, also those outside of the others' range. Where they are of another depth, 8 bits in
+    place of 16 say, and in files of 8 bits, the range is that of their depth.
 
     Args:
         source: as for `load`.
@@ -91,12 +102,25 @@ def load_like(
         BadInput: the shape is another one.
     """
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
-    form |= {"most_pixels": most_pixels} if most_pixels is not None else {}
+    form |= AS_THEY_ARE | ({"most_pixels": most_pixels} if most_pixels is not None else {})
     options_taken = options_of(source)
     data = load(source, progress, **{key: value for key, value in form.items() if key in options_taken})
     if data.shape != like.shape:
         raise BadInput(f"{what} are {data.shape}, what is known is {like.shape}; give data of that shape")
-    return data
+    return _in_units_of(data, like.units, what)
+
+
+def _in_units_of(data: Dataset, units: Units, what: str) -> Dataset:
+    """The data in the units of others of their depth; files of 8 bits have the range of their depth, as all show it."""
+    if data.units.dtype != units.dtype or (data.names and units.dtype == "uint8"):
+        return data
+    low, high = float(data.x.min()), float(data.x.max())
+    if units.dtype == "uint8" and not min(units.low) <= low <= high <= max(units.high):
+        raise BadInput(
+            f"{what} are uint8 in [{low:g}, {high:g}], what is known is in [{min(units.low):g}, {max(units.high):g}]; "
+            "save them in the data's own units"
+        )
+    return replace(data, units=units)
 
 
 def options_of(source: Any, layout: str = "images") -> list[str]:

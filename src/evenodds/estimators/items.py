@@ -53,7 +53,8 @@ class Items:
         if self.columns is not None:
             return sum(math.log((c[1] - c[0]) / (value[1] - value[0])) for value, c in self.columns.knots)
         assert self.units is not None
-        return -math.prod(self.shape) * math.log((self.units.high[0] - self.units.low[0]) / 2 or 1.0)
+        ends = list(zip(self.units.low, self.units.high, strict=True))
+        return -math.prod(self.shape) / len(ends) * sum(math.log((high - low) / 2 or 1.0) for low, high in ends)
 
     def to_model(self, x: Array) -> Tensor:
         """(N, *shape) in own units -> (N, D) or (N, C, H, W) float32."""

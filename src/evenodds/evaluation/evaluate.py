@@ -20,6 +20,7 @@ from evenodds.evaluation.examination import Examination, Step, examine, inside
 from evenodds.evaluation.findings import findings
 from evenodds.evaluation.material import Material, gather
 from evenodds.evaluation.measures import chosen
+from evenodds.evaluation.outside import outside
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
@@ -218,6 +219,7 @@ def _sections(examination: Examination, extras: Sequence[str], seed: int, step: 
         "equilibrium": _equilibrium(examination, extras, seed, step) if of_players else None,
         "likelihood": likelihood(examination) if "likelihood" in extras else None,
         "classes": classes(examination),
+        "outside": outside(material),
     }
 
 

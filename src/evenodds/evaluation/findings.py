@@ -7,6 +7,10 @@ from typing import Any
 
 __all__ = ["findings"]
 
+BEYOND = 0.05
+"""A channel of samples is off where it reaches further out of the data's range than this part of it ..."""
+OFTEN = 0.001
+"""... and this share of its values, or more, lie outside."""
 MISSING = 0.2
 """A class is missing where its share of the samples is below this part of its share of the real items."""
 
@@ -15,9 +19,10 @@ def findings(content: Mapping[str, Any]) -> tuple[list[str], bool]:
     """The sentences, most important first, and whether the scores are sound.
 
     Scores of a generator that copies say nothing of what it has learned: real items score best. So they are declared
-    unsound, and `compare` leaves them out of its ranking; likewise where whole classes are missing.
+    unsound, and `compare` leaves them out of its ranking; likewise where whole classes are missing, and where values
+    are such as the data never have.
     """
-    serious = [*_copying(content["memorisation"]), *_missing(content["classes"])]
+    serious = [*_copying(content["memorisation"]), *_missing(content["classes"]), *_outside(content.get("outside"))]
     lines = [*serious, *_coverage(content), *_quality(content), *_closeness(content), *_distance(content)]
     return lines or ["nothing stands out: too little was measured"], not serious
 
@@ -48,6 +53,18 @@ def _missing(classes: list[Mapping[str, Any]] | None) -> list[str]:
         f"{len(gone)} of {len(classes or [])} classes are missing or nearly so: {', '.join(gone[:12])}"
         f"{' ...' if len(gone) > 12 else ''}."
     ]
+
+
+def _outside(channels: list[Mapping[str, Any]] | None) -> list[str]:
+    off = [one for one in channels or [] if one["beyond"] > BEYOND and one["share"] >= OFTEN]
+    if not off:
+        return []
+    ranges = "; ".join(
+        f"channel {one['channel'] + 1} from {one['made_low']:.4g} to {one['made_high']:.4g}, real items from "
+        f"{one['low']:.4g} to {one['high']:.4g} ({_percent(one['share'])} of the values lie outside)"
+        for one in off[:4]
+    )
+    return [f"Samples have values that the data never have: {ranges}."]
 
 
 def _coverage(content: Mapping[str, Any]) -> list[str]:

@@ -225,19 +225,15 @@ def _fakes(
 
 
 def _units(samples: Dataset, data: Dataset) -> Units:
-    """Those in which the samples are: image files have the range of their depth, arrays the data's own."""
-    if samples.names and samples.units.dtype == data.units.dtype:
-        return samples.units
-    low, high = float(samples.x.min()), float(samples.x.max())
-    if samples.units.dtype != data.units.dtype or (
-        data.units.dtype != "float32" and not min(data.units.low) <= low <= high <= max(data.units.high)
-    ):
+    """Those of the samples, which must be of the data's depth."""
+    if samples.units.dtype != data.units.dtype:
+        low, high = float(samples.x.min()), float(samples.x.max())
         ours = f"{data.units.dtype} in [{min(data.units.low):g}, {max(data.units.high):g}]"
         raise BadInput(
             f"the samples are {samples.units.dtype} in [{low:g}, {high:g}], the data {ours}; save the samples in the "
             "data's own units"
         )
-    return data.units
+    return samples.units
 
 
 def _labels(samples: Dataset, data: Dataset, chosen: Tensor) -> Tensor | None:

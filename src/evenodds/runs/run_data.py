@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.sources import AS_THEY_ARE, options_of
 from evenodds.data.sources import load as load_data
-from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
@@ -77,13 +77,34 @@ def open_run_data(
     Raises:
         BadInput: they are not there, or are others; the message says in what they differ.
     """
+    dataset = _opened(config, card, data, reading)
+    if card is None or same_data(card, dataset):
+        return dataset
+    full = _at_full_range(config, card, data, reading) if card.units.dtype != "uint8" else None
+    if full is not None:
+        return full
+    raise _others(config, card, dataset, data, advice)
+
+
+def _opened(
+    config: Config, card: DataCard | None, data: Any, reading: Reading | None, options: Mapping[str, Any] | None = None
+) -> Dataset:
+    """The data of a run, or those that are said to be it; with further options."""
     if data is not None and not isinstance(data, str | os.PathLike):
-        dataset = load_data(data)
-    else:
-        dataset = open_data(_at(config, card, data), reading)
-    if card is not None and not same_data(card, dataset):
-        raise _others(config, card, dataset, data, advice)
-    return dataset
+        return load_data(data, **(options or {}))
+    at = _at(config, card, data)
+    if options and at.data is not None:
+        at = replace(at, data=replace(at.data, options={**at.data.options, **options}))
+    return open_data(at, reading)
+
+
+def _at_full_range(config: Config, card: DataCard, data: Any, reading: Reading | None) -> Dataset | None:
+    """The data with the range that runs took before any was looked for, if that is what they were."""
+    try:
+        dataset = _opened(config, card, data, reading, AS_THEY_ARE)
+    except BadInput:  # a source without such a range
+        return None
+    return dataset if same_data(card, dataset) else None
 
 
 def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | None) -> Config:

@@ -1,0 +1,216 @@
+"""Which numbers of images are used: the range of each channel, and the number that stands for no data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from evenodds.data._wording import count
+from evenodds.data.dataset import Units
+from evenodds.errors import BadInput
+
+__all__ = ["Ranged", "in_range"]
+
+Range = str | Sequence[float]
+
+USED = 0.25
+"""Integers that use less of their depth than this have the range that occurs; so have channels, of what all span."""
+APART = 0.5
+"""A number that stands for no data lies this far from all others, in parts of what they span, or further."""
+OUTLIERS = 0.0005
+"""At most this part of a channel's values, at either end, are outliers."""
+STRETCH = 8.0
+"""They are, where they make the range this many times as wide, or wider."""
+LOOKED_AT = 1 << 20
+"""Values of a channel from which its outliers are found."""
+_FLOATS = np.finfo(np.float32)
+SENTINELS: tuple[float, ...] = (-32768.0, -9999.0, -99999.0, -999.0, -32767.0, 32767.0, 65535.0, -1e20, 1e20)
+SENTINELS += (-1e30, 1e30, float(_FLOATS.min), float(_FLOATS.max))
+"""Numbers that programs write where they have no data."""
+
+
+class Ranged(NamedTuple):
+    """Images, and the range of their numbers."""
+
+    x: NDArray[Any]  # (N, C, H, W): values without data filled in, outliers clipped.
+    units: Units
+    kept: NDArray[np.bool_]  # (N,): False where an image holds no data at all.
+    notes: list[str]
+
+
+def in_range(
+    x: NDArray[Any], depth: str, wanted: Range = "auto", nodata: str | float = "auto", noun: str = "image"
+) -> Ranged:
+    """The range of images, found or as it is wanted.
+
+    Args:
+        x: (N, C, H, W), whole numbers or finite floats; of floats, where `nodata` is "nan", also these.
+        depth: "uint16" or "float32".
+        wanted: "auto"; "full", all that the depth can hold, or of floats all that occurs, for all channels; or the two
+            ends.
+        nodata: the number that stands for no data; "nan"; "auto" for one of the usual where it lies far from all
+            others; "none" for none.
+        noun: what an item is, in the singular.
+
+    Raises:
+        BadInput: an option that cannot be, or no image holds data.
+    """
+    value = _sentinel(x) if nodata == "auto" else _number(nodata)
+    notes: list[str] = []
+    kept: NDArray[np.bool_] = np.ones(len(x), np.bool_)
+    if value is not None:
+        holes = _holes(x, value)
+        kept = np.any(~holes.reshape(len(x), -1), axis=1)
+        if not kept.any():
+            raise BadInput(f"no {noun} holds any data: all are {_word(nodata)}; name the right value with data.nodata")
+        notes = _on_holes(holes[kept], value, nodata, noun) if holes.any() else [_NEVER.format(value)]
+        x = _filled(x, holes)
+    low, high = _ends(x[kept] if not kept.all() else x, depth, wanted)
+    x, clipped = _clipped(x, low, high)
+    notes += [f"Left out {count(int((~kept).sum()), noun)} without any data."] if not kept.all() else []
+    return Ranged(x, Units(low, high, depth), kept, [*notes, *_said(depth, low, high, wanted), *clipped])
+
+
+# What holds no data ---------------------------------------------------------------------------------------------------
+
+
+_NEVER = "No value is {:g}, which data.nodata names."
+
+
+def _holes(x: NDArray[Any], value: float) -> NDArray[np.bool_]:
+    """(N, C, H, W): which values are no data."""
+    holes: NDArray[np.bool_] = np.isnan(x) if math.isnan(value) else x == value
+    return holes
+
+
+def _on_holes(holes: NDArray[np.bool_], value: float, nodata: str | float, noun: str) -> list[str]:
+    images = count(int(holes.reshape(len(holes), -1).any(1).sum()), noun)
+    found = "; data.nodata=none takes it as a number" if nodata == "auto" else ""
+    share = f"{int(holes.sum()):,} of them ({holes.mean():.2%}) in {images}"
+    return [f"Values of {value:g} are no data: {share} were filled in from their neighbours{found}."]
+
+
+def _number(nodata: str | float) -> float | None:
+    if nodata == "none":
+        return None
+    try:
+        return float(nodata)
+    except ValueError:
+        raise BadInput(f"data.nodata needs a number, nan, auto or none, got '{nodata}'") from None
+
+
+def _sentinel(x: NDArray[Any]) -> float | None:
+    """The usual number for no data that lies far from all others, if there is one."""
+    for end, other in ((x.min(), x.max()), (x.max(), x.min())):
+        if float(end) not in SENTINELS or end == other:
+            continue
+        rest = x[x != end]
+        nearest, furthest = (rest.min(), rest.max()) if end < other else (rest.max(), rest.min())
+        if abs(float(end) - float(nearest)) > APART * abs(float(furthest) - float(nearest)):
+            return float(end)
+    return None
+
+
+def _word(nodata: str | float) -> str:
+    return "the usual value for it" if nodata == "auto" else str(nodata)
+
+
+def _filled(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
+    """The images with each hole the mean of what is around it, from its rim inwards; those without any data are 0."""
+    x = x.copy()
+    for k in np.flatnonzero(holes.reshape(len(x), -1).any(1)):
+        gap = torch.from_numpy(holes[k])[None]
+        values = torch.from_numpy(np.where(holes[k], 0, x[k]).astype(np.float64))[None]
+        whole = gap.flatten(2).all(2)[:, :, None, None]  # a channel without any data: nothing to fill it in from
+        gap = gap & ~whole
+        while gap.any():
+            values, gap = _one_step(values, gap)
+        made = values[0].numpy()
+        x[k] = (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
+    return x
+
+
+def _one_step(values: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
+    """Fills in what has a neighbour with a value, of 3 x 3."""
+    there = (~gap).to(values.dtype)
+    sums, weights = (avg_pool2d(one, 3, 1, 1) for one in (values * there, there))
+    reached = gap & (weights > 0)
+    return torch.where(reached, sums / weights.clamp_min(1e-12), values), gap & ~reached
+
+
+# The range ------------------------------------------------------------------------------------------------------------
+
+Ends = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _ends(x: NDArray[Any], depth: str, wanted: Range) -> Ends:
+    """The low and the high end: one for all channels, or one for each."""
+    if not isinstance(wanted, str) or "," in wanted:
+        return _given(wanted)
+    if wanted not in ("auto", "full"):
+        raise BadInput(f"data.range needs auto, full, or two numbers such as 0,4095, got '{wanted}'")
+    if wanted == "full":
+        return ((0.0,), (65535.0,)) if depth == "uint16" else ((float(x.min()),), (float(x.max()),))
+    ends = [_of_channel(x[:, k]) for k in range(x.shape[1])]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if all(top - bottom >= USED * (high - low) for bottom, top in ends):
+        ends = [(low, high)]
+    if depth == "uint16":
+        ends = [_in_bits(*one) for one in ends]
+    return tuple(bottom for bottom, _ in ends), tuple(top for _, top in ends)
+
+
+def _given(wanted: Range) -> Ends:
+    try:
+        ends = [float(one) for one in (wanted.split(",") if isinstance(wanted, str) else wanted)]
+    except ValueError:
+        ends = []
+    if len(ends) != 2 or not all(map(math.isfinite, ends)) or not ends[0] < ends[1]:
+        raise BadInput(f"data.range needs two numbers, the lower one first, such as 0,4095, got {wanted!r}")
+    return (ends[0],), (ends[1],)
+
+
+def _of_channel(values: NDArray[Any]) -> tuple[float, float]:
+    """The range that occurs, without outliers."""
+    low, high = float(values.min()), float(values.max())
+    flat = values.reshape(-1)[:: max(1, values.size // LOOKED_AT)]
+    if len(flat) < 2 / OUTLIERS:
+        return low, high
+    inner_low, inner_high = (float(one) for one in np.quantile(flat, [OUTLIERS, 1 - OUTLIERS]))
+    if 0 < inner_high - inner_low <= (high - low) / STRETCH:
+        return inner_low, inner_high
+    return low, high
+
+
+def _in_bits(low: float, high: float) -> tuple[float, float]:
+    """From 0 to the highest number of as many bits; the range that occurs where it is a small part of that."""
+    top = float(2 ** max(8, int(high).bit_length()) - 1)
+    return (0.0, top) if high == low or high - low >= USED * top else (low, high)
+
+
+def _clipped(x: NDArray[Any], low: Sequence[float], high: Sequence[float]) -> tuple[NDArray[Any], list[str]]:
+    """The images within the range."""
+    bottom, top = (np.asarray(ends, np.float64).reshape(1, -1, 1, 1) for ends in (low, high))
+    outside = int(((x < bottom) | (x > top)).sum())
+    if not outside:
+        return x, []
+    share = outside / x.size
+    note = f"Clipped {outside:,} values ({share:.3%}) that lie outside of the range; data.range=full keeps them."
+    return np.clip(x, bottom, top).astype(x.dtype), [note]
+
+
+def _said(depth: str, low: Sequence[float], high: Sequence[float], wanted: Range) -> list[str]:
+    """What range was found, where it is not all that the depth holds, or differs from channel to channel."""
+    if wanted != "auto" or (len(low) == 1 and (depth == "float32" or high[0] == 65535.0)):
+        return []
+    ends = ", ".join(f"{bottom:.4g} to {top:.4g}" for bottom, top in list(zip(low, high, strict=True))[:8])
+    if len(low) > 1:
+        return [f"Each channel has a range of its own: {ends}; data.range=full takes one for all."]
+    return [f"Of 16 bits, {ends} is used, which is taken as the range; data.range=full takes 0 to 65535."]

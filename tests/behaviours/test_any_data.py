@@ -156,3 +156,146 @@ def test_runs_from_before_ranges_were_found_keep_theirs(tmp_path: Path) -> None:
     assert config.data is not None
     config.data.options.pop("range")  # such a run says nothing of a range
     assert open_run_data(config, session.card).units == Units((0,), (65535,), "uint16")
+
+
+# Splits --------------------------------------------------------------------------------------------------------------
+
+
+def picture(k: int, shape: tuple[int, ...] = (8, 8, 3)) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(k).integers(0, 256, shape, dtype=np.uint8))
+
+
+def write(folder: Path, names: list[str]) -> None:
+    for k, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(k).save(folder / name)
+
+
+def parts(n: int = 20) -> list[str]:
+    """Every fifth of n files is one to test on."""
+    return [f"{'test' if k % 5 == 0 else 'train'}/{'cat' if k % 2 else 'dog'}/{k:02d}.png" for k in range(n)]
+
+
+@pytest.mark.parametrize("above", ["", "photos/"])
+def test_what_is_kept_for_testing_is_never_trained_on(above: str, tmp_path: Path) -> None:
+    write(tmp_path / "in", [above + name for name in parts()])
+    data = load(tmp_path / "in")
+    assert data.classes == ("cat", "dog")
+    _, held_out = data.split(0.1, 0)
+    assert {data.names[k].removeprefix(above).split("/")[0] for k in held_out.tolist()} == {"test"}
+    assert len(held_out) == 4
+    assert "Held out are the 4 images of test, none is trained on; data.splits=ignore mixes." in data.report
+    mixed = load(tmp_path / "in", splits="ignore")
+    assert mixed.apart is None
+    assert mixed.classes == ("cat", "dog")
+    with pytest.raises(BadInput, match=r"way of data\.splits"):
+        load(tmp_path / "in", splits="mix")
+
+
+def test_classes_above_splits_work(tmp_path: Path) -> None:
+    names = [f"{c}/{s}/{k}.png" for c in ("cat", "dog") for s, n in (("Train", 4), ("val", 2)) for k in range(n)]
+    write(tmp_path, names)
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert data.apart is not None
+    assert [name for name, apart in zip(data.names, data.apart.tolist(), strict=True) if apart] == [
+        "cat/val/0.png", "cat/val/1.png", "dog/val/0.png", "dog/val/1.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names", [["train/1.png", "train/2.png"], ["test/1.png", "test/2.png"], ["a/1.png", "b/2.png"]]
+)
+def test_a_part_alone_is_all_there_is(names: list[str], tmp_path: Path) -> None:
+    write(tmp_path, names)
+    assert load(tmp_path).apart is None
+
+
+def test_parts_within_the_folders_of_pairs_and_of_maps(tmp_path: Path) -> None:
+    for k in range(10):
+        part = "test" if k >= 8 else "train"
+        for folder in ("pairs/A", "pairs/B", "maps/images", "maps/masks"):
+            place = tmp_path / folder / part / f"{k}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            image = picture(k, (8, 8)) if folder == "maps/masks" else picture(k)
+            (image.point(lambda v: int(v > 99)) if folder == "maps/masks" else image).save(place)
+    for layout in ("pairs", "maps"):
+        data = load(tmp_path / layout, layout=layout)
+        assert data.split(0.1, 0)[1].tolist() == [0, 1]  # in the order of names, "test" comes first
+        assert any(line.startswith("Held out are the 2 pairs of test") for line in data.report)
+
+
+def test_a_run_holds_out_what_lies_in_test(tmp_path: Path) -> None:
+    write(tmp_path / "in", parts(40))
+    session = evenodds.fit(tmp_path / "in", "color-32", out=tmp_path / "run", size=8, **TINY)
+    data = open_run_data(session.config, session.card)
+    assert {data.names[k].split("/")[0] for k in session.card.held_out} == {"test"}
+    assert sum(session.card.class_counts) == 32
+    more = evenodds.resume(tmp_path / "run", settings={"images": 128})
+    assert more.card.held_out == session.card.held_out
+
+
+# Labels --------------------------------------------------------------------------------------------------------------
+
+
+def labelled(folder: Path, lines: list[str]) -> Path:
+    write(folder, [f"{k:02d}.png" for k in range(len(lines) - 1)])
+    (folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def test_minus_one_is_a_class_unless_it_is_said_to_be_none(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 4, 4), np.uint8), np.array([-1, 0, 1, -1, 0, 1])
+    np.savez(tmp_path / "x.npz", x=x, y=y)
+    three = load(tmp_path / "x.npz")
+    assert three.classes == ("-1", "0", "1")
+    assert "-1 is a class; data.unlabelled=-1 takes it as unknown." in three.report
+    two = load(tmp_path / "x.npz", unlabelled=-1)
+    assert two.y is not None
+    assert (two.classes, two.y.tolist()) == (("0", "1"), [-1, 0, 1, -1, 0, 1])
+    assert from_array(x, np.where(y > 0, 1, -1)).classes == ("-1", "1")
+    folder = labelled(tmp_path / "files", ["file,class", *(f"{k:02d}.png,{v}" for k, v in enumerate(y))])
+    assert load(folder).classes == ("-1", "0", "1")
+    assert load(folder, unlabelled="-1").classes == ("0", "1")
+
+
+def test_missing_labels_are_missing(tmp_path: Path) -> None:
+    data = load(labelled(tmp_path, ["name,class", "00.png,NaN", "01.png,cat", "02.png,dog", "03.png,"]))
+    assert data.y is not None
+    assert (data.classes, data.y.tolist()) == (("cat", "dog"), [-1, 0, 1, -1])
+    assert "2 images have no class in labels.csv; they count as unknown." in data.report
+
+
+def test_a_column_of_many_numbers_holds_values_and_one_called_class_classes(tmp_path: Path) -> None:
+    ages = [f"{k:02d}.png,{20 + k}" for k in range(30)]
+    data = load(labelled(tmp_path / "ages", ["name,age", *ages]))
+    assert data.y is None
+    assert data.conditions is not None
+    assert (data.conditions.names, data.conditions.binary) == (("age",), False)
+    assert any("The column age of labels.csv holds numbers" in line for line in data.report)
+    assert len(load(labelled(tmp_path / "classes", ["name,class", *ages])).classes) == 30
+
+
+def test_columns_that_are_swapped_and_attributes_in_words(tmp_path: Path) -> None:
+    swapped = load(labelled(tmp_path / "swapped", ["class,name", "cat,00.png", "dog,01.png"]))
+    assert swapped.y is not None
+    assert (swapped.classes, swapped.y.tolist()) == (("cat", "dog"), [0, 1])
+    assert "The last column of labels.csv names the images; the others hold what is known of them." in swapped.report
+    words = load(labelled(tmp_path / "words", ["name,smiles,hat", "00.png,True,no", "01.png,false,Yes"]))
+    assert words.c is not None
+    assert words.conditions is not None
+    assert (words.conditions.binary, words.c.tolist()) == (True, [[1, 0], [0, 1]])
+
+
+# The run's own files -------------------------------------------------------------------------------------------------
+
+
+def test_runs_within_the_data_are_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, [f"{k:02d}.png" for k in range(20)])
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "color-32", "--data", ".", "--images", "32", "--quiet", "--set", "batch=8", "size=8"]
+    for _ in range(2):
+        assert main([*words, "generator.width=8", "discriminator.width=8"]) == 0
+    data = load(tmp_path)
+    assert len(data) == 20
+    assert any(line.startswith("Left out 2 run folders of evenodds: runs/") for line in data.report)

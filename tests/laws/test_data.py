@@ -206,7 +206,11 @@ def test_the_fingerprint_sees_values_labels_units_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("labels", "numbers", "classes"),
     [
-        ([7, 3, -1, 7], [1, 0, -1, 1], ("3", "7")),
+        ([7, 3, -1, 7], [2, 1, 0, 2], ("-1", "3", "7")),
+        ([1, -1, 1], [1, 0, 1], ("-1", "1")),
+        ([1.0, float("nan"), 10.0, 2.0], [0, -1, 2, 1], ("1", "2", "10")),
+        (["cat", "NaN", "null", "dog"], [0, -1, -1, 1], ("cat", "dog")),
+        ([[0, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 1]], [1, 0, -1, 2], ("0", "1", "2")),
         (["cat", "", "ant"], [1, -1, 0], ("ant", "cat")),
         (["10", "2", "b"], [1, 0, 2], ("2", "10", "b")),
         ([1.0, 0.0], [1, 0], ("0", "1")),
@@ -219,7 +223,27 @@ def test_labels_become_numbers(labels: list[object], numbers: list[int], classes
     assert names == classes
 
 
-@pytest.mark.parametrize("labels", [[0.5, 1.0], [[1, 2], [3, 4]], [None, 1]])
+@pytest.mark.parametrize("value", [-1, -1.0, "-1"])
+def test_a_value_may_stand_for_no_label(value: str | float) -> None:
+    y, names = encode_labels([7, 3, -1, 7], value)
+    assert y.tolist() == [1, 0, -1, 1]
+    assert names == ("3", "7")
+
+
+def test_the_only_item_of_a_class_stays_to_train_on_and_what_is_apart_does_not() -> None:
+    y = torch.tensor([0] * 20 + [1, 2, 3])
+    data = Dataset(torch.randn(23, 2), Units((0,), (1,), "float32"), y, tuple("abcd"))
+    for seed in range(20):
+        train, held_out = data.split(0.2, seed)
+        assert set(range(20, 23)) <= set(train.tolist())
+        assert len(held_out) == 5
+    apart = torch.arange(23) % 7 == 0
+    train, held_out = replace(data, apart=apart).split(0.5, 3)
+    assert held_out.tolist() == [0, 7, 14, 21]
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(23))
+
+
+@pytest.mark.parametrize("labels", [[0.5, 1.0], [[1, 2], [3, 4]], [[0.5, 0.5]], [[1, 1], [0, 1]], [None, 1]])
 def test_labels_that_are_none_are_refused(labels: list[object]) -> None:
     with pytest.raises(BadInput, match="labels"):
         encode_labels(labels)

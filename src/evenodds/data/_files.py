@@ -24,6 +24,8 @@ __all__ = ["ENDINGS", "content", "file_at", "opened", "walked"]
 ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
 ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
 
+RUN_FILES = {"config.yaml", "data.json", "checkpoints"}
+"""What every run folder holds."""
 _MOST_TEXT = 1 << 28  # Bytes of a file that is no image, such as labels.csv.
 # Of files in archives: what unpacks to more than this many times its packed size, and is that large, is a bomb.
 # Deflate reaches 1,032 times; pictures in their own compression reach hardly twice.
@@ -85,7 +87,10 @@ def _check_total(root: Path, entries: list[zipfile.ZipInfo]) -> None:
 
 
 def walked(root: Path) -> Iterator[tuple[str, str]]:
-    """The names of all files below a folder, relative to it and with slashes, and their paths."""
+    """The names of all files below a folder, relative to it and with slashes, and their paths.
+
+    A run folder of evenodds counts as one, by its own name with a slash behind: its pictures are no data.
+    """
     visited = set()  # Links to folders are followed, but never in a circle.
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -93,6 +98,10 @@ def walked(root: Path) -> Iterator[tuple[str, str]]:
             folders.clear()
             continue
         visited.add(real)
+        if {*folders, *names} >= RUN_FILES and Path(folder) != root:
+            yield f"{Path(folder).relative_to(root).as_posix()}/", os.path.join(folder, "config.yaml")
+            folders.clear()
+            continue
         within = Path(folder).relative_to(root).as_posix()
         before = "" if within == "." else f"{within}/"
         yield from ((f"{before}{name}", os.path.join(folder, name)) for name in names if name != RECORD)

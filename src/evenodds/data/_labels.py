@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data._splits import TEST, TRAIN
 from evenodds.data._wording import listed
 from evenodds.data.dataset import Conditions, encode_conditions, encode_labels
 from evenodds.errors import BadInput
@@ -24,7 +25,10 @@ LABELS = "labels.csv"
 """The file's name; it lies beside the images or above their folders."""
 CLASS = ("class", "label")
 """Names of the column that holds the class, where there are several columns."""
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_YES, _NO = ("true", "yes"), ("false", "no")
+"""Cells of attributes, whatever their case."""
+FEW_EACH, MANY = 5, 20
+"""A single column of numbers holds values where it has more than so many, and fewer images of each on average."""
 
 
 class Labels(NamedTuple):
@@ -52,7 +56,7 @@ def from_folders(names: list[str]) -> Labels:
         return NO_LABELS
     if any(len(path) != 2 for path in paths):
         return Labels(notes=("The folders are not one level deep, so they name no classes.",))
-    if {folder.lower() for folder, _ in paths} <= _SPLITS:
+    if {folder.lower() for folder, _ in paths} <= {*TRAIN, *TEST}:
         return Labels(notes=("The folders name splits, not classes; all of them were read.",))
     classes = tuple(sorted({folder for folder, _ in paths}))
     number = {folder: k for k, folder in enumerate(classes)}
@@ -60,38 +64,44 @@ def from_folders(names: list[str]) -> Labels:
     return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; labels=false leaves them out.",))
 
 
-def from_table(names: list[str], content: bytes) -> Labels:
+def from_table(names: list[str], content: bytes, unlabelled: str | float | None = None) -> Labels:
     """The labels of images of these names.
 
     Args:
         names: of the images, relative to the folder of the file.
         content: of the file: a line that names the columns, then one line for each image. The first column holds its
-            name. A single further column holds its class. Of several, that named "class" or "label" does, if there is
-            one, and the others hold numbers: attributes, all 0 or 1, or values. A class may be empty where it is
-            unknown; a number may not. Spaces around cells do not count, but for those of a name that an image has.
+            name, or where none of it is one, the last. A single further column holds its class, unless it holds many
+            different numbers and is not called so: these are values. Of several columns, that named "class" or "label"
+            holds the class, if there is one, and the others hold numbers: attributes, all 0 or 1, true or false, or
+            values. A class may be empty or NaN where it is unknown; a number may not. Spaces around cells do not count,
+            but for those of a name that an image has.
+        unlabelled: a class that stands for an unknown one.
 
     Raises:
         BadInput: the file is not such a table, names an image twice, or none of the images, or lacks a number.
     """
-    columns, raw = _parsed(content, set(names))
+    columns, raw, notes = _parsed(content, set(names))
     cells = {name: [from_cell(cell.strip()) for cell in row] for name, row in raw.items()}
     if not cells.keys() & set(names):
         raise BadInput(f"{LABELS} names none of the {len(names):,} images, e.g. {names[0]}; write names as they are")
     of_class = [k for k, name in enumerate(columns) if len(columns) == 1 or name.lower() in CLASS]
+    if len(columns) == 1 and columns[0].lower() not in CLASS and _many_numbers([row[0] for row in cells.values()]):
+        of_class = []
+        notes.append(f"The column {columns[0]} of {LABELS} holds numbers; called class, it would hold classes.")
     if len(of_class) > 1:
         several = ", ".join(columns[k] for k in of_class)
         raise BadInput(f"{LABELS} needs one column with the class, got {several}; rename one")
     absent = len(cells.keys() - set(names))
-    notes = [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
+    notes += [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
     labels = NO_LABELS
     if of_class:
         words = [cells[name][of_class[0]] if name in cells else "" for name in names]
-        y, classes = encode_labels(words)
+        y, classes = encode_labels(words, unlabelled)
         labels = labels._replace(y=y, classes=classes)
         notes.insert(0, f"Took {len(classes)} classes from {LABELS}; labels=false leaves them out.")
-        unknown = words.count("")
+        unknown = int((y < 0).sum())
         notes += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
-        notes += merged(LABELS, (row[of_class[0]] for row in raw.values()))
+        notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes)]
     of_numbers = [k for k in range(len(columns)) if k not in of_class]
     if of_numbers:
         rows = [[_number(name, cells, columns[k], k) for k in of_numbers] for name in names]
@@ -109,8 +119,24 @@ def merged(name: str, cells: Iterable[str]) -> list[str]:
     return listed(f"Took {{}} in {name} as one each, though the spaces around differ: {{}}.", several, what="class")
 
 
+def negative(classes: Sequence[str]) -> list[str]:
+    """A note on a class that many take for an unknown one."""
+    return ["-1 is a class; data.unlabelled=-1 takes it as unknown."] if "-1" in classes and len(classes) > 2 else []
+
+
+def _many_numbers(cells: Sequence[str]) -> bool:
+    """Whether cells hold numbers, nearly each another one."""
+    try:
+        numbers = {float(cell) for cell in cells if cell}
+    except ValueError:
+        return False
+    return len(numbers) > MANY and len(cells) < FEW_EACH * len(numbers)
+
+
 def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float:
     cell = rows[name][k] if name in rows else ""
+    if cell.lower() in (*_YES, *_NO):
+        return float(cell.lower() in _YES)
     try:
         value = float(cell)
     except ValueError:
@@ -120,12 +146,16 @@ def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float
     return value
 
 
-def _parsed(content: bytes, images: set[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The names of the columns after the first, and the cells of each image in them as they stand there."""
+def _parsed(content: bytes, images: set[str]) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """The names of the columns beside that of the images, the cells of each image in them, and notes."""
     try:
         lines = list(csv.reader(StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{LABELS} must be a table in UTF-8 text: {error}; save it again as CSV UTF-8") from error
+    notes: list[str] = []
+    if _names_behind(lines[1:], images):
+        lines = [[row[-1], *row[:-1]] if row else row for row in lines]
+        notes.append(f"The last column of {LABELS} names the images; the others hold what is known of them.")
     columns = [from_cell(cell.strip()) for cell in lines[0][1:]] if lines else []
     rows: dict[str, list[str]] = {}
     for number, cells in enumerate(lines[1:], 2):
@@ -142,4 +172,10 @@ def _parsed(content: bytes, images: set[str]) -> tuple[list[str], dict[str, list
         if name in rows:
             raise BadInput(f"{LABELS}, line {number}: '{name}' stands there already; keep one of both lines")
         rows[name] = cells[1:]
-    return columns, rows
+    return columns, rows, notes
+
+
+def _names_behind(lines: Sequence[Sequence[str]], images: set[str]) -> bool:
+    """Whether the last cells name images, and the first ones none."""
+    first, last = ({from_cell(row[k].strip()).replace("\\", "/") for row in lines if len(row) > 1} for k in (0, -1))
+    return bool(last & images) and not first & images

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple
 
+from torch import Tensor
+
 from evenodds.data._labels import NO_LABELS, Labels
 from evenodds.data._picture import MOST_PIXELS, File, checked_limit
 from evenodds.data._placing import Size
@@ -150,8 +152,13 @@ def skipped(kind: Kind, *sets: Records[Record]) -> list[str]:
 
 
 def ignored(files: Sequence[File], used: Sequence[File] = ()) -> list[str]:
-    """The note on files that are no images; those that were used are none of them."""
-    return listed("Ignored {} hidden or not images: {}.", [file.name for file in files if file not in used])
+    """The notes on files that are no images; those that were used are none of them."""
+    names = [file.name for file in files if file not in used]
+    runs = [name.rstrip("/") for name in names if name.endswith("/")]
+    return [
+        *listed("Ignored {} hidden or not images: {}.", [name for name in names if not name.endswith("/")]),
+        *listed("Left out {} of evenodds: {}.", runs, what="run folder"),
+    ]
 
 
 def dataset(
@@ -160,6 +167,7 @@ def dataset(
     report: Sequence[str],
     beside: Mapping[str, Beside] | None = None,
     labels: Labels = NO_LABELS,
+    apart: Tensor | None = None,
 ) -> Dataset:
     """The data set of a stack of items.
 
@@ -169,8 +177,9 @@ def dataset(
         report: all notes.
         beside: what lies beside x, item by item.
         labels: of the pictures.
+        apart: (pictures,) bool, those that are not trained on.
     """
-    y, c = (None if of is None else of[items.owners] for of in (labels.y, labels.c))
+    y, c, apart = (None if of is None else of[items.owners] for of in (labels.y, labels.c, apart))
     return Dataset(
         stack.x,
         stack.units,
@@ -182,4 +191,5 @@ def dataset(
         beside=beside or {},
         groups=items.groups,
         report=tuple(report),
+        apart=apart,
     )

@@ -154,7 +154,8 @@ def stacked(
     empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
-    return Stack(torch.from_numpy(ranged.x), ranged.units, summary, [*notes, *ranged.notes], empty)
+    x = torch.from_numpy(np.array(np.moveaxis(ranged.x, 1, -1), order="C")).permute(0, 3, 1, 2)
+    return Stack(x, ranged.units, summary, [*notes, *ranged.notes], empty)
 
 
 def _narrowed(pixels: Pixels) -> Pixels:

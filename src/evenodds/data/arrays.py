@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._labels import negative
 from evenodds.data._ranges import Ranged, in_range
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
@@ -36,6 +37,7 @@ def arrays(
     layout: str = "auto",
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
+    unlabelled: str | float | None = None,
 ) -> Dataset:
     """A .npy file of items, or a .npz file with `x` (and `y`, `c`), or `x_train`, `x_test` (and `y_train`, ...).
 
@@ -45,7 +47,7 @@ def arrays(
         path: the file; never unpickled.
         split: "train", "test" or "all", for files with `x_train` and `x_test`.
         layout: see `from_array`. Ranges and classes are taken over the whole file, so that its splits agree.
-        range, nodata: of images, see `from_array`.
+        range, nodata, unlabelled: see `from_array`.
 
     Raises:
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
@@ -64,7 +66,7 @@ def arrays(
     try:
         y, c = (_beside(stored, parts, letter) for letter in "yc")
         names = [str(name) for name in stored["c_names"]] if "c_names" in stored else None
-        whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names, range, nodata)
+        whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names, range, nodata, unlabelled)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if chosen == parts:
@@ -82,13 +84,15 @@ def from_array(
     c_names: Sequence[str] | None = None,
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
+    unlabelled: str | float | None = None,
 ) -> Dataset:
     """A data set from memory.
 
     Args:
         x: (N, H, W), (N, H, W, C) or (N, C, H, W) images, or (N, D) rows. Images keep uint8 and uint16; other
             integers are kept as the smaller of the two that holds them.
-        y: (N,) labels, whole numbers (-1 unknown) or words, or None.
+        y: (N,) labels, whole numbers or words, unknown where empty or not a number; or (N, K), a single 1 in each row
+            at the place of the class; or None.
         layout: "nhwc", "nchw", or "auto": the shorter one of the second and the last side counts channels.
         c: (N, K) or (N,) attributes, all 0 or 1, or values, by which items can be asked for.
         c_names: of these.
@@ -99,6 +103,7 @@ def from_array(
         nodata: the number in images that stands for no data: it is filled in from its neighbours and is no part of the
             range. "auto": one of the usual (-9999, -32768, 65535, ...) where it lies far from all others; "nan";
             "none" for no such number.
+        unlabelled: a label that stands for an unknown class, such as -1.
 
     Raises:
         BadInput: a shape or dtype that fits none of these, or a value that is not finite (its place is named).
@@ -109,7 +114,7 @@ def from_array(
     if layout not in ("auto", "nhwc", "nchw"):
         raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
     _check_finite(values, str(nodata) == "nan" and values.ndim > 2)
-    labels, classes = (None, ()) if y is None else encode_labels(_as_numpy(y))
+    labels, classes = (None, ()) if y is None else encode_labels(_as_numpy(y), unlabelled)
     if labels is not None and len(labels) != len(values):
         raise BadInput(f"x and y need the same length, got {len(values)} and {len(labels)}")
     if values.ndim == 2:
@@ -125,10 +130,10 @@ def from_array(
             raise BadInput(f"x and c need the same length, got {len(values)} and {len(numbers)}")
         dataset = replace(dataset, c=numbers, conditions=conditions)
     if values.ndim == 2:
-        return replace(dataset, report=_report(dataset))
+        return replace(dataset, report=(*_report(dataset), *negative(classes)))
     if not ranged.kept.all():
         dataset = dataset.take(torch.from_numpy(np.flatnonzero(ranged.kept)))
-    return replace(dataset, report=(*_report(dataset), *ranged.notes))
+    return replace(dataset, report=(*_report(dataset), *ranged.notes, *negative(classes)))
 
 
 def _report(dataset: Dataset) -> tuple[str, ...]:

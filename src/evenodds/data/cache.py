@@ -39,7 +39,7 @@ __all__ = ["MOST_BYTES", "caching", "through_cache"]
 
 MOST_BYTES = 8 << 30
 """Of all that is kept, where EVENODDS_CACHE_GIB says nothing else."""
-_FORMAT = 1
+_FORMAT = 2
 _WORTH = 1.0  # Seconds of reading from which on it is kept.
 _SETTLED = 2.0  # Seconds for which files must be unchanged: the coarsest times of file systems.
 _SPARE = 2  # Times the size of what is kept that must be free on the disk.
@@ -212,6 +212,7 @@ def _dataset(tensors: Mapping[str, Tensor], card: _Card) -> Dataset:
         beside=beside,
         groups=tensors.get("groups"),
         report=card.report,
+        apart=tensors.get("apart"),
     )
 
 
@@ -230,7 +231,7 @@ def _sum(tensor: Tensor) -> int:
 
 def _keep(dataset: Dataset, place: Path, words: str, files: _State, most: int) -> None:
     """Writes the file, after room was made for it; OSError where it cannot be kept."""
-    parts = {"x": dataset.x, "y": dataset.y, "c": dataset.c, "groups": dataset.groups}
+    parts = {"x": dataset.x, "y": dataset.y, "c": dataset.c, "groups": dataset.groups, "apart": dataset.apart}
     parts |= {f"beside.{name}": one.values for name, one in dataset.beside.items()}
     tensors = {name: _as_stored(part) for name, part in parts.items() if part is not None}
     sums = {name: _sum(tensor) for name, tensor in tensors.items()}

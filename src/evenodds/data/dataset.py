@@ -183,6 +183,8 @@ class Dataset:
     """(N,) int64: items of one group, such as tiles of one photo, are held out together; None where each is its own."""
     report: tuple[str, ...] = ()
     """What was read, skipped, resized and converted: one plain sentence each."""
+    apart: Tensor | None = None
+    """(N,) bool: items that must never be trained on, such as those of a folder "test"; None where none are known."""
 
     def __post_init__(self) -> None:
         x, y, n = self.x, self.y, len(self.x)
@@ -207,6 +209,8 @@ class Dataset:
                 raise BadInput(f"{n} items need as many in '{name}' beside them, got {len(other.values)}")
         if self.groups is not None and (self.groups.shape != (n,) or self.groups.dtype != torch.int64):
             raise BadInput(f"{n} items need groups ({n},) int64, got {tuple(self.groups.shape)} {self.groups.dtype}")
+        if self.apart is not None and (self.apart.shape != (n,) or self.apart.dtype != torch.bool):
+            raise BadInput(f"{n} items need apart ({n},) bool, got {tuple(self.apart.shape)} {self.apart.dtype}")
         if x.ndim == 4:
             object.__setattr__(self, "x", x.contiguous(memory_format=torch.channels_last))
 
@@ -241,15 +245,16 @@ class Dataset:
     def take(self, index: Tensor) -> Dataset:
         """The data set of some items, in the order of index (n,) int64."""
         names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
-        y, c, groups = (None if of is None else of[index] for of in (self.y, self.c, self.groups))
+        y, c, groups, apart = (None if of is None else of[index] for of in (self.y, self.c, self.groups, self.apart))
         beside = {name: replace(other, values=_rows(other.values, index)) for name, other in self.beside.items()}
-        return replace(self, x=_rows(self.x, index), y=y, c=c, names=names, beside=beside, groups=groups)
+        return replace(self, x=_rows(self.x, index), y=y, c=c, names=names, beside=beside, groups=groups, apart=apart)
 
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
         """Parts the items into those to train on and those to measure by.
 
-        Every class gives its share to within one item; classes too small to give one item are drawn from together.
-        Groups stay whole: where there are groups, they are what is counted, whatever their classes.
+        Items that are apart are those to measure by, and no others. Else every class gives its share to within one
+        item; classes too small to give one item are drawn from together, and the only item of a class stays to train
+        on. Groups stay whole: where there are groups, they are what is counted, whatever their classes.
 
         Args:
             held_out: the share to hold out, in [0, 1); at least one item is held out if it is above 0 and N >= 2.
@@ -260,6 +265,8 @@ class Dataset:
         """
         if not 0 <= held_out < 1:
             raise BadInput(f"the held-out share must lie in [0, 1), got {held_out:g}; 0.1 holds out a tenth")
+        if self.apart is not None and bool(self.apart.any()):
+            return _parted(self.apart)
         if self.groups is not None:
             groups, member = torch.unique(self.groups, return_inverse=True)
             apart = _permutation(len(groups), seed, 0)[: _count(len(groups), held_out)]
@@ -293,6 +300,9 @@ class Dataset:
         if self.y is None:
             return [torch.arange(len(self))]
         groups = [(self.y == label).nonzero().flatten() for label in np.unique(self.y.numpy()).tolist()]
+        several = [group for group in groups if len(group) > 1 or int(self.y[group[0]]) < 0]
+        if sum(map(len, several)) > _count(len(self), held_out):
+            groups = several  # the only item of a class stays to train on
         large = [group for group in groups if held_out * len(group) >= 1]
         small = [group for group in groups if held_out * len(group) < 1]
         return [*large, torch.cat(small)] if small else large
@@ -346,11 +356,15 @@ class Batches:
         return self._orders[epoch]
 
 
-def encode_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Tensor, tuple[str, ...]]:
+def encode_labels(
+    values: Sequence[Any] | NDArray[Any], unlabelled: str | float | None = None
+) -> tuple[Tensor, tuple[str, ...]]:
     """Labels of any kind as numbers.
 
     Args:
-        values: N integers (-1 unknown), integral floats, booleans or strings ("" or "-1" unknown).
+        values: N integers, integral floats, booleans or words; or (N, K) of 0 and 1, of which the place of the only 1
+            is the class. Unknown are empty words, "NaN" and the like, floats that are not a number, and rows of 0.
+        unlabelled: a further value that stands for an unknown class, such as -1.
 
     Returns:
         (N,) int64 with -1 unknown, and the class names: the values that occur, numbers in their order, then words.
@@ -358,23 +372,48 @@ def encode_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Tensor, tuple[s
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.ndim == 2:
+        array = _of_one_hot(array)
     if array.ndim != 1:
         raise BadInput(f"labels need the shape (N,), got {array.shape}; give one label for each item")
     if array.dtype.kind == "f":
+        absent = np.isnan(array)
         whole = np.isfinite(array) & (array == np.round(array))
-        if not whole.all():
-            at = int(np.argmin(whole))
+        if not (whole | absent).all():
+            at = int(np.argmin(whole | absent))
             raise BadInput(f"labels must be whole numbers or words, got {array[at]} at item {at}")
-        array = array.astype(np.int64)
+        numbers = np.where(absent, 0, array).astype(np.int64)
+        array = np.where(absent, "", numbers.astype(str)) if absent.any() else numbers
     if array.dtype.kind not in "biuUS":
         raise BadInput(f"labels must be whole numbers or words, got dtype {array.dtype}")
     distinct, inverse = np.unique(array.astype(str) if array.dtype.kind in "US" else array, return_inverse=True)
     if array.dtype.kind in "US":
         distinct, inverse = _numbers_in_order(distinct, inverse)
-    is_class = [str(value) not in ("", "-1") for value in distinct.tolist()]
+    unknown_words = {*UNKNOWN, *([] if unlabelled is None else [_spelt(unlabelled)])}
+    is_class = [str(value).lower() not in unknown_words for value in distinct.tolist()]
     number = np.where(is_class, np.cumsum(is_class) - 1, -1)
     classes = tuple(str(value) for value, keep in zip(distinct.tolist(), is_class, strict=True) if keep)
     return torch.from_numpy(number[inverse.reshape(-1)].astype(np.int64)), classes
+
+
+UNKNOWN = ("", "nan", "<na>", "null", "n/a")
+"""Words that stand for no class, whatever their case, as programs write them."""
+
+
+def _spelt(unlabelled: str | float) -> str:
+    """A value as labels spell it."""
+    return f"{unlabelled:g}" if isinstance(unlabelled, float) else str(unlabelled).strip().lower()
+
+
+def _of_one_hot(rows: NDArray[Any]) -> NDArray[Any]:
+    """(N,) places of the 1 in rows (N, K) of 0 and 1, as words, empty of a row of 0; BadInput where they are not so."""
+    marked = rows.astype(bool)
+    if rows.dtype.kind not in "biuf" or not np.array_equal(marked, rows) or marked.sum(1).max(initial=0) > 1:
+        raise BadInput(
+            f"labels (N, K) need a single 1 in each row and 0 elsewhere, got {rows.dtype} {rows.shape}; give one label "
+            "for each item, or attributes as c"
+        )
+    return np.where(marked.any(1), marked.argmax(1).astype(str), "")
 
 
 def encode_conditions(values: NDArray[Any], names: Sequence[str] | None = None) -> tuple[Tensor, Conditions]:

@@ -12,6 +12,8 @@ from evenodds.data._files import ENDINGS, content, opened
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
 from evenodds.data._picture import MOST_PIXELS, File, decode
 from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._splits import checked
+from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
@@ -29,6 +31,8 @@ def images(
     channels: int | None = None,
     fit: str = "crop",
     labels: bool = True,
+    unlabelled: str | float | None = None,
+    splits: str = "respect",
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
@@ -48,6 +52,9 @@ def images(
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
             then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
             image lies one folder deep (below what all have in common), the folders name the classes.
+        unlabelled: a label that stands for an unknown class, such as -1.
+        splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
+            reads all as one.
         range, nodata: of images of 16 bits, see `from_array`.
         most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
         progress: told (files done, files in all) now and then.
@@ -76,7 +83,8 @@ def images(
             progress,
         )
         names = [picture.name for picture in batch.records]
-        annotated = _labels(names, tables) if labels else NO_LABELS
+        parts = parted(names, checked(splits))
+        annotated = _labels(names, parts.names, tables, unlabelled) if labels else NO_LABELS
     tiles = items(names, [picture.size for picture in batch.records], batch.size, fit)
     stack = stacked(batch.records, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     report = (
@@ -85,12 +93,13 @@ def images(
         *skipped(IMAGE, batch),
         *ignored(others, tables),
         *stack.notes,
+        *parts.notes,
         *annotated.notes,
     )
-    made = dataset(tiles, stack, report, labels=annotated)
+    made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
 
 
-def _labels(names: list[str], tables: list[File]) -> Labels:
-    return from_table(names, content(tables[0])) if tables else from_folders(names)
+def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:
+    return from_table(names, content(tables[0]), unlabelled) if tables else from_folders(without_splits)

@@ -19,6 +19,8 @@ from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, de
 from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
+from evenodds.data._splits import checked
+from evenodds.data._splits import splits as parted
 from evenodds.data._stack import cut, items, stacked
 from evenodds.data._wording import count
 from evenodds.data.dataset import Beside, Dataset
@@ -64,6 +66,7 @@ def maps(
     ignore: int | str | None = None,
     names: Sequence[str] | str | None = None,
     fit: str = "crop",
+    splits: str = "respect",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
@@ -83,6 +86,7 @@ def maps(
             all maps are of 0 and 255 alone), and a class named void, unlabelled, unlabeled or ignore.
         names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
         fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
+        splits: what to do with folders such as train and test within both, see `images`.
         most_pixels: of a file, see `images`.
         progress: told (pairs done, pairs in all) now and then.
 
@@ -103,7 +107,9 @@ def maps(
             root, [FileSet(matches, "pair")], lambda match: _pair(match, key.by_colour, form), form, PAIR, progress
         )
     pictures = [pair.first for pair in batch.records]
-    tiles = items([pair.name for pair in batch.records], [one.size for one in pictures], batch.size, fit, "pair")
+    stems = [pair.name for pair in batch.records]
+    parts = parted(stems, checked(splits), "pair")
+    tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
     stack = stacked(pictures, batch.size, channels, fit)
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
     palette = next((pair.second.palette for pair in batch.records if pair.second.palette), {})
@@ -119,11 +125,12 @@ def maps(
         *skipped(PAIR, batch),
         *turned(batch.records),
         *chosen.notes,
+        *parts.notes,
         *ignored(others, key.files),
         *stack.notes,
     )
     beside = {"labels": Beside(torch.from_numpy(classes.table[values]), palette=classes.palette)}
-    return dataset(tiles, stack, report, beside, Labels(classes=classes.names))
+    return dataset(tiles, stack, report, beside, Labels(classes=classes.names), parts.apart)
 
 
 class _Key(NamedTuple):

@@ -31,6 +31,8 @@ from evenodds.data._pipeline import (
     skipped,
 )
 from evenodds.data._placing import Size, resized
+from evenodds.data._splits import checked
+from evenodds.data._splits import splits as parted
 from evenodds.data._stack import Items, Stack, items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
@@ -78,6 +80,7 @@ def pairs(
     source_channels: int | None = None,
     fit: str = "crop",
     paired: bool = True,
+    splits: str = "respect",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
@@ -93,6 +96,7 @@ def pairs(
         paired: files of equal names (endings may differ) belong together. Both are of one size, or all targets are
             2, 3 or 4 times as large as their sources. False: nothing belongs together, as cycle consistency wants it;
             the shorter set is repeated beside the longer one, photo by photo.
+        splits: what to do with folders such as train and test within both, see `images`; of pairs.
         most_pixels: of a file, see `images`.
         progress: told (pairs or files done, in all) now and then.
 
@@ -107,8 +111,11 @@ def pairs(
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
     with opened(root, form.most_pixels) as (files, others):
         chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
-        reader = _paired if paired else _unpaired
-        data = reader(root, files, chosen, form, (channels, source_channels), progress)
+        depths = channels, source_channels
+        if paired:
+            data = _paired(root, files, chosen, form, depths, checked(splits), progress)
+        else:
+            data = _unpaired(root, files, chosen, form, depths, progress)
     return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))
 
 
@@ -117,14 +124,22 @@ Channels = tuple[int | None, int | None]
 
 
 def _paired(
-    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: OnProgress | None
+    root: Path,
+    files: Sequence[File],
+    chosen: Folders,
+    form: Form,
+    channels: Channels,
+    splits: str,
+    progress: OnProgress | None,
 ) -> Dataset:
     matches, alone = matched(files, chosen.second, chosen.first)
     (batch,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
     scale, pairs, others = _one_scale(batch.records)
     size, fit = batch.size, form.fit
     targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
-    tiles = items([pair.name for pair in pairs], [target.size for target in targets], size, fit, "pair")
+    stems = [pair.name for pair in pairs]
+    parts = parted(stems, splits, "pair")
+    tiles = items(stems, [target.size for target in targets], size, fit, "pair")
     x = stacked(targets, size, channels[0], fit, scale, "target")
     source = stacked(sources, (size[0] // scale, size[1] // scale), channels[1], fit, 1, "source")
     times = "as large as" if scale == 1 else f"{scale} times as large as"
@@ -136,10 +151,11 @@ def _paired(
         *skipped(PAIR, batch),
         *turned(batch.records),
         *others,
+        *parts.notes,
         *x.notes,
         *source.notes,
     )
-    return dataset(tiles, x, report, {"source": Beside(source.x, source.units)})
+    return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart)
 
 
 def _pair(match: Match, form: Form) -> Partners | str:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._labels import merged
+from evenodds.data._labels import merged, negative
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
@@ -40,6 +40,7 @@ def table(
     delimiter: str | None = None,
     header: bool | None = None,
     given: str | Sequence[str] | None = None,
+    unlabelled: str | float | None = None,
 ) -> Dataset:
     """A table of numbers, each column with a range of its own.
 
@@ -51,6 +52,7 @@ def table(
             Columns without a name are called "column 1" and so on.
         given: columns by which rows can be asked for, attributes or values (a list, or names with commas between); they
             leave the numbers too.
+        unlabelled: a label that stands for an unknown class, such as -1.
 
     Raises:
         BadInput: a cell that is empty or no finite number; its row (as in a spreadsheet, from 1) and column are named.
@@ -72,10 +74,11 @@ def table(
     if len(numeric) <= len(given_names):
         raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
     values, words = _read(path, delimiter, columns, numeric, header)
-    y, classes = encode_labels([from_cell(word.strip()) for word in words]) if label is not None else (None, ())
+    cells = [from_cell(word.strip()) for word in words]
+    y, classes = encode_labels(cells, unlabelled) if label is not None else (None, ())
     modelled = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
     dataset = _dataset(values[:, modelled], y, classes, tuple(columns[numeric[place]] for place in modelled))
-    if notes := merged(path.name, words):
+    if notes := [*merged(path.name, words), *negative(classes)]:
         dataset = replace(dataset, report=(*dataset.report, *notes))
     if not given_names:
         return dataset

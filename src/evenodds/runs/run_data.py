@@ -17,7 +17,7 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
-from evenodds.runs.build import IN_MEMORY, open_data
+from evenodds.runs.build import IN_MEMORY, layout_of, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.config import Config, Part, read
 
@@ -78,33 +78,58 @@ def open_run_data(
         BadInput: they are not there, or are others; the message says in what they differ.
     """
     dataset = _opened(config, card, data, reading)
-    if card is None or same_data(card, dataset):
+    if card is None:
         return dataset
-    full = _at_full_range(config, card, data, reading) if card.units.dtype != "uint8" else None
-    if full is not None:
-        return full
+    if same_data(card, dataset):
+        return _as_held_out(card, dataset)
+    for options in _BEFORE if len(dataset) == card.items else ():
+        before = _read_as(config, card, data, reading, options)
+        if before is not None and same_data(card, before):
+            return _as_held_out(card, before)
     raise _others(config, card, dataset, data, advice)
+
+
+_BEFORE: tuple[dict[str, Any], ...] = (
+    {**AS_THEY_ARE, "splits": "ignore", "unlabelled": -1},
+    {**AS_THEY_ARE, "splits": "ignore", "labels": False},
+)
+"""How readers took data before they looked for ranges and splits, and before -1 was a class."""
+
+
+def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:
+    """The data, held out of them what the run held out, however data are split today."""
+    if not card.held_out or max(card.held_out) >= len(dataset):
+        return dataset
+    apart = torch.zeros(len(dataset), dtype=torch.bool)
+    apart[list(card.held_out)] = True
+    return replace(dataset, apart=apart)
 
 
 def _opened(
     config: Config, card: DataCard | None, data: Any, reading: Reading | None, options: Mapping[str, Any] | None = None
 ) -> Dataset:
-    """The data of a run, or those that are said to be it; with further options."""
+    """The data of a run, or those that are said to be it; with further options, of which those count that it takes."""
     if data is not None and not isinstance(data, str | os.PathLike):
-        return load_data(data, **(options or {}))
+        return load_data(data, **_taken(data, "images", options))
     at = _at(config, card, data)
-    if options and at.data is not None:
-        at = replace(at, data=replace(at.data, options={**at.data.options, **options}))
+    if options and at.data is not None and at.data.name != IN_MEMORY:
+        taken = {**at.data.options, **_taken(at.data.name, layout_of(at.task), options)}
+        at = replace(at, data=replace(at.data, options=taken))
     return open_data(at, reading)
 
 
-def _at_full_range(config: Config, card: DataCard, data: Any, reading: Reading | None) -> Dataset | None:
-    """The data with the range that runs took before any was looked for, if that is what they were."""
+def _taken(source: Any, layout: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (options or {}).items() if key in options_of(source, layout)}
+
+
+def _read_as(
+    config: Config, card: DataCard, data: Any, reading: Reading | None, options: Mapping[str, Any]
+) -> Dataset | None:
+    """The data read with these options; None where they cannot be."""
     try:
-        dataset = _opened(config, card, data, reading, AS_THEY_ARE)
-    except BadInput:  # a source without such a range
+        return _opened(config, card, data, reading, options)
+    except BadInput:
         return None
-    return dataset if same_data(card, dataset) else None
 
 
 def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | None) -> Config:

@@ -49,7 +49,32 @@ FASTER = (*BATCHES, "learning_rate=0.003", "penalty_every=8")
 LONG = (*FASTER, "prior.size=64", "average_half_life=0.03")
 SMALLER = (*LONG, "batch=128", "learning_rate=0.002")
 WAYS: dict[str, list[str]] = {
-    "recipe": [],
+    "recipe": ["precision=bfloat16"],
+    "recipe, average 0.03, 640k": ["precision=bfloat16", "average_half_life=0.03", "images=640k"],
+    "recipe, average 0.03": ["precision=bfloat16", "average_half_life=0.03"],
+    "recipe, 620k": ["precision=bfloat16", "images=620k"],
+    "recipe, 540k": ["precision=bfloat16", "images=540k"],
+    "recipe, penalty 1.75, chance 0.75": ["precision=bfloat16", "penalty_weight=1.75", "view_chance.chance=0.75"],
+    "recipe, float32, average 0.03, 620k": ["precision=float32", "average_half_life=0.03", "images=620k"],
+    "recipe, float32, average 0.03, width 48, 640k": [
+        "precision=float32",
+        "average_half_life=0.03",
+        "generator.width=48",
+        "discriminator.width=48",
+        "images=640k",
+    ],
+    "recipe, float32, average 0.03, D of width 48, 640k": [
+        "precision=float32",
+        "average_half_life=0.03",
+        "discriminator.width=48",
+        "images=640k",
+    ],
+    "recipe, float32, average 0.03, G of width 48, 640k": [
+        "precision=float32",
+        "average_half_life=0.03",
+        "generator.width=48",
+        "images=640k",
+    ],
     "earlier recipe": earlier(),
     "100k": earlier("images=100k"),
     "60k": earlier("images=60k"),

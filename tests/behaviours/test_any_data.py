@@ -299,3 +299,95 @@ def test_runs_within_the_data_are_no_data(tmp_path: Path, monkeypatch: pytest.Mo
     data = load(tmp_path)
     assert len(data) == 20
     assert any(line.startswith("Left out 2 run folders of evenodds: runs/") for line in data.report)
+
+
+# Maps ----------------------------------------------------------------------------------------------------------------
+
+
+def maps(folder: Path, values: np.ndarray) -> Path:
+    """Images, and these maps (N, H, W) of uint8."""
+    for k, one in enumerate(values):
+        for name, image in (("images", picture(k, (*one.shape, 3))), ("masks", Image.fromarray(one))):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            image.save(folder / name / f"{k}.png")
+    return folder
+
+
+@pytest.mark.parametrize("levels", [(0, 255), (0, 128, 255), (0, 127, 255), (0, 51, 102, 153, 204, 255), (0, 102, 255)])
+def test_255_is_a_class_among_evenly_spread_levels(levels: tuple[int, ...], tmp_path: Path) -> None:
+    values = np.array(levels, np.uint8)[np.arange(4 * 64).reshape(4, 8, 8) % len(levels)]
+    data = load(maps(tmp_path, values), layout="maps")
+    assert data.classes == tuple(f"class {level}" for level in levels)
+    assert any("so 255 counts as a class; ignore=255 ignores it." in line for line in data.report)
+    assert int(data.beside["labels"].values.max()) == len(levels) - 1
+
+
+@pytest.mark.parametrize("levels", [(0, 1, 255), (0, 1, 2, 3, 255), (0, 100, 255)])
+def test_255_is_no_class_among_others(levels: tuple[int, ...], tmp_path: Path) -> None:
+    values = np.array(levels, np.uint8)[np.arange(4 * 64).reshape(4, 8, 8) % len(levels)]
+    assert load(maps(tmp_path, values), layout="maps").classes == tuple(f"class {level}" for level in levels[:-1])
+
+
+def test_soft_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:64, :64]
+    hard = [(rows - 30) ** 2 + (columns - 25 - k) ** 2 < 200 for k in range(6)]
+    soft = [Image.fromarray((one * 255).astype(np.uint8)).resize((128, 128), 2).resize((64, 64), 3) for one in hard]
+    data = load(maps(tmp_path, np.stack([np.asarray(one) for one in soft])), layout="maps")
+    assert data.classes == ("class 0", "class 255")
+    assert any("with soft edges" in line and "ignore=none" in line for line in data.report)
+    assert (data.beside["labels"].values.numpy() == np.stack(hard)).mean() > 0.99
+    assert len(load(tmp_path, layout="maps", ignore="none").classes) > 8
+
+
+# Stacks --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["tif", "gif", "webp"])
+def test_all_frames_of_a_stack_are_read_and_held_out_together(ending: str, tmp_path: Path) -> None:
+    for k in range(10):
+        frames = [picture(10 * k + j, (8, 8)) for j in range(6)]
+        options = {"lossless": True} if ending == "webp" else {}
+        frames[0].save(tmp_path / f"{k}.{ending}", save_all=True, append_images=frames[1:], **options)
+    data = load(tmp_path, channels=1)
+    assert len(data) == 60
+    assert data.names[:7] == (*(f"0.{ending}#{j}" for j in range(6)), f"1.{ending}#0")
+    if ending != "gif":
+        assert np.array_equal(data.x[13, 0].numpy(), np.asarray(picture(21, (8, 8))))
+    _, held_out = data.split(0.2, 0)
+    files = {data.names[k].partition("#")[0] for k in held_out.tolist()}
+    assert (len(files), len(held_out)) == (2, 12)
+    assert any(line.startswith("Took all frames of 10 files: 0.") for line in data.report)
+    first = load(tmp_path, channels=1, frames="first")
+    assert len(first) == 10
+    assert "Took the first frame of 10 images with several." in first.report
+
+
+def test_pages_of_other_sizes_are_no_frames_and_classes_are_those_of_the_file(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        pages = [picture(1), picture(2), picture(3, (4, 4, 3))]
+        pages[0].save(tmp_path / name / "a.tif", save_all=True, append_images=pages[1:])
+    data = load(tmp_path)
+    assert data.names == ("cat/a.tif#0", "cat/a.tif#1", "dog/a.tif#0", "dog/a.tif#1")
+    assert data.y is not None
+    assert (data.classes, data.y.tolist()) == (("cat", "dog"), [0, 0, 1, 1])
+    alone = load(tmp_path / "cat" / "a.tif")
+    assert len(alone) == 2
+    assert len(alone.split(0.5, 0)[1]) == 1
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["mean", "draw"])
+def test_what_a_row_gets_does_not_depend_on_the_others(strategy: str) -> None:
+    from evenodds.estimators import GANImputer
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 4))
+    x[rng.random(x.shape) < 0.2] = np.nan
+    imputer = GANImputer(random_state=0, rows=500, strategy=strategy).fit(x)
+    among = imputer.transform(x)
+    alone = np.vstack([imputer.transform(x[k : k + 1]) for k in range(len(x))])
+    assert np.allclose(among, alone, atol=1e-4)
+    assert len(np.unique(among[np.isnan(x[:, 0]), 0])) > 5  # rows differ

@@ -447,7 +447,7 @@ def test_many_frames_are_not_decoded(tmp_path: Path) -> None:
         image = read(file_at(tmp_path / f"a.{ending}"))
         assert isinstance(image, DecodedImage)
         assert (image.animated, image.size) == (True, (64, 64))
-    assert len(load(tmp_path)) == 4
+    assert len(load(tmp_path, frames="first")) == 4
 
 
 def test_many_pictures_are_held_only_as_far_as_memory_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

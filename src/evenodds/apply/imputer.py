@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ class Imputer:
         Returns:
             (draws, N, D): x where observed, and draws where it is NaN, in the columns' own units, each within the
             range that was observed, and one of the values that occur where these are few. The same seed gives the same
-            draws; the first of more draws are those of fewer.
+            draws; the first of more draws are those of fewer. What a row gets does not depend on the other rows.
         """
         table = _table(x, len(self.columns.low))
         completed = self.columns.allowed(self._draws(table, draws, seed))
@@ -110,9 +111,9 @@ class Imputer:
             raise BadInput(f"imputing needs draws >= 1, got {draws}")
         common = self.columns.to_common(table)
         rngs = [torch.Generator().manual_seed(mix(seed, number)) for number in range(draws)]
-        parts = [
-            self._fill(x, torch.cat([self.task.prior(len(x), rng) for rng in rngs])) for x in torch.split(common, batch)
-        ]
+        pools = torch.stack([self.task.prior(POOL, rng) for rng in rngs])
+        rows = zip(torch.split(common, batch), torch.split(_places(table), batch), strict=True)
+        parts = [self._fill(x, pools[:, at].flatten(0, 1)) for x, at in rows]
         return self.columns.to_units(torch.cat(parts, 1))
 
     def _fill(self, x: Tensor, z: Tensor) -> Tensor:
@@ -120,6 +121,17 @@ class Imputer:
         # A row's own place in the memory is not needed: it has nothing there that the row has not.
         request = {"x": x, "mask": (~x.isnan()).float(), "z": z, "row": torch.full((len(x),), -1)}
         return self.task.answer({"generator": self.generator}, request)["x"].view(-1, *x.shape)
+
+
+POOL = 4096
+"""Draws of z for each filling; each row takes one by what it holds, so that it gets the same alone and among others."""
+
+
+def _places(table: Table) -> Tensor:
+    """(N,) int64: the place in the pool for each row (N, D)."""
+    rows = np.ascontiguousarray(np.where(np.isnan(table), np.nan, table + 0.0))
+    sums = [int.from_bytes(blake2b(row, digest_size=8).digest(), "little") % POOL for row in rows]
+    return torch.tensor(sums, dtype=torch.int64)
 
 
 def fit(

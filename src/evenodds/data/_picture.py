@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -27,6 +27,7 @@ __all__ = [
     "checked_limit",
     "decode",
     "decode_deep",
+    "frames",
     "guarded",
     "in_channels",
     "most_bytes",
@@ -55,10 +56,12 @@ class File(NamedTuple):
     Args:
         name: relative to what it is a part of.
         open: gives its path, or a stream where it lies in an archive.
+        frame: which one of several, from 0; None: the first, and it is said that there are others.
     """
 
     name: str
     open: Callable[[], Path | BinaryIO]
+    frame: int | None = None
 
 
 class DecodedImage(NamedTuple):
@@ -114,7 +117,35 @@ def most_bytes(most_pixels: int) -> int:
 
 def decode(file: File, size: Size | None, fit: str, most_pixels: int = MOST_PIXELS) -> DecodedImage | str:
     """The picture, resized if a size is given, or the file's name and why it cannot be used."""
-    return guarded(file, lambda image: _picture(file.name, image, size, fit), most_pixels)
+
+    def read(image: ImageFile.ImageFile) -> DecodedImage:
+        if file.frame:
+            image.seek(file.frame)
+        picture = _picture(file.name, image, size, fit)
+        return picture if file.frame is None else picture._replace(animated=False)
+
+    return guarded(file, read, most_pixels)
+
+
+def frames(file: File, most_pixels: int = MOST_PIXELS) -> list[File]:
+    """The frames of a file, as files of their own named "file.tif#12"; itself where there is one, or none to be read.
+
+    Pages of another size than the first, such as thumbnails, are none of them.
+    """
+
+    def numbers(image: ImageFile.ImageFile) -> list[int]:
+        number, first = int(getattr(image, "n_frames", 1)), image.size
+        return [k for k in range(number) if image.format != "TIFF" or _size_at(image, k) == first]
+
+    found = guarded(file, numbers, most_pixels)
+    if isinstance(found, str) or len(found) < 2:  # What cannot be used is said when it is decoded.
+        return [file]
+    return [file._replace(name=f"{file.name}#{k}", frame=k) for k in found]
+
+
+def _size_at(image: ImageFile.ImageFile, frame: int) -> tuple[int, int]:
+    image.seek(frame)
+    return image.size
 
 
 def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:
@@ -140,12 +171,15 @@ def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress
     return guarded(file, read, most_pixels, passes)
 
 
+Made = TypeVar("Made")
+
+
 def guarded(
     file: File,
-    read: Callable[[ImageFile.ImageFile], DecodedImage],
+    read: Callable[[ImageFile.ImageFile], Made],
     most_pixels: int = MOST_PIXELS,
     heard: Callable[[int, int], None] | None = None,
-) -> DecodedImage | str:
+) -> Made | str:
     """What `read` makes of the opened file, or the file's name and why it cannot be used.
 
     Args:

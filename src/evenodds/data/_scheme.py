@@ -19,6 +19,14 @@ NAMES = ("classes.txt", "labels.txt")
 """Files that name the classes."""
 COLOURS = ("colours.txt", "colors.txt", "label_colors.txt", "label_colours.txt")
 """Files that name the classes' colours."""
+STEPS = 51
+"""Maps whose values are all multiples of this are labels times it, so that they can be seen."""
+MIDDLE = 128
+"""From this value on, a pixel of a map with soft edges belongs to the object."""
+EXTREMES = 0.7
+"""Maps have soft edges where at least this part of their pixels is 0 or 255 ..."""
+SHADES = 8
+"""... and more than so many values lie in between."""
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "ignored")
 
 
@@ -72,13 +80,16 @@ def scheme(
     Args:
         values: (N, H, W) int16: values in files, -1 of what was added.
         names: of the values 0, 1, ...; None: the values that occur are the classes.
-        ignore: see `maps`.
+        ignore: see `maps`. Where neither this nor names are given, maps of 0 and 255 with shades in between are of two
+            classes.
         colours: of values, as far as they are known.
     """
     pixels = np.zeros(256, np.int64)
     for one in values:
         pixels += np.bincount(one.ravel() + 1, minlength=257)[1:]
     used = [int(value) for value in pixels.nonzero()[0]]
+    if names is None and ignore is None and _soft(pixels, used):
+        return _of_two(pixels, colours)
     none, notes = _ignored(used, names, ignore)
     named = dict(enumerate(names or ()))
     unnamed = [value for value in used if value not in named and value not in none]
@@ -101,6 +112,27 @@ def scheme(
     return Scheme(words, _palette(classes, none, colours), table, notes)
 
 
+def _soft(pixels: NDArray[np.int64], used: Sequence[int]) -> bool:
+    """Whether maps are of 0 and 255 with soft edges, as enlarging or lossy files leave them."""
+    shades = [value for value in used if 0 < value < IGNORED]
+    if len(shades) <= SHADES or shades[-1] - shades[0] < MIDDLE:
+        return False
+    extremes = int(pixels[0]) + int(pixels[IGNORED])
+    return min(int(pixels[0]), int(pixels[IGNORED])) > 0 and extremes >= EXTREMES * int(pixels.sum())
+
+
+def _of_two(pixels: NDArray[np.int64], colours: Mapping[int, Colour]) -> Scheme:
+    """The two classes of maps with soft edges."""
+    table = np.full(257, IGNORED, np.uint8)
+    table[:MIDDLE], table[MIDDLE:256] = 0, 1
+    share = 100 * (1 - (pixels[0] + pixels[IGNORED]) / pixels.sum())
+    note = (
+        f"The maps are of 0 and 255 with soft edges ({share:.1f} % of the pixels lie between): from {MIDDLE} on a "
+        "pixel counts as 255; ignore=none takes each value as a class."
+    )
+    return Scheme(("class 0", "class 255"), _palette([0, IGNORED], set(), colours), table, [note])
+
+
 def _palette(classes: list[int], none: set[int], colours: Mapping[int, Colour]) -> Palette:
     """The values and colours of the classes, and of what is none."""
     spare = dict(zip(classes, distinct_colours(len(classes)), strict=True))
@@ -117,8 +149,9 @@ def _ignored(used: list[int], names: Sequence[str] | None, ignore: int | str | N
     """The values that are no class, and a note on the choice."""
     lower = [name.lower() for name in names or ()]
     if ignore is None:
-        if names is None and used == [0, IGNORED]:
-            return set(), ["The maps are of 0 and 255 alone, so 255 counts as a class; ignore=255 ignores it."]
+        if names is None and _evenly_spaced(used):
+            levels = ", ".join(map(str, used[:-1]))
+            return set(), [f"The maps are of {levels} and 255 alone, so 255 counts as a class; ignore=255 ignores it."]
         return {value for value, name in enumerate(lower) if name in _VOID} | ({IGNORED} & set(used)), []
     word = str(ignore).strip()
     if word.lower() in lower:
@@ -130,6 +163,15 @@ def _ignored(used: list[int], names: Sequence[str] | None, ignore: int | str | N
     if int(word) > 255:
         raise BadInput(f"the value to ignore must lie in [0, 255], got {word}; or give the name of a class")
     return {int(word)}, []
+
+
+def _evenly_spaced(used: Sequence[int]) -> bool:
+    """Whether the values are two or three spread from 0 to 255, or labels times 51."""
+    if len(used) < 2 or (used[0], used[-1]) != (0, IGNORED):
+        return False
+    if len(used) == 2:
+        return True
+    return (len(used) == 3 and used[1] in (127, 128)) or all(value % STEPS == 0 for value in used)
 
 
 def _words(values: set[int], named: Mapping[int, str]) -> str:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from evenodds.data._files import ENDINGS, content, opened
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
 from evenodds.data._picture import MOST_PIXELS, File, decode
+from evenodds.data._picture import frames as of_frames
 from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
+from evenodds.data._wording import listed
 from evenodds.data.dataset import Dataset
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
 READS = (".zip", "/", *ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
+SEVERAL = (".tif", ".tiff", ".gif", ".webp")
+"""Endings of files that may hold several images."""
 
 
 def images(
@@ -33,6 +39,7 @@ def images(
     labels: bool = True,
     unlabelled: str | float | None = None,
     splits: str = "respect",
+    frames: str = "all",
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
@@ -55,6 +62,8 @@ def images(
         unlabelled: a label that stands for an unknown class, such as -1.
         splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
             reads all as one.
+        frames: "all" or "first" of a TIFF, GIF or WebP file of several. They are named "file.tif#0" and so on; those of
+            one file are held out together.
         range, nodata: of images of 16 bits, see `from_array`.
         most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
         progress: told (files done, files in all) now and then.
@@ -71,6 +80,7 @@ def images(
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
         tables = [file for file in others if file.name == LABELS and labels]
+        files, owners = _by_frames(files, frames, form.most_pixels)
         if not files:
             number = len(others) - len(tables)
             raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
@@ -82,13 +92,15 @@ def images(
             IMAGE,
             progress,
         )
-        names = [picture.name for picture in batch.records]
+        names = [owners[picture.name] for picture in batch.records]
         parts = parted(names, checked(splits))
         annotated = _labels(names, parts.names, tables, unlabelled) if labels else NO_LABELS
-    tiles = items(names, [picture.size for picture in batch.records], batch.size, fit)
+    tiles = items([picture.name for picture in batch.records], [one.size for one in batch.records], batch.size, fit)
     stack = stacked(batch.records, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
+    several = sorted({owner for name, owner in owners.items() if name != owner})
     report = (
         f"Read {len(tiles.names):,} images of {stack.summary}.",
+        *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
         *tiles.notes,
         *skipped(IMAGE, batch),
         *ignored(others, tables),
@@ -97,8 +109,23 @@ def images(
         *annotated.notes,
     )
     made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
+    if several and len(set(names)) > 1:
+        made = replace(made, groups=torch.from_numpy(np.unique(names, return_inverse=True)[1])[tiles.owners])
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
+
+
+def _by_frames(files: Sequence[File], which: str, most_pixels: int) -> tuple[list[File], dict[str, str]]:
+    """The files, those of several frames as so many; and the name of the file by that of each."""
+    if which not in ("all", "first"):
+        raise unknown("choice of data.frames", which, ("all", "first"))
+    found: list[File] = []
+    owners: dict[str, str] = {}
+    for file in files:
+        of_file = of_frames(file, most_pixels) if which == "all" and file.name.lower().endswith(SEVERAL) else [file]
+        found += of_file
+        owners |= {one.name: file.name for one in of_file}
+    return found, owners
 
 
 def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:

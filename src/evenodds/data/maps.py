@@ -83,7 +83,8 @@ def maps(
             as in `FOLDERS`; of several such, the ones to train on.
         size, channels: of the images, see `images`.
         ignore: the value or the name of what counts as no class; "none" for nothing. None: 255 where it occurs (unless
-            all maps are of 0 and 255 alone), and a class named void, unlabelled, unlabeled or ignore.
+            the values are 0 and 255, 0, 128 and 255, or multiples of 51, where it is a class like the others), and a
+            class named void, unlabelled, unlabeled or ignore.
         names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
         fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
         splits: what to do with folders such as train and test within both, see `images`.

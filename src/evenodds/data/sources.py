@@ -24,8 +24,8 @@ __all__ = ["AS_THEY_ARE", "LAYOUTS", "READERS", "SOURCES", "load", "load_like", 
 
 Source = Callable[..., Dataset]
 
-AS_THEY_ARE = {"range": "full", "nodata": "none"}
-"""The options of images with which no number is changed."""
+AS_THEY_ARE = {"range": "full", "nodata": "none", "frames": "first"}
+"""The options with which a file of images is one image, and no number is changed."""
 _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt")
 _ALIASES = {"mixture_1d": "mixture"}
 
@@ -84,7 +84,12 @@ class Like(Protocol):
 
 
 def load_like(
-    source: Any, like: Like, what: str, progress: OnProgress | None = None, most_pixels: int | None = None
+    source: Any,
+    like: Like,
+    what: str,
+    progress: OnProgress | None = None,
+    most_pixels: int | None = None,
+    several: bool = False,
 ) -> Dataset:
     """The data set that `source` names, in the shape and the units of others: files of images are brought to it.
 
@@ -97,12 +102,17 @@ def load_like(
         what: begins the message, e.g. "the samples".
         progress: told (files done, files in all).
         most_pixels: of a picture in a file; larger ones are not decoded. None: 89,478,485.
+        several: whether all frames of a file are items; else the first.
 
     Raises:
         BadInput: the shape is another one.
     """
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
-    form |= AS_THEY_ARE | ({"most_pixels": most_pixels} if most_pixels is not None else {})
+    form |= (
+        AS_THEY_ARE
+        | {"frames": "all" if several else "first"}
+        | ({"most_pixels": most_pixels} if most_pixels is not None else {})
+    )
     options_taken = options_of(source)
     data = load(source, progress, **{key: value for key, value in form.items() if key in options_taken})
     if data.shape != like.shape:

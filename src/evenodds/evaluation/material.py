@@ -188,7 +188,7 @@ def _training(
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
-        items = load_like(train, data, "the training data", reading, most_pixels)
+        items = load_like(train, data, "the training data", reading, most_pixels, several=True)
         return items, items.names or tuple(map(str, range(len(items))))
     if session is not None and session is not home:
         data = open_run_data(session.config, session.card, run_data, reading)
@@ -216,7 +216,7 @@ def _fakes(
         drawn = session.conditions.sampled_classes(count, seed)
         labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)
         return x, labels, "none", {**what, "seed": seed}
-    samples = load_like(subject, data, "the samples", reading, most_pixels)
+    samples = load_like(subject, data, "the samples", reading, most_pixels, several=True)
     chosen = _first(torch.arange(len(samples)), count)
     resized = "resized" if any("esized" in line for line in samples.report) else "none"
     what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}

@@ -1,5 +1,6 @@
 """Data as people have them: what was made of each, what is said of it, and that it comes back as it was."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -391,3 +392,113 @@ def test_what_a_row_gets_does_not_depend_on_the_others(strategy: str) -> None:
     alone = np.vstack([imputer.transform(x[k : k + 1]) for k in range(len(x))])
     assert np.allclose(among, alone, atol=1e-4)
     assert len(np.unique(among[np.isnan(x[:, 0]), 0])) > 5  # rows differ
+
+
+# Words ---------------------------------------------------------------------------------------------------------------
+
+
+def test_commands_to_copy_are_quoted_where_a_shell_needs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "my run (1)"
+    small = ["batch=8", "generator.width=8", "discriminator.width=8"]
+    assert main(["train", "digits", "--images", "16", "--out", str(run), "--quiet", "--set", *small]) == 0
+    said = capsys.readouterr()
+    lines = [line for line in (said.out + said.err).splitlines() if line.startswith(("its figures", "more samples"))]
+    assert len(lines) == 2
+    assert all(str(run) in shlex.split(line) for line in lines)
+
+
+# Pairs ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [None, 4])
+def test_both_of_a_pair_in_one_file(size: int | None, tmp_path: Path) -> None:
+    for k in range(10):
+        whole = np.concatenate([np.full((8, 8, 3), 10 * k, np.uint8), np.full((8, 8, 3), 255 - k, np.uint8)], 1)
+        place = tmp_path / ("test" if k > 7 else "train") / f"{k}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(whole).save(place)
+    data = load(tmp_path, layout="pairs", size=size)
+    side = size or 8
+    assert data.shape == data.beside["source"].shape == (3, side, side)
+    assert data.names[2:4] == ("train/0", "train/1")
+    assert data.x[2:5, 0, 0, 0].tolist() == [255, 254, 253]
+    assert data.beside["source"].values[2:5, 0, 0, 0].tolist() == [0, 10, 20]
+    assert data.split(0.1, 0)[1].tolist() == [0, 1]
+    assert any("the left half of each file is the source, the right one the target" in line for line in data.report)
+    turned = load(tmp_path, layout="pairs", size=size, beside="right")
+    assert turned.x[2:5, 0, 0, 0].tolist() == [0, 10, 20]
+    with pytest.raises(BadInput, match="which two folders"):
+        load(tmp_path, layout="pairs", beside="none")
+    with pytest.raises(BadInput, match=r"side of data\.beside"):
+        load(tmp_path, layout="pairs", beside="above")
+
+
+def test_files_that_are_not_twice_as_wide_are_not_cut(tmp_path: Path) -> None:
+    for k in range(4):
+        picture(k, (8, 12, 3)).save(tmp_path / f"{k}.png")
+    with pytest.raises(BadInput, match="which two folders"):
+        load(tmp_path, layout="pairs")
+
+
+def table(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "note"),
+    [
+        (
+            'age,income\n20,"19,014"\n30,"1,234,567"\n40,7\n',
+            [19014, 1234567, 7],
+            "between thousands in 1 column",
+        ),
+        ("age;income\n20;19,014\n30;2,5\n40;7\n", [19.014, 2.5, 7], "before decimals in 1 column: income"),
+        ("age;income\n20;0,125\n30;1,250\n40;7\n", [0.125, 1.25, 7], "before decimals in 1 column: income"),
+    ],
+)
+def test_commas_in_numbers_are_what_the_column_says(text: str, values: list[float], note: str, tmp_path: Path) -> None:
+    data = load(table(tmp_path / "t.csv", text))
+    assert data.x[:, 1].tolist() == pytest.approx(values)
+    assert any(note in line for line in data.report)
+
+
+def test_a_row_of_decimal_commas_is_no_header(tmp_path: Path) -> None:
+    assert len(load(table(tmp_path / "t.csv", "1,5;2,5\n3,5;4,5\n"))) == 2
+
+
+def test_advice_on_columns_of_words_helps(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", "age,city,sex\n20,Bonn,f\n30,Rome,m\n40,Bonn,m\n")
+    with pytest.raises(BadInput, match=r"column 'city' holds 'Bonn'.*data\.label=city takes it as the class"):
+        load(path)
+    with pytest.raises(BadInput, match=r"column 'sex' holds 'f', not a finite number; leave out the column"):
+        load(path, label="city")
+
+
+@pytest.mark.parametrize(
+    ("values", "unlabelled", "classes"),
+    [
+        ([-1, 0, 1], "auto", [0, 1]),
+        ([-1, 0, 1], None, [-1, 0, 1]),
+        ([-1, 1, 2], -1, [1, 2]),
+        ([0, 1, 9], 9, [0, 1]),
+        (["a", "b", "?"], "?", ["a", "b"]),
+    ],
+)
+def test_what_is_no_label_is_what_the_user_says(
+    values: list[object], unlabelled: object, classes: list[object]
+) -> None:
+    from evenodds.estimators import GANClassifier
+
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    y = np.array([values[k % len(values)] for k in range(30)])
+    assert GANClassifier(rows=64, unlabelled=unlabelled, random_state=0).fit(x, y).classes_.tolist() == classes
+
+
+def test_minus_one_and_one_are_classes_and_that_is_said() -> None:
+    from evenodds.estimators import GANClassifier
+
+    x, y = np.random.default_rng(0).normal(size=(30, 3)), np.where(np.arange(30) % 2, 1, -1)
+    with pytest.warns(UserWarning, match="-1 is taken as a class; unlabelled=-1 takes it as no label"):
+        classifier = GANClassifier(rows=64, random_state=0).fit(x, y)
+    assert classifier.classes_.tolist() == [-1, 1]

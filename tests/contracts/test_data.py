@@ -249,7 +249,7 @@ def test_tables_without_a_header_and_with_constant_columns(tmp_path: Path) -> No
         ("a,b\n1,-inf\n", {}, "row 2, column 'b' holds '-inf'"),
         ("a,b\n\n1,red\n", {}, "row 3, column 'b' holds 'red'.*label"),
         ("1,b\n1,2\n", {}, "row 1, column 'column 2' holds 'b'.*header=true"),
-        ("a;b\n1;2,5\n", {}, "decimal point"),
+        ("a;b\n1;2,5\n2;1,234,567\n", {}, "commas between thousands and before decimals"),
         ("a,b\n1,2,3\n", {}, "row 2 has 3 cells"),
         ("a,b\n1,1e300\n", {}, "column 'b' holds 1e\\+300"),
         ("a,b\n1,2\n", {"label": "c"}, "no column of t.csv 'c'"),

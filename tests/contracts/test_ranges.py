@@ -97,9 +97,27 @@ def test_whole_numbers_keep_all_their_digits(text: str) -> None:
     assert as_number(text) == int(text.removesuffix("k")) * factor
 
 
-@pytest.mark.parametrize("budget", ["nan", "infs", "infh", "1e308h", "0", "-1m", "9" * 5000, "", "s", float("nan")])
+NO_LENGTHS = ["nan", "infs", "infh", "1e308h", "0s", "-1m", "9" * 5000 + "s", "", "s", "3 x", "1h 5", 0, float("nan")]
+
+
+@pytest.mark.parametrize("budget", NO_LENGTHS)
 def test_a_budget_is_a_length_of_time(budget: str | float) -> None:
-    with pytest.raises(BadInput, match="a length of time such as 60s, 10m or 2h; got") as error:
+    with pytest.raises(BadInput, match="a length of time such as 60s, 10m or 1h30m; got") as error:
+        as_seconds(budget)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("budget", "seconds"),
+    [("90s", 90), ("10m", 600), ("10min", 600), ("2 hours", 7200), ("1h30m", 5400), ("1.5 H", 5400), (90, 90)],
+)
+def test_lengths_of_time_as_people_write_them(budget: str | float, seconds: float) -> None:
+    assert as_seconds(budget) == seconds
+
+
+@pytest.mark.parametrize("budget", ["3", "0.5", " 90 ", "9" * 5000])
+def test_a_budget_without_a_unit_asks_for_one(budget: str) -> None:
+    with pytest.raises(BadInput, match="a budget needs a unit: ") as error:
         as_seconds(budget)
     assert len(str(error.value)) < 200
 

@@ -64,7 +64,7 @@ class Bar:
                 text += f", {label} {terms[name]:.2f}"
         text += f", {training.news}" if training.news else ""
         left = (training.progress.total - images) / max(1e-9, rate)
-        return text + (f", {left:,.0f} s left" if self.plain else "")
+        return text + (f", {max(0.0, left):,.0f} s left" if self.plain else "")
 
     def end(self, training: Training) -> None:
         if self.task is not None:

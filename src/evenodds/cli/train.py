@@ -15,6 +15,7 @@ from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
 from evenodds.cli.ranges import SEEDS, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
+from evenodds.files.text import quoted
 
 __all__ = ["resume", "train"]
 
@@ -155,22 +156,22 @@ def conclude(session: Any) -> int:
 
 def _next_steps(session: Any) -> list[str]:
     """Where the run stands, and the commands that fit it."""
-    folder = session.folder
+    folder, named = session.folder, quoted(session.folder)
     if session.images < session.config.images:
         return [
             f"stopped at {session.images:,} of {session.config.images:,} images; everything is saved",
-            f"go on with:    {command()} resume {folder}",
+            f"go on with:    {command()} resume {named}",
         ]
     lines = [
         f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}",
-        f"its figures:   {command()} show {folder}",
+        f"its figures:   {command()} show {named}",
     ]
     if not session.draws:
-        return [*lines, f"put it to work: {command()} {session.task.command} {folder} IN OUT"]
+        return [*lines, f"put it to work: {command()} {session.task.command} {named} IN OUT"]
     return [
         *lines,
-        f"more samples:  {command()} sample {folder} -n 100 --grid more.png",
-        f"how good it is: {command()} report {folder}",
+        f"more samples:  {command()} sample {named} -n 100 --grid more.png",
+        f"how good it is: {command()} report {named}",
         f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
     ]
 

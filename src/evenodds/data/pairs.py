@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from evenodds.data._files import opened
+from evenodds.data._halves import halves, side_of_sources
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, decode
@@ -80,6 +81,7 @@ def pairs(
     source_channels: int | None = None,
     fit: str = "crop",
     paired: bool = True,
+    beside: str = "auto",
     splits: str = "respect",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
@@ -96,6 +98,9 @@ def pairs(
         paired: files of equal names (endings may differ) belong together. Both are of one size, or all targets are
             2, 3 or 4 times as large as their sources. False: nothing belongs together, as cycle consistency wants it;
             the shorter set is repeated beside the longer one, photo by photo.
+        beside: which half of each file is the source, where both of a pair lie side by side in one: "left" or "right".
+            "auto": the left one, where no folders are told apart and all files are twice as wide as high; "none": no
+            file is cut.
         splits: what to do with folders such as train and test within both, see `images`; of pairs.
         most_pixels: of a file, see `images`.
         progress: told (pairs or files done, in all) now and then.
@@ -110,8 +115,12 @@ def pairs(
     root = Path(path)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
     with opened(root, form.most_pixels) as (files, others):
-        chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
         depths = channels, source_channels
+        side = side_of_sources(files, beside, FOLDERS, form) if paired and sources is None and targets is None else ""
+        if side:
+            data = _halved(root, files, side, form, depths, checked(splits), progress)
+            return replace(data, report=(*data.report, *ignored(others)))
+        chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
         if paired:
             data = _paired(root, files, chosen, form, depths, checked(splits), progress)
         else:
@@ -134,17 +143,31 @@ def _paired(
 ) -> Dataset:
     matches, alone = matched(files, chosen.second, chosen.first)
     (batch,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
+    scale = _one_scale(batch.records)[0]
+    times = "as large as" if scale == 1 else f"{scale} times as large as"
+    how = f"targets from '{chosen.second}' {times} sources in '{chosen.first}'"
+    return _together(batch, how, alone, form.fit, channels, splits)
+
+
+def _together(
+    batch: Records[Partners], how: str, alone: Sequence[str], fit: str, channels: Channels, splits: str
+) -> Dataset:
+    """The data set of decoded pairs.
+
+    Args:
+        how: where sources and targets are from, for the report.
+        alone: notes on files without a partner.
+    """
     scale, pairs, others = _one_scale(batch.records)
-    size, fit = batch.size, form.fit
+    size = batch.size
     targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
     stems = [pair.name for pair in pairs]
     parts = parted(stems, splits, "pair")
     tiles = items(stems, [target.size for target in targets], size, fit, "pair")
     x = stacked(targets, size, channels[0], fit, scale, "target")
     source = stacked(sources, (size[0] // scale, size[1] // scale), channels[1], fit, 1, "source")
-    times = "as large as" if scale == 1 else f"{scale} times as large as"
     report = (
-        f"Read {count(len(tiles.names), 'pair')}: targets from '{chosen.second}' {times} sources in '{chosen.first}'.",
+        f"Read {count(len(tiles.names), 'pair')}: {how}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
         *tiles.notes,
         *alone,
@@ -156,6 +179,25 @@ def _paired(
         *source.notes,
     )
     return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart)
+
+
+def _halved(
+    root: Path,
+    files: Sequence[File],
+    side: str,
+    form: Form,
+    channels: Channels,
+    splits: str,
+    progress: OnProgress | None,
+) -> Dataset:
+    """Pairs of which both lie side by side in one file."""
+    (batch,) = decoded(root, [FileSet(files, "pair")], lambda file: halves(file, side, form), form, PAIR, progress)
+    other = "right" if side == "left" else "left"
+    how = (
+        f"the {side} half of each file is the source, the {other} one the target; data.beside={other} takes them the "
+        "other way round, data.sources and data.targets name folders"
+    )
+    return _together(batch, how, [], form.fit, channels, splits)
 
 
 def _pair(match: Match, form: Form) -> Partners | str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._labels import merged, negative
+from evenodds.data._wording import listed
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
@@ -73,12 +74,12 @@ def table(
     numeric = [k for k, name in enumerate(columns) if name != label]
     if len(numeric) <= len(given_names):
         raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
-    values, words = _read(path, delimiter, columns, numeric, header)
+    values, words, commas = _read(path, delimiter, columns, numeric, header)
     cells = [from_cell(word.strip()) for word in words]
     y, classes = encode_labels(cells, unlabelled) if label is not None else (None, ())
     modelled = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
     dataset = _dataset(values[:, modelled], y, classes, tuple(columns[numeric[place]] for place in modelled))
-    if notes := [*merged(path.name, words), *negative(classes)]:
+    if notes := [*commas, *merged(path.name, words), *negative(classes)]:
         dataset = replace(dataset, report=(*dataset.report, *notes))
     if not given_names:
         return dataset
@@ -106,10 +107,11 @@ def _dataset(values: NDArray[Any], y: Tensor | None, classes: tuple[str, ...], c
 
 def _read(
     path: Path, delimiter: str, columns: list[str], numeric: list[int], header: bool
-) -> tuple[NDArray[Any], list[str]]:
-    """The numbers (N, D) float64, and the cells of the other column."""
+) -> tuple[NDArray[Any], list[str], list[str]]:
+    """The numbers (N, D) float64, the cells of the other column, and notes."""
     numbers = array("d")
     words: list[str] = []
+    commas = _Commas()
     other = sorted(set(range(len(columns))) - set(numeric))
     most = machine_bytes() // 4  # What becomes of them needs as much again, and half of it twice.
     for row, cells in islice(_rows(path, delimiter), int(header), None):
@@ -118,7 +120,7 @@ def _read(
         try:
             values_of_row = [float(cells[k]) for k in numeric]
         except ValueError:
-            raise _bad_cell(path, row, cells, columns, numeric) from None
+            values_of_row = [commas.number(cells[k], place, len(numbers)) for place, k in enumerate(numeric)]
         if not all(map(math.isfinite, values_of_row)):
             raise _bad_cell(path, row, cells, columns, numeric)
         numbers.extend(values_of_row)
@@ -127,25 +129,82 @@ def _read(
             raise BadInput(f"{path.name}: {row:,} rows already fill a quarter of the memory; give a part of the table")
     if not numbers:
         raise BadInput(f"{path.name} needs rows of numbers, got a header alone")
-    values = np.frombuffer(numbers).reshape(-1, len(numeric))
+    values = commas.settled(np.frombuffer(numbers).reshape(-1, len(numeric)))
+    if not np.isfinite(values).all():
+        name = columns[numeric[int(np.isnan(values).any(0).argmax())]]
+        raise BadInput(f"{path.name}: column '{name}' has commas between thousands and before decimals; take out some")
     if np.abs(values).max() > float(np.finfo(np.float32).max):
         row_at, k = np.unravel_index(int(np.abs(values).argmax()), values.shape)
         raise BadInput(f"{path.name}: column '{columns[numeric[k]]}' holds {values[row_at, k]:g}; divide it by 1e10")
-    return values, words
+    return values, words, commas.notes([columns[k] for k in numeric])
+
+
+class _Commas:
+    """Commas in numbers: between thousands, or before decimals, which a column as a whole decides."""
+
+    def __init__(self) -> None:
+        self.decimal: dict[int, list[tuple[int, float]]] = {}
+        """Of each column by place: the rows with a comma, and their numbers if it is a decimal one."""
+        self.no_thousands: set[int] = set()
+        """The columns in which a comma stands where none stands between thousands."""
+
+    def number(self, cell: str, place: int, before: int) -> float:
+        """A cell as a number, a comma in it taken for one between thousands where it may be; else NaN.
+
+        Args:
+            place: of its column.
+            before: numbers read before its row, over all columns.
+        """
+        try:
+            return float(cell)
+        except ValueError:
+            pass
+        text = cell.strip()
+        if not (_THOUSANDS.fullmatch(text) or _DECIMAL.fullmatch(text)):
+            return math.nan
+        decimal = float(text.replace(",", ".")) if text.count(",") == 1 else math.nan
+        self.decimal.setdefault(place, []).append((before, decimal))
+        if not _THOUSANDS.fullmatch(text):
+            self.no_thousands.add(place)
+            return decimal
+        return float(text.replace(",", ""))
+
+    def settled(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The numbers (N, D), in columns of decimal commas these."""
+        for place in self.no_thousands:
+            for before, decimal in self.decimal[place]:
+                values[before // values.shape[1], place] = decimal
+        return values
+
+    def notes(self, columns: Sequence[str]) -> list[str]:
+        """What commas were taken for."""
+        thousands = [columns[place] for place in sorted(self.decimal) if place not in self.no_thousands]
+        decimals = [columns[place] for place in sorted(self.no_thousands)]
+        return [
+            *listed("Took commas to stand between thousands in {}: {}.", thousands, what="column"),
+            *listed("Took commas to stand before decimals in {}: {}.", decimals, what="column"),
+        ]
+
+
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+_DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def _bad_cell(path: Path, row: int, cells: list[str], columns: list[str], numeric: list[int]) -> BadInput:
     k = next(k for k in numeric if not _is_number(cells[k], finite=True))
     came = f"holds '{cells[k].strip()}'" if cells[k].strip() else "is empty"
-    hint = "fill it in, remove the row, or name the column as the label if it holds the class"
-    if _is_number(cells[k].replace(",", "."), finite=True):
-        hint = "write a decimal point instead of the comma"
-    elif row == 1:
+    hint = "fill it in, or remove the row"
+    if cells[k].strip() and not _is_number(cells[k]):
+        hint = "leave out the column, or write numbers for its words"
+        hint += "" if len(numeric) < len(columns) else f"; data.label={columns[k]} takes it as the class of the rows"
+    if row == 1:
         hint += "; if the first row holds names, say header=true"
     return BadInput(f"{path.name}: row {row}, column '{columns[k]}' {came}, not a finite number; {hint}")
 
 
 def _is_number(cell: str, finite: bool = False) -> bool:
+    if _THOUSANDS.fullmatch(cell.strip()) or _DECIMAL.fullmatch(cell.strip()):
+        return True
     try:
         return not finite or math.isfinite(float(cell)) if float(cell) is not None else False
     except ValueError:
@@ -188,4 +247,6 @@ def _sniff(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path.name} cannot be read as text in UTF-8: {error}") from error
     outside = re.sub('"[^"]*"', "", line)
+    if ";" in outside and all(_is_number(cell) for cell in outside.split(";")):
+        return ";"  # the commas stand before decimals
     return max(",;\t", key=outside.count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
@@ -26,7 +27,8 @@ __all__ = ["GANClassifier"]
 class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     """A discriminator that names the class of what is real (Salimans et al. 2016, section 5).
 
-    In y, -1 is "no label" where at least two other classes occur, as in sklearn.semi_supervised; else it is a class.
+    In y, -1 is "no label" where at least two other classes occur, as in sklearn.semi_supervised; else it is a class,
+    and a warning says so. `unlabelled` says it for sure.
 
     Args:
         network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
@@ -39,6 +41,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         unsupervised: weight of telling real from generated; 0 makes it a plain classifier, which sees labels alone.
         consistency: weight of the difference between the discriminator's outputs with and without noise, over all
             items, where unsupervised is above 0.
+        unlabelled: the value in y that is "no label": a number, a word, None where every value is a class, or "auto".
         noise: standard deviation of noise on all that the discriminator sees, where columns have deviation 1 and
             images lie in [-1, 1]; 0.3 of a range of 1 in the paper.
         device: where it trains: "cpu", "cuda", "auto".
@@ -64,6 +67,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         unsupervised: float = 1.0,
         consistency: float = 1.0,
         noise: float = 0.6,
+        unlabelled: Any = "auto",
         device: str = "cpu",
         allow: str | Sequence[str] | None = None,
         random_state: Any = None,
@@ -78,6 +82,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         self.unsupervised = unsupervised
         self.consistency = consistency
         self.noise = noise
+        self.unlabelled = unlabelled
         self.device = device
         self.allow = allow
         self.random_state = random_state
@@ -124,12 +129,29 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         """(N,) int64, -1 unknown; sets `classes_`."""
         y = classes_of(y, n)
         classes, labels = np.unique(y, return_inverse=True)
-        if y.dtype.kind in "if" and len(classes) > 2 and classes[0] == -1:
-            classes, labels = classes[1:], labels - 1
+        none = self._no_label(classes)
+        for place in [k for k, value in enumerate(classes.tolist()) if none is not None and value == none]:
+            classes = np.delete(classes, place)
+            labels = np.where(labels == place, -1, labels - (labels > place))
         if len(classes) < 2:
             raise BadInput(f"classes to tell apart are at least 2, got {len(classes)} class; give items of another")
         self.classes_ = classes
         return np.asarray(labels.astype(np.int64))
+
+    def _no_label(self, classes: Array) -> Any:
+        """The value that is no label; None where there is none."""
+        if not (isinstance(self.unlabelled, str) and self.unlabelled == "auto"):
+            return self.unlabelled
+        if classes.dtype.kind not in "if" or -1 not in classes:
+            return None
+        if len(classes) > 2:
+            return -1
+        warnings.warn(
+            f"y holds {', '.join(f'{value:g}' for value in classes)} alone, so -1 is taken as a class; unlabelled=-1 "
+            "takes it as no label, unlabelled=None says that it is a class",
+            stacklevel=4,
+        )
+        return None
 
     def _train(self, x: torch.Tensor, y: torch.Tensor, seed: int) -> StoredNetwork:
         """The moving average of the discriminator, which names K classes.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
-__all__ = ["aligned", "csv_text", "encodable", "from_cell", "from_utf8", "json_text", "to_cell", "to_utf8", "visible"]
+__all__ = ["aligned", "csv_text", "encodable", "from_cell", "from_utf8", "json_text", "quoted", "to_cell", "to_utf8"]
+__all__ += ["visible"]
 
 UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 controls, ESC among them
@@ -107,3 +110,11 @@ def _whole_half(match: re.Match[str]) -> str:
     slashes, half = match.groups()
     backslashes = slashes[: len(slashes) // 2]
     return backslashes + (chr(int(half[1:], 16)) if len(slashes) % 2 else half)
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """A path as it is typed in a shell: in quotes where it needs them."""
+    text = os.fspath(path)
+    if os.name == "nt":
+        return f'"{text}"' if " " in text else text
+    return shlex.quote(text)

@@ -17,6 +17,7 @@ from evenodds.files.names import is_link, safe_name
 from evenodds.files.read import read_json
 from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import has_declared_size, read_tensors, write_tensors
+from evenodds.files.text import quoted
 from evenodds.files.write import remove_folder, replaced_folder, write_json
 from evenodds.game.rules import State
 from evenodds.game.schedule import Progress
@@ -273,5 +274,5 @@ def newest(
         raise damaged
     raise BadInput(
         f"no checkpoint in {folder}; the run stopped before its first was written: "
-        f"evenodds resume {folder.parent} starts it from the beginning"
+        f"evenodds resume {quoted(folder.parent)} starts it from the beginning"
     )

@@ -120,20 +120,38 @@ def versions() -> dict[str, str]:
     }
 
 
-UNITS = {"s": 1, "m": 60, "h": 3600}
+UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+}
+"""Seconds of each unit of time."""
+_LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]+)", re.IGNORECASE)
 LONGEST = 10**9
 """Seconds of a budget: some 31 years."""
 
 
 def as_seconds(length: str | float | None) -> float | None:
-    """A length of time such as 90, "90s", "10m", "2h"; above 0, at most 10^9 seconds."""
+    """A length of time: a number of seconds, or words such as "90s", "10m", "10 min", "1h30m"; at most 10^9 seconds.
+
+    Raises:
+        BadInput: it is none, or words without a unit.
+    """
     if length is None:
         return None
-    number, unit = (length[:-1], length[-1]) if isinstance(length, str) and length[-1:] in UNITS else (length, "s")
-    try:
-        value = float(number) * UNITS[unit]
-    except (ValueError, OverflowError):
-        value = 0.0
+    value = _seconds(length) if isinstance(length, str) else float(length)
     if not 0 < value <= LONGEST:
-        raise BadInput(f"a budget is a length of time such as 60s, 10m or 2h; got {shortened(length)}")
+        raise BadInput(f"a budget is a length of time such as 60s, 10m or 1h30m; got {shortened(length)}")
     return value
+
+
+def _seconds(length: str) -> float:
+    """Of words; 0 where they are no length of time."""
+    text = length.strip()
+    if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+        number = shortened(text).strip("'")
+        raise BadInput(f"a budget needs a unit: {number}s, {number}m or {number}h; got {number}")
+    found = _LENGTH.findall(text)
+    if not found or _LENGTH.sub("", text).strip() or any(unit.lower() not in UNITS for _, unit in found):
+        return 0.0
+    return sum(float(number) * UNITS[unit.lower()] for number, unit in found)

@@ -102,6 +102,46 @@ def test_what_cannot_be_filled_is_said(
     assert error.strip().splitlines()[-1].startswith("evenodds: error")
 
 
+@pytest.mark.parametrize("way", ["white", "one", "transparent", "erased", "red", "larger"])
+def test_masks_as_people_paint_them(
+    way: str, session: Session, files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, mask = files
+    hide = np.zeros((8, 8), bool)
+    hide[2:6, 3:7] = True
+    photo = np.repeat(np.asarray(Image.open(image))[..., None], 3, 2)
+    pictures = {
+        "white": (hide * 255).astype(np.uint8),
+        "one": hide.astype(np.uint8),
+        "transparent": np.dstack([np.full((8, 8, 3), 255, np.uint8), np.where(hide, 0, 255).astype(np.uint8)]),
+        "erased": np.dstack([photo, np.where(hide, 0, 255).astype(np.uint8)]),
+        "red": np.where(hide[..., None], np.uint8([250, 10, 10]), photo),
+        "larger": np.kron(hide * 255, np.ones((4, 4))).astype(np.uint8),
+    }
+    Image.fromarray(pictures[way]).save(mask)
+    words = ["fill", str(session.folder), str(image), "--mask", str(mask), "-n", "1", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "Hidden is 25.0% of the image" in capsys.readouterr().err
+    made = np.asarray(Image.open(tmp_path / "out" / "filling-1.png"))
+    assert np.array_equal(made[~hide], np.asarray(Image.open(image))[~hide])
+    assert not np.array_equal(made[hide], np.asarray(Image.open(image))[hide])
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.full((8, 8), 255, np.uint8), "the mask hides all of the image"),
+        (np.eye(8, 16).astype(np.uint8) * 255, "the mask of 8 x 16 has other proportions than the image of 8 x 8"),
+    ],
+)
+def test_masks_that_cannot_be_are_refused(
+    mask: np.ndarray, said: str, session: Session, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(mask).save(files[1])
+    assert main(["fill", str(session.folder), str(files[0]), "--mask", str(files[1])]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_tables_and_unknown_masks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is for images"):
         evenodds.fit(np.random.default_rng(0).normal(size=(40, 3)), "table", out=tmp_path / "a", task="fill")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data.dataset import Units
+from evenodds.apply.hidden import hidden
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -19,7 +19,7 @@ from evenodds.runs.session import Session
 from evenodds.runs.snapshot import in_rows
 from evenodds.show import pictures
 
-__all__ = ["fillings", "read_mask", "write_fillings"]
+__all__ = ["fillings", "write_fillings"]
 
 
 @torch.no_grad()
@@ -39,42 +39,21 @@ def fillings(session: Session, x: Tensor, mask: Tensor, n: int = 4, seed: int = 
     return torch.stack([session.reply(request)["x"] for request in requests])
 
 
-def read_mask(session: Session, source: Any, most_pixels: int | None = None) -> Tensor:
-    """(1, 1, H, W), 1 observed and 0 hidden, of an image whose white parts are to be filled in."""
-    _, height, width = session.card.shape
-    white = load_like(source, _Grey((1, height, width)), "the mask", most_pixels=most_pixels)
-    if len(white) != 1:
-        raise BadInput(f"one mask is needed, got {len(white)}; give one image, white where it is to be filled in")
-    mask = (white.batch(torch.arange(1))["x"] < 0).float()
-    if not bool((mask == 0).any()):
-        raise BadInput("the mask hides nothing; paint white what is to be filled in")
-    return mask
-
-
-class _Grey:
-    """What a mask must be like."""
-
-    kind = "image"
-    units = Units((0.0,), (255.0,), "uint8")
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-
 def write_fillings(
     session: Session,
     source: Any,
-    mask: Any,
+    mask: str | Path,
     folder: Path,
     n: int = 4,
     seed: int = 0,
     most_pixels: int | None = None,
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """Fills in one image: a PNG for each filling and a sheet; returns the files, and what was done to the image's size.
+    """Fills in one image: a PNG for each filling and a sheet; returns the files, and sentences on the image
+    and on what is hidden.
 
     Args:
         source: the image; it is brought to the size of the run's images.
-        mask: an image, white where it is to be filled in.
+        mask: an image that marks what is to be filled in, see evenodds.apply.hidden.
         folder: for the files. Fillings of an earlier call there are replaced or removed.
         most_pixels: of the files; larger ones are not decoded. None: 89,478,485.
 
@@ -89,21 +68,23 @@ def write_fillings(
         data = load_like(source, session.card, "the image", most_pixels=most_pixels)
         if len(data) != 1 or data.kind != "image":
             raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
-        x, mask = data.batch(torch.arange(1))["x"], read_mask(session, mask, most_pixels)
-        filled = fillings(session, x, mask, n, seed)
+        _, height, width = session.card.shape
+        x = data.batch(torch.arange(1))["x"]
+        observed, note = hidden(mask, (height, width), source, most_pixels)
+        filled = fillings(session, x, observed, n, seed)
         written = []
         for k, one in enumerate(filled, 1):
             # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-            pixels = torch.where(mask > 0, data.x, data.units.to_data(one))
+            pixels = torch.where(observed > 0, data.x, data.units.to_data(one))
             depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
             image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
             written.append(pictures.write(folder / names[k - 1], image, outputs.replaced))
         # The image, the same with the hidden part grey, the fillings.
-        sheet = in_rows([x, torch.where(mask > 0, x, 0.0), *filled], least=512)
+        sheet = in_rows([x, torch.where(observed > 0, x, 0.0), *filled], least=512)
         written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
         for path in stale:
             outputs.remove(path)
-        return written, data.report
+        return written, (*data.report, note)
 
 
 def _file_names(n: int) -> list[str]:

@@ -145,7 +145,7 @@ def fill(
     image
         The image; it is brought to the size of the run's images.
     mask
-        An image of the same proportions, white where it is to be filled in.
+        An image of the same proportions that is white, transparent, red or 1 where it is to be filled in.
     n
         How many different fillings.
     seed

@@ -110,6 +110,23 @@ def test_the_number_for_no_data_is_found_said_and_filled_in(value: float) -> Non
     assert from_array(x, nodata="none").units.low == (value,)
 
 
+def test_large_holes_are_filled_in_quickly_and_with_what_is_around() -> None:
+    x = np.random.default_rng(0).uniform(100, 200, (3, 700, 500)).astype(np.float32)
+    x[0, 50:, 40:] = -9999
+    x[1, :, 250:] = -9999
+    filled = from_array(x).x.numpy()
+    assert 100 <= filled.min() <= filled.max() <= 200
+    assert np.array_equal(filled[1, 0, :, :250], x[1, :, :250])
+
+
+@pytest.mark.parametrize("levels", [(0, 65535), (0, 1, 2, 65535), (0, 32767, 65535)])
+def test_black_and_white_at_sixteen_bits_are_data(levels: tuple[int, ...]) -> None:
+    x = np.array(levels, np.uint16)[np.arange(4 * 64).reshape(4, 8, 8) % len(levels)]
+    data = from_array(x)
+    assert data.units == Units((0,), (65535,), "uint16")
+    assert np.array_equal(data.x[:, 0].numpy(), x)
+
+
 def test_images_without_any_data_are_left_out() -> None:
     x = np.random.default_rng(0).random((6, 4, 4)).astype(np.float32)
     x[2] = np.nan

@@ -24,6 +24,8 @@ USED = 0.25
 """Integers that use less of their depth than this have the range that occurs; so have channels, of what all span."""
 APART = 0.5
 """A number that stands for no data lies this far from all others, in parts of what they span, or further."""
+SHADES = 16
+"""So many different numbers, or more, must the others be."""
 OUTLIERS = 0.0005
 """At most this part of a channel's values, at either end, are outliers."""
 STRETCH = 8.0
@@ -112,6 +114,8 @@ def _sentinel(x: NDArray[Any]) -> float | None:
         if float(end) not in SENTINELS or end == other:
             continue
         rest = x[x != end]
+        if len(np.unique(rest[:LOOKED_AT])) < SHADES:  # labels, or black and white
+            continue
         nearest, furthest = (rest.min(), rest.max()) if end < other else (rest.max(), rest.min())
         if abs(float(end) - float(nearest)) > APART * abs(float(furthest) - float(nearest)):
             return float(end)
@@ -123,26 +127,26 @@ def _word(nodata: str | float) -> str:
 
 
 def _filled(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
-    """The images with each hole the mean of what is around it, from its rim inwards; those without any data are 0."""
+    """The images with each hole filled in from what is around it; a channel without any data keeps its numbers."""
     x = x.copy()
     for k in np.flatnonzero(holes.reshape(len(x), -1).any(1)):
         gap = torch.from_numpy(holes[k])[None]
+        gap = gap & ~gap.flatten(2).all(2)[:, :, None, None]
         values = torch.from_numpy(np.where(holes[k], 0, x[k]).astype(np.float64))[None]
-        whole = gap.flatten(2).all(2)[:, :, None, None]  # a channel without any data: nothing to fill it in from
-        gap = gap & ~whole
-        while gap.any():
-            values, gap = _one_step(values, gap)
-        made = values[0].numpy()
+        made = _from_around(values, gap)[0].numpy()
         x[k] = (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
     return x
 
 
-def _one_step(values: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
-    """Fills in what has a neighbour with a value, of 3 x 3."""
+def _from_around(values: Tensor, gap: Tensor) -> Tensor:
+    """(1, C, H, W): each value in the gap is the mean of its block of 2 x 2, or of the smallest block with a value."""
     there = (~gap).to(values.dtype)
-    sums, weights = (avg_pool2d(one, 3, 1, 1) for one in (values * there, there))
-    reached = gap & (weights > 0)
-    return torch.where(reached, sums / weights.clamp_min(1e-12), values), gap & ~reached
+    sums, weights = (avg_pool2d(one, 2, ceil_mode=True) for one in (values * there, there))
+    coarse, empty = sums / weights.clamp_min(1e-12), weights == 0
+    if bool(empty.any()):
+        coarse = _from_around(coarse, empty)
+    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : values.shape[2], : values.shape[3]]
+    return torch.where(gap, fine, values)
 
 
 # The range ------------------------------------------------------------------------------------------------------------

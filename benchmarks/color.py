@@ -83,9 +83,8 @@ def one(chosen: argparse.Namespace, name: str, seed: int, settings: dict[str, An
             session = played(name, seed, settings, Path(place), as_seconds(chosen.budget))
             sheet = pictures.grid(session.sample(100, seed=1, y=list(np.repeat(range(10), 10))), columns=10)
             file = RESULTS / f"color-{name.replace(' ', '-')}-{chosen.budget}.jpg"
-            Image.fromarray(np.moveaxis(sheet, 0, -1)).resize((640, 640), Image.Resampling.NEAREST).save(
-                file, quality=85
-            )
+            image = Image.fromarray(np.moveaxis(sheet, 0, -1))
+            image.resize((640, 640), Image.Resampling.NEAREST).save(file, quality=85)
         seconds, user = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
         row = {"what": chosen.what, "way": name, "seed": seed, "images": session.images}
         times = {"seconds": round(seconds, 1), "user_seconds": round(user, 1), "arithmetic": session.config.precision}

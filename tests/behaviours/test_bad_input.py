@@ -42,7 +42,7 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
         (["train", "--set", "batch=many"], "batch must be a whole number, got 'many'"),
         (["train", "--set", "batch"], "--set takes key=value"),
         (["train", "--set", "batch=0"], "batch must be at least 1"),
-        (["train", "--budget", "soon"], "60s, 10m or 2h; got 'soon'"),
+        (["train", "--budget", "soon"], "60s, 10m or 1h30m; got 'soon'"),
         (["train", "--budget", "10s", "--images", "5"], "drop one"),
         (["train", "--device", "cud"], "device must be auto, cpu"),
         (["train", "--data", "nowhere"], "no data source 'nowhere'"),

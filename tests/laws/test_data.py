@@ -237,6 +237,8 @@ def test_the_only_item_of_a_class_stays_to_train_on_and_what_is_apart_does_not()
         train, held_out = data.split(0.2, seed)
         assert set(range(20, 23)) <= set(train.tolist())
         assert len(held_out) == 5
+    alone = replace(data, groups=torch.zeros(23, dtype=torch.int64))
+    assert alone.split(0.2, 0)[1].tolist() == list(range(18, 23))  # of a single group, the last ones together
     apart = torch.arange(23) % 7 == 0
     train, held_out = replace(data, apart=apart).split(0.5, 3)
     assert held_out.tolist() == [0, 7, 14, 21]

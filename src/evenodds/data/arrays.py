@@ -17,6 +17,7 @@ from torch import Tensor
 
 from evenodds.data._labels import negative
 from evenodds.data._ranges import Ranged, in_range
+from evenodds.data._wording import count
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
@@ -142,7 +143,7 @@ def _report(dataset: Dataset) -> tuple[str, ...]:
     channels, height, width = dataset.shape
     units = dataset.units
     return (
-        f"Read {len(dataset):,} images of {height} x {width} (height x width) with {channels} "
+        f"Read {count(len(dataset), 'image')} of {height} x {width} (height x width) with {channels} "
         f"channel{'s' * (channels > 1)}, {units.dtype}, range {min(units.low):g} to {max(units.high):g}.",
     )
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._wording import count
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 
@@ -114,12 +115,14 @@ def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
         return []
     advice = "watch for copies" if augmented else "add augmentation (--set views=flip,translation), watch for copies"
     size = f"{data.shape[1]} x {data.shape[2]}"
-    return [f"{n:,} training images are few for {size} (from {enough:,} on it is easier): {advice}."]
+    few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size}"
+    return [f"{few} (from {enough:,} on it is easier): {advice}."]
 
 
 def _held_out(m: int) -> list[str]:
     if m >= 50:
         return []
     if m < 4:
-        return [f"{m} items are held out: nothing can be measured while training, and nothing is watched."]
+        held = f"{count(m, 'item')} {'is' if m == 1 else 'are'} held out"
+        return [f"{held}: nothing can be measured while training, and nothing is watched."]
     return [f"Only {m} items are held out: the score's interval will be wide; --set held_out=0.3 holds out more."]

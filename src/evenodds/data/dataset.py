@@ -184,7 +184,7 @@ class Dataset:
     report: tuple[str, ...] = ()
     """What was read, skipped, resized and converted: one plain sentence each."""
     apart: Tensor | None = None
-    """(N,) bool: items that must never be trained on, such as those of a folder "test"; None where none are known."""
+    """(N,) bool: the items that are held out, such as those of a folder "test"; None where a share is to be drawn."""
 
     def __post_init__(self) -> None:
         x, y, n = self.x, self.y, len(self.x)
@@ -246,6 +246,7 @@ class Dataset:
         """The data set of some items, in the order of index (n,) int64."""
         names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
         y, c, groups, apart = (None if of is None else of[index] for of in (self.y, self.c, self.groups, self.apart))
+        apart = apart if apart is not None and bool(apart.any()) else None
         beside = {name: replace(other, values=_rows(other.values, index)) for name, other in self.beside.items()}
         return replace(self, x=_rows(self.x, index), y=y, c=c, names=names, beside=beside, groups=groups, apart=apart)
 
@@ -254,7 +255,8 @@ class Dataset:
 
         Items that are apart are those to measure by, and no others. Else every class gives its share to within one
         item; classes too small to give one item are drawn from together, and the only item of a class stays to train
-        on. Groups stay whole: where there are groups, they are what is counted, whatever their classes.
+        on. Groups stay whole: where there are groups, they are what is counted, whatever their classes; of a single
+        group the last items are held out, which of tiles and frames lie together.
 
         Args:
             held_out: the share to hold out, in [0, 1); at least one item is held out if it is above 0 and N >= 2.
@@ -265,10 +267,12 @@ class Dataset:
         """
         if not 0 <= held_out < 1:
             raise BadInput(f"the held-out share must lie in [0, 1), got {held_out:g}; 0.1 holds out a tenth")
-        if self.apart is not None and bool(self.apart.any()):
+        if self.apart is not None:
             return _parted(self.apart)
         if self.groups is not None:
             groups, member = torch.unique(self.groups, return_inverse=True)
+            if len(groups) == 1:
+                return _parted(torch.arange(len(self)) >= len(self) - _count(len(self), held_out))
             apart = _permutation(len(groups), seed, 0)[: _count(len(groups), held_out)]
             return _parted(torch.isin(member, apart))
         n = len(self)

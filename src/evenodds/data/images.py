@@ -18,7 +18,7 @@ from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, i
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
-from evenodds.data._wording import listed
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
@@ -99,7 +99,7 @@ def images(
     stack = stacked(batch.records, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = sorted({owner for name, owner in owners.items() if name != owner})
     report = (
-        f"Read {len(tiles.names):,} images of {stack.summary}.",
+        f"Read {count(len(tiles.names), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
         *tiles.notes,
         *skipped(IMAGE, batch),
@@ -109,7 +109,7 @@ def images(
         *annotated.notes,
     )
     made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
-    if several and len(set(names)) > 1:
+    if several:
         made = replace(made, groups=torch.from_numpy(np.unique(names, return_inverse=True)[1])[tiles.owners])
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())

@@ -98,7 +98,8 @@ _BEFORE: tuple[dict[str, Any], ...] = (
 
 def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:
     """The data, held out of them what the run held out, however data are split today."""
-    if not card.held_out or max(card.held_out) >= len(dataset):
+    unknown_part = not card.held_out and card.trained_on != len(dataset)
+    if unknown_part or max(card.held_out, default=0) >= len(dataset):
         return dataset
     apart = torch.zeros(len(dataset), dtype=torch.bool)
     apart[list(card.held_out)] = True

@@ -519,3 +519,18 @@ def test_minus_one_and_one_are_classes_and_that_is_said() -> None:
     with pytest.warns(UserWarning, match="-1 is taken as a class; unlabelled=-1 takes it as no label"):
         classifier = GANClassifier(rows=64, random_state=0).fit(x, y)
     assert classifier.classes_.tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("kind", ["csv", "array"])
+def test_whole_numbers_flags_and_ranges_of_a_table_hold(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.integers(18, 90, 200), rng.integers(0, 2, 200), rng.lognormal(10, 1, 200)], 1)
+    lines = [f"{age:.0f},{flag:.0f},{income:.2f}" for age, flag, income in rows]
+    source = table(tmp_path / "t.csv", "\n".join(["age,flag,income", *lines])) if kind == "csv" else rows
+    session = evenodds.fit(source, "table", out=tmp_path / "run", images=640, batch=32, device="cpu", **AT_THE_END)
+    made = session.sample(500)
+    assert np.array_equal(made[:, :2], np.round(made[:, :2]))
+    assert set(np.unique(made[:, 1])) <= {0, 1}
+    assert (made.min(0) >= rows.min(0) - 0.01).all()
+    assert (made.max(0) <= rows.max(0) + 0.01).all()
+    assert np.array_equal(evenodds.load(session.folder).sample(500), made)

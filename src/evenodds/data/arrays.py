@@ -18,7 +18,7 @@ from torch import Tensor
 from evenodds.data._labels import negative
 from evenodds.data._ranges import Ranged, in_range
 from evenodds.data._wording import count
-from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
+from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels, whole_columns
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of
@@ -121,7 +121,9 @@ def from_array(
     if values.ndim == 2:
         low, high = values.min(0).astype(np.float32), values.max(0).astype(np.float32)
         rows = torch.from_numpy(values.astype(np.float32))
-        dataset = Dataset(rows, Units(tuple(low), tuple(high), "float32"), labels, classes, kind="table")
+        dataset = Dataset(
+            rows, Units(tuple(low), tuple(high), "float32", whole_columns(values)), labels, classes, kind="table"
+        )
     else:
         ranged = _in_units(_channels_first(values, layout), range, nodata)
         dataset = Dataset(torch.from_numpy(np.ascontiguousarray(ranged.x)), ranged.units, labels, classes)

@@ -18,7 +18,7 @@ from evenodds.data.palette import Palette
 from evenodds.errors import BadInput, unknown
 from evenodds.game.rules import mix
 
-__all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels"]
+__all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units", "encode_conditions", "encode_labels", "whole_columns"]
 
 LARGEST = torch.finfo(torch.float32).max
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
@@ -38,6 +38,8 @@ class Units:
     """As long as `low`; equal to it where a column is constant, which maps to 0 and back to that constant."""
     dtype: str
     """"uint8", "uint16" or "float32"."""
+    whole: tuple[bool, ...] = ()
+    """Of a table: for each column, whether it holds whole numbers alone. Its values then stay within the range."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
@@ -46,6 +48,8 @@ class Units:
             raise unknown("dtype of units", self.dtype, _STORED)
         if len(self.low) != len(self.high) or not self.low:
             raise BadInput(f"units need as many low as high values, got {len(self.low)} and {len(self.high)}")
+        if self.whole and (len(self.whole) != len(self.low) or self.dtype != "float32"):
+            raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
         for low, high in zip(self.low, self.high, strict=True):
             if not -LARGEST <= low <= high <= LARGEST:
                 raise BadInput(
@@ -64,17 +68,25 @@ class Units:
     def to_data(self, x: Tensor) -> Tensor:
         """(N, C, ...) float -> own units: uint8, int32 (for uint16) or float32.
 
-        Integers are rounded and clipped to [low, high]; floats are not clipped. Gradients do not pass.
+        Integers are rounded and clipped to [low, high], and so are columns of a table, of which only those of whole
+        numbers are rounded; other floats are not clipped. Gradients do not pass.
         """
         middle, half = self._line(x)
         values = x.detach().to(torch.float32) * half + middle
         if self.dtype != "float32":
             low, high = (_along_channels(ends, x.ndim, x.device) for ends in (self.low, self.high))
             values = values.round_().clamp_(low, high)  # type: ignore[arg-type]
+        elif self.whole:
+            low, high, whole = (torch.tensor(part, device=x.device) for part in (self.low, self.high, self.whole))
+            values = torch.where(whole, values.round(), values).clamp_(low, high)
         return values.to(_STORED[self.dtype])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""
+        return self.line() | ({"whole": list(self.whole)} if self.whole else {})
+
+    def line(self) -> dict[str, Any]:
+        """Plain values of what maps numbers to [-1, 1]."""
         return {"low": list(self.low), "high": list(self.high), "dtype": self.dtype}
 
     def _line(self, x: Tensor) -> tuple[float | Tensor, float | Tensor]:
@@ -282,8 +294,9 @@ class Dataset:
         takes = [int(quota) for quota in quotas]
         # Largest remainders first, so that the shares add up to the count.
         by_remainder = sorted(range(len(strata)), key=lambda k: takes[k] - quotas[k])
-        for k in by_remainder[: count - sum(takes)]:
-            takes[k] += 1
+        while (missing := count - sum(takes)) > 0:
+            for k in [k for k in by_remainder if takes[k] < len(strata[k])][:missing]:
+                takes[k] += 1
         chosen = torch.zeros(n, dtype=torch.bool)
         for k, (stratum, take) in enumerate(zip(strata, takes, strict=True)):
             chosen[stratum[_permutation(len(stratum), seed, k)[:take]]] = True
@@ -291,7 +304,7 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of shape, dtype, units, values and labels; two data sets with the same one are the same."""
-        head = {"shape": list(self.x.shape), "units": self.units.to_json(), "labels": self.y is not None}
+        head = {"shape": list(self.x.shape), "units": self.units.line(), "labels": self.y is not None}
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         values = self.x.permute(0, 2, 3, 1) if self.x.ndim == 4 else self.x
         others = [self.beside[name].values for name in sorted(self.beside)]
@@ -358,6 +371,12 @@ class Batches:
             recent = list(self._orders.items())[-1:]
             self._orders = dict([*recent, (epoch, self.index[_permutation(len(self.index), self.seed, epoch)])])
         return self._orders[epoch]
+
+
+def whole_columns(rows: NDArray[Any]) -> tuple[bool, ...]:
+    """Which columns of a table (N, D) hold whole numbers alone, which float32 keeps."""
+    exact = (rows == np.round(rows)).all(0) & (np.abs(rows).max(0) < 2**24)
+    return tuple(bool(one) for one in exact)
 
 
 def encode_labels(

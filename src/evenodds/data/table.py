@@ -21,7 +21,7 @@ from torch import Tensor
 
 from evenodds.data._labels import merged, negative
 from evenodds.data._wording import listed
-from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels
+from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels, whole_columns
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular
@@ -101,7 +101,7 @@ def _dataset(values: NDArray[Any], y: Tensor | None, classes: tuple[str, ...], c
     report += [f"Column '{name}' is constant." for name, a, b in zip(columns, low, high, strict=True) if a == b]
     if y is not None and (y < 0).any():
         report.append(f"{int((y < 0).sum()):,} rows have no label.")
-    units = Units(tuple(x.min(0).tolist()), tuple(x.max(0).tolist()), "float32")
+    units = Units(tuple(x.min(0).tolist()), tuple(x.max(0).tolist()), "float32", whole_columns(values))
     return Dataset(torch.from_numpy(x), units, y, classes, columns=columns, kind="table", report=tuple(report))
 
 

@@ -77,7 +77,7 @@ def test_an_old_pickle_gives_what_it_gave(name: str) -> None:
     else:
         answer = estimator.sample([0, 1, 2])  # type: ignore[attr-defined]
     # What is drawn for a row depends on the row since, so that means of two draws are others: by a part of the spread.
-    scale, near = (rows.std(0), 0.1) if name == "imputer" else (1.0, 1e-3)
+    scale, near = (rows.std(0), 0.15) if name == "imputer" else (1.0, 1e-3)
     assert np.asarray(answer, float) / scale == pytest.approx(np.asarray(ESTIMATORS[name]) / scale, rel=1e-3, abs=near)
     assert b"evenodds.columns" not in pickle.dumps(estimator)
 

@@ -1,6 +1,7 @@
 """Data as people have them: what was made of each, what is said of it, and that it comes back as it was."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -534,3 +535,80 @@ def test_whole_numbers_flags_and_ranges_of_a_table_hold(kind: str, tmp_path: Pat
     assert (made.min(0) >= rows.min(0) - 0.01).all()
     assert (made.max(0) <= rows.max(0) + 0.01).all()
     assert np.array_equal(evenodds.load(session.folder).sample(500), made)
+
+
+# What a stranger's eye found -----------------------------------------------------------------------------------------
+
+
+def test_images_left_out_of_an_archive_do_not_move_its_parts(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).uniform(0, 1, (14, 8, 8)).astype(np.float32)
+    x[2] = x[12] = -9999
+    np.savez(tmp_path / "x.npz", x_train=x[:10], x_test=x[10:])
+    train, test = (load(tmp_path / "x.npz", split=part) for part in ("train", "test"))
+    assert np.allclose(train.x[:, 0].numpy(), np.delete(x[:10], 2, 0))
+    assert np.allclose(test.x[:, 0].numpy(), np.delete(x[10:], 2, 0))
+    assert train.units.low[0] >= 0
+    assert not any("Clipped" in line for line in train.report)
+
+
+def test_a_channel_without_data_does_not_widen_the_range() -> None:
+    x = np.random.default_rng(0).uniform(1000, 2000, (40, 2, 16, 16)).astype(np.float32)
+    x[3, 1] = -9999
+    data = from_array(x)
+    assert min(data.units.low) >= 1000
+    assert 1400 < float(data.x[3, 1].mean()) < 1600
+
+
+def test_eight_bits_have_the_range_that_is_asked_for() -> None:
+    x = np.random.default_rng(0).integers(0, 2, (20, 8, 8)).astype(np.uint8)
+    assert from_array(x).units == Units((0,), (255,), "uint8")
+    assert from_array(x, range="0,1").units == Units((0,), (1,), "uint8")
+    assert any("Values of 1 are no data" in line for line in from_array(x, nodata=1).report)
+    with pytest.raises(BadInput, match=r"data\.range needs"):
+        from_array(x, range="bogus")
+
+
+def test_thousands_with_decimals(tmp_path: Path) -> None:
+    data = load(table(tmp_path / "t.csv", 'a,b\n"1,234.50",2\n"2,000.25",3\n'))
+    assert data.x[:, 0].tolist() == [1234.5, 2000.25]
+
+
+def test_a_loose_image_beside_the_parts_changes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, [*parts(), "cover.png", "extra/1.png"])
+    data = load(tmp_path)
+    assert {data.names[k].split("/")[0] for k in data.split(0.1, 0)[1].tolist()} == {"test"}
+
+
+def test_sets_without_partners_leave_aside_what_is_to_test_on(tmp_path: Path) -> None:
+    write(tmp_path, [f"{side}/{'test' if k > 4 else 'train'}/{side}{k}.png" for side in "AB" for k in range(7)])
+    data = load(tmp_path, layout="unpaired")
+    assert len(data) == 5
+    assert any(line.startswith("Left aside 4 images that are kept for testing") for line in data.report)
+    assert len(load(tmp_path, layout="unpaired", splits="ignore")) == 7
+
+
+def test_run_folders_in_archives_are_no_data(tmp_path: Path) -> None:
+    write(tmp_path / "in", [f"{k}.png" for k in range(6)])
+    write(tmp_path / "in" / "r1", ["samples.png"])
+    for name in ("config.yaml", "data.json", "checkpoints/0/players.safetensors"):
+        (tmp_path / "in" / "r1" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / "r1" / name).write_text("{}")
+    packed = load(shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path / "in"))
+    assert (len(packed), len(load(tmp_path / "in"))) == (6, 6)
+    assert "Left out 1 run folder of evenodds: r1." in packed.report
+
+
+def test_small_classes_between_0_and_255_stay_classes(tmp_path: Path) -> None:
+    values = np.zeros((4, 64, 64), np.uint8)
+    values[:, 40:] = 255
+    for k in range(17):
+        values[:, 4 + 4 * (k // 6) : 6 + 4 * (k // 6), 4 + 8 * (k % 6) : 6 + 8 * (k % 6)] = 1 + 14 * k
+    assert len(load(maps(tmp_path, values), layout="maps").classes) == 18
+
+
+@pytest.mark.parametrize(("size", "way"), [(64, Image.Resampling.BILINEAR), (48, Image.Resampling.LANCZOS)])
+def test_edges_of_a_few_shades_are_soft_too(size: int, way: Image.Resampling, tmp_path: Path) -> None:
+    hard = np.zeros((6, 128, 128), np.uint8)
+    hard[:, 31:90, 27:101] = 255
+    soft = np.stack([np.asarray(Image.fromarray(one).resize((size, size), way)) for one in hard])
+    assert load(maps(tmp_path, soft), layout="maps").classes == ("class 0", "class 255")

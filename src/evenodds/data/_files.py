@@ -65,7 +65,25 @@ def _listed(root: Path, most_pixels: int) -> Iterator[tuple[list[File], list[Fil
         limit = most_bytes(most_pixels)
         names = [entry.filename.replace("\\", "/") for entry in entries]
         unpackers = [_unpacker(archive, entry, limit) for entry in entries]
-        yield _parted([File(name, unpack) for name, unpack in zip(names, unpackers, strict=True)])
+        files = [File(name, unpack) for name, unpack in zip(names, unpackers, strict=True)]
+        runs = _run_folders(names)
+        yield _parted(
+            [file for file in files if not file.name.startswith(runs)] + [File(run, _no_file) for run in runs]
+        )
+
+
+def _run_folders(names: list[str]) -> tuple[str, ...]:
+    """The run folders of evenodds in an archive, by their names with a slash behind."""
+    inside: dict[str, set[str]] = {}
+    for name in names:
+        folders = name.split("/")
+        for level, part in enumerate(folders[1:], 1):
+            inside.setdefault("/".join(folders[:level]) + "/", set()).add(part)
+    return tuple(sorted(folder for folder, parts in inside.items() if parts >= RUN_FILES))
+
+
+def _no_file() -> Path:
+    raise Unusable("a folder")
 
 
 def _archive(root: Path, stream: BinaryIO) -> zipfile.ZipFile:

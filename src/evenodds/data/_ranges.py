@@ -54,7 +54,7 @@ def in_range(
 
     Args:
         x: (N, C, H, W), whole numbers or finite floats; of floats, where `nodata` is "nan", also these.
-        depth: "uint16" or "float32".
+        depth: "uint8", "uint16" or "float32".
         wanted: "auto"; "full", all that the depth can hold, or of floats all that occurs, for all channels; or the two
             ends.
         nodata: the number that stands for no data; "nan"; "auto" for one of the usual where it lies far from all
@@ -64,7 +64,9 @@ def in_range(
     Raises:
         BadInput: an option that cannot be, or no image holds data.
     """
-    value = _sentinel(x) if nodata == "auto" else _number(nodata)
+    if depth == "uint8" and wanted in ("auto", "full") and nodata in ("auto", "none"):
+        return Ranged(x, Units((0.0,), (255.0,), "uint8"), np.ones(len(x), np.bool_), [])
+    value = (_sentinel(x) if depth != "uint8" else None) if nodata == "auto" else _number(nodata)
     notes: list[str] = []
     kept: NDArray[np.bool_] = np.ones(len(x), np.bool_)
     if value is not None:
@@ -72,9 +74,11 @@ def in_range(
         kept = np.any(~holes.reshape(len(x), -1), axis=1)
         if not kept.any():
             raise BadInput(f"no {noun} holds any data: all are {_word(nodata)}; name the right value with data.nodata")
-        notes = _on_holes(holes[kept], value, nodata, noun) if holes.any() else [_NEVER.format(value)]
+        notes = _on_holes(holes[kept], value, nodata, noun) if holes[kept].any() else []
+        notes = notes if holes.any() else [_NEVER.format(value)]
         x = _filled(x, holes)
-    low, high = _ends(x[kept] if not kept.all() else x, depth, wanted)
+        x[~kept] = x[kept][0]  # they are left out
+    low, high = _ends(x, depth, wanted)
     x, clipped = _clipped(x, low, high)
     notes += [f"Left out {count(int((~kept).sum()), noun)} without any data."] if not kept.all() else []
     return Ranged(x, Units(low, high, depth), kept, [*notes, *_said(depth, low, high, wanted), *clipped])
@@ -127,12 +131,14 @@ def _word(nodata: str | float) -> str:
 
 
 def _filled(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
-    """The images with each hole filled in from what is around it; a channel without any data keeps its numbers."""
+    """The images with each hole filled in from what is around it; a channel without any data has the mean of others."""
     x = x.copy()
+    there = (~holes).sum((0, 2, 3))
+    means = np.where(holes, 0, x).astype(np.float64).sum((0, 2, 3)) / np.maximum(there, 1)
     for k in np.flatnonzero(holes.reshape(len(x), -1).any(1)):
         gap = torch.from_numpy(holes[k])[None]
         gap = gap & ~gap.flatten(2).all(2)[:, :, None, None]
-        values = torch.from_numpy(np.where(holes[k], 0, x[k]).astype(np.float64))[None]
+        values = torch.from_numpy(np.where(holes[k], means[:, None, None], x[k]).astype(np.float64))[None]
         made = _from_around(values, gap)[0].numpy()
         x[k] = (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
     return x
@@ -162,6 +168,8 @@ def _ends(x: NDArray[Any], depth: str, wanted: Range) -> Ends:
         raise BadInput(f"data.range needs auto, full, or two numbers such as 0,4095, got '{wanted}'")
     if wanted == "full":
         return ((0.0,), (65535.0,)) if depth == "uint16" else ((float(x.min()),), (float(x.max()),))
+    if depth == "uint8":
+        return (0.0,), (255.0,)
     ends = [_of_channel(x[:, k]) for k in range(x.shape[1])]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     if all(top - bottom >= USED * (high - low) for bottom, top in ends):
@@ -214,7 +222,7 @@ def _said(depth: str, low: Sequence[float], high: Sequence[float], wanted: Range
     """What range was found, where it is not all that the depth holds, or differs from channel to channel."""
     if wanted != "auto" or (len(low) == 1 and (depth == "float32" or high[0] == 65535.0)):
         return []
-    ends = ", ".join(f"{bottom:.4g} to {top:.4g}" for bottom, top in list(zip(low, high, strict=True))[:8])
+    ends = ", ".join(f"{bottom:.6g} to {top:.6g}" for bottom, top in list(zip(low, high, strict=True))[:8])
     if len(low) > 1:
         return [f"Each channel has a range of its own: {ends}; data.range=full takes one for all."]
     return [f"Of 16 bits, {ends} is used, which is taken as the range; data.range=full takes 0 to 65535."]

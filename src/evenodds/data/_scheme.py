@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn.functional import max_pool2d
 
 from evenodds.data._placing import Pixels
 from evenodds.data._wording import listed
@@ -23,10 +25,14 @@ STEPS = 51
 """Maps whose values are all multiples of this are labels times it, so that they can be seen."""
 MIDDLE = 128
 """From this value on, a pixel of a map with soft edges belongs to the object."""
-EXTREMES = 0.7
+EXTREMES = 0.5
 """Maps have soft edges where at least this part of their pixels is 0 or 255 ..."""
-SHADES = 8
-"""... and more than so many values lie in between."""
+BETWEEN = 0.8
+"""... and at least this part of the others has both a dark and a light one within `REACH` pixels."""
+REACH = 4
+DARK, LIGHT = 64, 191
+LOOKED_AT = 64
+"""Maps of which the edges are looked at."""
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "ignored")
 
 
@@ -88,7 +94,7 @@ def scheme(
     for one in values:
         pixels += np.bincount(one.ravel() + 1, minlength=257)[1:]
     used = [int(value) for value in pixels.nonzero()[0]]
-    if names is None and ignore is None and _soft(pixels, used):
+    if names is None and ignore is None and not _evenly_spaced(used) and _soft(values, pixels):
         return _of_two(pixels, colours)
     none, notes = _ignored(used, names, ignore)
     named = dict(enumerate(names or ()))
@@ -112,13 +118,19 @@ def scheme(
     return Scheme(words, _palette(classes, none, colours), table, notes)
 
 
-def _soft(pixels: NDArray[np.int64], used: Sequence[int]) -> bool:
+def _soft(values: Pixels, pixels: NDArray[np.int64]) -> bool:
     """Whether maps are of 0 and 255 with soft edges, as enlarging or lossy files leave them."""
-    shades = [value for value in used if 0 < value < IGNORED]
-    if len(shades) <= SHADES or shades[-1] - shades[0] < MIDDLE:
-        return False
     extremes = int(pixels[0]) + int(pixels[IGNORED])
-    return min(int(pixels[0]), int(pixels[IGNORED])) > 0 and extremes >= EXTREMES * int(pixels.sum())
+    if min(int(pixels[0]), int(pixels[IGNORED])) == 0 or not EXTREMES * pixels.sum() <= extremes < pixels.sum():
+        return False
+    shades = np.flatnonzero(pixels)
+    if len(shades) < 4 or int(shades[-2]) - int(shades[1]) < DARK:
+        return False  # a few labels, and 255
+    some = torch.from_numpy(values[:: max(1, len(values) // LOOKED_AT)].astype(np.float32))[:, None]
+    side = 2 * REACH + 1
+    lightest, darkest = max_pool2d(some, side, 1, REACH), -max_pool2d(-some, side, 1, REACH)
+    shade = (some > 0) & (some < IGNORED)
+    return float(((darkest < DARK) & (lightest > LIGHT))[shade].float().mean()) >= BETWEEN
 
 
 def _of_two(pixels: NDArray[np.int64], colours: Mapping[int, Colour]) -> Scheme:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,10 +46,12 @@ def splits(names: Sequence[str], way: str, noun: str = "image") -> Splits:
     level = _level(paths)
     if level is None:
         return Splits(list(names), None, [])
-    parts = [path[level].lower() for path in paths]
-    rest = ["/".join(path[:level] + path[level + 1 :]) for path in paths]
-    apart = torch.tensor([part in TEST for part in parts])
-    found = ", ".join(sorted({path[level] for path in paths if path[level].lower() in TEST}))
+    parts = [_part(path, level) for path in paths]
+    named = [part.lower() in TRAIN + TEST for part in parts]
+    cut = [path[:level] + path[level + 1 :] if one else path for path, one in zip(paths, named, strict=True)]
+    rest = ["/".join(path) for path in cut]
+    apart = torch.tensor([part.lower() in TEST for part in parts])
+    found = ", ".join(sorted({part for part in parts if part.lower() in TEST}))
     if way == "ignore":
         return Splits(rest, None, [f"Took what lies in {found} to train on too, as data.splits=ignore asks."])
     held = count(int(apart.sum()), noun)
@@ -58,9 +59,14 @@ def splits(names: Sequence[str], way: str, noun: str = "image") -> Splits:
 
 
 def _level(paths: Sequence[Sequence[str]]) -> int | None:
-    """At which level of folders the paths have the names of parts, of which one is to train on and one is not."""
-    for level in range(min((len(path) for path in paths), default=1) - 1):
-        parts = Counter(path[level].lower() for path in paths)
-        if all(part in TRAIN + TEST for part in parts) and any(part in TRAIN for part in parts):
-            return level if any(part in TEST for part in parts) else None
+    """At which level some folders are to train on and some are not; files elsewhere are to train on."""
+    for level in range(max((len(path) for path in paths), default=1) - 1):
+        parts = {_part(path, level).lower() for path in paths}
+        if parts & {*TRAIN} and parts & {*TEST}:
+            return level
     return None
+
+
+def _part(path: Sequence[str], level: int) -> str:
+    """The folder of a path at a level; empty where it has none."""
+    return path[level] if level < len(path) - 1 else ""

@@ -148,9 +148,7 @@ def stacked(
     summary = f"{size[0]} x {size[1]} (height x width) with {bits}"
     notes = _done(pictures, size, channels, fit, clear, 0 if whole else deep, noun)
     first = np.moveaxis(values, -1, 1)
-    if not whole:
-        return Stack(torch.from_numpy(first), Units((0.0,), (255.0,), "uint8"), summary, notes, torch.arange(0))
-    ranged = in_range(first.astype(np.int32), "uint16", wanted, nodata, noun)
+    ranged = in_range(first.astype(np.int32) if whole else first, "uint16" if whole else "uint8", wanted, nodata, noun)
     empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")

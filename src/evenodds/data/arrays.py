@@ -67,13 +67,15 @@ def arrays(
     try:
         y, c = (_beside(stored, parts, letter) for letter in "yc")
         names = [str(name) for name in stored["c_names"]] if "c_names" in stored else None
-        whole = from_array(_joined([stored[key] for key in parts]), y, layout, c, names, range, nodata, unlabelled)
+        joined = _joined([stored[key] for key in parts])
+        whole, kept = _read(joined, y, layout, c, names, range, nodata, unlabelled)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if chosen == parts:
         return whole
     start = 0 if parts[0] == chosen[0] else len(stored[parts[0]])
-    part = whole.take(torch.arange(start, start + len(stored[chosen[0]])))
+    places = torch.from_numpy(kept)
+    part = whole.take(((places >= start) & (places < start + len(stored[chosen[0]]))).nonzero().flatten())
     return replace(part, report=(*_report(part), *whole.report[1:]))
 
 
@@ -109,6 +111,20 @@ def from_array(
     Raises:
         BadInput: a shape or dtype that fits none of these, or a value that is not finite (its place is named).
     """
+    return _read(x, y, layout, c, c_names, range, nodata, unlabelled)[0]
+
+
+def _read(
+    x: Array | Tensor,
+    y: Array | Tensor | Sequence[Any] | None,
+    layout: str,
+    c: Array | Tensor | None,
+    c_names: Sequence[str] | None,
+    wanted: str | Sequence[float],
+    nodata: str | float,
+    unlabelled: str | float | None,
+) -> tuple[Dataset, Array]:
+    """The data set of `from_array`, and (n,) which of the items are in it."""
     values = _as_numpy(x)
     if values.ndim not in (2, 3, 4) or 0 in values.shape:
         raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}")
@@ -125,7 +141,7 @@ def from_array(
             rows, Units(tuple(low), tuple(high), "float32", whole_columns(values)), labels, classes, kind="table"
         )
     else:
-        ranged = _in_units(_channels_first(values, layout), range, nodata)
+        ranged = _in_units(_channels_first(values, layout), wanted, nodata)
         dataset = Dataset(torch.from_numpy(np.ascontiguousarray(ranged.x)), ranged.units, labels, classes)
     if c is not None:
         numbers, conditions = encode_conditions(_as_numpy(c), c_names)
@@ -133,10 +149,10 @@ def from_array(
             raise BadInput(f"x and c need the same length, got {len(values)} and {len(numbers)}")
         dataset = replace(dataset, c=numbers, conditions=conditions)
     if values.ndim == 2:
-        return replace(dataset, report=(*_report(dataset), *negative(classes)))
-    if not ranged.kept.all():
-        dataset = dataset.take(torch.from_numpy(np.flatnonzero(ranged.kept)))
-    return replace(dataset, report=(*_report(dataset), *ranged.notes, *negative(classes)))
+        return replace(dataset, report=(*_report(dataset), *negative(classes))), np.arange(len(values))
+    kept = np.flatnonzero(ranged.kept)
+    dataset = dataset if ranged.kept.all() else dataset.take(torch.from_numpy(kept))
+    return replace(dataset, report=(*_report(dataset), *ranged.notes, *negative(classes))), kept
 
 
 def _report(dataset: Dataset) -> tuple[str, ...]:
@@ -238,7 +254,7 @@ def _check_finite(values: Array, but_nan: bool = False) -> None:
         at = tuple(int(k) for k in np.argwhere(~finite)[0])
         advice = "; or take data.nodata=nan" if np.isnan(values[at]) and values.ndim > 2 else ""
         raise BadInput(f"x must be finite, got {values[at]} at {list(at)}; remove or fill in such items{advice}")
-    if (most := np.nanmax(np.abs(values), initial=0.0)) > float(np.finfo(np.float32).max):
+    if (most := float(np.nanmax(np.abs(values), initial=0.0))) > float(np.finfo(np.float32).max):
         raise BadInput(f"x must fit in single precision, got a value of size {most:g}; divide it by 1e10")
 
 
@@ -258,7 +274,7 @@ def _in_units(values: Array, wanted: str | Sequence[float], nodata: str | float)
     if kind.kind == "b":
         return Ranged(values.astype(np.uint8), Units((0,), (1,), "uint8"), every, [])
     if kind == np.uint8 or (kind.kind in "iu" and kind != np.uint16 and low >= 0 and high <= 255):
-        return Ranged(values.astype(np.uint8, copy=False), Units((0,), (255,), "uint8"), every, [])
+        return in_range(values.astype(np.uint8, copy=False), "uint8", wanted, nodata)
     if kind.kind in "iu" and low >= 0 and high <= 65535:
         return in_range(values.astype(np.int32), "uint16", wanted, nodata)
     return in_range(values.astype(np.float32), "float32", wanted, nodata)

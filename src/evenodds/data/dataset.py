@@ -267,7 +267,7 @@ class Dataset:
 
         Items that are apart are those to measure by, and no others. Else every class gives its share to within one
         item; classes too small to give one item are drawn from together, and the only item of a class stays to train
-        on. Groups stay whole: where there are groups, they are what is counted, whatever their classes; of a single
+        on. Groups stay whole, whatever their classes, and as many are held out as come near to the share; of a single
         group the last items are held out, which of tiles and frames lie together.
 
         Args:
@@ -285,8 +285,9 @@ class Dataset:
             groups, member = torch.unique(self.groups, return_inverse=True)
             if len(groups) == 1:
                 return _parted(torch.arange(len(self)) >= len(self) - _count(len(self), held_out))
-            apart = _permutation(len(groups), seed, 0)[: _count(len(groups), held_out)]
-            return _parted(torch.isin(member, apart))
+            sizes = member.bincount(minlength=len(groups)).tolist()
+            apart = _nearest(_permutation(len(groups), seed, 0).tolist(), sizes, _count(len(self), held_out))
+            return _parted(torch.isin(member, torch.tensor(apart, dtype=torch.int64)))
         n = len(self)
         count = _count(n, held_out)
         strata = self._strata(held_out)
@@ -475,6 +476,22 @@ def _numbers_in_order(distinct: NDArray[Any], inverse: NDArray[Any]) -> tuple[ND
 def _parted(held_out: Tensor) -> tuple[Tensor, Tensor]:
     """(N,) bool as the sorted indices of (others, held out)."""
     return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
+
+
+def _nearest(order: Sequence[int], sizes: Sequence[int], wanted: int) -> list[int]:
+    """Groups, in this order, of which each brings the number of items nearer to the one that is wanted.
+
+    At least one where any is wanted, the smallest if need be, and never all.
+    """
+    if not wanted:
+        return []
+    taken: list[int] = []
+    items = 0
+    for group in order:
+        if len(taken) < len(order) - 1 and abs(items + sizes[group] - wanted) < abs(items - wanted):
+            taken.append(group)
+            items += sizes[group]
+    return taken or [min(order, key=lambda group: sizes[group])]
 
 
 def _count(n: int, held_out: float) -> int:

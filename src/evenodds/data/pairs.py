@@ -101,7 +101,8 @@ def pairs(
         beside: which half of each file is the source, where both of a pair lie side by side in one: "left" or "right".
             "auto": the left one, where no folders are told apart and all files are twice as wide as high; "none": no
             file is cut.
-        splits: what to do with folders such as train and test within both, see `images`; of pairs.
+        splits: what to do with folders such as train and test within both, see `images`. Of sets without partners,
+            what is to test on is left aside.
         most_pixels: of a file, see `images`.
         progress: told (pairs or files done, in all) now and then.
 
@@ -124,7 +125,9 @@ def pairs(
         if paired:
             data = _paired(root, files, chosen, form, depths, checked(splits), progress)
         else:
+            files, aside = _to_train_on(files, chosen, checked(splits))
             data = _unpaired(root, files, chosen, form, depths, progress)
+            data = replace(data, report=(*data.report, *aside))
     return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))
 
 
@@ -243,6 +246,20 @@ def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
 
 
 # --- sets without partners --------------------------------------------------------------------------------------------
+
+
+def _to_train_on(files: Sequence[File], chosen: Folders, splits: str) -> tuple[list[File], list[str]]:
+    """The files of sets without partners that are not kept for testing, and a note on the others."""
+    kept: list[File] = []
+    aside = 0
+    for folder in (chosen.first, chosen.second):
+        of_folder = inside(files, folder)
+        parts = parted([file.name[len(folder) + 1 :] for file in of_folder], splits)
+        apart = [False] * len(of_folder) if parts.apart is None else parts.apart.tolist()
+        kept += [file for file, out in zip(of_folder, apart, strict=True) if not out]
+        aside += sum(apart)
+    note = f"Left aside {count(aside, 'image')} that are kept for testing; data.splits=ignore takes them too."
+    return kept, [note] if aside else []
 
 
 def _unpaired(

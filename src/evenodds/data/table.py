@@ -162,7 +162,7 @@ class _Commas:
         text = cell.strip()
         if not (_THOUSANDS.fullmatch(text) or _DECIMAL.fullmatch(text)):
             return math.nan
-        decimal = float(text.replace(",", ".")) if text.count(",") == 1 else math.nan
+        decimal = float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) else math.nan
         self.decimal.setdefault(place, []).append((before, decimal))
         if not _THOUSANDS.fullmatch(text):
             self.no_thousands.add(place)

@@ -612,3 +612,10 @@ def test_edges_of_a_few_shades_are_soft_too(size: int, way: Image.Resampling, tm
     hard[:, 31:90, 27:101] = 255
     soft = np.stack([np.asarray(Image.fromarray(one).resize((size, size), way)) for one in hard])
     assert load(maps(tmp_path, soft), layout="maps").classes == ("class 0", "class 255")
+
+
+def test_labels_lie_below_a_folder_that_all_have_in_common(tmp_path: Path) -> None:
+    labelled(tmp_path / "in" / "set", ["name,class", "00.png,cat", "01.png,dog"])
+    data = load(tmp_path / "in")
+    assert data.y is not None
+    assert (data.classes, data.y.tolist()) == (("cat", "dog"), [0, 1])

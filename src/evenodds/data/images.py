@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,8 @@ def images(
     root = Path(path)
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
-        tables = [file for file in others if file.name == LABELS and labels]
+        above = _common([file.name for file in files])
+        tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         files, owners = _by_frames(files, frames, form.most_pixels)
         if not files:
             number = len(others) - len(tables)
@@ -94,7 +96,8 @@ def images(
         )
         names = [owners[picture.name] for picture in batch.records]
         parts = parted(names, checked(splits))
-        annotated = _labels(names, parts.names, tables, unlabelled) if labels else NO_LABELS
+        below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
+        annotated = _labels(below, parts.names, tables, unlabelled) if labels else NO_LABELS
     tiles = items([picture.name for picture in batch.records], [one.size for one in batch.records], batch.size, fit)
     stack = stacked(batch.records, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = sorted({owner for name, owner in owners.items() if name != owner})
@@ -113,6 +116,13 @@ def images(
         made = replace(made, groups=torch.from_numpy(np.unique(names, return_inverse=True)[1])[tiles.owners])
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
+
+
+def _common(names: Sequence[str]) -> str:
+    """The folders that all have in common, with a slash behind; empty where there is none."""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    shared = takewhile(lambda level: len(set(level)) == 1, levels)
+    return "".join(f"{level[0]}/" for level in shared)
 
 
 def _by_frames(files: Sequence[File], which: str, most_pixels: int) -> tuple[list[File], dict[str, str]]:

@@ -93,22 +93,24 @@ def test_rare_outliers_do_not_make_the_range() -> None:
     x[0, 0, 0] = 1e6
     data = from_array(x)
     assert data.units.high[0] <= 1
+    assert data.units.low[0] == x.min()
     assert any("Clipped" in line and "data.range=full keeps them" in line for line in data.report)
     assert from_array(x, range="full").units.high == (1e6,)
     assert from_array(x, range=[0, 2]).units == Units((0,), (2,), "float32")
 
 
-@pytest.mark.parametrize("value", [-32768.0, -9999.0])
+@pytest.mark.parametrize("value", [-32768.0, -9999.0, 1e20, -1e30])
 def test_the_number_for_no_data_is_found_said_and_filled_in(value: float) -> None:
     truth = np.add.outer(np.arange(20.0), np.add.outer(np.arange(16.0), np.arange(16.0))).astype(np.float32) + 500
     x = truth.copy()
     holes = np.random.default_rng(0).random(x.shape) < 0.01
     x[holes] = value
     data = from_array(x)
-    assert data.units == Units((500.0,), (float(x.max()),), "float32")
+    assert data.units == Units((500.0,), (float(x[~holes].max()),), "float32")
     assert any(f"Values of {value:g} are no data: {holes.sum()} of them" in line for line in data.report)
     assert np.abs(data.x[:, 0].numpy() - truth).max() < 2  # as its neighbours are
-    assert from_array(x, nodata="none").units.low == (value,)
+    plain = from_array(x, nodata="none", range="full").units
+    assert np.float32(plain.low[0] if value < 0 else plain.high[0]) == np.float32(value)
 
 
 def test_large_holes_are_filled_in_quickly_and_with_what_is_around() -> None:
@@ -619,3 +621,15 @@ def test_labels_lie_below_a_folder_that_all_have_in_common(tmp_path: Path) -> No
     data = load(tmp_path / "in")
     assert data.y is not None
     assert (data.classes, data.y.tolist()) == (("cat", "dog"), [0, 1])
+
+
+@pytest.mark.parametrize("size", [8, 24, None])
+def test_what_holds_no_data_does_not_mix_when_images_are_resized(size: int | None, tmp_path: Path) -> None:
+    for k in range(12):
+        side = 24 if size is None and k == 0 else 16
+        x = np.random.default_rng(k).integers(1000, 1200, (side, side)).astype(np.uint16)
+        x[3:7, 5:9] = 65535
+        Image.fromarray(x).save(tmp_path / f"{k:02d}.png")
+    data = load(tmp_path, size=size)
+    assert any("Values of 65535 are no data" in line for line in data.report)
+    assert 900 < int(data.x.min()) <= int(data.x.max()) < 1300

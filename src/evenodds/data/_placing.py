@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from evenodds.data._holes import NO_DATA, filled, without_data
+
 __all__ = ["Pixels", "Size", "nearest", "resized"]
 
 Pixels = NDArray[Any]
@@ -17,11 +19,16 @@ Size = tuple[int, int]
 def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> Pixels:
     """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits.
 
-    With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller.
+    With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller. Of 16 bits,
+    what holds no data stays so, and does not mix with what is around it.
     """
     if pixels.shape[:2] == size:
         return pixels
     deep = pixels.dtype == np.uint16
+    if deep and (gap := without_data(pixels)) is not None:
+        whole = resized(filled(pixels, gap), size, fit, grid)
+        whole[nearest(gap.astype(np.int16), size, fit) == 1] = NO_DATA
+        return whole
     flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
     box, inner, corner = _placed(pixels.shape[:2], size, fit, grid)

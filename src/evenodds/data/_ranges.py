@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
+from evenodds.data._holes import from_around, is_far
 from evenodds.data._wording import count
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
@@ -22,19 +21,15 @@ Range = str | Sequence[float]
 
 USED = 0.25
 """Integers that use less of their depth than this have the range that occurs; so have channels, of what all span."""
-APART = 0.5
-"""A number that stands for no data lies this far from all others, in parts of what they span, or further."""
-SHADES = 16
-"""So many different numbers, or more, must the others be."""
 OUTLIERS = 0.0005
 """At most this part of a channel's values, at either end, are outliers."""
 STRETCH = 8.0
-"""They are, where they make the range this many times as wide, or wider."""
+"""They are, at either end, where they make the range this many times as wide, or wider."""
 LOOKED_AT = 1 << 20
 """Values of a channel from which its outliers are found."""
 _FLOATS = np.finfo(np.float32)
-SENTINELS: tuple[float, ...] = (-32768.0, -9999.0, -99999.0, -999.0, -32767.0, 32767.0, 65535.0, -1e20, 1e20)
-SENTINELS += (-1e30, 1e30, float(_FLOATS.min), float(_FLOATS.max))
+_USUAL = (-32768, -9999, -99999, -999, -32767, 32767, 65535, -1e20, 1e20, -1e30, 1e30, _FLOATS.min, _FLOATS.max)
+SENTINELS = frozenset(np.float32(number) for number in _USUAL)
 """Numbers that programs write where they have no data."""
 
 
@@ -115,13 +110,9 @@ def _number(nodata: str | float) -> float | None:
 def _sentinel(x: NDArray[Any]) -> float | None:
     """The usual number for no data that lies far from all others, if there is one."""
     for end, other in ((x.min(), x.max()), (x.max(), x.min())):
-        if float(end) not in SENTINELS or end == other:
+        if np.float32(end) not in SENTINELS or end == other:
             continue
-        rest = x[x != end]
-        if len(np.unique(rest[:LOOKED_AT])) < SHADES:  # labels, or black and white
-            continue
-        nearest, furthest = (rest.min(), rest.max()) if end < other else (rest.max(), rest.min())
-        if abs(float(end) - float(nearest)) > APART * abs(float(furthest) - float(nearest)):
+        if is_far(float(end), x[x != end]):
             return float(end)
     return None
 
@@ -139,20 +130,9 @@ def _filled(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
         gap = torch.from_numpy(holes[k])[None]
         gap = gap & ~gap.flatten(2).all(2)[:, :, None, None]
         values = torch.from_numpy(np.where(holes[k], means[:, None, None], x[k]).astype(np.float64))[None]
-        made = _from_around(values, gap)[0].numpy()
+        made = from_around(values, gap)[0].numpy()
         x[k] = (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
     return x
-
-
-def _from_around(values: Tensor, gap: Tensor) -> Tensor:
-    """(1, C, H, W): each value in the gap is the mean of its block of 2 x 2, or of the smallest block with a value."""
-    there = (~gap).to(values.dtype)
-    sums, weights = (avg_pool2d(one, 2, ceil_mode=True) for one in (values * there, there))
-    coarse, empty = sums / weights.clamp_min(1e-12), weights == 0
-    if bool(empty.any()):
-        coarse = _from_around(coarse, empty)
-    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : values.shape[2], : values.shape[3]]
-    return torch.where(gap, fine, values)
 
 
 # The range ------------------------------------------------------------------------------------------------------------
@@ -196,9 +176,10 @@ def _of_channel(values: NDArray[Any]) -> tuple[float, float]:
     if len(flat) < 2 / OUTLIERS:
         return low, high
     inner_low, inner_high = (float(one) for one in np.quantile(flat, [OUTLIERS, 1 - OUTLIERS]))
-    if 0 < inner_high - inner_low <= (high - low) / STRETCH:
-        return inner_low, inner_high
-    return low, high
+    reach = (STRETCH - 1) * (inner_high - inner_low)
+    return (inner_low if 0 < reach <= inner_low - low else low), (
+        inner_high if 0 < reach <= high - inner_high else high
+    )
 
 
 def _in_bits(low: float, high: float) -> tuple[float, float]:

@@ -1,0 +1,55 @@
+"""What holds no data in images: how it is told from numbers, and what is put in its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+__all__ = ["NO_DATA", "filled", "from_around", "is_far", "without_data"]
+
+NO_DATA = 65535
+"""Of 16 bits, where it lies far from all others."""
+APART = 0.5
+"""A number that stands for no data lies this far from all others, in parts of what they span, or further."""
+SHADES = 16
+"""So many different numbers, or more, must the others be."""
+LOOKED_AT = 1 << 20
+"""Of them, from which that is found."""
+
+
+def is_far(value: float, rest: NDArray[Any]) -> bool:
+    """Whether a number lies far from all others (n,), which are no labels."""
+    if not len(rest) or len(np.unique(rest[:: max(1, len(rest) // LOOKED_AT)])) < SHADES:
+        return False
+    low, high = float(rest.min()), float(rest.max())
+    return max(low - value, value - high) > APART * (high - low)
+
+
+def without_data(pixels: NDArray[np.uint16]) -> NDArray[np.bool_] | None:
+    """(H, W, C): what holds no data of one image of 16 bits; None where all do, or none that can be told."""
+    gap = pixels == NO_DATA
+    return gap if gap.any() and is_far(NO_DATA, pixels[~gap]) else None
+
+
+def filled(pixels: NDArray[np.uint16], gap: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """The image (H, W, C), filled in where it holds no data (H, W, C); channels without any stay as they are."""
+    values, holes = (torch.from_numpy(np.moveaxis(one, -1, 0)[None].copy()) for one in (pixels.astype(np.float64), gap))
+    holes = holes & ~holes.flatten(2).all(2)[:, :, None, None]
+    made = from_around(values, holes)[0].numpy().round().astype(np.uint16)
+    return np.ascontiguousarray(np.moveaxis(made, 0, -1))
+
+
+def from_around(values: Tensor, gap: Tensor) -> Tensor:
+    """(1, C, H, W): each value in the gap is the mean of its block of 2 x 2, or of the smallest block with a value."""
+    there = (~gap).to(values.dtype)
+    sums, weights = (avg_pool2d(one, 2, ceil_mode=True) for one in (values * there, there))
+    coarse, empty = sums / weights.clamp_min(1e-12), weights == 0
+    if bool(empty.any()):
+        coarse = from_around(coarse, empty)
+    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : values.shape[2], : values.shape[3]]
+    return torch.where(gap, fine, values)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from tests.fuzz.cases import Outcome, laid_out, played
-from tests.fuzz.mutations import BYTES, NUMBERS, PATHS, TEXTS
+from tests.fuzz.mutations import BYTES, LARGEST, NUMBERS, PATHS, TEXTS
 
 __all__ = ["INPUTS", "play_inputs"]
 
@@ -98,6 +98,8 @@ def changed(place: Path, rng: Random) -> str:
             return f"{path.name!r:.30}: {way(path, rng)}"
     except (ValueError, OSError, LookupError, zipfile.BadZipFile, SyntaxError):
         pass  # a change before this one left nothing to read
+    if path.stat().st_size > LARGEST:  # a change before this one made it so
+        return f"{path.name!r:.30}: left as large as it is"
     return f"{path.name!r:.30}: {rng.choice(BYTES)(path, rng)}"
 
 

@@ -17,6 +17,7 @@ from evenodds.data._splits import TEST, TRAIN
 from evenodds.data._wording import listed
 from evenodds.data.dataset import Conditions, encode_conditions, encode_labels
 from evenodds.errors import BadInput
+from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell
 
 __all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table", "merged"]
@@ -89,7 +90,7 @@ def from_table(names: list[str], content: bytes, unlabelled: str | float | None 
         of_class = []
         notes.append(f"The column {columns[0]} of {LABELS} holds numbers; called class, it would hold classes.")
     if len(of_class) > 1:
-        several = ", ".join(columns[k] for k in of_class)
+        several = ", ".join(columns[k] for k in of_class[:8])[:200]
         raise BadInput(f"{LABELS} needs one column with the class, got {several}; rename one")
     absent = len(cells.keys() - set(names))
     notes += [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
@@ -162,7 +163,9 @@ def _parsed(content: bytes, images: set[str]) -> tuple[list[str], dict[str, list
         if not cells:
             continue
         if len(cells) < 2:
-            raise BadInput(f"{LABELS}, line {number}: a name, a comma and a class are needed, got '{','.join(cells)}'")
+            raise BadInput(
+                f"{LABELS}, line {number}: a name, a comma and a class are needed, got {shortened(','.join(cells))}"
+            )
         if len(cells) != len(columns) + 1:
             raise BadInput(
                 f"{LABELS}, line {number}: {len(columns) + 1} cells are needed, as in line 1, got {len(cells)}"

@@ -186,7 +186,7 @@ def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, Array]:
     except BadInput:
         raise
     except Exception as error:  # Damaged files fail in many ways: ValueError, BadZipFile, TokenError, zlib.error, ...
-        reason = str(error).splitlines()[0] if str(error) else "it is cut short"
+        reason = str(error).splitlines()[0][:200] if str(error) else "it is cut short"
         if "pickle" in reason:
             reason = "it holds Python objects or is no NumPy file; save plain numbers with np.savez(path, x=..., y=...)"
         raise BadInput(f"{path.name} cannot be read: {reason}") from error

@@ -24,6 +24,7 @@ from evenodds.data._wording import listed
 from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels, whole_columns
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
+from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
@@ -192,14 +193,16 @@ _DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 
 def _bad_cell(path: Path, row: int, cells: list[str], columns: list[str], numeric: list[int]) -> BadInput:
     k = next(k for k in numeric if not _is_number(cells[k], finite=True))
-    came = f"holds '{cells[k].strip()}'" if cells[k].strip() else "is empty"
+    came = f"holds {shortened(cells[k].strip())}" if cells[k].strip() else "is empty"
     hint = "fill it in, or remove the row"
     if cells[k].strip() and not _is_number(cells[k]):
         hint = "leave out the column, or write numbers for its words"
-        hint += "" if len(numeric) < len(columns) else f"; data.label={columns[k]} takes it as the class of the rows"
+        hint += (
+            "" if len(numeric) < len(columns) else f"; data.label={columns[k][:100]} takes it as the class of the rows"
+        )
     if row == 1:
         hint += "; if the first row holds names, say header=true"
-    return BadInput(f"{path.name}: row {row}, column '{columns[k]}' {came}, not a finite number; {hint}")
+    return BadInput(f"{path.name}: row {row}, column {shortened(columns[k])} {came}, not a finite number; {hint}")
 
 
 def _is_number(cell: str, finite: bool = False) -> bool:

@@ -633,3 +633,19 @@ def test_what_holds_no_data_does_not_mix_when_images_are_resized(size: int | Non
     data = load(tmp_path, size=size)
     assert any("Values of 65535 are no data" in line for line in data.report)
     assert 900 < int(data.x.min()) <= int(data.x.max()) < 1300
+
+
+def test_pairs_and_maps_take_the_range_that_their_notes_advise(tmp_path: Path) -> None:
+    for k in range(4):
+        x = np.random.default_rng(k).integers(0, 4096, (8, 8)).astype(np.uint16)
+        for folder in ("pairs/A", "pairs/B", "maps/images", "maps/masks"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            values = (x > 2000).astype(np.uint8) if folder == "maps/masks" else x
+            Image.fromarray(values).save(tmp_path / folder / f"{k}.png")
+    for layout in ("pairs", "maps"):
+        assert load(tmp_path / layout, layout=layout).units.high == (4095,)
+        assert load(tmp_path / layout, layout=layout, range="full").units.high == (65535,)
+    unpaired = load(tmp_path / "pairs", layout="unpaired", range="0,5000")
+    units = unpaired.beside["source"].units
+    assert units is not None
+    assert (unpaired.units.high, units.high) == ((5000,), (5000,))

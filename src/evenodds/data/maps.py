@@ -67,6 +67,8 @@ def maps(
     names: Sequence[str] | str | None = None,
     fit: str = "crop",
     splits: str = "respect",
+    range: str | Sequence[float] = "auto",
+    nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
@@ -88,6 +90,7 @@ def maps(
         names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
         fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
         splits: what to do with folders such as train and test within both, see `images`.
+        range, nodata: of images, see `from_array`.
         most_pixels: of a file, see `images`.
         progress: told (pairs done, pairs in all) now and then.
 
@@ -111,7 +114,7 @@ def maps(
     stems = [pair.name for pair in batch.records]
     parts = parted(stems, checked(splits), "pair")
     tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
-    stack = stacked(pictures, batch.size, channels, fit)
+    stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata)
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
     palette = next((pair.second.palette for pair in batch.records if pair.second.palette), {})
     colours = palette | {value: colour for colour, value in key.by_colour.items()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -83,6 +83,8 @@ def pairs(
     paired: bool = True,
     beside: str = "auto",
     splits: str = "respect",
+    range: str | Sequence[float] = "auto",
+    nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
@@ -103,6 +105,7 @@ def pairs(
             file is cut.
         splits: what to do with folders such as train and test within both, see `images`. Of sets without partners,
             what is to test on is left aside.
+        range, nodata: of targets and of sources, see `from_array`.
         most_pixels: of a file, see `images`.
         progress: told (pairs or files done, in all) now and then.
 
@@ -116,23 +119,27 @@ def pairs(
     root = Path(path)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
     with opened(root, form.most_pixels) as (files, others):
-        depths = channels, source_channels
+        wanted = Wanted((channels, source_channels), range, nodata)
         side = side_of_sources(files, beside, FOLDERS, form) if paired and sources is None and targets is None else ""
         if side:
-            data = _halved(root, files, side, form, depths, checked(splits), progress)
+            data = _halved(root, files, side, form, wanted, checked(splits), progress)
             return replace(data, report=(*data.report, *ignored(others)))
         chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
         if paired:
-            data = _paired(root, files, chosen, form, depths, checked(splits), progress)
+            data = _paired(root, files, chosen, form, wanted, checked(splits), progress)
         else:
             files, aside = _to_train_on(files, chosen, checked(splits))
-            data = _unpaired(root, files, chosen, form, depths, progress)
+            data = _unpaired(root, files, chosen, form, wanted, progress)
             data = replace(data, report=(*data.report, *aside))
     return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))
 
 
-Channels = tuple[int | None, int | None]
-"""Of targets and of sources."""
+class Wanted(NamedTuple):
+    """What the user wants of targets and of sources."""
+
+    channels: tuple[int | None, int | None]
+    range: str | Sequence[float]
+    nodata: str | float
 
 
 def _paired(
@@ -140,7 +147,7 @@ def _paired(
     files: Sequence[File],
     chosen: Folders,
     form: Form,
-    channels: Channels,
+    wanted: Wanted,
     splits: str,
     progress: OnProgress | None,
 ) -> Dataset:
@@ -149,11 +156,11 @@ def _paired(
     scale = _one_scale(batch.records)[0]
     times = "as large as" if scale == 1 else f"{scale} times as large as"
     how = f"targets from '{chosen.second}' {times} sources in '{chosen.first}'"
-    return _together(batch, how, alone, form.fit, channels, splits)
+    return _together(batch, how, alone, form.fit, wanted, splits)
 
 
 def _together(
-    batch: Records[Partners], how: str, alone: Sequence[str], fit: str, channels: Channels, splits: str
+    batch: Records[Partners], how: str, alone: Sequence[str], fit: str, wanted: Wanted, splits: str
 ) -> Dataset:
     """The data set of decoded pairs.
 
@@ -167,8 +174,9 @@ def _together(
     stems = [pair.name for pair in pairs]
     parts = parted(stems, splits, "pair")
     tiles = items(stems, [target.size for target in targets], size, fit, "pair")
-    x = stacked(targets, size, channels[0], fit, scale, "target")
-    source = stacked(sources, (size[0] // scale, size[1] // scale), channels[1], fit, 1, "source")
+    x = stacked(targets, size, wanted.channels[0], fit, scale, "target", wanted.range, wanted.nodata)
+    small = size[0] // scale, size[1] // scale
+    source = stacked(sources, small, wanted.channels[1], fit, 1, "source", wanted.range, wanted.nodata)
     report = (
         f"Read {count(len(tiles.names), 'pair')}: {how}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
@@ -189,7 +197,7 @@ def _halved(
     files: Sequence[File],
     side: str,
     form: Form,
-    channels: Channels,
+    wanted: Wanted,
     splits: str,
     progress: OnProgress | None,
 ) -> Dataset:
@@ -200,7 +208,7 @@ def _halved(
         f"the {side} half of each file is the source, the {other} one the target; data.beside={other} takes them the "
         "other way round, data.sources and data.targets name folders"
     )
-    return _together(batch, how, [], form.fit, channels, splits)
+    return _together(batch, how, [], form.fit, wanted, splits)
 
 
 def _pair(match: Match, form: Form) -> Partners | str:
@@ -263,7 +271,7 @@ def _to_train_on(files: Sequence[File], chosen: Folders, splits: str) -> tuple[l
 
 
 def _unpaired(
-    root: Path, files: Sequence[File], chosen: Folders, form: Form, channels: Channels, progress: OnProgress | None
+    root: Path, files: Sequence[File], chosen: Folders, form: Form, wanted: Wanted, progress: OnProgress | None
 ) -> Dataset:
     sets = [
         FileSet(inside(files, folder), noun, f" in '{folder}'")
@@ -276,7 +284,8 @@ def _unpaired(
     batches = decoded(root, sets, decode_one, form, IMAGE, progress)
     targets, sources = (len(of.records) for of in batches)
     (x, x_items), (source, source_items) = (
-        _side(of, number, form.fit, files_of.noun) for of, number, files_of in zip(batches, channels, sets, strict=True)
+        _side(of, number, wanted, form.fit, files_of.noun)
+        for of, number, files_of in zip(batches, wanted.channels, sets, strict=True)
     )
     x_index, source_index, groups = _beside_each_other(x_items.owners, source_items.owners)
     repeated = f"Repeated the {min(targets, sources):,} of the shorter set beside the longer one."
@@ -296,10 +305,12 @@ def _unpaired(
     return replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
 
 
-def _side(batch: Records[DecodedImage], channels: int | None, fit: str, noun: str) -> tuple[Stack, Items]:
+def _side(
+    batch: Records[DecodedImage], channels: int | None, wanted: Wanted, fit: str, noun: str
+) -> tuple[Stack, Items]:
     pictures = batch.records
     tiles = items([picture.name for picture in pictures], [one.size for one in pictures], batch.size, fit, noun)
-    return stacked(pictures, batch.size, channels, fit, 1, noun), tiles
+    return stacked(pictures, batch.size, channels, fit, 1, noun, wanted.range, wanted.nodata), tiles
 
 
 def _beside_each_other(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

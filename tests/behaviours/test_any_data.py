@@ -566,6 +566,7 @@ def test_eight_bits_have_the_range_that_is_asked_for() -> None:
     assert from_array(x).units == Units((0,), (255,), "uint8")
     assert from_array(x, range="0,1").units == Units((0,), (1,), "uint8")
     assert any("Values of 1 are no data" in line for line in from_array(x, nodata=1).report)
+    assert from_array(x, range="full", nodata=1).units == Units((0,), (255,), "uint8")
     with pytest.raises(BadInput, match=r"data\.range needs"):
         from_array(x, range="bogus")
 

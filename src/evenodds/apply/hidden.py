@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._files import file_at
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, decode, guarded
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, decode, guarded, in_channels
 from evenodds.data._placing import resized
 from evenodds.errors import BadInput
 
@@ -82,7 +82,7 @@ def _marked(pixels: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
         red = (pixels[..., 0] >= RED) & (pixels[..., 1:3] <= REST).all(2)
         if bool(red.any()):
             return red, "red"
-    grey = pixels[..., :3].mean(2) if pixels.shape[2] >= 3 else pixels[..., 0]
+    grey = in_channels(pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1], 1)[..., 0]
     if float(grey.max()) == 1:
         return np.asarray(grey == 1), "1"
     return np.asarray(grey >= (MIDDLE if pixels.dtype == np.uint8 else MIDDLE * 256)), "white"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-__all__ = ["NO_DATA", "filled", "from_around", "is_far", "without_data"]
+__all__ = ["NO_DATA", "filled", "is_far", "without_data"]
 
 NO_DATA = 65535
 """Of 16 bits, where it lies far from all others."""
@@ -36,20 +36,24 @@ def without_data(pixels: NDArray[np.uint16]) -> NDArray[np.bool_] | None:
     return gap if gap.any() and is_far(NO_DATA, pixels[~gap]) else None
 
 
-def filled(pixels: NDArray[np.uint16], gap: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """The image (H, W, C), filled in where it holds no data (H, W, C); channels without any stay as they are."""
-    values, holes = (torch.from_numpy(np.moveaxis(one, -1, 0)[None].copy()) for one in (pixels.astype(np.float64), gap))
-    holes = holes & ~holes.flatten(2).all(2)[:, :, None, None]
-    made = from_around(values, holes)[0].numpy().round().astype(np.uint16)
-    return np.ascontiguousarray(np.moveaxis(made, 0, -1))
+def filled(x: NDArray[Any], gap: NDArray[np.bool_], spare: NDArray[Any] | float = 0) -> NDArray[Any]:
+    """One image (C, H, W), filled in where it holds no data (C, H, W): whole numbers stay whole.
+
+    Args:
+        spare: the value, or one (C,) for each channel, of a channel without any data.
+    """
+    empty = np.broadcast_to(gap.all((1, 2), keepdims=True), gap.shape)
+    values = torch.from_numpy(np.where(gap, np.reshape(spare, (-1, 1, 1)), x).astype(np.float64))[None]
+    made = _from_around(values, torch.from_numpy(gap & ~empty)[None])[0].numpy()
+    return (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
 
 
-def from_around(values: Tensor, gap: Tensor) -> Tensor:
+def _from_around(values: Tensor, gap: Tensor) -> Tensor:
     """(1, C, H, W): each value in the gap is the mean of its block of 2 x 2, or of the smallest block with a value."""
     there = (~gap).to(values.dtype)
     sums, weights = (avg_pool2d(one, 2, ceil_mode=True) for one in (values * there, there))
     coarse, empty = sums / weights.clamp_min(1e-12), weights == 0
     if bool(empty.any()):
-        coarse = from_around(coarse, empty)
+        coarse = _from_around(coarse, empty)
     fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : values.shape[2], : values.shape[3]]
     return torch.where(gap, fine, values)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from evenodds.data._splits import TEST, TRAIN
 from evenodds.data._wording import listed
-from evenodds.data.dataset import Conditions, encode_conditions, encode_labels
+from evenodds.data.dataset import Conditions
+from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell

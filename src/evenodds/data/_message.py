@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from evenodds.data._partners import Partners
-from evenodds.data._picture import DecodedImage
+from evenodds.data._picture import DecodedImage, Frames
 from evenodds.files.read import parse_json
 
 __all__ = ["packed", "unpacked"]
 
-_KINDS: dict[str, Any] = {"image": DecodedImage, "partners": Partners}
+_KINDS: dict[str, Any] = {"image": DecodedImage, "partners": Partners, "frames": Frames}
 _LENGTH = 4  # Bytes that tell how long the JSON is.
 
 

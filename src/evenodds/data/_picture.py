@@ -23,11 +23,12 @@ __all__ = [
     "MOST_PIXELS",
     "DecodedImage",
     "File",
+    "Frames",
     "Unusable",
     "checked_limit",
     "decode",
     "decode_deep",
-    "frames",
+    "decode_frames",
     "guarded",
     "in_channels",
     "most_bytes",
@@ -56,12 +57,10 @@ class File(NamedTuple):
     Args:
         name: relative to what it is a part of.
         open: gives its path, or a stream where it lies in an archive.
-        frame: which one of several, from 0; None: the first, and it is said that there are others.
     """
 
     name: str
     open: Callable[[], Path | BinaryIO]
-    frame: int | None = None
 
 
 class DecodedImage(NamedTuple):
@@ -117,35 +116,59 @@ def most_bytes(most_pixels: int) -> int:
 
 def decode(file: File, size: Size | None, fit: str, most_pixels: int = MOST_PIXELS) -> DecodedImage | str:
     """The picture, resized if a size is given, or the file's name and why it cannot be used."""
+    return guarded(file, lambda image: _picture(file.name, image, size, fit), most_pixels)
 
-    def read(image: ImageFile.ImageFile) -> DecodedImage:
-        if file.frame:
-            image.seek(file.frame)
-        picture = _picture(file.name, image, size, fit)
-        return picture if file.frame is None else picture._replace(animated=False)
+
+class Frames(NamedTuple):
+    """The frames of one file, of one size."""
+
+    name: str  # Of the file.
+    pictures: list[DecodedImage]  # Named "file.tif#12".
+    unusable: list[str]  # The names of others, with the reason.
+
+    @property
+    def size(self) -> Size:
+        return self.pictures[0].size
+
+    @property
+    def nbytes(self) -> int:
+        return sum(picture.nbytes for picture in self.pictures)
+
+
+def decode_frames(file: File, size: Size | None, fit: str, most_pixels: int = MOST_PIXELS) -> Frames | str:
+    """All frames of a file, or its name and why it cannot be used; a single one has the name of the file.
+
+    They are read one after the other: from the start, each would take as long as all before it. Pages of another size
+    than the first, such as thumbnails, are none of them.
+    """
+
+    def read(image: ImageFile.ImageFile) -> Frames:
+        number, first = _frames_in(image), image.size
+        if number == 1:
+            return Frames(file.name, [_picture(file.name, image, size, fit)], [])
+        pictures, unusable = [], []
+        for k in range(number):
+            name = f"{file.name}#{k}"
+            try:
+                image.seek(k)
+                if image.size == first:
+                    pictures.append(_picture(name, image, size, fit)._replace(animated=False))
+            except Exception:  # Decoders fail in many ways on damaged files.
+                unusable.append(f"{name} (damaged)")
+        if not pictures:
+            raise Unusable("damaged")
+        return Frames(file.name, pictures, unusable)
 
     return guarded(file, read, most_pixels)
 
 
-def frames(file: File, most_pixels: int = MOST_PIXELS) -> list[File]:
-    """The frames of a file, as files of their own named "file.tif#12"; itself where there is one, or none to be read.
-
-    Pages of another size than the first, such as thumbnails, are none of them.
-    """
-
-    def numbers(image: ImageFile.ImageFile) -> list[int]:
-        number, first = int(getattr(image, "n_frames", 1)), image.size
-        return [k for k in range(number) if image.format != "TIFF" or _size_at(image, k) == first]
-
-    found = guarded(file, numbers, most_pixels)
-    if isinstance(found, str) or len(found) < 2:  # What cannot be used is said when it is decoded.
-        return [file]
-    return [file._replace(name=f"{file.name}#{k}", frame=k) for k in found]
-
-
-def _size_at(image: ImageFile.ImageFile, frame: int) -> tuple[int, int]:
-    image.seek(frame)
-    return image.size
+def _frames_in(image: ImageFile.ImageFile) -> int:
+    """How many frames a file has; 1 where that cannot be told."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # It is damaged behind the first.
+        image.seek(0)
+        return 1
 
 
 def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:

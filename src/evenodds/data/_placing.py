@@ -26,7 +26,8 @@ def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> Pixels:
         return pixels
     deep = pixels.dtype == np.uint16
     if deep and (gap := without_data(pixels)) is not None:
-        whole = resized(filled(pixels, gap), size, fit, grid)
+        channels = (np.moveaxis(one, -1, 0) for one in (pixels, gap))
+        whole = resized(np.moveaxis(filled(*channels), 0, -1), size, fit, grid)
         whole[nearest(gap.astype(np.int16), size, fit) == 1] = NO_DATA
         return whole
     flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels

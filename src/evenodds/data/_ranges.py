@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from evenodds.data._holes import from_around, is_far
+from evenodds.data._holes import filled, is_far
 from evenodds.data._wording import count
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
@@ -127,11 +126,7 @@ def _filled(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
     there = (~holes).sum((0, 2, 3))
     means = np.where(holes, 0, x).astype(np.float64).sum((0, 2, 3)) / np.maximum(there, 1)
     for k in np.flatnonzero(holes.reshape(len(x), -1).any(1)):
-        gap = torch.from_numpy(holes[k])[None]
-        gap = gap & ~gap.flatten(2).all(2)[:, :, None, None]
-        values = torch.from_numpy(np.where(holes[k], means[:, None, None], x[k]).astype(np.float64))[None]
-        made = from_around(values, gap)[0].numpy()
-        x[k] = (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
+        x[k] = filled(x[k], holes[k], means)
     return x
 
 
@@ -146,10 +141,10 @@ def _ends(x: NDArray[Any], depth: str, wanted: Range) -> Ends:
         return _given(wanted)
     if wanted not in ("auto", "full"):
         raise BadInput(f"data.range needs auto, full, or two numbers such as 0,4095, got '{wanted}'")
-    if wanted == "full":
-        return ((0.0,), (65535.0,)) if depth == "uint16" else ((float(x.min()),), (float(x.max()),))
     if depth == "uint8":
         return (0.0,), (255.0,)
+    if wanted == "full":
+        return ((0.0,), (65535.0,)) if depth == "uint16" else ((float(x.min()),), (float(x.max()),))
     ends = [_of_channel(x[:, k]) for k in range(x.shape[1])]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     if all(top - bottom >= USED * (high - low) for bottom, top in ends):

@@ -147,12 +147,12 @@ def stacked(
     bits = f"{count(channels, 'channel')}, {16 if whole else 8} bits"
     summary = f"{size[0]} x {size[1]} (height x width) with {bits}"
     notes = _done(pictures, size, channels, fit, clear, 0 if whole else deep, noun)
-    first = np.moveaxis(values, -1, 1)
-    ranged = in_range(first.astype(np.int32) if whole else first, "uint16" if whole else "uint8", wanted, nodata, noun)
+    first = np.moveaxis(values.astype(np.int32) if whole else values, -1, 1)
+    ranged = in_range(first, "uint16" if whole else "uint8", wanted, nodata, noun)
     empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
-    x = torch.from_numpy(np.array(np.moveaxis(ranged.x, 1, -1), order="C")).permute(0, 3, 1, 2)
+    x = torch.from_numpy(np.moveaxis(ranged.x, 1, -1)).permute(0, 3, 1, 2)
     return Stack(x, ranged.units, summary, [*notes, *ranged.notes], empty)
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from evenodds.data._labels import negative
 from evenodds.data._ranges import Ranged, in_range
 from evenodds.data._wording import count
-from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels, whole_columns
+from evenodds.data.dataset import Dataset, Units
+from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of
@@ -142,7 +143,7 @@ def _read(
         )
     else:
         ranged = _in_units(_channels_first(values, layout), wanted, nodata)
-        dataset = Dataset(torch.from_numpy(np.ascontiguousarray(ranged.x)), ranged.units, labels, classes)
+        dataset = Dataset(torch.from_numpy(ranged.x), ranged.units, labels, classes)
     if c is not None:
         numbers, conditions = encode_conditions(_as_numpy(c), c_names)
         if len(numbers) != len(values):

@@ -13,9 +13,8 @@ import torch
 
 from evenodds.data._files import ENDINGS, content, opened
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
-from evenodds.data._picture import MOST_PIXELS, File, decode
-from evenodds.data._picture import frames as of_frames
-from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._picture import MOST_PIXELS, File, Frames, decode, decode_frames
+from evenodds.data._pipeline import IMAGE, FileSet, Form, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
@@ -77,35 +76,38 @@ def images(
     Raises:
         BadInput: an option that cannot be, or no usable image.
     """
-    root = Path(path)
+    root, splits = Path(path), checked(splits)
+    if frames not in ("all", "first"):
+        raise unknown("choice of data.frames", frames, ("all", "first"))
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
-        files, owners = _by_frames(files, frames, form.most_pixels)
         if not files:
             number = len(others) - len(tables)
             raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
         (batch,) = decoded(
             root,
             [FileSet(files, "image")],
-            lambda file: decode(file, form.at_decoding, fit, form.most_pixels),
+            lambda file: _frames(file, frames, form),
             form,
             IMAGE,
             progress,
         )
-        names = [owners[picture.name] for picture in batch.records]
-        parts = parted(names, checked(splits))
+        pictures = [picture for file in batch.records for picture in file.pictures]
+        names = [file.name for file in batch.records for _ in file.pictures]
+        parts = parted(names, splits)
         below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
         annotated = _labels(below, parts.names, tables, unlabelled) if labels else NO_LABELS
-    tiles = items([picture.name for picture in batch.records], [one.size for one in batch.records], batch.size, fit)
-    stack = stacked(batch.records, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
-    several = sorted({owner for name, owner in owners.items() if name != owner})
+    tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
+    stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
+    several = [file.name for file in batch.records if len(file.pictures) > 1]
+    unusable = [name for file in batch.records for name in file.unusable]
     report = (
         f"Read {count(len(tiles.names), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
         *tiles.notes,
-        *skipped(IMAGE, batch),
+        *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
         *ignored(others, tables),
         *stack.notes,
         *parts.notes,
@@ -125,17 +127,12 @@ def _common(names: Sequence[str]) -> str:
     return "".join(f"{level[0]}/" for level in shared)
 
 
-def _by_frames(files: Sequence[File], which: str, most_pixels: int) -> tuple[list[File], dict[str, str]]:
-    """The files, those of several frames as so many; and the name of the file by that of each."""
-    if which not in ("all", "first"):
-        raise unknown("choice of data.frames", which, ("all", "first"))
-    found: list[File] = []
-    owners: dict[str, str] = {}
-    for file in files:
-        of_file = of_frames(file, most_pixels) if which == "all" and file.name.lower().endswith(SEVERAL) else [file]
-        found += of_file
-        owners |= {one.name: file.name for one in of_file}
-    return found, owners
+def _frames(file: File, which: str, form: Form) -> Frames | str:
+    """The frames of a file that are wanted, or its name and why it cannot be used."""
+    if which == "all" and file.name.lower().endswith(SEVERAL):
+        return decode_frames(file, form.at_decoding, form.fit, form.most_pixels)
+    picture = decode(file, form.at_decoding, form.fit, form.most_pixels)
+    return picture if isinstance(picture, str) else Frames(file.name, [picture], [])
 
 
 def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:

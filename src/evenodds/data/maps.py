@@ -101,7 +101,7 @@ def maps(
     Raises:
         BadInput: an option that cannot be, folders that cannot be told, no usable pair, or values beyond all classes.
     """
-    root = Path(path)
+    root, splits = Path(path), checked(splits)
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
@@ -112,7 +112,7 @@ def maps(
         )
     pictures = [pair.first for pair in batch.records]
     stems = [pair.name for pair in batch.records]
-    parts = parted(stems, checked(splits), "pair")
+    parts = parted(stems, splits, "pair")
     tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata)
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)

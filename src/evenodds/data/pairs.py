@@ -116,19 +116,19 @@ def pairs(
     Raises:
         BadInput: an option that cannot be, folders that cannot be told, or no usable pair.
     """
-    root = Path(path)
+    root, splits = Path(path), checked(splits)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
     with opened(root, form.most_pixels) as (files, others):
         wanted = Wanted((channels, source_channels), range, nodata)
         side = side_of_sources(files, beside, FOLDERS, form) if paired and sources is None and targets is None else ""
         if side:
-            data = _halved(root, files, side, form, wanted, checked(splits), progress)
+            data = _halved(root, files, side, form, wanted, splits, progress)
             return replace(data, report=(*data.report, *ignored(others)))
         chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
         if paired:
-            data = _paired(root, files, chosen, form, wanted, checked(splits), progress)
+            data = _paired(root, files, chosen, form, wanted, splits, progress)
         else:
-            files, aside = _to_train_on(files, chosen, checked(splits))
+            files, aside = _to_train_on(files, chosen, splits)
             data = _unpaired(root, files, chosen, form, wanted, progress)
             data = replace(data, report=(*data.report, *aside))
     return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))

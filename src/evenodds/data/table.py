@@ -21,7 +21,8 @@ from torch import Tensor
 
 from evenodds.data._labels import merged, negative
 from evenodds.data._wording import listed
-from evenodds.data.dataset import Dataset, Units, encode_conditions, encode_labels, whole_columns
+from evenodds.data.dataset import Dataset, Units
+from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened

@@ -129,8 +129,9 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         """(N,) int64, -1 unknown; sets `classes_`."""
         y = classes_of(y, n)
         classes, labels = np.unique(y, return_inverse=True)
-        none = self._no_label(classes)
-        for place in [k for k, value in enumerate(classes.tolist()) if none is not None and value == none]:
+        none, known = self._no_label(classes), classes.tolist()
+        if none is not None and none in known:
+            place = known.index(none)
             classes = np.delete(classes, place)
             labels = np.where(labels == place, -1, labels - (labels > place))
         if len(classes) < 2:

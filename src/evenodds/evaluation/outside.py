@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,11 +26,11 @@ def outside(material: Material) -> list[dict[str, Any]]:
     parts = (material.real, material.floor, material.fitting)
     ends = torch.stack([_ends(part.x) for part in parts if len(part)])
     units, low, high = material.real.units, ends[:, 0].amin(0), ends[:, 1].amax(0)
-    bottom, top = (units.to_model(end[None, :, None, None])[0, :, 0, 0] for end in (low, high))
-    fake = material.fake.transpose(0, 1).flatten(1)
-    slack = 1e-4  # of the arithmetic
-    share = ((fake < bottom[:, None] - slack) | (fake > top[:, None] + slack)).double().mean(1)
-    made = _in_own_units(torch.stack([fake.amin(1), fake.amax(1)]), material)
+    bottom, top = (units.to_model(end[None, :, None, None]) for end in (low, high))
+    fake, slack = material.fake, 1e-4  # of the arithmetic
+    share = ((fake < bottom - slack) | (fake > top + slack)).double().mean((0, 2, 3))
+    unclipped = replace(units, dtype="float32")  # the ends of the samples may lie outside
+    made = unclipped.to_data(_ends(fake)[:, :, None, None])[:, :, 0, 0]
     width = (high - low).double().clamp_min(torch.finfo(torch.float32).tiny)
     beyond = torch.maximum(low - made[0], made[1] - high).double() / width
     return [
@@ -49,10 +50,3 @@ def outside(material: Material) -> list[dict[str, Any]]:
 def _ends(x: Tensor) -> Tensor:
     """(2, C): the least and the greatest value of each channel of x (N, C, H, W)."""
     return torch.stack([x.amin((0, 2, 3)), x.amax((0, 2, 3))])
-
-
-def _in_own_units(ends: Tensor, material: Material) -> Tensor:
-    """(2, C) of [-1, 1] in the data's own units, not clipped to their range."""
-    units = material.real.units
-    low, high = (torch.tensor(end).expand(ends.shape[1]) for end in (units.low, units.high))
-    return low + (ends + 1) / 2 * (high - low)

@@ -59,6 +59,15 @@ def test_asking_for_a_class_changes_the_samples_and_nothing_else(session: Sessio
     assert np.array_equal(three, session.sample(20, seed=1, y=[3] * 20))
 
 
+def test_a_walk_leads_from_class_to_class_or_stays_in_one(session: Session) -> None:
+    walk = session.walk(8, 2, seed=3)
+    first, second = session.conditions.sampled_classes(2, 3)  # type: ignore[misc]
+    of_class = {k: session.walk(8, 2, seed=3, c=session.conditions.to_model([int(k)])) for k in (first, second)}
+    assert np.array_equal(walk[0], of_class[first][0])
+    assert np.array_equal(walk[4], of_class[second][4])
+    assert (first == second) == np.array_equal(walk, of_class[first])
+
+
 def test_files_come_in_class_folders_and_arrays_with_names(session: Session, tmp_path: Path) -> None:
     words = ["sample", str(session.folder), "--folder", str(tmp_path / "f"), "--npz", str(tmp_path / "x.npz")]
     assert main([*words, "--per-class", "3", "--grid", str(tmp_path / "rows.png")]) == 0

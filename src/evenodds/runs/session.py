@@ -156,7 +156,8 @@ class Session:
         Args:
             steps: frames in all.
             stops: random points on the way; 1 or more.
-            c: (1, K) to stay at, of a conditional run; as for `answer`.
+            c: (1, K) to stay at, of a conditional run. None: each stop has a c of its own, as samples have, and the way
+                leads through what lies between.
 
         Returns:
             (steps, C, H, W) or (steps, D), in the data's own units.
@@ -164,11 +165,12 @@ class Session:
         if stops < 1 or steps < stops:
             raise BadInput(f"a walk needs 1 <= stops <= steps, got stops={stops}, steps={steps}")
         corners = self.prior(stops, mix(seed, 0))
-        parts = np.array_split(np.arange(steps), stops)
-        z = [
-            self.latent.between(corners[k], corners[(k + 1) % stops], torch.arange(len(p)) / len(p))
-            for k, p in enumerate(parts)
-        ]
+        shares = [torch.arange(len(part)) / len(part) for part in np.array_split(np.arange(steps), stops)]
+        z = [self.latent.between(corners[k], corners[(k + 1) % stops], share) for k, share in enumerate(shares)]
+        known = self.conditions.by_class or bool(self.card.examples)  # of runs from before, no examples may be
+        asked = self.conditions.sampled(stops, seed) if c is None and known else None
+        if asked is not None:
+            c = torch.cat([torch.lerp(asked[k], asked[(k + 1) % stops], t[:, None]) for k, t in enumerate(shares)])
         return self.render(torch.cat(z), c)
 
     @torch.no_grad()

@@ -487,14 +487,6 @@ def test_a_row_of_decimal_commas_is_no_header(tmp_path: Path) -> None:
     assert len(load(table(tmp_path / "t.csv", "1,5;2,5\n3,5;4,5\n"))) == 2
 
 
-def test_advice_on_columns_of_words_helps(tmp_path: Path) -> None:
-    path = table(tmp_path / "t.csv", "age,city,sex\n20,Bonn,f\n30,Rome,m\n40,Bonn,m\n")
-    with pytest.raises(BadInput, match=r"column 'city' holds 'Bonn'.*data\.label=city takes it as the class"):
-        load(path)
-    with pytest.raises(BadInput, match=r"column 'sex' holds 'f', not a finite number; leave out the column"):
-        load(path, label="city")
-
-
 @pytest.mark.parametrize(
     ("values", "unlabelled", "classes"),
     [

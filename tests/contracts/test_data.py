@@ -79,14 +79,15 @@ def test_source(name: str, tmp_path: Path) -> None:
     source = EXAMPLES[name](tmp_path) if name in READERS else name
     data = load(source)
     assert data.kind in ("image", "table", "toy")
-    assert data.shape == tuple(data.x.shape[1:])
+    assert data.shape == data.units.seen(tuple(data.x.shape[1:]))
     assert data.report
     assert all(line.endswith(".") and "\n" not in line for line in data.report)
     batch = Batches(data, None, 1, 0).at(0)
     assert batch["x"].shape == (1, *data.shape)
     every = data.batch(torch.arange(len(data)))
     assert every["x"].dtype == torch.float32
-    limit = 1.3 if data.kind == "toy" else 1 + 1e-6  # A toy's units are fixed; rare samples lie beyond them.
+    # A toy's units are fixed; rare samples lie beyond them. Amounts of a table are normal scores.
+    limit = 1.3 if data.kind == "toy" else 4 if data.units.columns else 1 + 1e-6
     assert every["x"].abs().max() <= limit
     assert ("y" in every) == (data.y is not None)
     if data.y is not None:
@@ -153,7 +154,7 @@ def test_names_forgive_dashes() -> None:
         (np.ones((5, 8, 9), bool), (1, 8, 9), "uint8", 0, 1),
         (np.linspace(-3, 5, 5 * 72).reshape(5, 8, 9), (1, 8, 9), "float32", -3, 5),
         (torch.full((5, 1, 8, 9), 0.5), (1, 8, 9), "float32", 0.5, 0.5),
-        (np.arange(10).reshape(5, 2), (2,), "float32", 0, 8),
+        (np.arange(10).reshape(5, 2), (2,), "float64", 0, 8),
     ],
 )
 def test_arrays_of_any_shape_and_depth(x: object, shape: tuple[int, ...], kind: str, low: float, high: float) -> None:
@@ -173,7 +174,7 @@ def test_layout_can_be_said() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "said"),
     [
-        (np.array([[0.0, np.nan]]), None, r"nan at \[0, 1\]"),
+        (np.array([[0.0, np.nan]]), None, "a number in each column, got none in x1"),
         (np.full((2, 3, 3), np.inf), None, r"inf at \[0, 0, 0\]"),
         (np.full((2, 3), 1e300), None, "single precision"),
         (np.zeros((2, 3)), [0], "same length, got 2 and 1"),
@@ -230,28 +231,34 @@ def test_tables_find_their_delimiter_and_header(tmp_path: Path, cut: str) -> Non
     assert data.classes == ("x", "y")
     assert data.y is not None
     assert data.y.tolist() == [0, 1, 0]
-    assert data.batch(torch.arange(3))["x"].tolist() == [[-1, -1], [0, 0], [1, 1]]
+    assert data.header == ("a", "kind", "b")
+    plain = load(path, label="kind", types="plain")
+    assert plain.batch(torch.arange(3))["x"].tolist() == [[-1, -1], [0, 0], [1, 1]]
 
 
 def test_tables_without_a_header_and_with_constant_columns(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("1,7,a\n2,7,b\n")
     data = load(tmp_path / "t.csv", label="column 3")
     assert data.columns == ("column 1", "column 2")
-    assert data.batch(torch.arange(2))["x"].tolist() == [[-1, 0], [1, 0]]
-    assert "Column 'column 2' is constant." in data.report
+    assert "Columns: column 1 (levels); column 2 (constant)." in data.report
+    plain = load(tmp_path / "t.csv", label="column 3", types="plain")
+    assert plain.batch(torch.arange(2))["x"].tolist() == [[-1, 0], [1, 0]]
+    assert "Column 'column 2' is constant." in plain.report
 
 
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
-        ("a,b\n1,2\n3,\n", {}, "row 3, column 'b' is empty"),
-        ("a,b\n1,nan\n", {}, "row 2, column 'b' holds 'nan'.*fill it in"),
-        ("a,b\n1,-inf\n", {}, "row 2, column 'b' holds '-inf'"),
-        ("a,b\n\n1,red\n", {}, "row 3, column 'b' holds 'red'.*label"),
-        ("1,b\n1,2\n", {}, "row 1, column 'column 2' holds 'b'.*header=true"),
+        ("a,b\n1,2\n3,\n", {"types": "plain"}, "column 'b' has empty cells.*leave data.types=plain out"),
+        ("a,b\n1,2\n\n2,-inf\n", {}, "row 4, column 'b' holds -inf"),
+        ("a,b\n\n1,red\n", {"types": "b:number"}, "column 'b' has cells that are no numbers.*data.types=b:words"),
+        ("a,b\n1,2\n", {"types": "c:words"}, "no column 'c'"),
+        ("a,b\n1,2\n", {"types": "b:word"}, "no type of column 'b' 'word'; did you mean 'words'"),
+        ("a,b\n1,2\n", {"types": "words"}, "name:type"),
+        ("a,a\n1,2\n", {}, "two columns of the name 'a'"),
         ("a;b\n1;2,5\n2;1,234,567\n", {}, "commas between thousands and before decimals"),
         ("a,b\n1,2,3\n", {}, "row 2 has 3 cells"),
-        ("a,b\n1,1e300\n", {}, "column 'b' holds 1e\\+300"),
+        ("a,b\n1,1e300\n", {}, "row 2, column 'b' holds 1e\\+300"),
         ("a,b\n1,2\n", {"label": "c"}, "no column of t.csv 'c'"),
         ("a\n1\n", {"label": "a"}, "beside the label"),
         ("a,b\n", {}, "a header alone"),
@@ -268,7 +275,10 @@ def test_tables_name_the_cell_that_is_wrong(tmp_path: Path, text: str, options: 
 
 def test_tables_say_when_single_precision_is_too_coarse(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("time,value\n1700000001,0.1\n1700000002,0.2\n")
-    assert any("'time'" in line and "precision" in line for line in load(tmp_path / "t.csv").report)
+    plain = load(tmp_path / "t.csv", types="plain")
+    assert any("'time'" in line and "precision" in line for line in plain.report)
+    data = load(tmp_path / "t.csv")
+    assert data.units.to_data(data.units.to_model(data.x)).tolist() == [[1700000001, 0.1], [1700000002, 0.2]]
 
 
 # --- images ----------------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def prepared(name: str, **values: Any) -> tuple[Config, Dataset, Playable]:
 
 def estimate(config: Config, dataset: Dataset, task: Playable) -> Peak:
     _ = task.contest.relative
-    players = on_meta(lambda: build_players(config, task, dataset.shape))
+    players = on_meta(lambda: build_players(config, task, dataset))
     return peak_of(task, players, as_meta(dataset.batch(FIRST), config.batch), config.optimizer.name, ("generator",))
 
 

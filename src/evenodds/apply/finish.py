@@ -91,7 +91,7 @@ def _writers(session: Session) -> dict[str, _Writer]:
 
 
 def _samples(session: Session, n: int, path: Path) -> Path:
-    return write_samples(session, session.sample(n), grid=path)[0]
+    return write_samples(session, session.numbers(n), grid=path)[0]
 
 
 def _answers(session: Session, path: Path) -> Path | None:

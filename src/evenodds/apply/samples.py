@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evenodds.data._labels import LABELS
 from evenodds.errors import BadInput
@@ -71,12 +72,15 @@ def write_samples(
     folder: Path | None = None,
     npz: Path | None = None,
     columns: int | None = None,
+    c: NDArray[Any] | None = None,
 ) -> list[Path]:
     """Writes samples, with their classes where there are any, in every form that is named; returns the paths.
 
     What this command did not write is not replaced. Files of an earlier call in `folder` are removed.
 
     Args:
+        x: as `Session.numbers` gives them.
+        c: (N, K) the attributes or values, in their own units, by which rows of a table were asked for.
         columns: of the grid; about the square root of the number of samples where None.
         npz: the file to write, of exactly this name.
 
@@ -91,11 +95,11 @@ def write_samples(
         if grid is not None:
             written.append(pictures.write(grid, sample_picture(session.card, x, columns), _SINGLE))
         if placed is not None:
-            written.append(placed.write(session, x, y))
+            written.append(placed.write(session, x, y, c))
         if npz is not None:
             labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
             with owned(npz, "sample") as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
-                np.savez_compressed(file, x=x, **labels)
+                np.savez_compressed(file, x=_storable(session, x), **labels)
             written.append(npz)
         return written
 
@@ -134,14 +138,14 @@ class _Placed:
     names: Sequence[str]
     stale: Sequence[Path]
 
-    def write(self, session: Session, x: Any, y: Sequence[int] | None) -> Path:
+    def write(self, session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | None) -> Path:
         """Writes all files and removes the stale ones; returns what the user looks for: the folder, or the table."""
         first = self.outputs.folder / self.names[0]
         if session.card.kind == "image":
             self._write_pictures(session, x, y)
         else:
             with self.outputs.replaced(first) as temporary:
-                write_text(temporary, _table(session, x, y))
+                write_text(temporary, _table(session, x, y, c))
         for path in self.stale:
             self.outputs.remove(path)
         return self.outputs.folder if session.card.kind == "image" else first
@@ -172,12 +176,25 @@ def _in_folder(session: Session, n: int, y: Sequence[int] | None, folder: Path) 
     return _Placed(outputs, names, stale)
 
 
-def _table(session: Session, x: Any, y: Sequence[int] | None) -> str:
-    columns = session.card.columns or tuple(f"x{k}" for k in range(x.shape[1]))
-    labels = [()] * len(x) if y is None else [(session.card.classes[k],) for k in y]
-    head = (*columns, *(() if y is None else ("label",)))
-    rows = ((*(f"{v:.9g}" for v in row), *label) for row, label in zip(x, labels, strict=True))
-    return csv_text([head, *rows])
+def _table(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | None) -> str:
+    """The rows as CSV, with what they were asked for by and their classes, in the order of the data's own columns."""
+    card = session.card
+    names = list(card.columns or (f"x{k}" for k in range(x.shape[1])))
+    columns = list(zip(*card.texts(x), strict=True))
+    if c is not None and card.conditions is not None:
+        names += card.conditions.names
+        columns += [tuple(f"{value:.9g}" for value in column) for column in c.T]
+    if y is not None:
+        names.append(next((name for name in card.header if name not in names), "label"))
+        columns.append(tuple(card.classes[k] for k in y))
+    order = sorted(range(len(names)), key=lambda k: card.header.index(names[k]) if names[k] in card.header else k)
+    return csv_text([[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)])
+
+
+def _storable(session: Session, x: Any) -> Any:
+    """Samples as an array without objects: of a table with words or dates, its cells as they are spelled."""
+    plain = session.card.cells(x[:1]).dtype != object
+    return x if plain else np.array(session.card.texts(x))
 
 
 def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, seed: int = 0) -> Path:

@@ -63,7 +63,7 @@ def sample(
     if select is None and options:
         raise BadInput(f"{', '.join(options)} needs a selection; add --select rejection or --select langevin")
     if truncation == 1 and select is None:
-        return session.sample(n, seed, batch, y, given)
+        return session.numbers(n, seed, batch, y, given)
     prior = session.task.prior
     if prior is None or not set(session.task.request_names) <= {"z", "c"}:
         raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")

@@ -52,8 +52,8 @@ def sample(
         One PNG per sample (a CSV file for tables). Samples of an earlier call there are replaced; of other files none
         is touched.
     npz
-        An array, in a file of exactly this name: key x in the data's own units, uint8 for 8-bit images, float32 for
-        tables; key y of a conditional run.
+        An array, in a file of exactly this name: key x in the data's own units, uint8 for 8-bit images, float64 for
+        tables of numbers, text for others; key y of a conditional run.
     class_
         Of a conditional run, samples of this class only.
     per_class
@@ -84,8 +84,9 @@ def sample(
     options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
     n = n if y is None else len(y)
     x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
+    c = session.conditions.in_own_units(n, seed, y, numbers(given))
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
-    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns):
+    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns, c=c):
         result(path)
 
 

@@ -15,11 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._cells import Parsed
 from evenodds.data._labels import negative
 from evenodds.data._ranges import Ranged, in_range
+from evenodds.data._types import Types
 from evenodds.data._wording import count
 from evenodds.data.dataset import Dataset, Units
-from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
+from evenodds.data.encoding import encode_conditions, encode_labels
+from evenodds.data.table import from_columns
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of
@@ -31,6 +34,8 @@ READS = (".npy", ".npz")
 """The file names' endings for which `load` comes here."""
 
 Array = NDArray[Any]
+WIDEST = 256
+"""Rows of more numbers are no table of columns with a meaning each."""
 
 
 def arrays(
@@ -40,6 +45,7 @@ def arrays(
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
 ) -> Dataset:
     """A .npy file of items, or a .npz file with `x` (and `y`, `c`), or `x_train`, `x_test` (and `y_train`, ...).
 
@@ -49,7 +55,7 @@ def arrays(
         path: the file; never unpickled.
         split: "train", "test" or "all", for files with `x_train` and `x_test`.
         layout: see `from_array`. Ranges and classes are taken over the whole file, so that its splits agree.
-        range, nodata, unlabelled: see `from_array`.
+        range, nodata, unlabelled, types: see `from_array`.
 
     Raises:
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
@@ -69,7 +75,7 @@ def arrays(
         y, c = (_beside(stored, parts, letter) for letter in "yc")
         names = [str(name) for name in stored["c_names"]] if "c_names" in stored else None
         joined = _joined([stored[key] for key in parts])
-        whole, kept = _read(joined, y, layout, c, names, range, nodata, unlabelled)
+        whole, kept = _read(joined, y, layout, c, names, range, nodata, unlabelled, types)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if chosen == parts:
@@ -89,6 +95,7 @@ def from_array(
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
 ) -> Dataset:
     """A data set from memory.
 
@@ -108,11 +115,12 @@ def from_array(
             range. "auto": one of the usual (-9999, -32768, 65535, ...) where it lies far from all others; "nan";
             "none" for no such number.
         unlabelled: a label that stands for an unknown class, such as -1.
+        types: of the columns x0, x1, ... of rows, see `evenodds.data.table.table`; more than 256 are taken as "plain".
 
     Raises:
         BadInput: a shape or dtype that fits none of these, or a value that is not finite (its place is named).
     """
-    return _read(x, y, layout, c, c_names, range, nodata, unlabelled)[0]
+    return _read(x, y, layout, c, c_names, range, nodata, unlabelled, types)[0]
 
 
 def _read(
@@ -124,6 +132,7 @@ def _read(
     wanted: str | Sequence[float],
     nodata: str | float,
     unlabelled: str | float | None,
+    types: str | Mapping[str, str],
 ) -> tuple[Dataset, Array]:
     """The data set of `from_array`, and (n,) which of the items are in it."""
     values = _as_numpy(x)
@@ -131,16 +140,12 @@ def _read(
         raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}")
     if layout not in ("auto", "nhwc", "nchw"):
         raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
-    _check_finite(values, str(nodata) == "nan" and values.ndim > 2)
+    _check_finite(values, str(nodata) == "nan" if values.ndim > 2 else types != "plain")
     labels, classes = (None, ()) if y is None else encode_labels(_as_numpy(y), unlabelled)
     if labels is not None and len(labels) != len(values):
         raise BadInput(f"x and y need the same length, got {len(values)} and {len(labels)}")
     if values.ndim == 2:
-        low, high = values.min(0).astype(np.float32), values.max(0).astype(np.float32)
-        rows = torch.from_numpy(values.astype(np.float32))
-        dataset = Dataset(
-            rows, Units(tuple(low), tuple(high), "float32", whole_columns(values)), labels, classes, kind="table"
-        )
+        dataset = replace(_rows_of(values, types), y=labels, classes=classes)
     else:
         ranged = _in_units(_channels_first(values, layout), wanted, nodata)
         dataset = Dataset(torch.from_numpy(ranged.x), ranged.units, labels, classes)
@@ -150,15 +155,23 @@ def _read(
             raise BadInput(f"x and c need the same length, got {len(values)} and {len(numbers)}")
         dataset = replace(dataset, c=numbers, conditions=conditions)
     if values.ndim == 2:
-        return replace(dataset, report=(*_report(dataset), *negative(classes))), np.arange(len(values))
+        return replace(dataset, report=(*dataset.report, *negative(classes))), np.arange(len(values))
     kept = np.flatnonzero(ranged.kept)
     dataset = dataset if ranged.kept.all() else dataset.take(torch.from_numpy(kept))
     return replace(dataset, report=(*_report(dataset), *ranged.notes, *negative(classes))), kept
 
 
+def _rows_of(values: Array, types: str | Mapping[str, str]) -> Dataset:
+    """A table of numbers without names; one that is as wide as a picture is taken as it is."""
+    columns = {f"x{k}": Parsed.numbers(column) for k, column in enumerate(values.T)}
+    wanted = Types.of("plain" if types == "auto" and len(columns) > WIDEST else types, list(columns))
+    dataset = from_columns(columns, replace(wanted, all_kept=True), where="x")
+    return replace(dataset, columns=(), header=())
+
+
 def _report(dataset: Dataset) -> tuple[str, ...]:
     if dataset.kind == "table":
-        return (f"Read {len(dataset):,} rows of {dataset.shape[0]} columns.",)
+        return (f"Read {len(dataset):,} rows of {dataset.x.shape[1]} columns.",)
     channels, height, width = dataset.shape
     units = dataset.units
     return (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from evenodds.data.palette import Palette
+from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
 from evenodds.game.rules import mix
 
 __all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units"]
 
 LARGEST = torch.finfo(torch.float32).max
-_STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
+_STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
 
 
@@ -36,9 +37,11 @@ class Units:
     high: tuple[float, ...]
     """As long as `low`; equal to it where a column is constant, which maps to 0 and back to that constant."""
     dtype: str
-    """"uint8", "uint16" or "float32"."""
+    """"uint8", "uint16" or "float32"; of a table with columns "float64"."""
     whole: tuple[bool, ...] = ()
-    """Of a table: for each column, whether it holds whole numbers alone. Its values then stay within the range."""
+    """Of a table without columns: for each, whether it holds whole numbers alone. Values then stay within the range."""
+    columns: tuple[Column, ...] = ()
+    """Of a table whose columns are amounts and choices, each with a map of its own in place of the linear one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
@@ -49,6 +52,8 @@ class Units:
             raise BadInput(f"units need as many low as high values, got {len(self.low)} and {len(self.high)}")
         if self.whole and (len(self.whole) != len(self.low) or self.dtype != "float32"):
             raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
+        if bool(self.columns) != (self.dtype == "float64") or len(self.columns) not in (0, len(self.low)):
+            raise BadInput(f"units of float64 need a column for each of {len(self.low)} ranges, others none")
         for low, high in zip(self.low, self.high, strict=True):
             if not -LARGEST <= low <= high <= LARGEST:
                 raise BadInput(
@@ -57,7 +62,12 @@ class Units:
                 )
 
     def to_model(self, x: Tensor) -> Tensor:
-        """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1]."""
+        """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
+
+        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.rows`.
+        """
+        if self.columns:
+            return rows_to_model(self.columns, x)
         middle, half = self._line(x)
         # Subtract, then divide: both ends then land on -1 and 1 exactly, which a rounded factor would miss.
         # In place where x was copied anyway: large batches are bound by memory.
@@ -65,11 +75,13 @@ class Units:
         return moved.div_(half + (half == 0) if isinstance(half, Tensor) else half or 1.0)
 
     def to_data(self, x: Tensor) -> Tensor:
-        """(N, C, ...) float -> own units: uint8, int32 (for uint16) or float32.
+        """(N, C, ...) float -> own units: uint8, int32 (for uint16), float32, or float64 of a table with columns.
 
         Integers are rounded and clipped to [low, high], and so are columns of a table, of which only those of whole
         numbers are rounded; other floats are not clipped. Gradients do not pass.
         """
+        if self.columns:
+            return rows_to_data(self.columns, x)
         middle, half = self._line(x)
         values = x.detach().to(torch.float32) * half + middle
         if self.dtype != "float32":
@@ -80,9 +92,19 @@ class Units:
             values = torch.where(whole, values.round(), values).clamp_(low, high)
         return values.to(_STORED[self.dtype])
 
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What a generator needs to know of the columns of a table; empty where it needs nothing."""
+        return tuple(column.block for column in self.columns)
+
+    def seen(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an item as players see it, by its own."""
+        return (sum(column.width for column in self.columns),) if self.columns else tuple(shape)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""
-        return self.line() | ({"whole": list(self.whole)} if self.whole else {})
+        columns = {"columns": [asdict(column) for column in self.columns]} if self.columns else {}
+        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns
 
     def line(self) -> dict[str, Any]:
         """Plain values of what maps numbers to [-1, 1]."""
@@ -172,7 +194,8 @@ class Dataset:
     """All items in memory, in their own units, and what is known of them."""
 
     x: Tensor
-    """(N, C, H, W) uint8, int32 holding 16-bit values, or float32; or (N, D) float32. Images are kept channels-last."""
+    """(N, C, H, W) uint8, int32 holding 16-bit values, or float32, kept channels-last; or (N, D) float32; or float64 of
+    a table with columns, where NaN is an empty cell and the place of its word stands for a word."""
     units: Units
     y: Tensor | None = None
     """(N,) int64, -1 unknown."""
@@ -181,7 +204,9 @@ class Dataset:
     names: tuple[str, ...] = ()
     """The file of each item; empty where there are none."""
     columns: tuple[str, ...] = ()
-    """The name of each column of a table."""
+    """The name of each column of x of a table."""
+    header: tuple[str, ...] = ()
+    """The columns of a table in the order of its file: those of x, those that can be asked for, and the label's."""
     kind: str = "image"
     """"image", "table" or "toy"."""
     c: Tensor | None = None
@@ -231,8 +256,13 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """One item's shape: (C, H, W) or (D,)."""
-        return tuple(self.x.shape[1:])
+        """One item's shape as players see it: (C, H, W) or (D,)."""
+        return self.units.seen(tuple(self.x.shape[1:]))
+
+    @property
+    def row_blocks(self) -> tuple[Block, ...]:
+        """The amounts and choices that make up a row of a table with columns; empty of other data."""
+        return self.units.blocks
 
     def batch(self, index: Tensor, device: torch.device | str | None = None) -> dict[str, Tensor]:
         """Some items as a game wants them.
@@ -246,12 +276,21 @@ class Dataset:
             (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1]; and what lies beside, by name.
         """
         index = index.to(self.x.device)
-        batch = {"x": self.units.to_model(_rows(self.x, index).to(device))}
+        if self.units.columns:
+            x = self._seen.index_select(0, index).to(device)
+        else:
+            x = self.units.to_model(_rows(self.x, index).to(device))
+        batch = {"x": x}
         if self.y is not None:
             batch["y"] = self.y[index].to(device)
         if self.c is not None and self.conditions is not None:
             batch["c"] = self.conditions.units.to_model(self.c[index]).to(device)
         return batch | {name: other.batch(index, device) for name, other in self.beside.items()}
+
+    @cached_property
+    def _seen(self) -> Tensor:
+        """(N, E): all rows of a table as players see them; by column this is fast, by batch it is not."""
+        return self.units.to_model(self.x)
 
     def take(self, index: Tensor) -> Dataset:
         """The data set of some items, in the order of index (n,) int64."""

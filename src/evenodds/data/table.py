@@ -1,14 +1,13 @@
-"""Tables of numbers in text files: comma, semicolon or tab between the cells."""
+"""Tables in text files: comma, semicolon or tab between the cells."""
 
 from __future__ import annotations
 
+import codecs
 import csv
-import math
 import os
 import re
-from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -16,25 +15,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_number
 from evenodds.data._labels import merged, negative
+from evenodds.data._types import Types, typed
 from evenodds.data._wording import listed
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import LARGEST, Dataset, Units
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
+from evenodds.data.rows import Values
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "table"]
+__all__ = ["READS", "from_columns", "table"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
 _LONGEST_LINE = 1 << 24  # Characters.
 _MOST_COLUMNS = 100_000
+_YEAR = re.compile(r"\s*(19|20)\d\d\s*")
+_AT_ONCE = 4096
+"""Rows that are taken apart at once."""
 
 
 def table(
@@ -44,213 +47,290 @@ def table(
     header: bool | None = None,
     given: str | Sequence[str] | None = None,
     unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
 ) -> Dataset:
-    """A table of numbers, each column with a range of its own.
+    """A table whose columns hold numbers, words, dates, times or flags, and may have empty cells.
 
     Args:
-        path: UTF-8 text, one row per line.
-        label: the column that names each row's class (numbers or words, empty if unknown); it leaves the numbers.
+        path: text, one row per line, in UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+        label: the column that names each row's class (numbers or words, empty if unknown); it leaves the others.
         delimiter: what stands between the cells; None finds out whether it is a comma, a semicolon or a tab.
-        header: whether the first row names the columns; None takes it for names if no cell of it is a number.
-            Columns without a name are called "column 1" and so on.
-        given: columns by which rows can be asked for, attributes or values (a list, or names with commas between); they
-            leave the numbers too.
+        header: whether the first row names the columns; None takes it for names if no cell of it is a number, or all
+            are years and the next row's are not. Columns without a name are called "column 1" and so on.
+        given: columns of numbers by which rows can be asked for, attributes or values (a list, or names with commas
+            between); they leave the others too.
         unlabelled: a label that stands for an unknown class, such as -1.
+        types: of columns, where what was found is not what is meant: {name: type}, or "name:type" with commas between;
+            a type is number, levels, words or none, which leaves the column out. "plain" takes all for numbers, as
+            they are, and scales each linearly.
 
     Raises:
-        BadInput: a cell that is empty or no finite number; its row (as in a spreadsheet, from 1) and column are named.
+        BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    delimiter = delimiter or _sniff(path)
-    first = next(_rows(path, delimiter), (0, []))[1]
-    if not first:
-        raise BadInput(f"{path.name} needs rows of numbers, got an empty file")
-    header = not any(_is_number(cell) for cell in first) if header is None else header
-    columns = [from_cell(cell.strip()) if header else f"column {k}" for k, cell in enumerate(first, 1)]
-    if label is not None and label not in columns:
-        raise unknown(f"column of {path.name}", label, columns)
+    text = _Text(path, _encoding(path))
+    text = replace(text, delimiter=delimiter or _sniff(text))
+    columns, skip = _header(text, header)
     given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
-    for name in given_names:
-        if name not in columns or name == label:
-            raise unknown(f"given column of {path.name}", name, [other for other in columns if other != label])
-    numeric = [k for k, name in enumerate(columns) if name != label]
-    if len(numeric) <= len(given_names):
-        raise BadInput(f"{path.name} needs a column of numbers beside the label '{label}' and what is given, got none")
-    values, words, commas = _read(path, delimiter, columns, numeric, header)
-    cells = [from_cell(word.strip()) for word in words]
-    y, classes = encode_labels(cells, unlabelled) if label is not None else (None, ())
-    modelled = [place for place, k in enumerate(numeric) if columns[k] not in given_names]
-    dataset = _dataset(values[:, modelled], y, classes, tuple(columns[numeric[place]] for place in modelled))
-    if notes := [*commas, *merged(path.name, words), *negative(classes)]:
-        dataset = replace(dataset, report=(*dataset.report, *notes))
-    if not given_names:
-        return dataset
-    places = [[columns[k] for k in numeric].index(name) for name in given_names]
-    c, conditions = encode_conditions(values[:, places], given_names)
-    return replace(dataset, c=c, conditions=conditions)
+    _require_columns(path, columns, label, given_names)
+    wanted = Types.of(types, columns)
+    parsed, words = _parsed(text, columns, skip, label, wanted)
+    y, classes = (
+        encode_labels([from_cell(word.strip()) for word in words], unlabelled) if label is not None else (None, ())
+    )
+    dataset = from_columns(parsed, wanted, given_names, path.name)
+    notes = [*text.notes, *(merged(path.name, words) if label is not None else ()), *negative(classes)]
+    if y is not None and (y < 0).any():
+        notes.append(f"{int((y < 0).sum()):,} rows have no label.")
+    header_names = tuple(name for name in columns if name == label or name in dataset.header)
+    return replace(dataset, y=y, classes=classes, header=header_names, report=(*dataset.report, *notes))
 
 
-def _dataset(values: NDArray[Any], y: Tensor | None, classes: tuple[str, ...], columns: tuple[str, ...]) -> Dataset:
+def from_columns(
+    parsed: Mapping[str, Parsed], types: Types, given: Sequence[str] = (), where: str = "the table"
+) -> Dataset:
+    """A data set of columns.
+
+    Args:
+        parsed: by name.
+        given: those by which rows can be asked for; numbers without empty cells.
+        where: they stand, for messages.
+    """
+    modelled = {name: column for name, column in parsed.items() if name not in given}
+    dataset = _plain(modelled, where) if types.plain else _mixed(modelled, types, where)
+    if given:
+        values = np.stack([_given_values(where, name, parsed[name]) for name in given], 1)
+        c, conditions = encode_conditions(values, list(given))
+        dataset = replace(dataset, c=c, conditions=conditions)
+    notes = [note for column in parsed.values() for note in column.notes]
+    for where in ("between thousands", "before decimals"):
+        names = [name for name, column in parsed.items() if column.commas == where]
+        notes += listed(f"Took commas to stand {where} in {{}}: {{}}.", names, what="column")
+    header = tuple(name for name in parsed if name in dataset.columns or name in given)
+    return replace(dataset, header=header, report=(*dataset.report, *notes))
+
+
+def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
+    columns, x, notes = typed(parsed, types, where)
+    ends = [column.ends for column in columns]
+    units = Units(tuple(low for low, _ in ends), tuple(high for _, high in ends), "float64", columns=tuple(columns))
+    report = (f"Read {len(x):,} rows of {len(columns)} columns.", *notes)
+    names = tuple(column.name for column in columns)
+    return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
+
+
+def _plain(parsed: Mapping[str, Parsed], where: str) -> Dataset:
+    for name, column in parsed.items():
+        if column.form == "words" or np.isnan(column.values).any():
+            what = "words" if column.form == "words" else "empty cells"
+            raise BadInput(f"{where}: column {shortened(name)} has {what}; leave data.types=plain out")
+    values = np.stack([column.values for column in parsed.values()], 1)
     x = values.astype(np.float32)
-    report = [f"Read {len(x):,} rows of {len(columns)} columns."]
     low, high = values.min(0), values.max(0)
     coarse = np.abs(x - values).max(0) > 1e-4 * (high - low)
+    report = [f"Read {len(x):,} rows of {len(parsed)} columns."]
     report += [
         f"Column '{name}' varies little beside its size and loses precision; subtract {start:g} from it."
-        for name, start, lost in zip(columns, low, coarse, strict=True)
+        for name, start, lost in zip(parsed, low, coarse, strict=True)
         if lost
     ]
-    report += [f"Column '{name}' is constant." for name, a, b in zip(columns, low, high, strict=True) if a == b]
-    if y is not None and (y < 0).any():
-        report.append(f"{int((y < 0).sum()):,} rows have no label.")
+    report += [f"Column '{name}' is constant." for name, a, b in zip(parsed, low, high, strict=True) if a == b]
     units = Units(tuple(x.min(0).tolist()), tuple(x.max(0).tolist()), "float32", whole_columns(values))
-    return Dataset(torch.from_numpy(x), units, y, classes, columns=columns, kind="table", report=tuple(report))
+    return Dataset(torch.from_numpy(x), units, columns=tuple(parsed), kind="table", report=tuple(report))
 
 
-def _read(
-    path: Path, delimiter: str, columns: list[str], numeric: list[int], header: bool
-) -> tuple[NDArray[Any], list[str], list[str]]:
-    """The numbers (N, D) float64, the cells of the other column, and notes."""
-    numbers = array("d")
-    words: list[str] = []
-    commas = _Commas()
-    other = sorted(set(range(len(columns))) - set(numeric))
-    most = machine_bytes() // 4  # What becomes of them needs as much again, and half of it twice.
-    for row, cells in islice(_rows(path, delimiter), int(header), None):
-        if len(cells) != len(columns):
-            raise BadInput(f"{path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")
-        try:
-            values_of_row = [float(cells[k]) for k in numeric]
-        except ValueError:
-            values_of_row = [commas.number(cells[k], place, len(numbers)) for place, k in enumerate(numeric)]
-        if not all(map(math.isfinite, values_of_row)):
-            raise _bad_cell(path, row, cells, columns, numeric)
-        numbers.extend(values_of_row)
-        words += [cells[k] for k in other]
-        if numbers.itemsize * len(numbers) > most:
-            raise BadInput(f"{path.name}: {row:,} rows already fill a quarter of the memory; give a part of the table")
-    if not numbers:
-        raise BadInput(f"{path.name} needs rows of numbers, got a header alone")
-    values = commas.settled(np.frombuffer(numbers).reshape(-1, len(numeric)))
-    if not np.isfinite(values).all():
-        name = columns[numeric[int(np.isnan(values).any(0).argmax())]]
-        raise BadInput(f"{path.name}: column '{name}' has commas between thousands and before decimals; take out some")
-    if np.abs(values).max() > float(np.finfo(np.float32).max):
-        row_at, k = np.unravel_index(int(np.abs(values).argmax()), values.shape)
-        raise BadInput(f"{path.name}: column '{columns[numeric[k]]}' holds {values[row_at, k]:g}; divide it by 1e10")
-    return values, words, commas.notes([columns[k] for k in numeric])
+def _given_values(where: str, name: str, column: Parsed) -> Values:
+    if column.form == "words" or np.isnan(column.values).any():
+        what = "words" if column.form == "words" else "empty cells"
+        hint = "rows are asked for by numbers, 0 and 1 of flags, or by their class (data.label)"
+        raise BadInput(f"{where}: column {shortened(name)} has {what}; {hint}")
+    return column.values
 
 
-class _Commas:
-    """Commas in numbers: between thousands, or before decimals, which a column as a whole decides."""
+def _require_columns(path: Path, columns: Sequence[str], label: str | None, given: Sequence[str]) -> None:
+    if label is not None and label not in columns:
+        raise unknown(f"column of {path.name}", label, columns)
+    for name in given:
+        if name not in columns or name == label:
+            raise unknown(f"given column of {path.name}", name, [other for other in columns if other != label])
+    if len(columns) - len(given) - (label is not None) < 1:
+        raise BadInput(f"{path.name} needs a column beside the label '{label}' and what is given, got none")
+    if repeated := sorted({name for name in columns if columns.count(name) > 1}) if len(columns) < 10_000 else []:
+        raise BadInput(f"{path.name} has two columns of the name {shortened(repeated[0])}; rename one")
 
-    def __init__(self) -> None:
-        self.decimal: dict[int, list[tuple[int, float]]] = {}
-        """Of each column by place: the rows with a comma, and their numbers if it is a decimal one."""
-        self.no_thousands: set[int] = set()
-        """The columns in which a comma stands where none stands between thousands."""
 
-    def number(self, cell: str, place: int, before: int) -> float:
-        """A cell as a number, a comma in it taken for one between thousands where it may be; else NaN.
+# Text ----------------------------------------------------------------------------------------------------------------
 
-        Args:
-            place: of its column.
-            before: numbers read before its row, over all columns.
-        """
-        try:
-            return float(cell)
-        except ValueError:
-            pass
-        text = cell.strip()
-        if not (_THOUSANDS.fullmatch(text) or _DECIMAL.fullmatch(text)):
-            return math.nan
-        decimal = float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) else math.nan
-        self.decimal.setdefault(place, []).append((before, decimal))
-        if not _THOUSANDS.fullmatch(text):
-            self.no_thousands.add(place)
-            return decimal
-        return float(text.replace(",", ""))
 
-    def settled(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The numbers (N, D), in columns of decimal commas these."""
-        for place in self.no_thousands:
-            for before, decimal in self.decimal[place]:
-                values[before // values.shape[1], place] = decimal
-        return values
+@dataclass(frozen=True)
+class _Text:
+    """A file, how its characters are written, and what stands between its cells."""
 
-    def notes(self, columns: Sequence[str]) -> list[str]:
-        """What commas were taken for."""
-        thousands = [columns[place] for place in sorted(self.decimal) if place not in self.no_thousands]
-        decimals = [columns[place] for place in sorted(self.no_thousands)]
+    path: Path
+    encoding: str
+    delimiter: str = ","
+
+    @property
+    def notes(self) -> list[str]:
+        """What users should know of it."""
+        if self.encoding == "utf-8-sig":
+            return []
         return [
-            *listed("Took commas to stand between thousands in {}: {}.", thousands, what="column"),
-            *listed("Took commas to stand before decimals in {}: {}.", decimals, what="column"),
+            f"{self.path.name} is in {'UTF-16' if self.encoding == 'utf-16' else 'no UTF-8: read as Windows-1252'}."
         ]
 
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows that are not blank, with their number in the file, from 1."""
+        try:
+            with self.opened() as file:
+                for row, cells in enumerate(csv.reader(self._lines(file), delimiter=self.delimiter), 1):
+                    if len(cells) > _MOST_COLUMNS:
+                        raise BadInput(f"{self.path.name}: row {row} has {len(cells):,} cells, over {_MOST_COLUMNS:,}")
+                    if any(cell.strip() for cell in cells):
+                        yield row, cells
+        except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+            raise BadInput(
+                f"{self.path.name} cannot be read as text with '{self.delimiter}' between cells: {error}"
+            ) from error
 
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
-_DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
+    def opened(self) -> TextIOWrapper:
+        """The file as text."""
+        return TextIOWrapper(open_regular(self.path), encoding=self.encoding, newline="")
+
+    def _lines(self, file: TextIOWrapper) -> Iterator[str]:
+        """The lines, none of which is longer than memory can hold."""
+        number = 0
+        while line := file.readline(_LONGEST_LINE + 1):
+            number += 1
+            if len(line) > _LONGEST_LINE:
+                raise BadInput(f"{self.path.name}: line {number} has over {_LONGEST_LINE:,} characters; is it a table?")
+            yield line
+
+    def first_lines(self, count: int) -> list[str]:
+        """The first lines that are not blank."""
+        try:
+            with self.opened() as file:
+                return list(islice((line for line in self._lines(file) if line.strip()), count))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{self.path.name} cannot be read as text: {error}") from error
 
 
-def _bad_cell(path: Path, row: int, cells: list[str], columns: list[str], numeric: list[int]) -> BadInput:
-    k = next(k for k in numeric if not _is_number(cells[k], finite=True))
-    came = f"holds {shortened(cells[k].strip())}" if cells[k].strip() else "is empty"
-    hint = "fill it in, or remove the row"
-    if cells[k].strip() and not _is_number(cells[k]):
-        hint = "leave out the column, or write numbers for its words"
-        hint += (
-            "" if len(numeric) < len(columns) else f"; data.label={columns[k][:100]} takes it as the class of the rows"
-        )
-    if row == 1:
-        hint += "; if the first row holds names, say header=true"
-    return BadInput(f"{path.name}: row {row}, column {shortened(columns[k])} {came}, not a finite number; {hint}")
-
-
-def _is_number(cell: str, finite: bool = False) -> bool:
-    if _THOUSANDS.fullmatch(cell.strip()) or _DECIMAL.fullmatch(cell.strip()):
-        return True
+def _encoding(path: Path) -> str:
+    """UTF-8, UTF-16 where the file begins so, or Windows-1252 where it is no UTF-8 and has no null bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        return not finite or math.isfinite(float(cell)) if float(cell) is not None else False
-    except ValueError:
+        with open_regular(path) as file:
+            while block := file.read(1 << 20):
+                if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and file.tell() == len(block):
+                    return "utf-16"
+                if b"\0" in block:
+                    raise BadInput(f"{path.name} needs text, got null bytes; save it as text in UTF-8")
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read: {error}") from error
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _sniff(text: _Text) -> str:
+    lines = text.first_lines(2)
+    outside = [re.sub('"[^"]*"', "", line) for line in lines]
+    for line in outside[::-1]:
+        if ";" in line and any(is_number(cell) for cell in line.split(";")):
+            return ";"  # the commas stand before decimals
+    return max(",;\t", key=outside[0].count) if outside else ","
+
+
+def _header(text: _Text, header: bool | None) -> tuple[list[str], int]:
+    """The names of the columns, and the rows that hold them."""
+    first, second = ([*(cells for _, cells in islice(text.rows(), 2)), [], []])[:2]
+    if not first:
+        raise BadInput(f"{text.path.name} needs rows, got an empty file")
+    if header is None:
+        header = not any(is_number(cell) for cell in first) or _names_above(first, second)
+    columns = [from_cell(cell.strip()) if header else f"column {k}" for k, cell in enumerate(first, 1)]
+    return [name or f"column {k}" for k, name in enumerate(columns, 1)], int(header)
+
+
+def _names_above(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether a row in which some cells are numbers holds names: a word above a number, or years above no years."""
+    if len(second) != len(first):
         return False
+    if any(not is_number(a) and not is_empty(a) and is_number(b) for a, b in zip(first, second, strict=True)):
+        return True
+    years = [k for k, cell in enumerate(first) if _YEAR.fullmatch(cell)]
+    all_years = len(years) == sum(map(is_number, first)) and len({first[k] for k in years}) == len(years) > 1
+    return all_years and not any(_YEAR.fullmatch(second[k]) for k in years)
 
 
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with their number in the file, from 1."""
-    try:
-        with _text(path) as file:
-            for row, cells in enumerate(csv.reader(_lines(path, file), delimiter=delimiter), 1):
-                if len(cells) > _MOST_COLUMNS:
-                    raise BadInput(f"{path.name}: row {row} has {len(cells):,} cells, over {_MOST_COLUMNS:,}")
-                if any(cell.strip() for cell in cells):
-                    yield row, cells
-    except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+# Cells ---------------------------------------------------------------------------------------------------------------
+
+
+def _parsed(
+    text: _Text, columns: Sequence[str], skip: int, label: str | None, types: Types
+) -> tuple[dict[str, Parsed], list[str]]:
+    """The columns by name, but for the label's, and its cells."""
+    used = [k for k, name in enumerate(columns) if name != label and not types.left_out(name)]
+    labels = [columns.index(label)] if label is not None else []
+    numbers = {k: NumberCells(columns[k]) for k in used}
+    words: list[str] = []
+    most = machine_bytes() // 4  # What becomes of them needs as much again, and half of it twice.
+    rows = 0
+    for block in _blocks(text, columns, skip):
+        for k in used:
+            numbers[k].add(block[k])
+        for k in labels:
+            words += block[k]
+        rows += len(block[0])
+        if 8 * len(used) * rows > most:
+            raise BadInput(f"{text.path.name}: {rows:,} rows already fill a quarter of the memory; give a part of it")
+    if not rows:
+        raise BadInput(f"{text.path.name} needs rows, got a header alone")
+    texts = {k for k in used if numbers[k].others or numbers[k].zeros or types.words(columns[k])}
+    for k in sorted(texts):
+        types.require_words(columns[k], text.path.name)
+    in_words = _words(text, columns, skip, sorted(texts), types)
+    parsed = {columns[k]: in_words[k] if k in texts else _numbers(text, skip, numbers[k]) for k in used}
+    return parsed, words
+
+
+def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
+    if cells.mixed_commas:
+        name = shortened(cells.name)
         raise BadInput(
-            f"{path.name} cannot be read as text in UTF-8 with '{delimiter}' between cells: {error}"
-        ) from error
+            f"{text.path.name}: column '{name}' has commas between thousands and before decimals; take out some"
+        )
+    parsed = cells.parsed()
+    observed = np.nan_to_num(parsed.values)  # infinite ones become the largest there are
+    if np.abs(observed).max() > LARGEST:
+        item = int(np.abs(observed).argmax())
+        row = next(islice(text.rows(), skip + item, None))[0]
+        came, advice = f"{parsed.values[item]:g}", "leave the cell empty, or divide the column by a power of ten"
+        raise BadInput(f"{text.path.name}: row {row}, column {shortened(cells.name)} holds {came}; {advice}")
+    return parsed
 
 
-def _text(path: Path) -> TextIOWrapper:
-    return TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="")
+def _words(text: _Text, columns: Sequence[str], skip: int, places: Sequence[int], types: Types) -> dict[int, Parsed]:
+    """The columns at these places, as words or dates: the file is read once more."""
+    cells = {k: WordCells(columns[k]) for k in places}
+    for block in _blocks(text, columns, skip) if places else ():
+        for k in places:
+            cells[k].add([from_cell(cell) for cell in block[k]])
+    return {k: cells[k].parsed(types.words(columns[k])) for k in places}
 
 
-def _lines(path: Path, file: TextIOWrapper) -> Iterator[str]:
-    """The lines, none of which is longer than memory can hold."""
-    number = 0
-    while line := file.readline(_LONGEST_LINE + 1):
-        number += 1
-        if len(line) > _LONGEST_LINE:
-            raise BadInput(f"{path.name}: line {number} has over {_LONGEST_LINE:,} characters; is it a table?")
-        yield line
+def _blocks(text: _Text, columns: Sequence[str], skip: int) -> Iterator[list[tuple[str, ...]]]:
+    """The cells, column by column, of some rows at once."""
+    for rows in _batched(islice(text.rows(), skip, None), _AT_ONCE):
+        for row, cells in rows:
+            if len(cells) != len(columns):
+                raise BadInput(f"{text.path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")
+        yield list(zip(*(cells for _, cells in rows), strict=True))
 
 
-def _sniff(path: Path) -> str:
-    try:
-        with _text(path) as file:
-            line = next((line for line in _lines(path, file) if line.strip()), "")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path.name} cannot be read as text in UTF-8: {error}") from error
-    outside = re.sub('"[^"]*"', "", line)
-    if ";" in outside and all(_is_number(cell) for cell in outside.split(";")):
-        return ";"  # the commas stand before decimals
-    return max(",;\t", key=outside.count)
+def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(rows)
+    while block := list(islice(iterator, size)):
+        yield block

@@ -211,7 +211,7 @@ def _fakes(
     if session is not None:
         if session.card.shape != data.shape:
             raise BadInput(f"the run makes {session.card.shape}, the data are {data.shape}; name data of that shape")
-        x = session.card.to_model(session.sample(count, seed))
+        x = session.card.to_model(session.numbers(count, seed))
         what = {"kind": "run", "path": str(session.folder), "items": len(x), "images_seen": session.images}
         drawn = session.conditions.sampled_classes(count, seed)
         labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)

@@ -83,7 +83,7 @@ def _pictures(session: Session, examination: Examination, evaluation: Evaluation
     """Samples, pairs of neighbours and a walk, by the names that the page gives them."""
     images = {
         "samples": Picture.of(
-            sample_picture(session.card, session.sample(64)), "64 samples, seed 0.", "A grid of samples."
+            sample_picture(session.card, session.numbers(64)), "64 samples, seed 0.", "A grid of samples."
         )
     }
     for key, (pixels, caption) in nearest_sheets(examination, evaluation.content).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -18,6 +18,7 @@ class Prior(Protocol):
     """Draws z, and goes from one z to another without leaving where the prior has its mass.
 
     A prior may also have `truncated(z, factor)`, z drawn towards its middle; `normal`, whether z is standard normal;
+    `widened(more)`, the same with further standard normal numbers, which come first;
     `wrapped(generator)`, the generator behind a part that learns; `listeners()`, what acts on it in a run, by name.
     """
 
@@ -53,6 +54,10 @@ class Normal(AroundZero):
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self.size, generator=rng, device=rng.device)
+
+    def widened(self, more: int) -> Normal:
+        """With so many numbers more."""
+        return Normal(self.size + more)
 
     def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         return slerp(start, end, share)
@@ -176,6 +181,10 @@ class Coded:
     def size(self) -> int:
         """Length of noise and code."""
         return self.noise + self.classes + self.values
+
+    def widened(self, more: int) -> Coded:
+        """With so many numbers of noise more."""
+        return replace(self, noise=self.noise + more)
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         noise = torch.randn(n, self.noise, generator=rng, device=rng.device)

@@ -85,7 +85,7 @@ class Run:
         self.engine = build_engine(config)
         self.task = build_task(config, self.dataset)
         self._require_memory()
-        players = build_players(config, self.task, self.dataset.shape)
+        players = build_players(config, self.task, self.dataset)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players)
@@ -96,7 +96,7 @@ class Run:
     def _require_memory(self) -> None:
         """BadInput where the memory does not hold a round, before any of it is asked for."""
         one = self.dataset.batch(torch.zeros(1, dtype=torch.int64))
-        build = partial(build_players, self.config, self.task, self.dataset.shape)
+        build = partial(build_players, self.config, self.task, self.dataset)
         require_round(self.config, self.task, one, build, self.engine.device)
 
     def _split(self) -> None:
@@ -249,7 +249,7 @@ class Run:
         """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
         beside = BesideCard.of(d.beside, len(d.classes))
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.conditions, beside)
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.header, d.conditions, beside)
 
     def measure(self) -> dict[str, float]:
         """Held-out figures of the game as it stands; none where too few items were held out."""

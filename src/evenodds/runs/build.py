@@ -18,6 +18,7 @@ from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import mix
 from evenodds.parts import views
+from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
 from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
 from evenodds.runs.config import AUTO_TASK, Config, Part
@@ -42,7 +43,7 @@ def build_task(config: Config, data: DataDescription) -> Playable:
         raise BadInput("simultaneous=auto is chosen when a run starts; give true or false to build a game by hand")
     what, maker, options = f"task '{config.task.name}'", find("tasks", config.task.name), _task_options(config)
     settings = {
-        "prior": build_prior(config),
+        "prior": build_prior(config, data.row_blocks),
         "contest": build_contest(config),
         "discriminator_steps": config.discriminator_steps,
         "generator_steps": config.generator_steps,
@@ -85,21 +86,25 @@ def build_contest(config: Config) -> Contest:
     return contest
 
 
-def build_players(config: Config, task: Playable, shape: Sequence[int]) -> dict[str, nn.Module]:
-    """The players of a task for data of that shape, freshly initialised from the seed."""
+def build_players(config: Config, task: Playable, data: DataDescription) -> dict[str, nn.Module]:
+    """The players of a task for such data, freshly initialised from the seed."""
     players: dict[str, nn.Module] = {}
+    noise = choices_in(data.row_blocks)
     with torch.random.fork_rng():
-        for number, (name, spec) in enumerate(task.networks(shape).items()):
+        for number, (name, spec) in enumerate(task.networks(data.shape).items()):
             part = config.discriminator if spec.kind == "Discriminator" else config.generator
+            draws = bool(data.row_blocks) and spec.kind == "Generator"
+            arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
             what, maker, options = (
                 f"{name} '{part.name}'",
                 network(part.name, spec.kind),
                 {**part.options, **spec.options},
             )
-            require_options(what, maker, options, len(spec.arguments))
-            require_memory(what, maker, options, spec.arguments)
+            require_options(what, maker, options, len(arguments))
+            require_memory(what, maker, options, arguments)
             torch.manual_seed(mix(config.seed, -1, number))
-            players[name] = make(what, maker, options, *spec.arguments)
+            player = make(what, maker, options, *arguments)
+            players[name] = ChoosingGenerator(player, data.row_blocks) if draws else player
         wrapped = getattr(task.prior, "wrapped", None)
         if wrapped is not None:  # a prior that learns is a part of the generator
             torch.manual_seed(mix(config.seed, -1, len(players)))
@@ -174,9 +179,16 @@ def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[st
     return degradation
 
 
-def build_prior(config: Config) -> Any:
-    """The prior of z."""
-    return make(f"prior '{config.prior.name}'", find("priors", config.prior.name), config.prior.options)
+def build_prior(config: Config, blocks: Sequence[Block] = ()) -> Any:
+    """The prior of z, with the noise that a generator of such rows makes its choices by."""
+    prior = make(f"prior '{config.prior.name}'", find("priors", config.prior.name), config.prior.options)
+    more = choices_in(blocks)
+    if more and not hasattr(prior, "widened"):
+        raise BadInput(
+            f"prior '{config.prior.name}' has no noise to choose words and levels by; set prior=normal, or "
+            "data.types=plain for a table of numbers alone"
+        )
+    return prior.widened(more) if more else prior
 
 
 def build_penalty(config: Config) -> Penalty | None:

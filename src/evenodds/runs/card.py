@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Beside, Conditions, Units
 from evenodds.data.palette import Palette
+from evenodds.data.rows import Block, cells_of, texts_of
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
@@ -66,6 +67,8 @@ class DataCard:
     units: Units
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    """The columns of a table in the order of its file, see `Dataset.header`."""
     conditions: Conditions | None = None
     """Attributes or values of each item, beside its class."""
     beside: Mapping[str, BesideCard] = field(default_factory=dict)
@@ -92,7 +95,9 @@ class DataCard:
         if self.kind not in KINDS:
             raise unknown("kind of data", shortened(self.kind), KINDS)
         _require_shape("shape", self.shape, 3 if self.kind == "image" else 1)
-        if len(self.units.low) not in (1, self.shape[0]):
+        if self.units.columns and self.shape != self.units.seen(self.shape):
+            raise BadInput(f"shape must be {list(self.units.seen(self.shape))}, as the columns are")
+        if not self.units.columns and len(self.units.low) not in (1, self.shape[0]):
             raise BadInput(f"units must have 1 or {self.shape[0]} ranges, got {len(self.units.low)}")
         counts = self.class_counts
         if counts and (len(counts) != len(self.classes) or not 0 <= min(counts) <= max(counts) <= MOST_ITEMS):
@@ -101,6 +106,11 @@ class DataCard:
         width = len(self.conditions.names) if self.conditions is not None else 0
         if any(len(row) != width for row in self.examples or ()):
             raise BadInput(f"examples must have {width} numbers each, one for each condition")
+
+    @property
+    def row_blocks(self) -> tuple[Block, ...]:
+        """The amounts and choices that make up a row of a table with columns; empty of other data."""
+        return self.units.blocks
 
     @property
     def class_shares(self) -> list[int]:
@@ -117,6 +127,16 @@ class DataCard:
         """(N, ...) in the data's own units -> float32 in [-1, 1]."""
         return self.units.to_model(torch.as_tensor(x.astype(np.int32) if x.dtype == np.uint16 else x))
 
+    def cells(self, x: NDArray[Any]) -> NDArray[Any]:
+        """(N, ...) in own units as users want it: cells of a table with words, dates or times; all else as it is."""
+        return cells_of(self.units.columns, x) if self.units.columns else x
+
+    def texts(self, x: NDArray[Any]) -> list[list[str]]:
+        """The rows (N, D) of a table as its file spells them."""
+        if self.units.columns:
+            return texts_of(self.units.columns, x)
+        return [[f"{value:.9g}" for value in row] for row in x]
+
     def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Images in the data's own units as 8 bit, for showing."""
         return np.asarray(eight_bit(self.to_model(x)))
@@ -130,6 +150,8 @@ class DataCard:
             "classes": list(self.classes),
             "columns": list(self.columns),
         }
+        if self.header:
+            values["header"] = list(self.header)
         if self.conditions is not None:
             values["conditions"] = self.conditions.to_json()
         if self.beside:

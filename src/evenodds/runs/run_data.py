@@ -90,10 +90,10 @@ def open_run_data(
 
 
 _BEFORE: tuple[dict[str, Any], ...] = (
-    {**AS_THEY_ARE, "splits": "ignore", "unlabelled": -1},
-    {**AS_THEY_ARE, "splits": "ignore", "labels": False},
+    {**AS_THEY_ARE, "types": "plain", "splits": "ignore", "unlabelled": -1},
+    {**AS_THEY_ARE, "types": "plain", "splits": "ignore", "labels": False},
 )
-"""How readers took data before they looked for ranges and splits, and before -1 was a class."""
+"""How readers took data before they looked for ranges, types and splits, and before -1 was a class."""
 
 
 def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:

@@ -65,6 +65,17 @@ class SampleConditions:
         """c of n samples of that seed: as asked for, see `to_model`, or, where nothing is, see `sampled`."""
         return self.sampled(n, seed, batch) if y is None and given is None else self.to_model(y, given)
 
+    def in_own_units(
+        self, n: int, seed: int, y: Sequence[int] | None, given: Mapping[str, float] | None
+    ) -> NDArray[np.float32] | None:
+        """(n, K) the attributes or values of n samples in their own units, see `for_samples`; None of other runs."""
+        if self.kind not in ("attributes", "values"):
+            return None
+        c = self.for_samples(n, seed, 256, y, given)
+        assert c is not None
+        assert self.card.conditions is not None
+        return self.card.conditions.units.to_data(c).expand(n, -1).numpy()
+
     def _names(self) -> str:
         conditions = None if self.by_class else self.card.conditions
         names = self.card.classes if conditions is None else conditions.names

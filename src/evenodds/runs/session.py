@@ -81,9 +81,22 @@ class Session:
                 for both: as they occur in the training items.
 
         Returns:
-            (n, C, H, W) uint8 or uint16 for images of that depth; (n, D) float32 for tables and toys. The same seed
-            gives the same samples; the first of a longer request are those of a shorter one.
+            (n, C, H, W) uint8 or uint16 for images of that depth; (n, D) float32 for toys; (n, D) float64 for tables,
+            NaN where a cell is empty, or objects where columns are words, dates or times: str, date, datetime, time,
+            int, float, None. The same seed gives the same samples; the first of a longer request are those of a
+            shorter one.
         """
+        return self.card.cells(self.numbers(n, seed, batch, y, given))
+
+    def numbers(
+        self,
+        n: int,
+        seed: int = 0,
+        batch: int = 256,
+        y: Sequence[int] | None = None,
+        given: Mapping[str, float] | None = None,
+    ) -> NDArray[Any]:
+        """`sample`, with words, dates and times of a table as the numbers that stand for them."""
         if n < 1:
             raise BadInput(f"n must be at least 1, got {n}")
         if y is not None and len(y) != n:
@@ -120,7 +133,7 @@ class Session:
         return self.latent(n, torch.Generator().manual_seed(seed))
 
     def render(self, z: Tensor, c: Tensor | None = None) -> NDArray[Any]:
-        """The samples of z (N, latent) in the data's own units; c as for `answer`."""
+        """The samples of z (N, latent) in the data's own units, of tables as `numbers`; c as for `answer`."""
         return np.asarray(self.card.units.to_data(self.answer(z, c))).astype(self.card.units.dtype, copy=False)
 
     @torch.no_grad()
@@ -233,7 +246,7 @@ def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:
     card = read_card(folder)
     with named(str(folder / "config.yaml")):
         task = build_task(config, card)
-        players = build_players(config, task, card.shape)
+        players = build_players(config, task, card)
     try:
         _set(players, states)
     except BadInput as error:

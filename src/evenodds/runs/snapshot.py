@@ -37,7 +37,7 @@ def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -
         pictures.write(path, compared(session, dataset.batch(items)))
     elif session.draws:
         n = 64 if dataset.kind == "image" else 4096
-        pictures.write(path, sample_picture(session.card, session.sample(n, seed=session.config.seed)))
+        pictures.write(path, sample_picture(session.card, session.numbers(n, seed=session.config.seed)))
 
 
 def compared(session: Session, real: Batch, least: int = 384) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.game.rules import Batch, Players, Task
+from evenodds.parts.choosing import Block
 from evenodds.parts.priors import Prior
 from evenodds.tasks.contest import Contest
 
@@ -94,6 +95,11 @@ class DataDescription(Protocol):
     @property
     def beside(self) -> Mapping[str, BesideDescription]:
         """What lies beside x, by name."""
+        ...
+
+    @property
+    def row_blocks(self) -> tuple[Block, ...]:
+        """The amounts and choices that make up an item of a table; empty of other items."""
         ...
 
 

@@ -1,0 +1,223 @@
+"""The cells of a table's columns as they are written: numbers, words, dates and times, and empty ones."""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evenodds.data.encoding import UNKNOWN
+from evenodds.data.rows import EPOCH, Form, Values
+
+__all__ = ["NumberCells", "Parsed", "WordCells", "is_empty", "is_number"]
+
+NO_NUMBER = ("na", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
+"""Words that stand for an empty cell among numbers, beside `UNKNOWN`."""
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
+LEADING_ZERO = re.compile(r"\s*0\d+\s*")
+SPELLINGS: dict[Form, tuple[str, ...]] = {
+    "date": ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d"),
+    "datetime": (
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%dT%H:%M:%S",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+        "%d.%m.%Y %H:%M",
+        "%d/%m/%Y %H:%M",
+        "%m/%d/%Y %H:%M",
+    ),
+    "time": ("%H:%M", "%H:%M:%S"),
+}
+"""How dates and times are spelled. Where two fit, as 03/04/2021 may be either, the first is taken, and it is said."""
+
+
+@dataclass
+class Parsed:
+    """A column as numbers.
+
+    Args:
+        values: (N,), NaN where empty; of words, their places in `words`.
+        decimals: that numbers are written with; None where they have more than six.
+        commas: where they stand in numbers, "before decimals" or "between thousands"; empty where there are none.
+        notes: what else was taken for what.
+    """
+
+    values: Values
+    form: Form = "number"
+    spelling: str = ""
+    decimals: int | None = None
+    words: tuple[str, ...] = ()
+    commas: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def numbers(values: NDArray[Any]) -> Parsed:
+        """A column (N,) of an array of numbers."""
+        numbers = values.astype(np.float64)
+        return Parsed(numbers, decimals=0 if values.dtype.kind in "biu" else _decimals(numbers))
+
+
+class NumberCells:
+    """Cells that are numbers or empty, so far as they are; others are counted."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numbers = array("d")
+        self.others = 0
+        """Cells that are neither a number nor empty."""
+        self.zeros = False
+        """Whether some begin with a 0 that a number would not have, as postal codes do."""
+        self.absent: set[str] = set()
+        """Words that were taken for empty cells."""
+        self._decimal: list[tuple[int, float]] = []
+        """The rows with a comma, and their numbers where it stands before decimals."""
+        self._commas_before_decimals = False
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Takes further cells."""
+        if len(self.numbers) < 1000:
+            self.zeros |= any(LEADING_ZERO.fullmatch(cell) for cell in cells)
+        before = len(self.numbers)
+        try:
+            self.numbers.extend(map(float, cells))
+        except ValueError:
+            del self.numbers[before:]
+            for cell in cells:
+                self.numbers.append(self._number(cell.strip()))
+
+    def _number(self, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            pass
+        if is_empty(text):
+            self.absent.add(text)
+            return math.nan
+        if not (THOUSANDS.fullmatch(text) or DECIMAL.fullmatch(text)):
+            self.others += 1
+            return math.nan
+        decimal = float(text.replace(",", ".")) if DECIMAL.fullmatch(text) else math.nan
+        self._decimal.append((len(self.numbers), decimal))
+        if THOUSANDS.fullmatch(text):
+            return float(text.replace(",", ""))
+        self._commas_before_decimals = True
+        return decimal
+
+    def parsed(self) -> Parsed:
+        """The column; commas stand before decimals or between thousands, as the column as a whole says."""
+        values = np.array(self.numbers)
+        for row, number in self._decimal if self._commas_before_decimals else ():
+            values[row] = number
+        commas = "before decimals" if self._commas_before_decimals else "between thousands" if self._decimal else ""
+        words = sorted(self.absent - {""})
+        notes = [f"Took {', '.join(map(repr, words[:3]))} in column '{self.name}' for empty cells."] if words else []
+        return Parsed(values, decimals=_decimals(values), commas=commas, notes=notes)
+
+    @property
+    def mixed_commas(self) -> bool:
+        """Whether some commas stand between thousands alone, and others before decimals alone."""
+        return self._commas_before_decimals and any(math.isnan(number) for _, number in self._decimal)
+
+
+def _decimals(values: Values) -> int | None:
+    """The digits behind the point that all numbers have at most; None where some have more than six."""
+    finite = values[np.isfinite(values)]
+    near = 1e-9 * np.maximum(1, np.abs(finite))
+    return next((d for d in range(7) if bool((np.abs(finite - finite.round(d)) <= near).all())), None)
+
+
+class WordCells:
+    """Cells that are words, or dates and times."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.places: dict[str, int] = {}
+        self.codes = array("q")
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Takes further cells."""
+        self.codes.extend(self.places.setdefault(cell.strip(), len(self.places)) for cell in cells)
+
+    def parsed(self, as_words: bool = False) -> Parsed:
+        """The column.
+
+        Args:
+            as_words: whether dates and times are words too.
+        """
+        words = [word for word in self.places if word.lower() not in UNKNOWN]
+        moments = None if as_words else self._moments(words)
+        if moments is not None:
+            form, spelling, numbers, notes = moments
+            return Parsed(self._values(numbers), form, spelling, notes=notes)
+        ordered = sorted(words, key=_order)
+        return Parsed(self._values({word: float(k) for k, word in enumerate(ordered)}), "words", words=tuple(ordered))
+
+    def _values(self, numbers: Mapping[str, float]) -> Values:
+        """(N,): the number of each cell's word, NaN where it has none."""
+        of_code = np.array([numbers.get(word, math.nan) for word in self.places])
+        return np.asarray(of_code[np.array(self.codes, np.int64)])
+
+    def _moments(self, words: list[str]) -> tuple[Form, str, dict[str, float], list[str]] | None:
+        """The form, the spelling, each word as a number, and notes, where all are dates or times of one spelling."""
+        fits: list[tuple[Form, str]] = [
+            (form, spelling)
+            for form, spellings in SPELLINGS.items()
+            for spelling in spellings
+            if words and all(_moment(form, spelling, word) is not None for word in words[:50])
+        ]
+        fits = [(f, s) for f, s in fits if all(_moment(f, s, word) is not None for word in words)]
+        if not fits:
+            return None
+        form, spelling = fits[0]
+        notes = []
+        if others := [other for _, other in fits[1:]]:
+            way = f"'{spelling}', and not '{others[0]}'"
+            notes = [
+                f"Took the dates of column '{self.name}' to be spelled {way}; write them as 2021-12-31 to be sure."
+            ]
+        return form, spelling, {word: _moment(form, spelling, word) or 0.0 for word in words}, notes
+
+
+def _moment(form: Form, spelling: str, word: str) -> float | None:
+    """A date in days, a time in seconds; None where it is none of that spelling."""
+    if len(word) < 4 or not word[0].isdigit() or word.count(":") != spelling.count("%M") + spelling.count("%S"):
+        return None
+    try:
+        moment = datetime.strptime(word, spelling)
+    except ValueError:
+        return None
+    if form == "date":
+        return float((moment.date() - EPOCH).days)
+    if form == "time":
+        return float((moment - datetime.combine(moment.date(), time())).total_seconds())
+    return (moment - datetime(1970, 1, 1)).total_seconds()
+
+
+def _order(word: str) -> tuple[bool, int, str]:
+    """Words in their order, numbers before them in theirs."""
+    number = word.lstrip("-").isdecimal() and len(word) < 19
+    return not number, int(word) if number else 0, word
+
+
+def is_empty(cell: str) -> bool:
+    """Whether a cell among numbers stands for none."""
+    word = cell.strip().lower()
+    return word in UNKNOWN or word in NO_NUMBER
+
+
+def is_number(cell: str, finite: bool = False) -> bool:
+    """Whether a cell is a number, perhaps with commas."""
+    if THOUSANDS.fullmatch(cell.strip()) or DECIMAL.fullmatch(cell.strip()):
+        return True
+    try:
+        return math.isfinite(float(cell)) or not finite
+    except ValueError:
+        return False

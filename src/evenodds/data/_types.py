@@ -13,7 +13,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
-__all__ = ["KINDS", "Types", "typed"]
+__all__ = ["KINDS", "Types", "placed", "typed"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -94,6 +94,29 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     if not columns:
         raise BadInput(f"{where} needs a column to learn; {' '.join(notes)}")
     return columns, np.stack(values, 1), [*_summary(columns), *notes]
+
+
+def placed(column: Column, one: Parsed) -> Values:
+    """(N,) the cells of another table's column in the numbers of this one.
+
+    Raises:
+        BadInput: words among numbers, a word that the column does not have, or an empty cell where it has none.
+    """
+    values = one.values
+    if column.form == "words":
+        words = (
+            one.words if one.form == "words" else tuple(f"{value:g}" for value in np.unique(values[~np.isnan(values)]))
+        )
+        codes = values if one.form == "words" else np.searchsorted(np.unique(values[~np.isnan(values)]), values)
+        if unseen := [word for word in words if word not in column.words]:
+            raise BadInput(f"column {shortened(column.name)} has {shortened(unseen[0])}, which the data do not have")
+        numbers = np.array([float(column.words.index(word)) for word in words] or [0.0])
+        values = np.where(np.isnan(values), np.nan, numbers[np.nan_to_num(codes).astype(int).clip(0, len(numbers) - 1)])
+    elif one.form != column.form and not np.isnan(values).all():
+        raise BadInput(f"column {shortened(column.name)} holds {one.form}s, in the data it is a {column.form}")
+    if np.isnan(values).any() and not column.missing:
+        raise BadInput(f"column {shortened(column.name)} has empty cells, in the data it has none")
+    return values
 
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:

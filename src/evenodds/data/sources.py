@@ -12,11 +12,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import torch
+
 import evenodds.data
+from evenodds.data._cells import Parsed
+from evenodds.data._types import placed
+from evenodds.data._wording import listed
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset, Units
+from evenodds.data.frames import from_frame, is_frame, parsed_frame
+from evenodds.data.table import READS as TEXT_TABLES
+from evenodds.data.table import parsed_table
 from evenodds.errors import BadInput, unknown
+from evenodds.files.misfit import shortened
 from evenodds.files.regular import NotRegular, refusal
 from evenodds.game.schedule import OnProgress
 
@@ -35,7 +45,8 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
 
     Args:
         source: the name of a source ("digits", "ring", ...), a path (.npy, .npz, .csv, .tsv, .zip or a folder of
-            images), an array or tensor (see `arrays.from_array`), or a data set, which is returned as it is.
+            images), an array or tensor (see `arrays.from_array`), a data frame of pandas, or a data set, which is
+            returned as it is.
         progress: told (files done, files in all) by sources that take long.
         layout: what the files of a path are to each other: "images", each for itself; "pairs" and "unpaired", see
             `pairs`; or "maps", see `maps`. An .npz file then holds, beside x, the array "source" or "labels". Of an
@@ -107,6 +118,8 @@ def load_like(
     Raises:
         BadInput: the shape is another one.
     """
+    if like.units.columns:
+        return _rows_like(source, like.units, what)
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
     form |= (
         AS_THEY_ARE
@@ -118,6 +131,30 @@ def load_like(
     if data.shape != like.shape:
         raise BadInput(f"{what} are {data.shape}, what is known is {like.shape}; give data of that shape")
     return _in_units_of(data, like.units, what)
+
+
+def _rows_like(source: Any, units: Units, what: str) -> Dataset:
+    """A table with the columns of another, by their names, whatever their order; further columns are left out."""
+    columns = units.columns
+    if is_frame(source):
+        parsed = parsed_frame(source)
+    elif isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in TEXT_TABLES:
+        parsed = parsed_table(Path(source), [column.name for column in columns if column.form == "words"])
+    else:
+        plain: dict[str, Any] = {"types": "plain"} if "types" in options_of(source) else {}
+        rows = load(source, **plain)
+        names = rows.columns or tuple(column.name for column in columns)
+        if rows.x.ndim != 2 or rows.x.shape[1] != len(names):
+            raise BadInput(f"{what} are {rows.shape}, what is known is rows of {len(columns)} columns; give such rows")
+        parsed = {name: Parsed.numbers(rows.x[:, k].numpy()) for k, name in enumerate(names)}
+    if missing := [column.name for column in columns if column.name not in parsed]:
+        raise BadInput(f"{what} need the columns of the data, {shortened(missing[0])} is missing; name it so")
+    x = np.stack([placed(column, parsed[column.name]) for column in columns], 1)
+    names = tuple(column.name for column in columns)
+    further = sorted(set(parsed) - set(names))
+    notes = listed("Left out {} that the data do not have: {}.", further, what="column")
+    report = (f"Read {len(x):,} rows of {len(columns)} columns.", *notes)
+    return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
 
 
 def _in_units_of(data: Dataset, units: Units, what: str) -> Dataset:
@@ -157,7 +194,7 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
         what = str(source) if isinstance(source, str | os.PathLike) else "an array"
         raise BadInput(f"{what} has nothing beside it, as '{layout}' need; give a path ({', '.join(sorted(readers))})")
     if not isinstance(source, str | os.PathLike):
-        return from_array, (source,)
+        return from_frame if is_frame(source) else from_array, (source,)
     name = str(source).replace("-", "_")
     name = _ALIASES.get(name, name)
     if name in SOURCES:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
@@ -29,7 +30,7 @@ from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "from_columns", "table"]
+__all__ = ["READS", "from_columns", "parsed_table", "require_columns", "table"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
@@ -68,11 +69,10 @@ def table(
         BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    text = _Text(path, _encoding(path))
-    text = replace(text, delimiter=delimiter or _sniff(text))
+    text = _opened(path, delimiter)
     columns, skip = _header(text, header)
     given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
-    _require_columns(path, columns, label, given_names)
+    require_columns(path.name, columns, label, given_names)
     wanted = Types.of(types, columns)
     parsed, words = _parsed(text, columns, skip, label, wanted)
     y, classes = (
@@ -84,6 +84,15 @@ def table(
         notes.append(f"{int((y < 0).sum()):,} rows have no label.")
     header_names = tuple(name for name in columns if name == label or name in dataset.header)
     return replace(dataset, y=y, classes=classes, header=header_names, report=(*dataset.report, *notes))
+
+
+def parsed_table(path: Path, words: Sequence[str] = ()) -> dict[str, Parsed]:
+    """The columns of a table in a text file by name; those named are words, whatever they look like."""
+    text = _opened(path)
+    columns, skip = _header(text, None)
+    require_columns(path.name, columns, None, ())
+    types = Types(by_name={name: "words" for name in words if name in columns})
+    return _parsed(text, columns, skip, None, types)[0]
 
 
 def from_columns(
@@ -147,16 +156,18 @@ def _given_values(where: str, name: str, column: Parsed) -> Values:
     return column.values
 
 
-def _require_columns(path: Path, columns: Sequence[str], label: str | None, given: Sequence[str]) -> None:
+def require_columns(where: str, columns: Sequence[str], label: str | None, given: Sequence[str]) -> None:
+    """BadInput where the label or what is given is no column, nothing is left beside them, or a name is there twice."""
     if label is not None and label not in columns:
-        raise unknown(f"column of {path.name}", label, columns)
+        raise unknown(f"column of {where}", label, columns)
     for name in given:
         if name not in columns or name == label:
-            raise unknown(f"given column of {path.name}", name, [other for other in columns if other != label])
+            raise unknown(f"given column of {where}", name, [other for other in columns if other != label])
     if len(columns) - len(given) - (label is not None) < 1:
-        raise BadInput(f"{path.name} needs a column beside the label '{label}' and what is given, got none")
-    if repeated := sorted({name for name in columns if columns.count(name) > 1}) if len(columns) < 10_000 else []:
-        raise BadInput(f"{path.name} has two columns of the name {shortened(repeated[0])}; rename one")
+        raise BadInput(f"{where} needs a column beside the label '{label}' and what is given, got none")
+    counts = Counter(columns)
+    if len(counts) < len(columns):
+        raise BadInput(f"{where} has two columns of the name {shortened(counts.most_common(1)[0][0])}; rename one")
 
 
 # Text ----------------------------------------------------------------------------------------------------------------
@@ -213,6 +224,11 @@ class _Text:
                 return list(islice((line for line in self._lines(file) if line.strip()), count))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"{self.path.name} cannot be read as text: {error}") from error
+
+
+def _opened(path: Path, delimiter: str | None = None) -> _Text:
+    text = _Text(path, _encoding(path))
+    return replace(text, delimiter=delimiter or _sniff(text))
 
 
 def _encoding(path: Path) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evenodds.data.frames import is_frame
 from evenodds.errors import BadInput
 
-__all__ = ["Array", "check_counts", "classes_of", "seed_of", "validated"]
+__all__ = ["Array", "check_counts", "classes_of", "items_of", "seed_of", "validated"]
 
 Array = NDArray[Any]
 
@@ -27,6 +28,22 @@ def validated(estimator: Any, X: Any, *, reset: bool, missing: bool = False, **o
     except ImportError:  # scikit-learn 1.5
         return estimator._validate_data(X, reset=reset, force_all_finite=finite, **options)
     return validate_data(estimator, X, reset=reset, ensure_all_finite=finite, **options)
+
+
+def items_of(estimator: Any, X: Any, *, reset: bool, **options: Any) -> Any:
+    """Items as an array by scikit-learn's checks; a data frame that has words, dates or empty cells as it is.
+
+    Sets `n_features_in_` and the names of a data frame where `reset`.
+    """
+    numeric = not is_frame(X) or all(getattr(dtype, "kind", "O") in "iuf" for dtype in X.dtypes)
+    if not is_frame(X) or (numeric and not X.isna().any(axis=None)):
+        return validated(estimator, X, reset=reset, allow_nd=True, **options)
+    if len(X) < options.get("ensure_min_samples", 1):
+        raise BadInput(f"Found data frame with {len(X)} sample(s) while a minimum of 2 is required.")
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+        estimator.feature_names_in_ = np.array([str(name) for name in X.columns], object)
+    return X
 
 
 def classes_of(y: Any, n: int) -> Array:

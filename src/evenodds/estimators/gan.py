@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
+from evenodds.estimators.checks import Array, check_counts, classes_of, items_of, seed_of, validated
 from evenodds.estimators.items import Items
 from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.training import TrainingOptions, samples, train_generator
@@ -46,7 +46,8 @@ class GAN(DensityMixin, OwnCode):  # type: ignore[misc]
     Attributes:
         n_features_in_: X.shape[1].
         classes_: the classes, sorted; None if not conditional.
-        sigma_: deviation of the Parzen windows, where columns have deviation 1 and images lie in [-1, 1].
+        sigma_: deviation of the Parzen windows, where columns have deviation 1 and images lie in [-1, 1]; None of data
+            frames.
     """
 
     def __init__(
@@ -84,28 +85,30 @@ class GAN(DensityMixin, OwnCode):  # type: ignore[misc]
         """Learns from items.
 
         Args:
-            X: (N, D) numbers, or images (N, H, W) or (N, C, H, W) of integers or floats; N at least 2.
+            X: (N, D) numbers, a data frame of pandas with columns of any kind and empty cells, or images (N, H, W) or
+                (N, C, H, W) of integers or floats; N at least 2.
             y: (N,) classes, if `conditional`; ignored otherwise.
         """
         check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent, windows=self.windows)
-        X = validated(self, X, reset=True, allow_nd=True, ensure_min_samples=2)
+        X, frame = items_of(self, X, reset=True, ensure_min_samples=2), X
         seed = seed_of(self.random_state)
         self.classes_, labels = self._classes(y, len(X))
-        self.items_ = Items.of(X, self.few)
+        self.items_ = Items.of(X, self.few, frame)
         x = self.items_.to_model(X)
         length = 0 if self.classes_ is None else len(self.classes_)
         self.shares_ = None if labels is None else np.bincount(labels.numpy()) / len(X)
-        self.generator_ = train_generator(x, labels, length, TrainingOptions.of(self), seed)
+        self.generator_ = train_generator(x, labels, length, TrainingOptions.of(self), seed, blocks=self.items_.blocks)
         self.window_seed_ = seed
-        self.sigma_ = self._sigma(x, seed)
+        self.sigma_ = None if self.items_.mixed else self._sigma(self.items_.scaled(X), seed)
         return self
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array | None]:
         """Draws items.
 
         Returns:
-            X (n_samples, ...) in the units and dtype of fit's; and y (n_samples,), whose classes have the shares that
-            they had, sorted as in GaussianMixture, or None. An int for `random_state` gives the same ones every time.
+            X (n_samples, ...) in the units and dtype of fit's, a data frame where that was one; and y (n_samples,),
+            whose classes have the shares that they had, sorted as in GaussianMixture, or None. An int for
+            `random_state` gives the same ones every time.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples)
@@ -121,8 +124,10 @@ class GAN(DensityMixin, OwnCode):  # type: ignore[misc]
         only between models of one data set (Theis et al. 2016).
         """
         check_is_fitted(self)
+        if self.sigma_ is None:
+            raise BadInput("rows with words and empty cells have no density; use evenodds.evaluate on samples of them")
         X = validated(self, X, reset=False, allow_nd=True)
-        x = self.items_.to_model(X).flatten(1)
+        x = self.items_.scaled(X)
         log_densities = log_density(x, self._windows(self.windows), self.sigma_) + self.items_.log_slope
         return np.asarray(log_densities.numpy())
 
@@ -149,13 +154,14 @@ class GAN(DensityMixin, OwnCode):  # type: ignore[misc]
 
     def _draw(self, n: int, labels: Array | None, seed: int) -> Tensor:
         c = None if labels is None else one_hot(torch.from_numpy(labels), self.generator_.arguments["condition"])
-        return samples(self.generator_.built(self.allowed_modules), self.generator_.arguments["latent"], c, n, seed)
+        generator, latent = self.generator_.built(self.allowed_modules), self.generator_.arguments["latent"]
+        return samples(generator, latent, c, n, seed, self.items_.blocks)
 
     def _windows(self, n: int) -> Tensor:
         """(n, D) samples, always the same ones."""
         rng = np.random.RandomState(self.window_seed_)
         labels = None if self.shares_ is None else np.repeat(np.arange(len(self.shares_)), self._counts(n, rng))
-        return self._draw(n, labels, self.window_seed_).flatten(1)
+        return self.items_.scaled(np.asarray(self.items_.to_data(self._draw(n, labels, self.window_seed_))))
 
     def _sigma(self, x: Tensor, seed: int, most: int = 500) -> float:
         chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]

@@ -10,8 +10,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput, unknown
-from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
-from evenodds.estimators.items import Items
+from evenodds.estimators.checks import Array, check_counts, classes_of, items_of, seed_of
+from evenodds.estimators.items import Items, joined
 from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.training import TrainingOptions, samples, train_generator
 from evenodds.tasks._conditional import WAYS, one_hot
@@ -28,7 +28,8 @@ class GANOverSampler(OwnCode):
 
     Args:
         sampling_strategy: "auto" (the same as "not majority" and "all") brings all classes up to the largest one,
-            "minority" the smallest one alone; or a dict of the items that each class named is to have.
+            "minority" the smallest one alone; a number in (0, 1], of two classes, brings the rare one to that share of
+            the other; or a dict of the items that each class named is to have.
         way: how the discriminator sees the class: "projection", "concatenation" or "auxiliary".
         network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
             or the name of another network of evenodds.
@@ -56,7 +57,7 @@ class GANOverSampler(OwnCode):
     def __init__(
         self,
         *,
-        sampling_strategy: str | dict[Any, int] = "auto",
+        sampling_strategy: str | float | dict[Any, int] = "auto",
         way: str = "projection",
         network: str = "auto",
         latent: int = 32,
@@ -86,28 +87,32 @@ class GANOverSampler(OwnCode):
 
     def fit(self, X: Any, y: Any) -> GANOverSampler:
         """Learns what items of each class look like; see `fit_resample`."""
+        frame = X
         X, y = self._checked(X, y)
-        return self._fit(X, y)
+        return self._fit(X, y, frame)
 
-    def fit_resample(self, X: Any, y: Any) -> tuple[Array, Array]:
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Array]:
         """The items with synthetic ones behind them.
 
         Args:
-            X: (N, D) numbers, or images (N, H, W) or (N, C, H, W).
+            X: (N, D) numbers, a data frame of pandas, or images (N, H, W) or (N, C, H, W).
             y: (N,) classes, at least 2.
 
         Returns:
-            X and y as arrays: first the N rows that came, untouched, then the synthetic ones, class by class.
+            X, a data frame where it came as one, and y: first the N rows that came, untouched, then the synthetic ones,
+            class by class.
         """
+        frame = X
         X, y = self._checked(X, y)
-        self._fit(X, y)
+        self._fit(X, y, frame)
+        X = frame if self.items_.frame is not None else X
         added = np.array([label for label, n in self.sampling_strategy_.items() for _ in range(n)], dtype=y.dtype)
         if not len(added):
             return X.copy(), y.copy()
-        return np.concatenate([X, self.sample(added)]), np.concatenate([y, added])
+        return joined(X, self.sample(added)), np.concatenate([y, added])
 
-    def sample(self, y: Any) -> Array:
-        """Synthetic items (n, ...) of the classes y (n,), in the units and dtype of those fitted."""
+    def sample(self, y: Any) -> Any:
+        """Synthetic items (n, ...) of the classes y (n,), in the units and dtype of those fitted, or a data frame."""
         check_is_fitted(self)
         y = np.asarray(y)
         labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
@@ -116,7 +121,8 @@ class GANOverSampler(OwnCode):
         c = one_hot(torch.from_numpy(labels), len(self.classes_))
         latent = self.generator_.arguments["latent"]
         generator = self.generator_.built(self.allowed_modules)
-        return self.items_.to_data(samples(generator, latent, c, len(y), seed_of(self.random_state)))
+        x = samples(generator, latent, c, len(y), seed_of(self.random_state), self.items_.blocks)
+        return self.items_.to_data(x)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -124,24 +130,25 @@ class GANOverSampler(OwnCode):
         tags.input_tags.three_d_array = True
         return tags
 
-    def _checked(self, X: Any, y: Any) -> tuple[Array, Array]:
+    def _checked(self, X: Any, y: Any) -> tuple[Any, Array]:
         if self.way not in WAYS:
             raise unknown("way", self.way, WAYS)
         check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent)
         if y is None:
             raise BadInput("requires y to be passed, but the target y is None")
-        X = validated(self, X, reset=True, allow_nd=True, ensure_min_samples=2)
+        X = items_of(self, X, reset=True, ensure_min_samples=2)
         return X, classes_of(y, len(X))
 
-    def _fit(self, X: Array, y: Array) -> GANOverSampler:
+    def _fit(self, X: Any, y: Array, frame: Any) -> GANOverSampler:
         self.classes_, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
             raise BadInput("classes to balance are at least 2, got 1 class")
         self.sampling_strategy_ = self._missing(dict(zip(self.classes_.tolist(), counts.tolist(), strict=True)))
-        self.items_ = Items.of(X, self.few)
+        self.items_ = Items.of(X, self.few, frame)
         x, numbers = self.items_.to_model(X), torch.from_numpy(labels.astype(np.int64))
         training, seed = TrainingOptions.of(self), seed_of(self.random_state)
-        self.generator_ = train_generator(x, numbers, len(self.classes_), training, seed, self.way)
+        blocks = self.items_.blocks
+        self.generator_ = train_generator(x, numbers, len(self.classes_), training, seed, self.way, blocks)
         return self
 
     def _missing(self, counts: Mapping[Any, int]) -> dict[Any, int]:
@@ -152,9 +159,23 @@ class GANOverSampler(OwnCode):
                 raise unknown("sampling_strategy", self.sampling_strategy, STRATEGIES)
             rare = [k for k, n in counts.items() if self.sampling_strategy != "minority" or n == least]
             return {k: most - counts[k] for k in (rare[:1] if self.sampling_strategy == "minority" else rare)}
+        if not isinstance(self.sampling_strategy, dict):
+            return self._to_share(float(self.sampling_strategy), counts)
         for k, target in self.sampling_strategy.items():
             if k not in counts:
                 raise BadInput(f"sampling_strategy names the class {k!r}, which y does not hold; it has {list(counts)}")
             if target < counts[k]:
                 raise BadInput(f"class {k!r} has {counts[k]} items and is to have {target}; items are only added")
         return {k: target - counts[k] for k, target in self.sampling_strategy.items()}
+
+    def _to_share(self, share: float, counts: Mapping[Any, int]) -> dict[Any, int]:
+        """How many items the rarer of two classes lacks of that share of the other."""
+        if len(counts) != 2 or not 0 < share <= 1:
+            raise BadInput(
+                f"sampling_strategy={share:g} is a share in (0, 1] of the larger of two classes, got {len(counts)} "
+                "classes; name how many items each is to have in a dict"
+            )
+        rare, common = sorted(counts, key=lambda label: counts[label])
+        if counts[rare] > share * counts[common]:
+            raise BadInput(f"class {rare!r} is above the share {share:g} of class {common!r} already; ask for more")
+        return {rare: round(share * counts[common]) - counts[rare], common: 0}

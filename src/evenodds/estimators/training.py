@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Game, mix
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import Listener, Training, train
+from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.priors import Normal
@@ -72,9 +73,17 @@ class TrainingOptions:
 
 
 def train_generator(
-    x: Tensor, y: Tensor | None, length: int, training: TrainingOptions, seed: int, way: str = "projection"
+    x: Tensor,
+    y: Tensor | None,
+    length: int,
+    training: TrainingOptions,
+    seed: int,
+    way: str = "projection",
+    blocks: Sequence[Block] = (),
 ) -> StoredNetwork:
     """Trains a generator and a discriminator on items; returns the moving average of the generator.
+
+    Of rows with blocks it is what `samples` puts behind the choices.
 
     The terms are those of the recipe for tables: relativistic pairs with penalties on both sides (Huang et al. 2024).
 
@@ -82,20 +91,24 @@ def train_generator(
         x: (N, D) or (N, C, H, W) float32.
         y: (N,) int64 in [0, length) for a game given the class, in which classes take equal shares; or None.
         length: number of classes; 0 without.
+        blocks: of rows that are amounts and choices.
     """
     shape = tuple(x.shape[1:])
     name, options = training.network_name(shape), training.network_options(shape)
     generator = {"latent": training.latent, "shape": shape, "condition": length, **options}
     discriminator: dict[str, Any] = {"shape": shape} if y is None else discriminator_options(way, shape, length)
     players = new_players(name, {"generator": generator, "discriminator": {**discriminator, **options}}, seed)
+    if blocks:
+        players["generator"] = ChoosingGenerator(players["generator"], blocks)
     contest = Contest(relativistic_paired, r1_r2, weight=0.05, every=4, fused=True)
-    task: Generate = Generate(Normal(training.latent), contest)
+    prior = Normal(training.latent + choices_in(blocks))
+    task: Generate = Generate(prior, contest)
     if y is not None:
-        task = Condition(Normal(training.latent), contest, length=length, way=way, balance="classes")
+        task = Condition(prior, contest, length=length, way=way, balance="classes")
     average = train_averaged(
         task, players, batches(x, y, length, training, seed), training, training.total(len(x)), seed, "generator"
     )
-    return StoredNetwork(average, generator)
+    return StoredNetwork(average.generator if isinstance(average, ChoosingGenerator) else average, generator)
 
 
 def train_averaged(
@@ -139,9 +152,18 @@ def new_players(name: str, options: Mapping[str, Mapping[str, Any]], seed: int) 
     return players
 
 
-def samples(generator: nn.Module, latent: int, c: Tensor | None, n: int, seed: int, batch: int = 512) -> Tensor:
-    """(n, D) or (n, C, H, W) samples; c (n, K) one-hot classes of a conditional game."""
-    z = Normal(latent)(n, torch.Generator().manual_seed(mix(seed, -3)))
+def samples(
+    generator: nn.Module,
+    latent: int,
+    c: Tensor | None,
+    n: int,
+    seed: int,
+    blocks: Sequence[Block] = (),
+    batch: int = 512,
+) -> Tensor:
+    """(n, D) or (n, C, H, W) samples; c (n, K) one-hot classes of a conditional game; blocks as in training."""
+    generator = ChoosingGenerator(generator, blocks) if blocks else generator
+    z = Normal(latent + choices_in(blocks))(n, torch.Generator().manual_seed(mix(seed, -3)))
     inputs = z if c is None else torch.cat([z, c], 1)
     with torch.no_grad():
         return torch.cat([generator(part) for part in torch.split(inputs, batch)])

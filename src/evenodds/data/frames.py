@@ -1,0 +1,148 @@
+"""Tables of pandas: data frames in memory, and sheets of Excel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evenodds.data._cells import Parsed, WordCells
+from evenodds.data._labels import negative
+from evenodds.data._types import Types
+from evenodds.data.dataset import Dataset
+from evenodds.data.encoding import encode_labels
+from evenodds.data.rows import Column, Values, cells_of
+from evenodds.data.table import from_columns, require_columns
+from evenodds.errors import BadInput
+from evenodds.files.misfit import shortened
+
+__all__ = ["READS", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame"]
+
+READS = (".xlsx",)
+"""The file names' endings for which `load` comes here."""
+
+
+def frames(
+    path: str | os.PathLike[str],
+    label: str | None = None,
+    given: str | Sequence[str] | None = None,
+    unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
+    sheet: str | int = 0,
+) -> Dataset:
+    """A sheet of an Excel file, whose first row names the columns; needs pandas and openpyxl, `evenodds[pandas]`.
+
+    Args:
+        path: the file.
+        label, given, unlabelled, types: see `evenodds.data.table.table`.
+        sheet: its name, or its number from 0.
+    """
+    path = Path(path)
+    try:
+        pandas = import_module("pandas")
+        import_module("openpyxl")
+    except ImportError as error:
+        raise BadInput(
+            f"{path.name} needs pandas and openpyxl: pip install 'evenodds[pandas]'; or save it as CSV"
+        ) from (error)
+    try:
+        frame = pandas.read_excel(path, sheet_name=sheet)
+    except Exception as error:  # of a file that is none, the parts of a zip raise anything
+        raise BadInput(f"{path.name} cannot be read as a sheet of Excel: {str(error)[:200]}") from error
+    return from_frame(frame, label, given, unlabelled, types, path.name)
+
+
+def is_frame(x: Any) -> bool:
+    """Whether this is a data frame of pandas, which need not be imported for that."""
+    return type(x).__name__ == "DataFrame" and hasattr(x, "iloc")
+
+
+def from_frame(
+    frame: Any,
+    label: str | None = None,
+    given: str | Sequence[str] | None = None,
+    unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
+    where: str = "the data frame",
+) -> Dataset:
+    """A data set of a data frame; see `evenodds.data.table.table`.
+
+    Args:
+        frame: columns of numbers, booleans, strings, categories, dates; NaN, None and NaT are empty cells.
+        where: it comes from, for messages.
+    """
+    columns = [str(name) for name in frame.columns]
+    given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
+    require_columns(where, columns, label, given_names)
+    wanted = Types.of(types, columns)
+    used = [name for name in columns if name != label and not wanted.left_out(name)]
+    parsed = {name: column for name, column in parsed_frame(frame, wanted).items() if name in used}
+    dataset = from_columns(parsed, wanted, given_names, where)
+    header = tuple(name for name in columns if name == label or name in dataset.header)
+    if label is None:
+        return replace(dataset, header=header)
+    cells = frame.iloc[:, columns.index(label)]
+    y, classes = encode_labels(
+        ["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)], unlabelled
+    )
+    return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *negative(classes)))
+
+
+def parsed_frame(frame: Any, types: Types | None = None) -> dict[str, Parsed]:
+    """The columns of a data frame by name."""
+    if not len(frame):
+        raise BadInput("the data frame needs rows, got none")
+    types = types or Types()
+    columns = {str(name): _parsed(str(name), frame.iloc[:, k], types) for k, name in enumerate(frame.columns)}
+    if len(columns) < frame.shape[1]:
+        raise BadInput("two columns of the data frame have one name; rename one")
+    return columns
+
+
+def _parsed(name: str, cells: Any, types: Types) -> Parsed:
+    kind = cells.dtype.kind if isinstance(cells.dtype, np.dtype) else getattr(cells.dtype, "kind", "O")
+    if kind in "iuf" and not types.words(name):
+        values = cells.to_numpy(np.float64, na_value=np.nan)
+        if np.isinf(values).any():
+            raise BadInput(f"column {shortened(name)} has infinite values; use NaN for what is missing")
+        return Parsed.numbers(values)
+    if kind == "M":
+        return _moments(cells)
+    words = WordCells(name)
+    words.add(["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)])
+    return words.parsed(as_words=kind == "b" or types.words(name))
+
+
+def _moments(cells: Any) -> Parsed:
+    """Dates, or dates with times."""
+    seconds = cells.to_numpy("datetime64[s]").astype(np.int64).astype(np.float64)
+    seconds[cells.isna().to_numpy()] = np.nan
+    whole_days = bool((seconds[~np.isnan(seconds)] % 86400 == 0).all())
+    if whole_days:
+        return Parsed(seconds / 86400, "date", "%Y-%m-%d")
+    return Parsed(seconds, "datetime", "%Y-%m-%d %H:%M:%S")
+
+
+def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
+    """Rows (N, D) as a data frame with the names and the types of another.
+
+    Args:
+        like: a data frame of the same columns, of which no row is needed.
+    """
+    pandas = import_module("pandas")
+    cells = cells_of(columns, x)
+    frame = {}
+    for k, name in enumerate(like.columns):
+        dtype = like.dtypes.iloc[k]
+        column = pandas.Series(cells[:, k])
+        if getattr(dtype, "kind", "O") == "b":
+            column = column.map({"True": True, "False": False})
+        elif getattr(dtype, "kind", "O") == "M":
+            column = pandas.to_datetime(column)
+        frame[name] = column.astype(dtype)
+    return pandas.DataFrame(frame)

@@ -18,6 +18,7 @@ from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.data.sources import READERS, SOURCES, load
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
+from tests.sheets import write_sheet
 
 RNG = np.random.default_rng(0)
 
@@ -68,6 +69,7 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     ".npy": npy,
     ".csv": csv,
     ".tsv": lambda folder: csv(folder, "tsv", "\t"),
+    ".xlsx": lambda folder: write_sheet(folder / "t.xlsx", [["a", "b"], [1, "x"], [2, "y"], [3, "x"]]),
     "/": class_folders,
     ".zip": packed,
     **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", ".zip")},

@@ -46,6 +46,17 @@ def setting_values(settings: list[str] | None) -> dict[str, Any]:
     return {key.strip(): value for key, _, value in words}
 
 
+def assignments(words: list[str] | None) -> dict[str, str]:
+    """The `name=value` words of --given as a mapping."""
+    from evenodds.files.misfit import shortened
+
+    parts = [word.partition("=") for word in words or ()]
+    for name, equals, value in parts:
+        if not name or not equals:
+            raise BadInput(f"--given takes name=value, got {shortened(name + equals + value)}; as in --given age=30")
+    return {name.strip(): value for name, _, value in parts}
+
+
 def numbers(words: list[str] | None) -> dict[str, float] | None:
     """The `name=number` words of --given as a mapping."""
     from evenodds.files.misfit import shortened

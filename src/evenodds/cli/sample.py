@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Run, RunData, Switch, Words, app, listed_names, numbers
+from evenodds.cli.app import Checkpoint, Device, Run, RunData, Switch, Words, app, assignments, listed_names, numbers
 from evenodds.cli.ranges import Number, Seed, real, whole
 from evenodds.files.terminal import result, say
 
@@ -60,7 +60,8 @@ def sample(
         Of a conditional run, so many samples of every class; a folder then holds one folder for each, and labels.csv
         with the true names of the classes.
     given
-        Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
+        Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2. Of a
+        table, what some columns are to hold: --given city=Bonn age=30..40; rows are drawn until enough have it.
     truncation
         Factor on z, in (0, 1]: lower is truer to the data, and more alike; 1 is plain sampling.
     select
@@ -72,6 +73,7 @@ def sample(
     seed
         The same seed gives the same samples.
     """
+    from evenodds.apply.asked_rows import matching_rows
     from evenodds.apply.samples import requested_labels, require_places, write_samples
     from evenodds.apply.selecting import sample as selected
     from evenodds.runs.session import load
@@ -83,8 +85,14 @@ def sample(
     y = requested_labels(session, n, class_, per_class, seed)
     options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
     n = n if y is None else len(y)
-    x = selected(session, n, seed, y, numbers(given), truncation=truncation, select=select, **options)
-    c = session.conditions.in_own_units(n, seed, y, numbers(given))
+    by_row = given is not None and session.conditions.kind is None and bool(session.card.units.columns)
+    asked = None if by_row else numbers(given)
+
+    def draw(count: int, seed: int) -> Any:
+        return selected(session, count, seed, y, asked, truncation=truncation, select=select, **options)
+
+    x = matching_rows(session, n, seed, assignments(given), draw) if by_row else draw(n, seed)
+    c = session.conditions.in_own_units(n, seed, y, asked)
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns, c=c):
         result(path)

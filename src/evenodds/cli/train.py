@@ -168,10 +168,13 @@ def _next_steps(session: Any) -> list[str]:
     ]
     if not session.draws:
         return [*lines, f"put it to work: {command()} {session.task.command} {named} IN OUT"]
+    judged = f"how good it is: {command()} report {named}"
+    if session.card.kind == "table":
+        return [*lines, f"more rows:     {command()} sample {named} -n 1000 --folder rows", judged]
     return [
         *lines,
         f"more samples:  {command()} sample {named} -n 100 --grid more.png",
-        f"how good it is: {command()} report {named}",
+        judged,
         f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
     ]
 

@@ -120,9 +120,8 @@ def placed(column: Column, one: Parsed) -> Values:
 
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:
-    few = {"number": 1, "levels": 1_000_000_000}.get(types.by_name.get(name, ""))
-    options = {} if few is None else {"few": few}
-    return fitted(name, one.values, one.form, one.spelling, one.decimals, one.words, **options)
+    few = {"number": 1, "levels": len(one.values)}.get(types.by_name.get(name, ""))
+    return fitted(name, one.values, one.form, one.spelling, one.decimals, one.words, few)
 
 
 def _no_column(one: Parsed) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from evenodds.data.rows import Column, Values, cells_of
 from evenodds.data.table import from_columns, require_columns
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
+from evenodds.files.regular import open_regular
 
 __all__ = ["READS", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame"]
 
 READS = (".xlsx",)
 """The file names' endings for which `load` comes here."""
+_LARGEST = 1 << 30  # Bytes of a file.
 
 
 def frames(
@@ -35,7 +37,7 @@ def frames(
     types: str | Mapping[str, str] = "auto",
     sheet: str | int = 0,
 ) -> Dataset:
-    """A sheet of an Excel file, whose first row names the columns; needs pandas and openpyxl, `evenodds[pandas]`.
+    """A sheet of an Excel file, whose first row names the columns; needs `evenodds[pandas]`.
 
     Args:
         path: the file.
@@ -44,16 +46,16 @@ def frames(
     """
     path = Path(path)
     try:
-        pandas = import_module("pandas")
-        import_module("openpyxl")
+        import pandas
+        import python_calamine  # noqa: F401  pandas reads sheets by it
     except ImportError as error:
-        raise BadInput(
-            f"{path.name} needs pandas and openpyxl: pip install 'evenodds[pandas]'; or save it as CSV"
-        ) from (error)
+        what = "pandas and python-calamine: pip install 'evenodds[pandas]'"
+        raise BadInput(f"{path.name} needs {what}; or save it as CSV") from error
     try:
-        frame = pandas.read_excel(path, sheet_name=sheet)
-    except Exception as error:  # of a file that is none, the parts of a zip raise anything
-        raise BadInput(f"{path.name} cannot be read as a sheet of Excel: {str(error)[:200]}") from error
+        with open_regular(path) as file:
+            frame = pandas.read_excel(BytesIO(file.read(_LARGEST + 1)), sheet_name=sheet, engine="calamine")
+    except Exception as error:  # what reads sheets raises anything of a file that is none
+        raise BadInput(f"{path.name} cannot be read as a sheet of Excel: {str(error)[:200]}; save it as CSV") from error
     return from_frame(frame, label, given, unlabelled, types, path.name)
 
 
@@ -134,7 +136,8 @@ def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
     Args:
         like: a data frame of the same columns, of which no row is needed.
     """
-    pandas = import_module("pandas")
+    import pandas
+
     cells = cells_of(columns, x)
     frame = {}
     for k, name in enumerate(like.columns):

@@ -195,15 +195,16 @@ def fitted(
     spelling: str = "",
     decimals: int | None = None,
     words: Sequence[str] = (),
-    few: int = FEW,
+    few: int | None = None,
 ) -> Column:
     """A column by what is observed of it.
 
     Args:
         values: (N,), at least one of which is not missing.
-        few: at most so many different numbers are levels; and at most a quarter of the rows, as in a short table all
-            numbers are few.
+        few: at most so many different numbers are levels. None: 20, and at most a quarter of the rows, as in a short
+            table all numbers are few.
     """
+    few = min(FEW, max(2, len(values) // 4)) if few is None else few
     absent = np.isnan(values)
     observed = values[~absent]
     distinct, counts = np.unique(observed, return_counts=True)
@@ -215,7 +216,7 @@ def fitted(
         "words": tuple(words),
         "missing": bool(absent.any()),
     }
-    if form == "words" or len(distinct) <= min(few, max(2, len(values) // 4)):
+    if form == "words" or len(distinct) <= max(1, few):
         return Column(**column, levels=tuple(distinct.tolist()))
     apart = _apart(distinct, counts, len(values))
     rest, of_rest = distinct[~apart], counts[~apart]

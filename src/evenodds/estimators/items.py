@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -72,6 +71,7 @@ class Items:
         if not few:
             return Items(shape, dtype, scale, frame=like)
         parsed = {f"x{k}": Parsed.numbers(column) for k, column in enumerate(x.T)}
+        few = min(few, max(2, len(x) // 4))
         columns = [fitted(name, p.values, decimals=p.decimals, few=few) for name, p in parsed.items()]
         return Items(shape, dtype, scale, columns=tuple(columns), frame=like)
 
@@ -138,4 +138,6 @@ def joined(x: Any, more: Any) -> Any:
     """Items, and further ones behind them: arrays, or data frames of one kind."""
     if not is_frame(x):
         return np.concatenate([x, more])
-    return import_module("pandas").concat([x, more], ignore_index=True)
+    import pandas
+
+    return pandas.concat([x, more], ignore_index=True)

@@ -101,7 +101,7 @@ def usefulness(material: Material, seed: int) -> list[dict[str, Any]] | None:
         cuts = _cuts(column, material.real.x[:, k], 2)
         seen = [side.units.to_model(side.x) for side in sides] + [material.fake[:n]]
         x = [_without(one, material.real, k) for one in seen]
-        own = [*(side.x for side in sides), material.real.units.to_data(material.fake[:n])]
+        own = [*(side.x for side in sides), _values(material)[1][:n]]
         y = [_coded(column, one[:, k], cuts).argmax(1) for one in own]
         classes = int(max(int(one.max()) for one in y)) + 1
         accuracies = []
@@ -122,7 +122,8 @@ def usefulness(material: Material, seed: int) -> list[dict[str, Any]] | None:
 
 def _values(material: Material) -> tuple[Tensor, Tensor, Tensor]:
     """The reference, the samples and further real rows, (N, D) in own units."""
-    return material.real.x, material.real.units.to_data(material.fake), material.floor.x
+    assert material.rows is not None
+    return material.real.x, material.rows, material.floor.x
 
 
 def _taken(data: Dataset, n: int) -> Dataset:

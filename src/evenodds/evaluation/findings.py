@@ -11,6 +11,10 @@ BEYOND = 0.05
 """A channel of samples is off where it reaches further out of the data's range than this part of it ..."""
 OFTEN = 0.001
 """... and this share of its values, or more, lie outside."""
+APART = 0.05
+"""A column is distributed in another way where its total variation is above that of real rows by this much."""
+LOST = 0.03
+"""Accuracy that a classifier may lose by learning from samples."""
 MISSING = 0.2
 """A class is missing where its share of the samples is below this part of its share of the real items."""
 
@@ -23,7 +27,9 @@ def findings(content: Mapping[str, Any]) -> tuple[list[str], bool]:
     are such as the data never have.
     """
     serious = [*_copying(content["memorisation"]), *_missing(content["classes"]), *_outside(content.get("outside"))]
-    lines = [*serious, *_coverage(content), *_quality(content), *_closeness(content), *_distance(content)]
+    serious += _impossible(content.get("columns"))
+    lines = [*serious, *_coverage(content), *_quality(content), *_columns(content), *_closeness(content)]
+    lines += _distance(content)
     return lines or ["nothing stands out: too little was measured"], not serious
 
 
@@ -65,6 +71,30 @@ def _outside(channels: list[Mapping[str, Any]] | None) -> list[str]:
         for one in off[:4]
     )
     return [f"Samples have values that the data never have: {ranges}."]
+
+
+def _impossible(columns: list[Mapping[str, Any]] | None) -> list[str]:
+    off = [f"'{one['name']}' ({_percent(one['impossible'])})" for one in columns or [] if one["impossible"] >= OFTEN]
+    return [f"Samples have cells that the data could not have, in {_first(off)}."] if off else []
+
+
+def _columns(content: Mapping[str, Any]) -> list[str]:
+    """The columns of a table that are distributed in another way, and what classifiers lose that learn from samples."""
+    off = [one for one in content.get("columns") or [] if one["distance"] > one["floor"] + APART]
+    off = sorted(off, key=lambda one: one["floor"] - one["distance"])
+    named = [f"'{one['name']}' ({one['distance']:.2f}, real against real {one['floor']:.2f})" for one in off]
+    lines = [f"Columns that are distributed in another way, by total variation: {_first(named)}."] if named else []
+    for one in content.get("usefulness") or []:
+        if one["trained_on_samples"] < one["trained_on_real"] - LOST:
+            lines.append(
+                f"A classifier of '{one['name']}' that learned from samples has {_percent(one['trained_on_samples'])} "
+                f"accuracy on real rows, one that learned from real rows {_percent(one['trained_on_real'])}."
+            )
+    return lines
+
+
+def _first(names: list[str], show: int = 6) -> str:
+    return ", ".join(names[:show]) + (f" and {len(names) - show} more" if len(names) > show else "")
 
 
 def _coverage(content: Mapping[str, Any]) -> list[str]:

@@ -55,6 +55,8 @@ class Material:
     reference: dict[str, Any] = field(default_factory=dict)
     resized: str = "none"
     """What was done to the samples' size."""
+    rows: Tensor | None = None
+    """(N, D) the samples of a table with columns in the data's own numbers, as they came; None of other data."""
 
 
 def is_run(path: Any) -> bool:
@@ -111,7 +113,7 @@ def gather(
     fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
     trained = _training(session, home, data, rest, train, run_data, reading, most_pixels)
     count = min(n, len(floor))
-    fake, labels, resized, what = _fakes(session, subject, data, count, seed, reading, most_pixels)
+    fake, rows, labels, resized, what = _fakes(session, subject, data, count, seed, reading, most_pixels)
     of_run = run_data or (home.config.data.name if home is not None and home.config.data is not None else None)
     place = _path(of_run if against is None else against)
     return Material(
@@ -126,6 +128,7 @@ def gather(
         what,
         {"path": place, "kind": data.kind, "shape": list(data.shape), "items": len(real), "role": role},
         resized,
+        rows,
     )
 
 
@@ -150,7 +153,10 @@ def _data(
     if home is None:
         takes = most_pixels is not None and "most_pixels" in options_of(against)
         limit: dict[str, Any] = {"most_pixels": most_pixels} if takes else {}
-        data = load_data(against, progress=reading, **limit)
+        if session is not None and session.card.units.columns:
+            data = load_like(against, session.card, "the real data", reading)
+        else:
+            data = load_data(against, progress=reading, **limit)
         return (session if session is not None and _trained_on(session) == data.fingerprint() else None), data
     advice = "name data with --against, or say where those of before lie with --data"
     return home, open_run_data(home.config, home.card, run_data, reading, advice)
@@ -206,22 +212,25 @@ def _fakes(
     seed: int,
     reading: Reading | None,
     most_pixels: int | None,
-) -> tuple[Tensor, Tensor | None, str, dict[str, Any]]:
-    """The samples in [-1, 1], their labels, what was done to their size, and what they are."""
+) -> tuple[Tensor, Tensor | None, Tensor | None, str, dict[str, Any]]:
+    """The samples in [-1, 1], also as rows in own numbers where they are of a table, their labels, what was done to
+    their size, and what they are."""
     if session is not None:
         if session.card.shape != data.shape:
             raise BadInput(f"the run makes {session.card.shape}, the data are {data.shape}; name data of that shape")
-        x = session.card.to_model(session.numbers(count, seed))
+        numbers = session.numbers(count, seed)
+        x, rows = session.card.to_model(numbers), torch.from_numpy(numbers) if data.units.columns else None
         what = {"kind": "run", "path": str(session.folder), "items": len(x), "images_seen": session.images}
         drawn = session.conditions.sampled_classes(count, seed)
         labels = None if drawn is None or session.card.classes != data.classes else torch.from_numpy(drawn)
-        return x, labels, "none", {**what, "seed": seed}
+        return x, rows, labels, "none", {**what, "seed": seed}
     samples = load_like(subject, data, "the samples", reading, most_pixels, several=True)
     chosen = _first(torch.arange(len(samples)), count)
     resized = "resized" if any("esized" in line for line in samples.report) else "none"
     what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}
-    x = _units(samples, data).to_model(samples.x[chosen])
-    return x, _labels(samples, data, chosen), resized, what
+    own = samples.x[chosen]
+    x, rows = _units(samples, data).to_model(own), own if data.units.columns else None
+    return x, rows, _labels(samples, data, chosen), resized, what
 
 
 def _units(samples: Dataset, data: Dataset) -> Units:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evenodds.show.page.classes import classes
+from evenodds.show.page.columns import columns
 from evenodds.show.page.content import Content, Picture
 from evenodds.show.page.equilibrium import equilibrium, likelihood
 from evenodds.show.page.history import course
@@ -68,6 +69,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     e = content.evaluation
     sections = {
         "scores": scores(e),
+        "columns": columns(e),
         "classes": classes(e),
         "memorisation": memorisation(e),
         "equilibrium": equilibrium(e),
@@ -79,6 +81,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
     return [
         ("samples", "Samples", pictures.get("samples")),
         ("scores", "Scores", sections["scores"]),
+        ("columns", "Columns", sections["columns"]),
         ("classes", "Classes", sections["classes"]),
         ("memorisation", "Memorisation", join(copied)),
         ("equilibrium", "Equilibrium", sections["equilibrium"]),

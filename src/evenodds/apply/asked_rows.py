@@ -1,0 +1,108 @@
+"""Rows of a table with certain values: drawn until enough of them have these, so that they occur as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evenodds.data.rows import Column, Values
+from evenodds.errors import BadInput, unknown
+from evenodds.files.misfit import shortened
+from evenodds.game.rules import mix
+from evenodds.runs.session import Session
+from evenodds.runs.values import as_number
+
+__all__ = ["RowFilter", "matching_rows"]
+
+AT_ONCE = 4096
+TRIES = 500
+"""Rows that are drawn for each that is asked for, at most."""
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """What some columns of a row are to hold.
+
+    Args:
+        columns: of the table.
+        wanted: for the place of a column, the least and the greatest number in it.
+    """
+
+    columns: tuple[Column, ...]
+    wanted: Mapping[int, tuple[float, float]]
+
+    @staticmethod
+    def of(columns: Sequence[Column], given: Mapping[str, str]) -> RowFilter:
+        """By name: a word, a number, a range such as 30..40, or nothing for an empty cell.
+
+        Raises:
+            BadInput: no such column, or a value that the column cannot have.
+        """
+        names = [column.name for column in columns]
+        for name in given:
+            if name not in names:
+                raise unknown("column", name, names)
+        places = {names.index(name): value for name, value in given.items()}
+        return RowFilter(tuple(columns), {k: _ends(columns[k], value) for k, value in places.items()})
+
+    def __call__(self, x: Values) -> NDArray[np.bool_]:
+        """(N,): which rows (N, D) have these values."""
+        fits = np.ones(len(x), bool)
+        for k, (low, high) in self.wanted.items():
+            fits &= np.isnan(x[:, k]) if np.isnan(low) else (low <= x[:, k]) & (x[:, k] <= high)
+        return fits
+
+
+def _ends(column: Column, value: str) -> tuple[float, float]:
+    if not value.strip():
+        if not column.missing:
+            raise BadInput(f"column {shortened(column.name)} has no empty cells; give a value")
+        return np.nan, np.nan
+    if column.form == "words":
+        if value not in column.words:
+            raise unknown(f"value of column {shortened(column.name)}", value, column.words)
+        place = float(column.words.index(value))
+        return place, place
+    if column.form != "number":
+        raise BadInput(f"column {shortened(column.name)} holds a {column.form}, by which rows cannot be asked for")
+    first, dots, last = value.partition("..")
+    ends = [as_number(end) for end in ((first, last) if dots else (value, value))]
+    if ends[0] is None or ends[1] is None:
+        raise BadInput(
+            f"column {shortened(column.name)} takes a number or a range such as 30..40, got {shortened(value)}"
+        )
+    low, high = float(ends[0]), float(ends[1])
+    least, greatest = column.ends
+    if not least <= high or not low <= greatest or low > high:
+        raise BadInput(f"column {shortened(column.name)} lies in [{least:g}, {greatest:g}], got {shortened(value)}")
+    return low, high
+
+
+def matching_rows(
+    session: Session, n: int, seed: int, given: Mapping[str, str], draw: Callable[[int, int], Values]
+) -> Values:
+    """n rows with the values that are asked for, as they occur among all rows that the run makes.
+
+    Args:
+        given: see `RowFilter.of`.
+        draw: (how many, seed) -> rows (N, D) in the data's own numbers.
+
+    Raises:
+        BadInput: too few of the rows have them.
+    """
+    fits = RowFilter.of(session.card.units.columns, given)
+    found: list[Values] = []
+    count = drawn = 0
+    while count < n:
+        if drawn >= TRIES * n and drawn >= 25 * AT_ONCE:
+            raise BadInput(
+                f"{count:,} of {drawn:,} rows that were drawn have {', '.join(f'{k}={v}' for k, v in given.items())}; "
+                "ask for fewer, for a wider range, or train on more of them"
+            )
+        rows = draw(AT_ONCE, mix(seed, drawn, 3))
+        found.append(rows[fits(rows)])
+        count, drawn = count + len(found[-1]), drawn + len(rows)
+    return np.concatenate(found)[:n]

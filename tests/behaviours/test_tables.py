@@ -1,0 +1,319 @@
+"""Tables as people have them: words, dates, flags, whole numbers, skew, empty cells."""
+
+import csv
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+import evenodds
+from evenodds.cli import main
+from evenodds.data.sources import load
+from evenodds.errors import BadInput
+from evenodds.evaluation.evaluate import evaluate
+from evenodds.runs.card import read_card
+from evenodds.runs.config import Part, read
+from evenodds.runs.run_data import open_run_data
+from tests.sheets import write_sheet
+
+SHORT = {"images": 512, "batch": 64, "watch": "off"}
+
+
+def rows(n: int = 120) -> list[list[Any]]:
+    """A header, and rows in which columns of every kind are."""
+    rng = np.random.default_rng(0)
+    lines: list[list[Any]] = [["id", "day", "city", "age", "income", "debt", "member", "score", "plan"]]
+    for k in range(n):
+        age = int(rng.integers(18, 90))
+        income = float(np.round(np.exp(rng.normal(10, 0.6)), 2))
+        debt = 0 if rng.random() < 0.6 else round(income * 0.3, 2)
+        score = "" if rng.random() < 0.3 else int(rng.integers(1, 6))
+        city = str(rng.choice(["Bonn", "Rome", "Oslo"]))
+        member = bool(rng.random() < 0.2)
+        plan = "gold" if member else "none"
+        lines.append([k + 1, f"2021-{k % 12 + 1:02d}-{k % 28 + 1:02d}", city, age, income, debt, member, score, plan])
+    return lines
+
+
+def written(path: Path, lines: list[list[Any]], delimiter: str = ",", encoding: str = "utf-8") -> Path:
+    with path.open("w", newline="", encoding=encoding) as file:
+        csv.writer(file, delimiter=delimiter).writerows(lines)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    evenodds.fit(str(written(folder / "t.csv", rows())), "table", out=folder / "run", **SHORT)
+    return folder / "run"
+
+
+def test_columns_are_what_they_hold_and_that_is_said(tmp_path: Path) -> None:
+    data = load(written(tmp_path / "t.csv", rows()))
+    kinds = {column.name: column.kind for column in data.units.columns}
+    assert kinds == {
+        "day": "date",
+        "city": "words",
+        "age": "whole numbers",
+        "income": "numbers",
+        "debt": "numbers",
+        "member": "words",
+        "score": "levels",
+        "plan": "words",
+    }
+    report = " ".join(data.report)
+    assert "Left out column 'id': it counts from 1 to 120, an index; data.types=id:number keeps it." in report
+    assert "In column 'debt', 0.00 is learned apart." in report
+    assert "Empty cells are learned too: score." in report
+    assert "day (dates); city, member, plan (words)" in report
+
+
+def test_what_players_see_of_a_table_comes_back(tmp_path: Path) -> None:
+    data = load(written(tmp_path / "t.csv", rows()))
+    again = data.units.to_data(data.batch(torch.arange(len(data)))["x"])
+    assert torch.equal(again.isnan(), data.x.isnan())
+    assert torch.allclose(again.nan_to_num(), data.x.nan_to_num(), rtol=1e-6)
+
+
+def test_samples_are_rows_that_the_table_could_have(run: Path, tmp_path: Path) -> None:
+    main(["sample", str(run), "-n", "300", "--folder", str(tmp_path / "made")])
+    made = list(csv.DictReader((tmp_path / "made" / "samples.csv").open(encoding="utf-8")))
+    real = list(csv.DictReader((run.parent / "t.csv").open(encoding="utf-8")))
+    assert list(made[0]) == [name for name in real[0] if name != "id"]
+    for name in ("city", "member", "plan", "score"):
+        assert {row[name] for row in made} <= {row[name] for row in real}
+    assert {row["score"] for row in made} > {""}
+    ages = [int(row["age"]) for row in made]
+    assert 18 <= min(ages) <= max(ages) <= 89
+    assert all(len(row["income"].partition(".")[2]) == 2 for row in made)
+    assert any(row["debt"] == "0.00" for row in made)
+    days = [date.fromisoformat(row["day"]) for row in made]
+    assert date(2021, 1, 1) <= min(days) <= max(days) <= date(2021, 12, 28)
+
+
+def test_a_run_gives_cells_in_python(run: Path) -> None:
+    session = evenodds.load(run)
+    x = session.sample(50, seed=3)
+    assert x.shape == (50, 8)
+    cells = dict(zip(session.card.columns, x[0], strict=True))
+    assert isinstance(cells["day"], date)
+    assert isinstance(cells["age"], int)
+    assert isinstance(cells["income"], float)
+    assert cells["city"] in ("Bonn", "Rome", "Oslo")
+    assert (session.sample(50, seed=3) == x).all()
+    assert None in session.sample(200)[:, list(session.card.columns).index("score")]
+
+
+def test_the_columns_of_a_run_are_kept_in_its_card(run: Path) -> None:
+    card = read_card(run)
+    data = load(run.parent / "t.csv")
+    assert card.units == data.units
+    assert card.shape == data.shape
+    assert card.header == tuple(name for name in rows()[0] if name != "id")
+
+
+def test_rows_can_be_asked_for_by_what_they_hold(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = evenodds.load(run)
+    names = list(session.card.columns)
+    city, age = (session.sample(1)[0, names.index(name)] for name in ("city", "age"))
+    ask = ["sample", str(run), "-n", "40", "--folder", str(tmp_path / "made"), "--given"]
+    main([*ask, f"city={city}", f"age={age - 5}..{age}"])
+    made = list(csv.DictReader((tmp_path / "made" / "samples.csv").open(encoding="utf-8")))
+    assert len(made) == 40
+    assert {row["city"] for row in made} == {city}
+    assert all(age - 5 <= int(row["age"]) <= age for row in made)
+    capsys.readouterr()
+    for given, said in (
+        ("city=Paris", "no value of column 'city' 'Paris'"),
+        ("town=Oslo", "no column 'town'"),
+        ("age=200", "lies in [18, 88]"),
+        ("age=", "has no empty cells"),
+        ("age", "takes name=value"),
+    ):
+        assert main([*ask, given]) != 0
+        assert said in capsys.readouterr().err
+
+
+def test_a_table_is_judged_column_by_column(run: Path, tmp_path: Path) -> None:
+    session = evenodds.load(run)
+    evaluation = evaluate(session, metrics=["frechet"], n=200)
+    assert [one["name"] for one in evaluation["columns"]] == list(session.card.columns)
+    assert all(one["impossible"] == 0 for one in evaluation["columns"])
+    assert len(evaluation["pairs"]["worst"]) == 5
+    assert 0 < len(evaluation["usefulness"]) <= 3
+
+
+def test_samples_of_any_tool_are_held_against_the_table_by_names(tmp_path: Path) -> None:
+    lines = rows()
+    data = written(tmp_path / "t.csv", lines)
+    others = [[*line[:4][::-1], *line[4:]] for line in lines]
+    same = evaluate(written(tmp_path / "s.csv", others), data, metrics=["frechet"])
+    assert all(one["distance"] < 0.5 for one in same["columns"])
+    off = [[*line[:4], line[4] if k == 0 else -5.0, *line[5:]] for k, line in enumerate(lines)]
+    wrong = evaluate(written(tmp_path / "w.csv", off), data, metrics=["frechet"])
+    assert not wrong["sound"]
+    assert "cells that the data could not have, in 'income' (100 %)" in " ".join(wrong["verdict"])
+    with pytest.raises(BadInput, match="need the columns of the data, 'plan' is missing"):
+        evaluate(written(tmp_path / "m.csv", [line[:-1] for line in lines]), data)
+    foreign = [[*line[:2], "Paris" if k else "city", *line[3:]] for k, line in enumerate(lines)]
+    with pytest.raises(BadInput, match="column 'city' has 'Paris', which the data do not have"):
+        evaluate(written(tmp_path / "f.csv", foreign), data)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "names", "said"),
+    [
+        ("stadt;größe\nBonn;1,5\nRom;2,5\n", "cp1252", ("stadt", "größe"), "Windows-1252"),
+        ("stadt\tgröße\nBonn\t1.5\nRom\t2.5\n", "utf-16", ("stadt", "größe"), "UTF-16"),
+        ("2019,2020,2021\n5,6,7\n8,9,1\n", "utf-8", ("2019", "2020", "2021"), "levels"),
+        ("country,2019,2020\nNO,5,6\nSE,8,9\n", "utf-8", ("country", "2019", "2020"), "words"),
+        ("code,x\n00123,1\n04711,2\n", "utf-8", ("code", "x"), "code (words)"),
+        ("a,b\n1,NA\n2,3\n", "utf-8", ("a", "b"), "Took 'NA' in column 'b' for empty cells."),
+        ("d,b\n03/04/2021,1\n05/06/2021,3\n", "utf-8", ("d", "b"), "'%d/%m/%Y', and not '%m/%d/%Y'"),
+        ("d,b\n31.12.2021,1\n05.06.2021,3\n", "utf-8", ("d", "b"), "d (dates)"),
+        ("d,b\n2021-12-31 10:30,1\n2021-12-31 11:00,3\n", "utf-8", ("d", "b"), "d (dates with times)"),
+    ],
+)
+def test_tables_are_read_as_they_are_written(
+    content: str, encoding: str, names: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(content, encoding=encoding)
+    data = load(path)
+    assert data.columns == names
+    assert len(data) == 2
+    assert said in " ".join(data.report)
+
+
+def test_dates_come_back_as_they_were_spelled(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("d,b\n31.12.2021,1\n05.06.2021,3\n")
+    data = load(tmp_path / "t.csv")
+    assert [column.text(value) for column, value in zip(data.units.columns, data.x[0].tolist(), strict=True)] == [
+        "31.12.2021",
+        "1",
+    ]
+
+
+def test_numbers_far_from_all_others_that_stand_for_none_are_apart(tmp_path: Path) -> None:
+    lines = [["x", "y"], *([k / 7, k % 3] for k in range(80)), [-999, 1], [-999, 2]]
+    data = load(written(tmp_path / "t.csv", lines))
+    assert data.units.columns[0].levels == (-999.0,)
+    assert "In column 'x', -999" in " ".join(data.report)
+    high = load(written(tmp_path / "u.csv", [["x", "y"], *([k / 2, k % 3] for k in range(1900, 1999))]))
+    assert high.units.columns[0].levels == ()
+
+
+def test_types_are_what_the_user_says(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", rows())
+    data = load(path, types="id:number,score:number,age:levels,debt:none,plan:words")
+    kinds = {column.name: column.kind for column in data.units.columns}
+    assert kinds["id"] == "whole numbers"
+    assert kinds["age"] == "levels"
+    assert "debt" not in kinds
+    with pytest.raises(BadInput, match="column 'city' has cells that are no numbers"):
+        load(path, types="city:number")
+
+
+def test_the_label_and_what_is_given_are_written_in_their_places(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", rows())
+    session = evenodds.fit(str(path), "table", out=tmp_path / "a", task="condition", data__label="plan", **SHORT)
+    main(["sample", str(session.folder), "--per-class", "3", "--folder", str(tmp_path / "made")])
+    made = list(csv.DictReader((tmp_path / "made" / "samples.csv").open(encoding="utf-8")))
+    assert list(made[0])[-1] == "plan"
+    assert [row["plan"] for row in made] == ["gold"] * 3 + ["none"] * 3
+    session = evenodds.fit(str(path), "table", out=tmp_path / "b", task="condition", data__given="age", **SHORT)
+    main(["sample", str(session.folder), "--given", "age=33", "-n", "4", "--folder", str(tmp_path / "given")])
+    made = list(csv.DictReader((tmp_path / "given" / "samples.csv").open(encoding="utf-8")))
+    assert list(made[0]) == [name for name in rows()[0] if name != "id"]
+    assert {row["age"] for row in made} == {"33"}
+
+
+def test_arrays_of_rows_hold_to_what_they_had(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(0, 2, 200), rng.integers(18, 90, 200), rng.exponential(1, 200)], 1)
+    session = evenodds.fit(x, "table", out=tmp_path / "run", **SHORT)
+    made = session.sample(200)
+    assert set(made[:, 0]) == {0.0, 1.0}
+    assert (made[:, 1] == made[:, 1].round()).all()
+    assert made[:, 2].min() >= x[:, 2].min()
+    main(["sample", str(session.folder), "-n", "5", "--npz", str(tmp_path / "s.npz")])
+    assert np.load(tmp_path / "s.npz")["x"].shape == (5, 3)
+
+
+def test_samples_with_words_are_stored_as_text(run: Path, tmp_path: Path) -> None:
+    main(["sample", str(run), "-n", "5", "--npz", str(tmp_path / "s.npz")])
+    x = np.load(tmp_path / "s.npz", allow_pickle=False)["x"]
+    assert x.shape == (5, 8)
+    assert x.dtype.kind == "U"
+
+
+def frame(n: int = 80) -> pandas.DataFrame:
+    rng = np.random.default_rng(0)
+    return pandas.DataFrame(
+        {
+            "city": pandas.Categorical(rng.choice(["Bonn", "Rome"], n)),
+            "age": rng.integers(18, 90, n),
+            "income": np.where(rng.random(n) < 0.2, np.nan, rng.normal(50, 9, n)),
+            "member": rng.random(n) < 0.5,
+            "since": pandas.Timestamp("2020-01-01") + pandas.to_timedelta(rng.integers(0, 900, n), unit="D"),
+        }
+    )
+
+
+def test_data_frames_go_in_and_come_out() -> None:
+    from evenodds.estimators import GAN, GANOverSampler
+
+    data = frame()
+    model = GAN(rows=256, random_state=0).fit(data)
+    made, _ = model.sample(60)
+    assert list(made.columns) == list(data.columns)
+    assert (made.dtypes == data.dtypes).all()
+    assert set(made["city"]) <= {"Bonn", "Rome"}
+    assert made["since"].between(data["since"].min(), data["since"].max()).all()
+    with pytest.raises(BadInput, match="no density"):
+        model.score_samples(data)
+    y = np.array([0] * 60 + [1] * 20)
+    more, labels = GANOverSampler(rows=256, random_state=0, sampling_strategy=0.5).fit_resample(data, y)
+    assert (labels == 1).sum() == 30
+    assert more.iloc[:80].equals(data)
+    assert (more.dtypes == data.dtypes).all()
+
+
+def test_a_data_frame_is_data(tmp_path: Path) -> None:
+    session = evenodds.fit(frame(), "table", out=tmp_path / "run", **SHORT)
+    assert session.sample(5).shape == (5, 5)
+    kinds = [column.kind for column in session.card.units.columns]
+    assert kinds == ["words", "whole numbers", "numbers", "words", "date"]
+
+
+def test_a_sheet_of_excel_is_a_table(tmp_path: Path) -> None:
+    lines = [["city", "age", "note"], *([["Bonn", "Rome"][k % 2], k % 40, f"n{k}"] for k in range(60))]
+    data = load(write_sheet(tmp_path / "t.xlsx", lines))
+    assert data.columns == ("city", "age")
+    assert [column.kind for column in data.units.columns] == ["words", "whole numbers"]
+    (tmp_path / "broken.xlsx").write_bytes(b"PK no sheet")
+    with pytest.raises(BadInput, match=r"broken.xlsx cannot be read as a sheet of Excel.*save it as CSV"):
+        load(tmp_path / "broken.xlsx")
+
+
+def test_a_sheet_without_what_reads_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    with pytest.raises(BadInput, match=r"pip install 'evenodds\[pandas\]'; or save it as CSV"):
+        load(write_sheet(tmp_path / "t.xlsx", [["a"], [1]]))
+
+
+def test_a_run_whose_table_was_scaled_linearly_goes_on(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", [["x", "y"], *([k / 3, k % 5] for k in range(64))])
+    evenodds.fit(str(path), "table", out=tmp_path / "run", data__types="plain", **SHORT)
+    config, card = read(tmp_path / "run" / "config.yaml"), read_card(tmp_path / "run")
+    assert config.data is not None
+    assert not card.units.columns
+    today = replace(config, data=Part(config.data.name))  # as a run from before has it
+    assert open_run_data(today, card).units == card.units
+    assert evenodds.load(tmp_path / "run").sample(3).dtype == np.float32

@@ -14,6 +14,7 @@ import torch
 
 import evenodds
 from evenodds.cli import main
+from evenodds.data.rows import shares_of
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
@@ -69,7 +70,6 @@ def test_columns_are_what_they_hold_and_that_is_said(tmp_path: Path) -> None:
     }
     report = " ".join(data.report)
     assert "Left out column 'id': it counts from 1 to 120, an index; data.types=id:number keeps it." in report
-    assert "In column 'debt', 0.00 is learned apart." in report
     assert "Empty cells are learned too: score." in report
     assert "day (dates); city, member, plan (words)" in report
 
@@ -92,7 +92,7 @@ def test_samples_are_rows_that_the_table_could_have(run: Path, tmp_path: Path) -
     ages = [int(row["age"]) for row in made]
     assert 18 <= min(ages) <= max(ages) <= 89
     assert all(len(row["income"].partition(".")[2]) == 2 for row in made)
-    assert any(row["debt"] == "0.00" for row in made)
+    assert {float(row["debt"]) for row in made} <= {float(row["debt"]) for row in real}
     days = [date.fromisoformat(row["day"]) for row in made]
     assert date(2021, 1, 1) <= min(days) <= max(days) <= date(2021, 12, 28)
 
@@ -207,6 +207,17 @@ def test_numbers_far_from_all_others_that_stand_for_none_are_apart(tmp_path: Pat
     assert "In column 'x', -999" in " ".join(data.report)
     high = load(written(tmp_path / "u.csv", [["x", "y"], *([k / 2, k % 3] for k in range(1900, 1999))]))
     assert high.units.columns[0].levels == ()
+
+
+def test_a_number_that_many_rows_hold_is_apart_from_amounts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    debts = [0 if rng.random() < 0.5 else round(float(rng.exponential(900)), 2) for _ in range(800)]
+    data = load(written(tmp_path / "t.csv", [["debt", "late"], *([debt, int(debt > 900)] for debt in debts)]))
+    assert data.units.columns[0].levels == (0.0,)
+    assert "In column 'debt', 0.00 is learned apart." in data.report
+    shares = shares_of(data.units.columns[0], data.x[:, 0].numpy())
+    assert shares[0] == pytest.approx(np.mean([debt == 0 for debt in debts]))
+    assert shares.sum() == pytest.approx(1)
 
 
 def test_types_are_what_the_user_says(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from torch.nn import functional as F
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
 
-__all__ = ["FEW", "Block", "Column", "Form", "cells_of", "fitted", "rows_to_data", "rows_to_model", "texts_of"]
+__all__ = ["FEW", "Block", "Column", "Form", "cells_of", "fitted", "rows_to_data", "rows_to_model", "shares_of"]
+__all__ += ["texts_of"]
 
 Values = NDArray[np.float64]
 """(N,) of a column or (N, D) of a table; NaN is an empty cell, and the place of its word stands for a word."""
@@ -35,11 +36,12 @@ Block = tuple[tuple[float, ...], bool, int]
 """What players see of a column: the scores an amount may have (empty of choices alone), whether it has no others, and
 the number of choices (0 of an amount alone)."""
 
-FEW = 20
+FEW = 5
 """A column with at most so many different numbers is a choice among them."""
 KNOTS = 256
+"""A column with at most so many different numbers has no others."""
 SPIKE, SPIKES = 0.05, 8
-"""A number that so great a share of the rows holds is a choice of its own; at most so many of a column."""
+"""Among more numbers, one that so great a share of the rows holds is a choice of its own; at most so many of them."""
 CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)
 """Numbers that stand for no amount, where they lie far from all others."""
 EPOCH = date(1970, 1, 1)
@@ -201,7 +203,7 @@ def fitted(
 
     Args:
         values: (N,), at least one of which is not missing.
-        few: at most so many different numbers are levels. None: 20, and at most a quarter of the rows, as in a short
+        few: at most so many different numbers are levels. None: 5, and at most a quarter of the rows, as in a short
             table all numbers are few.
     """
     few = min(FEW, max(2, len(values) // 4)) if few is None else few
@@ -234,7 +236,7 @@ def _apart(distinct: Values, counts: NDArray[Any], rows: int) -> NDArray[np.bool
     """Which of the numbers are choices of their own: those of a great share, and codes; some are left as amounts."""
     share = counts / rows
     others = (1 - share) / max(1, len(distinct) - 1)
-    spikes = (share >= SPIKE) & (share >= 5 * others)
+    spikes = (share >= SPIKE) & (share >= 5 * others) & (len(distinct) > KNOTS)
     least = np.sort(share)[::-1][min(SPIKES, len(share)) - 1]
     apart: NDArray[np.bool_] = (spikes & (share >= least)) | _is_code(distinct)
     return apart if (~apart).sum() >= 2 else np.zeros(len(distinct), bool)
@@ -301,3 +303,19 @@ def texts_of(columns: Sequence[Column], x: NDArray[Any]) -> list[list[str]]:
     """The rows as a table spells them."""
     by_column = [[column.text(value) for value in x[:, k].tolist()] for k, column in enumerate(columns)]
     return [list(row) for row in zip(*by_column, strict=True)]
+
+
+def shares_of(column: Column, values: Values, parts: int = 20) -> Values:
+    """The shares of a column's values, for showing: the empty cell, each level, and an amount in parts of equal width.
+
+    What lies beyond an amount's middle 98 in 100 is counted at its ends.
+    """
+    absent = [float(np.isnan(values).mean())] if column.missing else []
+    levels = [float((values == level).mean()) for level in column.levels]
+    if not column.knots:
+        return np.array([*absent, *levels])
+    amounts = values[~np.isnan(values) & ~np.isin(values, column.levels)]
+    low, high = np.interp([-2.33, 2.33], column.scores, column.knots)
+    width = (high - low) / parts or 1.0
+    places = ((amounts - low) / width).clip(0, parts - 1).astype(int)
+    return np.array([*absent, *levels, *(np.bincount(places, minlength=parts) / max(1, len(values)))])

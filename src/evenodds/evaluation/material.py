@@ -126,7 +126,7 @@ def gather(
         session.device if session is not None else pick_device(device),
         session,
         what,
-        {"path": place, "kind": data.kind, "shape": list(data.shape), "items": len(real), "role": role},
+        {"path": place, "kind": data.kind, "shape": list(data.x.shape[1:]), "items": len(real), "role": role},
         resized,
         rows,
     )

@@ -15,7 +15,7 @@ from evenodds.files.lock import locked_beside
 from evenodds.files.outputs import owned, require_owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
-from evenodds.runs.sample_picture import sample_picture
+from evenodds.runs.sample_picture import column_picture, sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.show.page.content import Content, Picture
@@ -56,10 +56,10 @@ def report(
 
 def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
     """One self-contained page with everything that is known of the run."""
-    config = session.config
+    config, columns = session.config, session.card.units.columns
     content = Content(
         f"evenodds: {session.folder.name}",
-        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real images shown",
+        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real {'rows' if columns else 'images'} shown",
         evaluation.content,
         _pictures(session, examination, evaluation),
         session.history(),
@@ -81,11 +81,7 @@ def _environment(path: Path) -> dict[str, Any]:
 
 def _pictures(session: Session, examination: Examination, evaluation: Evaluation) -> dict[str, Picture]:
     """Samples, pairs of neighbours and a walk, by the names that the page gives them."""
-    images = {
-        "samples": Picture.of(
-            sample_picture(session.card, session.numbers(64)), "64 samples, seed 0.", "A grid of samples."
-        )
-    }
+    images = {"samples": _samples(session, examination)}
     for key, (pixels, caption) in nearest_sheets(examination, evaluation.content).items():
         images[key] = Picture.of(pixels, caption, f"Pairs of images. {caption}")
     if session.card.kind == "image":
@@ -93,6 +89,17 @@ def _pictures(session: Session, examination: Examination, evaluation: Evaluation
         sheet = pictures.enlarge(pictures.grid(frames, columns=8), 480)
         images["walk"] = Picture.of(sheet, "A walk through the latent space, row by row.", "Images that change slowly.")
     return images
+
+
+def _samples(session: Session, examination: Examination) -> Picture:
+    """A grid of samples; of a table, how its columns are distributed."""
+    material, columns = examination.material, session.card.units.columns
+    if material.rows is None or not columns:
+        grid = sample_picture(session.card, session.numbers(64))
+        return Picture.of(grid, "64 samples, seed 0.", "A grid of samples.")
+    caption = f"Columns of {len(material.rows):,} samples, as bars, and of held-out rows, as a line."
+    pixels = column_picture(columns, material.rows.numpy(), material.real.x.numpy())
+    return Picture.of(pixels, caption, f"A panel for each column. {caption}")
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> Path:

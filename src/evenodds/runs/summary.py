@@ -34,11 +34,12 @@ def _identity(session: Session) -> dict[str, str]:
     """Recipe, data, players and what they play."""
     config = remedy.applied(session.config, remedy.read(session.folder))
     data, shape = session.card, " x ".join(map(str, session.card.shape))
+    of = f"rows of {len(data.columns)} columns" if data.units.columns else f"of {shape}"
     source = config.data.name if config.data else ""
     return {
         "run": str(session.folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
-        "data": f"{source}: {data.items:,} of {shape}, trained on {data.trained_on:,}",
+        "data": f"{source}: {data.items:,} {of}, trained on {data.trained_on:,}",
         "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
         "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
     }

@@ -14,7 +14,7 @@ from evenodds.errors import BadInput
 from evenodds.files.text import visible
 from evenodds.files.write import Place, replaced
 
-__all__ = ["animation", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write"]
+__all__ = ["animation", "bars", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write"]
 
 Pixels = NDArray[np.uint8]
 
@@ -69,6 +69,42 @@ def cloud(points: NDArray[np.floating], low: Sequence[float], high: Sequence[flo
     ink = np.sqrt(counts / max(1.0, np.quantile(counts[counts > 0], 0.9) if counts.any() else 1.0))
     paper: Pixels = (255 * (1 - ink.clip(0, 1).T[::-1])).astype(np.uint8)
     return paper[None]
+
+
+def bars(
+    names: Sequence[str],
+    made: Sequence[NDArray[np.floating]],
+    real: Sequence[NDArray[np.floating]] | None = None,
+    columns: int | None = None,
+) -> Pixels:
+    """A panel for each distribution: shares as bars, and those of real data as a line over them.
+
+    Args:
+        names: of the panels.
+        made: the shares of each, (K,) of any length.
+        real: of the same parts.
+        columns: panels in a row; about the square root of their number where None.
+
+    Returns:
+        (3, H, W) uint8.
+    """
+    width, height, head = 200, 120, 20
+    columns = columns or max(1, min(len(names), math.ceil(math.sqrt(len(names)))))
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(names) / columns) * height), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for k, name in enumerate(names):
+        left, top = (k % columns) * width + 8, (k // columns) * height
+        others = made[k] if real is None else real[k]
+        high, floor = max(made[k].max(), others.max(), 1e-12), top + height - 6
+        edges = left + (width - 16) * np.arange(len(made[k]) + 1) / len(made[k])
+        draw.text((left, top + 3), visible(name)[:LONGEST_NAME], "black", font)
+        for j, share in enumerate(made[k]):
+            draw.rectangle((edges[j], floor - (height - head - 8) * share / high, edges[j + 1] - 1, floor), "#9db8d9")
+        heights = floor - (height - head - 8) * others / high
+        if real is not None:
+            steps = [(x, y) for j, y in enumerate(heights) for x in (edges[j], edges[j + 1])]
+            draw.line(steps, "#a3161a", 2)
+    return np.moveaxis(np.asarray(sheet), 2, 0)
 
 
 def _bars(values: NDArray[np.floating], low: float, high: float, side: int) -> Pixels:

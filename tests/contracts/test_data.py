@@ -59,8 +59,13 @@ def single(ending: str, folder: Path) -> Path:
     return folder / f"one{ending}"
 
 
-def packed(folder: Path) -> Path:
-    return Path(shutil.make_archive(str(folder / "packed"), "zip", class_folders(folder)))
+def packed(ending: str, folder: Path) -> Path:
+    return Path(shutil.make_archive(str(folder / "packed"), PACKED[ending], class_folders(folder))).rename(
+        folder / f"packed{ending}"
+    )
+
+
+PACKED = {".zip": "zip", ".tar": "tar", ".tar.gz": "gztar", ".tgz": "gztar", ".tar.bz2": "bztar", ".tar.xz": "xztar"}
 
 
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
@@ -69,8 +74,8 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     ".csv": csv,
     ".tsv": lambda folder: csv(folder, "tsv", "\t"),
     "/": class_folders,
-    ".zip": packed,
-    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", ".zip")},
+    **{ending: partial(packed, ending) for ending in PACKED},
+    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", *PACKED)},
 }
 
 

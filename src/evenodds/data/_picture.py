@@ -57,10 +57,12 @@ class File(NamedTuple):
     Args:
         name: relative to what it is a part of.
         open: gives its path, or a stream where it lies in an archive.
+        label: the class that what it is a part of names; None where nothing is said of it.
     """
 
     name: str
     open: Callable[[], Path | BinaryIO]
+    label: str | None = None
 
 
 class DecodedImage(NamedTuple):

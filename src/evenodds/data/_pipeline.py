@@ -50,7 +50,7 @@ def form_of(root: Path, size: int | Sequence[int] | None, fit: str, most_pixels:
         BadInput: there is no such path, or an option cannot be.
     """
     if not os.path.exists(root):
-        raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or zip file of images")
+        raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or archive of images")
     for number in channels:
         if number not in (None, 1, 3, 4):
             raise BadInput(f"images have 1 (grey), 3 (RGB) or 4 (RGB and alpha) channels, got {number}; choose one")

@@ -1,4 +1,4 @@
-"""Folders and zip files of images, as people have them: mixed sizes, mixed modes, some of them damaged."""
+"""Folders, archives and lists of images, as people have them: mixed sizes, mixed modes, some of them damaged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data._files import ENDINGS, content, opened
-from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
+from evenodds.data import _archives
+from evenodds.data._files import ENDINGS, content, listing
+from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
 from evenodds.data._picture import MOST_PIXELS, File, Frames, decode, decode_frames
 from evenodds.data._pipeline import IMAGE, FileSet, Form, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._splits import checked
@@ -20,12 +21,13 @@ from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
+from evenodds.data.encoding import encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = (".zip", "/", *ENDINGS)
+READS = ("/", *_archives.ENDINGS, *ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 SEVERAL = (".tif", ".tiff", ".gif", ".webp")
 """Endings of files that may hold several images."""
@@ -45,10 +47,11 @@ def images(
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
-    """All images in a folder or a zip file, or one image, in the order of their names. Nothing is written or executed.
+    """All images in a folder or an archive, or one image, in the order of their names. Nothing in them is executed.
 
     Args:
-        path: the folder (searched through and through), the zip file (read in memory, never extracted) or the image.
+        path: the folder (searched through and through), the archive (zip or tar, never extracted; in a tar, labels may
+            lie beside images as WebDataset has them) or the image.
         size: side of a square, or (height, width). None: the size that they all have, else the most common one.
         channels: 1 grey, 3 RGB, 4 RGB and alpha. None: 1 if all are grey, else 3. Without alpha, what is transparent
             becomes white.
@@ -80,7 +83,7 @@ def images(
     if frames not in ("all", "first"):
         raise unknown("choice of data.frames", frames, ("all", "first"))
     form = form_of(root, size, fit, most_pixels, channels)
-    with opened(root, form.most_pixels) as (files, others):
+    with listing(root, form.most_pixels) as (files, others, notes):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
@@ -98,7 +101,10 @@ def images(
         names = [file.name for file in batch.records for _ in file.pictures]
         parts = parted(names, splits)
         below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
-        annotated = _labels(below, parts.names, tables, unlabelled) if labels else NO_LABELS
+        known = {file.name: file.label for file in files if file.label is not None}
+        annotated = _labels(below, parts.names, tables, unlabelled) if labels and not known else NO_LABELS
+        if labels and known:
+            annotated = _known([known[name] for name in names], notes, unlabelled)
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = [file.name for file in batch.records if len(file.pictures) > 1]
@@ -133,6 +139,14 @@ def _frames(file: File, which: str, form: Form) -> Frames | str:
         return decode_frames(file, form.at_decoding, form.fit, form.most_pixels)
     picture = decode(file, form.at_decoding, form.fit, form.most_pixels)
     return picture if isinstance(picture, str) else Frames(file.name, [picture], [])
+
+
+def _known(words: Sequence[str], notes: Sequence[str], unlabelled: str | float | None) -> Labels:
+    """The labels that what the files are in names, one for each image."""
+    y, classes = encode_labels(words, unlabelled)
+    if not classes:
+        return NO_LABELS
+    return Labels(y, classes, notes=(*notes, *negative(classes)))
 
 
 def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:

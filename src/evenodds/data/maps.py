@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile
 
+from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import content, opened
 from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
@@ -29,7 +30,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "maps", "read_map"]
 
-READS = (".zip", "/")
+READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in this layout."""
 LAYOUTS: dict[str, dict[str, Any]] = {"maps": {}}
 """What files may be to each other that are read here, and the options that say so."""
@@ -75,7 +76,7 @@ def maps(
     """Images and, in a second folder under equal names (endings may differ), their maps of labels.
 
     Maps are grey or palette images without loss, 8 bits or fewer; the value or index of a pixel is its label, whatever
-    the colour. In a folder or a zip file, the names of the classes may stand in classes.txt or labels.txt, one a line;
+    the colour. In a folder or an archive, the names of the classes may stand in classes.txt or labels.txt, one a line;
     the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
     Maps in RGB colours need a file colours.txt of lines `R G B name`, whose numbers are the values.
 

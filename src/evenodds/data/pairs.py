@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import opened
 from evenodds.data._halves import halves, side_of_sources
 from evenodds.data._matching import Folders, Match, folders, inside, matched
@@ -41,7 +42,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "pairs"]
 
-READS = (".zip", "/")
+READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in these layouts."""
 LAYOUTS: dict[str, dict[str, Any]] = {"pairs": {"paired": True}, "unpaired": {"paired": False}}
 """What files may be to each other that are read here, and the options that say so."""
@@ -88,7 +89,7 @@ def pairs(
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
-    """Two folders of images in a folder or a zip file: x is to be made, and beside it "source" is what to make it from.
+    """Two folders of images in a folder or an archive: x is to be made, and beside it "source" is what to make it from.
 
     Args:
         path: of what holds both folders.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import evenodds.data
+from evenodds.data._archives import is_archive
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset, Units
@@ -59,7 +60,7 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
         return function(*arguments, **options)
     read = partial(function, *arguments, **options, progress=progress)
     path = Path(*arguments)
-    if path.is_dir() or path.suffix.lower() == ".zip":
+    if path.is_dir() or is_archive(path.name):
         return through_cache(path, f"{_name(function)} as {layout}", options, read)
     return read()
 
@@ -163,7 +164,7 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if name in SOURCES:
         return SOURCES[name], ()
     path = Path(source).expanduser()
-    ending = path.suffix.lower()
+    ending = _ending(path, readers)
     if ending in _NEVER_OPENED:
         raise BadInput(f"{path.name} is not opened: {ending} files can run code; save arrays as .npz instead")
     if not os.path.exists(path):
@@ -175,6 +176,12 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
         endings = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")
     return readers[ending], (path,)
+
+
+def _ending(path: Path, readers: Mapping[str, Source]) -> str:
+    """The longest end of a name that can be read, such as ".tar.gz"; else what stands behind its last dot."""
+    known = [ending for ending in readers if path.name.lower().endswith(ending)]
+    return max(known, key=len, default=path.suffix.lower())
 
 
 def _itself(source: Dataset) -> Dataset:

@@ -6,6 +6,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -121,3 +123,72 @@ def test_descriptions_beside_images_are_no_classes(tmp_path: Path) -> None:
     assert any(line.startswith("Ignored 6 files") for line in data.report)
     entries |= {f"{k}.json": json.dumps({"width": 8}).encode() for k in range(6)}
     assert load(packed(tmp_path / "b.tar", entries)).y is None
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+def described(**features: object) -> dict[bytes, bytes]:
+    """As `datasets` describes columns."""
+    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+
+
+def table(n: int = 6, first: int = 0) -> pyarrow.Table:
+    """As `datasets` writes images with classes."""
+    columns = {
+        "image": [{"bytes": png(first + k), "path": f"{k}.png"} for k in range(n)],
+        "label": [k % 3 - 1 for k in range(n)],
+    }
+    names = {"names": ["ant", "bee"], "_type": "ClassLabel"}
+    return pyarrow.table(columns).replace_schema_metadata(described(image={"_type": "Image"}, label=names))
+
+
+def saved(folder: Path, rows: pyarrow.Table) -> None:
+    """As `save_to_disk` does."""
+    folder.mkdir(parents=True)
+    for name in ("data-00000-of-00001.arrow", "cache-1a2b.arrow"):
+        with pyarrow.OSFile(str(folder / name), "wb") as file, pyarrow.ipc.new_stream(file, rows.schema) as writer:
+            writer.write_table(rows)
+    (folder / "state.json").write_text("{}")
+
+
+def test_a_parquet_table_of_images_has_their_classes(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(table(), tmp_path / "a.parquet")
+    data = load(tmp_path / "a.parquet")
+    assert data.names[:2] == ("a.parquet#0", "a.parquet#1")
+    assert data.classes == ("ant", "bee")
+    assert data.y is not None
+    assert data.y.tolist() == [-1, 0, 1, -1, 0, 1]
+    assert np.array_equal(data.x[4].permute(1, 2, 0).numpy(), noise(4))
+    assert "Took the classes from the column label; labels=false leaves them out." in data.report
+
+
+def test_folders_of_datasets_keep_their_splits(tmp_path: Path) -> None:
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for k, part in enumerate(["train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"]):
+        pyarrow.parquet.write_table(table(6, 6 * k), tmp_path / "hub" / "data" / f"{part}.parquet")
+        saved(tmp_path / "saved" / part.replace("-00000-of-00002", "").replace("-00000-of-00001", ""), table(6, 6 * k))
+    for folder in ("hub", "saved"):
+        data = load(tmp_path / folder)
+        assert len(data) == 18
+        assert data.apart is not None
+        assert int(data.apart.sum()) == 6
+        assert data.classes == ("ant", "bee")
+        assert not any(line.startswith("Ignored") and "json" in line for line in data.report)
+
+
+def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
+    rows = {"name": ["a", "b", "c"], "left": [png(1), png(2), None], "img": [png(4), png(5), None], "kind": list("xyx")}
+    pyarrow.parquet.write_table(pyarrow.table(rows), tmp_path / "a.parquet")
+    data = load(tmp_path / "a.parquet", label="kind")
+    assert data.classes == ("x", "y")
+    assert np.array_equal(data.x[0].permute(1, 2, 0).numpy(), noise(4))
+    assert any("a.parquet#2 (no image in this row)" in line for line in data.report)
+    assert any("Took the images of the column img; data.column=left takes another." in line for line in data.report)
+    left = load(tmp_path / "a.parquet", column="left", labels=False)
+    assert np.array_equal(left.x[0].permute(1, 2, 0).numpy(), noise(1))
+    assert "no column of images in a.parquet 'name'" in refused(tmp_path / "a.parquet", column="name")
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), tmp_path / "b.parquet")
+    (tmp_path / "c.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:400])
+    assert "no column of images" in refused(tmp_path / "b.parquet")
+    assert "damaged or no parquet file" in refused(tmp_path / "c.parquet")

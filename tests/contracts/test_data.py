@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image, ImageOps
@@ -59,6 +61,23 @@ def single(ending: str, folder: Path) -> Path:
     return folder / f"one{ending}"
 
 
+def rows() -> pyarrow.Table:
+    content = io.BytesIO()
+    picture().save(content, "PNG")
+    return pyarrow.table({"image": [content.getvalue()] * 3, "label": ["a", "b", "a"]})
+
+
+def parquet(folder: Path) -> Path:
+    pyarrow.parquet.write_table(rows(), folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def arrow(folder: Path) -> Path:
+    with pyarrow.OSFile(str(folder / "a.arrow"), "wb") as file, pyarrow.ipc.new_file(file, rows().schema) as writer:
+        writer.write_table(rows())
+    return folder / "a.arrow"
+
+
 def packed(ending: str, folder: Path) -> Path:
     return Path(shutil.make_archive(str(folder / "packed"), PACKED[ending], class_folders(folder))).rename(
         folder / f"packed{ending}"
@@ -73,9 +92,13 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     ".npy": npy,
     ".csv": csv,
     ".tsv": lambda folder: csv(folder, "tsv", "\t"),
+    ".parquet": parquet,
+    ".arrow": arrow,
     "/": class_folders,
     **{ending: partial(packed, ending) for ending in PACKED},
-    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", *PACKED)},
+    **{
+        ending: partial(single, ending) for ending in images.READS if ending not in ("/", *PACKED, ".parquet", ".arrow")
+    },
 }
 
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from evenodds.data._archives import in_archive
 from evenodds.data._picture import MOST_PIXELS, File, Unusable
+from evenodds.data._rows import is_table, pictures
 from evenodds.data._shards import apart, labelled
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, read_regular, refusal
 
-__all__ = ["ENDINGS", "Listing", "content", "file_at", "listing", "opened", "walked"]
+__all__ = ["ENDINGS", "Listing", "Said", "content", "file_at", "listing", "opened", "walked"]
 
 ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
 ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
@@ -38,6 +39,20 @@ class Listing(NamedTuple):
     """Plain sentences on what they are a part of."""
 
 
+class Said(NamedTuple):
+    """What the user says of what files are in."""
+
+    endings: tuple[str, ...] = ENDINGS
+    """Of the names of image files."""
+    column: str | None = None
+    """Of a table, that with the images."""
+    label: str | None = None
+    """Of a table, that with the classes."""
+
+
+_NOTHING = Said()
+
+
 @contextmanager
 def opened(root: Path, most_pixels: int = MOST_PIXELS) -> Iterator[tuple[list[File], list[File]]]:
     """The image files by name, and all others, see `listing`."""
@@ -46,13 +61,13 @@ def opened(root: Path, most_pixels: int = MOST_PIXELS) -> Iterator[tuple[list[Fi
 
 
 @contextmanager
-def listing(root: Path, most_pixels: int = MOST_PIXELS, endings: Sequence[str] = ENDINGS) -> Iterator[Listing]:
+def listing(root: Path, most_pixels: int = MOST_PIXELS, said: Said = _NOTHING) -> Iterator[Listing]:
     """The files, as long as which are read Pillow's warnings are kept back.
 
     Args:
-        root: a folder, an archive, or an image, which then is the only one.
+        root: a folder, an archive, a table, or an image, which then is the only one.
         most_pixels: of a picture; files in archives are unpacked up to the size that this allows.
-        endings: of the names of image files.
+        said: what the user says of it.
 
     Raises:
         BadInput: it is none of these, or an archive that unpacks to far more than it holds.
@@ -60,39 +75,52 @@ def listing(root: Path, most_pixels: int = MOST_PIXELS, endings: Sequence[str] =
     with warnings.catch_warnings(), ExitStack() as stack:
         # They (large images, odd metadata) would go to the terminal; what matters is in the report.
         warnings.simplefilter("ignore")
-        yield _found(root, most_pixels, tuple(endings), stack)
+        yield _found(root, most_pixels, said, stack)
 
 
-def _found(root: Path, most_pixels: int, endings: tuple[str, ...], stack: ExitStack) -> Listing:
+def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
     if root.is_dir():
-        parts = _parted([File(name, partial(Path, path)) for name, path in walked(root)], endings)
-        return parts if parts.files else _from_shards(parts, root, most_pixels, endings, stack)
+        parts = _parted([File(name, partial(Path, path)) for name, path in walked(root)], said.endings)
+        return parts if parts.files else _from_shards(parts, root, most_pixels, said, stack)
     if reason := refusal(root):
         raise NotRegular(root, reason)
-    if root.name.lower().endswith(endings):
+    if root.name.lower().endswith(said.endings):
         return Listing([file_at(root)], [])
-    return _in_one(root, most_pixels, endings, stack)
+    return _in_one(root, most_pixels, said, stack)
 
 
-def _in_one(root: Path, most_pixels: int, endings: tuple[str, ...], stack: ExitStack) -> Listing:
-    """The files in an archive."""
+def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
+    """The files in an archive or a table."""
+    if is_table(root.name):
+        table = pictures(root, root.name, said.column, said.label)
+        return Listing(table.files, [], table.notes)
     files = stack.enter_context(in_archive(root, most_pixels))
     runs = _run_folders([file.name for file in files])
     files = [file for file in files if not file.name.startswith(runs)] + [File(run, _no_file) for run in runs]
-    parts = _parted(files, endings)
+    parts = _parted(files, said.endings)
     if root.suffix.lower() == ".zip":
         return parts
     return Listing(*labelled(parts.files, parts.others, lambda file: content(file, _MOST_LABEL)))
 
 
-def _from_shards(folder: Listing, root: Path, most_pixels: int, endings: tuple[str, ...], stack: ExitStack) -> Listing:
-    """The files in all archives of a folder without images; the folder itself where there are none."""
-    shards = [file for file in folder.others if file.name.lower().endswith(".tar") and not _hidden(file.name)]
-    parts = {shard.name: _in_one(root / shard.name, most_pixels, endings, stack) for shard in shards}
-    files = sorted(apart({name: part.files for name, part in parts.items()}), key=lambda file: file.name)
-    rest = [file for file in folder.others if file not in shards]
+def _from_shards(folder: Listing, root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
+    """The files in all archives and tables of a folder without images; the folder itself where there are none."""
+    shards = [file for file in folder.others if _is_shard(file.name)]
+    parts = {shard.name: _in_one(root / shard.name, most_pixels, said, stack) for shard in shards}
     notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
+    rest = [file for file in folder.others if file not in shards and not (shards and _describes(file.name))]
+    files = apart({name: part.files for name, part in parts.items()})
     return Listing(files, [*rest, *apart({name: part.others for name, part in parts.items()})], notes)
+
+
+def _is_shard(name: str) -> bool:
+    """Whether it is one of the archives or tables in which data sets are handed on in parts."""
+    return not _hidden(name) and (name.lower().endswith(".tar") or is_table(name))
+
+
+def _describes(name: str) -> bool:
+    """Whether it is what `datasets` writes beside its tables."""
+    return name.rpartition("/")[2] in ("state.json", "dataset_info.json", "dataset_dict.json")
 
 
 def _run_folders(names: Sequence[str]) -> tuple[str, ...]:

@@ -26,15 +26,17 @@ Read = Callable[[File], bytes]
 
 def split_of(name: str) -> str:
     """The part of the data that the name of a file begins with, such as "train" of "train-00000.tar"; else empty."""
+    folders = name.lower().split("/")[:-1]
     match = _PART.fullmatch(name)
-    return match[1].lower() if match else ""
+    return match[1].lower() if match else next((one for one in folders if one in (*TRAIN, *TEST)), "")
 
 
 def apart(parts: Mapping[str, Sequence[File]]) -> list[File]:
     """The files of several archives or tables under names that no two have.
 
     Args:
-        parts: the files by the name of what they are in. Where these name splits, they come first, as folders.
+        parts: the files by the name of what they are in. Where these names, or their folders, name splits, they come
+            first, as folders.
     """
     names = [file.name for files in parts.values() for file in files]
     unique = len(set(names)) == len(names)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data import _archives
-from evenodds.data._files import ENDINGS, content, listing
+from evenodds.data import _archives, _rows
+from evenodds.data._files import ENDINGS, Said, content, listing
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
 from evenodds.data._picture import MOST_PIXELS, File, Frames, decode, decode_frames
 from evenodds.data._pipeline import IMAGE, FileSet, Form, dataset, decoded, form_of, ignored, skipped
@@ -27,7 +27,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = ("/", *_archives.ENDINGS, *ENDINGS)
+READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 SEVERAL = (".tif", ".tiff", ".gif", ".webp")
 """Endings of files that may hold several images."""
@@ -40,6 +40,8 @@ def images(
     fit: str = "crop",
     labels: bool = True,
     unlabelled: str | float | None = None,
+    column: str | None = None,
+    label: str | None = None,
     splits: str = "respect",
     frames: str = "all",
     range: str | Sequence[float] = "auto",
@@ -51,7 +53,8 @@ def images(
 
     Args:
         path: the folder (searched through and through), the archive (zip or tar, never extracted; in a tar, labels may
-            lie beside images as WebDataset has them) or the image.
+            lie beside images as WebDataset has them), the table (Parquet or Arrow, with the bytes of images in a
+            column) or the image. A folder without images may hold tars and tables.
         size: side of a square, or (height, width). None: the size that they all have, else the most common one.
         channels: 1 grey, 3 RGB, 4 RGB and alpha. None: 1 if all are grey, else 3. Without alpha, what is transparent
             becomes white.
@@ -62,6 +65,8 @@ def images(
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
             then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
             image lies one folder deep (below what all have in common), the folders name the classes.
+        column, label: of a table, Parquet or Arrow, those with the images and with the classes. None: the columns that
+            are described or called so.
         unlabelled: a label that stands for an unknown class, such as -1.
         splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
             reads all as one.
@@ -83,7 +88,7 @@ def images(
     if frames not in ("all", "first"):
         raise unknown("choice of data.frames", frames, ("all", "first"))
     form = form_of(root, size, fit, most_pixels, channels)
-    with listing(root, form.most_pixels) as (files, others, notes):
+    with listing(root, form.most_pixels, Said(ENDINGS, column, label)) as (files, others, notes):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import evenodds.data
+from evenodds.data import _rows
 from evenodds.data._archives import is_archive
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
@@ -60,7 +61,7 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
         return function(*arguments, **options)
     read = partial(function, *arguments, **options, progress=progress)
     path = Path(*arguments)
-    if path.is_dir() or is_archive(path.name):
+    if path.is_dir() or is_archive(path.name) or (function is _READS_IMAGES and _rows.is_table(path.name)):
         return through_cache(path, f"{_name(function)} as {layout}", options, read)
     return read()
 
@@ -175,7 +176,11 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if ending not in readers:
         endings = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")
-    return readers[ending], (path,)
+    return _READS_IMAGES if readers is READERS and _is_table_of_images(path, ending) else readers[ending], (path,)
+
+
+def _is_table_of_images(path: Path, ending: str) -> bool:
+    return ending in _rows.ENDINGS and _rows.has_images(path)
 
 
 def _ending(path: Path, readers: Mapping[str, Source]) -> str:
@@ -227,6 +232,8 @@ READERS: dict[str, Source] = {
     for ending in getattr(module, "READS", ())
 }
 """The readers by the ending of the file name ("/" is a folder): the modules of `evenodds.data` that state `READS`."""
+
+_READS_IMAGES = READERS["/"]
 
 LAYOUTS: dict[str, dict[str, Source]] = {}
 """Likewise for each layout: the modules of `evenodds.data` that state `LAYOUTS`, with options that each fixes."""

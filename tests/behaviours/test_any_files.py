@@ -2,13 +2,18 @@
 
 import io
 import json
+import sys
 import tarfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pyarrow
 import pyarrow.parquet
 import pytest
+import tifffile
+import torch
 from PIL import Image
 
 from evenodds.data.sources import load
@@ -31,6 +36,14 @@ def refused(source: object, **options: object) -> str:
         load(source, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """As if these packages were not installed."""
+    for name in modules:
+        for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+            monkeypatch.delitem(sys.modules, loaded)
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 # Archives ------------------------------------------------------------------------------------------------------------
@@ -192,3 +205,177 @@ def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
     (tmp_path / "c.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:400])
     assert "no column of images" in refused(tmp_path / "b.parquet")
     assert "damaged or no parquet file" in refused(tmp_path / "c.parquet")
+
+
+def test_tables_need_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow.parquet.write_table(table(), tmp_path / "a.parquet")
+    without(monkeypatch, "pyarrow")
+    assert "pip install 'evenodds[parquet]'" in refused(tmp_path / "a.parquet")
+    assert "pip install 'evenodds[parquet]'" in refused(tmp_path)
+
+
+# TIFF ----------------------------------------------------------------------------------------------------------------
+
+
+def field(k: int, dtype: str, shape: tuple[int, ...] = (8, 8)) -> np.ndarray:
+    """Numbers of a dtype, negative ones too where it has these."""
+    values = np.random.default_rng(k).normal(0, 1000, shape)
+    return (np.abs(values) if dtype.startswith("u") else values).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int16", "int32", "uint32"])
+@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"compression": "zstd"}, {"bigtiff": True}])
+def test_tiff_of_any_sample_format(dtype: str, layout: dict[str, object], tmp_path: Path) -> None:
+    for k in range(4):
+        tifffile.imwrite(tmp_path / f"{k}.tif", field(k, dtype), photometric="minisblack", **layout)
+    data = load(tmp_path, range="full")
+    assert data.units.dtype == "float32"
+    assert np.array_equal(data.x[2, 0].numpy(), field(2, dtype).astype(np.float32))
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 5), ("uint16", 4), ("float32", 3), ("uint8", 2)])
+def test_tiff_of_many_bands_in_either_order(planes: str, dtype: str, bands: int, tmp_path: Path) -> None:
+    def values(k: int) -> np.ndarray:
+        x = np.random.default_rng(k).integers(0, 200, (8, 9, bands)).astype(dtype)
+        return np.moveaxis(x, -1, 0) if planes == "separate" else x
+
+    for k in range(3):
+        tifffile.imwrite(tmp_path / f"{k}.tif", values(k), photometric="minisblack", planarconfig=planes)
+    data = load(tmp_path)
+    assert data.shape == (bands, 8, 9)
+    expected = values(1) if planes == "separate" else np.moveaxis(values(1), -1, 0)
+    assert np.array_equal(data.x[1].numpy().astype(dtype), expected)
+
+
+def test_files_that_say_which_pages_are_channels_slices_and_times(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 60000, (2, 3, 4, 8, 9), dtype=np.uint16)  # times, slices, channels
+    tifffile.imwrite(tmp_path / "imagej.tif", x, imagej=True, metadata={"axes": "TZCYX"})
+    tifffile.imwrite(tmp_path / "a.ome.tif", x[:, 0], metadata={"axes": "TCYX"}, photometric="minisblack")
+    volume = load(tmp_path / "imagej.tif")
+    assert volume.names == tuple(f"imagej.tif#t{t}z{z}" for t in range(2) for z in range(3))
+    assert np.array_equal(volume.x[4].numpy(), x[1, 1])
+    ome = load(tmp_path / "a.ome.tif")
+    assert ome.names == ("a.ome.tif#0", "a.ome.tif#1")
+    assert np.array_equal(ome.x[1].numpy(), x[1, 0])
+    both = load(tmp_path, frames="first")
+    assert both.names == ("a.ome.tif", "imagej.tif")
+
+
+def test_tiff_says_what_holds_no_data(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).uniform(100, 200, (3, 8, 8)).astype(np.float32)
+    x[:, 2, 3] = -5
+    for k in range(3):
+        tifffile.imwrite(tmp_path / f"{k}.tif", x[k], extratags=[(42113, "s", 0, "-5", True)])
+    data = load(tmp_path)
+    assert float(data.x.min()) >= 100
+    assert any(line.startswith("Values of nan are no data: 3 of them") for line in data.report)
+    with pytest.raises(BadInput, match=r"data\.nodata=nan takes them as no data"):
+        load(tmp_path, nodata="none")
+    x[0] = -5
+    tifffile.imwrite(tmp_path / "0.tif", x[0], extratags=[(42113, "s", 0, "-5", True)])
+    fewer = load(tmp_path)
+    assert len(fewer) == 2
+    assert fewer.report[0].startswith("Read 2 images of ")
+
+
+def test_numbers_beyond_single_precision_are_said_to_be_rounded(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", (2**30 + np.arange(64)).reshape(8, 8).astype(np.int32))
+    line = "Rounded numbers of more than 24 bits to single precision, by 63 at most."
+    assert line in load(tmp_path / "a.tif").report
+    assert not any("Rounded" in line for line in load(from_small_tiff(tmp_path)).report)
+
+
+def from_small_tiff(folder: Path) -> Path:
+    tifffile.imwrite(folder / "b.tif", np.arange(64).reshape(8, 8).astype(np.int32))
+    return folder / "b.tif"
+
+
+def test_numbers_among_images_are_named(tmp_path: Path) -> None:
+    for k in range(3):
+        (tmp_path / f"{k}.png").write_bytes(png(k))
+    tifffile.imwrite(tmp_path / "a.tif", field(0, "float32"))
+    data = load(tmp_path)
+    assert len(data) == 3
+    assert any("a.tif (1 channel of numbers among grey or coloured images)" in line for line in data.report)
+    tifffile.imwrite(tmp_path / "b.tif", field(1, "float32"))
+    assert "channels=3" in refused(tmp_path / "a.tif", channels=3)
+
+
+def test_without_the_extra_pillow_reads_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "float.tif", field(0, "float32"))
+    tifffile.imwrite(tmp_path / "plain.tif", noise(0), photometric="rgb")
+    pages = np.random.default_rng(0).integers(0, 60000, (2, 3, 8, 8), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "pages.tif", pages, imagej=True, metadata={"axes": "ZCYX"})
+    without(monkeypatch, "tifffile")
+    assert np.array_equal(load(tmp_path / "plain.tif").x[0].permute(1, 2, 0).numpy(), noise(0))
+    assert "it needs an extra: pip install 'evenodds[tiff]'" in refused(tmp_path / "float.tif")
+    read = load(tmp_path / "pages.tif")
+    assert len(read) == 6
+    assert any("its pages are taken as images of their own" in line and "[tiff]" in line for line in read.report)
+
+
+def test_padding_does_not_widen_a_range(tmp_path: Path) -> None:
+    for k in range(3):
+        Image.fromarray(32000 + 4 * noise(k, (8, 12)).astype(np.uint16)).save(tmp_path / f"{k}.png")
+    tight, padded = load(tmp_path, size=(6, 12), fit="crop"), load(tmp_path, size=12, fit="pad")
+    assert 31900 < padded.units.low[0] < padded.units.high[0] < 33100
+    assert padded.units.high[0] - padded.units.low[0] < 1.2 * (tight.units.high[0] - tight.units.low[0])
+    assert float(padded.batch(torch.arange(3))["x"][:, :, 0].max()) == -1
+    assert load(tmp_path, size=12, fit="pad", range="full").x[0, 0, 0, 0] == 0
+
+
+# Frames --------------------------------------------------------------------------------------------------------------
+
+
+def test_frames_that_are_lost_are_named(tmp_path: Path) -> None:
+    pages = [Image.fromarray(noise(k, (40, 40))) for k in range(6)]
+    pages[0].save(tmp_path / "whole.tif", save_all=True, append_images=pages[1:])
+    content = (tmp_path / "whole.tif").read_bytes()
+    for name, length in (("a", len(content) * 2 // 3), ("b", 5250)):
+        (tmp_path / f"{name}.tif").write_bytes(content[:length])
+    (tmp_path / "whole.tif").unlink()
+    data = load(tmp_path)
+    (line,) = (line for line in data.report if line.startswith("Skipped"))
+    assert "a.tif#4 (damaged" in line
+    assert "b.tif#3 (damaged, as is what follows)" in line
+    assert len(data) == 7
+
+
+def test_frames_of_other_sizes_are_named(tmp_path: Path) -> None:
+    pages = [Image.fromarray(noise(k, (8, 8 + 4 * (k == 2)))) for k in range(3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    assert any("a.tif#2 (8 x 12, the first is 8 x 8)" in line for line in load(tmp_path).report)
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("png", "PNG"), ("apng", "PNG"), ("avif", "AVIF")])
+def test_animated_png_and_avif_have_all_frames(ending: str, kind: str, tmp_path: Path) -> None:
+    pages = [Image.fromarray(noise(k)) for k in range(4)]
+    pages[0].save(tmp_path / f"a.{ending}", kind, save_all=True, append_images=pages[1:])
+    data = load(tmp_path / f"a.{ending}")
+    assert data.names == tuple(f"a.{ending}#{k}" for k in range(4))
+    if kind == "PNG":
+        assert np.array_equal(data.x[3].permute(1, 2, 0).numpy(), noise(3))
+        pages[0].save(tmp_path / "b.png", save_all=True, append_images=pages[1:], default_image=True)
+        assert len(load(tmp_path / "b.png")) == 3
+    assert len(load(tmp_path / f"a.{ending}", frames="first")) == 1
+
+
+@pytest.mark.parametrize(("ending", "module", "extra"), [("heic", "pillow_heif", "heic"), ("jxl", "pillow_jxl", "jxl")])
+def test_heic_and_jpeg_xl(
+    ending: str, module: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smooth = Image.fromarray(np.add.outer(np.arange(40), np.arange(48)).astype(np.uint8)[..., None].repeat(3, 2))
+    if ending == "heic":
+        pillow_heif.from_pillow(smooth).save(tmp_path / "a.heic", quality=-1)
+    else:
+        import_module("pillow_jxl")
+        smooth.save(tmp_path / "a.jxl", lossless=True)
+    for name in (f"a.{ending}", "b.jpg"):  # phones write such files under the ending of JPEG, too
+        (tmp_path / name).write_bytes((tmp_path / f"a.{ending}").read_bytes())
+        data = load(tmp_path / name)
+        assert data.shape == (3, 40, 48)
+        assert np.abs(data.x[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(smooth)).max() <= 3
+        assert "too many pixels: 48 x 40" in refused(tmp_path / name, most_pixels=1000)
+    without(monkeypatch, module)
+    assert f"pip install 'evenodds[{extra}]'" in refused(tmp_path / f"a.{ending}")

@@ -6,9 +6,11 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -57,8 +59,15 @@ def class_folders(folder: Path) -> Path:
 
 
 def single(ending: str, folder: Path) -> Path:
-    picture().save(folder / f"one{ending}", format="JPEG" if ending == ".jfif" else None)
-    return folder / f"one{ending}"
+    image, path = picture(), folder / f"one{ending}"
+    if ending in (".heic", ".heif"):
+        pillow_heif.from_pillow(image).save(path)
+    elif ending == ".jxl":
+        import_module("pillow_jxl")  # which registers itself
+        image.save(path, lossless=True)
+    else:
+        image.save(path, format={".jfif": "JPEG", ".apng": "PNG"}.get(ending))
+    return path
 
 
 def rows() -> pyarrow.Table:
@@ -84,6 +93,7 @@ def packed(ending: str, folder: Path) -> Path:
     )
 
 
+TABLES = (".parquet", ".arrow")
 PACKED = {".zip": "zip", ".tar": "tar", ".tar.gz": "gztar", ".tgz": "gztar", ".tar.bz2": "bztar", ".tar.xz": "xztar"}
 
 

@@ -21,7 +21,7 @@ from evenodds.files.regular import NotRegular, read_regular, refusal
 __all__ = ["ENDINGS", "Listing", "Said", "content", "file_at", "listing", "opened", "walked"]
 
 ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
-ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
+ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm", ".apng", ".avif", ".heic", ".heif", ".jxl")
 
 RUN_FILES = {"config.yaml", "data.json", "checkpoints"}
 """What every run folder holds."""

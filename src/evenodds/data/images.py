@@ -12,10 +12,13 @@ import numpy as np
 import torch
 
 from evenodds.data import _archives, _rows
+from evenodds.data import _numbers as numbers
 from evenodds.data._files import ENDINGS, Said, content, listing
+from evenodds.data._kinds import decode_any
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
-from evenodds.data._picture import MOST_PIXELS, File, Frames, decode, decode_frames
-from evenodds.data._pipeline import IMAGE, FileSet, Form, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._picture import MOST_PIXELS, File, Frames
+from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
@@ -29,8 +32,6 @@ __all__ = ["READS", "images"]
 
 READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
-SEVERAL = (".tif", ".tiff", ".gif", ".webp")
-"""Endings of files that may hold several images."""
 
 
 def images(
@@ -88,6 +89,8 @@ def images(
     if frames not in ("all", "first"):
         raise unknown("choice of data.frames", frames, ("all", "first"))
     form = form_of(root, size, fit, most_pixels, channels)
+    check_options(range, nodata)
+    brought = numbers.Form(form.at_decoding, fit, form.most_pixels)
     with listing(root, form.most_pixels, Said(ENDINGS, column, label)) as (files, others, notes):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
@@ -97,11 +100,13 @@ def images(
         (batch,) = decoded(
             root,
             [FileSet(files, "image")],
-            lambda file: _frames(file, frames, form),
+            lambda file: decode_any(file, brought, frames),
             form,
             IMAGE,
             progress,
         )
+        records, strange = numbers.of_one_kind(batch.records)
+        batch = replace(batch, records=records, skipped=[*batch.skipped, *strange])
         pictures = [picture for file in batch.records for picture in file.pictures]
         names = [file.name for file in batch.records for _ in file.pictures]
         parts = parted(names, splits)
@@ -115,8 +120,9 @@ def images(
     several = [file.name for file in batch.records if len(file.pictures) > 1]
     unusable = [name for file in batch.records for name in file.unusable]
     report = (
-        f"Read {count(len(tiles.names), 'image')} of {stack.summary}.",
+        f"Read {count(len(tiles.names) - len(stack.empty), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
+        *_remarks(batch.records),
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
         *ignored(others, tables),
@@ -131,19 +137,21 @@ def images(
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
 
 
+def _remarks(records: Sequence[Frames]) -> list[str]:
+    """What is to be said of how files were read."""
+    notes = dict.fromkeys(record.note for record in records if record.note)
+    return [
+        line
+        for note in notes
+        for line in listed(f"Of {{}} ({{}}): {note}.", [record.name for record in records if record.note == note])
+    ]
+
+
 def _common(names: Sequence[str]) -> str:
     """The folders that all have in common, with a slash behind; empty where there is none."""
     levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
     shared = takewhile(lambda level: len(set(level)) == 1, levels)
     return "".join(f"{level[0]}/" for level in shared)
-
-
-def _frames(file: File, which: str, form: Form) -> Frames | str:
-    """The frames of a file that are wanted, or its name and why it cannot be used."""
-    if which == "all" and file.name.lower().endswith(SEVERAL):
-        return decode_frames(file, form.at_decoding, form.fit, form.most_pixels)
-    picture = decode(file, form.at_decoding, form.fit, form.most_pixels)
-    return picture if isinstance(picture, str) else Frames(file.name, [picture], [])
 
 
 def _known(words: Sequence[str], notes: Sequence[str], unlabelled: str | float | None) -> Labels:

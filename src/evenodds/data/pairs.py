@@ -17,9 +17,10 @@ from torch import Tensor
 from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import opened
 from evenodds.data._halves import halves, side_of_sources
+from evenodds.data._kinds import decode_first as decode
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, decode
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,

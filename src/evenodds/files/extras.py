@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from evenodds.errors import BadInput
 
-__all__ = ["Missing", "needs"]
+__all__ = ["EXTRAS", "Missing", "installed", "needs"]
+
+EXTRAS = {
+    "parquet": "pyarrow",
+    "tiff": "tifffile",
+    "dicom": "pydicom",
+    "heic": "pillow_heif",
+    "jxl": "pillow_jxl",
+    "h5": "h5py",
+    "video": "av",
+}
+"""The module that each brings."""
 
 
 class Missing(BadInput):
@@ -16,6 +28,11 @@ class Missing(BadInput):
     def __init__(self, extra: str) -> None:
         self.reason = f"it needs an extra: pip install 'evenodds[{extra}]'"
         super().__init__(f"this cannot be read: {self.reason}")
+
+
+def installed() -> list[str]:
+    """The extras that are."""
+    return [extra for extra, module in EXTRAS.items() if find_spec(module) is not None]
 
 
 @contextmanager

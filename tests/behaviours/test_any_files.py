@@ -11,14 +11,22 @@ import numpy as np
 import pillow_heif
 import pyarrow
 import pyarrow.parquet
+import pydicom
 import pytest
 import tifffile
 import torch
 from PIL import Image
+from pydicom.encaps import encapsulate
 
+import evenodds
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.files import tars
+from tests.dicom import dicom, write_dicom
+from tests.short import AT_THE_END
+from tests.video import write_video
+
+TINY = {"device": "cpu", "images": 64, "batch": 16, "generator__width": 8, "discriminator__width": 8, **AT_THE_END}
 
 
 def noise(k: int, shape: tuple[int, ...] = (8, 8, 3)) -> np.ndarray:
@@ -379,3 +387,137 @@ def test_heic_and_jpeg_xl(
         assert "too many pixels: 48 x 40" in refused(tmp_path / name, most_pixels=1000)
     without(monkeypatch, module)
     assert f"pip install 'evenodds[{extra}]'" in refused(tmp_path / f"a.{ending}")
+
+
+# DICOM ---------------------------------------------------------------------------------------------------------------
+
+
+def slices(k: int) -> np.ndarray:
+    return np.random.default_rng(k).integers(0, 3000, (8, 9)).astype(np.uint16)
+
+
+def test_dicom_is_rescaled_and_what_is_padding_is_no_data(tmp_path: Path) -> None:
+    for k in range(3):
+        x = slices(k)
+        x[0, 0] = 3500
+        write_dicom(tmp_path / f"{k}.dcm", x, RescaleSlope="2", RescaleIntercept="-1024", PixelPaddingValue=3500)
+    data = load(tmp_path)
+    assert data.units.dtype == "float32"
+    assert np.array_equal(data.x[1, 0, 1:].numpy(), 2.0 * slices(1)[1:] - 1024)
+    assert any(line.startswith("Values of nan are no data: 3 of them") for line in data.report)
+
+
+@pytest.mark.parametrize("window", ["100,200", (100, 200), "file"])
+def test_a_window_of_dicom_becomes_8_bits(window: object, tmp_path: Path) -> None:
+    x = np.array([[-50, 0, 50, 100, 150, 200, 250, 900]], np.int16).repeat(8, 0)
+    write_dicom(tmp_path / "1.dcm", x, WindowCenter=["100", "0"], WindowWidth=["200", "1"])
+    data = load(tmp_path / "1.dcm", window=window)
+    assert data.units.dtype == "uint8"
+    # PS3.3, C.11.2.1.2.1: ((x - (c - 0.5)) / (w - 1) + 0.5) * 255
+    assert data.x[0, 0, 0].tolist() == [0, 0, 64, 128, 192, 255, 255, 255]
+    write_dicom(tmp_path / "2.dcm", x, WindowCenter="100", WindowWidth="200", PhotometricInterpretation="MONOCHROME1")
+    assert load(tmp_path / "2.dcm", window=window).x[0, 0, 0].tolist() == [255, 255, 191, 127, 63, 0, 0, 0]
+    write_dicom(tmp_path / "3.dcm", x)
+    if window == "file":
+        assert "no window in it; data.window=40,400" in refused(tmp_path / "3.dcm", window="file")
+
+
+def test_inverted_dicom_is_inverted_last_over_all_that_its_bits_hold(tmp_path: Path) -> None:
+    x = (slices(0) % 1024).astype(np.uint16)
+    about = {"BitsStored": 12, "HighBit": 11, "RescaleIntercept": "-100", "PhotometricInterpretation": "MONOCHROME1"}
+    write_dicom(tmp_path / "a.dcm", x, **about)
+    assert np.array_equal(load(tmp_path / "a.dcm").x[0, 0].numpy(), 4095 - x.astype(float) - 100)
+    signed = slices(1).astype(np.int16) - 1500
+    write_dicom(tmp_path / "b.dcm", signed)
+    assert np.array_equal(load(tmp_path / "b.dcm").x[0, 0].numpy(), signed)
+
+
+def test_dicom_of_several_frames_of_colours_and_without_an_ending(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "1.2.840.7", np.stack([slices(k) for k in range(3)]), PatientID="A")
+    write_dicom(tmp_path / "IM0001", slices(3), PatientID="A")
+    write_dicom(tmp_path / "IM0002", slices(4), PatientID="B")
+    (tmp_path / "README").write_text("hello")
+    data = load(tmp_path)
+    assert data.names == ("1.2.840.7#0", "1.2.840.7#1", "1.2.840.7#2", "IM0001", "IM0002")
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 0, 0, 0, 1]
+    assert "Images of one patient are held out together; there are 2 of these." in data.report
+    write_dicom(tmp_path / "colour.dcm", noise(0))
+    assert np.array_equal(load(tmp_path / "colour.dcm").x[0].permute(1, 2, 0).numpy(), noise(0))
+
+
+def test_compressed_dicom_names_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = pydicom.dcmread(io.BytesIO(dicom(slices(0))))
+    made.PixelData = encapsulate([b"\xff\xd8" + bytes(20)])
+    made.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.70"
+    made["PixelData"].VR = "OB"
+    made.save_as(tmp_path / "a.dcm")
+    assert "JPEG Lossless" in refused(tmp_path / "a.dcm")
+    assert "needs a plugin: pip install pylibjpeg pylibjpeg-libjpeg" in refused(tmp_path / "a.dcm")
+    (tmp_path / "b.dcm").write_bytes(b"hello" * 100)
+    assert "b.dcm (not a DICOM file)" in refused(tmp_path / "b.dcm")
+    without(monkeypatch, "pydicom")
+    assert "pip install 'evenodds[dicom]'" in refused(tmp_path / "a.dcm")
+
+
+def test_nothing_of_the_patients_header_is_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    monkeypatch.setenv("EVENODDS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("evenodds.data.cache._WORTH", 0.0)
+    monkeypatch.setattr("evenodds.data.cache._SETTLED", -1e9)
+    secret = {
+        "PatientName": "Quillfeather^Jane",
+        "PatientID": "QUILL-4711",
+        "PatientBirthDate": "19010203",
+        "InstitutionName": "Quilltown",
+    }
+    for k in range(12):
+        uid = f"1.2.826.0.1.3680043.{k % 3 + 4}.99"
+        write_dicom(tmp_path / "in" / f"{k}.dcm", slices(k), **secret, StudyInstanceUID=uid)
+    evenodds.fit(tmp_path / "in", "gray-28", out=tmp_path / "run", task="generate", **TINY)
+    files = [path for folder in ("run", "cache") for path in (tmp_path / folder).rglob("*") if path.is_file()]
+    assert any("cache" in str(path) for path in files)
+    for path in files:
+        content = path.read_bytes().lower()
+        for word in (b"quill", b"4711", b"19010203", b"3680043"):
+            assert word not in content, path
+
+
+# Videos --------------------------------------------------------------------------------------------------------------
+
+
+def clip(n: int = 12) -> list[np.ndarray]:
+    """Frames of one shade each, which lossy files keep."""
+    return [np.full((16, 32, 3), 20 * k, np.uint8) for k in range(n)]
+
+
+def test_every_nth_frame_of_a_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", clip(), rate=4)
+    write_video(tmp_path / "b.avi", clip(), rate=4)
+    data = load(tmp_path)
+    assert data.names == ("a.mp4#0", "a.mp4#4", "a.mp4#8", "b.avi#0", "b.avi#4", "b.avi#8")
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert (data.x.float().mean((1, 2, 3)) - torch.tensor([0, 80, 160] * 2)).abs().max().item() < 6
+    assert any("one frame of 4 was taken, which is one a second; data.every=1" in line for line in data.report)
+    assert len(load(tmp_path / "a.mp4", every=1)) == 12
+    assert len(load(tmp_path / "a.mp4", frames="first")) == 1
+    assert "data.every needs a whole number" in refused(tmp_path, every=0)
+
+
+def test_videos_among_images_are_read_where_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(png(1, (16, 32, 3)))
+    write_video(tmp_path / "a.mp4", clip(), rate=4)
+    data = load(tmp_path)
+    assert data.names == ("1.png",)
+    assert "Ignored 1 file hidden or not images: 1 .mp4 (a.mp4)." in data.report
+    assert "Videos among images are read where data.every=30, say, takes one frame of 30." in data.report
+    assert len(load(tmp_path, every=6)) == 3
+
+
+def test_videos_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "a.mp4", clip(), rate=4)
+    (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{tmp_path / 'a.mp4'}\n")
+    assert "list.mp4 (not a video of its kind, or damaged)" in refused(tmp_path / "list.mp4")
+    without(monkeypatch, "av")
+    assert "pip install 'evenodds[video]'" in refused(tmp_path / "a.mp4")

@@ -17,11 +17,13 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from evenodds.data import images
+from evenodds.data import _video, images
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.data.sources import READERS, SOURCES, load
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
+from tests.dicom import write_dicom
+from tests.video import write_video
 
 RNG = np.random.default_rng(0)
 
@@ -65,6 +67,10 @@ def single(ending: str, folder: Path) -> Path:
     elif ending == ".jxl":
         import_module("pillow_jxl")  # which registers itself
         image.save(path, lossless=True)
+    elif ending in (".dcm", ".dicom", ".ima"):
+        write_dicom(path, np.asarray(image))
+    elif ending in _video.ENDINGS:
+        write_video(path, [np.asarray(image)] * 3)
     else:
         image.save(path, format={".jfif": "JPEG", ".apng": "PNG"}.get(ending))
     return path

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evenodds.data._archives import in_archive
+from evenodds.data._dicom import is_dicom
 from evenodds.data._picture import MOST_PIXELS, File, Unusable
 from evenodds.data._rows import is_table, pictures
 from evenodds.data._shards import apart, labelled
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
-from evenodds.files.regular import NotRegular, read_regular, refusal
+from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
 
 __all__ = ["ENDINGS", "Listing", "Said", "content", "file_at", "listing", "opened", "walked"]
 
@@ -26,6 +27,7 @@ ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm", ".apng", ".avif", ".heic", ".heif", 
 RUN_FILES = {"config.yaml", "data.json", "checkpoints"}
 """What every run folder holds."""
 _MOST_TEXT = 1 << 28  # Bytes of a file that is no image, such as labels.csv.
+_HEAD = 132  # Bytes that tell what a file without an ending is.
 _MOST_LABEL = 1 << 20  # Bytes of a file beside an image that holds its label.
 
 
@@ -48,6 +50,10 @@ class Said(NamedTuple):
     """Of a table, that with the images."""
     label: str | None = None
     """Of a table, that with the classes."""
+    later: tuple[str, ...] = ()
+    """Endings of files that are read where there are none of the others, or where they are named themselves."""
+    dicom: bool = False
+    """Whether files whose names have no ending are looked into."""
 
 
 _NOTHING = Said()
@@ -80,11 +86,11 @@ def listing(root: Path, most_pixels: int = MOST_PIXELS, said: Said = _NOTHING) -
 
 def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
     if root.is_dir():
-        parts = _parted([File(name, partial(Path, path)) for name, path in walked(root)], said.endings)
+        parts = _parted([File(name, partial(Path, path)) for name, path in walked(root)], said)
         return parts if parts.files else _from_shards(parts, root, most_pixels, said, stack)
     if reason := refusal(root):
         raise NotRegular(root, reason)
-    if root.name.lower().endswith(said.endings):
+    if root.name.lower().endswith((*said.endings, *said.later)):
         return Listing([file_at(root)], [])
     return _in_one(root, most_pixels, said, stack)
 
@@ -97,7 +103,7 @@ def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listi
     files = stack.enter_context(in_archive(root, most_pixels))
     runs = _run_folders([file.name for file in files])
     files = [file for file in files if not file.name.startswith(runs)] + [File(run, _no_file) for run in runs]
-    parts = _parted(files, said.endings)
+    parts = _parted(files, said)
     if root.suffix.lower() == ".zip":
         return parts
     return Listing(*labelled(parts.files, parts.others, lambda file: content(file, _MOST_LABEL)))
@@ -193,11 +199,30 @@ def content(file: File, most: int = _MOST_TEXT) -> bytes:
     return unpacked
 
 
-def _parted(files: Sequence[File], endings: tuple[str, ...]) -> Listing:
+def _parted(files: Sequence[File], said: Said) -> Listing:
+    """The image files, those that are read later where there are no others, and what is none of them."""
     files = sorted(files, key=lambda file: file.name)
-    usable = [file.name.lower().endswith(endings) and not _hidden(file.name) for file in files]
-    of = {use: [file for file, one in zip(files, usable, strict=True) if one is use] for use in (True, False)}
-    return Listing(of[True], of[False])
+    for endings in (said.endings, said.later):
+        usable = {file.name for file in files if file.name.lower().endswith(endings) and not _hidden(file.name)}
+        if usable:
+            others = [file for file in files if file.name not in usable]
+            return Listing([file for file in files if file.name in usable], others)
+    found = [file._replace(kind="dicom") for file in files if _looks_like_dicom(file)] if said.dicom else []
+    names = {file.name for file in found}
+    return Listing(found, [file for file in files if file.name not in names])
+
+
+def _looks_like_dicom(file: File) -> bool:
+    """Whether a file without a usual ending is a DICOM file; such have numbers for names, often."""
+    ending = file.name.rpartition("/")[2].rpartition(".")[2]
+    if _hidden(file.name) or file.name.endswith("/") or ("." in file.name and not ending.isdecimal()):
+        return False
+    try:
+        source = file.open()
+        with open_regular(source) if isinstance(source, Path) else source as stream:
+            return is_dicom(stream.read(_HEAD))
+    except (BadInput, Unusable, OSError, ValueError):
+        return False
 
 
 def _hidden(name: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from evenodds.data import _dicom, _video
+from evenodds.data._dicom import decode_dicom
 from evenodds.data._numbers import Form
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Frames, decode, decode_frames
 from evenodds.data._placing import Size
 from evenodds.data._tiff import decode_tiff
+from evenodds.data._video import decode_video
 
 __all__ = ["decode_any", "decode_first"]
 
@@ -23,6 +26,10 @@ def decode_any(file: File, form: Form, which: str) -> Frames | str:
     name = file.name.lower()
     if name.endswith(_TIFF):
         return decode_tiff(file, form, which)
+    if name.endswith(_video.ENDINGS):
+        return decode_video(file, form, which)
+    if name.endswith(_dicom.ENDINGS) or file.kind == "dicom":
+        return decode_dicom(file, form, which)
     if which == "all" and name.endswith(SEVERAL):
         return decode_frames(file, form.size, form.fit, form.most_pixels)
     picture = decode(file, form.size, form.fit, form.most_pixels)

@@ -25,6 +25,10 @@ class Form(NamedTuple):
     size: Size | None
     fit: str
     most_pixels: int
+    window: tuple[float, float] | str | None = None
+    """Of grey in DICOM files: its centre and width, "file" for that in the file, None for none."""
+    every: int | None = None
+    """Of how many frames of a video one is taken; None for one in each second."""
 
 
 class Plane(NamedTuple):

@@ -63,11 +63,13 @@ class File(NamedTuple):
         name: relative to what it is a part of.
         open: gives its path, or a stream where it lies in an archive.
         label: the class that what it is a part of names; None where nothing is said of it.
+        kind: "dicom" where its content, and not the ending of its name, says what it is.
     """
 
     name: str
     open: Callable[[], Path | BinaryIO]
     label: str | None = None
+    kind: str = ""
 
 
 class DecodedImage(NamedTuple):
@@ -136,6 +138,7 @@ class Frames(NamedTuple):
     pictures: list[DecodedImage]  # Named "file.tif#12".
     unusable: list[str]  # The names of others, with the reason.
     note: str = ""  # A clause on how it was read, with its advice.
+    group: str = ""  # What it has in common with those that are held out with it; only compared, never written.
 
     @property
     def size(self) -> Size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data import _archives, _rows
+from evenodds.data import _archives, _dicom, _rows, _video
 from evenodds.data import _numbers as numbers
 from evenodds.data._files import ENDINGS, Said, content, listing
+from evenodds.data._ignored import ignored
 from evenodds.data._kinds import decode_any
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
 from evenodds.data._picture import MOST_PIXELS, File, Frames
-from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, skipped
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
@@ -30,7 +32,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *ENDINGS)
+READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *ENDINGS, *_dicom.ENDINGS, *_video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 
 
@@ -45,6 +47,8 @@ def images(
     label: str | None = None,
     splits: str = "respect",
     frames: str = "all",
+    every: int | None = None,
+    window: str | Sequence[float] | None = None,
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
@@ -71,8 +75,12 @@ def images(
         unlabelled: a label that stands for an unknown class, such as -1.
         splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
             reads all as one.
-        frames: "all" or "first" of a TIFF, GIF or WebP file of several. They are named "file.tif#0" and so on; those of
-            one file are held out together.
+        frames: "all" or "first" of a file of several (TIFF, GIF, WebP, PNG, AVIF, DICOM, video). They are named
+            "file.tif#0" and so on; those of one file are held out together.
+        every: of how many frames of a video one is taken. None: one for each second, of videos that do not lie among
+            images.
+        window: of grey in DICOM files, its centre and width, such as "40,400", or "file" for that in the file: what
+            lies within becomes 8 bits. None: the numbers, rescaled as the file says.
         range, nodata: of images of 16 bits, see `from_array`.
         most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
         progress: told (files done, files in all) now and then.
@@ -90,8 +98,10 @@ def images(
         raise unknown("choice of data.frames", frames, ("all", "first"))
     form = form_of(root, size, fit, most_pixels, channels)
     check_options(range, nodata)
-    brought = numbers.Form(form.at_decoding, fit, form.most_pixels)
-    with listing(root, form.most_pixels, Said(ENDINGS, column, label)) as (files, others, notes):
+    brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
+    pictured = (*ENDINGS, *_dicom.ENDINGS)
+    endings, later = (pictured, _video.ENDINGS) if every is None else ((*pictured, *_video.ENDINGS), ())
+    with listing(root, form.most_pixels, Said(endings, column, label, later, dicom=True)) as (files, others, notes):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
@@ -118,11 +128,13 @@ def images(
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = [file.name for file in batch.records if len(file.pictures) > 1]
+    patients = {file.group for file in batch.records if file.group}
     unusable = [name for file in batch.records for name in file.unusable]
     report = (
         f"Read {count(len(tiles.names) - len(stack.empty), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
         *_remarks(batch.records),
+        *([f"Images of one patient are held out together; there are {len(patients):,} of these."] if patients else []),
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
         *ignored(others, tables),
@@ -131,10 +143,31 @@ def images(
         *annotated.notes,
     )
     made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
-    if several:
-        made = replace(made, groups=torch.from_numpy(np.unique(names, return_inverse=True)[1])[tiles.owners])
+    groups = [file.group or file.name for file in batch.records for _ in file.pictures]
+    if len(set(groups)) < len(groups):
+        made = replace(made, groups=torch.from_numpy(np.unique(groups, return_inverse=True)[1])[tiles.owners])
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
+
+
+def _every(number: int | None) -> int | None:
+    """The option `every`, checked."""
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+        raise BadInput(f"data.every needs a whole number of at least 1, got {number!r}; 30 takes one frame of 30")
+    return number
+
+
+def _window(given: str | Sequence[float] | None) -> tuple[float, float] | str | None:
+    """The option `window`, checked."""
+    if given is None or given == "file":
+        return given
+    try:
+        ends = [float(one) for one in (given.split(",") if isinstance(given, str) else given)]
+    except (TypeError, ValueError):
+        ends = []
+    if len(ends) != 2 or not all(map(math.isfinite, ends)) or ends[1] <= 0:
+        raise BadInput(f"data.window needs file, or a centre and a width such as 40,400, got {given!r}")
+    return ends[0], ends[1]
 
 
 def _remarks(records: Sequence[Frames]) -> list[str]:

@@ -13,11 +13,12 @@ from PIL import Image, ImageFile
 
 from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import content, opened
+from evenodds.data._ignored import ignored
 from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode, guarded, orientation, upright
-from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
 from evenodds.data._splits import checked

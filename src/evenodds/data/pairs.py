@@ -17,6 +17,7 @@ from torch import Tensor
 from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import opened
 from evenodds.data._halves import halves, side_of_sources
+from evenodds.data._ignored import ignored
 from evenodds.data._kinds import decode_first as decode
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
@@ -30,7 +31,6 @@ from evenodds.data._pipeline import (
     dataset,
     decoded,
     form_of,
-    ignored,
     skipped,
 )
 from evenodds.data._placing import Size, resized

@@ -7,6 +7,7 @@ import tarfile
 from importlib import import_module
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pillow_heif
 import pyarrow
@@ -521,3 +522,108 @@ def test_videos_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "list.mp4 (not a video of its kind, or damaged)" in refused(tmp_path / "list.mp4")
     without(monkeypatch, "av")
     assert "pip install 'evenodds[video]'" in refused(tmp_path / "a.mp4")
+
+
+# HDF5 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_hdf5_has_images_and_labels(tmp_path: Path) -> None:
+    x = np.stack([noise(k) for k in range(4)])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["train/x"], file["train/y"] = x, np.array([2, 0, 2, 0]).reshape(4, 1, 1, 1)
+        file["train/mask"] = np.zeros((4, 8, 8))
+    data = load(tmp_path / "a.h5")
+    assert np.array_equal(data.x[1].permute(1, 2, 0).numpy(), x[1])
+    assert data.y is not None
+    assert (data.classes, data.y.tolist()) == (("0", "2"), [1, 0, 1, 0])
+    assert "Took the data set train/x, labels from train/y; there are train/mask, too." in data.report
+    assert load(tmp_path / "a.h5", dataset="train/mask").shape == (1, 8, 8)
+    assert "no data set of numbers in a.h5 'train/z'" in refused(tmp_path / "a.h5", dataset="train/z")
+
+
+def test_links_objects_and_data_elsewhere_are_not_read_from_hdf5(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = np.ones((4, 8, 8))
+    (tmp_path / "raw").write_bytes(bytes(4 * 64 * 8))
+    virtual = h5py.VirtualLayout((4, 8, 8), float)
+    virtual[:] = h5py.VirtualSource(tmp_path / "other.h5", "x", (4, 8, 8))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["link"] = h5py.ExternalLink("other.h5", "/x")
+        file["soft"] = h5py.SoftLink("/link")
+        file.create_virtual_dataset("virtual", virtual)
+        file.create_dataset("outside", (4, 8, 8), float, external=[(str(tmp_path / "raw"), 0, 4 * 64 * 8)])
+        file.create_dataset("objects", (4, 8, 8), h5py.string_dtype())
+        file.create_dataset("huge", (1 << 30, 1 << 10, 1 << 10), "f4", chunks=(1, 1 << 10, 1 << 10))
+    assert "a.h5, huge needs 4,194,304.0 GiB" in refused(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["huge"]
+    assert "needs a data set of numbers with 3 or 4 axes, got none" in refused(tmp_path / "a.h5")
+    (tmp_path / "b.h5").write_bytes((tmp_path / "other.h5").read_bytes()[:900])
+    assert "b.h5 is damaged or no HDF5 file" in refused(tmp_path / "b.h5")
+    without(monkeypatch, "h5py")
+    assert "pip install 'evenodds[h5]'" in refused(tmp_path / "other.h5")
+
+
+# Arrays --------------------------------------------------------------------------------------------------------------
+
+
+def test_arrays_of_64_bits_are_said_to_be_rounded() -> None:
+    def rounded(x: np.ndarray) -> bool:
+        return any(line.startswith("Rounded numbers of more than 24 bits") for line in load(x).report)
+
+    x = np.arange(4 * 64).reshape(4, 8, 8)
+    assert rounded(x + 2**40)
+    assert rounded(x / 3)
+    assert not rounded(x / 4)
+    assert not rounded(x - 9)
+
+
+@pytest.mark.parametrize("kind", ["npy", "png", "h5", "pairs", "maps"])
+def test_options_are_checked_before_files_are_read(kind: str, tmp_path: Path) -> None:
+    source = tmp_path if kind in ("pairs", "maps") else tmp_path / f"a.{kind}"
+    if kind not in ("pairs", "maps"):
+        source.write_bytes(b"damaged")
+    options = {"layout": kind} if kind in ("pairs", "maps") else {}
+    assert "data.range needs auto" in refused(source, range="wide", **options)
+    assert "data.nodata needs a number" in refused(source, nodata="nothing", **options)
+
+
+# Lists ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", ["\t", ",", " ", "; "])
+def test_lists_of_paths_with_labels(cut: str, tmp_path: Path) -> None:
+    (tmp_path / "my photos").mkdir()
+    for k in range(4):
+        (tmp_path / "my photos" / f"a {k}.png").write_bytes(png(k))
+    names = [f"./my photos/a {k}.png" for k in (2, 0, 1)] + [str(tmp_path / "my photos" / "a 3.png")]
+    lines = [f"{name}{cut}{label}" for name, label in zip(names, ["cat", "big dog", "cat", "cat"], strict=True)]
+    (tmp_path / "list.txt").write_text("\n".join(["# a list", *lines, "", lines[0]]))
+    data = load(tmp_path / "list.txt")
+    assert data.names == ("my photos/a 2.png", "my photos/a 0.png", "my photos/a 1.png", "my photos/a 3.png")
+    assert data.y is not None
+    assert (data.classes, data.y.tolist()) == (("big dog", "cat"), [1, 0, 1, 1])
+    assert np.array_equal(data.x[0].permute(1, 2, 0).numpy(), noise(2))
+    (tmp_path / "plain.txt").write_text("\n".join(names))
+    assert load(tmp_path / "plain.txt").y is None
+
+
+def test_lists_lead_nowhere_else(tmp_path: Path) -> None:
+    for folder in ("secret", "lists", "lists/in"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").write_bytes(png(1))
+    (tmp_path / "lists" / "link.png").symlink_to(tmp_path / "secret" / "1.png")
+    lines = ["in/1.png", "../secret/1.png", str(tmp_path / "secret" / "1.png"), "link.png", "gone.png", "C:\\x\\1.png"]
+    (tmp_path / "lists" / "a.txt").write_text("\n".join([*lines, "hello"]))
+    data = load(tmp_path / "lists" / "a.txt")
+    assert data.names == ("in/1.png",)
+    (line,) = (line for line in data.report if line.startswith("Skipped 6 files"))
+    assert line.count("it lies outside of the list's folder; data.root=FOLDER names one in which all lie") == 3
+    (tmp_path / "lists" / "b.txt").write_text("secret/1.png\nlists/in/1.png\n")
+    assert "none of 2 images" in refused(tmp_path / "lists" / "b.txt")
+    assert len(load(tmp_path / "lists" / "b.txt", root=tmp_path)) == 2
+    assert "data.root needs a folder" in refused(tmp_path / "lists" / "b.txt", root=tmp_path / "no")
+    (tmp_path / "lists" / "c.txt").write_text("")
+    assert "lists no image" in refused(tmp_path / "lists" / "c.txt")

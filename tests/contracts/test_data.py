@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pillow_heif
 import pyarrow
@@ -50,6 +51,20 @@ def csv(folder: Path, ending: str = "csv", cut: str = ",") -> Path:
     path = folder / f"a.{ending}"
     path.write_text(f"a{cut}b c\n1{cut}-2.5\n3{cut}4e1\n")
     return path
+
+
+def hdf5(ending: str, folder: Path) -> Path:
+    with h5py.File(folder / f"a{ending}", "w") as file:
+        file["x"], file["y"] = RNG.normal(size=(5, 6, 7)), np.arange(5) % 2
+    return folder / f"a{ending}"
+
+
+def paths(ending: str, folder: Path) -> Path:
+    class_folders(folder)
+    (folder / f"list{ending}").write_text(
+        "\n".join(f"pictures/{('cat', 'dog')[k % 2]}/{k}.png {k % 2}" for k in range(6))
+    )
+    return folder / f"list{ending}"
 
 
 def class_folders(folder: Path) -> Path:
@@ -99,7 +114,7 @@ def packed(ending: str, folder: Path) -> Path:
     )
 
 
-TABLES = (".parquet", ".arrow")
+LISTS = (".parquet", ".arrow", ".txt", ".lst")
 PACKED = {".zip": "zip", ".tar": "tar", ".tar.gz": "gztar", ".tgz": "gztar", ".tar.bz2": "bztar", ".tar.xz": "xztar"}
 
 
@@ -108,13 +123,15 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     ".npy": npy,
     ".csv": csv,
     ".tsv": lambda folder: csv(folder, "tsv", "\t"),
+    ".txt": partial(paths, ".txt"),
+    ".lst": partial(paths, ".lst"),
+    ".h5": partial(hdf5, ".h5"),
+    ".hdf5": partial(hdf5, ".hdf5"),
     ".parquet": parquet,
     ".arrow": arrow,
     "/": class_folders,
     **{ending: partial(packed, ending) for ending in PACKED},
-    **{
-        ending: partial(single, ending) for ending in images.READS if ending not in ("/", *PACKED, ".parquet", ".arrow")
-    },
+    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", *PACKED, *LISTS)},
 }
 
 

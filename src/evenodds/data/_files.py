@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from evenodds.data import _lists
 from evenodds.data._archives import in_archive
 from evenodds.data._dicom import is_dicom
 from evenodds.data._picture import MOST_PIXELS, File, Unusable
@@ -54,6 +55,8 @@ class Said(NamedTuple):
     """Endings of files that are read where there are none of the others, or where they are named themselves."""
     dicom: bool = False
     """Whether files whose names have no ending are looked into."""
+    root: str | os.PathLike[str] | None = None
+    """Of a list, the folder at which its paths start; None for its own."""
 
 
 _NOTHING = Said()
@@ -96,7 +99,10 @@ def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listin
 
 
 def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
-    """The files in an archive or a table."""
+    """The files in an archive, a table or a list."""
+    if root.name.lower().endswith(_lists.ENDINGS):
+        paths = _lists.read_list(root, (*said.endings, *said.later), said.root)
+        return Listing(paths.files, [], paths.notes)
     if is_table(root.name):
         table = pictures(root, root.name, said.column, said.label)
         return Listing(table.files, [], table.notes)

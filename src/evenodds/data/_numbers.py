@@ -10,6 +10,7 @@ import numpy as np
 
 from evenodds.data._picture import DecodedImage, File, Frames, Unusable, check_pixels
 from evenodds.data._placing import Pixels, Size, resized
+from evenodds.data._ranges import in_single
 from evenodds.data._wording import count
 from evenodds.files import memory
 
@@ -60,12 +61,10 @@ def _in_single(values: Pixels) -> tuple[Pixels, float]:
     """In single precision, and by how much values were changed at most."""
     if values.dtype.kind not in "biuf":
         raise Unusable(f"values of the kind {values.dtype}")
-    single = values.astype(np.float32)
+    single, rounded = in_single(values)
     if np.isinf(single).any():
         raise Unusable("infinite values, or such beyond single precision")
-    if values.dtype.itemsize < 4 or values.dtype == np.float32:
-        return single, 0.0
-    return single, float(np.nanmax(np.abs(values.astype(np.float64) - single), initial=0.0))
+    return single, rounded
 
 
 def as_frames(

@@ -14,7 +14,7 @@ from evenodds.data._wording import count
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 
-__all__ = ["Ranged", "check_options", "in_range"]
+__all__ = ["Ranged", "check_options", "in_range", "in_single", "on_rounding"]
 
 Range = str | Sequence[float]
 
@@ -82,6 +82,20 @@ def in_range(
     x, clipped = _clipped(x, low, high)
     notes += [f"Left out {count(int((~kept).sum()), noun)} without any data."] if not kept.all() else []
     return Ranged(x, Units(low, high, depth), kept, [*notes, *_said(depth, low, high, wanted), *clipped])
+
+
+def in_single(values: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+    """Numbers of any kind in single precision, and by how much they were changed at most."""
+    single = values.astype(np.float32)
+    if values.dtype.itemsize < 4 or values.dtype == np.float32:
+        return single, 0.0
+    changes = (np.abs(a.astype(np.float64) - b) for a, b in zip(values, single, strict=True))
+    return single, max((float(np.nanmax(one, initial=0.0)) for one in changes), default=0.0)
+
+
+def on_rounding(most: float) -> list[str]:
+    """A note on numbers that were changed by so much at most."""
+    return [f"Rounded numbers of more than 24 bits to single precision, by {most:.2g} at most."] if most else []
 
 
 # What holds no data ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from evenodds.data._holes import SENTINELS
 from evenodds.data._picture import DecodedImage, in_channels
 from evenodds.data._placing import Pixels, Size, placed, resized
 from evenodds.data._queue import Record
-from evenodds.data._ranges import Range, Ranged, in_range
+from evenodds.data._ranges import Range, Ranged, in_range, on_rounding
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
@@ -239,6 +239,5 @@ def _done(pictures: Sequence[DecodedImage], size: Size, held: _Held, fit: str, c
         "Read {} at 8 bits that have 16 bits per colour.": sum(picture.cut for picture in pictures),
         "Took the first frame of {} with several.": sum(picture.animated for picture in pictures),
     }
-    rounded = max(picture.rounded for picture in pictures)
-    changed = f"Rounded numbers of more than 24 bits to single precision, by {rounded:.2g} at most."
-    return [*(sentence.format(count(n, noun)) for sentence, n in counts.items() if n), *([changed] if rounded else [])]
+    done = [sentence.format(count(n, noun)) for sentence, n in counts.items() if n]
+    return [*done, *on_rounding(max(picture.rounded for picture in pictures))]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._labels import negative
-from evenodds.data._ranges import Ranged, in_range
+from evenodds.data._ranges import Ranged, check_options, in_range, in_single, on_rounding
 from evenodds.data._wording import count
 from evenodds.data.dataset import Dataset, Units
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
@@ -55,6 +55,7 @@ def arrays(
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
     """
     path = Path(path)
+    check_options(range, nodata)
     stored = read_arrays(path, _KEYS)
     if split not in ("train", "test", "all"):
         raise unknown("split", split, ("train", "test", "all"))
@@ -278,7 +279,9 @@ def _in_units(values: Array, wanted: str | Sequence[float], nodata: str | float)
         return in_range(values.astype(np.uint8, copy=False), "uint8", wanted, nodata)
     if kind.kind in "iu" and low >= 0 and high <= 65535:
         return in_range(values.astype(np.int32), "uint16", wanted, nodata)
-    return in_range(values.astype(np.float32), "float32", wanted, nodata)
+    single, rounded = in_single(values)
+    ranged = in_range(single, "float32", wanted, nodata)
+    return ranged._replace(notes=[*on_rounding(rounded), *ranged.notes])
 
 
 _KEYS = ("x", "y", "c", "x_train", "y_train", "c_train", "x_test", "y_test", "c_test", "c_names")

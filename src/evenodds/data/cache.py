@@ -111,7 +111,7 @@ def _most_bytes() -> int:
 
 def _words(path: Path, reader: str, options: Mapping[str, Any]) -> str | None:
     """What a reading is known by; None where an option is no plain value."""
-    versions = [_FORMAT, __version__, PIL.__version__, *installed()]
+    versions = [_FORMAT, __version__, PIL.__version__, installed()]
     try:
         return json.dumps([versions, os.path.realpath(path), reader, dict(sorted(options.items()))])
     except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data import _archives, _dicom, _rows, _video
+from evenodds.data import _archives, _dicom, _lists, _rows, _video
 from evenodds.data import _numbers as numbers
 from evenodds.data._files import ENDINGS, Said, content, listing
 from evenodds.data._ignored import ignored
@@ -32,7 +32,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *ENDINGS, *_dicom.ENDINGS, *_video.ENDINGS)
+READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *_lists.ENDINGS, *ENDINGS, *_dicom.ENDINGS, *_video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 
 
@@ -45,6 +45,7 @@ def images(
     unlabelled: str | float | None = None,
     column: str | None = None,
     label: str | None = None,
+    root: str | os.PathLike[str] | None = None,
     splits: str = "respect",
     frames: str = "all",
     every: int | None = None,
@@ -57,9 +58,10 @@ def images(
     """All images in a folder or an archive, or one image, in the order of their names. Nothing in them is executed.
 
     Args:
-        path: the folder (searched through and through), the archive (zip or tar, never extracted; in a tar, labels may
-            lie beside images as WebDataset has them), the table (Parquet or Arrow, with the bytes of images in a
-            column) or the image. A folder without images may hold tars and tables.
+        path: the folder (searched through and through; one without images may hold tars and tables); the archive (zip
+            or tar, never extracted; in a tar, labels may lie beside images as WebDataset has them); the table (Parquet
+            or Arrow, with the bytes of images in a column); the text file with a path in each line, and a label behind
+            it or none; or the image.
         size: side of a square, or (height, width). None: the size that they all have, else the most common one.
         channels: 1 grey, 3 RGB, 4 RGB and alpha. None: 1 if all are grey, else 3. Without alpha, what is transparent
             becomes white.
@@ -72,6 +74,8 @@ def images(
             image lies one folder deep (below what all have in common), the folders name the classes.
         column, label: of a table, Parquet or Arrow, those with the images and with the classes. None: the columns that
             are described or called so.
+        root: of a text file that lists paths, the folder at which they start, and out of which none may lead. None: its
+            own.
         unlabelled: a label that stands for an unknown class, such as -1.
         splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
             reads all as one.
@@ -93,22 +97,22 @@ def images(
     Raises:
         BadInput: an option that cannot be, or no usable image.
     """
-    root, splits = Path(path), checked(splits)
+    place, splits = Path(path), checked(splits)
     if frames not in ("all", "first"):
         raise unknown("choice of data.frames", frames, ("all", "first"))
-    form = form_of(root, size, fit, most_pixels, channels)
+    form = form_of(place, size, fit, most_pixels, channels)
     check_options(range, nodata)
     brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
     pictured = (*ENDINGS, *_dicom.ENDINGS)
     endings, later = (pictured, _video.ENDINGS) if every is None else ((*pictured, *_video.ENDINGS), ())
-    with listing(root, form.most_pixels, Said(endings, column, label, later, dicom=True)) as (files, others, notes):
+    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as (files, others, notes):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
             number = len(others) - len(tables)
-            raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
+            raise BadInput(f"{place.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
         (batch,) = decoded(
-            root,
+            place,
             [FileSet(files, "image")],
             lambda file: decode_any(file, brought, frames),
             form,

@@ -20,6 +20,7 @@ from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode, guarded, orientation, upright
 from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
+from evenodds.data._ranges import check_options
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
@@ -104,6 +105,7 @@ def maps(
         BadInput: an option that cannot be, folders that cannot be told, no usable pair, or values beyond all classes.
     """
     root, splits = Path(path), checked(splits)
+    check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))

@@ -34,6 +34,7 @@ from evenodds.data._pipeline import (
     skipped,
 )
 from evenodds.data._placing import Size, resized
+from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import Items, Stack, items, stacked
@@ -119,6 +120,7 @@ def pairs(
         BadInput: an option that cannot be, folders that cannot be told, or no usable pair.
     """
     root, splits = Path(path), checked(splits)
+    check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
     with opened(root, form.most_pixels) as (files, others):
         wanted = Wanted((channels, source_channels), range, nodata)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from evenodds.errors import BadInput
 
@@ -14,12 +14,12 @@ EXTRAS = {
     "parquet": "pyarrow",
     "tiff": "tifffile",
     "dicom": "pydicom",
-    "heic": "pillow_heif",
-    "jxl": "pillow_jxl",
+    "heic": "pillow-heif",
+    "jxl": "pillow-jxl-plugin",
     "h5": "h5py",
     "video": "av",
 }
-"""The module that each brings."""
+"""The package that each brings."""
 
 
 class Missing(BadInput):
@@ -30,9 +30,13 @@ class Missing(BadInput):
         super().__init__(f"this cannot be read: {self.reason}")
 
 
-def installed() -> list[str]:
-    """The extras that are."""
-    return [extra for extra, module in EXTRAS.items() if find_spec(module) is not None]
+def installed() -> dict[str, str]:
+    """The extras that are, with the version of their package."""
+    found = {}
+    for extra, package in EXTRAS.items():
+        with suppress(PackageNotFoundError):
+            found[extra] = version(package)
+    return found
 
 
 @contextmanager

@@ -28,10 +28,12 @@ __all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder
 
 
 def placed(data: Part | None) -> Part | None:
-    """A path made absolute, so that a run can be resumed from anywhere."""
+    """Paths made absolute, so that a run can be resumed from anywhere."""
     if data is None or data.name == IN_MEMORY or not is_there(data.name) or data.name in names("sources"):
         return data
-    return Part(str(real(Path(data.name))), data.options)
+    start = data.options.get("root")  # of the paths in a list
+    further = {"root": str(real(Path(start)))} if isinstance(start, str) else {}
+    return Part(str(real(Path(data.name))), {**data.options, **further})
 
 
 RUN_FILES = (

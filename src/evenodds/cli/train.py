@@ -62,7 +62,7 @@ def train(
     seed
         Of everything that is random.
     out
-        Run folder [default: runs/<recipe>-<n>].
+        Run folder [default: runs/<recipe>-<n>; beside the data where that would lie in them].
     device
         auto, cpu, cuda, mps.
     watch
@@ -75,7 +75,7 @@ def train(
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
     from evenodds.runs.default_recipe import recipe_for
-    from evenodds.runs.folders import as_seconds, claimed
+    from evenodds.runs.folders import as_seconds, claimed, outside
     from evenodds.runs.run import start
 
     if budget is not None and images is not None:
@@ -86,7 +86,8 @@ def train(
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
     require_allowed(config, recipe)
-    with caching(cache, say), claimed(config.recipe, out) as folder:
+    base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
+    with caching(cache, say), claimed(config.recipe, out, base=base) as folder:
         return conclude(start(config, out=folder, budget=as_seconds(budget), clock=clock, **_reports(quiet)))
 
 

@@ -172,7 +172,7 @@ def _next_steps(session: Any) -> list[str]:
     return [
         *lines,
         f"more samples:  {command()} sample {named} -n 100 --grid more.png",
-        f"how good it is: {command()} report {named}",
+        *([f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []),
         f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
     ]
 

@@ -61,9 +61,7 @@ def outside(base: Path, data: Any, say: Callable[[str], None] = lambda line: Non
     if not real(base).is_relative_to(home) or os.fspath(data) in names("sources"):
         return base
     if home.parent == home or not os.access(home.parent, os.W_OK):
-        raise BadInput(
-            f"{base} would lie in the data ({home}), and nothing can be written beside it; give --out FOLDER"
-        )
+        raise BadInput(f"{base} would lie in the data, {home}, beside which nothing can be written; give --out FOLDER")
     beside = Path(os.path.relpath(home.parent / base.name))
     say(f"{base} would lie in the data: results are put beside it, in {beside} (--out FOLDER names another folder)")
     return beside

@@ -166,7 +166,8 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them."""
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
     by_class = find("tasks", config.task.name).by_class(dataset, config.task.options)
-    troubles = check(dataset, train_index, held_out_index, by_class=by_class, augmented=bool(config.views))
+    augmented = bool(config.views)
+    troubles = check(dataset, train_index, held_out_index, by_class=by_class, augmented=augmented, batch=config.batch)
     for line in troubles:
         say(f"data: {line}")
     return replace(dataset, report=(*dataset.report, *troubles))

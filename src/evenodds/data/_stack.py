@@ -145,7 +145,7 @@ def stacked(
     depth = {"u1": "uint8", "u2": "uint16", "f4": "float32"}[held.dtype.str[1:]]
     summary = f"{size[0]} x {size[1]} (height x width) with {count(held.channels, 'channel')}, {_BITS[depth]}"
     around = _around(pictures, size, grid) if fit == "pad" and depth != "uint8" else None
-    notes = _done(pictures, size, held, fit, clear, noun)
+    notes = _done(pictures, size, held, channels, fit, clear, noun)
     ranged = _ranged(values, depth, around, wanted, nodata, noun)
     empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
     if len(empty) and not may_be_empty:
@@ -175,8 +175,6 @@ def _held(pictures: Sequence[DecodedImage], channels: int | None, noun: str) -> 
                 "channels are not as many; keep those of one kind"
             )
         (number,) = have
-        if channels not in (None, number):
-            raise BadInput(f"the {noun}s hold {count(number, 'channel')} of numbers each, got channels={channels}")
         return _Held(np.result_type(*{picture.pixels.dtype for picture in pictures}), number, True, 0)
     deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
     whole = deep == len(pictures)
@@ -222,7 +220,9 @@ def _narrowed(pixels: Pixels) -> Pixels:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _done(pictures: Sequence[DecodedImage], size: Size, held: _Held, fit: str, clear: int, noun: str) -> list[str]:
+def _done(
+    pictures: Sequence[DecodedImage], size: Size, held: _Held, wanted: int | None, fit: str, clear: int, noun: str
+) -> list[str]:
     channels = held.channels
     other = [picture.size for picture in pictures if picture.size != size and fit != "tiles"]
     enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in other)
@@ -239,5 +239,8 @@ def _done(pictures: Sequence[DecodedImage], size: Size, held: _Held, fit: str, c
         "Read {} at 8 bits that have 16 bits per colour.": sum(picture.cut for picture in pictures),
         "Took the first frame of {} with several.": sum(picture.animated for picture in pictures),
     }
+    if held.numbers and wanted not in (None, channels):
+        each = count(channels, "channel")
+        counts[f"Kept the {each} of {{}} that hold numbers; channels={wanted} is for grey and colours."] = len(pictures)
     done = [sentence.format(count(n, noun)) for sentence, n in counts.items() if n]
     return [*done, *on_rounding(max(picture.rounded for picture in pictures))]

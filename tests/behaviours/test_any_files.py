@@ -213,6 +213,10 @@ def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), tmp_path / "b.parquet")
     (tmp_path / "c.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:400])
     assert "no column of images" in refused(tmp_path / "b.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little")
+    (tmp_path / "d.parquet").write_bytes(content[: -8 - footer] + b"\xff" * footer + content[-8:])
+    assert "damaged or no parquet file" in refused(tmp_path / "d.parquet")
     assert "damaged or no parquet file" in refused(tmp_path / "c.parquet")
 
 
@@ -589,6 +593,26 @@ def test_options_are_checked_before_files_are_read(kind: str, tmp_path: Path) ->
     options = {"layout": kind} if kind in ("pairs", "maps") else {}
     assert "data.range needs auto" in refused(source, range="wide", **options)
     assert "data.nodata needs a number" in refused(source, nodata="nothing", **options)
+
+
+# What is ignored -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_ignored_is_counted_by_kind_with_what_would_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.h5", "b.h5", "c.npy", ".hidden.png", "d.CR2", "README"):
+        (tmp_path / name).write_bytes(b"")
+    said = refused(tmp_path)
+    assert "holds no images" in said
+    assert "HDF5 files are read where one is named itself" in said
+    (tmp_path / "1.png").write_bytes(png(1))
+    monkeypatch.setattr("evenodds.data._ignored.installed", dict)
+    report = load(tmp_path).report
+    kinds = "2 .h5 (a.h5, b.h5), 1 .cr2 (d.CR2), 1 .npy (c.npy), 1 hidden (.hidden.png), 1 without an ending (README)"
+    assert f"Ignored 6 files hidden or not images: {kinds}." in report
+    assert any("HDF5" in line and line.endswith("pip install 'evenodds[h5]'.") for line in report)
+    assert "Raw photos are read where a program has made TIFF or JPEG files of them." in report
 
 
 # Lists ---------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ def pictures(path: Path, name: str, column: str | None = None, label: str | None
             files: list[File] = []
             used, most = 0, memory.machine_bytes() // 2
             for batch in batches(names):
+                batch.validate(full=True)  # places in it are believed from here on
                 used += batch.nbytes
                 if used > most:
                     raise BadInput(f"{path.name} needs over {most / 2**30:.1f} GiB, half the memory; name a part of it")
@@ -107,7 +108,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Callable[[list[str]], Iterator[An
             options = pyarrow.ipc.IpcReadOptions(use_threads=False)
             reader = _whole(pyarrow, stream, options) if head == b"ARROW1" else pyarrow.ipc.open_stream(stream)
             yield reader.schema, lambda names: (batch.select(names) for batch in reader)
-        except pyarrow.ArrowException as error:
+        except (pyarrow.ArrowException, OSError) as error:
             raise BadInput(f"{path.name} is damaged or no {path.suffix[1:]} file; save it again") from error
 
 

@@ -109,8 +109,9 @@ def images(
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
-            number = len(others) - len(tables)
-            raise BadInput(f"{place.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
+            raise BadInput(
+                "; ".join([f"{place.name} holds no images", *(line[:-1] for line in ignored(others, tables))])
+            )
         (batch,) = decoded(
             place,
             [FileSet(files, "image")],

@@ -9,7 +9,14 @@ from evenodds.runs.find import canonical
 
 __all__ = ["recipe_for"]
 
-BY_SUFFIX = {".csv": "table", ".tsv": "table", ".npz": "gray-28", ".npy": "gray-28", ".h5": "gray-28", ".hdf5": "gray-28"}
+BY_SUFFIX = {
+    ".csv": "table",
+    ".tsv": "table",
+    ".npz": "gray-28",
+    ".npy": "gray-28",
+    ".h5": "gray-28",
+    ".hdf5": "gray-28",
+}
 """Recipes for files, by the end of their name; folders and zips have that of photographs."""
 
 

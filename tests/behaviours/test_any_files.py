@@ -134,6 +134,10 @@ def test_samples_of_webdataset_have_their_labels(kind: str, words: list[str], tm
     assert [name.split("/")[0] for name in both.names] == ["train"] * 4 + ["val"] * 4
     assert both.split(0.1, 0)[1].tolist() == [4, 5, 6, 7]
     assert load(tmp_path, labels=False).y is None
+    packed(tmp_path / "train-0002.tar", {"0009.png": png(9)})
+    unknown = load(tmp_path)
+    assert unknown.y is not None
+    assert unknown.y.tolist() == [0, 1, 0, 1, -1, 0, 1, 0, 1]
 
 
 def test_descriptions_beside_images_are_no_classes(tmp_path: Path) -> None:
@@ -506,6 +510,7 @@ def test_every_nth_frame_of_a_video(tmp_path: Path) -> None:
     assert data.groups.tolist() == [0, 0, 0, 1, 1, 1]
     assert (data.x.float().mean((1, 2, 3)) - torch.tensor([0, 80, 160] * 2)).abs().max().item() < 6
     assert any("one frame of 4 was taken, which is one a second; data.every=1" in line for line in data.report)
+    assert not any(line.startswith("Took all frames") for line in data.report)
     assert len(load(tmp_path / "a.mp4", every=1)) == 12
     assert len(load(tmp_path / "a.mp4", frames="first")) == 1
     assert "data.every needs a whole number" in refused(tmp_path, every=0)

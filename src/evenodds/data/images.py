@@ -23,7 +23,7 @@ from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, s
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import items, stacked
+from evenodds.data._stack import Items, items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_labels
@@ -109,9 +109,8 @@ def images(
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
-            raise BadInput(
-                "; ".join([f"{place.name} holds no images", *(line[:-1] for line in ignored(others, tables))])
-            )
+            found = [line.removesuffix(".") for line in ignored(others, tables)]
+            raise BadInput("; ".join([f"{place.name} holds no images", *found]))
         (batch,) = decoded(
             place,
             [FileSet(files, "image")],
@@ -126,13 +125,13 @@ def images(
         names = [file.name for file in batch.records for _ in file.pictures]
         parts = parted(names, splits)
         below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
-        known = {file.name: file.label for file in files if file.label is not None}
+        known = {file.name: file.label for file in files if file.label is not None} if labels else {}
         annotated = _labels(below, parts.names, tables, unlabelled) if labels and not known else NO_LABELS
-        if labels and known:
-            annotated = _known([known[name] for name in names], notes, unlabelled)
+        if known:
+            annotated = _known([known.get(name, "") for name in names], notes, unlabelled)
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
-    several = [file.name for file in batch.records if len(file.pictures) > 1]
+    several = [file.name for file in batch.records if len(file.pictures) > 1 and not file.note]
     patients = {file.group for file in batch.records if file.group}
     unusable = [name for file in batch.records for name in file.unusable]
     report = (
@@ -147,12 +146,17 @@ def images(
         *parts.notes,
         *annotated.notes,
     )
-    made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
-    groups = [file.group or file.name for file in batch.records for _ in file.pictures]
-    if len(set(groups)) < len(groups):
-        made = replace(made, groups=torch.from_numpy(np.unique(groups, return_inverse=True)[1])[tiles.owners])
+    made = _grouped(dataset(tiles, stack, report, labels=annotated, apart=parts.apart), batch.records, tiles)
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
+
+
+def _grouped(made: Dataset, records: Sequence[Frames], tiles: Items) -> Dataset:
+    """The data set with the groups of what is held out together: of one file, or of one patient."""
+    groups = [file.group or file.name for file in records for _ in file.pictures]
+    if len(set(groups)) == len(groups):
+        return made
+    return replace(made, groups=torch.from_numpy(np.unique(groups, return_inverse=True)[1])[tiles.owners])
 
 
 def _every(number: int | None) -> int | None:

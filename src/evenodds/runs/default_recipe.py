@@ -17,7 +17,7 @@ BY_SUFFIX = {
     ".h5": "gray-28",
     ".hdf5": "gray-28",
 }
-"""Recipes for files, by the end of their name; folders and zips have that of photographs."""
+"""Recipes for files, by the end of their name; folders and archives have that of photographs."""
 
 
 def recipe_for(data: str | Dataset | None) -> str:

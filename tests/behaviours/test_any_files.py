@@ -277,6 +277,7 @@ def test_files_that_say_which_pages_are_channels_slices_and_times(tmp_path: Path
     assert np.array_equal(ome.x[1].numpy(), x[1, 0])
     both = load(tmp_path, frames="first")
     assert both.names == ("a.ome.tif", "imagej.tif")
+    assert "Took the first frame of 2 images with several." in both.report
 
 
 def test_tiff_says_what_holds_no_data(tmp_path: Path) -> None:
@@ -657,3 +658,24 @@ def test_lists_lead_nowhere_else(tmp_path: Path) -> None:
     assert "data.root needs a folder" in refused(tmp_path / "lists" / "b.txt", root=tmp_path / "no")
     (tmp_path / "lists" / "c.txt").write_text("")
     assert "lists no image" in refused(tmp_path / "lists" / "c.txt")
+
+
+# Pairs and maps ------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_may_be_of_pairs_and_have_maps(tmp_path: Path) -> None:
+    for folder in ("i/images", "i/masks", "a/A", "a/B"):
+        (tmp_path / folder).mkdir(parents=True)
+    for k in range(4):
+        write_dicom(tmp_path / "i" / "images" / f"{k}.dcm", slices(k), RescaleIntercept="-1024")
+        mask = Image.fromarray((noise(k, (8, 9)) > 99).astype(np.uint8))
+        mask.save(tmp_path / "i" / "masks" / f"{k}.png")
+        tifffile.imwrite(tmp_path / "a" / "A" / f"{k}.tif", field(k, "float32"))
+        tifffile.imwrite(tmp_path / "a" / "B" / f"{k}.tif", field(k + 9, "int16"))
+    maps = load(tmp_path / "i", layout="maps")
+    assert np.array_equal(maps.x[2, 0].numpy(), slices(2) - 1024.0)
+    pairs = load(tmp_path / "a", layout="pairs")
+    assert np.array_equal(pairs.x[1, 0].numpy(), field(10, "int16"))
+    assert np.array_equal(pairs.beside["source"].values[1, 0].numpy(), field(1, "float32"))
+    tifffile.imwrite(tmp_path / "a" / "A" / "3.tif", noise(3, (8, 8)))
+    assert "the sources are of several kinds" in refused(tmp_path / "a", layout="pairs")

@@ -63,9 +63,11 @@ _NOTHING = Said()
 
 
 @contextmanager
-def opened(root: Path, most_pixels: int = MOST_PIXELS) -> Iterator[tuple[list[File], list[File]]]:
+def opened(
+    root: Path, most_pixels: int = MOST_PIXELS, endings: tuple[str, ...] = ENDINGS
+) -> Iterator[tuple[list[File], list[File]]]:
     """The image files by name, and all others, see `listing`."""
-    with listing(root, most_pixels) as (files, others, _):
+    with listing(root, most_pixels, Said(endings)) as (files, others, _):
         yield files, others
 
 

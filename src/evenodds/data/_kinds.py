@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from evenodds.data import _dicom, _video
 from evenodds.data._dicom import decode_dicom
+from evenodds.data._files import ENDINGS
 from evenodds.data._numbers import Form
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Frames, decode, decode_frames
 from evenodds.data._placing import Size
 from evenodds.data._tiff import decode_tiff
 from evenodds.data._video import decode_video
 
-__all__ = ["decode_any", "decode_first"]
+__all__ = ["PICTURES", "decode_any", "decode_first"]
+
+PICTURES: tuple[str, ...] = (*ENDINGS, *_dicom.ENDINGS)
+"""Endings of files that are read as one image, or as all of its frames."""
 
 _TIFF = (".tif", ".tiff")
 SEVERAL = (".gif", ".webp", ".png", ".apng", ".avif")

@@ -72,10 +72,11 @@ def as_frames(
 ) -> Frames:
     """The pictures of a file, the first alone or all; a single one has the name of the file."""
     parts = list(planes)
-    parts = parts[:1] if which == "first" else parts
+    cut = which == "first" and len(parts) > 1
+    parts = parts[:1] if cut else parts
     several = len(parts) > 1
     names = [f"{file.name}#{plane.suffix}" if several else file.name for plane in parts]
-    pictures = [as_picture(name, plane.values, form) for name, plane in zip(names, parts, strict=True)]
+    pictures = [as_picture(name, plane.values, form, cut) for name, plane in zip(names, parts, strict=True)]
     if not pictures:
         raise Unusable("no image in it")
     return Frames(file.name, pictures, [f"{file.name}#{one}" for one in unusable], note)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from evenodds.data._numbers import Form, Plane, as_picture, require_room
-from evenodds.data._picture import DecodedImage, File, Frames, Unusable, streamed
+from evenodds.data._picture import DecodedImage, File, Frames, Unusable, check_pixels, streamed
 from evenodds.data._placing import Pixels
 from evenodds.files.extras import needs
 
@@ -51,13 +51,15 @@ def _decoded(file: File, stream: BinaryIO, form: Form, which: str) -> Frames:
     with video:
         if not video.streams.video:
             raise Unusable("no video in it")
-        every = form.every or max(1, round(float(video.streams.video[0].average_rate or _USUAL_RATE)))
+        stream_of_images = video.streams.video[0]
+        check_pixels(stream_of_images.height, stream_of_images.width, form.most_pixels)
+        every = form.every or max(1, round(float(stream_of_images.average_rate or _USUAL_RATE)))
         pictures: list[DecodedImage] = []
         unusable: list[str] = []
         used = 0
         for plane in _planes(video, every, unusable):
             name = f"{file.name}#{plane.suffix}" if which == "all" else file.name
-            pictures.append(as_picture(name, plane.values, form))
+            pictures.append(as_picture(name, plane.values, form, animated=which == "first"))
             used += pictures[-1].nbytes
             require_room(used)
             if which == "first":

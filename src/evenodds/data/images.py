@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data import _archives, _dicom, _lists, _rows, _video
+from evenodds.data import _archives, _lists, _rows, _video
 from evenodds.data import _numbers as numbers
-from evenodds.data._files import ENDINGS, Said, content, listing
+from evenodds.data._files import Said, content, listing
 from evenodds.data._ignored import ignored
-from evenodds.data._kinds import decode_any
+from evenodds.data._kinds import PICTURES, decode_any
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
 from evenodds.data._picture import MOST_PIXELS, File, Frames
 from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, skipped
@@ -32,7 +32,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *_lists.ENDINGS, *ENDINGS, *_dicom.ENDINGS, *_video.ENDINGS)
+READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *_lists.ENDINGS, *PICTURES, *_video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 
 
@@ -103,8 +103,7 @@ def images(
     form = form_of(place, size, fit, most_pixels, channels)
     check_options(range, nodata)
     brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
-    pictured = (*ENDINGS, *_dicom.ENDINGS)
-    endings, later = (pictured, _video.ENDINGS) if every is None else ((*pictured, *_video.ENDINGS), ())
+    endings, later = (PICTURES, _video.ENDINGS) if every is None else ((*PICTURES, *_video.ENDINGS), ())
     with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as (files, others, notes):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []

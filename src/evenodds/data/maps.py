@@ -14,10 +14,12 @@ from PIL import Image, ImageFile
 from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import content, opened
 from evenodds.data._ignored import ignored
+from evenodds.data._kinds import PICTURES
+from evenodds.data._kinds import decode_first as decode
 from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode, guarded, orientation, upright
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, guarded, orientation, upright
 from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._ranges import check_options
@@ -107,7 +109,7 @@ def maps(
     root, splits = Path(path), checked(splits)
     check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels)
-    with opened(root, form.most_pixels) as (files, others):
+    with opened(root, form.most_pixels, PICTURES) as (files, others):
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
         matches, alone = matched(files, chosen.first, chosen.second)
         key = _key(others, names)

@@ -18,6 +18,7 @@ from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import opened
 from evenodds.data._halves import halves, side_of_sources
 from evenodds.data._ignored import ignored
+from evenodds.data._kinds import PICTURES
 from evenodds.data._kinds import decode_first as decode
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
@@ -122,7 +123,7 @@ def pairs(
     root, splits = Path(path), checked(splits)
     check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
-    with opened(root, form.most_pixels) as (files, others):
+    with opened(root, form.most_pixels, PICTURES) as (files, others):
         wanted = Wanted((channels, source_channels), range, nodata)
         side = side_of_sources(files, beside, FOLDERS, form) if paired and sources is None and targets is None else ""
         if side:

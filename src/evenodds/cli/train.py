@@ -54,7 +54,7 @@ def train(
     recipe
         Name of a recipe (see: evenodds list recipes) or a YAML file [default: by the data; digits without any].
     data
-        Folder or zip of images, .npz/.npy array, .csv table, or a source by name.
+        Folder, archive or list of images, .npz, .npy or .h5 array, .csv table, or a source by name.
     budget
         Wall-clock time, e.g. 60s, 10m, 2h; the number of images is planned from a measured rate.
     images

@@ -91,7 +91,7 @@ def trial(
     Parameters
     ----------
     data
-        Labelled images: class folders or a zip of them, or an .npz with x and y [default: those of the run].
+        Labelled images: class folders or an archive of them, or an .npz with x and y [default: those of the run].
     run
         A run to take the images from, in place of training a generator for each seed; only what it held out is
         tested on.

@@ -195,10 +195,11 @@ def _ranged(values: Pixels, depth: str, around: Pixels | None, wanted: Range, no
             inside = values[..., k][~around]
             there = inside[~np.isnan(inside) & ~np.isin(inside, list(SENTINELS))]
             values[..., k][around] = there.min() if there.size else 0
-    if depth == "float32" and nodata == "auto" and np.isnan(values).any():
-        nodata = "nan"
-    if depth == "float32" and str(nodata) != "nan" and np.isnan(values).any():
-        raise BadInput(f"some {noun}s hold values that are no number (NaN); data.nodata=nan takes them as no data")
+    if depth == "float32" and (gap := np.isnan(values)).any():
+        if nodata in ("auto", "none", "nan"):
+            nodata = "nan"  # which is no number, and so no data whatever numbers are
+        else:
+            values[gap] = float(nodata)
     first = np.moveaxis(values.astype(np.int32) if depth == "uint16" else values, -1, 1)
     ranged = in_range(first, depth, wanted, nodata, noun)
     if around is not None and around.any():

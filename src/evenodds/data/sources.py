@@ -36,8 +36,9 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
     """The data set that `source` names.
 
     Args:
-        source: the name of a source ("digits", "ring", ...), a path (.npy, .npz, .csv, .tsv, .zip or a folder of
-            images), an array or tensor (see `arrays.from_array`), or a data set, which is returned as it is.
+        source: the name of a source ("digits", "ring", ...), a path (a folder, archive, list or table of images, an
+            image, .npy, .npz, .h5, .csv, .tsv), an array or tensor (see `arrays.from_array`), or a data set, which is
+            returned as it is.
         progress: told (files done, files in all) by sources that take long.
         layout: what the files of a path are to each other: "images", each for itself; "pairs" and "unpaired", see
             `pairs`; or "maps", see `maps`. An .npz file then holds, beside x, the array "source" or "labels". Of an

@@ -78,7 +78,7 @@ def gather(
     """Opens samples and real data, and says who plays which part.
 
     Args:
-        subject: a Session, a run's folder, or samples: a folder or zip of images, .npz, .npy, .csv, an array.
+        subject: a Session, a run's folder, or samples: a folder or archive of images, .npz, .npy, .csv, an array.
         against: real data: a source, a path, an array or Dataset, or a run's folder, whose data and split are taken.
             None for the data of the run that is judged. A run's held-out items are the reference; other data are cut
             into halves, always the same ones.

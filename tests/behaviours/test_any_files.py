@@ -345,6 +345,26 @@ def test_padding_does_not_widen_a_range(tmp_path: Path) -> None:
     assert load(tmp_path, size=12, fit="pad", range="full").x[0, 0, 0, 0] == 0
 
 
+def test_pages_of_numbers_that_were_written_one_by_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def pages(path: Path, shapes: list[tuple[int, int]]) -> bytes:
+        with tifffile.TiffWriter(path) as file:
+            for k, shape in enumerate(shapes):
+                file.write(field(k, "float32", shape), contiguous=False, photometric="minisblack")
+        return path.read_bytes()
+
+    content = pages(tmp_path / "a.tif", [(16, 16)] * 6)
+    data = load(tmp_path / "a.tif")
+    assert data.names == tuple(f"a.tif#{k}" for k in range(6))
+    assert np.array_equal(data.x[4, 0].numpy(), field(4, "float32", (16, 16)))
+    pages(tmp_path / "b.tif", [(16, 16), (16, 16), (8, 8)])
+    assert any("b.tif#2 (8 x 8, the first is 16 x 16)" in line for line in load(tmp_path / "b.tif").report)
+    (tmp_path / "c.tif").write_bytes(content[: len(content) // 2])
+    cut = load(tmp_path / "c.tif")
+    assert 2 <= len(cut) < 6
+    assert any("c.tif#" in line and "damaged" in line for line in cut.report)
+    assert "tifffile" not in capfd.readouterr().err
+
+
 # Frames --------------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from evenodds.data._numbers import Form, Plane, as_frames, require_room
 from evenodds.data._picture import File, Frames, Unusable, check_pixels, streamed
 from evenodds.data._placing import Pixels
-from evenodds.files.extras import needs
+from evenodds.files.extras import needs, quiet
 
 __all__ = ["ENDINGS", "decode_dicom", "is_dicom"]
 
@@ -49,6 +49,7 @@ def _decoded(file: File, stream: BinaryIO, form: Form, which: str) -> Frames:
     with needs(_EXTRA):
         import pydicom
         from pydicom.errors import InvalidDicomError
+    quiet("pydicom")
     try:
         about = pydicom.dcmread(stream)
     except InvalidDicomError:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from math import prod
 from typing import Any, BinaryIO
@@ -24,7 +27,7 @@ from evenodds.data._picture import (
     upright,
 )
 from evenodds.data._placing import Pixels
-from evenodds.files.extras import needs
+from evenodds.files.extras import Missing, needs, quiet
 
 __all__ = ["decode_tiff"]
 
@@ -98,21 +101,80 @@ def _numbers(value: Any) -> tuple[int, ...]:
 def _by_tifffile(file: File, stream: BinaryIO, form: Form, which: str) -> Frames:
     with needs(_EXTRA):
         import tifffile
-    with tifffile.TiffFile(stream, name="file.tif", _multifile=False) as tiff:  # never another file that it names
-        first, *others = tiff.series
-        page = tiff.pages.first
-        height, width = (dict(zip(first.axes, first.shape, strict=True)).get(axis, 1) for axis in "YX")
-        check_pixels(height, width, form.most_pixels)
-        require_room(2 * prod(first.shape) * first.dtype.itemsize)
+    quiet("tifffile")
+    unusable: list[str] = []
+    with _heard("tifffile") as told:
+        with tifffile.TiffFile(stream, name="file.tif", _multifile=False) as tiff:  # never another file that it names
+            page = tiff.pages.first
+            planes = list(_of_alike(tiff.series, page, form, which, unusable))
+        if any("offset" in line for line in told):
+            unusable.append(f"{len(planes)} (damaged, as is what follows)")
+    if unusable and not planes:
+        raise Unusable("damaged")
+    return as_frames(file, planes, form, which, unusable)
+
+
+def _of_alike(series: Sequence[Any], page: Any, form: Form, which: str, unusable: list[str]) -> Iterator[Plane]:
+    """The pictures of all arrays in a file that are like the first; others are added to those that are unusable."""
+    first = series[0]
+    height, width = (dict(zip(first.axes, first.shape, strict=True)).get(axis, 1) for axis in "YX")
+    check_pixels(height, width, form.most_pixels)
+    alike = [one for one in series if (one.shape, one.dtype, one.axes) == (first.shape, first.dtype, first.axes)]
+    require_room(2 * len(alike) * prod(first.shape) * first.dtype.itemsize)
+    k = 0
+    for one in alike[:2] if which == "first" else alike:
         try:
-            values = first.asarray(maxworkers=1)
-        except ValueError as error:
-            if "imagecodecs" in str(error):
-                with needs(_EXTRA):
-                    raise ImportError from error
+            planes = list(_planes(_read(_decoded(one), page), one.axes, _way_up(page)))
+        except (Unusable, Missing):
             raise
-        unusable = [f"{k} (of another size or kind than the first page)" for k, _ in enumerate(others, 1)]
-        return as_frames(file, _planes(_read(values, page), first.axes, _way_up(page)), form, which, unusable)
+        except Exception:  # Decoders fail in many ways on damaged files.
+            unusable.append(f"{k} (damaged)")
+            k += 1
+            continue
+        yield from (
+            planes if len(alike) == 1 else [plane._replace(suffix=str(k + at)) for at, plane in enumerate(planes)]
+        )
+        k += len(planes)
+    for one in series:
+        if which == "all" and one not in alike:
+            unusable.append(
+                f"{k} ({' x '.join(map(str, one.shape))}, the first is {' x '.join(map(str, first.shape))})"
+            )
+            k += 1
+
+
+def _decoded(series: Any) -> Pixels:
+    try:
+        values: Pixels = series.asarray(maxworkers=1)
+        return values
+    except ValueError as error:
+        if "imagecodecs" in str(error):
+            raise Missing(_EXTRA) from error
+        raise
+
+
+class _Told(logging.Handler):
+    """Keeps what a package logs in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _heard(package: str) -> Iterator[list[str]]:
+    """What a package logs within it."""
+    logger, handler = logging.getLogger(package), _Told()
+    logger.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        logger.removeHandler(handler)
 
 
 def _read(values: Pixels, page: Any) -> Pixels:

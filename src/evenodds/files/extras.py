@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from evenodds.errors import BadInput
 
-__all__ = ["EXTRAS", "Missing", "installed", "needs"]
+__all__ = ["EXTRAS", "Missing", "installed", "needs", "quiet"]
 
 EXTRAS = {
     "parquet": "pyarrow",
@@ -50,3 +51,10 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise Missing(extra) from error
+
+
+def quiet(package: str) -> None:
+    """Keeps what a package logs from the terminal, where nobody listens to it."""
+    logger = logging.getLogger(package)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import tarfile
+import zipfile
 from importlib import import_module
 from pathlib import Path
 
@@ -140,6 +141,28 @@ def test_samples_of_webdataset_have_their_labels(kind: str, words: list[str], tm
     assert unknown.y.tolist() == [0, 1, 0, 1, -1, 0, 1, 0, 1]
 
 
+def test_samples_of_several_images(tmp_path: Path) -> None:
+    entries = {f"{k}.{kind}": png(k) for k in range(3) for kind in ("png", "Mask.png")}
+    path = packed(tmp_path / "a.tar", entries)
+    both = load(path)
+    assert len(both) == 6
+    said = "Samples hold several images each (.mask.png, .png): all are read; data.column=mask.png takes one."
+    assert said in both.report
+    assert load(path, column="png").names == ("0.png", "1.png", "2.png")
+    assert "no kind of images in the archive 'jpg'" in refused(path, column="jpg")
+
+
+def test_a_folder_of_archives_alone_is_read(tmp_path: Path) -> None:
+    packed(tmp_path / "test.tar.gz", {"cat/1.png": png(1), "dog/2.png": png(2)}, "w:gz")
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as archive:
+        for k, name in enumerate(["cat/3.png", "dog/4.png", "dog/5.png"], 3):
+            archive.writestr(name, png(k))
+    data = load(tmp_path)
+    assert data.names == ("test/cat/1.png", "test/dog/2.png", "train/cat/3.png", "train/dog/4.png", "train/dog/5.png")
+    assert data.classes == ("cat", "dog")
+    assert data.split(0.5, 0)[1].tolist() == [0, 1]
+
+
 def test_descriptions_beside_images_are_no_classes(tmp_path: Path) -> None:
     entries = {
         f"{k}.{ending}": content for k in range(6) for ending, content in (("png", png(k)), ("txt", b"no. %d" % k))
@@ -212,6 +235,7 @@ def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
     assert any("a.parquet#2 (no image in this row)" in line for line in data.report)
     assert any("Took the images of the column img; data.column=left takes another." in line for line in data.report)
     left = load(tmp_path / "a.parquet", column="left", labels=False)
+    assert "Took the images of the column left; data.column=img takes another." in left.report
     assert np.array_equal(left.x[0].permute(1, 2, 0).numpy(), noise(1))
     assert "no column of images in a.parquet 'name'" in refused(tmp_path / "a.parquet", column="name")
     pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), tmp_path / "b.parquet")

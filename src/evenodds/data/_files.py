@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evenodds.data import _lists
-from evenodds.data._archives import in_archive
+from evenodds.data._archives import in_archive, is_archive
 from evenodds.data._dicom import is_dicom
 from evenodds.data._picture import MOST_PIXELS, File, Unusable
 from evenodds.data._rows import is_table, pictures
-from evenodds.data._shards import apart, labelled
+from evenodds.data._shards import apart, labelled, of_samples
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
@@ -38,8 +38,10 @@ class Listing(NamedTuple):
     files: list[File]
     """Image files by name, of which some may have a label."""
     others: list[File]
+    labels: tuple[str, ...] = ()
+    """Plain sentences on where their labels are from."""
     notes: tuple[str, ...] = ()
-    """Plain sentences on what they are a part of."""
+    """Others on what they are a part of."""
 
 
 class Said(NamedTuple):
@@ -48,7 +50,7 @@ class Said(NamedTuple):
     endings: tuple[str, ...] = ENDINGS
     """Of the names of image files."""
     column: str | None = None
-    """Of a table, that with the images."""
+    """Of a table, that with the images; of a tar of samples with several, the ending of one."""
     label: str | None = None
     """Of a table, that with the classes."""
     later: tuple[str, ...] = ()
@@ -67,8 +69,8 @@ def opened(
     root: Path, most_pixels: int = MOST_PIXELS, endings: tuple[str, ...] = ENDINGS
 ) -> Iterator[tuple[list[File], list[File]]]:
     """The image files by name, and all others, see `listing`."""
-    with listing(root, most_pixels, Said(endings)) as (files, others, _):
-        yield files, others
+    with listing(root, most_pixels, Said(endings)) as found:
+        yield found.files, found.others
 
 
 @contextmanager
@@ -107,29 +109,32 @@ def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listi
         return Listing(paths.files, [], paths.notes)
     if is_table(root.name):
         table = pictures(root, root.name, said.column, said.label)
-        return Listing(table.files, [], table.notes)
+        return Listing(table.files, [], table.labels, table.notes)
     files = stack.enter_context(in_archive(root, most_pixels))
     runs = _run_folders([file.name for file in files])
     files = [file for file in files if not file.name.startswith(runs)] + [File(run, _no_file) for run in runs]
     parts = _parted(files, said)
     if root.suffix.lower() == ".zip":
         return parts
-    return Listing(*labelled(parts.files, parts.others, lambda file: content(file, _MOST_LABEL)))
+    samples, notes = of_samples(parts.files, said.column)
+    known, others, about = labelled(samples, parts.others, lambda file: content(file, _MOST_LABEL))
+    return Listing(known, others, about, notes)
 
 
 def _from_shards(folder: Listing, root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
     """The files in all archives and tables of a folder without images; the folder itself where there are none."""
     shards = [file for file in folder.others if _is_shard(file.name)]
     parts = {shard.name: _in_one(root / shard.name, most_pixels, said, stack) for shard in shards}
+    labels = tuple(dict.fromkeys(note for part in parts.values() for note in part.labels))
     notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
     rest = [file for file in folder.others if file not in shards and not (shards and _describes(file.name))]
     files = apart({name: part.files for name, part in parts.items()})
-    return Listing(files, [*rest, *apart({name: part.others for name, part in parts.items()})], notes)
+    return Listing(files, [*rest, *apart({name: part.others for name, part in parts.items()})], labels, notes)
 
 
 def _is_shard(name: str) -> bool:
     """Whether it is one of the archives or tables in which data sets are handed on in parts."""
-    return not _hidden(name) and (name.lower().endswith(".tar") or is_table(name))
+    return not _hidden(name) and (is_archive(name) or is_table(name))
 
 
 def _describes(name: str) -> bool:

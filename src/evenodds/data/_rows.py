@@ -31,8 +31,10 @@ class Table(NamedTuple):
 
     files: list[File]
     """In the order of the rows, named "table.parquet#12"."""
-    notes: tuple[str, ...]
+    labels: tuple[str, ...]
     """Plain sentences on where their labels are from."""
+    notes: tuple[str, ...]
+    """Others on the table."""
 
 
 class _Columns(NamedTuple):
@@ -41,6 +43,7 @@ class _Columns(NamedTuple):
     image: str
     label: str | None
     classes: tuple[str, ...]
+    of_labels: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -88,7 +91,7 @@ def pictures(path: Path, name: str, column: str | None = None, label: str | None
         raise BadInput(f"{path.name} is damaged or no {path.suffix[1:]} file; save it again") from error
     if not files:
         raise BadInput(f"{path.name} has no rows; name a table with images")
-    return Table(files, columns.notes)
+    return Table(files, columns.of_labels, columns.notes)
 
 
 @contextmanager
@@ -155,18 +158,16 @@ def _columns(path: Path, schema: Any, column: str | None, label: str | None) -> 
             f"{path.name} has no column of images (bytes), only {', '.join(schema.names[:12])}; name another"
         )
     image = column or images[0]
-    notes: list[str] = []
     others = [name for name in images if name != image]
-    notes += [f"Took the images of the column {image}; data.column={others[0]} takes another."] if others else []
+    notes = (f"Took the images of the column {image}; data.column={others[0]} takes another.",) if others else ()
     chosen = _label_column(path, schema, features, label)
     if chosen is None:
         described = _described(features)
-        if described:
-            notes.append(f"Columns {', '.join(described)} hold classes; data.label={described[0]} takes one.")
-        return _Columns(image, None, (), tuple(notes))
+        offer = f"Columns {', '.join(described)} hold classes; data.label={(*described, '')[0]} takes one."
+        return _Columns(image, None, (), (), (*notes, offer) if described else notes)
     classes = tuple(str(name) for name in features.get(chosen, {}).get("names") or ())
-    notes.append(f"Took the classes from the column {chosen}; labels=false leaves them out.")
-    return _Columns(image, chosen, classes, tuple(notes))
+    from_column = f"Took the classes from the column {chosen}; labels=false leaves them out."
+    return _Columns(image, chosen, classes, (from_column,), notes)
 
 
 def _described(features: Mapping[str, Any]) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Any
 from evenodds.data._picture import File
 from evenodds.data._splits import TEST, TRAIN
 from evenodds.data._wording import count
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.files.read import parse_json
 
-__all__ = ["apart", "labelled", "split_of"]
+__all__ = ["apart", "labelled", "of_samples", "split_of"]
 
 LABELS = ("cls", "json", "txt")
 """Endings of files that may hold the label of a sample, the likeliest first."""
@@ -47,6 +47,24 @@ def apart(parts: Mapping[str, Sequence[File]]) -> list[File]:
         for name, files in parts.items()
         for file in files
     ]
+
+
+def of_samples(files: list[File], column: str | None) -> tuple[list[File], tuple[str, ...]]:
+    """The images of one kind where samples hold several, such as a photo and a mask, and a note.
+
+    Args:
+        column: what stands behind the first dot of their names, such as "jpg"; None: all are taken.
+    """
+    parts = [_parts(file.name) for file in files]
+    kinds = sorted({kind for _, kind in parts})
+    if column is not None:
+        if column.lower() not in kinds:
+            raise unknown("kind of images in the archive", column, kinds)
+        return [file for file, (_, kind) in zip(files, parts, strict=True) if kind == column.lower()], ()
+    if len({sample for sample, _ in parts}) == len(files) or len(kinds) < 2:
+        return files, ()
+    several = ", ".join(f".{kind}" for kind in kinds[:8])
+    return files, (f"Samples hold several images each ({several}): all are read; data.column={kinds[0]} takes one.",)
 
 
 def labelled(files: list[File], others: list[File], read: Read) -> tuple[list[File], list[File], tuple[str, ...]]:

@@ -73,7 +73,8 @@ def images(
             then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
             image lies one folder deep (below what all have in common), the folders name the classes.
         column, label: of a table, Parquet or Arrow, those with the images and with the classes. None: the columns that
-            are described or called so.
+            are described or called so. Of a tar whose samples hold several images each, column is what stands behind
+            the first dot of the names of those to read, such as "jpg".
         root: of a text file that lists paths, the folder at which they start, and out of which none may lead. None: its
             own.
         unlabelled: a label that stands for an unknown class, such as -1.
@@ -104,7 +105,12 @@ def images(
     check_options(range, nodata)
     brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
     endings, later = (PICTURES, _video.ENDINGS) if every is None else ((*PICTURES, *_video.ENDINGS), ())
-    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as (files, others, notes):
+    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as (
+        files,
+        others,
+        sources,
+        notes,
+    ):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
@@ -127,7 +133,7 @@ def images(
         known = {file.name: file.label for file in files if file.label is not None} if labels else {}
         annotated = _labels(below, parts.names, tables, unlabelled) if labels and not known else NO_LABELS
         if known:
-            annotated = _known([known.get(name, "") for name in names], notes, unlabelled)
+            annotated = _known([known.get(name, "") for name in names], sources, unlabelled)
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = [file.name for file in batch.records if len(file.pictures) > 1 and not file.note]
@@ -136,6 +142,7 @@ def images(
     report = (
         f"Read {count(len(tiles.names) - len(stack.empty), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
+        *notes,
         *_remarks(batch.records),
         *([f"Images of one patient are held out together; there are {len(patients):,} of these."] if patients else []),
         *tiles.notes,

@@ -11,10 +11,12 @@ from PIL import Image
 import evenodds
 from evenodds.cli import main
 from evenodds.data.arrays import from_array
+from evenodds.data.checks import check
 from evenodds.data.dataset import Units
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.runs.folders import outside
 from evenodds.runs.run_data import open_run_data
 from tests.short import AT_THE_END
 
@@ -311,15 +313,56 @@ def test_columns_that_are_swapped_and_attributes_in_words(tmp_path: Path) -> Non
 # The run's own files -------------------------------------------------------------------------------------------------
 
 
+SHORT = ["--images", "32", "--quiet", "--set", "batch=8", "size=8", "generator.width=8", "discriminator.width=8"]
+
+
 def test_runs_within_the_data_are_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, [f"{k:02d}.png" for k in range(20)])
     monkeypatch.chdir(tmp_path)
-    words = ["train", "color-32", "--data", ".", "--images", "32", "--quiet", "--set", "batch=8", "size=8"]
-    for _ in range(2):
-        assert main([*words, "generator.width=8", "discriminator.width=8"]) == 0
+    assert main(["train", "color-32", "--data", ".", "--out", "runs/a", *SHORT]) == 0
     data = load(tmp_path)
     assert len(data) == 20
-    assert any(line.startswith("Left out 2 run folders of evenodds: runs/") for line in data.report)
+    assert any(line.startswith("Left out 1 run folder of evenodds: runs/a") for line in data.report)
+
+
+def test_a_run_is_put_beside_the_data_that_it_would_lie_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "photos", [f"{k:02d}.png" for k in range(20)])
+    monkeypatch.chdir(tmp_path / "photos")
+    assert main(["train", "color-32", "--data", ".", *SHORT]) == 0
+    assert "runs would lie in the data: results are put beside it, in ../runs" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "color-32-1" / "config.yaml").is_file()
+    assert {path.suffix for path in (tmp_path / "photos").iterdir()} == {".png"}
+    monkeypatch.chdir(tmp_path)
+    assert outside(Path("runs"), "photos") == Path("runs")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(BadInput, match="beside which nothing can be written; give --out FOLDER"):
+        outside(Path("photos/runs"), "photos")
+
+
+# Small things --------------------------------------------------------------------------------------------------------
+
+
+def test_one_image_trains_and_no_advice_is_given_that_it_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "in", ["0.png"])
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "color-32", "--data", "in", *SHORT]) == 0
+    told = capsys.readouterr().err
+    assert "Each batch of 8 holds every one of 1 training item 8 times." in told
+    assert "report" not in told.split("done:")[1]
+    assert main(["report", "runs/color-32-1"]) == 2
+    assert "name more real data of the kind with --against" in capsys.readouterr().err
+
+
+def test_a_batch_that_is_larger_than_the_data_is_said() -> None:
+    data = from_array(np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8))
+    train, held_out = data.split(0.1, 0)
+    said = "Each batch of 1,000 holds every one of 11 training items 90 or 91 times; --set batch=8 repeats none."
+    assert said in check(data, train, held_out, batch=1000)
+    assert not any("batch" in line for line in check(data, train, held_out, batch=11))
 
 
 # Maps ----------------------------------------------------------------------------------------------------------------

@@ -313,9 +313,19 @@ def test_a_sheet_of_excel_is_a_table(tmp_path: Path) -> None:
         load(tmp_path / "broken.xlsx")
 
 
+def test_a_parquet_file_without_images_is_a_table(tmp_path: Path) -> None:
+    frame().to_parquet(tmp_path / "t.parquet")
+    data = load(tmp_path / "t.parquet", label="city")
+    assert data.columns == ("age", "income", "member", "since")
+    assert data.classes == ("Bonn", "Rome")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 no table")
+    with pytest.raises(BadInput, match="damaged or no parquet file"):
+        load(tmp_path / "broken.parquet")
+
+
 def test_a_sheet_without_what_reads_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "python_calamine", None)
-    with pytest.raises(BadInput, match=r"pip install 'evenodds\[pandas\]'; or save it as CSV"):
+    with pytest.raises(BadInput, match=r"pip install 'evenodds\[pandas\]'"):
         load(write_sheet(tmp_path / "t.xlsx", [["a"], [1]]))
 
 

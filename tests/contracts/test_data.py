@@ -6,19 +6,26 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pillow_heif
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image, ImageOps
 
-from evenodds.data import images
+from evenodds.data import _video, images
 from evenodds.data.dataset import Batches, Dataset, Units
 from evenodds.data.sources import READERS, SOURCES, load
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
+from tests.dicom import write_dicom
 from tests.sheets import write_sheet
+from tests.video import write_video
 
 RNG = np.random.default_rng(0)
 
@@ -47,6 +54,20 @@ def csv(folder: Path, ending: str = "csv", cut: str = ",") -> Path:
     return path
 
 
+def hdf5(ending: str, folder: Path) -> Path:
+    with h5py.File(folder / f"a{ending}", "w") as file:
+        file["x"], file["y"] = RNG.normal(size=(5, 6, 7)), np.arange(5) % 2
+    return folder / f"a{ending}"
+
+
+def paths(ending: str, folder: Path) -> Path:
+    class_folders(folder)
+    (folder / f"list{ending}").write_text(
+        "\n".join(f"pictures/{('cat', 'dog')[k % 2]}/{k}.png {k % 2}" for k in range(6))
+    )
+    return folder / f"list{ending}"
+
+
 def class_folders(folder: Path) -> Path:
     for k in range(6):
         path = folder / "pictures" / ("cat", "dog")[k % 2] / f"{k}.png"
@@ -56,12 +77,46 @@ def class_folders(folder: Path) -> Path:
 
 
 def single(ending: str, folder: Path) -> Path:
-    picture().save(folder / f"one{ending}", format="JPEG" if ending == ".jfif" else None)
-    return folder / f"one{ending}"
+    image, path = picture(), folder / f"one{ending}"
+    if ending in (".heic", ".heif"):
+        pillow_heif.from_pillow(image).save(path)
+    elif ending == ".jxl":
+        import_module("pillow_jxl")  # which registers itself
+        image.save(path, lossless=True)
+    elif ending in (".dcm", ".dicom", ".ima"):
+        write_dicom(path, np.asarray(image))
+    elif ending in _video.ENDINGS:
+        write_video(path, [np.asarray(image)] * 3)
+    else:
+        image.save(path, format={".jfif": "JPEG", ".apng": "PNG"}.get(ending))
+    return path
 
 
-def packed(folder: Path) -> Path:
-    return Path(shutil.make_archive(str(folder / "packed"), "zip", class_folders(folder)))
+def rows() -> pyarrow.Table:
+    content = io.BytesIO()
+    picture().save(content, "PNG")
+    return pyarrow.table({"image": [content.getvalue()] * 3, "label": ["a", "b", "a"]})
+
+
+def parquet(folder: Path) -> Path:
+    pyarrow.parquet.write_table(rows(), folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def arrow(folder: Path) -> Path:
+    with pyarrow.OSFile(str(folder / "a.arrow"), "wb") as file, pyarrow.ipc.new_file(file, rows().schema) as writer:
+        writer.write_table(rows())
+    return folder / "a.arrow"
+
+
+def packed(ending: str, folder: Path) -> Path:
+    return Path(shutil.make_archive(str(folder / "packed"), PACKED[ending], class_folders(folder))).rename(
+        folder / f"packed{ending}"
+    )
+
+
+LISTS = (".parquet", ".arrow", ".txt", ".lst")
+PACKED = {".zip": "zip", ".tar": "tar", ".tar.gz": "gztar", ".tgz": "gztar", ".tar.bz2": "bztar", ".tar.xz": "xztar"}
 
 
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
@@ -70,9 +125,15 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     ".csv": csv,
     ".tsv": lambda folder: csv(folder, "tsv", "\t"),
     ".xlsx": lambda folder: write_sheet(folder / "t.xlsx", [["a", "b"], [1, "x"], [2, "y"], [3, "x"]]),
+    ".txt": partial(paths, ".txt"),
+    ".lst": partial(paths, ".lst"),
+    ".h5": partial(hdf5, ".h5"),
+    ".hdf5": partial(hdf5, ".hdf5"),
+    ".parquet": parquet,
+    ".arrow": arrow,
     "/": class_folders,
-    ".zip": packed,
-    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", ".zip")},
+    **{ending: partial(packed, ending) for ending in PACKED},
+    **{ending: partial(single, ending) for ending in images.READS if ending not in ("/", *PACKED, *LISTS)},
 }
 
 

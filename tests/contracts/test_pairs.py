@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from evenodds.data import images
+from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import LAYOUTS, load, options_of
 from evenodds.errors import BadInput
@@ -112,7 +113,7 @@ def test_a_zip_file_is_its_folder_and_a_data_set_passes(tmp_path: Path, layout: 
 
 def test_every_layout_is_known_and_fixes_its_options() -> None:
     assert set(LAYOUTS) == set(NEEDS)
-    assert all(set(readers) == {"/", ".zip", ".npz"} for readers in LAYOUTS.values())
+    assert all(set(readers) == {"/", ".npz", *ARCHIVES} for readers in LAYOUTS.values())
 
 
 def test_options_that_a_layout_fixes_are_not_offered(tmp_path: Path) -> None:

@@ -114,13 +114,13 @@ def same(one: Dataset, other: Dataset) -> bool:
 def decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows with every picture that is decoded."""
     decoded: list[int] = []
-    inner = images.decode
+    inner = images.decode_any
 
     def watched(*arguments: object) -> object:
         decoded.append(1)
         return inner(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(images, "decode", watched)
+    monkeypatch.setattr(images, "decode_any", watched)
     return decoded
 
 

@@ -66,7 +66,7 @@ def convert(
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
-    """Makes of an image, or of a folder or zip file of images, what the run was trained to make; see `convert_all`.
+    """Makes of an image, or of a folder or archive of images, what the run was trained to make; see `convert_all`.
 
     Files that this command did not write, or that were changed since, are not replaced; see evenodds.files.outputs.
     Images are written in their own kind and depth (see `photo.through`). Of runs that segment, `out` gets label maps in

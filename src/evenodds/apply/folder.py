@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
+from evenodds.data._archives import is_archive
 from evenodds.data._files import ENDINGS, file_at, opened
 from evenodds.data._picture import DecodedImage, File, Unusable, checked_limit
 from evenodds.data._png import is_whole_png
@@ -76,10 +77,10 @@ def convert_all(
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
-    """Converts an image, or all images of a folder or zip file; what cannot be read is skipped and the rest is done.
+    """Converts an image, or all images of a folder or archive; what cannot be read is skipped and the rest is done.
 
     Args:
-        source: the image, folder (through and through) or zip file (read in memory).
+        source: the image, folder (through and through) or archive (never extracted).
         out: a PNG file to write, for one image; or a folder, which gets `NAME.png` for each `NAME.jpg`, and the folders
             that the source has. Where images differ in their endings alone they become `NAME.jpg.png` and so on.
         convert: does the work on one picture; it writes by `outputs`.
@@ -187,13 +188,13 @@ def _require_inside(name: str) -> None:
 
 
 def many(source: Path) -> bool:
-    """Whether it is a folder or a zip file."""
-    return source.is_dir() or source.suffix.lower() == ".zip"
+    """Whether it is a folder or an archive."""
+    return source.is_dir() or is_archive(source.name)
 
 
 def _check(source: Path, out: Path) -> None:
     if not os.path.exists(source):
-        raise BadInput(f"no file or folder '{source}' exists; give an image, a folder or a zip file of images")
+        raise BadInput(f"no file or folder '{source}' exists; give an image, a folder or an archive of images")
     several = many(source)
     if several and out.exists() and not out.is_dir():
         raise BadInput(f"the images of {source} need a folder to be written to, got the file {out}")

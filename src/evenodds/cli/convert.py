@@ -16,7 +16,7 @@ from evenodds.files.terminal import result, result_table, say
 
 __all__ = ["fill", "segment", "translate", "upscale"]
 
-Source = Annotated[Path, Parameter(help="An image; or a folder, searched through and through, or zip file of images.")]
+Source = Annotated[Path, Parameter(help="An image; or a folder, searched through and through, or archive of images.")]
 Out = Annotated[Path, Parameter(help="A PNG for one image; a folder for many, which keeps their names and folders.")]
 Mix = Annotated[
     float | None,
@@ -67,7 +67,7 @@ DEFAULTS = Flags()
 @app.command
 @loads
 def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
-    """Enlarge an image, or all images of a folder or zip file, by a run that learned it (train upscale-x4, say).
+    """Enlarge an image, or all images of a folder or archive, by a run that learned it (train upscale-x4, say).
 
     Images keep their kind: grey stays grey, 16 bits stay 16, transparency stays. Status 1 says that some files could
     not be done; all others were.
@@ -78,7 +78,7 @@ def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> i
 @app.command
 @loads
 def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
-    """Make an image of an image, or of all of a folder or zip file, by a run that learned it (train denoise, say).
+    """Make an image of an image, or of all of a folder or archive, by a run that learned it (train denoise, say).
 
     Status 1 says that some files could not be done; all others were.
     """
@@ -99,7 +99,7 @@ def segment(
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> int:
-    """Say what each pixel shows, in an image or all images of a folder or zip file, by a run that learned it.
+    """Say what each pixel shows, in an image or all images of a folder or archive, by a run that learned it.
 
     Maps have the values of those that the run was trained on, and its colours as a palette. Status 1 says that some
     files could not be done; all others were.

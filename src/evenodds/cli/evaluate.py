@@ -87,7 +87,7 @@ def evaluate(
     Parameters
     ----------
     subject
-        A run's folder; or samples: a folder or zip of images, an .npz with key x, .npy or .csv.
+        A run's folder; or samples: a folder or archive of images, an .npz with key x, .npy or .csv.
     train
         The data that the samples' generator was trained on, to look for copies; known for runs.
     out

@@ -17,7 +17,7 @@ __all__ = ["directions", "encode", "features", "reconstruct", "walk"]
 
 Data = Annotated[
     str | None,
-    Parameter(help="Folder or zip of images, .npz/.npy array, .csv table [default: the data of the run]."),
+    Parameter(help="Folder, archive or list of images, array, or table [default: the data of the run]."),
 ]
 Refinement = Annotated[int, whole(0, 10**6, help="Of refinement by descent in z.")]
 
@@ -173,7 +173,7 @@ def encode(
 def reconstruct(
     run: Run,
     data: Annotated[
-        str | None, Parameter(help="Folder or zip of images, .npz/.npy array [default: the data of the run].")
+        str | None, Parameter(help="Folder or archive of images, or array [default: the data of the run].")
     ] = None,
     *,
     out: Path | None = None,

@@ -96,6 +96,8 @@ def sample(
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
     for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns, c=c):
         result(path)
+    if folder is not None and session.card.kind == "image" and session.card.units.dtype == "float32":
+        say("the pictures show the numbers in 8 bits; --npz FILE keeps them as they are")
 
 
 @app.command

@@ -54,7 +54,7 @@ def train(
     recipe
         Name of a recipe (see: evenodds list recipes) or a YAML file [default: by the data; digits without any].
     data
-        Folder or zip of images, .npz/.npy array, .csv table, or a source by name.
+        Folder, archive or list of images, .npz, .npy or .h5 array, .csv table, or a source by name.
     budget
         Wall-clock time, e.g. 60s, 10m, 2h; the number of images is planned from a measured rate.
     images
@@ -62,7 +62,7 @@ def train(
     seed
         Of everything that is random.
     out
-        Run folder [default: runs/<recipe>-<n>].
+        Run folder [default: runs/<recipe>-<n>; beside the data where that would lie in them].
     device
         auto, cpu, cuda, mps.
     watch
@@ -75,7 +75,7 @@ def train(
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
     from evenodds.runs.default_recipe import recipe_for
-    from evenodds.runs.folders import as_seconds, claimed
+    from evenodds.runs.folders import as_seconds, claimed, outside
     from evenodds.runs.run import start
 
     if budget is not None and images is not None:
@@ -86,7 +86,8 @@ def train(
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
     require_allowed(config, recipe)
-    with caching(cache, say), claimed(config.recipe, out) as folder:
+    base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
+    with caching(cache, say), claimed(config.recipe, out, base=base) as folder:
         return conclude(start(config, out=folder, budget=as_seconds(budget), clock=clock, **_reports(quiet)))
 
 
@@ -168,13 +169,13 @@ def _next_steps(session: Any) -> list[str]:
     ]
     if not session.draws:
         return [*lines, f"put it to work: {command()} {session.task.command} {named} IN OUT"]
-    judged = f"how good it is: {command()} report {named}"
+    judged = [f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []
     if session.card.kind == "table":
-        return [*lines, f"more rows:     {command()} sample {named} -n 1000 --folder rows", judged]
+        return [*lines, f"more rows:     {command()} sample {named} -n 1000 --folder rows", *judged]
     return [
         *lines,
         f"more samples:  {command()} sample {named} -n 100 --grid more.png",
-        judged,
+        *judged,
         f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
     ]
 

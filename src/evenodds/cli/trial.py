@@ -91,7 +91,7 @@ def trial(
     Parameters
     ----------
     data
-        Labelled images: class folders or a zip of them, or an .npz with x and y [default: those of the run].
+        Labelled images: class folders or an archive of them, or an .npz with x and y [default: those of the run].
     run
         A run to take the images from, in place of training a generator for each seed; only what it held out is
         tested on.
@@ -103,7 +103,7 @@ def trial(
     from evenodds.evaluation.trial.play import trial as play
     from evenodds.evaluation.trial.prepare import from_data, from_run
     from evenodds.evaluation.trial.written import table, write
-    from evenodds.runs.folders import as_seconds, locked_folder
+    from evenodds.runs.folders import as_seconds, locked_folder, outside
 
     tested, seconds, bar = classifier_named(design.classifier), as_seconds(design.budget) or 0.0, Steps()
     if run is not None:
@@ -120,7 +120,8 @@ def trial(
         )
     for line in prepared.data.report:
         say(line)
-    with locked_folder(out, Path("trials"), Path(data or run or "").stem, "trial") as folder, bar as step:
+    base = outside(Path("trials"), data if out is None else None, say)
+    with locked_folder(out, base, Path(data or run or "").stem, "trial") as folder, bar as step:
         say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=design.seeds,

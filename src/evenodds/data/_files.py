@@ -1,78 +1,148 @@
-"""The files of a folder or a zip file: image files by name, and others. An archive is never extracted."""
+"""The files of a folder, an archive or a list: image files by name, and others. An archive is never extracted."""
 
 from __future__ import annotations
 
 import os
-import stat
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
-from evenodds.data._picture import MOST_PIXELS, File, Unusable, most_bytes
+from evenodds.data import _lists
+from evenodds.data._archives import in_archive, is_archive
+from evenodds.data._dicom import is_dicom
+from evenodds.data._picture import MOST_PIXELS, File, Unusable
+from evenodds.data._rows import is_table, pictures
+from evenodds.data._shards import apart, labelled, of_samples
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
-from evenodds.files.zips import open_zip
 
-__all__ = ["ENDINGS", "content", "file_at", "opened", "walked"]
+__all__ = ["ENDINGS", "Listing", "Said", "content", "file_at", "listing", "opened", "walked"]
 
 ENDINGS: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".tga")
-ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm")
+ENDINGS += (".pgm", ".ppm", ".pbm", ".pnm", ".apng", ".avif", ".heic", ".heif", ".jxl")
 
 RUN_FILES = {"config.yaml", "data.json", "checkpoints"}
 """What every run folder holds."""
 _MOST_TEXT = 1 << 28  # Bytes of a file that is no image, such as labels.csv.
-# Of files in archives: what unpacks to more than this many times its packed size, and is that large, is a bomb.
-# Deflate reaches 1,032 times; pictures in their own compression reach hardly twice.
-_RATIO, _LARGE, _LARGE_IN_ALL = 100, 1 << 26, 1 << 30
+_HEAD = 132  # Bytes that tell what a file without an ending is.
+_MOST_LABEL = 1 << 20  # Bytes of a file beside an image that holds its label.
+
+
+class Listing(NamedTuple):
+    """The files of a folder, an archive or a list."""
+
+    files: list[File]
+    """Image files by name, of which some may have a label."""
+    others: list[File]
+    labels: tuple[str, ...] = ()
+    """Plain sentences on where their labels are from."""
+    notes: tuple[str, ...] = ()
+    """Others on what they are a part of."""
+
+
+class Said(NamedTuple):
+    """What the user says of what files are in."""
+
+    endings: tuple[str, ...] = ENDINGS
+    """Of the names of image files."""
+    column: str | None = None
+    """Of a table, that with the images; of a tar of samples with several, the ending of one."""
+    label: str | None = None
+    """Of a table, that with the classes."""
+    later: tuple[str, ...] = ()
+    """Endings of files that are read where there are none of the others, or where they are named themselves."""
+    dicom: bool = False
+    """Whether files whose names have no ending are looked into."""
+    root: str | os.PathLike[str] | None = None
+    """Of a list, the folder at which its paths start; None for its own."""
+
+
+_NOTHING = Said()
 
 
 @contextmanager
-def opened(root: Path, most_pixels: int = MOST_PIXELS) -> Iterator[tuple[list[File], list[File]]]:
-    """The image files by name, and all others; as long as they are read, Pillow's warnings are kept back.
+def opened(
+    root: Path, most_pixels: int = MOST_PIXELS, endings: tuple[str, ...] = ENDINGS
+) -> Iterator[tuple[list[File], list[File]]]:
+    """The image files by name, and all others, see `listing`."""
+    with listing(root, most_pixels, Said(endings)) as found:
+        yield found.files, found.others
+
+
+@contextmanager
+def listing(root: Path, most_pixels: int = MOST_PIXELS, said: Said = _NOTHING) -> Iterator[Listing]:
+    """The files, as long as which are read Pillow's warnings are kept back.
 
     Args:
-        root: a folder, a zip file, or an image, which then is the only one.
+        root: a folder, an archive, a table, or an image, which then is the only one.
         most_pixels: of a picture; files in archives are unpacked up to the size that this allows.
+        said: what the user says of it.
 
     Raises:
         BadInput: it is none of these, or an archive that unpacks to far more than it holds.
     """
-    with warnings.catch_warnings(), _listed(root, most_pixels) as listing:
+    with warnings.catch_warnings(), ExitStack() as stack:
         # They (large images, odd metadata) would go to the terminal; what matters is in the report.
         warnings.simplefilter("ignore")
-        yield listing
+        yield _found(root, most_pixels, said, stack)
 
 
-@contextmanager
-def _listed(root: Path, most_pixels: int) -> Iterator[tuple[list[File], list[File]]]:
+def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
     if root.is_dir():
-        yield _parted([File(name, partial(Path, path)) for name, path in walked(root)])
-        return
+        parts = _parted([File(name, partial(Path, path)) for name, path in walked(root)], said)
+        return parts if parts.files else _from_shards(parts, root, most_pixels, said, stack)
     if reason := refusal(root):
         raise NotRegular(root, reason)
-    if root.suffix.lower() in ENDINGS:
-        yield [file_at(root)], []
-        return
-    with open_regular(root) as stream, _archive(root, stream) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        _check_total(root, entries)
-        limit = most_bytes(most_pixels)
-        names = [entry.filename.replace("\\", "/") for entry in entries]
-        unpackers = [_unpacker(archive, entry, limit) for entry in entries]
-        files = [File(name, unpack) for name, unpack in zip(names, unpackers, strict=True)]
-        runs = _run_folders(names)
-        yield _parted(
-            [file for file in files if not file.name.startswith(runs)] + [File(run, _no_file) for run in runs]
-        )
+    if root.name.lower().endswith((*said.endings, *said.later)):
+        return Listing([file_at(root)], [])
+    return _in_one(root, most_pixels, said, stack)
 
 
-def _run_folders(names: list[str]) -> tuple[str, ...]:
+def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
+    """The files in an archive, a table or a list."""
+    if root.name.lower().endswith(_lists.ENDINGS):
+        paths = _lists.read_list(root, (*said.endings, *said.later), said.root)
+        return Listing(paths.files, [], paths.notes)
+    if is_table(root.name):
+        table = pictures(root, root.name, said.column, said.label)
+        return Listing(table.files, [], table.labels, table.notes)
+    files = stack.enter_context(in_archive(root, most_pixels))
+    runs = _run_folders([file.name for file in files])
+    files = [file for file in files if not file.name.startswith(runs)] + [File(run, _no_file) for run in runs]
+    parts = _parted(files, said)
+    if root.suffix.lower() == ".zip":
+        return parts
+    samples, notes = of_samples(parts.files, said.column)
+    known, others, about = labelled(samples, parts.others, lambda file: content(file, _MOST_LABEL))
+    return Listing(known, others, about, notes)
+
+
+def _from_shards(folder: Listing, root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
+    """The files in all archives and tables of a folder without images; the folder itself where there are none."""
+    shards = [file for file in folder.others if _is_shard(file.name)]
+    parts = {shard.name: _in_one(root / shard.name, most_pixels, said, stack) for shard in shards}
+    labels = tuple(dict.fromkeys(note for part in parts.values() for note in part.labels))
+    notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
+    rest = [file for file in folder.others if file not in shards and not (shards and _describes(file.name))]
+    files = apart({name: part.files for name, part in parts.items()})
+    return Listing(files, [*rest, *apart({name: part.others for name, part in parts.items()})], labels, notes)
+
+
+def _is_shard(name: str) -> bool:
+    """Whether it is one of the archives or tables in which data sets are handed on in parts."""
+    return not _hidden(name) and (is_archive(name) or is_table(name))
+
+
+def _describes(name: str) -> bool:
+    """Whether it is what `datasets` writes beside its tables."""
+    return name.rpartition("/")[2] in ("state.json", "dataset_info.json", "dataset_dict.json")
+
+
+def _run_folders(names: Sequence[str]) -> tuple[str, ...]:
     """The run folders of evenodds in an archive, by their names with a slash behind."""
     inside: dict[str, set[str]] = {}
     for name in names:
@@ -84,24 +154,6 @@ def _run_folders(names: list[str]) -> tuple[str, ...]:
 
 def _no_file() -> Path:
     raise Unusable("a folder")
-
-
-def _archive(root: Path, stream: BinaryIO) -> zipfile.ZipFile:
-    try:
-        return open_zip(stream, root.name)
-    except BadInput:
-        raise
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{root.name} cannot be read as a zip file; pack it again") from error
-
-
-def _check_total(root: Path, entries: list[zipfile.ZipInfo]) -> None:
-    packed, unpacked = (sum(sizes) for sizes in ([e.compress_size for e in entries], [e.file_size for e in entries]))
-    if unpacked > _LARGE_IN_ALL and unpacked > _RATIO * packed:
-        raise BadInput(
-            f"{root.name} unpacks to {unpacked / 2**30:,.1f} GiB, over {_RATIO} times what it holds; unpack it yourself"
-            " and name the folder, if you trust it"
-        )
 
 
 def walked(root: Path) -> Iterator[tuple[str, str]]:
@@ -134,22 +186,6 @@ def file_at(path: Path, name: str | None = None) -> File:
     return File(path.name if name is None else name, lambda: path)
 
 
-def _unpacker(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> Callable[[], BinaryIO]:
-    def unpack() -> BinaryIO:
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG):
-            raise Unusable("a link in the archive" if kind == stat.S_IFLNK else "no regular file in the archive")
-        if entry.flag_bits & 1:
-            raise Unusable("encrypted")
-        if entry.file_size > limit:
-            raise Unusable(f"{entry.file_size:,} bytes unpacked, over {limit:,}; a higher most_pixels raises that")
-        if entry.file_size > max(_LARGE, _RATIO * entry.compress_size):
-            raise Unusable(f"unpacks to {entry.file_size / 2**20:,.0f} MiB, over {_RATIO} times what it is packed in")
-        return BytesIO(archive.read(entry))
-
-    return unpack
-
-
 def content(file: File, most: int = _MOST_TEXT) -> bytes:
     """All of a file that is no image.
 
@@ -176,10 +212,31 @@ def content(file: File, most: int = _MOST_TEXT) -> bytes:
     return unpacked
 
 
-def _parted(files: list[File]) -> tuple[list[File], list[File]]:
-    def usable(name: str) -> bool:
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-        return name.lower().endswith(ENDINGS) and not hidden
-
+def _parted(files: Sequence[File], said: Said) -> Listing:
+    """The image files, those that are read later where there are no others, and what is none of them."""
     files = sorted(files, key=lambda file: file.name)
-    return [file for file in files if usable(file.name)], [file for file in files if not usable(file.name)]
+    for endings in (said.endings, said.later):
+        usable = {file.name for file in files if file.name.lower().endswith(endings) and not _hidden(file.name)}
+        if usable:
+            others = [file for file in files if file.name not in usable]
+            return Listing([file for file in files if file.name in usable], others)
+    found = [file._replace(kind="dicom") for file in files if _looks_like_dicom(file)] if said.dicom else []
+    names = {file.name for file in found}
+    return Listing(found, [file for file in files if file.name not in names])
+
+
+def _looks_like_dicom(file: File) -> bool:
+    """Whether a file without a usual ending is a DICOM file; such have numbers for names, often."""
+    ending = file.name.rpartition("/")[2].rpartition(".")[2]
+    if _hidden(file.name) or file.name.endswith("/") or ("." in file.name and not ending.isdecimal()):
+        return False
+    try:
+        source = file.open()
+        with open_regular(source) if isinstance(source, Path) else source as stream:
+            return is_dicom(stream.read(_HEAD))
+    except (BadInput, Unusable, OSError, ValueError):
+        return False
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

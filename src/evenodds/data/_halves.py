@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from evenodds.data._kinds import decode_first as decode
 from evenodds.data._partners import Partners
-from evenodds.data._picture import DecodedImage, File, decode, guarded
+from evenodds.data._picture import DecodedImage, File, guarded
 from evenodds.data._pipeline import Form
 from evenodds.data._placing import Pixels, resized
 from evenodds.errors import unknown

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-__all__ = ["NO_DATA", "filled", "is_far", "without_data"]
+__all__ = ["SENTINELS", "filled", "is_far", "sentinel", "without_data"]
 
-NO_DATA = 65535
-"""Of 16 bits, where it lies far from all others."""
+_FLOATS = np.finfo(np.float32)
+_USUAL = (-32768, -9999, -99999, -999, -32767, 32767, 65535, -1e20, 1e20, -1e30, 1e30, _FLOATS.min, _FLOATS.max)
+SENTINELS = frozenset(np.float32(number) for number in _USUAL)
+"""Numbers that programs write where they have no data."""
 APART = 0.5
 """A number that stands for no data lies this far from all others, in parts of what they span, or further."""
 SHADES = 16
@@ -30,10 +32,22 @@ def is_far(value: float, rest: NDArray[Any]) -> bool:
     return max(low - value, value - high) > APART * (high - low)
 
 
-def without_data(pixels: NDArray[np.uint16]) -> NDArray[np.bool_] | None:
-    """(H, W, C): what holds no data of one image of 16 bits; None where all do, or none that can be told."""
-    gap = pixels == NO_DATA
-    return gap if gap.any() and is_far(NO_DATA, pixels[~gap]) else None
+def sentinel(x: NDArray[Any]) -> float | None:
+    """The usual number for no data that lies far from all others, if there is one."""
+    for end, other in ((x.min(), x.max()), (x.max(), x.min())):
+        if np.float32(end) not in SENTINELS or end == other:
+            continue
+        if is_far(float(end), x[x != end]):
+            return float(end)
+    return None
+
+
+def without_data(pixels: NDArray[Any]) -> tuple[NDArray[np.bool_], float] | None:
+    """(H, W, C): what holds no data of one image of 16 bits or of floats, and what stands there; None where all do."""
+    if pixels.dtype.kind == "f" and (gap := np.isnan(pixels)).any():
+        return gap, np.nan
+    value = sentinel(pixels)
+    return None if value is None else (pixels == value, value)
 
 
 def filled(x: NDArray[Any], gap: NDArray[np.bool_], spare: NDArray[Any] | float = 0) -> NDArray[Any]:

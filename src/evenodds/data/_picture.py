@@ -6,6 +6,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -14,7 +15,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from evenodds.data._placing import Pixels, Size, resized
+from evenodds.data._plugins import opener
 from evenodds.errors import BadInput
+from evenodds.files.extras import Missing
 from evenodds.files.regular import NotRegular, open_regular, size_of
 from evenodds.game.arithmetic import LUMA
 from evenodds.game.schedule import OnProgress
@@ -25,6 +28,7 @@ __all__ = [
     "File",
     "Frames",
     "Unusable",
+    "check_pixels",
     "checked_limit",
     "decode",
     "decode_deep",
@@ -33,6 +37,7 @@ __all__ = [
     "in_channels",
     "most_bytes",
     "orientation",
+    "streamed",
     "upright",
 ]
 
@@ -57,17 +62,22 @@ class File(NamedTuple):
     Args:
         name: relative to what it is a part of.
         open: gives its path, or a stream where it lies in an archive.
+        label: the class that what it is a part of names; None where nothing is said of it.
+        kind: "dicom" where its content, and not the ending of its name, says what it is.
     """
 
     name: str
     open: Callable[[], Path | BinaryIO]
+    label: str | None = None
+    kind: str = ""
 
 
 class DecodedImage(NamedTuple):
     """The pixels of one image file, upright, and what is known of the file."""
 
     name: str
-    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1, and of colours where that was wanted.
+    pixels: Pixels  # (H, W, C), C of 1 to 4; uint8, or uint16 where C is 1, and of colours where that was wanted;
+    # of numbers any C, and float32 too.
     size: Size  # (height, width) as stored, after rotation.
     way_up: int = 1  # EXIF's orientation of the file, which the pixels no longer need.
     cut: bool = False  # 16-bit colour, which was read at 8 bits.
@@ -75,6 +85,8 @@ class DecodedImage(NamedTuple):
     palette: dict[int, tuple[int, int, int]] | None = None  # Of a map of labels: the colour of each value.
     mode: str = "RGB"  # As Pillow names the kind of the file's pixels.
     profile: bytes | None = None  # ICC, of the file's colours; nothing here applies it.
+    numbers: bool = False  # Its channels are numbers of any kind, not grey or colours.
+    rounded: float = 0.0  # By how much, at most, numbers of more than 24 bits were changed.
 
     @property
     def nbytes(self) -> int:
@@ -125,6 +137,8 @@ class Frames(NamedTuple):
     name: str  # Of the file.
     pictures: list[DecodedImage]  # Named "file.tif#12".
     unusable: list[str]  # The names of others, with the reason.
+    note: str = ""  # A clause on how it was read, with its advice.
+    group: str = ""  # What it has in common with those that are held out with it; only compared, never written.
 
     @property
     def size(self) -> Size:
@@ -139,21 +153,30 @@ def decode_frames(file: File, size: Size | None, fit: str, most_pixels: int = MO
     """All frames of a file, or its name and why it cannot be used; a single one has the name of the file.
 
     They are read one after the other: from the start, each would take as long as all before it. Pages of another size
-    than the first, such as thumbnails, are none of them.
+    than the first, such as thumbnails, are none of them, and named like those that are damaged.
     """
 
     def read(image: ImageFile.ImageFile) -> Frames:
-        number, first = _frames_in(image), image.size
-        if number == 1:
+        if _is_single(image):
             return Frames(file.name, [_picture(file.name, image, size, fit)], [])
-        pictures, unusable = [], []
-        for k in range(number):
+        pictures: list[DecodedImage] = []
+        unusable: list[str] = []
+        first = image.size
+        for k in count(int(getattr(image, "default_image", False))):  # a PNG may begin with one that is no frame
             name = f"{file.name}#{k}"
             try:
                 image.seek(k)
+            except EOFError:
+                break
+            except Exception:  # Decoders fail in many ways on damaged files.
+                unusable.append(f"{name} (damaged, as is what follows)")
+                break
+            try:
                 if image.size == first:
                     pictures.append(_picture(name, image, size, fit)._replace(animated=False))
-            except Exception:  # Decoders fail in many ways on damaged files.
+                else:
+                    unusable.append(f"{name} ({_sides(image.size)}, the first is {_sides(first)})")
+            except Exception:
                 unusable.append(f"{name} (damaged)")
         if not pictures:
             raise Unusable("damaged")
@@ -162,13 +185,17 @@ def decode_frames(file: File, size: Size | None, fit: str, most_pixels: int = MO
     return guarded(file, read, most_pixels)
 
 
-def _frames_in(image: ImageFile.ImageFile) -> int:
-    """How many frames a file has; 1 where that cannot be told."""
+def _is_single(image: ImageFile.ImageFile) -> bool:
+    """Whether a file has one frame alone, and nothing damaged behind it."""
     try:
-        return int(getattr(image, "n_frames", 1))
-    except Exception:  # It is damaged behind the first.
+        return int(getattr(image, "n_frames", 1)) == 1
+    except Exception:
         image.seek(0)
-        return 1
+        return False
+
+
+def _sides(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]}"
 
 
 def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress | None = None) -> DecodedImage | str:
@@ -209,17 +236,30 @@ def guarded(
         read: is called with an image of at most `most_pixels`, whose pixels are not decoded yet.
         heard: told (place, size) in bytes of the file, as it is read.
     """
+
+    def of_image(stream: BinaryIO) -> Made:
+        with _opened(stream, most_pixels) as image:
+            check_pixels(image.height, image.width, most_pixels)
+            return read(image)
+
+    return streamed(file, of_image, most_pixels, heard)
+
+
+def streamed(
+    file: File,
+    read: Callable[[BinaryIO], Made],
+    most_pixels: int = MOST_PIXELS,
+    heard: Callable[[int, int], None] | None = None,
+) -> Made | str:
+    """What `read` makes of the bytes of a file, or the file's name and why it cannot be used; see `guarded`."""
     try:
         source = file.open()
         with open_regular(source, heard) if isinstance(source, Path) else source as stream:
             _check_bytes(size_of(stream), most_pixels)
-            with _opened(stream) as image:
-                if image.width * image.height > most_pixels:
-                    raise Unusable(_too_many(f"{image.width:,} x {image.height:,}", most_pixels))
-                return read(image)
+            return read(stream)
     except Unusable as error:
         return f"{file.name} ({error})"
-    except NotRegular as error:
+    except (NotRegular, Missing) as error:
         return f"{file.name} ({error.reason})"
     except UnidentifiedImageError:
         return f"{file.name} (not an image)"
@@ -229,6 +269,12 @@ def guarded(
         return f"{file.name} (out of memory)"
     except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
         return f"{file.name} (damaged)"
+
+
+def check_pixels(height: int, width: int, most_pixels: int) -> None:
+    """`Unusable` where a picture has more pixels than may be."""
+    if height * width > most_pixels:
+        raise Unusable(_too_many(f"{width:,} x {height:,}", most_pixels))
 
 
 def _check_bytes(size: int, most_pixels: int) -> None:
@@ -242,10 +288,14 @@ def _too_many(pixels: str, most_pixels: int) -> str:
     return f"too many pixels: {pixels}; {_RAISED.format(most_pixels)}"
 
 
-def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
+def _opened(stream: BinaryIO, most_pixels: int = MOST_PIXELS) -> ImageFile.ImageFile:
     """As `Image.open`, whose limit of pixels is one of the whole process; the first of the formats that fits."""
     prefix = stream.read(16)
-    for name in _formats():
+    formats = _formats()
+    if (opens := opener(prefix)) is not None:
+        stream.seek(0)
+        return opens(stream, lambda height, width: check_pixels(height, width, most_pixels))
+    for name in formats:
         factory, accepts = Image.OPEN[name]
         if accepts is None or accepts(prefix) is True:
             stream.seek(0)

@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple
 from torch import Tensor
 
 from evenodds.data._labels import NO_LABELS, Labels
-from evenodds.data._picture import MOST_PIXELS, File, checked_limit
+from evenodds.data._picture import MOST_PIXELS, checked_limit
 from evenodds.data._placing import Size
 from evenodds.data._queue import Job, Record, bounded, each
 from evenodds.data._stack import Items, Stack, common_size, large_enough
@@ -25,7 +25,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Records", "dataset", "decoded", "form_of"]
-__all__ += ["ignored", "skipped"]
+__all__ += ["skipped"]
 
 FITS = ("crop", "pad", "stretch", "tiles")
 
@@ -50,7 +50,7 @@ def form_of(root: Path, size: int | Sequence[int] | None, fit: str, most_pixels:
         BadInput: there is no such path, or an option cannot be.
     """
     if not os.path.exists(root):
-        raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or zip file of images")
+        raise BadInput(f"no file or folder '{root}' exists; give the path of a folder or archive of images")
     for number in channels:
         if number not in (None, 1, 3, 4):
             raise BadInput(f"images have 1 (grey), 3 (RGB) or 4 (RGB and alpha) channels, got {number}; choose one")
@@ -149,16 +149,6 @@ def skipped(kind: Kind, *sets: Records[Record]) -> list[str]:
     unusable = [name for of in sets for name in of.skipped]
     sentence = f"Skipped {{}} that cannot be {kind.verb}: {{}}."
     return [*listed(sentence, unusable, what=kind.file), *(note for of in sets for note in of.small)]
-
-
-def ignored(files: Sequence[File], used: Sequence[File] = ()) -> list[str]:
-    """The notes on files that are no images; those that were used are none of them."""
-    names = [file.name for file in files if file not in used]
-    runs = [name.rstrip("/") for name in names if name.endswith("/")]
-    return [
-        *listed("Ignored {} hidden or not images: {}.", [name for name in names if not name.endswith("/")]),
-        *listed("Left out {} of evenodds: {}.", runs, what="run folder"),
-    ]
 
 
 def dataset(

@@ -8,35 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evenodds.data._holes import NO_DATA, filled, without_data
+from evenodds.data._holes import filled, without_data
 
-__all__ = ["Pixels", "Size", "nearest", "resized"]
+__all__ = ["Pixels", "Size", "nearest", "placed", "resized"]
 
 Pixels = NDArray[Any]
 Size = tuple[int, int]
 
 
-def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> Pixels:
-    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has 16 bits.
+def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1, separate: bool = False) -> Pixels:
+    """(H, W, C) -> (*size, C), see `images`. The whole is kept in floats where it has more than 8 bits.
 
-    With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller. Of 16 bits,
-    what holds no data stays so, and does not mix with what is around it.
+    With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller. Of more
+    than 8 bits, what holds no data stays so, and does not mix with what is around it.
+
+    Args:
+        separate: whether the channels have nothing to do with each other; else the last of 2 or 4 is alpha.
     """
     if pixels.shape[:2] == size:
         return pixels
-    deep = pixels.dtype == np.uint16
-    if deep and (gap := without_data(pixels)) is not None:
-        channels = (np.moveaxis(one, -1, 0) for one in (pixels, gap))
-        whole = resized(np.moveaxis(filled(*channels), 0, -1), size, fit, grid)
-        whole[nearest(gap.astype(np.int16), size, fit) == 1] = NO_DATA
+    deep, channels = pixels.dtype != np.uint8, pixels.shape[2]
+    if deep and (found := without_data(pixels)) is not None:
+        gap, value = found
+        whole = resized(
+            np.moveaxis(filled(*(np.moveaxis(one, -1, 0) for one in (pixels, gap))), 0, -1), size, fit, grid
+        )
+        whole[nearest(gap.astype(np.int16), size, fit) == 1] = value
         return whole
-    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    if channels > 1 and (deep or separate):
+        return np.concatenate([resized(pixels[..., k : k + 1], size, fit, grid) for k in range(channels)], 2)
+    flat = pixels[..., 0] if channels == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(flat.astype(np.float32) if deep else flat))
-    box, inner, corner = _placed(pixels.shape[:2], size, fit, grid)
+    box, inner, corner = placed(pixels.shape[:2], size, fit, grid)
     image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    values = np.asarray(image).reshape(*inner, pixels.shape[2])
-    if deep:
+    values = np.asarray(image).reshape(*inner, channels)
+    if pixels.dtype == np.uint16:
         values = values.round().clip(0, 65535).astype(np.uint16)
+    elif deep:
+        values = values.clip(pixels.min(), pixels.max())
     return _padded(values, size, corner, 0)
 
 
@@ -44,7 +53,7 @@ def nearest(labels: Pixels, size: Size, fit: str) -> Pixels:
     """(H, W, C) labels -> (*size, C) as `resized` places them: each the nearest of those that are there, -1 around."""
     if labels.shape[:2] == size:
         return labels
-    (left, top, right, bottom), inner, corner = _placed(labels.shape[:2], size, fit, 1)
+    (left, top, right, bottom), inner, corner = placed(labels.shape[:2], size, fit, 1)
     # The middle of a pixel of the result, in pixels of the map; rounding must not lead over the edge.
     rows = top + (np.arange(inner[0]) + 0.5) * ((bottom - top) / inner[0])
     columns = left + (np.arange(inner[1]) + 0.5) * ((right - left) / inner[1])
@@ -52,10 +61,10 @@ def nearest(labels: Pixels, size: Size, fit: str) -> Pixels:
     return _padded(labels[rows[:, None], columns], size, corner, -1)
 
 
-def _placed(stored: Size, size: Size, fit: str, grid: int) -> tuple[tuple[float, float, float, float], Size, Size]:
+def placed(stored: Size, size: Size, fit: str, grid: int) -> tuple[tuple[float, float, float, float], Size, Size]:
     """Which box (left, top, right, bottom) of a picture becomes how large, and where its corner comes to lie."""
     if grid > 1:
-        small = _placed((stored[0] // grid, stored[1] // grid), (size[0] // grid, size[1] // grid), fit, 1)
+        small = placed((stored[0] // grid, stored[1] // grid), (size[0] // grid, size[1] // grid), fit, 1)
         (left, top, right, bottom), inner, corner = small
         box = (left * grid, top * grid, right * grid, bottom * grid)
         return box, (inner[0] * grid, inner[1] * grid), (corner[0] * grid, corner[1] * grid)

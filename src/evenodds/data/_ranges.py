@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._holes import filled, is_far
+from evenodds.data._holes import filled, sentinel
 from evenodds.data._wording import count
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 
-__all__ = ["Ranged", "in_range"]
+__all__ = ["Ranged", "check_options", "in_range", "in_single", "on_rounding"]
 
 Range = str | Sequence[float]
 
@@ -26,10 +26,6 @@ STRETCH = 8.0
 """They are, at either end, where they make the range this many times as wide, or wider."""
 LOOKED_AT = 1 << 20
 """Values of a channel from which its outliers are found."""
-_FLOATS = np.finfo(np.float32)
-_USUAL = (-32768, -9999, -99999, -999, -32767, 32767, 65535, -1e20, 1e20, -1e30, 1e30, _FLOATS.min, _FLOATS.max)
-SENTINELS = frozenset(np.float32(number) for number in _USUAL)
-"""Numbers that programs write where they have no data."""
 
 
 class Ranged(NamedTuple):
@@ -39,6 +35,15 @@ class Ranged(NamedTuple):
     units: Units
     kept: NDArray[np.bool_]  # (N,): False where an image holds no data at all.
     notes: list[str]
+
+
+def check_options(wanted: Range, nodata: str | float) -> None:
+    """BadInput where a range or a number for no data cannot be, before any file is read."""
+    _ = _number(nodata) if nodata != "auto" else None
+    if not isinstance(wanted, str) or "," in wanted:
+        _given(wanted)
+    elif wanted not in ("auto", "full"):
+        raise BadInput(f"data.range needs auto, full, or two numbers such as 0,4095, got '{wanted}'")
 
 
 def in_range(
@@ -58,9 +63,10 @@ def in_range(
     Raises:
         BadInput: an option that cannot be, or no image holds data.
     """
+    check_options(wanted, nodata)
     if depth == "uint8" and wanted in ("auto", "full") and nodata in ("auto", "none"):
         return Ranged(x, Units((0.0,), (255.0,), "uint8"), np.ones(len(x), np.bool_), [])
-    value = (_sentinel(x) if depth != "uint8" else None) if nodata == "auto" else _number(nodata)
+    value = (sentinel(x) if depth != "uint8" else None) if nodata == "auto" else _number(nodata)
     notes: list[str] = []
     kept: NDArray[np.bool_] = np.ones(len(x), np.bool_)
     if value is not None:
@@ -76,6 +82,20 @@ def in_range(
     x, clipped = _clipped(x, low, high)
     notes += [f"Left out {count(int((~kept).sum()), noun)} without any data."] if not kept.all() else []
     return Ranged(x, Units(low, high, depth), kept, [*notes, *_said(depth, low, high, wanted), *clipped])
+
+
+def in_single(values: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+    """Numbers of any kind in single precision, and by how much they were changed at most."""
+    single = values.astype(np.float32)
+    if values.dtype.itemsize < 4 or values.dtype == np.float32:
+        return single, 0.0
+    changes = (np.abs(a.astype(np.float64) - b) for a, b in zip(values, single, strict=True))
+    return single, max((float(np.nanmax(one, initial=0.0)) for one in changes), default=0.0)
+
+
+def on_rounding(most: float) -> list[str]:
+    """A note on numbers that were changed by so much at most."""
+    return [f"Rounded numbers of more than 24 bits to single precision, by {most:.2g} at most."] if most else []
 
 
 # What holds no data ---------------------------------------------------------------------------------------------------
@@ -106,16 +126,6 @@ def _number(nodata: str | float) -> float | None:
         raise BadInput(f"data.nodata needs a number, nan, auto or none, got '{nodata}'") from None
 
 
-def _sentinel(x: NDArray[Any]) -> float | None:
-    """The usual number for no data that lies far from all others, if there is one."""
-    for end, other in ((x.min(), x.max()), (x.max(), x.min())):
-        if np.float32(end) not in SENTINELS or end == other:
-            continue
-        if is_far(float(end), x[x != end]):
-            return float(end)
-    return None
-
-
 def _word(nodata: str | float) -> str:
     return "the usual value for it" if nodata == "auto" else str(nodata)
 
@@ -139,8 +149,6 @@ def _ends(x: NDArray[Any], depth: str, wanted: Range) -> Ends:
     """The low and the high end: one for all channels, or one for each."""
     if not isinstance(wanted, str) or "," in wanted:
         return _given(wanted)
-    if wanted not in ("auto", "full"):
-        raise BadInput(f"data.range needs auto, full, or two numbers such as 0,4095, got '{wanted}'")
     if depth == "uint8":
         return (0.0,), (255.0,)
     if wanted == "full":

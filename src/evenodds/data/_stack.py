@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data._holes import SENTINELS
 from evenodds.data._picture import DecodedImage, in_channels
-from evenodds.data._placing import Pixels, Size, resized
+from evenodds.data._placing import Pixels, Size, placed, resized
 from evenodds.data._queue import Record
-from evenodds.data._ranges import Range, in_range
+from evenodds.data._ranges import Range, Ranged, in_range, on_rounding
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
@@ -26,7 +27,7 @@ __all__ = ["Items", "Stack", "common_size", "corners", "cut", "items", "large_en
 class Stack(NamedTuple):
     """Pictures as a data set holds them."""
 
-    x: Tensor  # (N, C, H, W) uint8, or int32 of 16 bits.
+    x: Tensor  # (N, C, H, W) uint8, int32 of 16 bits, or float32.
     units: Units
     summary: str  # How large they are, in words.
     notes: list[str]  # What had to be done.
@@ -60,13 +61,13 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(k * (length - side) / max(1, n - 1)) for k in range(n)]
 
 
-def cut(pixels: Pixels, size: Size, fit: str, grid: int = 1) -> list[Pixels]:
+def cut(pixels: Pixels, size: Size, fit: str, grid: int = 1, separate: bool = False) -> list[Pixels]:
     """The items (*size, C) that a picture (H, W, C) becomes: itself, resized, or its tiles, which are views of it.
 
-    With a grid, edges lie where they lie in the picture that is that much smaller, see `resized`.
+    With a grid, edges lie where they lie in the picture that is that much smaller; see `resized`.
     """
     if fit != "tiles":
-        return [resized(pixels, size, fit, grid)]
+        return [resized(pixels, size, fit, grid, separate)]
     small = (pixels.shape[0] // grid, pixels.shape[1] // grid), (size[0] // grid, size[1] // grid)
     at = [(top * grid, left * grid) for top, left in corners(*small)]
     return [pixels[top : top + size[0], left : left + size[1]] for top, left in at]
@@ -127,28 +128,25 @@ def stacked(
         wanted, nodata: the range and the number for no data of 16 bits, see `arrays.from_array`.
         may_be_empty: whether the caller leaves out items without any data; else they are refused.
     """
-    kinds = Counter(picture.pixels.shape[2] for picture in pictures)
-    channels = channels or (3 if kinds[3] or kinds[4] else 1)
-    deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
-    dtype: type[Any] = np.uint16 if deep == len(pictures) else np.uint8
+    held = _held(pictures, channels, noun)
     n = sum(len(corners(picture.size, size)) for picture in pictures) if fit == "tiles" else len(pictures)
-    needed = n * size[0] * size[1] * channels * np.dtype(dtype).itemsize
+    needed = n * size[0] * size[1] * held.channels * held.dtype.itemsize
     if needed > (most := memory.machine_bytes()):
         raise BadInput(f"the {noun}s need {needed / 2**30:.1f} GiB, there are {most / 2**30:.1f}; give a smaller size")
-    values = np.empty((n, *size, channels), dtype)
+    values = np.empty((n, *size, held.channels), held.dtype)
     clear = k = 0
     for picture in pictures:
-        pieces = cut(picture.pixels, size, fit, grid)
-        clear += picture.pixels.shape[2] in (2, 4) and any(bool((piece[..., -1] < 255).any()) for piece in pieces)
+        pieces = cut(picture.pixels, size, fit, grid, picture.numbers)
+        alpha = picture.pixels.shape[2] in (2, 4) and not held.numbers
+        clear += alpha and any(bool((piece[..., -1] < 255).any()) for piece in pieces)
         for piece in pieces:
-            values[k] = in_channels(piece if piece.dtype == dtype else _narrowed(piece), channels)
+            values[k] = _as_held(piece, held)
             k += 1
-    whole = dtype is np.uint16
-    bits = f"{count(channels, 'channel')}, {16 if whole else 8} bits"
-    summary = f"{size[0]} x {size[1]} (height x width) with {bits}"
-    notes = _done(pictures, size, channels, fit, clear, 0 if whole else deep, noun)
-    first = np.moveaxis(values.astype(np.int32) if whole else values, -1, 1)
-    ranged = in_range(first, "uint16" if whole else "uint8", wanted, nodata, noun)
+    depth = {"u1": "uint8", "u2": "uint16", "f4": "float32"}[held.dtype.str[1:]]
+    summary = f"{size[0]} x {size[1]} (height x width) with {count(held.channels, 'channel')}, {_BITS[depth]}"
+    around = _around(pictures, size, grid) if fit == "pad" and depth != "uint8" else None
+    notes = _done(pictures, size, held, channels, fit, clear, noun)
+    ranged = _ranged(values, depth, around, wanted, nodata, noun)
     empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
@@ -156,25 +154,94 @@ def stacked(
     return Stack(x, ranged.units, summary, [*notes, *ranged.notes], empty)
 
 
+_BITS = {"uint8": "8 bits", "uint16": "16 bits", "float32": "numbers of 32 bits"}
+
+
+class _Held(NamedTuple):
+    """How the pixels of all pictures are held."""
+
+    dtype: np.dtype[Any]
+    channels: int
+    numbers: bool
+    narrowed: int  # Pictures of 16 bits that are brought to 8.
+
+
+def _held(pictures: Sequence[DecodedImage], channels: int | None, noun: str) -> _Held:
+    have = Counter(picture.pixels.shape[2] for picture in pictures)
+    if any(picture.numbers for picture in pictures):
+        if len(have) > 1 or not all(picture.numbers for picture in pictures):
+            raise BadInput(
+                f"the {noun}s are of several kinds: some hold numbers of any kind, some are grey or coloured, or their "
+                "channels are not as many; keep those of one kind"
+            )
+        (number,) = have
+        return _Held(np.result_type(*{picture.pixels.dtype for picture in pictures}), number, True, 0)
+    deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
+    whole = deep == len(pictures)
+    channels = channels or (3 if have[3] or have[4] else 1)
+    return _Held(np.dtype(np.uint16 if whole else np.uint8), channels, False, 0 if whole else deep)
+
+
+def _as_held(piece: Pixels, held: _Held) -> Pixels:
+    if held.numbers:
+        return piece
+    return in_channels(piece if piece.dtype == held.dtype else _narrowed(piece), held.channels)
+
+
+def _ranged(values: Pixels, depth: str, around: Pixels | None, wanted: Range, nodata: str | float, noun: str) -> Ranged:
+    """The range of items (N, H, W, C); what padding added (N, H, W) is no part of it, and gets the lowest number."""
+    if around is not None and around.any():
+        for k in range(values.shape[3]):
+            inside = values[..., k][~around]
+            there = inside[~np.isnan(inside) & ~np.isin(inside, list(SENTINELS))]
+            values[..., k][around] = there.min() if there.size else 0
+    if depth == "float32" and (gap := np.isnan(values)).any():
+        if nodata in ("auto", "none", "nan"):
+            nodata = "nan"  # which is no number, and so no data whatever numbers are
+        else:
+            values[gap] = float(nodata)
+    first = np.moveaxis(values.astype(np.int32) if depth == "uint16" else values, -1, 1)
+    ranged = in_range(first, depth, wanted, nodata, noun)
+    if around is not None and around.any():
+        low = np.broadcast_to(np.asarray(ranged.units.low, ranged.x.dtype), values.shape[3:])
+        np.copyto(ranged.x, low.reshape(1, -1, 1, 1), where=around[:, None])
+    return ranged
+
+
+def _around(pictures: Sequence[DecodedImage], size: Size, grid: int) -> Pixels:
+    """(N, H, W) bool: what padding added."""
+    around = np.ones((len(pictures), *size), np.bool_)
+    for k, picture in enumerate(pictures):
+        _, inner, (top, left) = placed(picture.size, size, "pad", grid)
+        around[k, top : top + inner[0], left : left + inner[1]] = False
+    return around
+
+
 def _narrowed(pixels: Pixels) -> Pixels:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _done(
-    pictures: Sequence[DecodedImage], size: Size, channels: int, fit: str, clear: int, narrowed: int, noun: str
+    pictures: Sequence[DecodedImage], size: Size, held: _Held, wanted: int | None, fit: str, clear: int, noun: str
 ) -> list[str]:
+    channels = held.channels
     other = [picture.size for picture in pictures if picture.size != size and fit != "tiles"]
     enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in other)
     grey = sum(picture.pixels.shape[2] < 3 for picture in pictures)
+    of_colours = not held.numbers
     counts = {
         f"Resized {{}} to {size[0]} x {size[1]} (fit: {fit}; Lanczos).": len(other),
         f"Enlarged {{}} that had a side below {size[0]} x {size[1]}, which blurs.": enlarged,
         "Turned {} upright, as their EXIF data ask.": sum(picture.way_up > 1 for picture in pictures),
-        "Repeated the grey of {} in all colour channels.": grey if channels > 1 else 0,
-        "Turned {} from colour to grey.": len(pictures) - grey if channels == 1 else 0,
+        "Repeated the grey of {} in all colour channels.": grey if channels > 1 and of_colours else 0,
+        "Turned {} from colour to grey.": len(pictures) - grey if channels == 1 and of_colours else 0,
         "Laid {} with transparent parts over white; channels=4 keeps the alpha.": clear if channels < 4 else 0,
-        "Reduced {} from 16 to 8 bits, as others have 8.": narrowed,
+        "Reduced {} from 16 to 8 bits, as others have 8.": held.narrowed,
         "Read {} at 8 bits that have 16 bits per colour.": sum(picture.cut for picture in pictures),
         "Took the first frame of {} with several.": sum(picture.animated for picture in pictures),
     }
-    return [sentence.format(count(n, noun)) for sentence, n in counts.items() if n]
+    if held.numbers and wanted not in (None, channels):
+        each = count(channels, "channel")
+        counts[f"Kept the {each} of {{}} that hold numbers; channels={wanted} is for grey and colours."] = len(pictures)
+    done = [sentence.format(count(n, noun)) for sentence, n in counts.items() if n]
+    return [*done, *on_rounding(max(picture.rounded for picture in pictures))]

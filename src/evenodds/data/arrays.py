@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evenodds.data._cells import Parsed
 from evenodds.data._labels import negative
-from evenodds.data._ranges import Ranged, in_range
+from evenodds.data._ranges import Ranged, check_options, in_range, in_single, on_rounding
 from evenodds.data._types import Types
 from evenodds.data._wording import count
 from evenodds.data.dataset import Dataset, Units
@@ -61,6 +61,7 @@ def arrays(
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
     """
     path = Path(path)
+    check_options(range, nodata)
     stored = read_arrays(path, _KEYS)
     if split not in ("train", "test", "all"):
         raise unknown("split", split, ("train", "test", "all"))
@@ -291,7 +292,9 @@ def _in_units(values: Array, wanted: str | Sequence[float], nodata: str | float)
         return in_range(values.astype(np.uint8, copy=False), "uint8", wanted, nodata)
     if kind.kind in "iu" and low >= 0 and high <= 65535:
         return in_range(values.astype(np.int32), "uint16", wanted, nodata)
-    return in_range(values.astype(np.float32), "float32", wanted, nodata)
+    single, rounded = in_single(values)
+    ranged = in_range(single, "float32", wanted, nodata)
+    return ranged._replace(notes=[*on_rounding(rounded), *ranged.notes])
 
 
 _KEYS = ("x", "y", "c", "x_train", "y_train", "c_train", "x_test", "y_test", "c_test", "c_names")

@@ -30,6 +30,7 @@ from evenodds.data.dataset import Beside, Conditions, Dataset, Units
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files.cache import cache_folder
+from evenodds.files.extras import installed
 from evenodds.files.read import as_type, parse_json
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
@@ -39,7 +40,7 @@ __all__ = ["MOST_BYTES", "caching", "through_cache"]
 
 MOST_BYTES = 8 << 30
 """Of all that is kept, where EVENODDS_CACHE_GIB says nothing else."""
-_FORMAT = 2
+_FORMAT = 3
 _WORTH = 1.0  # Seconds of reading from which on it is kept.
 _SETTLED = 2.0  # Seconds for which files must be unchanged: the coarsest times of file systems.
 _SPARE = 2  # Times the size of what is kept that must be free on the disk.
@@ -110,7 +111,7 @@ def _most_bytes() -> int:
 
 def _words(path: Path, reader: str, options: Mapping[str, Any]) -> str | None:
     """What a reading is known by; None where an option is no plain value."""
-    versions = [_FORMAT, __version__, PIL.__version__]
+    versions = [_FORMAT, __version__, PIL.__version__, installed()]
     try:
         return json.dumps([versions, os.path.realpath(path), reader, dict(sorted(options.items()))])
     except (TypeError, ValueError):

@@ -25,7 +25,7 @@ ENTRIES = 1 << 24
 
 
 def check(
-    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmented: bool = False
+    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmented: bool = False, batch: int = 0
 ) -> list[str]:
     """Plain sentences on what will trouble a run on such data; none where all is well.
 
@@ -33,6 +33,7 @@ def check(
         train: (N,) the items that are trained on.
         held_out: (M,) those that are held out.
         by_class: whether samples are to be asked for by class.
+        batch: items that are shown at once.
         augmented: whether the discriminator sees real and fake images through augmentations.
 
     Raises:
@@ -47,6 +48,7 @@ def check(
         *_constant(data),
         *_few(data, len(train), augmented),
         *_held_out(len(held_out)),
+        *_batch(batch, len(train)),
     ]
 
 
@@ -126,3 +128,12 @@ def _held_out(m: int) -> list[str]:
         held = f"{count(m, 'item')} {'is' if m == 1 else 'are'} held out"
         return [f"{held}: nothing can be measured while training, and nothing is watched."]
     return [f"Only {m} items are held out: the score's interval will be wide; --set held_out=0.3 holds out more."]
+
+
+def _batch(batch: int, n: int) -> list[str]:
+    """What a batch that is larger than all training items means."""
+    if batch <= n:
+        return []
+    times = f"{batch // n}" if batch % n == 0 else f"{batch // n} or {batch // n + 1}"
+    fewer = f"; --set batch={2 ** (n.bit_length() - 1)} repeats none" if n >= 4 else ""
+    return [f"Each batch of {batch:,} holds every one of {count(n, 'training item')} {times} times{fewer}."]

@@ -1,4 +1,4 @@
-"""Tables of pandas: data frames in memory, and sheets of Excel."""
+"""Tables of pandas: data frames in memory, sheets of Excel, and Parquet files without images."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from evenodds.data.encoding import encode_labels
 from evenodds.data.rows import Column, Values, cells_of
 from evenodds.data.table import from_columns, require_columns
 from evenodds.errors import BadInput
+from evenodds.files.extras import needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
@@ -37,26 +38,39 @@ def frames(
     types: str | Mapping[str, str] = "auto",
     sheet: str | int = 0,
 ) -> Dataset:
-    """A sheet of an Excel file, whose first row names the columns; needs `evenodds[pandas]`.
+    """A sheet of an Excel file, whose first row names the columns, or a Parquet table; needs `evenodds[pandas]`.
 
     Args:
         path: the file.
         label, given, unlabelled, types: see `evenodds.data.table.table`.
-        sheet: its name, or its number from 0.
+        sheet: of Excel, its name, or its number from 0.
     """
     path = Path(path)
-    try:
+    frame = _parquet(path) if path.suffix.lower() == ".parquet" else _sheet(path, sheet)
+    return from_frame(frame, label, given, unlabelled, types, path.name)
+
+
+def _sheet(path: Path, sheet: str | int) -> Any:
+    with needs("pandas"):
         import pandas
         import python_calamine  # noqa: F401  pandas reads sheets by it
-    except ImportError as error:
-        what = "pandas and python-calamine: pip install 'evenodds[pandas]'"
-        raise BadInput(f"{path.name} needs {what}; or save it as CSV") from error
     try:
         with open_regular(path) as file:
-            frame = pandas.read_excel(BytesIO(file.read(_LARGEST + 1)), sheet_name=sheet, engine="calamine")
+            return pandas.read_excel(BytesIO(file.read(_LARGEST + 1)), sheet_name=sheet, engine="calamine")
     except Exception as error:  # what reads sheets raises anything of a file that is none
         raise BadInput(f"{path.name} cannot be read as a sheet of Excel: {str(error)[:200]}; save it as CSV") from error
-    return from_frame(frame, label, given, unlabelled, types, path.name)
+
+
+def _parquet(path: Path) -> Any:
+    with needs("pandas"):
+        import pandas
+    with needs("parquet"):
+        import pyarrow.parquet
+    try:
+        with open_regular(path) as file:
+            return pyarrow.parquet.read_table(file, use_threads=False).to_pandas()
+    except (pandas.errors.DataError, pyarrow.ArrowException, OSError, ValueError) as error:
+        raise BadInput(f"{path.name} is damaged or no parquet file; save it again") from error
 
 
 def is_frame(x: Any) -> bool:

@@ -1,7 +1,8 @@
-"""Folders and zip files of images, as people have them: mixed sizes, mixed modes, some of them damaged."""
+"""Folders, archives and lists of images, as people have them: mixed sizes, mixed modes, some of them damaged."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,24 +12,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data._files import ENDINGS, content, opened
-from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
-from evenodds.data._picture import MOST_PIXELS, File, Frames, decode, decode_frames
-from evenodds.data._pipeline import IMAGE, FileSet, Form, dataset, decoded, form_of, ignored, skipped
+from evenodds.data import _archives, _lists, _rows, _video
+from evenodds.data import _numbers as numbers
+from evenodds.data._files import Said, content, listing
+from evenodds.data._ignored import ignored
+from evenodds.data._kinds import PICTURES, decode_any
+from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
+from evenodds.data._picture import MOST_PIXELS, File, Frames
+from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, skipped
+from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import items, stacked
+from evenodds.data._stack import Items, items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
+from evenodds.data.encoding import encode_labels
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = (".zip", "/", *ENDINGS)
+READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *_lists.ENDINGS, *PICTURES, *_video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
-SEVERAL = (".tif", ".tiff", ".gif", ".webp")
-"""Endings of files that may hold several images."""
 
 
 def images(
@@ -38,17 +43,25 @@ def images(
     fit: str = "crop",
     labels: bool = True,
     unlabelled: str | float | None = None,
+    column: str | None = None,
+    label: str | None = None,
+    root: str | os.PathLike[str] | None = None,
     splits: str = "respect",
     frames: str = "all",
+    every: int | None = None,
+    window: str | Sequence[float] | None = None,
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
-    """All images in a folder or a zip file, or one image, in the order of their names. Nothing is written or executed.
+    """All images in a folder or an archive, or one image, in the order of their names. Nothing in them is executed.
 
     Args:
-        path: the folder (searched through and through), the zip file (read in memory, never extracted) or the image.
+        path: the folder (searched through and through; one without images may hold tars and tables); the archive (zip
+            or tar, never extracted; in a tar, labels may lie beside images as WebDataset has them); the table (Parquet
+            or Arrow, with the bytes of images in a column); the text file with a path in each line, and a label behind
+            it or none; or the image.
         size: side of a square, or (height, width). None: the size that they all have, else the most common one.
         channels: 1 grey, 3 RGB, 4 RGB and alpha. None: 1 if all are grey, else 3. Without alpha, what is transparent
             becomes white.
@@ -59,11 +72,20 @@ def images(
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
             then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
             image lies one folder deep (below what all have in common), the folders name the classes.
+        column, label: of a table, Parquet or Arrow, those with the images and with the classes. None: the columns that
+            are described or called so. Of a tar whose samples hold several images each, column is what stands behind
+            the first dot of the names of those to read, such as "jpg".
+        root: of a text file that lists paths, the folder at which they start, and out of which none may lead. None: its
+            own.
         unlabelled: a label that stands for an unknown class, such as -1.
         splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
             reads all as one.
-        frames: "all" or "first" of a TIFF, GIF or WebP file of several. They are named "file.tif#0" and so on; those of
-            one file are held out together.
+        frames: "all" or "first" of a file of several (TIFF, GIF, WebP, PNG, AVIF, DICOM, video). They are named
+            "file.tif#0" and so on; those of one file are held out together.
+        every: of how many frames of a video one is taken. None: one for each second, of videos that do not lie among
+            images.
+        window: of grey in DICOM files, its centre and width, such as "40,400", or "file" for that in the file: what
+            lies within becomes 8 bits. None: the numbers, rescaled as the file says.
         range, nodata: of images of 16 bits, see `from_array`.
         most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
         progress: told (files done, files in all) now and then.
@@ -76,36 +98,53 @@ def images(
     Raises:
         BadInput: an option that cannot be, or no usable image.
     """
-    root, splits = Path(path), checked(splits)
+    place, splits = Path(path), checked(splits)
     if frames not in ("all", "first"):
         raise unknown("choice of data.frames", frames, ("all", "first"))
-    form = form_of(root, size, fit, most_pixels, channels)
-    with opened(root, form.most_pixels) as (files, others):
+    form = form_of(place, size, fit, most_pixels, channels)
+    check_options(range, nodata)
+    brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
+    endings, later = (PICTURES, _video.ENDINGS) if every is None else ((*PICTURES, *_video.ENDINGS), ())
+    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as (
+        files,
+        others,
+        sources,
+        notes,
+    ):
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
-            number = len(others) - len(tables)
-            raise BadInput(f"{root.name} holds no images ({', '.join(ENDINGS)}), only {number} other files")
+            found = [line.removesuffix(".") for line in ignored(others, tables)]
+            raise BadInput("; ".join([f"{place.name} holds no images", *found]))
         (batch,) = decoded(
-            root,
+            place,
             [FileSet(files, "image")],
-            lambda file: _frames(file, frames, form),
+            lambda file: decode_any(file, brought, frames),
             form,
             IMAGE,
             progress,
         )
+        records, strange = numbers.of_one_kind(batch.records)
+        batch = replace(batch, records=records, skipped=[*batch.skipped, *strange])
         pictures = [picture for file in batch.records for picture in file.pictures]
         names = [file.name for file in batch.records for _ in file.pictures]
         parts = parted(names, splits)
         below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
-        annotated = _labels(below, parts.names, tables, unlabelled) if labels else NO_LABELS
+        known = {file.name: file.label for file in files if file.label is not None} if labels else {}
+        annotated = _labels(below, parts.names, tables, unlabelled) if labels and not known else NO_LABELS
+        if known:
+            annotated = _known([known.get(name, "") for name in names], sources, unlabelled)
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
-    several = [file.name for file in batch.records if len(file.pictures) > 1]
+    several = [file.name for file in batch.records if len(file.pictures) > 1 and not file.note]
+    patients = {file.group for file in batch.records if file.group}
     unusable = [name for file in batch.records for name in file.unusable]
     report = (
-        f"Read {count(len(tiles.names), 'image')} of {stack.summary}.",
+        f"Read {count(len(tiles.names) - len(stack.empty), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
+        *notes,
+        *_remarks(batch.records),
+        *([f"Images of one patient are held out together; there are {len(patients):,} of these."] if patients else []),
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
         *ignored(others, tables),
@@ -113,11 +152,47 @@ def images(
         *parts.notes,
         *annotated.notes,
     )
-    made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
-    if several:
-        made = replace(made, groups=torch.from_numpy(np.unique(names, return_inverse=True)[1])[tiles.owners])
+    made = _grouped(dataset(tiles, stack, report, labels=annotated, apart=parts.apart), batch.records, tiles)
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
     return made if bool(there.all()) else made.take(there.nonzero().flatten())
+
+
+def _grouped(made: Dataset, records: Sequence[Frames], tiles: Items) -> Dataset:
+    """The data set with the groups of what is held out together: of one file, or of one patient."""
+    groups = [file.group or file.name for file in records for _ in file.pictures]
+    if len(set(groups)) == len(groups):
+        return made
+    return replace(made, groups=torch.from_numpy(np.unique(groups, return_inverse=True)[1])[tiles.owners])
+
+
+def _every(number: int | None) -> int | None:
+    """The option `every`, checked."""
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+        raise BadInput(f"data.every needs a whole number of at least 1, got {number!r}; 30 takes one frame of 30")
+    return number
+
+
+def _window(given: str | Sequence[float] | None) -> tuple[float, float] | str | None:
+    """The option `window`, checked."""
+    if given is None or given == "file":
+        return given
+    try:
+        ends = [float(one) for one in (given.split(",") if isinstance(given, str) else given)]
+    except (TypeError, ValueError):
+        ends = []
+    if len(ends) != 2 or not all(map(math.isfinite, ends)) or ends[1] <= 0:
+        raise BadInput(f"data.window needs file, or a centre and a width such as 40,400, got {given!r}")
+    return ends[0], ends[1]
+
+
+def _remarks(records: Sequence[Frames]) -> list[str]:
+    """What is to be said of how files were read."""
+    notes = dict.fromkeys(record.note for record in records if record.note)
+    return [
+        line
+        for note in notes
+        for line in listed(f"Of {{}} ({{}}): {note}.", [record.name for record in records if record.note == note])
+    ]
 
 
 def _common(names: Sequence[str]) -> str:
@@ -127,12 +202,12 @@ def _common(names: Sequence[str]) -> str:
     return "".join(f"{level[0]}/" for level in shared)
 
 
-def _frames(file: File, which: str, form: Form) -> Frames | str:
-    """The frames of a file that are wanted, or its name and why it cannot be used."""
-    if which == "all" and file.name.lower().endswith(SEVERAL):
-        return decode_frames(file, form.at_decoding, form.fit, form.most_pixels)
-    picture = decode(file, form.at_decoding, form.fit, form.most_pixels)
-    return picture if isinstance(picture, str) else Frames(file.name, [picture], [])
+def _known(words: Sequence[str], notes: Sequence[str], unlabelled: str | float | None) -> Labels:
+    """The labels that what the files are in names, one for each image."""
+    y, classes = encode_labels(words, unlabelled)
+    if not classes:
+        return NO_LABELS
+    return Labels(y, classes, notes=(*notes, *negative(classes)))
 
 
 def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:

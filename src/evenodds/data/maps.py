@@ -11,13 +11,18 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile
 
+from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import content, opened
+from evenodds.data._ignored import ignored
+from evenodds.data._kinds import PICTURES
+from evenodds.data._kinds import decode_first as decode
 from evenodds.data._labels import Labels
 from evenodds.data._matching import Match, folders, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode, guarded, orientation, upright
-from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, ignored, skipped
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, guarded, orientation, upright
+from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
+from evenodds.data._ranges import check_options
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
@@ -29,7 +34,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "maps", "read_map"]
 
-READS = (".zip", "/")
+READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in this layout."""
 LAYOUTS: dict[str, dict[str, Any]] = {"maps": {}}
 """What files may be to each other that are read here, and the options that say so."""
@@ -75,7 +80,7 @@ def maps(
     """Images and, in a second folder under equal names (endings may differ), their maps of labels.
 
     Maps are grey or palette images without loss, 8 bits or fewer; the value or index of a pixel is its label, whatever
-    the colour. In a folder or a zip file, the names of the classes may stand in classes.txt or labels.txt, one a line;
+    the colour. In a folder or an archive, the names of the classes may stand in classes.txt or labels.txt, one a line;
     the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
     Maps in RGB colours need a file colours.txt of lines `R G B name`, whose numbers are the values.
 
@@ -102,8 +107,9 @@ def maps(
         BadInput: an option that cannot be, folders that cannot be told, no usable pair, or values beyond all classes.
     """
     root, splits = Path(path), checked(splits)
+    check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels)
-    with opened(root, form.most_pixels) as (files, others):
+    with opened(root, form.most_pixels, PICTURES) as (files, others):
         chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
         matches, alone = matched(files, chosen.first, chosen.second)
         key = _key(others, names)

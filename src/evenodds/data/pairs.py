@@ -14,11 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import opened
 from evenodds.data._halves import halves, side_of_sources
+from evenodds.data._ignored import ignored
+from evenodds.data._kinds import PICTURES
+from evenodds.data._kinds import decode_first as decode
 from evenodds.data._matching import Folders, Match, folders, inside, matched
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, decode
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,
@@ -28,10 +32,10 @@ from evenodds.data._pipeline import (
     dataset,
     decoded,
     form_of,
-    ignored,
     skipped,
 )
 from evenodds.data._placing import Size, resized
+from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import Items, Stack, items, stacked
@@ -41,7 +45,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "pairs"]
 
-READS = (".zip", "/")
+READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in these layouts."""
 LAYOUTS: dict[str, dict[str, Any]] = {"pairs": {"paired": True}, "unpaired": {"paired": False}}
 """What files may be to each other that are read here, and the options that say so."""
@@ -88,7 +92,7 @@ def pairs(
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
-    """Two folders of images in a folder or a zip file: x is to be made, and beside it "source" is what to make it from.
+    """Two folders of images in a folder or an archive: x is to be made, and beside it "source" is what to make it from.
 
     Args:
         path: of what holds both folders.
@@ -117,8 +121,9 @@ def pairs(
         BadInput: an option that cannot be, folders that cannot be told, or no usable pair.
     """
     root, splits = Path(path), checked(splits)
+    check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
-    with opened(root, form.most_pixels) as (files, others):
+    with opened(root, form.most_pixels, PICTURES) as (files, others):
         wanted = Wanted((channels, source_channels), range, nodata)
         side = side_of_sources(files, beside, FOLDERS, form) if paired and sources is None and targets is None else ""
         if side:

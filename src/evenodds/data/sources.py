@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -16,13 +16,15 @@ import numpy as np
 import torch
 
 import evenodds.data
+from evenodds.data import _rows
+from evenodds.data._archives import is_archive
 from evenodds.data._cells import Parsed
 from evenodds.data._types import placed
 from evenodds.data._wording import listed
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset, Units
-from evenodds.data.frames import from_frame, is_frame, parsed_frame
+from evenodds.data.frames import frames, from_frame, is_frame, parsed_frame
 from evenodds.data.table import READS as TEXT_TABLES
 from evenodds.data.table import parsed_table
 from evenodds.errors import BadInput, unknown
@@ -44,8 +46,9 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
     """The data set that `source` names.
 
     Args:
-        source: the name of a source ("digits", "ring", ...), a path (.npy, .npz, .csv, .tsv, .zip or a folder of
-            images), an array or tensor (see `arrays.from_array`), a data frame of pandas, or a data set, which is
+        source: the name of a source ("digits", "ring", ...), a path (a folder, archive, list or table of images, an
+            image, .npy, .npz, .h5, .csv, .tsv, .xlsx), an array or tensor (see `arrays.from_array`), a data frame of
+            pandas, or a data set, which is
             returned as it is.
         progress: told (files done, files in all) by sources that take long.
         layout: what the files of a path are to each other: "images", each for itself; "pairs" and "unpaired", see
@@ -70,7 +73,7 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
         return function(*arguments, **options)
     read = partial(function, *arguments, **options, progress=progress)
     path = Path(*arguments)
-    if path.is_dir() or path.suffix.lower() == ".zip":
+    if path.is_dir() or is_archive(path.name) or (function is _READS_IMAGES and _rows.is_table(path.name)):
         return through_cache(path, f"{_name(function)} as {layout}", options, read)
     return read()
 
@@ -200,7 +203,7 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if name in SOURCES:
         return SOURCES[name], ()
     path = Path(source).expanduser()
-    ending = path.suffix.lower()
+    ending = _ending(path, readers)
     if ending in _NEVER_OPENED:
         raise BadInput(f"{path.name} is not opened: {ending} files can run code; save arrays as .npz instead")
     if not os.path.exists(path):
@@ -211,7 +214,15 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if ending not in readers:
         endings = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")
+    if readers is READERS and ending == ".parquet" and not _rows.has_images(path):
+        return frames, (path,)
     return readers[ending], (path,)
+
+
+def _ending(path: Path, readers: Mapping[str, Source]) -> str:
+    """The longest end of a name that can be read, such as ".tar.gz"; else what stands behind its last dot."""
+    known = [ending for ending in readers if path.name.lower().endswith(ending)]
+    return max(known, key=len, default=path.suffix.lower())
 
 
 def _itself(source: Dataset) -> Dataset:
@@ -257,6 +268,8 @@ READERS: dict[str, Source] = {
     for ending in getattr(module, "READS", ())
 }
 """The readers by the ending of the file name ("/" is a folder): the modules of `evenodds.data` that state `READS`."""
+
+_READS_IMAGES = READERS["/"]
 
 LAYOUTS: dict[str, dict[str, Source]] = {}
 """Likewise for each layout: the modules of `evenodds.data` that state `LAYOUTS`, with options that each fixes."""

@@ -115,7 +115,7 @@ def evaluate(
     """Judges a generator by real data that it was not trained on.
 
     Args:
-        subject: a run's folder, a Session, or samples of any tool: a folder or zip of images, .npz, .npy, .csv, array.
+        subject: a run's folder, a Session, or samples of any tool: a folder or archive of images, .npz, .csv, array.
         against: real data or a run whose data and split are taken; None for the data of the run that is judged.
         metrics: names of scores, and memorisation, equilibrium, duality_gap, likelihood; None for the usual ones.
         features: pixels, random, classifier, inception or dino; None: classifier for labelled images, random for

@@ -18,7 +18,7 @@ from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.game.engine import pick_device
 from evenodds.game.rules import mix
-from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.card import LEAST_HELD_OUT, LEAST_OTHERS, SPLIT_SEED
 from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session, load
 
@@ -80,7 +80,7 @@ def gather(
     """Opens samples and real data, and says who plays which part.
 
     Args:
-        subject: a Session, a run's folder, or samples: a folder or zip of images, .npz, .npy, .csv, an array.
+        subject: a Session, a run's folder, or samples: a folder or archive of images, .npz, .npy, .csv, an array.
         against: real data: a source, a path, an array or Dataset, or a run's folder, whose data and split are taken.
             None for the data of the run that is judged. A run's held-out items are the reference; other data are cut
             into halves, always the same ones.
@@ -107,8 +107,12 @@ def gather(
     else:
         rest, held_out = _parted(len(data), len(data) // 2, SPLIT_SEED)
         role = "one half of the data; the other half measures the floor"
-    if len(held_out) < 2 or len(rest) < 4:
-        raise BadInput(f"judging needs at least 2 items held out and 4 others, got {len(held_out)} and {len(rest)}")
+    if len(held_out) < LEAST_HELD_OUT or len(rest) < LEAST_OTHERS:
+        found = f"{len(held_out)} and {len(rest)}"
+        raise BadInput(
+            f"judging needs at least {LEAST_HELD_OUT} items held out and {LEAST_OTHERS} others, got {found}; name more "
+            "real data of the kind with --against, or train on more"
+        )
     pool, real = data.take(rest), data.take(_first(held_out, n))
     fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
     trained = _training(session, home, data, rest, train, run_data, reading, most_pixels)

@@ -84,7 +84,7 @@ def scored(
 
     Args:
         source, out: as they were given to `convert`.
-        truth: a folder or zip file whose images have the names of the inputs, but for their endings; or one image.
+        truth: a folder or archive whose images have the names of the inputs, but for their endings; or one image.
         most_pixels: of an input, as for `convert`.
 
     Returns:

@@ -26,6 +26,7 @@ from evenodds.files.regular import NotRegular, read_regular
 __all__ = [
     "Lines",
     "as_type",
+    "decoded_text",
     "parse_json",
     "parse_yaml",
     "read_json",
@@ -94,7 +95,7 @@ def parse_json(content: bytes, where: str, advice: str = "") -> Any:
     Args:
         where: where the text is from, for messages.
     """
-    return _parsed(_decoded(content, where, advice), where, advice)
+    return _parsed(decoded_text(content, where, advice), where, advice)
 
 
 def as_type(value: Any, kind: type[T], where: str, advice: str = RESTORE) -> T:
@@ -250,7 +251,7 @@ def _content(path: Path, most: int, advice: str) -> bytes:
         raise BadInput(f"cannot read {path}: it is {error.reason}{then(advice)}") from error
 
 
-def _decoded(content: bytes, where: str, advice: str) -> str:
+def decoded_text(content: bytes, where: str, advice: str = "") -> str:
     """The text of a file in UTF-8; BadInput that names another encoding."""
     one_in_two = {not any(content[:8:2]), not any(content[1:8:2])} == {True, False} and len(content) > 3
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or one_in_two:
@@ -335,7 +336,7 @@ def read_yaml(path: Path, advice: str = "save it as text in UTF-8") -> Any:
     Raises:
         BadInput: the file cannot be read, is larger than 256 KiB, or is not such a document.
     """
-    return parse_yaml(_decoded(_content(path, MOST_YAML, advice), str(path), advice), str(path))
+    return parse_yaml(decoded_text(_content(path, MOST_YAML, advice), str(path), advice), str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:

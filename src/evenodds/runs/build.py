@@ -252,7 +252,7 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
         reading: told (files done, files in all) by sources that take long.
     """
     if config.data is None:
-        raise BadInput(f"recipe '{config.recipe}' needs data: a folder or zip of images, an .npz, .npy or .csv file")
+        raise BadInput(f"recipe '{config.recipe}' needs data: a folder or archive of images, an .npz or .csv file")
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; name a file of them with --data, in Python `data=` them")
     shape = {"size": config.size, "channels": config.channels, "fit": config.fit}

@@ -117,6 +117,12 @@ class DataCard:
         """What classes are drawn in the shares of: training items of each; 1 each where these are not known."""
         return list(self.class_counts) if any(self.class_counts) else [1] * len(self.classes)
 
+    @property
+    def can_be_judged(self) -> bool:
+        """Whether a generator can be judged by what was held out; True where it is not known how much that is."""
+        others = self.items - len(self.held_out)
+        return not self.items or (len(self.held_out) >= LEAST_HELD_OUT and others >= LEAST_OTHERS)
+
     def class_number(self, name: str) -> int:
         """The number of a class; BadInput with the list where there is none of that name."""
         if name not in self.classes:
@@ -163,6 +169,8 @@ class DataCard:
         }
 
 
+LEAST_HELD_OUT, LEAST_OTHERS = 2, 4
+"""Items of which so many at least are held out, and not held out, where a generator is judged by them."""
 COUNTED = ("fingerprint", "blocks", "place", "items", "trained_on", "held_out", "class_counts", "report", "examples")
 """What takes time to find out, in the order in which it is written."""
 

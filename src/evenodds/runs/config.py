@@ -47,18 +47,18 @@ class Config:
     recipe: str = setting("custom", "The recipe that it came from.", may_change=True)
     data: Part | None = setting(
         None,
-        "A source by name, or a path to a folder or zip of images, an .npz or .npy array, or a .csv table.",
+        "A source by name, or a path to a folder or archive of images, an .npz or .npy array, or a .csv table.",
         kinds=("sources",),
     )
     size: int | None = setting(
         None,
-        "Side in pixels to which folders and zips of images are cropped and resized; none: their most common size.",
+        "Side in pixels to which folders and archives of images are cropped and resized; none: their most common size.",
         least=1,
         most=16_384,
     )
     channels: int | None = setting(
         None,
-        "Channels of folders and zips of images: 1 grey, 3 colour, 4 with alpha; none: as the images are.",
+        "Channels of folders and archives of images: 1 grey, 3 colour, 4 with alpha; none: as the images are.",
         least=1,
         most=64,
     )

@@ -9,8 +9,15 @@ from evenodds.runs.find import canonical
 
 __all__ = ["recipe_for"]
 
-BY_SUFFIX = {".csv": "table", ".tsv": "table", ".npz": "gray-28", ".npy": "gray-28"}
-"""Recipes for files, by the end of their name; folders and zips have that of photographs."""
+BY_SUFFIX = {
+    ".csv": "table",
+    ".tsv": "table",
+    ".npz": "gray-28",
+    ".npy": "gray-28",
+    ".h5": "gray-28",
+    ".hdf5": "gray-28",
+}
+"""Recipes for files, by the end of their name; folders and archives have that of photographs."""
 
 
 def recipe_for(data: str | Dataset | None) -> str:

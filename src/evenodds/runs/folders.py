@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -24,14 +25,17 @@ from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder", "placed", "versions"]
+__all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed"]
+__all__ += ["versions"]
 
 
 def placed(data: Part | None) -> Part | None:
-    """A path made absolute, so that a run can be resumed from anywhere."""
+    """Paths made absolute, so that a run can be resumed from anywhere."""
     if data is None or data.name == IN_MEMORY or not is_there(data.name) or data.name in names("sources"):
         return data
-    return Part(str(real(Path(data.name))), data.options)
+    start = data.options.get("root")  # of the paths in a list
+    further = {"root": str(real(Path(start)))} if isinstance(start, str) else {}
+    return Part(str(real(Path(data.name))), {**data.options, **further})
 
 
 RUN_FILES = (
@@ -40,18 +44,42 @@ RUN_FILES = (
 """What a run writes while it is played, beside config.yaml."""
 
 
+def outside(base: Path, data: Any, say: Callable[[str], None] = lambda line: None) -> Path:
+    """The folder for results, beside the folder of the data where it would lie in it: results are no data.
+
+    Args:
+        base: of the current folder, such as runs.
+        data: what is read; only a folder counts.
+        say: told where it is put beside.
+
+    Raises:
+        BadInput: it can only lie in the data.
+    """
+    if not isinstance(data, str | Path) or not is_there(str(data)) or not Path(data).is_dir():
+        return base
+    home = real(Path(data))
+    if not real(base).is_relative_to(home) or os.fspath(data) in names("sources"):
+        return base
+    if home.parent == home or not os.access(home.parent, os.W_OK):
+        raise BadInput(f"{base} would lie in the data, {home}, beside which nothing can be written; give --out FOLDER")
+    beside = Path(os.path.relpath(home.parent / base.name))
+    say(f"{base} would lie in the data: results are put beside it, in {beside} (--out FOLDER names another folder)")
+    return beside
+
+
 @contextmanager
-def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iterator[Path]:
+def claimed(recipe: str, out: str | Path | None, command: str = "train", base: Path = Path("runs")) -> Iterator[Path]:
     """Holds the folder of a new run while it is written; see evenodds.files.lock.
 
     Args:
-        out: the folder; the next free `runs/<recipe>-<n>` where None.
+        out: the folder; the next free `<base>/<recipe>-<n>` where None.
         command: that holds it.
+        base: of the folders of runs.
 
     Raises:
         BadInput: it is held by another process, holds a run, or holds files of the user's under names of a run's files.
     """
-    with locked_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
+    with locked_folder(Path(out) if out is not None else None, base, recipe, command) as folder:
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
         outputs = Outputs(folder, "train", "name another folder with --out")

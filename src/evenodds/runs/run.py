@@ -34,7 +34,7 @@ from evenodds.runs.config import Config, Part, difference, from_mapping, read, r
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import as_seconds, claimed, environment, placed
+from evenodds.runs.folders import as_seconds, claimed, environment, outside, placed
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.remedy import Remedy
@@ -123,7 +123,8 @@ def start(
         clock: when the budget began, by time.perf_counter; now where None.
     """
     clock = time.perf_counter() if clock is None else clock
-    with claimed(config.recipe, out) as folder, kept_threads():
+    base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
+    with claimed(config.recipe, out, base=base) as folder, kept_threads():
         return begun(config, folder, clock, budget, dataset, listeners, say, reading)
 
 
@@ -165,7 +166,8 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them."""
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
     by_class = find("tasks", config.task.name).by_class(dataset, config.task.options)
-    troubles = check(dataset, train_index, held_out_index, by_class=by_class, augmented=bool(config.views))
+    augmented = bool(config.views)
+    troubles = check(dataset, train_index, held_out_index, by_class=by_class, augmented=augmented, batch=config.batch)
     for line in troubles:
         say(f"data: {line}")
     return replace(dataset, report=(*dataset.report, *troubles))

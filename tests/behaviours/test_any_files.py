@@ -240,7 +240,7 @@ def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
     assert "no column of images in a.parquet 'name'" in refused(tmp_path / "a.parquet", column="name")
     pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), tmp_path / "b.parquet")
     (tmp_path / "c.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:400])
-    assert "no column of images" in refused(tmp_path / "b.parquet")
+    assert load(tmp_path / "b.parquet").kind == "table"
     content = (tmp_path / "a.parquet").read_bytes()
     footer = int.from_bytes(content[-8:-4], "little")
     (tmp_path / "d.parquet").write_bytes(content[: -8 - footer] + b"\xff" * footer + content[-8:])

@@ -17,6 +17,7 @@ from evenodds.cli import main
 from evenodds.data.rows import shares_of
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.estimators.rows import commonest
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.card import read_card
 from evenodds.runs.config import Part, read
@@ -294,6 +295,27 @@ def test_data_frames_go_in_and_come_out() -> None:
     assert (labels == 1).sum() == 30
     assert more.iloc[:80].equals(data)
     assert (more.dtypes == data.dtypes).all()
+
+
+def test_a_data_frame_is_filled_in() -> None:
+    from evenodds.estimators import GANImputer
+
+    data = frame()
+    gaps = data.copy()
+    gaps.loc[3:9, "city"] = None
+    gaps["since"] = gaps["since"].where(gaps.index > 5)
+    filled = GANImputer(rows=256, n_draws=8, random_state=0).fit_transform(gaps)
+    assert not filled.isna().any(axis=None)
+    assert (filled.dtypes == data.dtypes).all()
+    assert filled["city"].iloc[10:].equals(data["city"].iloc[10:])
+    assert filled["since"].iloc[6:].equals(data["since"].iloc[6:])
+    with pytest.raises(BadInput, match="a data frame with the columns of fit: city, age"):
+        GANImputer(rows=256, random_state=0).fit(gaps).transform(gaps.drop(columns="age"))
+
+
+def test_the_commonest_of_draws() -> None:
+    draws = np.array([[[1.0, 4.0]], [[2.0, 3.0]], [[2.0, 4.0]]])
+    assert commonest(draws).tolist() == [[2.0, 4.0]]
 
 
 def test_a_data_frame_is_data(tmp_path: Path) -> None:

@@ -96,8 +96,11 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     return columns, np.stack(values, 1), [*_summary(columns), *notes]
 
 
-def placed(column: Column, one: Parsed) -> Values:
+def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
     """(N,) the cells of another table's column in the numbers of this one.
+
+    Args:
+        missing: whether cells may be empty, also where this one has no empty cells.
 
     Raises:
         BadInput: words among numbers, a word that the column does not have, or an empty cell where it has none.
@@ -114,7 +117,7 @@ def placed(column: Column, one: Parsed) -> Values:
         values = np.where(np.isnan(values), np.nan, numbers[np.nan_to_num(codes).astype(int).clip(0, len(numbers) - 1)])
     elif one.form != column.form and not np.isnan(values).all():
         raise BadInput(f"column {shortened(column.name)} holds {one.form}s, in the data it is a {column.form}")
-    if np.isnan(values).any() and not column.missing:
+    if np.isnan(values).any() and not column.missing and not missing:
         raise BadInput(f"column {shortened(column.name)} has empty cells, in the data it has none")
     return values
 

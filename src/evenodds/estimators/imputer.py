@@ -12,6 +12,7 @@ from evenodds.apply import imputer
 from evenodds.apply.imputer import Imputer, Settings, fit
 from evenodds.errors import BadInput, unknown
 from evenodds.estimators.checks import Array, check_counts, seed_of, validated
+from evenodds.estimators.rows import Rows, commonest, needs_rows
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import PrintProgress
 
@@ -23,11 +24,13 @@ STRATEGIES = ("mean", "draw")
 class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Fills NaN by what a generator learned of the table itself.
 
-    A column with at most `few` distinct values gets no others in draws; encode words as numbers first.
+    A column with at most `few` distinct values gets no others in draws. A data frame of pandas may have columns of
+    words, booleans and dates; it comes back with the same names and types.
 
     Args:
-        strategy: what `transform` gives: "mean", the mean of `n_draws` fillings, which has the least squared error; or
-            "draw", one filling, which keeps the spread of the columns and how they hang together.
+        strategy: what `transform` gives: "mean", the mean of `n_draws` fillings, which has the least squared error (of
+            words the one that is drawn most often); or "draw", one filling, which keeps the spread of the columns and
+            how they hang together.
         n_draws: fillings that the mean is taken of.
         rows: shown in training; None for 60 times the table, within [20,000, 200,000].
         batch_size: rows per update.
@@ -65,11 +68,16 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> GANImputer:
-        """Learns from a table X (N, D), NaN where missing, N at least 2; every column needs an observed value."""
+        """Learns from a table, N at least 2; every column needs an observed value.
+
+        Args:
+            X: (N, D) numbers, NaN where missing; or a data frame.
+        """
         if self.strategy not in STRATEGIES:
             raise unknown("strategy", self.strategy, STRATEGIES)
         check_counts(rows=self.rows, batch_size=self.batch_size, n_draws=self.n_draws)
-        X = validated(self, X, reset=True, missing=True, dtype=np.float64, ensure_min_samples=2)
+        self.rows_ = Rows.of(X) if needs_rows(X) else None
+        X = self._numbers(X, reset=True, ensure_min_samples=2)
         if np.isnan(X).all(0).any():
             raise BadInput(f"column {int(np.isnan(X).all(0).argmax())} has no observed value; leave it out")
         seed = seed_of(self.random_state)
@@ -78,12 +86,25 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         self.filler_ = StoredNetwork(fitted.generator, self._arguments(fitted))
         return self
 
-    def transform(self, X: Any) -> Array:
-        """(N, D) float64: X where observed, and filled where it is NaN; always in the same way after one fit."""
+    def transform(self, X: Any) -> Any:
+        """(N, D) float64: X where observed, and filled where it is NaN; always in the same way after one fit.
+
+        A data frame, where `fit` saw one with words, booleans or dates.
+        """
         X, fitted = self._ready(X)
-        if self.strategy == "mean":
-            return fitted.mean(X, self.n_draws, self.seed_)
-        return np.asarray(fitted.impute(X, 1, self.seed_)[0])
+        if self.rows_ is not None:
+            return self.rows_.frame(self._filled(X, fitted))
+        return self._filled(X, fitted)
+
+    def _filled(self, X: Array, fitted: Imputer) -> Array:
+        if self.strategy != "mean":
+            return np.asarray(fitted.impute(X, 1, self.seed_)[0])
+        filled = fitted.mean(X, self.n_draws, self.seed_)
+        words = [] if self.rows_ is None else self.rows_.unordered
+        if words:
+            draws = fitted.impute(X, self.n_draws, self.seed_)
+            filled[:, words] = commonest(draws[:, :, words])
+        return filled
 
     def sample_posterior(self, X: Any, n_draws: int = 10) -> Array:
         """(n_draws, N, D) float64: several fillings, equal to X where it is observed."""
@@ -98,6 +119,18 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
     def _more_tags(self) -> dict[str, Any]:  # scikit-learn 1.5
         return {"allow_nan": True}
+
+    def _numbers(self, X: Any, *, reset: bool, **options: Any) -> Array:
+        """X as numbers, NaN where missing."""
+        if self.rows_ is None:
+            return np.asarray(validated(self, X, reset=reset, missing=True, dtype=np.float64, **options))
+        values = self.rows_.numbers(X)
+        if len(values) < options.get("ensure_min_samples", 1):
+            raise BadInput(f"Found data frame with {len(values)} sample(s) while a minimum of 2 is required.")
+        if reset:
+            self.n_features_in_ = values.shape[1]
+            self.feature_names_in_ = np.array([column.name for column in self.rows_.columns], object)
+        return values
 
     def _settings(self, rows: int) -> Settings:
         total = self.rows or min(max(60 * rows, 20_000), 200_000)
@@ -117,6 +150,6 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
     def _ready(self, X: Any) -> tuple[Array, Imputer]:
         check_is_fitted(self)
-        X = validated(self, X, reset=False, missing=True, dtype=np.float64)
+        X = self._numbers(X, reset=False)
         settings = Settings()  # of the training; to fill in, the task needs none but the length of z
         return X, Imputer(self.columns_, imputer._task(settings), self.filler_.module, settings)

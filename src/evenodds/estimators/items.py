@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from evenodds.data._cells import Parsed
-from evenodds.data._types import Types, placed, typed
 from evenodds.data.arrays import from_array
 from evenodds.data.columns import Columns
 from evenodds.data.dataset import Units
-from evenodds.data.frames import as_frame, is_frame, parsed_frame
+from evenodds.data.frames import as_frame, is_frame
 from evenodds.data.rows import Block, Column, fitted, rows_to_data, rows_to_model
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array
+from evenodds.estimators.rows import Rows
 
 __all__ = ["Items", "joined"]
 
@@ -59,8 +59,8 @@ class Items:
                 as in a short table all values are few. 0: all columns are brought to mean 0 and deviation 1.
         """
         if is_frame(x):
-            columns, _, _ = typed(parsed_frame(x), Types(all_kept=True), "X")
-            return Items((len(columns),), "float64", columns=tuple(columns), frame=x.iloc[:0])
+            rows = Rows.of(x)
+            return Items((len(rows.columns),), "float64", columns=rows.columns, frame=rows.like)
         like = frame.iloc[:0] if is_frame(frame) else None
         if x.ndim not in (2, 3, 4):
             raise BadInput(f"X must be (N, D), (N, H, W) or (N, C, H, W), got {x.shape}; reshape it")
@@ -98,7 +98,9 @@ class Items:
     def to_model(self, x: Any) -> Tensor:
         """Items in own units -> what networks see, (N, D) or (N, C, H, W) float32."""
         if self.mixed:
-            return rows_to_model(self.columns, torch.from_numpy(self._values(x)))
+            return rows_to_model(
+                self.columns, torch.from_numpy(Rows(self.columns, self.frame).numbers(x, missing=False))
+            )
         if x.shape[1:] != self.shape:
             raise BadInput(f"X must be (N, {', '.join(map(str, self.shape))}) as in fit, got {x.shape}")
         if self.columns:
@@ -120,14 +122,6 @@ class Items:
             assert self.units is not None
             values = self.units.to_data(x.clamp(-1, 1)).numpy().reshape(-1, *self.shape)
         return (np.rint(values) if np.dtype(self.dtype).kind in "biu" else values).astype(self.dtype)
-
-    def _values(self, frame: Any) -> Array:
-        """(N, D) numbers of a data frame with the columns of `fit`, in any order."""
-        names = [column.name for column in self.columns]
-        if not is_frame(frame) or sorted(map(str, frame.columns)) != sorted(names):
-            raise BadInput(f"X must be a data frame with the columns of fit: {', '.join(names[:10])}")
-        parsed = parsed_frame(frame)
-        return np.stack([placed(column, parsed[column.name]) for column in self.columns], 1)
 
 
 def _channels(x: Array) -> Array:

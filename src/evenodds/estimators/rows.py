@@ -1,0 +1,73 @@
+"""Data frames with words, booleans, dates and empty cells, as numbers and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from evenodds.data._types import Types, placed, typed
+from evenodds.data.frames import as_frame, is_frame, parsed_frame
+from evenodds.data.rows import Column, Values
+from evenodds.errors import BadInput
+
+__all__ = ["Rows", "commonest", "needs_rows"]
+
+
+def needs_rows(x: Any) -> bool:
+    """Whether this is a data frame with columns that are no numbers."""
+    return is_frame(x) and not all(getattr(dtype, "kind", "O") in "iuf" for dtype in x.dtypes)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The columns of a data frame.
+
+    Args:
+        columns: in its order.
+        like: the data frame without its rows, whose names and types others get.
+    """
+
+    columns: tuple[Column, ...]
+    like: Any
+
+    @staticmethod
+    def of(frame: Any) -> Rows:
+        """Learns from a data frame; every column needs an observed value."""
+        columns, _, _ = typed(parsed_frame(frame), Types(all_kept=True), "X")
+        return Rows(tuple(columns), frame.iloc[:0])
+
+    @property
+    def unordered(self) -> list[int]:
+        """The places of columns of words."""
+        return [k for k, column in enumerate(self.columns) if column.form == "words"]
+
+    def numbers(self, frame: Any, missing: bool = True) -> Values:
+        """(N, D) numbers of a data frame with these columns, in any order; NaN where a cell is empty.
+
+        Args:
+            missing: whether cells may be empty in columns that had none.
+
+        Raises:
+            BadInput: other columns, or a word that its column does not have.
+        """
+        names = [column.name for column in self.columns]
+        if not is_frame(frame) or sorted(map(str, frame.columns)) != sorted(names):
+            raise BadInput(f"X must be a data frame with the columns of fit: {', '.join(names[:10])}")
+        parsed = parsed_frame(frame)
+        return np.stack([placed(column, parsed[column.name], missing) for column in self.columns], 1)
+
+    def frame(self, x: Values) -> Any:
+        """Numbers (N, D) as a data frame like the one of `of`; decimals are those of its columns."""
+        rounded = [
+            x[:, k] if column.decimals is None else x[:, k].round(column.decimals)
+            for k, column in enumerate(self.columns)
+        ]
+        return as_frame(self.columns, np.stack(rounded, 1), self.like)
+
+
+def commonest(draws: Values) -> Values:
+    """(N, D): of draws (n, N, D) the value that occurs most often in each place; the least of several."""
+    return np.asarray(torch.mode(torch.from_numpy(draws), 0).values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -20,11 +20,12 @@ from evenodds.files.misfit import shortened
 from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs
 from evenodds.game.engine import Local
+from evenodds.game.processes import agreed
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder", "placed", "versions"]
+__all__ = ["as_seconds", "claimed", "environment", "held", "locked_folder", "next_folder", "placed", "versions"]
 
 
 def placed(data: Part | None) -> Part | None:
@@ -51,11 +52,17 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iter
     Raises:
         BadInput: it is held by another process, holds a run, or holds files of the user's under names of a run's files.
     """
-    with locked_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
+
+    def hold(stack: ExitStack) -> Path:
+        named = Path(out) if out is not None else None
+        folder = stack.enter_context(locked_folder(named, Path("runs"), recipe, command))
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
         outputs = Outputs(folder, "train", "name another folder with --out")
         outputs.require(folder / name for name in RUN_FILES)
+        return folder
+
+    with held(hold) as folder:
         yield folder
 
 
@@ -104,9 +111,21 @@ def _left(folder: Path) -> bool:
     return (folder / NAME).is_file() and unused(folder) and lock_on(folder) is None
 
 
+@contextmanager
+def held(hold: Callable[[ExitStack], Path]) -> Iterator[Path]:
+    """A folder that process 0 holds; the others know it and hold nothing.
+
+    Args:
+        hold: enters what holds the folder, and returns it.
+    """
+    with ExitStack() as stack:
+        yield Path(agreed(lambda: str(hold(stack))))
+
+
 def environment(engine: Local) -> dict[str, Any]:
-    """What the bits of a run depend on, beside its configuration."""
-    return {**versions(), "device": str(engine.device), "threads": torch.get_num_threads()}
+    """What the bits of a run depend on, beside its configuration: of processes, how many there are from when on."""
+    facts = {**versions(), "device": str(engine.device), "threads": torch.get_num_threads()}
+    return {**facts, "processes": [{"images": 0, "processes": engine.size}]}
 
 
 def versions() -> dict[str, str]:

@@ -21,8 +21,8 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch
 
 __all__ = [
-    "Exchange", "Playing", "Slice", "average", "items_of", "items_of_all", "own", "parted", "playing", "playing_now",
-    "pooled", "portion", "summed", "whole",
+    "Exchange", "Playing", "Slice", "addend", "average", "items_of", "items_of_all", "own", "parted", "playing",
+    "playing_now", "pooled", "portion", "summed", "whole",
 ]  # fmt: skip
 
 Exchange = Callable[[Tensor, Sequence[int]], list[Tensor]]
@@ -146,6 +146,12 @@ def summed(x: Tensor) -> Tensor:
     """The sum over all slices of x, whose shape is the same in each; see `whole` on what may follow."""
     now = _now.get()
     return x if now is None else now.joined(x[None], [1] * now.slice.of).sum(0)
+
+
+def addend(x: Tensor) -> Tensor:
+    """A sum over the items played here, so that its mean over slices by their weights is the sum over all items."""
+    now = _now.get()
+    return x if now is None else x / now.slice.weight
 
 
 def pooled(x: Tensor, rows: int) -> tuple[Tensor, int]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
-from evenodds.game.slices import summed
+from evenodds.game.slices import addend, summed
 from evenodds.metrics.segmentation import confusions, mean_overlap, pixel_accuracy
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
@@ -94,7 +94,7 @@ class Segment(Paired):
         weights = (pixels / pixels.sum().clamp(min=1)).clamp(min=1e-6) ** -self.rare
         loss = F.cross_entropy(output, labels, weights, ignore_index=IGNORED, reduction="sum")
         # A batch without any label has the cost 0 rather than 0 / 0.
-        costs = {"cross_entropy": summed(loss) / (weights * pixels).sum().clamp(min=1e-6)}
+        costs = {"cross_entropy": addend(loss) / (weights * pixels).sum().clamp(min=1e-6)}
         if self.overlap:
             costs["overlap"] = self.overlap * _lacking_overlap(output.softmax(1), truth, pixels, labelled)
         return costs

@@ -28,7 +28,7 @@ from evenodds.tasks.classify import Classify, WithLabels
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer
 
-BATCH, ROUNDS = 12, 4
+BATCH, ROUNDS = 13, 4  # items that two processes cannot share evenly
 BYTE = Units((0.0,), (255.0,), "uint8")
 UNIT = Units((-1.0,), (1.0,), "float32")
 SMALL = {
@@ -108,7 +108,10 @@ CASES = {
         channels=3,
     ),
     "translate": Case(
-        {**PAIRED, **PATCH, "task": "translate", "task.matching": 0.1, "penalty": "r1_r2", "loss": "relativistic_average"}
+        {
+            **PAIRED, **PATCH, "task": "translate", "task.matching": 0.1, "penalty": "r1_r2",
+            "loss": "relativistic_average",
+        }
     ),
     "denoise": Case({**PAIRED, **PATCH, "task": "translate", "task.degradation": "noise", "task.crop": 6}),
     "upscale": Case(
@@ -134,7 +137,11 @@ CASES = {
         }
     ),
     "batch norm of both": Case(
-        {**DCGAN, "discriminator": "dcgan", "discriminator.width": 8, "discriminator.norm": "batch"}, micro=False
+        {
+            **DCGAN, "discriminator": "dcgan", "discriminator.width": 8, "discriminator.norm": "batch",
+            "discriminator.bottom": 2,
+        },
+        micro=False,
     ),
     "minibatch_std": Case({"discriminator.minibatch_std": True, "penalty": "finite_difference"}, micro=False),
     "evolution": Case({"learner": "evolution", "learner.pairs": 4, "loss": "relativistic_average"}, images=False),

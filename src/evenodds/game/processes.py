@@ -107,25 +107,24 @@ def join() -> Link | None:
         _link = _met()
     except RuntimeError as error:
         raise BadInput(
-            f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} did not meet the others within "
-            f"{MEETING.total_seconds():.0f} s at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: "
-            f"{' '.join(str(error).split())[:200]}; start as many processes as the launcher was told"
+            f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} (counted from 0) did not meet the others at "
+            f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} ({' '.join(str(error).split())[:200]}); start as "
+            "many processes as the launcher was told, where they reach that address"
         ) from error
     return _link
 
 
 def _met() -> Link:
     store, number, count = next(rendezvous("env://", timeout=MEETING))
+    # What was started again finds what the processes before it have left in the store of torchrun.
+    store = PrefixStore(f"evenodds/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-        dist.init_process_group(
-            backend, store=PrefixStore("group", store), rank=number, world_size=count, timeout=MEETING
-        )
+        group = PrefixStore("group", store)
+        dist.init_process_group(backend, store=group, rank=number, world_size=count, timeout=MEETING)
         dist.barrier()
         for name in ("cpu", "cuda") if "nccl" in backend else ("cpu",):
             dist.group.WORLD._get_backend(torch.device(name)).set_timeout(FOREVER)  # type: ignore[union-attr]
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = PrefixStore(f"evenodds/{attempt}", store)
     store.set(f"process/{number}", current().tag)
     return Link(number, count, store)
 

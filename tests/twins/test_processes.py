@@ -72,7 +72,7 @@ def work(folder: Path, rank: int, port: int) -> None:
     """What each of both processes does, one thing after the other."""
     as_launched(rank, 2, port)
     processes.join()
-    facts: dict[str, Any] = {"agreed": processes.agreed(lambda: [os.getpid(), 0.1]), "refused": refused()}
+    facts: dict[str, Any] = {"agreed": processes.agreed(lambda: [os.getpid(), 0.1, float("inf")]), "refused": refused()}
     with float64():
         for name in PLAYED:
             save(folder / f"{name}.{rank}", played(name))

@@ -15,6 +15,8 @@ __all__ = ["as_launched", "is_first_to_tell", "loss_behind", "named"]
 
 TOGETHER = ("train", "resume")
 """Commands that all processes take part in; any other is the first one's."""
+ALIKE = 2.0
+"""Seconds in which the first process says why all of them fail, before another one does."""
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def is_first_to_tell() -> bool:
     """Whether no other process has said yet why the command fails."""
     processes = _processes()
     link = processes.joined() if processes is not None else None
-    return link.first_to_tell() if link is not None else not is_follower()
+    return link.first_to_tell(ALIKE) if link is not None else not is_follower()
 
 
 def named(message: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,10 +23,12 @@ from torch import Tensor, nn
 
 if dist.is_available():  # not in every build of torch
     from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.distributed_c10d import _set_pg_timeout
     from torch.distributed.rendezvous import rendezvous
 
 from evenodds.errors import BadInput, Diverged, Lost
 from evenodds.files.process import Process, current, from_tag, is_launched
+from evenodds.files.read import parse_json
 
 __all__ = [
     "Link", "agreed", "described", "digest_of", "follows", "from_first", "gather", "join", "joined", "leave",
@@ -81,9 +84,16 @@ class Link:
         others = [number for number in range(self.size) if number != self.rank]
         return [number for number in others if (one := self.process(number)) and one.alive() is False]
 
-    def first_to_tell(self) -> bool:
-        """Whether no other process has said yet why the game ends; the store is asked, and may be gone."""
+    def first_to_tell(self, wait: float = 0.0) -> bool:
+        """Whether no other process has said yet why the game ends; the store is asked, and may be gone.
+
+        Args:
+            wait: seconds in which process 0 may say so first, where all may fail alike.
+        """
+        until = time.monotonic() + wait
         try:
+            while self.rank and time.monotonic() < until and not self.store.check(["told"]):
+                time.sleep(0.05)
             return bool(self.store.add("told", 1) == 1)
         except RuntimeError:
             return self.rank == min(1, self.size - 1)
@@ -122,9 +132,8 @@ def _met() -> Link:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         group = PrefixStore("group", store)
         dist.init_process_group(backend, store=group, rank=number, world_size=count, timeout=MEETING)
-        dist.barrier()
-        for name in ("cpu", "cuda") if "nccl" in backend else ("cpu",):
-            dist.group.WORLD._get_backend(torch.device(name)).set_timeout(FOREVER)  # type: ignore[union-attr]
+        dist.all_reduce(torch.zeros(1))
+        _set_pg_timeout(FOREVER)
     store.set(f"process/{number}", current().tag)
     return Link(number, count, store)
 
@@ -195,18 +204,39 @@ def agreed(make: Callable[[], Value]) -> Value:
     if _link is None or _link.size == 1:
         return make()
     if _link.rank:
-        answer = json.loads(_broadcast(b""))
+        answer = _decoded(parse_json(_broadcast(b""), "what process 0 says"))
     else:
         try:
             answer = {"value": make()}
         except (BadInput, Diverged) as error:
             _broadcast(json.dumps({"error": str(error), "diverged": isinstance(error, Diverged)}).encode())
             raise
-        _broadcast(json.dumps(answer).encode())
+        _broadcast(json.dumps(_encoded(answer)).encode())
     if "error" in answer:
         raise (Diverged if answer["diverged"] else BadInput)(answer["error"])
     value: Value = answer["value"]
     return value
+
+
+def _encoded(value: Any) -> Any:
+    """Plain values, with numbers that are not finite, which JSON has not, as texts in a mapping."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {NOT_FINITE: str(value)}
+    if isinstance(value, Mapping):
+        return {key: _encoded(one) for key, one in value.items()}
+    return [_encoded(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _decoded(value: Any) -> Any:
+    """What was encoded."""
+    if isinstance(value, list):
+        return [_decoded(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return float(value[NOT_FINITE]) if NOT_FINITE in value else {key: _decoded(one) for key, one in value.items()}
+
+
+NOT_FINITE = "not finite"
 
 
 def _broadcast(content: bytes) -> bytes:

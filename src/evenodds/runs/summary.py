@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evenodds.files.read import Lines
+from evenodds.errors import BadInput
+from evenodds.files.read import Lines, read_json
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.save import best_of
@@ -23,6 +25,7 @@ def summary(folder: Path) -> dict[str, str]:
     return (
         _identity(session)
         | _progress(session, history.values)
+        | _processes(folder / "environment.json")
         | _best(folder)
         | _watched(history.values[::-1])
         | _damage(history)
@@ -52,6 +55,31 @@ def _progress(session: Session, history: Sequence[Mapping[str, Any]]) -> dict[st
         "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
         "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(session.folder / "checkpoints")),
     }
+
+
+@dataclass(frozen=True)
+class _Played:
+    """By how many processes a run was played from so many images on."""
+
+    images: int
+    processes: int
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What is read of environment.json."""
+
+    processes: list[_Played] = field(default_factory=list)
+
+
+def _processes(path: Path) -> dict[str, str]:
+    """By how many processes the run was played; empty where it was always one, or where that is not known."""
+    try:
+        played = read_json(path, _Environment).processes if path.is_file() else []
+    except BadInput:
+        return {}
+    words = [f"{one.processes}" + (f" from {one.images:,} images on" if one.images else "") for one in played]
+    return {"processes": ", ".join(words)} if any(one.processes != 1 for one in played) else {}
 
 
 def _best(folder: Path) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from evenodds.files.process import is_follower, is_launched
+from evenodds.files.process import LAUNCHED, is_follower, is_launched
 from evenodds.files.terminal import mute
 
 __all__ = ["as_launched", "is_first_to_tell", "loss_behind", "named"]
@@ -22,11 +23,15 @@ ALIKE = 2.0
 @contextmanager
 def as_launched(arguments: Sequence[str]) -> Iterator[bool]:
     """Whether this process takes part in a command. One that follows another says nothing but what is urgent."""
-    if is_follower():
+    follows, together = is_follower(), bool(arguments) and arguments[0] in TOGETHER
+    if follows:
         mute()
         warnings.simplefilter("ignore")
+    if is_launched() and not together:
+        for name in LAUNCHED:  # the command of one process; it must not wait for others
+            del os.environ[name]
     try:
-        yield not is_follower() or (bool(arguments) and arguments[0] in TOGETHER)
+        yield together or not follows
     finally:
         if is_launched() and _processes() is not None:
             _processes().leave()

@@ -8,6 +8,7 @@ slope of the whole batch. Outside of slices these functions change nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -92,21 +93,29 @@ class Playing:
 
 
 _now: ContextVar[Playing | None] = ContextVar("playing", default=None)
+_guard = threading.Lock()
+_slices = 0
+"""How many slices are being played, by all threads. Compilers cannot trace a ContextVar, but a number that is 0."""
 
 
 def playing_now() -> Playing | None:
     """The slice that is being played; None of a whole batch."""
-    return _now.get()
+    return _now.get() if _slices else None
 
 
 @contextmanager
 def playing(now: Playing) -> Iterator[None]:
     """A slice is played inside."""
+    global _slices
     token = _now.set(now)
+    with _guard:
+        _slices += 1
     try:
         yield
     finally:
         _now.reset(token)
+        with _guard:
+            _slices -= 1
 
 
 def whole(x: Tensor) -> Tensor:
@@ -126,7 +135,7 @@ def whole(x: Tensor) -> Tensor:
         >>> whole(torch.tensor([1.0, 2.0]))  # nothing is sliced here
         tensor([1., 2.])
     """
-    now = _now.get()
+    now = playing_now()
     if now is None:
         return x
     each = len(x) // now.counts[now.slice.number]
@@ -135,7 +144,7 @@ def whole(x: Tensor) -> Tensor:
 
 def own(x: Tensor) -> Tensor:
     """The rows (n, ...) of the items played here of x (N, ...), whose rows are in the order of `whole`."""
-    now = _now.get()
+    now = playing_now()
     if now is None:
         return x
     first = sum(now.counts[: now.slice.number])
@@ -144,13 +153,13 @@ def own(x: Tensor) -> Tensor:
 
 def summed(x: Tensor) -> Tensor:
     """The sum over all slices of x, whose shape is the same in each; see `whole` on what may follow."""
-    now = _now.get()
+    now = playing_now()
     return x if now is None else now.joined(x[None], [1] * now.slice.of).sum(0)
 
 
 def addend(x: Tensor) -> Tensor:
     """A sum over the items played here, so that its mean over slices by their weights is the sum over all items."""
-    now = _now.get()
+    now = playing_now()
     return x if now is None else x / now.slice.weight
 
 
@@ -167,7 +176,7 @@ def pooled(x: Tensor, rows: int) -> tuple[Tensor, int]:
     Raises:
         BadInput: micro-batches follow each other, or, in the backward pass, a penalty differentiates it.
     """
-    now = _now.get()
+    now = playing_now()
     if now is None:
         return x, rows
     if not now.at_once:
@@ -180,7 +189,7 @@ def pooled(x: Tensor, rows: int) -> tuple[Tensor, int]:
 
 def average(x: Tensor) -> Tensor:
     """The mean of x (n, ...), whose mean over slices by their weights is that over all items that are played."""
-    now = _now.get()
+    now = playing_now()
     return x.mean() if now is None or now.correction == 1 else now.correction * x.mean()
 
 
@@ -191,7 +200,7 @@ def items_of(hand: Batch) -> int:
 
 def items_of_all(hand: Batch) -> int:
     """The items of the whole batch that a hand is of."""
-    now = _now.get()
+    now = playing_now()
     return items_of(hand) if now is None else sum(now.counts)
 
 
@@ -222,7 +231,7 @@ def parted(hand: Batch, count: int, first: bool) -> Iterator[dict[str, Tensor]]:
         count: fewer than the batch has.
         first: whether the first ones, or the others.
     """
-    now = _now.get()
+    now = playing_now()
     here = count if now is None else now.slice.counts(count)[now.slice.number]
     part = portion(hand, slice(0, here) if first else slice(here, None))
     if now is None:

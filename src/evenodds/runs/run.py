@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from evenodds.runs.config import Config, Part, difference, from_mapping, read, r
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import as_seconds, claimed, environment, held, placed
+from evenodds.runs.folders import Played, as_seconds, claimed, environment, held, placed, processes_of
 from evenodds.runs.following import (
     advise,
     agreed_card,
@@ -370,15 +370,16 @@ def looked_up(
 
 def note_processes(folder: Path, run: Run) -> None:
     """Adds to environment.json by how many processes a run goes on, where these are others than before."""
-    path = folder / "environment.json"
-    facts = read_json(path, dict[str, Any]) if path.is_file() else {}
-    played = facts.get("processes") or [{"images": 0, "processes": 1}]
-    now = {"images": 0, "processes": run.engine.size}
+    path, images = folder / "environment.json", 0
+    before = processes_of(path)
+    if before is None or (before[-1].processes if before else 1) == run.engine.size:
+        return
     if checkpoint.listing(folder / "checkpoints"):
-        now["images"] = checkpoint.newest(folder / "checkpoints", needed=())[2].images
-    if played[-1].get("processes") != run.engine.size:
-        with owned(path, "train") as temporary:
-            write_json(temporary, {**facts, "processes": [*played, now]})
+        images = checkpoint.newest(folder / "checkpoints", needed=())[2].images
+    facts = read_json(path, dict[str, Any]) if path.is_file() else {}
+    played = [asdict(one) for one in (*(before or [Played()]), Played(images, run.engine.size))]
+    with Outputs(folder, "train").updated(path) as temporary:
+        write_json(temporary, {**facts, "processes": played})
 
 
 def moved(folder: Path, config: Config, card: DataCard | None, data: str | Path) -> Config:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evenodds.errors import BadInput
-from evenodds.files.read import Lines, read_json
+from evenodds.files.read import Lines
 from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.save import best_of
 from evenodds.runs import remedy
+from evenodds.runs.folders import processes_of
 from evenodds.runs.session import Session, load
 
 __all__ = ["summary"]
@@ -57,27 +56,9 @@ def _progress(session: Session, history: Sequence[Mapping[str, Any]]) -> dict[st
     }
 
 
-@dataclass(frozen=True)
-class _Played:
-    """By how many processes a run was played from so many images on."""
-
-    images: int
-    processes: int
-
-
-@dataclass(frozen=True)
-class _Environment:
-    """What is read of environment.json."""
-
-    processes: list[_Played] = field(default_factory=list)
-
-
 def _processes(path: Path) -> dict[str, str]:
     """By how many processes the run was played; empty where it was always one, or where that is not known."""
-    try:
-        played = read_json(path, _Environment).processes if path.is_file() else []
-    except BadInput:
-        return {}
+    played = processes_of(path) or []
     words = [f"{one.processes}" + (f" from {one.images:,} images on" if one.images else "") for one in played]
     return {"processes": ", ".join(words)} if any(one.processes != 1 for one in played) else {}
 

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from evenodds.files.text import visible
 
-__all__ = ["BadInput", "Diverged", "Remark", "excerpt", "unknown"]
+__all__ = ["BadInput", "Diverged", "Lost", "Remark", "excerpt", "unknown"]
 
 
 LONGEST = 80
@@ -51,6 +51,17 @@ def excerpt(text: str) -> str:
 
 class Diverged(RuntimeError):
     """A run whose numbers are no longer finite. The message is one line."""
+
+
+class Lost(RuntimeError):
+    """A run of several processes of which one has ended or hangs. The message is one line.
+
+    `told`: whether another process has said so.
+    """
+
+    def __init__(self, message: str, told: bool = False) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class Remark(UserWarning):

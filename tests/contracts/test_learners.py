@@ -277,12 +277,13 @@ def test_several_processes_would_fit_several_players() -> None:
     )
 
 
-def test_evolution_averages_its_costs_over_all_processes() -> None:
+def test_evolution_adds_its_costs_over_all_processes() -> None:
     class Two(Local):
         """As if another process had costs that fall with every member."""
 
-        def read(self, terms: Any) -> dict[str, float]:
-            return {name: (float(value) - 1000.0 * k) / 2 for k, (name, value) in enumerate(terms.items())}
+        def total(self, values: Any) -> None:
+            if len(values) == 1:
+                values[0] -= 1000.0 * torch.arange(len(values[0]))
 
     ends = []
     for engine in (Local(), Two(size=2)):
@@ -290,7 +291,7 @@ def test_evolution_averages_its_costs_over_all_processes() -> None:
         nn.init.ones_(players["p"].weight)
         learner = Evolution({"p": torch.optim.SGD(players["p"].parameters(), 0.1)}, pairs=1)
         move = Move("go", ("p",), lambda p, _: {"a": p["p"].weight.sum()})
-        learner.improve(move, players, {}, engine, Progress(total=1))
+        learner.improve(move, players, {"x": torch.zeros(2, 1)}, engine, Progress(total=1))
         ends.append(float(players["p"].weight.detach()))
     assert ends[0] < 1
     assert ends[1] != 1

@@ -6,9 +6,10 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Costs
+from evenodds.game.slices import portion
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.losses.penalties import r1_r2
-from evenodds.tasks.contest import Contest, portion
+from evenodds.tasks.contest import Contest
 from tests.games import small_players, small_task
 
 N = 12

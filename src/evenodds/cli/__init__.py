@@ -29,18 +29,20 @@ def main(arguments: list[str] | None = None) -> int:
     A closed or full standard error does not stop a command, nor does a reader of standard output that has gone.
     Set EVENODDS_DEBUG=1 to see the traceback of an error.
     """
+    from evenodds.cli.launched import as_launched
     from evenodds.cli.signals import orderly_end
     from evenodds.cli.streams import lasting_streams
 
-    with lasting_streams(), orderly_end():
-        return _status(arguments)
+    with lasting_streams(), orderly_end(), as_launched(sys.argv[1:] if arguments is None else arguments) as wanted:
+        return _status(arguments) if wanted else 0
 
 
 def _status(arguments: list[str] | None) -> int:
     from cyclopts import CycloptsError
 
+    from evenodds.cli.launched import loss_behind
     from evenodds.cli.signals import Ended
-    from evenodds.errors import BadInput, Diverged
+    from evenodds.errors import BadInput, Diverged, Lost
     from evenodds.files.terminal import terminal
 
     try:
@@ -53,8 +55,10 @@ def _status(arguments: list[str] | None) -> int:
         return _fail(str(error), 2)
     except Diverged as error:
         return _fail(f"the run has diverged: {error}", 3)
+    except Lost as error:
+        return _fail(str(error), 1, not error.told)
     except Ended as signal:
-        return _fail(str(signal), 128 + signal.number)
+        return _fail(loss_behind() or str(signal), 128 + signal.number)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
@@ -66,10 +70,20 @@ def _status(arguments: list[str] | None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _fail(message: str, status: int) -> int:
+def _fail(message: str, status: int, speaks: bool | None = None) -> int:
+    """Says why a command fails, once however many processes there are.
+
+    Args:
+        speaks: whether it is this process that says so; None: to be found out.
+    """
+    from evenodds.cli.launched import is_first_to_tell, named
     from evenodds.files.terminal import say
 
     if os.environ.get("EVENODDS_DEBUG"):
         raise
-    say(f"evenodds: error: {' '.join(message.split())}")
+    line = " ".join(message.split())
+    if speaks is None:
+        speaks, line = is_first_to_tell(), named(line)
+    if speaks:
+        say(f"evenodds: error: {line}", urgent=True)
     return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -14,6 +15,7 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
 from evenodds.cli.ranges import SEEDS, whole
 from evenodds.errors import BadInput
+from evenodds.files.process import is_follower
 from evenodds.files.terminal import result, say
 from evenodds.files.text import quoted
 
@@ -76,6 +78,7 @@ def train(
     from evenodds.runs.config import require_allowed, with_settings
     from evenodds.runs.default_recipe import recipe_for
     from evenodds.runs.folders import as_seconds, claimed, outside
+    from evenodds.runs.following import company
     from evenodds.runs.run import start
 
     if budget is not None and images is not None:
@@ -87,8 +90,11 @@ def train(
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
     require_allowed(config, recipe)
     base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
-    with caching(cache, say), claimed(config.recipe, out, base=base) as folder:
-        return conclude(start(config, out=folder, budget=as_seconds(budget), clock=clock, **_reports(quiet)))
+    with company(), caching(cache, say):
+        if restarted_run(out):
+            return _gone_on(out or Path(), {}, None, quiet)
+        with claimed(config.recipe, out, base=base) as folder:
+            return conclude(start(config, out=folder, budget=as_seconds(budget), clock=clock, **_reports(quiet)))
 
 
 @app.command
@@ -115,13 +121,29 @@ def resume(
         Other settings that may change on resume: device, keep, save_share, patience.
     """
     from evenodds.data.cache import caching
-    from evenodds.files.lock import locked
-    from evenodds.runs.run import require_run
-    from evenodds.runs.run import resume as go_on
+    from evenodds.runs.following import company
 
     changes = _written({"images": images, "watch": watch}) | setting_values(settings)
-    with caching(cache, say), locked(require_run(run), "resume"):
-        return conclude(go_on(run, settings=changes, data=data, **_reports(quiet)))
+    with company(), caching(cache, say):
+        return _gone_on(run, changes, data, quiet)
+
+
+def _gone_on(run: Path, changes: dict[str, Any], data: str | None, quiet: bool) -> int:
+    from evenodds.runs.run import held_run
+    from evenodds.runs.run import resume as go_on
+
+    with held_run(run) as folder:
+        return conclude(go_on(folder, settings=changes, data=data, **_reports(quiet)))
+
+
+def restarted_run(out: Path | None) -> bool:
+    """Whether torchrun has started the command again, after a process was lost, and there is a run to go on with."""
+    from evenodds.game.processes import agreed
+
+    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    if out is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        raise BadInput("--max-restarts goes on with the run in its folder; name the folder with --out")
+    return bool(again and out is not None and agreed(lambda: (out / "config.yaml").is_file()))
 
 
 def _written(flags: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +155,7 @@ def _reports(quiet: bool) -> dict[str, Any]:
     """How a run reports on itself: sentences always, bars where they are wanted."""
     from evenodds.cli.bar import Bar, reading
 
+    quiet = quiet or is_follower()
     return {"listeners": [] if quiet else [Bar()], "say": say, "reading": None if quiet else reading}
 
 
@@ -140,6 +163,8 @@ def conclude(session: Any) -> int:
     """Writes what a run leaves, and says where everything is and what to do next; 1 where something is missing."""
     from evenodds.apply.finish import finish
 
+    if is_follower():  # the first process concludes
+        return 0
     report = finish(session)
     for path in report.written:
         result(path)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.dial import Dial
 from evenodds.game.learners import Gradient
+from evenodds.game.processes import agreed
 from evenodds.game.rules import Batch, Game, Move, Players, Progress, State, mix
 from evenodds.game.trainer import Listener, Training
 from evenodds.runs.assembly import Run
@@ -175,7 +176,7 @@ class MarginControl:
     def after_round(self, training: Training) -> None:
         if training.progress.images - self.last < self.every_images:
             return
-        self.last, margin = training.progress.images, self.margin()
+        self.last, margin = training.progress.images, agreed(self.margin)
         self._pull(self.strength * math.exp(self.gain * (self.target - margin)))
         training.terms |= {"balance/margin": torch.tensor(margin), "balance/strength": torch.tensor(self.strength)}
 

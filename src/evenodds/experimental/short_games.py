@@ -9,6 +9,7 @@ from typing import Protocol
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.processes import agreed
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
@@ -81,7 +82,7 @@ class _Game:
             progress=self.progress,
             listeners=[*run.listeners.values()],
         )
-        return run.measure()
+        return agreed(lambda: dict(run.measure()))
 
 
 class ShortGame(Protocol):

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Process", "cores", "current", "from_tag", "host_name", "tag_pattern"]
+__all__ = [
+    "LAUNCHED", "Process", "cores", "current", "from_tag", "host_name", "is_follower", "is_launched", "tag_pattern"
+]  # fmt: skip
+
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""Variables by which launchers such as torchrun say to a process which one it is, and where the first one is found."""
 
 _TAG = re.compile(r"([0-9a-f]{6})([0-9a-f]{6})([0-9a-f]{4})-(\d{1,10})-(\d{0,20})")
 tag_pattern = _TAG.pattern
@@ -65,6 +70,19 @@ def from_tag(tag: str) -> Process | None:
     """The process of a tag; None of a text that is none."""
     parts = _TAG.fullmatch(tag)
     return None if parts is None else Process(parts[1], parts[2], parts[3], int(parts[4]), parts[5])
+
+
+def is_launched() -> bool:
+    """Whether a launcher started this process beside others; torchrun may start one alone."""
+    numbers = [os.environ.get(name, "") for name in LAUNCHED[:2]]
+    if not all(os.environ.get(name) for name in LAUNCHED) or not all(map(str.isdecimal, numbers)):
+        return False
+    return int(numbers[1]) > 1 or "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_follower() -> bool:
+    """Whether a launcher started this process beside a first one, which decides, writes and speaks."""
+    return is_launched() and int(os.environ["RANK"]) > 0
 
 
 def cores() -> list[int]:

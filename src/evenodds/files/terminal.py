@@ -10,12 +10,22 @@ from typing import Any, TextIO
 
 from evenodds.files.text import encodable, json_text, visible
 
-__all__ = ["for_stream", "result", "result_json", "result_table", "say", "say_count", "terminal"]
+__all__ = ["for_stream", "mute", "result", "result_json", "result_table", "say", "say_count", "terminal"]
 
 
-def say(line: str) -> None:
+_mute = False
+
+
+def mute() -> None:
+    """From here on this process says nothing but what is urgent: another one speaks for it."""
+    global _mute
+    _mute = True
+
+
+def say(line: str, urgent: bool = False) -> None:
     """Prints a sentence for the user on standard error; standard output is for results."""
-    print(for_stream(line, sys.stderr), file=sys.stderr, flush=True)
+    if urgent or not _mute:
+        print(for_stream(line, sys.stderr), file=sys.stderr, flush=True)
 
 
 def say_count(line: str, end: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game import processes
 from evenodds.game.allocator import keep_freed_memory
+from evenodds.game.norms import share_norms
 from evenodds.game.rules import Batch
 
-__all__ = ["Engine", "Local"]
+__all__ = ["Distributed", "Engine", "Local", "pick_device"]
 
 
 class Engine(Protocol):
@@ -27,12 +29,17 @@ class Engine(Protocol):
 
     @property
     def rank(self) -> int:
-        """Which of the processes this is, from 0; draws differ between ranks."""
+        """Which of the processes this is, from 0; each plays its slice of a hand."""
         ...
 
     @property
     def size(self) -> int:
-        """How many processes play together; each shows its own images."""
+        """How many processes play a hand together."""
+        ...
+
+    @property
+    def accumulate(self) -> int:
+        """In how many micro-batches a process plays its slice of a hand."""
         ...
 
     @property
@@ -63,7 +70,20 @@ class Engine(Protocol):
         ...
 
     def read(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
-        """Terms as numbers, averaged over all processes. Waits for the device: call it rarely."""
+        """Terms as numbers. Waits for the device: call it rarely."""
+        ...
+
+    def total(self, values: Sequence[Tensor]) -> None:
+        """Sums values over all processes, in place and in this order; all of them get the same bits."""
+        ...
+
+    def gather(self, values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
+        """The values of the slices of all processes.
+
+        Args:
+            values: of the slices of this process, (rows of it, ...) each.
+            rows: of each slice, process by process.
+        """
         ...
 
 
@@ -77,6 +97,7 @@ class Local:
         channels_last: store images as NHWC, which more than doubles small convolutions on a CPU.
         compile: compile each move, where it can be; see evenodds.game.learners.compiled.
         graphs: record each move as a CUDA graph, where it can be; see evenodds.game.learners.graphs.
+        accumulate: micro-batches in which a hand is played, one after the other: less memory, the same costs.
 
     Raises:
         BadInput: the precision or the device is unknown, or there is no such device.
@@ -96,8 +117,13 @@ class Local:
     graphs: bool = False
     rank: int = 0
     size: int = 1
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
+        if self.accumulate < 1:
+            raise BadInput(f"a hand is played in accumulate >= 1 micro-batches, got {self.accumulate}")
+        if self.graphs and self.size * self.accumulate > 1:
+            raise BadInput("graphs=true records moves of one process in one piece; set graphs=false")
         if self.precision not in ("float32", "bfloat16"):
             raise BadInput(f"precision must be float32 or bfloat16, got '{self.precision}'")
         object.__setattr__(self, "device", pick_device(self.device))
@@ -109,6 +135,8 @@ class Local:
             player.to(self.device)
             if self.channels_last:
                 player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if self.size * self.accumulate > 1:
+                share_norms(player)
         return dict(players)
 
     def send(self, batch: Batch) -> dict[str, Tensor]:
@@ -128,6 +156,32 @@ class Local:
         here = [value.detach().to(self.device, torch.float32) for value in terms.values()]
         values = torch.stack(here).tolist()  # one wait for all
         return dict(zip(terms, values, strict=True))
+
+    def total(self, values: Sequence[Tensor]) -> None:
+        """Nothing to add: there is one process."""
+
+    def gather(self, values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
+        return list(values)
+
+
+@dataclass(frozen=True)
+class Distributed(Local):
+    """One of several processes, each on a device of its own; see evenodds.game.processes.
+
+    Each plays its slice of a hand. There is no wrapper around players: the slopes of a move are added after its one
+    backward, and before the guard looks at them.
+    """
+
+    def adopt(self, players: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        adopted = super().adopt(players)
+        processes.share(adopted)
+        return adopted
+
+    def total(self, values: Sequence[Tensor]) -> None:
+        processes.total(values)
+
+    def gather(self, values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
+        return processes.gather(values, rows)
 
 
 def pick_device(name: str | torch.device) -> torch.device:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from evenodds.game.processes import agreed
+
 __all__ = ["Way", "rates_in_turn"]
 
 HOPELESS = 8.0
@@ -33,7 +35,8 @@ def rates_in_turn(plays: Mapping[Way, Callable[[int], object]], seconds: float) 
 
 
 def _timed(play: Callable[[int], object], rounds: int) -> float:
-    """The seconds of so many rounds."""
+    """The seconds of so many rounds, by the clock of the first process."""
     begun = time.perf_counter()
     play(rounds)
-    return max(1e-9, time.perf_counter() - begun)
+    spent = max(1e-9, time.perf_counter() - begun)
+    return agreed(lambda: spent)

@@ -154,20 +154,20 @@ def play_round(training: Training, players: Players, data: Feed) -> None:
     """Plays every move that is due. The n-th play of each move in a round sees the n-th real batch of that round."""
     engine, progress = training.engine, training.progress
     training.whole = False
-    # All draws of a round are a function of (seed, round, rank): no random state survives it, none need be saved.
-    rng = torch.Generator(engine.device).manual_seed(mix(training.seed, progress.round, engine.rank))
-    torch.manual_seed(mix(training.seed, progress.round, engine.rank, 1))  # dropout draws from here
+    # All draws of a round are a function of (seed, round): no random state survives it, none need be saved. Processes
+    # deal the same hand, of which each plays a slice; so only dropout, which draws from torch's generator, differs.
+    rng = torch.Generator(engine.device).manual_seed(mix(training.seed, progress.round, 0))
+    torch.manual_seed(mix(training.seed, progress.round, engine.rank, 1))
     reals: list[Batch] = []
     for move in training.game.moves:
         if not move.when(progress):
             continue
         for turn in range(move.repeat):
             if turn == len(reals):
-                position = progress.images + (turn * engine.size + engine.rank) * data.size
-                reals.append(engine.send(data.at(position)))
+                reals.append(engine.send(data.at(progress.images + turn * data.size)))
             hand = training.game.task.deal(reals[turn], rng)
             training.terms.update(_play(move, players, hand, training))
-    progress.images += max(1, len(reals)) * data.size * engine.size
+    progress.images += max(1, len(reals)) * data.size
     progress.round += 1
     training.whole = True
 

@@ -49,12 +49,14 @@ class Record:
         config: as in its config.yaml: without remedies.
         remedies: how many are in force.
         say: gets plain sentences.
+        writes: whether this process writes; another one does where not.
     """
 
     folder: Path
     config: Config
     remedies: int = 0
     say: Callable[[str], None] = lambda line: None
+    writes: bool = True
 
 
 @dataclass
@@ -97,7 +99,8 @@ class Run:
         """BadInput where the memory does not hold a round, before any of it is asked for."""
         one = self.dataset.batch(torch.zeros(1, dtype=torch.int64))
         build = partial(build_players, self.config, self.task, self.dataset)
-        require_round(self.config, self.task, one, build, self.engine.device)
+        pieces = self.engine.size * self.engine.accumulate
+        require_round(self.config, self.task, one, build, self.engine.device, pieces)
 
     def _split(self) -> None:
         """Training and held-out items."""
@@ -134,8 +137,13 @@ class Run:
 
     @property
     def folder(self) -> Path | None:
-        """Where the run is written."""
-        return self.record.folder if self.record is not None else None
+        """Where this process writes the run."""
+        return self.record.folder if self.record is not None and self.record.writes else None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the run is written down, by this process or by the one that it follows."""
+        return self.record is not None
 
     @property
     def header(self) -> dict[str, Any]:

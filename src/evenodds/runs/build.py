@@ -13,8 +13,9 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of, reader_of
 from evenodds.errors import BadInput, unknown
+from evenodds.game import processes
 from evenodds.game.dial import Chanced, View
-from evenodds.game.engine import Local, pick_device
+from evenodds.game.engine import Distributed, Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import mix
 from evenodds.parts import views
@@ -239,10 +240,26 @@ def build_decay(config: Config) -> Any:
 
 
 def build_engine(config: Config) -> Local:
-    """Where the run is played."""
+    """Where the run is played: here, or by several processes that a launcher has started."""
     device = pick_device(config.device)
     graphs = config.graphs and device.type == "cuda"
-    return Local(device, config.precision or "float32", config.channels_last, config.compile, graphs)
+    count = processes.size()
+    if config.batch < count * config.accumulate:
+        raise BadInput(
+            f"a batch of {config.batch} cannot be dealt to {count} processes in {config.accumulate} micro-batches each;"
+            f" set batch={count * config.accumulate} or more, or fewer of both"
+        )
+    make = Local if processes.joined() is None else Distributed
+    return make(
+        processes.own_device(device),
+        config.precision or "float32",
+        config.channels_last,
+        config.compile,
+        graphs,
+        processes.rank(),
+        count,
+        config.accumulate,
+    )
 
 
 def open_data(config: Config, reading: Callable[[int, int], None] | None = None) -> Dataset:

@@ -142,7 +142,15 @@ class Config:
     )
     discriminator_learning_rate: float | None = setting(None, "Of the discriminator.", least=0)
     decay: Part = setting(Part("constant"), "How the learning rates change over the run.", kinds=("schedules",))
-    batch: int = setting(64, "Images per batch.", least=1, most=65_536)
+    batch: int = setting(64, "Images per batch, over all processes.", least=1, most=65_536)
+    accumulate: int = setting(
+        1,
+        "Micro-batches in which each process plays its part of a batch, one after the other: less memory, the same "
+        "game to rounding; not with batch norm.",
+        least=1,
+        most=65_536,
+        may_change=True,
+    )
     average_half_life: float = setting(
         0.01,
         "Half-life of the generator's moving average, as a share of the run; 0 for none.",

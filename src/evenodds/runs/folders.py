@@ -7,6 +7,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,17 @@ from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.misfit import shortened
 from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs
+from evenodds.files.read import read_json
 from evenodds.game.engine import Local
+from evenodds.game.processes import agreed
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
-__all__ = ["as_seconds", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed"]
-__all__ += ["versions"]
+__all__ = [
+    "Played", "as_seconds", "claimed", "environment", "held", "locked_folder", "next_folder", "outside", "placed",
+    "processes_of", "versions",
+]  # fmt: skip
 
 
 def placed(data: Part | None) -> Part | None:
@@ -79,11 +84,17 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train", base: P
     Raises:
         BadInput: it is held by another process, holds a run, or holds files of the user's under names of a run's files.
     """
-    with locked_folder(Path(out) if out is not None else None, base, recipe, command) as folder:
+
+    def hold(stack: ExitStack) -> Path:
+        named = Path(out) if out is not None else None
+        folder = stack.enter_context(locked_folder(named, base, recipe, command))
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")
         outputs = Outputs(folder, "train", "name another folder with --out")
         outputs.require(folder / name for name in RUN_FILES)
+        return folder
+
+    with held(hold) as folder:
         yield folder
 
 
@@ -132,9 +143,48 @@ def _left(folder: Path) -> bool:
     return (folder / NAME).is_file() and unused(folder) and lock_on(folder) is None
 
 
+@contextmanager
+def held(hold: Callable[[ExitStack], Path]) -> Iterator[Path]:
+    """A folder that process 0 holds; the others know it and hold nothing.
+
+    Args:
+        hold: enters what holds the folder, and returns it.
+    """
+    with ExitStack() as stack:
+        yield Path(agreed(lambda: str(hold(stack))))
+
+
 def environment(engine: Local) -> dict[str, Any]:
-    """What the bits of a run depend on, beside its configuration."""
-    return {**versions(), "device": str(engine.device), "threads": torch.get_num_threads()}
+    """What the bits of a run depend on, beside its configuration: of processes, how many there are from when on."""
+    facts = {**versions(), "device": str(engine.device), "threads": torch.get_num_threads()}
+    return {**facts, "processes": [asdict(Played(0, engine.size))]}
+
+
+@dataclass(frozen=True)
+class Played:
+    """By how many processes a run was played, from so many images on."""
+
+    images: int = 0
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What is read of environment.json."""
+
+    processes: list[Played] = field(default_factory=list)
+
+
+def processes_of(path: Path) -> list[Played] | None:
+    """By how many processes a run was played; empty where it says nothing of them, None where it cannot be read.
+
+    Args:
+        path: of environment.json.
+    """
+    try:
+        return read_json(path, _Environment).processes if path.is_file() else []
+    except BadInput:
+        return None
 
 
 def versions() -> dict[str, str]:

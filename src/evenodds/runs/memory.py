@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from inspect import signature
 from math import inf, prod
 from typing import Any
@@ -64,7 +65,12 @@ USUAL_WIDTH = 64
 
 
 def require_round(
-    config: Config, task: Playable, one: Batch, build: Callable[[], Mapping[str, nn.Module]], device: torch.device
+    config: Config,
+    task: Playable,
+    one: Batch,
+    build: Callable[[], Mapping[str, nn.Module]],
+    device: torch.device,
+    slices: int = 1,
 ) -> None:
     """BadInput where a round of training needs more memory than the device has, before any of it is asked for.
 
@@ -75,7 +81,9 @@ def require_round(
         one: a batch of one item of the data.
         build: makes the players. It is called once, on torch's "meta" device, which allocates and draws nothing.
         device: where the players are to be.
+        slices: in how many a batch is played, of which one at a time is on the device.
     """
+    config = replace(config, batch=-(-config.batch // slices))
     there, shape = _device_bytes(device), tuple(one["x"].shape[1:])
     if round_bound(config, (getattr(task.prior, "size", 1), *shape[:1]), prod(shape[1:])) <= there / 4:
         return
@@ -84,7 +92,7 @@ def require_round(
         place = "this GPU" if device.type == "cuda" else "this machine"
         raise BadInput(
             f"a round of training needs {peak.total / 2**30:,.1f} GiB of memory ({peak.activations / 2**30:,.1f} for a "
-            f"batch of {config.batch:,}), and {place} has {there / 2**30:,.1f}; {_advice(peak, there, config)}"
+            f"batch of {config.batch:,}), and {place} has {there / 2**30:,.1f}; {_advice(peak, there, config, slices)}"
         )
 
 
@@ -130,12 +138,18 @@ def _peak(config: Config, task: Playable, one: Batch, build: Callable[[], Mappin
     return Peak(peak.weights, peak.activations // 2) if halved else peak
 
 
-def _advice(peak: Peak, there: int, config: Config) -> str:
-    """What to type so that a round fits."""
+def _advice(peak: Peak, there: int, config: Config, slices: int) -> str:
+    """What to type so that a round fits.
+
+    Args:
+        config: with the batch of a slice.
+    """
     left = ROOM * there - peak.weights
     batch = int(config.batch * left / max(1, peak.activations))
     if batch >= 1:
-        return f"--set batch={2 ** (batch.bit_length() - 1)} fits"
+        fits = 2 ** (batch.bit_length() - 1)
+        pieces = config.accumulate * -(-config.batch // fits)
+        return f"--set batch={fits * slices} fits, and so does the same batch with --set accumulate={pieces}"
     return "lower --set generator.width and discriminator.width, or their depth"
 
 

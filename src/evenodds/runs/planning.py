@@ -11,6 +11,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.listeners.lap import Lap
 from evenodds.game.listeners.watch import glance_interval
+from evenodds.game.processes import agreed
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
@@ -52,15 +53,11 @@ def plan(
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
     rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
-    pause = time.perf_counter()
-    run.measure()
-    if time.perf_counter() - pause < 0.05 * seconds:  # the first prepares much that the others find done
-        pause = time.perf_counter()
-        run.measure()
-    look = time.perf_counter() - pause + 0.2
+    look = agreed(lambda: look_seconds(run, seconds))
     config, many = with_looks(config, seconds, look, say)
-    config = with_glances(config, seconds, glance := glance_seconds(run), say)
-    left = seconds - (time.perf_counter() - begun) - (many + 1) * look  # one more for the pictures after the run
+    config = with_glances(config, seconds, glance := agreed(lambda: glance_seconds(run)), say)
+    spent_here = agreed(lambda: time.perf_counter() - begun)
+    left = seconds - spent_here - (many + 1) * look  # one more for the pictures after the run
     images = int(KEPT * images_beside(config, rate, left, glance)) // config.batch * config.batch
     if images < LEAST * config.batch:
         needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
@@ -128,6 +125,20 @@ def _rate(run: Run, seconds: float) -> float:
         )  # fmt: skip
         spent += (end - start) / lap.rate
     return 1 / spent
+
+
+def look_seconds(run: Run, seconds: float) -> float:
+    """What one evaluation with a checkpoint takes.
+
+    Args:
+        seconds: of the budget.
+    """
+    pause = time.perf_counter()
+    run.measure()
+    if time.perf_counter() - pause < 0.05 * seconds:  # the first prepares much that the others find done
+        pause = time.perf_counter()
+        run.measure()
+    return time.perf_counter() - pause + 0.2
 
 
 def with_looks(

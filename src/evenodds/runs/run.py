@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs, owned
+from evenodds.files.read import read_json
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.save import best_of
+from evenodds.game.listeners.together import Together
 from evenodds.game.listeners.watch import Watch
+from evenodds.game.processes import agreed, follows
 from evenodds.game.rules import Progress
 from evenodds.game.threads import kept_threads
 from evenodds.game.trainer import Listener, train
@@ -28,13 +32,24 @@ from evenodds.runs import remedy
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import IN_MEMORY, open_data
-from evenodds.runs.card import SPLIT_SEED, DataCard, read_card
+from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, require_allowed, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import as_seconds, claimed, environment, outside, placed
+from evenodds.runs.folders import Played, as_seconds, claimed, environment, held, outside, placed, processes_of
+from evenodds.runs.following import (
+    advise,
+    agreed_card,
+    agreed_config,
+    agreed_remedies,
+    agreed_states,
+    agreed_verdict,
+    company,
+    on_first,
+    require_same_data,
+)
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.remedy import Remedy
@@ -124,7 +139,7 @@ def start(
     """
     clock = time.perf_counter() if clock is None else clock
     base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
-    with claimed(config.recipe, out, base=base) as folder, kept_threads():
+    with company(), claimed(config.recipe, out, base=base) as folder, kept_threads():
         return begun(config, folder, clock, budget, dataset, listeners, say, reading)
 
 
@@ -144,7 +159,7 @@ def begun(
     config, choices = settle_task(config, dataset, say)
     dataset = checked(config, dataset, say)
     plan = planned(config, dataset, choices, clock, budget, say)
-    ending = [plan.deadline] if plan.deadline is not None else []
+    ending = [plan.deadline] if plan.deadline is not None and not follows() else []
     session = play(plan.config, dataset, folder, [*ending, *listeners], say, lambda run: write(run, folder, plan))
     return shortened(session, plan.deadline)
 
@@ -203,16 +218,17 @@ def planned(
         clock: when the budget began, by time.perf_counter.
         budget: seconds; None where the configuration says the length.
     """
-    left = budget - (time.perf_counter() - clock) if budget is not None else None
+    left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
     config, precision = choose_precision(config, left, lambda config: Run(config, dataset), say)
     config, threads = choose_threads(config, left, lambda: Run(config, dataset), say)
     use_threads(config)
     choices = [*choices, *further, *precision, *threads]
     if budget is None:
-        return RunPlan(config, choices)
-    spent = time.perf_counter() - clock
+        return RunPlan(agreed_config(lambda: config), choices)
+    spent = agreed(lambda: time.perf_counter() - clock)
     config, pause = plan(config, dataset, budget - spent, say, spent)
+    config = agreed_config(lambda: config)
     pauses = pause * max(1 / config.save_share, 1 / config.evaluate_share)
     return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say, pauses))
 
@@ -229,7 +245,7 @@ def write(run: Run, folder: Path, plan: RunPlan) -> None:
 
 def shortened(session: Session, deadline: Deadline | None) -> Session:
     """The session, its length that which fitted the deadline: by the clock the run is complete, decays and all."""
-    if deadline is None:
+    if deadline is None or follows():
         return session
     complete = deadline.total <= session.images
     images = session.images if complete else max(deadline.total, session.config.images)
@@ -270,8 +286,20 @@ def resume(
         >>> evenodds.resume("my-run", settings={"images": 1024}).images
         1024
     """
-    with allowing(allow), allowing(modules_in(settings or {})), locked(require_run(folder), "resume"), kept_threads():
-        return gone_on(Path(folder), settings or {}, data, listeners, say, reading)
+    with allowing(allow), allowing(modules_in(settings or {})), company(), held_run(folder) as held, kept_threads():
+        return gone_on(held, settings or {}, data, listeners, say, reading)
+
+
+@contextmanager
+def held_run(folder: str | Path) -> Iterator[Path]:
+    """The folder of a run, held while it goes on."""
+
+    def hold(stack: ExitStack) -> Path:
+        stack.enter_context(locked(require_run(folder), "resume"))
+        return Path(folder)
+
+    with held(hold) as here:
+        yield here
 
 
 def require_run(folder: str | Path) -> Path:
@@ -290,32 +318,70 @@ def gone_on(
     reading: Callable[[int, int], None] | None,
 ) -> Session:
     """Goes on with a run whose folder this process holds; see `resume`."""
-    for place in (folder, folder / "checkpoints", folder / "samples"):
-        sweep(place)
-    saved = read(folder / "config.yaml")
-    config, remedies, opening = with_settings(saved, settings), remedy.read(folder), _nothing
+    saved = agreed_config(lambda: read_swept(folder))
+    config, remedies = with_settings(saved, settings), agreed_remedies(folder)
     require_allowed(config, str(folder / "config.yaml"))
     require_allowed(remedy.applied(config, remedies), str(folder / "remedies.json"))
-    remedy.discard(folder, remedies)
-    card = read_card(folder) if (folder / "data.json").is_file() else None
+    on_first(lambda: remedy.discard(folder, remedies))
+    card = agreed_card(folder)
     dataset = open_run_data(config, card, data, reading)
     if isinstance(data, str | Path):
-        config = moved(folder, config, card, data)
+        config = agreed_config(lambda: moved(folder, config, card, data))
+    unplayed = checkpoint.Header(checkpoint.FORMAT, {}, config=saved.to_mapping(), data=dataset.fingerprint())
+    begins = agreed(lambda: looked_up(folder, config, dataset, unplayed, remedies, say))
+    for applied in remedies:
+        say(f"with the remedy: {applied}")
+    on_first(lambda: write_config(folder, config))
+    opening = partial(write, folder=folder, plan=RunPlan(config)) if begins else partial(note_processes, folder)
+    return play(config, dataset, folder, listeners, say, opening)
+
+
+def read_swept(folder: Path) -> Config:
+    """The configuration in a run's folder, from which what a killed process left behind is removed."""
+    for place in (folder, folder / "checkpoints", folder / "samples"):
+        sweep(place)
+    return read(folder / "config.yaml")
+
+
+def looked_up(
+    folder: Path,
+    config: Config,
+    dataset: Dataset,
+    unplayed: checkpoint.Header,
+    remedies: Sequence[Remedy],
+    say: Callable[[str], None],
+) -> bool:
+    """Whether a run starts from the beginning; BadInput where what is there does not fit.
+
+    Args:
+        unplayed: of the run as it would be saved before it is played.
+    """
     if checkpoint.listing(folder / "checkpoints"):
         _, _, header, complaints = checkpoint.newest(folder / "checkpoints")
         for line in complaints:
             say(line)
         require_fit(config, dataset, header)
         say(f"resuming at {header.images:,} of {config.images:,} images")
-    elif not remedies:  # a remedy may have gone back to the very beginning
-        unplayed = checkpoint.Header(checkpoint.FORMAT, {}, config=saved.to_mapping(), data=dataset.fingerprint())
-        require_fit(config, dataset, unplayed)
-        say("the run stopped before its first checkpoint: it starts from the beginning")
-        opening = partial(write, folder=folder, plan=RunPlan(config))
-    for applied in remedies:
-        say(f"with the remedy: {applied}")
-    write_config(folder, config)
-    return play(config, dataset, folder, listeners, say, opening)
+        return False
+    if remedies:  # a remedy may have gone back to the very beginning
+        return False
+    require_fit(config, dataset, unplayed)
+    say("the run stopped before its first checkpoint: it starts from the beginning")
+    return True
+
+
+def note_processes(folder: Path, run: Run) -> None:
+    """Adds to environment.json by how many processes a run goes on, where these are others than before."""
+    path, images = folder / "environment.json", 0
+    before = processes_of(path)
+    if before is None or (before[-1].processes if before else 1) == run.engine.size:
+        return
+    if checkpoint.listing(folder / "checkpoints"):
+        images = checkpoint.newest(folder / "checkpoints", needed=())[2].images
+    facts = read_json(path, dict[str, Any]) if path.is_file() else {}
+    played = [asdict(one) for one in (*(before or [Played()]), Played(images, run.engine.size))]
+    with Outputs(folder, "train").updated(path) as temporary:
+        write_json(temporary, {**facts, "processes": played})
 
 
 def moved(folder: Path, config: Config, card: DataCard | None, data: str | Path) -> Config:
@@ -354,18 +420,16 @@ def play(
         opening: called with the run, built and not yet played.
     """
     while True:
-        remedies = remedy.read(folder)
-        remedy.discard(folder, remedies)
-        outcome = attempt(config, dataset, Record(folder, config, len(remedies), say), remedies, listeners, opening)
+        remedies = agreed_remedies(folder)
+        on_first(partial(remedy.discard, folder, remedies))
+        record = Record(folder, config, len(remedies), say, not follows())
+        outcome = attempt(config, dataset, record, remedies, listeners, opening)
         if outcome.alarm is None:
-            return load(folder, device=outcome.device)
-        if len(remedies) == remedy.MOST:
-            say(remedy.give_up(folder, outcome.alarm, remedies))
-            return load(folder, "best" if best_of(folder / "checkpoints") else "last")
-        back = remedy.back_to(folder, outcome.alarm.since, remedies)
-        remedies.append(remedy.prescribe(remedy.applied(config, remedies), outcome.alarm, outcome.images, back))
-        say(str(remedies[-1]))
-        remedy.record(folder, remedies)
+            return outcome.session() if follows() else load(folder, device=outcome.device)
+        if agreed(partial(given_up, folder, outcome.alarm, remedies, say)):
+            best = not follows() and best_of(folder / "checkpoints")
+            return outcome.session() if follows() else load(folder, "best" if best else "last")
+        on_first(partial(go_back, folder, config, outcome.alarm, outcome.images, remedies, say))
         opening = _nothing
 
 
@@ -373,13 +437,46 @@ def _nothing(run: Run) -> None:
     """The folder is written already."""
 
 
+def given_up(folder: Path, alarm: Verdict, remedies: Sequence[Remedy], say: Callable[[str], None]) -> bool:
+    """Whether there are no more remedies to try; it is said then."""
+    if len(remedies) < remedy.MOST:
+        return False
+    say(remedy.give_up(folder, alarm, remedies))
+    return True
+
+
+def go_back(
+    folder: Path,
+    config: Config,
+    alarm: Verdict,
+    images: int,
+    remedies: Sequence[Remedy],
+    say: Callable[[str], None],
+) -> None:
+    """Writes down one more remedy against an alarm that was raised after so many images."""
+    back = remedy.back_to(folder, alarm.since, remedies)
+    one = remedy.prescribe(remedy.applied(config, remedies), alarm, images, back)
+    say(str(one))
+    remedy.record(folder, [*remedies, one])
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended: with an alarm, or whole; after how many images; on which device."""
+    """How an attempt ended: with an alarm, or whole; after how many images; what was played."""
 
     alarm: Verdict | None
     images: int
-    device: str
+    run: Run
+
+    @property
+    def device(self) -> str:
+        """Where it was played."""
+        return str(self.run.engine.device)
+
+    def session(self) -> Session:
+        """The game as it stands, for a process that follows another, which alone has the folder."""
+        record = self.run.record
+        return self.run.session(record.folder if record is not None else Path(), self.images)
 
 
 def attempt(
@@ -393,9 +490,11 @@ def attempt(
     """Builds the run and plays it to its end or an alarm. Diverged is raised where nobody may act on it."""
     use_threads(config)
     run = Run(remedy.applied(config, remedies), dataset, record)
-    opening(run)
+    require_same_data(dataset.fingerprint(), run.train_index)
+    on_first(lambda: opening(run))
+    advise(record.folder)
     progress = restored(run, record)
-    watch, device = run.listeners.get("watch"), str(run.engine.device)
+    together, diverged = Together(), None
     try:
         train(
             run.game,
@@ -405,27 +504,36 @@ def attempt(
             images=config.images,
             seed=config.seed,
             progress=progress,
-            listeners=[*run.listeners.values(), *listeners],
+            listeners=together.around([*run.listeners.values(), *listeners]),
         )
     except Diverged as error:
-        if config.watch != "act":
-            raise
-        return Outcome(Verdict("diverged", str(error), True, progress.images), progress.images, device)
-    return Outcome(watch.alarm if isinstance(watch, Watch) else None, progress.images, device)
+        diverged = error
+        together.leave()
+    alarm = agreed_verdict(lambda: alarm_of(run, diverged, config.watch == "act", progress.images))
+    return Outcome(alarm, progress.images, run)
+
+
+def alarm_of(run: Run, diverged: Diverged | None, act: bool, images: int) -> Verdict | None:
+    """The alarm with which an attempt ended; `diverged` is raised where nobody may act on it."""
+    if diverged is None:
+        watch = run.listeners.get("watch")
+        return watch.alarm if isinstance(watch, Watch) else None
+    if not act:
+        raise diverged
+    return Verdict("diverged", str(diverged), True, images)
 
 
 def restored(run: Run, record: Record) -> Progress:
     """The progress of the newest whole checkpoint, to which the run's parts are set, or a fresh one."""
-    if not checkpoint.listing(record.folder / "checkpoints"):
+    if not agreed(lambda: bool(checkpoint.listing(record.folder / "checkpoints"))):
         return Progress(total=record.config.images)
-    path, states, header, _ = checkpoint.newest(record.folder / "checkpoints")
+    states, last = agreed_states(record.folder / "checkpoints")
     try:
         checkpoint.restore(run.parts, states)
     except BadInput as error:
         raise BadInput(
-            f"the checkpoint {path} is not of this run: {error}; move it away to go on from the one before"
+            f"the checkpoint {last['path']} is not of this run: {error}; move it away to go on from the one before"
         ) from error
-    if not (record.folder / "samples" / f"{header.images:012d}.png").is_file():
-        run.picture(header.images)  # killed between the checkpoint and its picture
-    last = header.progress or Progress(0)
-    return Progress(record.config.images, last.images, last.round)
+    if record.writes and not (record.folder / "samples" / f"{last['images']:012d}.png").is_file():
+        run.picture(last["images"])  # killed between the checkpoint and its picture
+    return Progress(record.config.images, last["images"], last["round"])

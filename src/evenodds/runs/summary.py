@@ -11,6 +11,7 @@ from evenodds.game import checkpoint
 from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.save import best_of
 from evenodds.runs import remedy
+from evenodds.runs.folders import processes_of
 from evenodds.runs.session import Session, load
 
 __all__ = ["summary"]
@@ -23,6 +24,7 @@ def summary(folder: Path) -> dict[str, str]:
     return (
         _identity(session)
         | _progress(session, history.values)
+        | _processes(folder / "environment.json")
         | _best(folder)
         | _watched(history.values[::-1])
         | _damage(history)
@@ -53,6 +55,13 @@ def _progress(session: Session, history: Sequence[Mapping[str, Any]]) -> dict[st
         "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
         "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(session.folder / "checkpoints")),
     }
+
+
+def _processes(path: Path) -> dict[str, str]:
+    """By how many processes the run was played; empty where it was always one, or where that is not known."""
+    played = processes_of(path) or []
+    words = [f"{one.processes}" + (f" from {one.images:,} images on" if one.images else "") for one in played]
+    return {"processes": ", ".join(words)} if any(one.processes != 1 for one in played) else {}
 
 
 def _best(folder: Path) -> dict[str, str]:

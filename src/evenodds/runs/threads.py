@@ -14,6 +14,7 @@ from evenodds.files.outputs import owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json
 from evenodds.game.engine import pick_device
+from evenodds.game.processes import agreed
 from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
@@ -123,8 +124,8 @@ def choose_threads(
     """
     if config.threads is not None or not is_measurable(config):
         return config, []
-    most = torch.get_num_threads()
-    if most == 1 or fixed_by_user():
+    most = agreed(torch.get_num_threads)
+    if most == 1 or agreed(fixed_by_user):
         return replace(config, threads=most), []
     probe = long_probe(config, seconds, make)
     if probe is None:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evenodds.game.slices import average, summed
+
 __all__ = [
     "COSTS",
     "WAYS",
@@ -104,17 +106,18 @@ def discriminator_options(way: str, shape: Sequence[int], length: int) -> dict[s
 
 def cross_entropy(logits: Tensor, c: Tensor) -> Tensor:
     """Scalar mean over the items whose class is known, for logits (n, K) and one-hot c; rows of zeros do not enter."""
-    return -(c * logits.log_softmax(1)).sum() / c.sum().clamp(min=1)
+    surprise, known = summed(-(c * logits.log_softmax(1)).sum()), summed(c.sum())
+    return surprise / known.clamp(min=1)
 
 
 def binary_cross_entropy(logits: Tensor, c: Tensor) -> Tensor:
     """Scalar mean over items and attributes, for logits (n, K) and c in {0, 1}."""
-    return F.binary_cross_entropy_with_logits(logits, c.to(logits.dtype))
+    return average(F.binary_cross_entropy_with_logits(logits, c.to(logits.dtype), reduction="none"))
 
 
 def squared_error(estimates: Tensor, c: Tensor) -> Tensor:
     """Scalar mean over items and values, for estimates (n, K) of c."""
-    return (estimates - c).square().mean()
+    return average((estimates - c).square())
 
 
 COSTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players, mix
+from evenodds.game.slices import items_of_all, summed, whole
 from evenodds.parts.priors import Prior
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
@@ -133,10 +134,11 @@ class Classify:
         with torch.no_grad():  # two passes, fused or not: no slope is needed at the data
             _, real = self._checked(discriminator(x["real"], features=True))
         _, fake = self._checked(discriminator(x["fake"], features=True))
-        apart = real.mean(0) - fake.mean(0)
+        items = items_of_all(hand)
+        apart = (summed(real.sum(0)) - summed(fake.sum(0))) / items
         costs = {"matching": (apart.square() if self.matching == "squared" else apart.abs()).mean()}
         if self.pull_away:
-            costs["pull_away"] = self.pull_away * _pull_away(fake)
+            costs["pull_away"] = self.pull_away * _pull_away(whole(fake))
         return Costs(costs)
 
     def _logits(self, players: Players, hand: Batch) -> dict[str, Tensor]:
@@ -254,7 +256,7 @@ def draw_labels(y: Tensor, each: int, seed: int) -> Tensor:
 
 
 def _share_right(logits: Tensor, y: Tensor) -> Tensor:
-    return (logits.argmax(1) == y).sum() / (y >= 0).sum().clamp(min=1)
+    return summed((logits.argmax(1) == y).sum()) / summed((y >= 0).sum()).clamp(min=1)
 
 
 def _entropy(logits: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
+from evenodds.game.slices import average, items_of_all, own, parted, playing_now, whole
 
 __all__ = ["Adversarial", "Contest", "Cost", "Penalty", "per_item"]
 
@@ -83,12 +84,14 @@ class Contest:
             return penalised
 
         def cost(players: Players, hand: Batch) -> Costs:
-            items = len(hand["x"])
+            items = items_of_all(hand)
             count = max(1, round(self.share * items))
             if count == items:
                 return penalised(players, hand)
-            bearing = penalised(players, portion(hand, slice(0, count)))
-            return weighed(bearing, plain(players, portion(hand, slice(count, None))), count / items)
+            with parted(hand, count, True) as first:
+                bearing = penalised(players, first)
+            with parted(hand, count, False) as others:
+                return weighed(bearing, plain(players, others), count / items)
 
         return cost
 
@@ -119,11 +122,11 @@ class Contest:
         score = Remembered(discriminator)
         if self.fused:
             score.both(real, fake)
-        on_real, on_fake = score(real), score(fake)
-        costs = {"adversarial": self.loss(on_real, on_fake)[0].mean()}
+        on_real, on_fake = self._compared(score(real)), self._compared(score(fake))
+        costs = {"adversarial": self._mean(self.loss(on_real, on_fake)[0])}
         if penalised and self.penalty is not None:
             draws = {name: hand[name] for name in self.draws}
-            penalty = self.penalty(lambda x: per_item(score(x)), real, fake, **draws).mean()
+            penalty = average(self.penalty(lambda x: per_item(score(x)), real, fake, **draws))
             costs["penalty"] = self.weight * self.every * penalty
         return Costs(costs, facts=self._beliefs(on_real, on_fake))
 
@@ -148,7 +151,7 @@ class Contest:
         score = Remembered(discriminator)
         if self.fused:
             score.both(real, turned)
-        on_real, on_fake = score(real), score(turned)
+        on_real, on_fake = self._compared(score(real)), self._compared(score(turned))
         if on_fake.dim() > 1:  # the slopes of an item's patches are no multiple of each other
             raise BadInput(
                 f"simultaneous moves need one logit for each item, got {tuple(on_fake.shape)}; leave `simultaneous` "
@@ -156,9 +159,10 @@ class Contest:
             )
         costs = self.loss(on_real, on_fake)
         slopes = self._slope_ratio(on_real, on_fake)
-        ratio.append(slopes if self.fake_weights is None else slopes * self.fake_weights(on_fake))
-        facts = {"generator": costs[1].mean(), **self._beliefs(on_real, on_fake)}
-        return Costs({"adversarial": costs[0].mean()}, facts)
+        slopes = slopes if self.fake_weights is None else slopes * self.fake_weights(on_fake)
+        ratio.append(own(slopes) if len(slopes) > len(fake) else slopes)
+        facts = {"generator": self._mean(costs[1]), **self._beliefs(on_real, on_fake)}
+        return Costs({"adversarial": self._mean(costs[0])}, facts)
 
     @cached_property
     def slopes_everywhere(self) -> bool:
@@ -169,20 +173,42 @@ class Contest:
 
     def _slope_ratio(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
         """(N,) slope of the generator's cost over that of the discriminator's, at each fake logit."""
-        logits = on_fake.detach().float().requires_grad_()
+        logits = _wide(on_fake).requires_grad_()
         with torch.enable_grad():
-            costs = self.loss(on_real.detach().float(), logits)
+            costs = self.loss(_wide(on_real), logits)
             of_d, of_g = (torch.autograd.grad(cost.sum(), logits, retain_graph=True)[0] for cost in costs)
         return of_g / torch.where(of_d.abs() < TINY, TINY, of_d)
 
     def generator_costs(self, discriminator: nn.Module, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> Costs:
         """What the generator minimises; only losses that pair or average real logits need a pass over real."""
         real, fake = self._viewed(real, fake, hand)
-        on_fake = discriminator(fake)
-        on_real = discriminator(real) if self.relative else torch.zeros_like(on_fake)
+        on_fake = self._compared(discriminator(fake))
+        on_real = self._compared(discriminator(real)) if self.relative else torch.zeros_like(on_fake)
         cost = self.loss(on_real, on_fake)[1]
         weighted = cost if self.fake_weights is None else cost * self.fake_weights(on_fake)
-        return Costs({"adversarial": weighted.mean()})
+        return Costs({"adversarial": self._mean(weighted)})
+
+    @cached_property
+    def compares(self) -> bool:
+        """Whether logits of different items meet: in the loss, the weights of fakes, or what views are adapted by.
+
+        Then those of all items are looked at, where a batch is played in slices. Found by asking for the slope of the
+        cost of one item in the logits of another.
+        """
+        if self.fake_weights is not None or (self.relative and self.view is not None):
+            return True
+        real, fake = (torch.linspace(-1, 1, 4).add(shift).requires_grad_() for shift in (0.3, -0.2))
+        cost = torch.stack([cost[0] for cost in self.loss(real, fake)]).sum()
+        slopes = torch.autograd.grad(cost, (real, fake), allow_unused=True)
+        return any(slope is not None and bool((slope[1:] != 0).any()) for slope in slopes)
+
+    def _compared(self, logits: Tensor) -> Tensor:
+        """The logits of all items of the batch where they meet, else those that are there."""
+        return whole(logits) if playing_now() is not None and self.compares else logits
+
+    def _mean(self, cost: Tensor) -> Tensor:
+        """The mean over items of what follows from compared logits."""
+        return cost.mean() if playing_now() is None or self.compares else average(cost)
 
     @cached_property
     def relative(self) -> bool:
@@ -214,10 +240,10 @@ class Contest:
         Jolicoeur-Martineau (2018), eq. 7; and for the mean sign of D(x), against the middle of both.
         """
         level = (on_real.mean() + on_fake.mean()) / 2 if self.relative else 0.0
-        signs = (on_real - level).sign().mean()
+        signs = self._mean((on_real - level).sign())
         if self.relative:
             on_real, on_fake = on_real - on_fake.mean(), on_fake - on_real.mean()
-        facts = {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
+        facts = {"real": self._mean(on_real.sigmoid()), "fake": self._mean(on_fake.sigmoid())}
         # r_t of Karras et al. (2020), section 3, which views are adapted by.
         return facts if self.view is None else {**facts, "signs": signs}
 
@@ -225,11 +251,6 @@ class Contest:
         if self.view is None:
             return real, fake
         return self.view(real, hand["view"][0]), self.view(fake, hand["view"][1])
-
-
-def portion(hand: Batch, items: slice) -> dict[str, Tensor]:
-    """Some items of a hand. The numbers for views (2, N, ...) hold those of reals, then those of fakes."""
-    return {name: value[:, items] if name.split("/")[-1] == "view" else value[items] for name, value in hand.items()}
 
 
 def weighed(first: Costs, second: Costs, share: float) -> Costs:
@@ -247,6 +268,11 @@ def weighed(first: Costs, second: Costs, share: float) -> Costs:
 def per_item(logits: Tensor) -> Tensor:
     """(N,) of (N,), or of (N, P), the logits of P patches of each item: their mean."""
     return logits if logits.dim() == 1 else logits.flatten(1).mean(1)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Logits in float32, or in float64 where they are that, without a slope."""
+    return logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
 
 
 TINY = 1e-30

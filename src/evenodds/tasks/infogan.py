@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Players
+from evenodds.game.slices import average, items_of_all, summed
 from evenodds.parts.priors import Coded
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._playable import NetworkSpec
@@ -98,20 +99,22 @@ class InfoGAN(Generate):
         code = hand["z"][:, noise:]
         if self.prior.classes:
             category = code[:, :classes].argmax(1)
-            costs["classes"] = self.classes_weight * F.cross_entropy(inferred["classes"], category)
+            costs["classes"] = self.classes_weight * average(
+                F.cross_entropy(inferred["classes"], category, reduction="none")
+            )
             if self.consistency and first:
                 with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
                     calm = self._inferred(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
                 viewed = self._inferred(outputs[:first])["classes"].log_softmax(1)
-                shares = viewed.exp().mean(0)
+                shares = summed(viewed.exp().sum(0)) / items_of_all(hand)
                 entropy = -(shares * shares.clamp_min(1e-8).log()).sum()
-                surprise = -(calm * viewed).sum(1).mean() - self.balance * entropy
+                surprise = -average((calm * viewed).sum(1)) - self.balance * entropy
                 costs["consistency"] = self.consistency * surprise
-            costs.facts["right"] = (inferred["classes"].argmax(1) == category).float().mean().detach()
+            costs.facts["right"] = average((inferred["classes"].argmax(1) == category).float()).detach()
         if self.prior.values:
             squared = (inferred["values"] - code[:, classes:]).square()
-            costs["values"] = self.values_weight * 0.5 * squared.sum(1).mean()
-            costs.facts["error"] = squared.mean().detach()
+            costs["values"] = self.values_weight * 0.5 * average(squared.sum(1))
+            costs.facts["error"] = average(squared).detach()
         return costs
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
+from evenodds.game.slices import addend, summed
 from evenodds.metrics.segmentation import confusions, mean_overlap, pixel_accuracy
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
@@ -89,11 +90,11 @@ class Segment(Paired):
         labels = hand["labels"]
         labelled = labels != IGNORED
         truth = F.one_hot(labels.where(labelled, 0), self.classes).permute(0, 3, 1, 2) * labelled[:, None]
-        pixels = truth.sum((0, 2, 3)).to(output)
+        pixels = summed(truth.sum((0, 2, 3)).to(output))
         weights = (pixels / pixels.sum().clamp(min=1)).clamp(min=1e-6) ** -self.rare
         loss = F.cross_entropy(output, labels, weights, ignore_index=IGNORED, reduction="sum")
         # A batch without any label has the cost 0 rather than 0 / 0.
-        costs = {"cross_entropy": loss / (weights * pixels).sum().clamp(min=1e-6)}
+        costs = {"cross_entropy": addend(loss) / (weights * pixels).sum().clamp(min=1e-6)}
         if self.overlap:
             costs["overlap"] = self.overlap * _lacking_overlap(output.softmax(1), truth, pixels, labelled)
         return costs
@@ -143,7 +144,7 @@ class Segment(Paired):
 
 def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, labelled: Tensor) -> Tensor:
     """1 - the mean over classes, where they occur in the batch, of sum p t / sum (p + t - p t); sum t is `pixels`."""
-    shared = (probabilities * truth).sum((0, 2, 3))
-    union = (probabilities * labelled[:, None]).sum((0, 2, 3)) + pixels - shared
+    shared = summed((probabilities * truth).sum((0, 2, 3)))
+    union = summed((probabilities * labelled[:, None]).sum((0, 2, 3))) + pixels - shared
     occurs = (pixels > 0).to(shared)
     return 1 - (occurs * shared / union.clamp(min=1e-6)).sum() / occurs.sum().clamp(min=1)

@@ -53,10 +53,15 @@ class CompiledMoves:
     reasons: dict[str, str] = field(default_factory=dict)
     variants: dict[Key, tuple[Move, Function | None]] = field(default_factory=dict)
 
-    def differentiate(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Costs | None:
-        """The costs, with slopes left in the `grad` of the movers' parameters; None where nothing was played.
+    def differentiate(
+        self, move: Move, players: Players, hand: Batch, engine: Engine, weight: float = 1.0
+    ) -> Costs | None:
+        """The costs, with slopes added to the `grad` of the movers' parameters; None where nothing was played.
 
         All but the movers are frozen around the call.
+
+        Args:
+            weight: by which slopes are multiplied.
         """
         key = variant_key(move, players, hand)
         if key not in self.variants:  # the move is kept, so that no other takes its identity
@@ -67,7 +72,9 @@ class CompiledMoves:
         with _tracing():
             costs, facts, slopes = function(hand)
         for parameter, slope in zip(parameters_of(move, players), slopes, strict=True):
-            parameter.grad = slope
+            if slope is not None:
+                weighed = slope if weight == 1 else weight * slope
+                parameter.grad = weighed if parameter.grad is None else parameter.grad + weighed
         return Costs(costs, facts)
 
     def _tested(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Function | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.engine import Engine
-from evenodds.game.learners.gradient import Gradient, frozen, play
+from evenodds.game.learners.gradient import Gradient, frozen, over_processes, play
 from evenodds.game.rules import Batch, Costs, Move, Players, State, mix
 
 __all__ = ["Evolution", "ranks", "raw"]
@@ -82,19 +82,23 @@ class Evolution(Gradient):
                 " play alternating moves, or give Evolution all of them"
             )
 
-        def evaluate() -> Costs:
-            _reseed(engine.device, mix(self.seed, self.plays))  # the same dropout for all
+        def cost(hand: Batch) -> Costs:
             return play(move, players, hand, engine)
+
+        def evaluate() -> Costs:
+            _reseed(engine.device, mix(self.seed, self.plays, *_other(engine.rank)))  # the same dropout for all
+            return self.slicing.play(move, players, hand, engine, cost, lambda hand, weight: cost(hand))
 
         table = _Table([players[name] for name in move.movers])
         parameters = table.stepped_by([self.optimizers[name] for name in move.movers])
         # Frozen instead of torch.no_grad: no graph is built, yet a cost may take gradients of its own, as penalties do.
         with frozen(players, but=()):
             costs = evaluate()
-            values = [self._values(table, parameters, pairs, evaluate) for pairs in self._portions()]
-        self._estimate([*parameters.values()], _over_all(torch.cat(values), engine))
+            values = torch.cat([self._values(table, parameters, pairs, evaluate) for pairs in self._portions()])
+        engine.total([values])  # of each process those of its slice
+        self._estimate([*parameters.values()], values)
         self.plays += 1
-        return costs
+        return over_processes(costs, [], engine)
 
     def _portions(self) -> list[range]:
         """The pairs, as many at a time as are to be played in one pass."""
@@ -169,16 +173,13 @@ class _Table(nn.ModuleList):
         return {name: p for name, p in self.named_parameters() if id(p) in stepped and p.requires_grad}
 
 
+def _other(rank: int) -> list[int]:
+    """What makes the dropout of a process another than that of the first."""
+    return [rank] if rank else []
+
+
 def _reseed(device: torch.device, seed: int) -> None:
     """Sets the generators that dropout draws from. torch.manual_seed does, and formats a traceback each time."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def _over_all(costs: Tensor, engine: Engine) -> Tensor:
-    """The costs (P,) averaged over all processes."""
-    if engine.size == 1:
-        return costs
-    read = engine.read({str(member): cost for member, cost in enumerate(costs)})
-    return torch.tensor(list(read.values()), device=costs.device)

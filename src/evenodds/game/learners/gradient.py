@@ -17,8 +17,9 @@ from evenodds.game.learners.graphs import MoveGraphs
 from evenodds.game.learners.guard import Guard
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 from evenodds.game.schedule import Schedule, constant
+from evenodds.game.slicing import Slicing
 
-__all__ = ["Gradient", "frozen", "play"]
+__all__ = ["Gradient", "frozen", "over_processes", "play"]
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Gradient:
     guard: Guard = field(init=False, default_factory=Guard)
     compiled: CompiledMoves = field(init=False, default_factory=CompiledMoves)
     graphs: MoveGraphs = field(init=False, default_factory=MoveGraphs)
+    slicing: Slicing = field(init=False, default_factory=Slicing)
 
     def __post_init__(self) -> None:
         self.base = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimizers.items()}
@@ -79,19 +81,34 @@ class Gradient:
         return costs
 
     def _differentiate(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:
-        """Leaves the slope of the costs in the `grad` of the movers' parameters."""
+        """Leaves the slope of the costs of the whole hand in the `grad` of the movers' parameters, on all processes."""
+
+        def cost(hand: Batch) -> Costs:
+            return play(move, players, hand, engine)
+
+        def learn(hand: Batch, weight: float) -> Costs:
+            return self._learn(move, players, hand, engine, weight)
+
         # Frozen opponents: otherwise every gradient of theirs is computed, and sent between processes, for nothing.
         with frozen(players, but=move.movers):
-            if engine.compile and (compiled := self.compiled.differentiate(move, players, hand, engine)) is not None:
+            costs = self.slicing.play(move, players, hand, engine, cost, learn)
+        groups = [g for name in move.movers if name in self.optimizers for g in self.optimizers[name].param_groups]
+        return over_processes(costs, [p for group in groups for p in group["params"]], engine)
+
+    def _learn(self, move: Move, players: Players, hand: Batch, engine: Engine, weight: float) -> Costs:
+        """Adds the slope of the costs of a hand, times a weight, to the `grad` of the movers; all others are frozen."""
+        if engine.compile:
+            compiled = self.compiled.differentiate(move, players, hand, engine, weight)
+            if compiled is not None:
                 return compiled
-            costs = play(move, players, hand, engine)
-            total = costs.total()
-            if not total.requires_grad:
-                raise BadInput(
-                    f"the cost of move '{move.name}' has no gradient: some player between it and"
-                    f" {', '.join(move.movers)} is not differentiable; improve the movers by Evolution"
-                )
-            total.backward()  # type: ignore[no-untyped-call]
+        costs = play(move, players, hand, engine)
+        total = costs.total()
+        if not total.requires_grad:
+            raise BadInput(
+                f"the cost of move '{move.name}' has no gradient: some player between it and"
+                f" {', '.join(move.movers)} is not differentiable; improve the movers by Evolution"
+            )
+        (total if weight == 1 else weight * total).backward()  # type: ignore[no-untyped-call]
         return costs
 
     def _step(self, name: str, rate: float) -> None:
@@ -135,6 +152,24 @@ def play(move: Move, players: Players, hand: Batch, engine: Engine) -> Costs:
     with engine.autocast():
         costs = move.cost(players, hand)
     return costs if isinstance(costs, Costs) else Costs(costs)
+
+
+def over_processes(costs: Costs, parameters: Sequence[Tensor], engine: Engine) -> Costs:
+    """Sums slopes and costs over all processes, of which each has those of its slice.
+
+    A slope that is None counts as zeros where another process has one, and stays None where none has.
+
+    Args:
+        parameters: whose `grad` is summed, in an order that all processes share.
+    """
+    if engine.size == 1:
+        return costs
+    held = torch.tensor([float(p.grad is not None) for p in parameters])
+    slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    engine.total([*slopes, *costs.values(), *costs.facts.values(), held])
+    for parameter, slope, holders in zip(parameters, slopes, held.tolist(), strict=True):
+        parameter.grad = slope if holders else None
+    return costs
 
 
 @contextmanager

@@ -56,6 +56,11 @@ class RunContext(Protocol):
         ...
 
     @property
+    def recorded(self) -> bool:
+        """Whether the run is written down, by this process or by the one that it follows."""
+        ...
+
+    @property
     def game(self) -> Game:
         """The game."""
         ...

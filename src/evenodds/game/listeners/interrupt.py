@@ -27,8 +27,8 @@ class Interrupt:
 
     @classmethod
     def for_run(cls, run: RunContext) -> Self | None:
-        """On where there is a folder in which an interrupted run can be kept."""
-        return cls() if run.folder is not None else None
+        """On where an interrupted run can be kept, by this process or by another one."""
+        return cls() if run.recorded else None
 
     def begin(self, training: Training) -> None:
         if threading.current_thread() is threading.main_thread():

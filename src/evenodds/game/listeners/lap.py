@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from evenodds.game.processes import agreed
 from evenodds.game.trainer import Training
 
 __all__ = ["Lap"]
@@ -29,8 +30,9 @@ class Lap:
             self._from = (training.progress.images, now)
         elif done % self.rounds == 0:
             training.engine.read(training.terms)
-            self.rate = (training.progress.images - self._from[0]) / (time.perf_counter() - self._from[1])
-            training.stop = now - self._from[1] >= self.seconds
+            spent = agreed(lambda: time.perf_counter() - self._from[1])
+            self.rate = (training.progress.images - self._from[0]) / spent
+            training.stop = spent >= self.seconds
 
     def end(self, training: Training) -> None:
         """Nothing to close."""

@@ -76,7 +76,7 @@ def relativistic_paired(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 def relativistic_average(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Jolicoeur-Martineau (2018), section 4.2: is this real more real than the average fake, and conversely?
 
-    The averages are over the logits given: under several processes, over those of this process.
+    The averages are over the logits given; the contest gives those of all slices of a batch.
     """
     above, below = real - fake.mean(), fake - real.mean()
     return F.softplus(-above) + F.softplus(below), F.softplus(above) + F.softplus(-below)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.dial import View
+from evenodds.game.slices import whole
 
 __all__ = [
     "LeCam",
@@ -114,8 +115,8 @@ class LeCam(nn.Module):
 
     Meant for little data. With the wasserstein loss and fixed anchors the game minimises a multiple of the LeCam
     divergence, sum of (p - q)^2 / (p + q) (their proposition 1). The two anchors are moving averages of the logits,
-    start at 0, where even odds are, and are the object's state. In training mode each call moves them towards its
-    logits, then measures. Under several processes each has anchors of its own.
+    start at 0, where even odds are, and are the object's state. In training mode each call moves them towards the
+    logits of the batch, then measures.
     """
 
     real_anchor: Tensor
@@ -134,9 +135,10 @@ class LeCam(nn.Module):
         """(D(real) - anchor of fakes)^2 + (D(fake) - anchor of reals)^2, (N,)."""
         on_real, on_fake = score(real), score(fake)
         if self.training:
-            step = 1 - 0.5 ** (len(real) / self.half_life_images)
-            self.real_anchor.lerp_(on_real.detach().mean().to(self.real_anchor.dtype), step)
-            self.fake_anchor.lerp_(on_fake.detach().mean().to(self.fake_anchor.dtype), step)
+            all_real, all_fake = whole(on_real.detach()), whole(on_fake.detach())
+            step = 1 - 0.5 ** (len(all_real) / self.half_life_images)
+            self.real_anchor.lerp_(all_real.mean().to(self.real_anchor.dtype), step)
+            self.fake_anchor.lerp_(all_fake.mean().to(self.fake_anchor.dtype), step)
         return (on_real - self.fake_anchor).square() + (on_fake - self.real_anchor).square()
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.slices import playing_now, pooled
 from evenodds.parts.networks._conv import Conv2d, conv2d
 
 __all__ = [
@@ -167,5 +168,10 @@ def beside_spread(x: Tensor) -> Tensor:
     Returns:
         (N, C + 1, ...) float. Items of a batch now see one another: score real and fake items in batches of their own.
     """
-    spread = (x.var(0, correction=0) + 1e-8).sqrt().mean()
+    if playing_now() is None:
+        variance = x.var(0, correction=0)
+    else:  # over all slices of the batch
+        total, rows = pooled(x.sum(0), len(x))
+        variance = pooled((x - total / rows).square().sum(0), len(x))[0] / rows
+    spread = (variance + 1e-8).sqrt().mean()
     return torch.cat((x, spread.expand_as(x[:, :1])), 1)

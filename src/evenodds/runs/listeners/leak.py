@@ -16,6 +16,7 @@ from evenodds.game.arithmetic import evenly
 from evenodds.game.dial import Chanced
 from evenodds.game.listeners.context import Order
 from evenodds.game.listeners.scheduled import Periodic
+from evenodds.game.processes import follows
 from evenodds.game.rules import mix
 from evenodds.metrics.probe import Probe, fit_probe
 from evenodds.tasks._playable import Playable
@@ -38,9 +39,9 @@ class Leak(Periodic):
 
     @classmethod
     def for_run(cls, run: Run) -> Self | None:
-        """On where samples are drawn and views act with a chance."""
+        """On where samples are drawn and views act with a chance; of several processes, in the first."""
         view, config, task = run.task.contest.view, run.config, run.task
-        if not isinstance(view, Chanced) or task.prior is None:
+        if not isinstance(view, Chanced) or task.prior is None or follows():
             return None
         test = LeakTest(
             run.dataset, task, view, lambda: run.sampler, run.train_index, run.held_out_index,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 
+from evenodds.game import processes
 from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Progress
 from evenodds.game.threads import VARIABLES, allowed_threads, candidates
@@ -69,9 +70,9 @@ class Threads:
 
     @classmethod
     def for_run(cls, run: Run) -> Self | None:
-        """On where the run has a folder, on a CPU."""
+        """On where the run has a folder, on a CPU, in one process: others would have to stop for the measurement."""
         config, folder = run.config, run.folder
-        if folder is None or not is_measurable(config):
+        if folder is None or not is_measurable(config) or processes.size() > 1:
             return None
         return cls(
             lambda progress, numbers: measured_rates(Probe(type(run)(config, run.dataset), progress), numbers),

@@ -1,0 +1,254 @@
+"""One process = two processes = micro-batches, in float64; an interrupted run of two goes on with the same bits."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from evenodds.errors import BadInput, Lost
+from evenodds.files.process import LAUNCHED
+from evenodds.game import checkpoint, heartbeat, processes
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.run import resume, start
+from evenodds.runs.session import load
+from tests.sliced import CASES, as_launched, float64, furthest, played
+from tests.twins.test_resume import StopAt
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+
+TOLERANCE = 1e-10
+"""Of weights and terms in float64."""
+PLAYED = (
+    "lazy", "share", "differences", "top", "infogan", "segment", "batch norm of both", "minibatch_std", "evolution",
+    "classify",
+)  # fmt: skip
+PIECES = ("lazy", "top", "lecam", "segment", "spectral", "classify")
+IMAGES = 2048
+RING = {"images": IMAGES, "batch": 128, "device": "cpu", "save_share": 0.25, "watch": "off", "held_out": 0.02}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which two processes leave what they have played."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = [child(lambda rank=rank: work(folder, rank, port), folder / f"{rank}.log") for rank in range(2)]  # type: ignore[misc]
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    said = "\n".join((folder / f"{rank}.log").read_text() for rank in range(2))
+    assert statuses == [0, -signal.SIGKILL], said
+    return folder
+
+
+def child(do: Callable[[], None], log: Path) -> int:
+    """The number of a process that does something and says to a file what it says."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        sys.stderr = sys.stdout = log.open("w", buffering=1)
+        do()
+        status = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def work(folder: Path, rank: int, port: int) -> None:
+    """What each of both processes does, one thing after the other."""
+    as_launched(rank, 2, port)
+    processes.join()
+    facts: dict[str, Any] = {"agreed": processes.agreed(lambda: [os.getpid(), 0.1, float("inf")]), "refused": refused()}
+    with float64():
+        for name in PLAYED:
+            save(folder / f"{name}.{rank}", played(name))
+        facts["penalty"] = message(penalty_through_batch_norm)
+    interrupted_run(folder)
+    facts["other data"] = message(lambda: processes.same_on_all("the data", str(rank)))
+    (folder / f"{rank}.json").write_text(json.dumps(facts))
+    if rank:
+        os.kill(os.getpid(), signal.SIGKILL)
+    begun = time.monotonic()
+    with pytest.raises(Lost) as lost:
+        processes.total([torch.zeros(3)])
+    (folder / "lost.json").write_text(json.dumps([str(lost.value), lost.value.told, time.monotonic() - begun]))
+
+
+def refused() -> str:
+    """What a process is told where the first one fails."""
+
+    def fail() -> None:
+        raise BadInput("there is no such file")
+
+    return message(lambda: processes.agreed(fail))
+
+
+def message(do: Callable[[], Any]) -> str:
+    """Of the BadInput that is raised; empty where none is."""
+    try:
+        do()
+    except BadInput as error:
+        return str(error)
+    return ""
+
+
+def penalty_through_batch_norm() -> None:
+    """Plays a round of a game that cannot be played."""
+    case = CASES["batch norm of both"]
+    CASES["refused"] = replace(case, settings={**case.settings, "penalty": "r1"})
+    played("refused", rounds=1)
+
+
+def interrupted_run(folder: Path) -> None:
+    """A whole run, and one that is interrupted and goes on."""
+    config = with_settings(recipe("ring"), RING)
+    start(config, out=folder / "whole")
+    start(config, out=folder / "halved", listeners=[StopAt(600)])
+    if not processes.follows():
+        shutil.copytree(folder / "halved", folder / "left")
+    resume(folder / "halved")
+
+
+def save(path: Path, values: dict[str, Tensor]) -> None:
+    save_file({name: value.contiguous().clone() for name, value in values.items()}, path)
+
+
+@dataclass
+class Ones:
+    """What one process plays, each case once."""
+
+    results: dict[str, dict[str, Tensor]]
+
+    def of(self, name: str) -> dict[str, Tensor]:
+        if name not in self.results:
+            with float64():
+                self.results[name] = played(name)
+        return self.results[name]
+
+
+@pytest.fixture(scope="module")
+def one() -> Ones:
+    return Ones({})
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_two_processes_play_the_game_of_one(two: Path, one: Ones, name: str) -> None:
+    mine, *theirs = one.of(name), *(load_file(two / f"{name}.{rank}") for rank in range(2))
+    assert all(torch.equal(theirs[0][key], theirs[1][key]) for key in mine)
+    distance, where = furthest(mine, theirs[0])
+    assert distance < TOLERANCE, where
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_micro_batches_play_the_game_of_one_batch(one: Ones, name: str) -> None:
+    with float64():
+        pieces = played(name, accumulate=3)
+    distance, where = furthest(one.of(name), pieces)
+    assert distance < TOLERANCE, where
+
+
+def test_what_cannot_be_shared_is_refused(two: Path) -> None:
+    with float64():
+        assert "set accumulate=1" in message(lambda: played("batch norm", accumulate=2))
+    assert "has no item" not in message(lambda: played("plain", accumulate=13, rounds=1))
+    assert "set batch=14" in message(lambda: played("plain", accumulate=14, rounds=1))
+    for facts in map(read, (two / "0.json", two / "1.json")):
+        assert "penalty cannot be differentiated through statistics of a batch" in facts["penalty"]
+        assert facts["other data"] == "the data of process 1 differ from those of process 0"
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_processes_agree_and_fail_alike(two: Path) -> None:
+    first, second = read(two / "0.json"), read(two / "1.json")
+    assert first["agreed"] == second["agreed"]
+    assert first["refused"] == second["refused"] == "there is no such file"
+
+
+def test_a_lost_process_is_named_at_once(two: Path) -> None:
+    said, told, seconds = read(two / "lost.json")
+    assert said.startswith("process 1 of 2 (counted from 0) has ended")
+    assert "evenodds resume" in said
+    assert not told
+    assert seconds < 30
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    states, header = checkpoint.load(checkpoint.listing(folder / "checkpoints")[-1])
+    assert header.images == IMAGES
+    return {f"{part}/{name}": value for part, state in states.items() for name, value in state.tensors.items()}
+
+
+def test_a_run_of_two_resumes_to_the_same_bits(two: Path) -> None:
+    whole, halved = tensors(two / "whole"), tensors(two / "halved")
+    assert all(torch.equal(whole[name], halved[name]) for name in whole)
+    assert read(two / "whole" / "environment.json")["processes"] == [{"images": 0, "processes": 2}]
+
+
+def test_a_run_of_two_goes_on_with_one(two: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    shutil.copytree(two / "left", left)
+    at = load(left).images
+    assert resume(left).images == IMAGES
+    whole, mine = tensors(two / "whole"), tensors(left)
+    assert max(float((whole[k].double() - mine[k].double()).abs().max()) for k in whole) < 1e-3  # float32, by Adam
+    assert read(left / "environment.json")["processes"] == [
+        {"images": 0, "processes": 2},
+        {"images": at, "processes": 1},
+    ]
+
+
+class Store(dict[str, bytes]):
+    """What processes tell one another."""
+
+    def set(self, key: str, value: str) -> None:
+        self[key] = value.encode()
+
+    def check(self, keys: list[str]) -> bool:
+        return all(key in self for key in keys)
+
+
+def test_a_silent_or_hanging_process_is_named() -> None:
+    store = Store()
+    mine, other = (processes.Link(rank, 2, store) for rank in range(2))
+    store.set("process/1", "of another machine")
+    watch, its = heartbeat.Watch(mine, store, 1, 45, 600), heartbeat.Watch(other, store, 1)
+    assert watch.look(0.0) == ""  # not there yet
+    other.now("plays")
+    its.tell()
+    assert watch.look(0.0) == watch.look(44.0) == ""
+    assert watch.look(46.0) == "process 1 of 2 (counted from 0) was not heard from for 45 s"
+    its.tell()
+    assert watch.look(599.0) == ""
+    its.tell()
+    assert watch.look(602.0).startswith("process 1 of 2 (counted from 0) hangs: it has been in one round for 600 s")
+    other.now("works")  # an evaluation may take its time
+    its.tell()
+    assert watch.look(603.0) == ""
+    its.tell()
+    assert watch.look(6000.0) == ""
+    its.tell("done")
+    assert watch.look(60000.0) == ""
+
+
+def test_no_launcher_is_no_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
+    assert processes.join() is None
+    assert (processes.rank(), processes.size(), processes.follows()) == (0, 1, False)

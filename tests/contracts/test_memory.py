@@ -100,7 +100,7 @@ def test_the_peak_is_that_of_a_round_that_is_played(name: str, values: dict[str,
             {"generator": "mlp", "generator.width": 12_000, "generator.depth": 4},
             "lower --set generator.width",
         ),
-        ("photos-128", {"batch": 1024}, "--set batch=64 fits"),
+        ("photos-128", {"batch": 1024}, "--set batch=256 fits"),
         ("ring", {"discriminator.width": 12_000}, "discriminator.width"),
     ],
 )

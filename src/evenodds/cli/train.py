@@ -74,15 +74,15 @@ def train(
     from evenodds.data.cache import caching
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
-    from evenodds.runs.default_recipe import recipe_for
+    from evenodds.runs.default_recipe import suited_recipe
     from evenodds.runs.folders import as_seconds, claimed
     from evenodds.runs.run import start
 
     if budget is not None and images is not None:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
     if recipe is None:
-        recipe = recipe_for(data)
-        say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
+        recipe, reason = suited_recipe(data, device or "auto")
+        say(f"no recipe was named: taking {recipe} ({reason}; see: evenodds list recipes)")
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
     require_allowed(config, recipe)

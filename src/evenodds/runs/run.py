@@ -87,13 +87,14 @@ def _fitted(
     data: Any, recipe: str | None, out: str | Path | None, seconds: float | None, settings: Mapping[str, Any]
 ) -> Session:
     """`fit`, within what is allowed."""
+    device = str(settings.get("device", "auto"))
     if isinstance(data, str | Path):
-        config = read_recipe(recipe or recipe_for(str(data)))
+        config = read_recipe(recipe or recipe_for(str(data), device))
         config = with_settings(config, {"data": str(data), **settings})
         require_allowed(config, str(recipe))
         return start(config, out=out, budget=seconds)
     dataset = load_data(data)
-    config = read_recipe(recipe or recipe_for(dataset))
+    config = read_recipe(recipe or recipe_for(dataset, device))
     config = with_settings(config, {**settings, "data": Part(IN_MEMORY)})
     require_allowed(config, str(recipe))
     return start(config, out=out, budget=seconds, dataset=dataset)

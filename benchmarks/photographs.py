@@ -43,7 +43,8 @@ OLD: dict[str, Any] = {
 """The recipe `photos-128` as it was, at 64 x 64."""
 PLAIN: dict[str, Any] = {
     "size": 64, "task": "auto", "generator": {"name": "dcgan", "width": 16, "cap": 192}, "penalty_weight": 0.3,
-    "discriminator": {"name": "dcgan", "width": 16, "cap": 192, "norm": "none"}, "views": ["flip", "translation", "color"],
+    "discriminator": {"name": "dcgan", "width": 16, "cap": 192, "norm": "none"},
+    "views": ["flip", "translation", "color"],
     "learning_rate": 0.002, "decay": {"name": "cosine", "start": 0.3, "end": 0.02}, "batch": 32,
     "average_half_life": 0.02, "fused": True, "penalty_every": 8, "simultaneous": "auto", "prior.size": 128,
 }  # fmt: skip
@@ -54,7 +55,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "as it was": OLD,
     "as it was, by class": {**OLD, "task": "auto"},
     "dcgan": PLAIN,
-    "dcgan, wider": {**PLAIN, "generator.width": 24, "generator.cap": 256, "discriminator.width": 24, "discriminator.cap": 256},
+    "dcgan, wider": {**PLAIN, "generator.width": 24, "discriminator.width": 24},
     "up": {**PLAIN, "generator": UP},
     "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
     "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},

@@ -178,7 +178,7 @@ class _Excitation(nn.Module):
 
 
 class _DownBlock(nn.Module):
-    """(N, inputs, *fine) -> (N, outputs, *coarse): two convolutions, beside a smoothed image and a 1 x 1 convolution."""
+    """(N, inputs, *fine) -> (N, outputs, *coarse): two convolutions, beside smoothing and a 1 x 1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, fine: Size, coarse: Size) -> None:
         super().__init__()

@@ -50,6 +50,7 @@ PLAIN: dict[str, Any] = {
 }  # fmt: skip
 """The settings of `color-32` with narrower networks."""
 UP: dict[str, Any] = {"name": "fastgan", "width": 8, "cap": 128}
+STYLE: dict[str, Any] = {"name": "style", "width": 8, "cap": 128, "convolutions": 1}
 DOWN: dict[str, Any] = {"name": "fastgan", "width": 16, "cap": 128}
 WAYS: dict[str, dict[str, Any]] = {
     "as it was": OLD,
@@ -60,6 +61,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
     "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},
     "up, down": {**PLAIN, "generator": UP, "discriminator": DOWN},
+    "style": {**PLAIN, "generator": STYLE},
+    "style, two convolutions": {**PLAIN, "generator": {**STYLE, "convolutions": 2}},
+    "style, down": {**PLAIN, "generator": STYLE, "discriminator": DOWN},
+    "style, all of its own": {**PLAIN, "generator": STYLE, "discriminator": {"name": "style", "width": 8, "cap": 128}},
+    "dcgan, down": {**PLAIN, "discriminator": DOWN},
 }
 
 

@@ -93,6 +93,11 @@ def scores(session: Session, features: str) -> dict[str, float]:
     return {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
 
 
+def judged(session: Session) -> dict[str, dict[str, float]]:
+    """By features that no player has seen."""
+    return {name: scores(session, name) for name in ("random", "pretrained")}
+
+
 def sheet(session: Session, file: Path, a_class: int = 10) -> None:
     """A picture of samples: a row for each class, where there are classes."""
     classes = len(session.card.classes) if session.conditions.by_class else 0
@@ -112,7 +117,7 @@ def one(way: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
     spent = time.process_time() - begun
     sheet(session, session.folder / "sheet.jpg")
     row = {"what": "search", "way": way, "seed": seed, "images": session.images, "processor_seconds": round(spent, 1)}
-    return {**row, "milliseconds_an_image": round(1000 * each, 2), "random": scores(session, "random")}
+    return {**row, "milliseconds_an_image": round(1000 * each, 2), **judged(session)}
 
 
 def main() -> None:

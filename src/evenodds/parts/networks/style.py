@@ -125,7 +125,7 @@ class Generator(nn.Module):
 
     def hand(self, z: Tensor) -> Tensor:
         """(N, 4) numbers in [0, 1), by which the noise of each image is dealt: of a normal z they are uniform."""
-        return _exactly(z[:, : self.latent].detach(), self.get_buffer("phases")).remainder(1)
+        return _product(z[:, : self.latent].detach(), self.get_buffer("phases")).remainder(1)
 
     def synthesise(self, styles: Tensor, hand: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) of w (N, levels, styles); without a hand (N, 4) with the noise of one that is all 0."""
@@ -134,7 +134,8 @@ class Generator(nn.Module):
         for number, level in enumerate(self.levels):
             x, image = level(x, image, styles[:, number], hand)
         assert image is not None
-        return image.tanh()
+        pixels: Tensor = image.tanh()
+        return pixels
 
     def truncated(self, factor: float) -> Generator:
         """The same generator, whose w are drawn to their mean by a factor in (0, 1] (Karras et al. 2019, section B)."""
@@ -236,7 +237,8 @@ class _Modulated(nn.Module):
         if not self.demodulated:
             return y
         size = scale.square() @ weight.square().sum((2, 3)).T
-        return y * (size + 1e-8).rsqrt()[:, :, None, None]
+        demodulated: Tensor = y * (size + 1e-8).rsqrt()[:, :, None, None]
+        return demodulated
 
 
 class _Styled(_Modulated):
@@ -257,7 +259,7 @@ class _Styled(_Modulated):
     def forward(self, x: Tensor, w: Tensor, hand: Tensor) -> Tensor:  # type: ignore[override]
         y = super().forward(x, w) + self.bias
         if "strength" in self._parameters:
-            noise = (_exactly(hand, self.get_buffer("steps")).remainder(1) - 0.5) * math.sqrt(12)
+            noise = (_product(hand, self.get_buffer("steps")).remainder(1) - 0.5) * math.sqrt(12)
             y = y + self.strength * noise.view(-1, 1, *self.size).to(y)
         return _rectified(y)
 
@@ -316,7 +318,7 @@ class _Conv(nn.Module):
         return conv2d(x, self.weight * self.gain, self.bias, stride=self.stride, padding=self.padding)
 
 
-def _exactly(a: Tensor, b: Tensor) -> Tensor:
+def _product(a: Tensor, b: Tensor) -> Tensor:
     """The product in float32, whatever is played in: what is left of a division by 1 needs its digits."""
     with torch.autocast(a.device.type, enabled=False):
         return a.float() @ b.float()

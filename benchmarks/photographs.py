@@ -61,6 +61,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
     "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},
     "up, down": {**PLAIN, "generator": UP, "discriminator": DOWN},
+    "up, pretrained": {**PLAIN, "generator": UP, "discriminator.pretrained": 64},
     "style": {**PLAIN, "generator": STYLE},
     "style, two convolutions": {**PLAIN, "generator": {**STYLE, "convolutions": 2}},
     "style, down": {**PLAIN, "generator": STYLE, "discriminator": DOWN},

@@ -190,11 +190,19 @@ def evaluate_on(
         "reference": examination.material.reference,
         "fingerprint": fingerprint(examination),
         "comparable": examination.extractor.comparable,
+        "features_seen": _seen(examination),
         "scores": _scores(examination, metrics, seed, step),
         **_sections(examination, chosen(metrics)[1], seed, step),
     }
     lines, sound = findings(content)
     return Evaluation({**content, "verdict": lines, "sound": sound, "seconds": None})
+
+
+def _seen(examination: Examination) -> bool:
+    """Whether the discriminator of the run has learned on the features that its samples are judged by."""
+    session = examination.material.session
+    looked = 0 if session is None else session.config.discriminator.options.get("pretrained", 0)
+    return bool(looked) and examination.extractor.name == "pretrained"
 
 
 def _scores(examination: Examination, metrics: Sequence[str] | None, seed: int, step: Step) -> list[dict[str, Any]]:

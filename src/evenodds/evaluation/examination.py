@@ -18,7 +18,7 @@ from evenodds.metrics.neighbourhood import Neighbourhood
 from evenodds.pretrained import efficientnet_lite
 from evenodds.runs.find import find
 
-__all__ = ["Examination", "Step", "examine", "inside", "photographic", "usual_features"]
+__all__ = ["Examination", "Step", "examine", "inside", "missing_extra", "photographic", "usual_features"]
 
 Step = Callable[[str, int, int], None]
 """Is told what is being done, how far it is, and how far it goes."""
@@ -63,6 +63,13 @@ def usual_features(data: Dataset) -> str:
     if _teachable(data):
         return "classifier"
     return "pretrained" if photographic(data.shape) and efficientnet_lite.is_here() else "random"
+
+
+def missing_extra(shape: Sequence[int], features: str) -> str:
+    """What better features would take, where photographs were judged by random ones; empty where nothing is missing."""
+    if features != "random" or not photographic(shape) or efficientnet_lite.is_here():
+        return ""
+    return "features of photographs would tell objects apart: pip install 'evenodds[pretrained]'"
 
 
 def photographic(shape: Sequence[int]) -> bool:

@@ -107,7 +107,7 @@ class _Conv(nn.Conv2d):
 
 def is_here() -> bool:
     """Whether the weights are on this machine."""
-    return _file() is not None
+    return _file() is not None or (cache_folder() / "weights" / KEPT).is_file()
 
 
 def published() -> EfficientNetLite:

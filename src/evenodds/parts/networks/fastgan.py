@@ -12,9 +12,11 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evenodds.parts.networks._beside import heads
 from evenodds.parts.networks._conv import Conv2d
 from evenodds.parts.networks._levels import (
     Down,
@@ -113,6 +115,8 @@ class Discriminator(Scores):
         cap: most channels of a level.
         bottom: least side of the coarsest level.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+        pretrained: side at which frozen features of photographs look at images too (Kumari et al. 2022), for which
+            the extra `evenodds[pretrained]` is needed; 0 for none.
         outputs: numbers per item; with more than one the logits are (N, outputs).
     """
 
@@ -125,6 +129,7 @@ class Discriminator(Scores):
         cap: int = 256,
         bottom: int = 4,
         minibatch_std: bool = False,
+        pretrained: int = 0,
         outputs: int = 1,
     ) -> None:
         super().__init__()
@@ -136,7 +141,9 @@ class Discriminator(Scores):
         self.blocks = nn.Sequential(
             *[_DownBlock(sides[level], sides[level + 1], *step) for level, step in enumerate(steps)]
         )
-        self.logit = head((sides[-1] + minibatch_std) * math.prod(sizes[-1]), outputs)
+        self.beside = heads(channels, pretrained)
+        own = (sides[-1] + minibatch_std) * math.prod(sizes[-1])
+        self.logit = head(own + (self.beside.features if self.beside is not None else 0), outputs)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=0.2)
@@ -146,7 +153,8 @@ class Discriminator(Scores):
     def features(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
         features: Tensor = self.blocks(x)
-        return (beside_spread(features) if self.minibatch_std else features).flatten(1)
+        features = (beside_spread(features) if self.minibatch_std else features).flatten(1)
+        return features if self.beside is None else torch.cat([features, self.beside(x)], 1)
 
 
 class _UpBlock(nn.Module):

@@ -62,7 +62,8 @@ def sample(
     given
         Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2.
     truncation
-        Factor on z, in (0, 1]: lower is truer to the data, and more alike; 1 is plain sampling.
+        Factor on z, or on w of a style-based generator, in (0, 1]: lower is truer to the data, and more alike; 1 is
+        plain sampling.
     select
         Pick samples by the discriminator: rejection, or langevin (see: evenodds list selections).
     steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -82,7 +83,7 @@ def transfer(source: Session, run: Run) -> Choice:
 def _in_words(source: Session, taken: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]]) -> str:
     """What was taken, in a sentence."""
     parts = [
-        f"{name}: {one['tensors']} of {one['of']} tensors, {one['share']:.0%} of its numbers"
+        f"{name}: {one['tensors']} of {one['of']} tensors, {int(100 * one['share'])}% of its numbers"
         for name, one in taken.items()
     ]
     known, new = len(classes["known"]), len(classes["new"])
@@ -109,8 +110,10 @@ class _Side:
         """Found by building the players again, without memory, with one class and with one channel more."""
         shape = tuple(card.shape)
         as_is = _shapes(partial(build_players, config, task, shape))
-        more = (shape[0] + 1, *shape[1:])
-        wider = _shapes(partial(build_players, config, task, more)) if card.kind == "image" else as_is
+        wider = as_is
+        if card.kind == "image":
+            with suppress(BadInput):  # of players that take no such number of channels, none are along an axis
+                wider = _shapes(partial(build_players, config, task, (shape[0] + 1, *shape[1:])))
         known = _shapes(partial(build_players, config, _with_one_more(task), shape)) if _is_open(config) else as_is
         attributes = card.conditions.names if card.conditions is not None else ()
         names = card.classes if task.condition_kind in (None, "classes") else attributes

@@ -10,10 +10,12 @@ from PIL import Image
 
 import evenodds
 from evenodds.apply.answering import answered
-from evenodds.apply.converting import mixed, network_of
+from evenodds.apply.converting import Options, convert, mixed, network_of
+from evenodds.apply.ensemble import eightfold
 from evenodds.apply.photo import labels, read, through
 from evenodds.cli import main
 from evenodds.data._picture import DecodedImage, File
+from evenodds.errors import BadInput
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.metrics.psnr import psnr
 from evenodds.runs.session import Session
@@ -308,3 +310,25 @@ def test_large_images_need_little_memory(upscaling: Session) -> None:
     watched = type(network)(apply, network.inputs, network.outputs, network.tiling, network.restores)
     assert through(watched, DecodedImage("a", np.asarray(photo(100, 90)), (100, 90))).shape == (3, 200, 180)
     assert max(seen) <= 32
+
+
+def test_an_ensemble_answers_alike_from_every_side(upscaling: Session, photos: Path, tmp_path: Path) -> None:
+    network = network_of(upscaling).apply
+    x = torch.rand(1, 3, 12, 16) * 2 - 1
+    answer = eightfold(network)(x)
+    turns = [lambda y: y.flip(3), lambda y: y.rot90(1, (2, 3)), lambda y: y.flip(2).rot90(3, (2, 3))]
+    for turn in turns:
+        torch.testing.assert_close(eightfold(network)(turn(x)), turn(answer), atol=1e-5, rtol=1e-4)
+    assert (answer - network(x)).abs().max() > 1e-4
+    words = ["upscale", str(upscaling.folder), str(photos / "0.png"), str(tmp_path / "0.png")]
+    assert main(words) == 0
+    plain = np.asarray(Image.open(tmp_path / "0.png")).astype(int)
+    assert main([*words, "--ensemble", "--again"]) == 0
+    turned = np.asarray(Image.open(tmp_path / "0.png")).astype(int)
+    assert turned.shape == plain.shape
+    assert 0 < np.abs(turned - plain).max() < 64
+
+
+def test_labels_have_no_mean(segmenting: Session, scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="labels have no mean"):
+        convert(segmenting, scenes / "images", tmp_path / "out", Options(ensemble=True))

@@ -17,8 +17,10 @@ from evenodds.metrics.features.dino import Dino
 from evenodds.metrics.features.extract import Classes, extract, extractor, names, together
 from evenodds.metrics.features.inception import Inception
 from evenodds.metrics.features.pixels import Pixels
+from evenodds.metrics.features.pretrained import Pretrained
 from evenodds.metrics.features.random import Random
 from evenodds.metrics.probe import Probe
+from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 
 N = 3
 
@@ -56,6 +58,12 @@ def make_dino(shape: tuple[int, ...], seed: int) -> Dino:
     return Dino(shape, state=random_state(network, seed))
 
 
+def make_pretrained(shape: tuple[int, ...], seed: int) -> Pretrained:
+    with torch.device("meta"):
+        network = EfficientNetLite()
+    return Pretrained(shape, state=random_state(network, seed))
+
+
 Make = Callable[[tuple[int, ...], int], Any]
 
 MAKERS: Mapping[str, tuple[Make, tuple[int, ...]]] = {
@@ -69,6 +77,7 @@ MAKERS: Mapping[str, tuple[Make, tuple[int, ...]]] = {
     "classifier, rows": (classifier, (5,)),
     "inception": (make_inception, (1, 12, 10)),
     "dino": (make_dino, (3, 30, 40)),
+    "pretrained": (make_pretrained, (1, 20, 24)),
 }
 
 

@@ -50,7 +50,7 @@ def prepared(name: str, **values: Any) -> tuple[Config, Dataset, Playable]:
 
 def estimate(config: Config, dataset: Dataset, task: Playable) -> Peak:
     _ = task.contest.relative
-    players = on_meta(lambda: build_players(config, task, dataset))
+    players = on_meta(lambda: build_players(config, task, dataset.shape, dataset.row_blocks))
     return peak_of(task, players, as_meta(dataset.batch(FIRST), config.batch), config.optimizer.name, ("generator",))
 
 
@@ -100,7 +100,7 @@ def test_the_peak_is_that_of_a_round_that_is_played(name: str, values: dict[str,
             {"generator": "mlp", "generator.width": 12_000, "generator.depth": 4},
             "lower --set generator.width",
         ),
-        ("photos-128", {"batch": 1024}, "--set batch=64 fits"),
+        ("photos-128", {"batch": 1024}, "--set batch=256 fits"),
         ("ring", {"discriminator.width": 12_000}, "discriminator.width"),
     ],
 )

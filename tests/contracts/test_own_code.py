@@ -144,6 +144,7 @@ COMMANDS: dict[str, list[str]] = {
     "evaluate": ["RUN"],
     "features": ["RUN"],
     "fill": ["RUN", "a.png", "--mask", "b.png"],
+    "mix": ["RUN"],
     "reconstruct": ["RUN"],
     "report": ["RUN"],
     "resume": ["RUN", "--images", "256", "--quiet"],
@@ -171,12 +172,15 @@ FURTHER = {
         "out",
     ],
 }
-WAYS = {name: [name, *words] for name, words in COMMANDS.items()} | {"evaluate against": FURTHER["evaluate against"]}
+FROM = ["train", "--from", "RUN", "--data", "ring", "--quiet", "--out", "out"]
+WAYS = {name: [name, *words] for name, words in COMMANDS.items()}
+WAYS |= {"evaluate against": FURTHER["evaluate against"], "train from": FROM}
 
 CALLS: dict[str, Callable[[Path], Any]] = {
     "load": lambda run: evenodds.load(run),
     "resume": lambda run: evenodds.resume(run, settings={"images": 256}),
     "fit": lambda run: evenodds.fit("ring", str(run / "config.yaml"), out="out"),
+    "fit from": lambda run: evenodds.fit("ring", from_run=run, out="out"),
     "evaluate": lambda run: evaluate(run),
     "evaluate against": lambda run: evaluate("samples.npz", run),
     "summary": lambda run: summary(run),

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.data.peek import Glimpse
 from evenodds.errors import BadInput
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
+from evenodds.runs import default_recipe
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY, open_data
 from evenodds.runs.config import Config, Part, documented, from_mapping, read, recipe, with_settings
@@ -91,7 +94,7 @@ def test_settings() -> None:
 
 @pytest.mark.parametrize(
     ("data", "recipe_"),
-    [(None, "digits"), ("ring", "ring"), ("a.csv", "table"), ("x.npz", "gray-28"), ("d", "photos-128")],
+    [(None, "digits"), ("ring", "ring"), ("a.csv", "table"), ("x.npz", "gray-28"), ("d", "photos-64")],
 )
 def test_the_data_choose_a_recipe(data: str | None, recipe_: str) -> None:
     assert recipe_for(data) == recipe_
@@ -103,7 +106,7 @@ def test_the_data_choose_a_recipe(data: str | None, recipe_: str) -> None:
         ((1, 8, 8), "digits"),
         ((1, 28, 28), "gray-28"),
         ((3, 32, 32), "color-32"),
-        ((3, 64, 64), "photos-128"),
+        ((3, 64, 64), "photos-64"),
         ((5,), "table"),
     ],
 )
@@ -113,6 +116,41 @@ def test_data_in_memory_choose_a_recipe_by_their_shape(shape: tuple[int, ...], r
     assert recipe_for(dataset) == recipe_
     run = Run(settled(with_settings(recipe(recipe_), {"device": "cpu"}), dataset), dataset)
     assert run.session(Path(), 0).sample(2).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(
+    ("mode", "side", "device", "recipe_"),
+    [
+        ("L", 28, "cpu", "gray-28"),
+        ("RGB", 32, "cpu", "color-32"),
+        ("RGB", 300, "cpu", "photos-64"),
+        ("RGB", 64, "mps", "photos-64"),
+        ("RGB", 300, "mps", "photos-128"),  # few of them
+    ],
+)
+def test_files_choose_a_recipe_by_their_headers(
+    mode: str, side: int, device: str, recipe_: str, tmp_path: Path
+) -> None:
+    for number in range(3):
+        Image.new(mode, (side, side)).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    assert recipe_for(str(tmp_path), device) == recipe_
+
+
+def test_many_large_photographs_choose_the_largest_recipe_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default_recipe, "peek", lambda path: Glimpse(5000, (3, 480, 320)))
+    assert [recipe_for("d", device) for device in ("mps", "cpu")] == ["photos-256", "photos-64"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "recipe_"),
+    [((28, 28), "gray-28"), ((32, 32, 3), "color-32"), ((3, 64, 64), "photos-64"), ((5,), "table")],
+)
+def test_array_files_choose_a_recipe_by_their_headers(shape: tuple[int, ...], recipe_: str, tmp_path: Path) -> None:
+    x = np.zeros((4, *shape), np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", y=np.zeros(4), x_train=x)
+    assert {recipe_for(str(tmp_path / name)) for name in ("x.npy", "x.npz")} == {recipe_}
 
 
 def test_a_recipe_without_data_asks_for_it() -> None:

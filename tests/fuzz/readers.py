@@ -70,7 +70,7 @@ class Untouched:
 
     @cached_property
     def players(self) -> dict[str, nn.Module]:
-        return build_players(self.config, build_task(self.config, self.card), self.card)
+        return build_players(self.config, build_task(self.config, self.card), self.card.shape, self.card.row_blocks)
 
 
 Reader = Callable[[Path, Untouched], object]
@@ -89,7 +89,7 @@ def _config(run: Path, untouched: Untouched) -> None:
     difference(config, untouched.config)
     if replace(config, data=None) == replace(untouched.config, data=None):
         return
-    players = build_players(config, build_task(config, untouched.card), untouched.card)
+    players = build_players(config, build_task(config, untouched.card), untouched.card.shape, untouched.card.row_blocks)
     build_learner(replace(config, device="cpu"), players)
 
 
@@ -107,7 +107,7 @@ def _card(run: Path, untouched: Untouched) -> None:
     x = np.zeros((1, *card.shape[:1], *[1] * (len(card.shape) - 1)) if size > 1 else (1, 1, *card.shape[1:]))
     card.eight_bit(np.asarray(card.units.to_data(card.to_model(x.astype(np.float32)))))
     if card.shape != untouched.card.shape or card.beside != untouched.card.beside:
-        build_players(untouched.config, task, card)
+        build_players(untouched.config, task, card.shape, card.row_blocks)
 
 
 def _header(run: Path, untouched: Untouched) -> None:

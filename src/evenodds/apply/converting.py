@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isqrt
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.apply.answering import conversion_of
+from evenodds.apply.ensemble import eightfold
 from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable, many
 from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
@@ -50,12 +51,14 @@ class Options:
         tile: longest side of what the network sees at once; None: what needs less than 400 MiB.
         again: make anew what is there.
         most_pixels: of an input; larger ones are skipped before they are decoded. None: 89,478,485.
+        ensemble: answer by the mean of eight mirrored and turned images; not of runs that segment.
     """
 
     mix: float | None = None
     tile: int | None = None
     again: bool = False
     most_pixels: int | None = None
+    ensemble: bool = False
 
 
 def convert(
@@ -96,6 +99,10 @@ def _converted(
 ) -> Converted:
     """`convert`, where the folder is locked."""
     network, outputs = network_of(session, options.mix, options.tile), outputs_of(session, out)
+    if options.ensemble:
+        if conversion_of(session).labels:
+            raise BadInput("labels have no mean: ensemble is for runs that make images")
+        network = replace(network, apply=eightfold(network.apply))
     if not conversion_of(session).labels:
         work = _images(network, outputs)
         return convert_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,8 @@ def sample(
     """Draws n samples like `Session.sample`, which this is where nothing is truncated or selected.
 
     Args:
-        truncation: z moves towards the middle of the prior by this factor, in (0, 1]: truer and more alike. 1 leaves z.
+        truncation: z, or w of a style-based generator, moves towards its middle by this factor, in (0, 1]: truer and
+            more alike. 1 leaves it.
         select: "rejection" or "langevin", by the run's own discriminator; None for neither.
         options: of the selection.
 
@@ -69,6 +70,10 @@ def sample(
         raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
     if n < 1 or (y is not None and len(y) != n):
         raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
+    generator: Any = session.players["generator"]
+    if truncation < 1 and hasattr(generator, "truncated"):  # in w rather than in z
+        session = replace(session, players={**session.players, "generator": generator.truncated(truncation)})
+        truncation = 1.0
     choose = (lambda z, target, **_: z) if select is None else _selection(select, options)
     c = session.conditions.for_samples(n, seed, batch, y, given)
     target, blocks = _target(session, prior), []

@@ -47,12 +47,23 @@ Tile = Annotated[
 ]
 
 
+Ensemble = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Answer by the mean of eight: of each image as it is, mirrored, and turned by quarters. Fewer errors, in "
+        "eight times the time.",
+    ),
+]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Flags:
     """The flags of a conversion of images to images, and what segmentation takes of them."""
 
     mix: Mix = None
+    ensemble: Ensemble = False
     against: TrueImages = None
     again: Again = False
     tile: Tile = None
@@ -178,7 +189,7 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(session, out).require([beside(out, "scores.json")], [source, flags.against])
-    options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels)
+    options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels, flags.ensemble)
     with Steps() as step:
         converted = convert(session, source, out, options, step, say)
     for line in converted.summary(out):

@@ -33,8 +33,8 @@ Metrics = Annotated[
 Features = Annotated[
     str | None,
     Parameter(
-        help="pixels, random, classifier, inception or dino "
-        "[default: classifier for labelled images, random for others]."
+        help="pixels, random, classifier, pretrained, inception or dino [default: classifier for labelled images, "
+        "pretrained for other photographs where it is installed, random for others]."
     ),
 ]
 Most = Annotated[
@@ -96,6 +96,7 @@ def evaluate(
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import evaluation_table
     from evenodds.evaluation.evaluate import evaluate as evaluation_of
+    from evenodds.evaluation.examination import missing_extra
     from evenodds.evaluation.material import is_run
     from evenodds.evaluation.report import write_evaluation
     from evenodds.files.outputs import require_owned
@@ -119,6 +120,9 @@ def evaluate(
         result_json(dict(evaluation.content))
     else:
         result_table(evaluation_table(evaluation))
+    content = evaluation.content
+    if hint := missing_extra(content["reference"]["shape"], content["fingerprint"]["features"]):
+        say(hint)
 
 
 @app.command

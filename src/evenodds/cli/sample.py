@@ -63,7 +63,8 @@ def sample(
         Of a run that is conditional on values or attributes, a number for each: --given angle=30 thickness=2. Of a
         table, what some columns are to hold: --given city=Bonn age=30..40; rows are drawn until enough have it.
     truncation
-        Factor on z, in (0, 1]: lower is truer to the data, and more alike; 1 is plain sampling.
+        Factor on z, or on w of a style-based generator, in (0, 1]: lower is truer to the data, and more alike; 1 is
+        plain sampling.
     select
         Pick samples by the discriminator: rejection, or langevin (see: evenodds list selections).
     steps

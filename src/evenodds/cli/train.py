@@ -39,6 +39,7 @@ def train(
     recipe: str | None = None,
     *,
     data: str | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
     budget: str | None = None,
     images: Length = None,
     seed: Annotated[int | None, SEEDS] = None,
@@ -57,6 +58,9 @@ def train(
         Name of a recipe (see: evenodds list recipes) or a YAML file [default: by the data; digits without any].
     data
         Folder, archive or list of images, .npz, .npy or .h5 array, .csv table, or a source by name.
+    from_
+        A run to start from: all of its weights that fit are taken, and it is said which. Without a recipe, that of the
+        run is taken, with its size. The run itself stays as it is; `evenodds resume` goes on with one.
     budget
         Wall-clock time, e.g. 60s, 10m, 2h; the number of images is planned from a measured rate.
     images
@@ -76,25 +80,30 @@ def train(
     from evenodds.data.cache import caching
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
-    from evenodds.runs.default_recipe import recipe_for
+    from evenodds.runs.default_recipe import suited_recipe
     from evenodds.runs.folders import as_seconds, claimed, outside
     from evenodds.runs.following import company
     from evenodds.runs.run import start
+    from evenodds.runs.session import load
+    from evenodds.runs.transfer import continued
 
     if budget is not None and images is not None:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
-    if recipe is None:
-        recipe = recipe_for(data)
-        say(f"no recipe was named: taking {recipe} (see: evenodds list recipes)")
+    source = None if from_ is None else load(from_, device="cpu")
+    if recipe is None and source is None:
+        recipe, reason = suited_recipe(data, device or "auto")
+        say(f"no recipe was named: taking {recipe} ({reason}; see: evenodds list recipes)")
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
-    config = with_settings(read_recipe(recipe), _written(flags) | setting_values(settings))
-    require_allowed(config, recipe)
+    config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
+    config = with_settings(config, _written(flags) | setting_values(settings))
+    require_allowed(config, recipe or str(from_))
     base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
+    seconds = as_seconds(budget)
     with company(), caching(cache, say):
         if restarted_run(out):
             return _gone_on(out or Path(), {}, None, quiet)
         with claimed(config.recipe, out, base=base) as folder:
-            return conclude(start(config, out=folder, budget=as_seconds(budget), clock=clock, **_reports(quiet)))
+            return conclude(start(config, out=folder, budget=seconds, clock=clock, source=source, **_reports(quiet)))
 
 
 @app.command
@@ -201,7 +210,7 @@ def _next_steps(session: Any) -> list[str]:
         *lines,
         f"more samples:  {command()} sample {named} -n 100 --grid more.png",
         *judged,
-        f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
+        f"your own data: {command()} train --data FOLDER --budget 10m",
     ]
 
 

@@ -118,8 +118,9 @@ def evaluate(
         subject: a run's folder, a Session, or samples of any tool: a folder or archive of images, .npz, .csv, array.
         against: real data or a run whose data and split are taken; None for the data of the run that is judged.
         metrics: names of scores, and memorisation, equilibrium, duality_gap, likelihood; None for the usual ones.
-        features: pixels, random, classifier, inception or dino; None: classifier for labelled images, random for
-            others, pixels (the values themselves) for tables and toys.
+        features: pixels, random, classifier, pretrained, inception or dino; None: classifier for labelled images,
+            pretrained for other photographs where its weights are here, random for others, pixels (the values
+            themselves) for tables and toys.
         data: where the data of the run lie now; None for where they were. Only the same data are taken.
         train: what the samples' generator was trained on, to look for copies; known for runs.
         n: at most so many samples and items of the reference.
@@ -190,11 +191,19 @@ def evaluate_on(
         "reference": examination.material.reference,
         "fingerprint": fingerprint(examination),
         "comparable": examination.extractor.comparable,
+        "features_seen": _seen(examination),
         "scores": _scores(examination, metrics, seed, step),
         **_sections(examination, chosen(metrics)[1], seed, step),
     }
     lines, sound = findings(content)
     return Evaluation({**content, "verdict": lines, "sound": sound, "seconds": None})
+
+
+def _seen(examination: Examination) -> bool:
+    """Whether the discriminator of the run has learned on the features that its samples are judged by."""
+    session = examination.material.session
+    looked = 0 if session is None else session.config.discriminator.options.get("pretrained", 0)
+    return bool(looked) and examination.extractor.name == "pretrained"
 
 
 def _scores(examination: Examination, metrics: Sequence[str] | None, seed: int, step: Step) -> list[dict[str, Any]]:

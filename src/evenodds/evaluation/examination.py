@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from evenodds.metrics.features.classifier import trained
 from evenodds.metrics.features.extract import together
 from evenodds.metrics.intervals import Side
 from evenodds.metrics.neighbourhood import Neighbourhood
+from evenodds.pretrained import efficientnet_lite
 from evenodds.runs.find import find
 
-__all__ = ["Examination", "Step", "examine", "inside", "usual_features"]
+__all__ = ["Examination", "Step", "examine", "inside", "missing_extra", "photographic", "usual_features"]
 
 Step = Callable[[str, int, int], None]
 """Is told what is being done, how far it is, and how far it goes."""
@@ -59,7 +60,21 @@ def usual_features(data: Dataset) -> str:
     """The features for a kind of data where none are named."""
     if data.kind != "image":
         return "pixels"
-    return "classifier" if _teachable(data) else "random"
+    if _teachable(data):
+        return "classifier"
+    return "pretrained" if photographic(data.shape) and efficientnet_lite.is_here() else "random"
+
+
+def missing_extra(shape: Sequence[int], features: str) -> str:
+    """What better features would take, where photographs were judged by random ones; empty where nothing is missing."""
+    if features != "random" or not photographic(shape) or efficientnet_lite.is_here():
+        return ""
+    return "features of photographs would tell objects apart: pip install 'evenodds[pretrained]'"
+
+
+def photographic(shape: Sequence[int]) -> bool:
+    """Whether images (C, H, W) are in colour and large enough for a network that was trained on photographs."""
+    return len(shape) == 3 and shape[0] == 3 and min(shape[1:]) > 48
 
 
 def _teachable(data: Dataset) -> bool:

@@ -27,7 +27,7 @@ def findings(content: Mapping[str, Any]) -> tuple[list[str], bool]:
     are such as the data never have.
     """
     serious = [*_copying(content["memorisation"]), *_missing(content["classes"]), *_outside(content.get("outside"))]
-    serious += _impossible(content.get("columns"))
+    serious += [*_impossible(content.get("columns")), *_seen(content)]
     lines = [*serious, *_coverage(content), *_quality(content), *_columns(content), *_closeness(content)]
     lines += _distance(content)
     return lines or ["nothing stands out: too little was measured"], not serious
@@ -40,6 +40,15 @@ def _copying(memorisation: Mapping[str, Any] | None) -> list[str]:
     return [
         f"The generator copies: {share} of its samples are suspected copies of training items ({low} to {high}; honest "
         f"samples: {expected})."
+    ]
+
+
+def _seen(content: Mapping[str, Any]) -> list[str]:
+    if not content.get("features_seen"):
+        return []
+    return [
+        f"The discriminator has learned on these features ({content['fingerprint']['features']}), and the generator "
+        "from it: scores on them flatter; judge by others too, such as --features random."
     ]
 
 

@@ -87,7 +87,7 @@ class Run:
         self.engine = build_engine(config)
         self.task = build_task(config, self.dataset)
         self._require_memory()
-        players = build_players(config, self.task, self.dataset)
+        players = build_players(config, self.task, self.dataset.shape, self.dataset.row_blocks)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
         self.game = Game(self.task, players)
         self.learner = build_learner(config, players)
@@ -98,7 +98,7 @@ class Run:
     def _require_memory(self) -> None:
         """BadInput where the memory does not hold a round, before any of it is asked for."""
         one = self.dataset.batch(torch.zeros(1, dtype=torch.int64))
-        build = partial(build_players, self.config, self.task, self.dataset)
+        build = partial(build_players, self.config, self.task, self.dataset.shape, self.dataset.row_blocks)
         pieces = self.engine.size * self.engine.accumulate
         require_round(self.config, self.task, one, build, self.engine.device, pieces)
 

@@ -87,14 +87,20 @@ def build_contest(config: Config) -> Contest:
     return contest
 
 
-def build_players(config: Config, task: Playable, data: DataDescription) -> dict[str, nn.Module]:
-    """The players of a task for such data, freshly initialised from the seed."""
+def build_players(
+    config: Config, task: Playable, shape: Sequence[int], blocks: Sequence[Block] = ()
+) -> dict[str, nn.Module]:
+    """The players of a task for data of that shape, freshly initialised from the seed.
+
+    Args:
+        blocks: that make up a row of a table; see evenodds.parts.choosing.
+    """
     players: dict[str, nn.Module] = {}
-    noise = choices_in(data.row_blocks)
+    noise = choices_in(blocks)
     with torch.random.fork_rng():
-        for number, (name, spec) in enumerate(task.networks(data.shape).items()):
+        for number, (name, spec) in enumerate(task.networks(shape).items()):
             part = config.discriminator if spec.kind == "Discriminator" else config.generator
-            draws = bool(data.row_blocks) and spec.kind == "Generator"
+            draws = bool(blocks) and spec.kind == "Generator"
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
             what, maker, options = (
                 f"{name} '{part.name}'",
@@ -105,7 +111,7 @@ def build_players(config: Config, task: Playable, data: DataDescription) -> dict
             require_memory(what, maker, options, arguments)
             torch.manual_seed(mix(config.seed, -1, number))
             player = make(what, maker, options, *arguments)
-            players[name] = ChoosingGenerator(player, data.row_blocks) if draws else player
+            players[name] = ChoosingGenerator(player, blocks) if draws else player
         wrapped = getattr(task.prior, "wrapped", None)
         if wrapped is not None:  # a prior that learns is a part of the generator
             torch.manual_seed(mix(config.seed, -1, len(players)))

@@ -15,6 +15,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.lock import locked
+from evenodds.files.names import below
 from evenodds.files.outputs import Outputs, owned
 from evenodds.files.read import read_json
 from evenodds.files.write import sweep, write_json
@@ -56,6 +57,7 @@ from evenodds.runs.remedy import Remedy
 from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import choose_threads, use_threads
+from evenodds.runs.transfer import continued, require_kind, transfer
 
 __all__ = ["fit", "resume", "start"]
 
@@ -65,6 +67,7 @@ def fit(
     recipe: str | None = None,
     *,
     out: str | Path | None = None,
+    from_run: str | Path | None = None,
     allow: Sequence[str] = (),
     **overrides: Any,
 ) -> Session:
@@ -74,6 +77,8 @@ def fit(
         data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a path, or the name of a source.
         recipe: see `evenodds list recipes`, or a YAML file; chosen by the data where None.
         out: the run folder; `runs/<recipe>-<n>` where None.
+        from_run: the folder of a run whose weights the players start from, where they fit. Without a recipe, that of
+            the run is taken. It is another run, not the same one resumed; see docs/photographs.md.
         allow: modules of your own that the recipe may import, e.g. ("my_module",). Names that are typed here, such as
             generator="my_module:Net", allow their modules by themselves.
         overrides: settings by key; a dot in a key is written as two underscores, e.g. generator__width=32.
@@ -95,23 +100,31 @@ def fit(
     """
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
     with allowing(allow), allowing(modules_in(settings)):
-        return _fitted(data, recipe, out, as_seconds(settings.pop("budget", None)), settings)
+        seconds = as_seconds(settings.pop("budget", None))
+        source = None if from_run is None else load(from_run, device="cpu")
+        return _fitted(data, recipe, out, seconds, settings, source)
 
 
 def _fitted(
-    data: Any, recipe: str | None, out: str | Path | None, seconds: float | None, settings: Mapping[str, Any]
+    data: Any,
+    recipe: str | None,
+    out: str | Path | None,
+    seconds: float | None,
+    settings: Mapping[str, Any],
+    source: Session | None,
 ) -> Session:
     """`fit`, within what is allowed."""
-    if isinstance(data, str | Path):
-        config = read_recipe(recipe or recipe_for(str(data)))
-        config = with_settings(config, {"data": str(data), **settings})
-        require_allowed(config, str(recipe))
-        return start(config, out=out, budget=seconds)
-    dataset = load_data(data)
-    config = read_recipe(recipe or recipe_for(dataset))
-    config = with_settings(config, {**settings, "data": Part(IN_MEMORY)})
+    device = str(settings.get("device", "auto"))
+    named = isinstance(data, str | Path)
+    dataset = None if named else load_data(data)
+    if source is not None and recipe is None:
+        config = continued(source)
+    else:
+        config = read_recipe(recipe or recipe_for(str(data) if dataset is None else dataset, device))
+    place = {"data": str(data)} if named else {"data": Part(IN_MEMORY)}
+    config = with_settings(config, {**place, **settings} if named else {**settings, **place})
     require_allowed(config, str(recipe))
-    return start(config, out=out, budget=seconds, dataset=dataset)
+    return start(config, out=out, budget=seconds, dataset=dataset, source=source)
 
 
 def start(
@@ -124,6 +137,7 @@ def start(
     say: Callable[[str], None] = lambda line: None,
     reading: Callable[[int, int], None] | None = None,
     clock: float | None = None,
+    source: Session | None = None,
 ) -> Session:
     """Starts a run and plays it to its end.
 
@@ -136,11 +150,12 @@ def start(
         say: gets plain sentences on what is found and done.
         reading: told (files done, files in all) while data are read.
         clock: when the budget began, by time.perf_counter; now where None.
+        source: a run whose weights the players start from, see `transfer`.
     """
     clock = time.perf_counter() if clock is None else clock
     base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
     with company(), claimed(config.recipe, out, base=base) as folder, kept_threads():
-        return begun(config, folder, clock, budget, dataset, listeners, say, reading)
+        return begun(config, folder, clock, budget, dataset, listeners, say, reading, source)
 
 
 def begun(
@@ -152,15 +167,19 @@ def begun(
     listeners: Sequence[Listener],
     say: Callable[[str], None],
     reading: Callable[[int, int], None] | None,
+    source: Session | None = None,
 ) -> Session:
     """Plans and plays a run in a folder that this process holds; `clock`: when the budget began. See `start`."""
     config = replace(config, data=placed(config.data))
     dataset = opened(config, dataset, say, reading)
+    if source is not None:
+        require_kind(source, dataset)
     config, choices = settle_task(config, dataset, say)
     dataset = checked(config, dataset, say)
     plan = planned(config, dataset, choices, clock, budget, say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []
-    session = play(plan.config, dataset, folder, [*ending, *listeners], say, lambda run: write(run, folder, plan))
+    opening = partial(begin, folder=folder, plan=plan, source=source, say=say)
+    session = play(plan.config, dataset, folder, [*ending, *listeners], say, opening)
     return shortened(session, plan.deadline)
 
 
@@ -231,6 +250,20 @@ def planned(
     config = agreed_config(lambda: config)
     pauses = pause * max(1 / config.save_share, 1 / config.evaluate_share)
     return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say, pauses))
+
+
+def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:
+    """Writes what is known of a run before it is played; its start too, where that is taken from another run.
+
+    That start is a checkpoint after 0 images, so that going on with the run never needs the other one.
+    """
+    if source is not None:
+        choice = transfer(source, run)
+        say(choice.reason)
+        plan = replace(plan, choices=[*plan.choices, choice])
+        header = {**run.header, "progress": asdict(Progress(total=run.config.images))}
+        checkpoint.save(below(folder, "checkpoints") / f"{0:012d}", run.parts, header)
+    write(run, folder, plan)
 
 
 def write(run: Run, folder: Path, plan: RunPlan) -> None:

@@ -246,7 +246,7 @@ def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:
     card = read_card(folder)
     with named(str(folder / "config.yaml")):
         task = build_task(config, card)
-        players = build_players(config, task, card)
+        players = build_players(config, task, card.shape, card.row_blocks)
     try:
         _set(players, states)
     except BadInput as error:

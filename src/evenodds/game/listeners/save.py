@@ -103,8 +103,11 @@ class Save:
             self.saved(training)
 
     def _prune(self) -> None:
-        """Removes checkpoints beyond those to keep. Links, and folders with other files in them, stay."""
-        spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :]}
+        """Removes checkpoints beyond those to keep. Links, and folders with other files in them, stay.
+
+        That after 0 images stays too: it is the start of a run from the weights of another.
+        """
+        spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :], self.folder / f"{0:012d}"}
         for path in checkpoint.listing(self.folder):
             if path not in spared and checkpoint.is_removable(path):
                 checkpoint.remove(path)

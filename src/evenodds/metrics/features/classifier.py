@@ -20,8 +20,8 @@ from evenodds.files.read import read_json
 from evenodds.files.write import write_bytes, write_json
 from evenodds.game.schedule import OnProgress
 from evenodds.metrics.features._probabilities import WithProbabilities
-from evenodds.metrics.features._weights import digest, read_weights
 from evenodds.metrics.probe import Probe, fit_probe
+from evenodds.pretrained.state import digest, read_weights
 
 __all__ = ["Classifier", "trained"]
 

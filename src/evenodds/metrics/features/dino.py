@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.metrics.features._weights import check_colours, colours, digest, fill, find_weights, located, read_weights
+from evenodds.metrics.features._items import check_colours, colours
+from evenodds.pretrained.state import digest, fill, find_weights, located, read_weights
 
 __all__ = ["Dino"]
 

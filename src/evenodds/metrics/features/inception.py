@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evenodds.metrics.features._items import check_colours, colours
 from evenodds.metrics.features._probabilities import WithProbabilities
-from evenodds.metrics.features._weights import check_colours, colours, digest, fill, find_weights, read_weights
+from evenodds.pretrained.state import digest, fill, find_weights, read_weights
 
 __all__ = ["Inception"]
 

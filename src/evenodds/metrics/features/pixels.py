@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evenodds.metrics.features._weights import check_items
+from evenodds.metrics.features._items import check_items
 
 __all__ = ["Pixels"]
 

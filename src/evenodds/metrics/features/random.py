@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.metrics.features._weights import check_items, digest
+from evenodds.metrics.features._items import check_items
+from evenodds.pretrained.state import digest
 
 __all__ = ["Random"]
 

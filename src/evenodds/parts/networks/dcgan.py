@@ -11,10 +11,12 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from evenodds.errors import unknown
+from evenodds.parts.networks._beside import heads
 from evenodds.parts.networks._levels import (
     Size,
     beside_spread,
@@ -94,6 +96,8 @@ class Discriminator(Scores):
         norm: "spectral" (Miyato et al. 2018), "batch", the paper's, on all but the first layer, or "none". Under
             "batch" the items of a batch influence one another, which penalties on gradients do not allow for.
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
+        pretrained: side at which frozen features of photographs look at images too (Kumari et al. 2022), for which
+            the extra `evenodds[pretrained]` is needed; 0 for none.
         outputs: numbers per item; with more than one the logits are (N, outputs).
     """
 
@@ -107,6 +111,7 @@ class Discriminator(Scores):
         bottom: int = 4,
         norm: str = "spectral",
         minibatch_std: bool = False,
+        pretrained: int = 0,
         outputs: int = 1,
     ) -> None:
         super().__init__()
@@ -124,7 +129,9 @@ class Discriminator(Scores):
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         last = steps[-1][1]
-        self.logit = head((sides[-1] + minibatch_std) * last[0] * last[1], outputs)
+        self.beside = heads(channels, pretrained)
+        own = (sides[-1] + minibatch_std) * last[0] * last[1]
+        self.logit = head(own + (self.beside.features if self.beside is not None else 0), outputs)
         _start(self, 0.02 if norm == "batch" else None)
         if norm == "spectral":
             for layer in [*self.layers, self.logit]:
@@ -134,7 +141,8 @@ class Discriminator(Scores):
     def features(self, x: Tensor) -> Tensor:
         check_batch(x, self.shape)
         features: Tensor = self.layers(x)
-        return (beside_spread(features) if self.minibatch_std else features).flatten(1)
+        features = (beside_spread(features) if self.minibatch_std else features).flatten(1)
+        return features if self.beside is None else torch.cat([features, self.beside(x)], 1)
 
 
 def _steps(size: Size, bottom: int) -> list[tuple[Size, Size]]:

@@ -1,10 +1,10 @@
-"""Weights of extractors: where their files are, whether they are the right ones, what they hold."""
+"""Files of weights: where they are, whether they are the right ones, what they hold."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,27 +17,18 @@ from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import read_tensors
 from evenodds.files.write import write_text
 
-__all__ = [
-    "check_colours",
-    "check_items",
-    "colours",
-    "digest",
-    "fill",
-    "find_weights",
-    "located",
-    "read_weights",
-]
+__all__ = ["digest", "fill", "find_weights", "located", "read_weights"]
 
 
 def find_weights(name: str, file: str, sha256: str, url: str) -> Path:
-    """The file with an extractor's weights, found on this machine and checked; nothing is downloaded.
+    """The file with a network's weights, found on this machine and checked; nothing is downloaded.
 
     It is looked for in $EVENODDS_WEIGHTS, then in `weights/` of the cache folder, there also under the same stem with
     the suffix .safetensors. A file whose SHA-256 nobody published is pinned: the digest is written beside it at the
     first use, and another content is refused from then on.
 
     Args:
-        name: the extractor, for the message.
+        name: of the network, for the message.
         file: the file's name.
         sha256: its digest in hex, or how it begins; "" where it is not known.
         url: where it can be had.
@@ -125,23 +116,3 @@ def digest(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         whole.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return f"sha256:{whole.hexdigest()}"
-
-
-def check_items(x: Tensor, shape: Sequence[int]) -> None:
-    """Raises BadInput unless x is (N, *shape)."""
-    if tuple(x.shape[1:]) != tuple(shape):
-        want = ", ".join(map(str, shape))
-        raise BadInput(f"features of ({want}) need x (N, {want}), got {tuple(x.shape)}; use data of one shape")
-
-
-def check_colours(shape: Sequence[int], name: str) -> tuple[int, ...]:
-    """The shape of an item as a tuple; BadInput unless it is that of a grey or coloured image."""
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise BadInput(f"'{name}' needs images (1 or 3, H, W), got {tuple(shape)}; leave alpha out, or use 'random'")
-    return tuple(shape)
-
-
-def colours(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """(N, *shape) in [-1, 1], grey or colour, -> (N, 3, H, W) float32, whole numbers in [0, 255]; grey is repeated."""
-    check_items(x, shape)
-    return (x.float() * 127.5 + 127.5).round_().clamp_(0, 255).expand(-1, 3, -1, -1)

@@ -1,0 +1,145 @@
+"""Photographs: settings compared by equal processor time of one thread, and the recipes by the clock.
+
+    python benchmarks/photographs.py search --ways "as it was" dcgan [--seconds 360] [--seeds 0] [--runs FOLDER]
+
+Adds to benchmarks/results/photographs.json; each run also leaves a sheet of samples, ten a class, beside it. A short
+game measures the processor time (user and system) that an image takes, and the run is as long as fits into the time.
+Scores are of 340 samples against the 340 photographs that the run held out.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from evenodds.evaluation.evaluate import evaluate
+from evenodds.game.rules import Progress
+from evenodds.game.trainer import train
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import open_data
+from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.planning import settle, settle_task
+from evenodds.runs.run import start
+from evenodds.runs.session import Session
+from evenodds.show import pictures
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "clothing-128.zip"
+RESULTS = Path(__file__).parent / "results"
+METRICS = ("frechet", "kernel", "precision", "recall", "coverage", "two_sample_accuracy")
+
+OLD: dict[str, Any] = {
+    "size": 64, "task": "generate", "generator": {"name": "modern", "width": 32, "cap": 192, "stem": 2, "group": 1},
+    "discriminator": {"name": "modern", "width": 32, "cap": 192, "stem": 2, "group": 1}, "penalty_weight": 1.0,
+    "views": ["flip", "translation", "color"], "learning_rate": 0.001, "decay": {"name": "cosine", "start": 0.5,
+    "end": 0.05}, "batch": 32, "average_half_life": 0.02, "fused": False, "penalty_every": 8,
+}  # fmt: skip
+"""The recipe `photos-128` as it was, at 64 x 64."""
+PLAIN: dict[str, Any] = {
+    "size": 64, "task": "auto", "generator": {"name": "dcgan", "width": 16, "cap": 192}, "penalty_weight": 0.3,
+    "discriminator": {"name": "dcgan", "width": 16, "cap": 192, "norm": "none"},
+    "views": ["flip", "translation", "color"],
+    "learning_rate": 0.002, "decay": {"name": "cosine", "start": 0.3, "end": 0.02}, "batch": 32,
+    "average_half_life": 0.02, "fused": True, "penalty_every": 8, "simultaneous": "auto", "prior.size": 128,
+}  # fmt: skip
+"""The settings of `color-32` with narrower networks."""
+UP: dict[str, Any] = {"name": "fastgan", "width": 8, "cap": 128}
+STYLE: dict[str, Any] = {"name": "style", "width": 8, "cap": 128, "convolutions": 1}
+DOWN: dict[str, Any] = {"name": "fastgan", "width": 16, "cap": 128}
+WAYS: dict[str, dict[str, Any]] = {
+    "as it was": OLD,
+    "as it was, by class": {**OLD, "task": "auto"},
+    "dcgan": PLAIN,
+    "dcgan, wider": {**PLAIN, "generator.width": 24, "discriminator.width": 24},
+    "up": {**PLAIN, "generator": UP},
+    "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
+    "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},
+    "up, down": {**PLAIN, "generator": UP, "discriminator": DOWN},
+    "up, pretrained": {**PLAIN, "generator": UP, "discriminator.pretrained": 64},
+    "style": {**PLAIN, "generator": STYLE},
+    "style, two convolutions": {**PLAIN, "generator": {**STYLE, "convolutions": 2}},
+    "style, down": {**PLAIN, "generator": STYLE, "discriminator": DOWN},
+    "style, all of its own": {**PLAIN, "generator": STYLE, "discriminator": {"name": "style", "width": 8, "cap": 128}},
+    "dcgan, down": {**PLAIN, "discriminator": DOWN},
+}
+
+
+def timed(config: Config, seconds: float) -> tuple[Config, float]:
+    """The configuration with the images that fit into the seconds of one thread; and those that one image takes."""
+    dataset = open_data(config)
+    config, _ = settle_task(config, dataset)
+    config, _ = settle(config, dataset, None)
+    run, rounds = Run(replace(config, images=10**9), dataset), 4 * config.penalty_every
+    each = 0.0
+    for count in (config.penalty_every, rounds):
+        begun = time.process_time()
+        progress = Progress(count * config.batch)
+        train(
+            run.game, run.feed, run.learner, run.engine, images=count * config.batch, seed=0, progress=progress,
+            listeners=[one for name, one in run.listeners.items() if name in ("average", "adapt")],
+        )  # fmt: skip
+        each = (time.process_time() - begun) / (count * config.batch)
+    return replace(config, images=int(seconds / each) // config.batch * config.batch), each
+
+
+def scores(session: Session, features: str) -> dict[str, float]:
+    """Of as many samples as photographs are held out."""
+    found = evaluate(session, metrics=list(METRICS), features=features)
+    return {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
+
+
+def judged(session: Session) -> dict[str, dict[str, float]]:
+    """By features that no player has seen."""
+    return {name: scores(session, name) for name in ("random", "pretrained")}
+
+
+def sheet(session: Session, file: Path, a_class: int = 10) -> None:
+    """A picture of samples: a row for each class, where there are classes."""
+    classes = len(session.card.classes) if session.conditions.by_class else 0
+    y = list(np.repeat(range(classes), a_class)) if classes else None
+    drawn = session.sample(len(y) if y else 100, seed=1, y=y)
+    Image.fromarray(np.moveaxis(pictures.grid(drawn, columns=10), 0, -1)).save(file, quality=90)
+
+
+def one(way: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """One run, scored."""
+    torch.set_num_threads(1)
+    fixed = {"data": str(DATA), "seed": seed, "device": "cpu", "threads": 1, "watch": "off"}
+    rare = {"evaluate_share": 1, "save_share": 1}
+    config, each = timed(with_settings(recipe("photos-128"), {**fixed, **rare, **WAYS[way]}), seconds)
+    begun = time.process_time()
+    session = start(config, out=folder / f"{way.replace(' ', '-').replace(',', '')}-{seed}")
+    spent = time.process_time() - begun
+    sheet(session, session.folder / "sheet.jpg")
+    row = {"what": "search", "way": way, "seed": seed, "images": session.images, "processor_seconds": round(spent, 1)}
+    return {**row, "milliseconds_an_image": round(1000 * each, 2), **judged(session)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("search",))
+    parser.add_argument("--ways", nargs="+", default=list(WAYS))
+    parser.add_argument("--seconds", type=float, default=360)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--runs", type=Path)
+    parser.add_argument("--results", type=Path, default=RESULTS / "photographs.json")
+    chosen = parser.parse_args()
+    if not DATA.exists():
+        raise SystemExit(f"{DATA.name} is not there: this benchmark needs the data beside the project")
+    rows = json.loads(chosen.results.read_text()) if chosen.results.exists() else []
+    with tempfile.TemporaryDirectory() as place:
+        for seed in chosen.seeds:
+            for way in chosen.ways:
+                rows.append(one(way, seed, chosen.seconds, chosen.runs or Path(place)))
+                print(json.dumps(rows[-1]), flush=True)
+                chosen.results.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Style mixing: some levels of an image as in one sample, the others as in another."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.errors import BadInput
+from evenodds.files.outputs import owned
+from evenodds.game.rules import mix
+from evenodds.runs.sample_picture import sample_picture
+from evenodds.runs.session import Session
+from evenodds.show import pictures
+
+__all__ = ["mixed", "require_styles", "write_mix"]
+
+PARTS = ("coarse", "middle", "fine")
+"""The levels, in thirds: of images of 64 x 64 sides of 4 and 8, of 16 and 32, and of 64."""
+
+
+def require_styles(session: Session) -> Any:
+    """The generator, which has styles; BadInput of a run whose generator has none."""
+    generator = session.players.get("generator")
+    if not hasattr(generator, "styles"):
+        raise BadInput(
+            f"mixing needs a style-based generator, this run has {session.config.generator.name}; "
+            "train with --set generator=style"
+        )
+    return generator
+
+
+@torch.no_grad()
+def mixed(session: Session, n: int, seed: int, other: int, class_name: str | None = None) -> NDArray[Any]:
+    """Samples of two seeds, and each of the first with a third of its levels as in that of the other (N of each).
+
+    Args:
+        class_name: of all samples, where the run is conditional on classes; None: as they occur in the data.
+
+    Returns:
+        (n, 5, C, H, W) in the data's own units: the first, with coarse, middle and fine levels of the second, the
+        second. Noise is that of the first.
+    """
+    generator = require_styles(session)
+    first, second = (_inputs(session, n, one, class_name) for one in (seed, other))
+    own, theirs = generator.styles(first), generator.styles(second)
+    rows = [generator(first)]
+    for part in np.array_split(np.arange(own.shape[1]), len(PARTS)):
+        styles = own.clone()
+        styles[:, part] = theirs[:, part]
+        rows.append(generator.synthesise(styles, generator.hand(first)))
+    rows.append(generator(second))
+    x = torch.stack(rows, 1).flatten(0, 1).cpu().contiguous()
+    images = np.asarray(session.card.units.to_data(x)).astype(session.card.units.dtype, copy=False)
+    return images.reshape(n, len(rows), *images.shape[1:])
+
+
+def _inputs(session: Session, n: int, seed: int, class_name: str | None) -> Tensor:
+    """What the generator takes for samples of a seed: z, and c behind it; the same as `Session.sample` draws."""
+    y = None if class_name is None else [session.card.class_number(class_name)] * n
+    c = session.conditions.for_samples(n, seed, max(n, 256), y, None)
+    z = session.prior(max(n, 256), mix(seed, 0))[:n]
+    z = z if c is None else torch.cat([z, c.expand(n, -1)], 1)
+    return z.to(session.device)
+
+
+def write_mix(session: Session, path: Path, n: int, seed: int, other: int, class_name: str | None = None) -> Path:
+    """A sheet of `mixed`, a row for each pair."""
+    x = mixed(session, n, seed, other, class_name)
+    sheet = sample_picture(session.card, x.reshape(-1, *x.shape[2:]), x.shape[1])
+    return pictures.write(path, sheet, partial(owned, command="mix"))

@@ -1,0 +1,57 @@
+"""The command that mixes the styles of samples: mix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from evenodds.cli.allow import loads
+from evenodds.cli.app import Checkpoint, Device, Run, app
+from evenodds.cli.ranges import SEEDS, Seed, whole
+from evenodds.files.terminal import result, say
+
+__all__ = ["mix"]
+
+
+@app.command
+@loads
+def mix(
+    run: Run,
+    *,
+    seed: Seed = 0,
+    with_: Annotated[int, SEEDS, Parameter(name="--with")] = 1,
+    n: Annotated[int, whole(1, 256, name=["-n", "--number"])] = 8,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    out: Path | None = None,
+    checkpoint: Checkpoint = "last",
+    device: Device = "auto",
+) -> None:
+    """Mix the styles of samples of two seeds: a sheet with the coarse, the middle and the fine levels exchanged.
+
+    Needs a run with a style-based generator: evenodds train --set generator=style.
+
+    Parameters
+    ----------
+    seed
+        Of the samples on the left.
+    with_
+        Seed of the samples on the right, whose levels are taken.
+    n
+        Rows.
+    class_
+        All samples of this class, of a run by class.
+    out
+        The picture [default: mix.png in the run folder].
+    """
+    from evenodds.apply.mixing import PARTS, require_styles, write_mix
+    from evenodds.files.outputs import require_owned
+    from evenodds.runs.session import load
+
+    path = out if out is not None else run / "mix.png"
+    session = load(run, checkpoint, device)
+    require_styles(session)
+    require_owned(path, "mix")
+    result(write_mix(session, path, n, seed, with_, class_))
+    say(f"columns: seed {seed}; with the {', '.join(PARTS)} levels of seed {with_}; seed {with_}")

@@ -1,0 +1,238 @@
+"""A run that starts from the weights of another one: of all tensors that fit, by their order, shapes and classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.files.text import quoted
+from evenodds.runs.assembly import Run
+from evenodds.runs.build import build_players
+from evenodds.runs.card import DataCard
+from evenodds.runs.choosing import Choice
+from evenodds.runs.config import AUTO_TASK, Config, Part
+from evenodds.runs.find import find
+from evenodds.runs.peak import on_meta
+from evenodds.runs.session import Session
+from evenodds.tasks._playable import Playable
+
+__all__ = ["continued", "require_kind", "transfer"]
+
+OPEN = ("generate", "condition")
+"""Tasks between which a run with other classes may change."""
+
+
+def continued(source: Session) -> Config:
+    """The configuration of a run like `source`, on data that are not named yet: its recipe, its size, an open task."""
+    config, shape = source.config, source.card.shape
+    task = Part(AUTO_TASK, config.task.options) if config.task.name in OPEN else config.task
+    square = source.card.kind == "image" and shape[1] == shape[2]
+    return replace(config, data=None, task=task, size=config.size or (shape[1] if square else None))
+
+
+def require_kind(source: Session, dataset: Dataset) -> None:
+    """BadInput where the data are of another kind than those of the run: its weights mean nothing for them."""
+    if source.card.kind != dataset.kind:
+        raise BadInput(
+            f"the run {quoted(source.folder)} has learned from data of kind '{source.card.kind}', and these are of "
+            f"kind '{dataset.kind}'; start without --from"
+        )
+
+
+def transfer(source: Session, run: Run) -> Choice:
+    """Gives the players of a run that was not played yet, and their averages, all of `source` that fits.
+
+    Tensors are paired in the order of their layers, from the finest level on, where their names are alike and their
+    shapes the same: a network with one level more keeps all others. Along classes, tensors keep what belongs to a class
+    of the same name. Along channels, grey weights are repeated for colours, and those of colours are added up.
+
+    Returns:
+        What was taken, as it is kept in choices.json.
+
+    Raises:
+        BadInput: nothing of the generator fits.
+    """
+    old, new = _Side.of(source.config, source.task, source.card), _Side.of(run.config, run.task, run.card_light)
+    taken: dict[str, dict[str, Any]] = {}
+    for name, player in run.game.players.items():
+        if name in source.players and any(True for _ in player.parameters()):
+            taken[name] = _filled(name, source.players[name], player, old, new)
+    if not any(one["tensors"] for name, one in taken.items() if name.startswith("generator")):
+        raise BadInput(
+            f"nothing of the generator of {quoted(source.folder)} ({source.config.generator.name}) fits this one "
+            f"({run.config.generator.name}); leave the recipe out to take that of the run"
+        )
+    if run.average is not None:
+        for name, copy in run.average.copies.items():
+            copy.load_state_dict(run.game.players[name].state_dict())
+    known = [c for c in new.classes if c in old.classes]
+    classes = {"known": known, "new": [c for c in new.classes if c not in known]}
+    figures = {"images": source.images, "players": taken, "classes": classes}
+    return Choice("from", str(source.folder), _in_words(source, taken, classes), figures)
+
+
+def _in_words(source: Session, taken: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]]) -> str:
+    """What was taken, in a sentence."""
+    parts = [
+        f"{name}: {one['tensors']} of {one['of']} tensors, {int(100 * one['share'])}% of its numbers"
+        for name, one in taken.items()
+    ]
+    known, new = len(classes["known"]), len(classes["new"])
+    named = f"; classes: {known} known before, {new} new" if known or new else ""
+    return f"weights of {source.folder.name} after {source.images:,} images: {'; '.join(parts)}{named}"
+
+
+# Where classes and channels are ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What the tensors of one of two runs mean."""
+
+    classes: tuple[str, ...]
+    """Names along axes of classes, or of attributes and values."""
+    channels: int
+    class_axes: Mapping[str, int]
+    """By player/tensor: the axis that is as long as there are classes, or longer."""
+    channel_axes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, config: Config, task: Playable, card: DataCard) -> _Side:
+        """Found by building the players again, without memory, with one class and with one channel more."""
+        shape = tuple(card.shape)
+        as_is = _shapes(partial(build_players, config, task, shape, card.row_blocks))
+        wider = as_is
+        if card.kind == "image":
+            with suppress(BadInput):  # of players that take no such number of channels, none are along an axis
+                wider = _shapes(partial(build_players, config, task, (shape[0] + 1, *shape[1:])))
+        known = (
+            _shapes(partial(build_players, config, _with_one_more(task), shape, card.row_blocks))
+            if _is_open(config)
+            else as_is
+        )
+        attributes = card.conditions.names if card.conditions is not None else ()
+        names = card.classes if task.condition_kind in (None, "classes") else attributes
+        return cls(
+            tuple(names) if task.condition_length else (), shape[0], _longer(as_is, known), _longer(as_is, wider)
+        )
+
+    def form(self, name: str, tensor: Tensor) -> tuple[Any, ...]:
+        """The tensor's name without the numbers of layers, and its shape without classes and channels."""
+        sizes: list[Any] = list(tensor.shape)
+        if (axis := self.class_axes.get(name)) is not None:
+            sizes[axis] = f"{sizes[axis] - len(self.classes)} and classes"
+        if (axis := self.channel_axis(name)) is not None:
+            sizes[axis] = "channels"
+        return (re.sub(r"\d+", "", name), *sizes)
+
+    def channel_axis(self, name: str) -> int | None:
+        """Of a tensor, where classes do not lie along it too."""
+        axis = self.channel_axes.get(name)
+        return axis if axis != self.class_axes.get(name) else None
+
+
+def _is_open(config: Config) -> bool:
+    return config.task.name in OPEN
+
+
+def _with_one_more(task: Any) -> Playable:
+    """The task with one class more."""
+    if task.condition_length:
+        longer: Playable = replace(task, length=task.length + 1)
+        return longer
+    conditional: Playable = find("tasks", "condition")(prior=task.prior, contest=task.contest, length=1)
+    return conditional
+
+
+def _shapes(build: Callable[[], Mapping[str, nn.Module]]) -> dict[str, tuple[int, ...]]:
+    """Of all tensors, by player/name."""
+    players = on_meta(build)
+    return {f"{name}/{k}": tuple(v.shape) for name, player in players.items() for k, v in player.state_dict().items()}
+
+
+def _longer(before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """The axes that are longer by one, of tensors that differ in nothing else."""
+    axes = {}
+    for name, shape in before.items():
+        other = after.get(name, ())
+        grown = [axis for axis, (a, b) in enumerate(zip(shape, other, strict=False)) if a != b]
+        if len(shape) == len(other) and len(grown) == 1 and other[grown[0]] == shape[grown[0]] + 1:
+            axes[name] = grown[0]
+    return axes
+
+
+# Which tensor becomes which ----------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def _filled(name: str, source: nn.Module, player: nn.Module, old: _Side, new: _Side) -> dict[str, Any]:
+    """Gives a player what fits; how many of its tensors and of its numbers that are, and which are new."""
+    theirs = {f"{name}/{k}": v.detach().to("cpu") for k, v in source.state_dict().items()}
+    mine = {f"{name}/{k}": v for k, v in player.state_dict().items()}
+    first = -1 if name.startswith("generator") else 1  # a generator's finest level is its last
+    pairs = _aligned(
+        [(k, old.form(k, v)) for k, v in theirs.items()][::first],
+        [(k, new.form(k, v)) for k, v in mine.items()][::first],
+    )
+    for target, origin in pairs.items():
+        value = _adapted(theirs[origin], origin, mine[target], target, old, new)
+        mine[target].copy_(value.to(mine[target]))
+    numbers = sum(v.numel() for v in mine.values())
+    taken = sum(mine[k].numel() for k in pairs)
+    fresh = [k.partition("/")[2] for k in mine if k not in pairs]
+    return {"tensors": len(pairs), "of": len(mine), "share": round(taken / max(1, numbers), 4), "new": fresh}
+
+
+def _aligned(old: Sequence[tuple[str, Any]], new: Sequence[tuple[str, Any]]) -> dict[str, str]:
+    """The longest common subsequence by form, as early as possible: names in `new` -> names in `old`."""
+    length = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    for i in range(len(old) - 1, -1, -1):
+        for j in range(len(new) - 1, -1, -1):
+            same = old[i][1] == new[j][1]
+            length[i][j] = 1 + length[i + 1][j + 1] if same else max(length[i + 1][j], length[i][j + 1])
+    pairs, i, j = {}, 0, 0
+    while i < len(old) and j < len(new):
+        if old[i][1] == new[j][1]:
+            pairs[new[j][0]] = old[i][0]
+            i, j = i + 1, j + 1
+        elif length[i + 1][j] >= length[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _adapted(value: Tensor, origin: str, fresh: Tensor, target: str, old: _Side, new: _Side) -> Tensor:
+    """An old tensor in the shape of the new one, which holds what is not known."""
+    channel, classes = new.channel_axis(target), new.class_axes.get(target)
+    if channel is not None and old.channel_axis(origin) is not None:
+        value = _in_channels(value, channel, old.channels, new.channels, target.startswith("generator"))
+    if classes is None or origin not in old.class_axes:
+        return value
+    base = value.shape[classes] - len(old.classes)
+    result = fresh.detach().clone().to(value)
+    result.narrow(classes, 0, base).copy_(value.narrow(classes, 0, base))
+    for number, name in enumerate(new.classes):
+        if name in old.classes:
+            place = base + old.classes.index(name)
+            result.select(classes, base + number).copy_(value.select(classes, place))
+    return result
+
+
+def _in_channels(value: Tensor, axis: int, before: int, after: int, output: bool) -> Tensor:
+    """Weights of `before` channels as those of `after`; of outputs, all get the mean, of inputs, the sum stays."""
+    channels = value.shape[axis]
+    if before == after or channels != before:
+        return value
+    mean = value.mean(axis, keepdim=True)
+    sizes = [after if k == axis else -1 for k in range(value.dim())]
+    return (mean if output else mean * before / after).expand(sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -11,15 +12,16 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile
 
-from evenodds.data._files import content, opened
+from evenodds.data._files import ENDINGS, content, opened
 from evenodds.data._labels import Labels
-from evenodds.data._matching import Match, folders, matched
+from evenodds.data._matching import Match, Roles, chosen, matched, refusal
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode, guarded, orientation, upright
 from evenodds.data._pipeline import PAIR, FileSet, Form, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names, scheme
-from evenodds.data._splits import checked
+from evenodds.data._sides import Side, Words
+from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import cut, items, stacked
 from evenodds.data._wording import count
@@ -46,6 +48,9 @@ FOLDERS = (
     ("img", "label"),
     ("img", "mask"),
     ("JPEGImages", "SegmentationClass"),
+    ("JPEGImages", "SegmentationClassPNG"),
+    ("leftImg8bit", "gtFine"),
+    ("leftImg8bit", "gtCoarse"),
     ("train", "trainannot"),
     ("train", "train_labels"),
     ("train", "train_masks"),
@@ -53,6 +58,23 @@ FOLDERS = (
     ("test", "testannot"),
 )
 """Names of two folders side by side, images and maps, whatever their case."""
+IMAGE_WORDS = ("image", "images", "img", "imgs", "im", "photo", "rgb", "sat", "leftimg8bit")
+LABEL_WORDS: tuple[str, ...] = (
+    "mask",
+    "masks",
+    "label",
+    "labels",
+    "seg",
+    "segm",
+    "segmentation",
+    "annotation",
+    "annot",
+    "gt",
+)
+LABEL_WORDS += ("matte", "labelids", "labeltrainids", "gtfine_labelids", "gtfine_labeltrainids", "gtcoarse_labelids")
+"""What names of files begin or end with that lie in one folder."""
+_BY_ENDING = frozenset(product((".jpg", ".jpeg"), (".png", ".gif", ".bmp")))
+ROLES = Roles(("images", "labels"), FOLDERS, Words(_BY_ENDING | frozenset(product(("", *IMAGE_WORDS), LABEL_WORDS))))
 _LOSSY = ("JPEG", "MPO", "WEBP")
 _WIDENED = {"L;2": 85, "L;4": 17}
 
@@ -104,15 +126,22 @@ def maps(
     root, splits = Path(path), checked(splits)
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
-        chosen = folders(root, files, FOLDERS, ("images", "labels"), (images, labels))
-        matches, alone = matched(files, chosen.first, chosen.second)
+        files, others = _with_masks(files, others)
+        sides = chosen(root, files, ROLES, (images, labels))
+        if sides is None:
+            raise refusal(root, files, ROLES)
+        matches, alone = matched(root, files, sides, ROLES)
+        kept, aside = to_read([match.name for match in matches], splits, "pair")
+        matches = [matches[k] for k in kept]
+        lists = lists_in(others, "segmentation")
         key = _key(others, names)
         (batch,) = decoded(
             root, [FileSet(matches, "pair")], lambda match: _pair(match, key.by_colour, form), form, PAIR, progress
         )
     pictures = [pair.first for pair in batch.records]
     stems = [pair.name for pair in batch.records]
-    parts = parted(stems, splits, "pair")
+    files_of = {match.name: (match.first.name, match.second.name) for match in matches}
+    parts = parted(stems, splits, "pair", lists, [files_of[stem] for stem in stems])
     tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata)
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
@@ -128,13 +157,21 @@ def maps(
         *alone,
         *skipped(PAIR, batch),
         *turned(batch.records),
-        *chosen.notes,
+        *sides.notes,
         *parts.notes,
-        *ignored(others, key.files),
+        *aside,
+        *ignored(others, [*key.files, *parts.lists]),
         *stack.notes,
     )
     beside = {"labels": Beside(torch.from_numpy(classes.table[values]), palette=classes.palette)}
     return dataset(tiles, stack, report, beside, Labels(classes=classes.names), parts.apart)
+
+
+def _with_masks(files: Sequence[File], others: Sequence[File]) -> tuple[list[File], list[File]]:
+    """The files, and others of which some are images: those named as an image, with ".mask" behind."""
+    images = [file for file in others if Path(file.name.lower()).suffix == ".mask" and Side().key(file.name[:-5])]
+    masks = [file for file in images if file.name[:-5].lower().endswith(ENDINGS)]
+    return [*files, *masks], [file for file in others if file not in masks]
 
 
 class _Key(NamedTuple):

@@ -456,7 +456,7 @@ def test_both_of_a_pair_in_one_file(size: int | None, tmp_path: Path) -> None:
 def test_files_that_are_not_twice_as_wide_are_not_cut(tmp_path: Path) -> None:
     for k in range(4):
         picture(k, (8, 12, 3)).save(tmp_path / f"{k}.png")
-    with pytest.raises(BadInput, match="which two folders"):
+    with pytest.raises(BadInput, match="nothing tells sources and targets apart"):
         load(tmp_path, layout="pairs")
 
 

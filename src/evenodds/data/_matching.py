@@ -96,14 +96,14 @@ def chosen(root: Path, files: Sequence[File], roles: Roles, named: tuple[str | N
 def refusal(root: Path, files: Sequence[File], roles: Roles) -> BadInput:
     """That neither folders nor names tell which files belong together."""
     paths = _paths(files)
-    if len(paths) > 1:
+    if len(paths) > 1 or not files:
         how = roles.setting("NAME", "NAME")
         return BadInput(f"which two folders of {root.name} belong together? Say {how}; it holds {_enumerated(paths)}")
     what = " and ".join(roles.options)
     how = roles.setting("*_a", "*_b")
     return BadInput(
         f"nothing tells {what} apart among the {count(len(files), 'image')} of {root.name}, e.g. "
-        f"{', '.join(file.name for file in files[:2]) or 'none'}; give them a folder each, or say how their names end, "
+        f"{', '.join(file.name for file in files[:2])}; give them a folder each, or say how their names end, "
         f"e.g. {how}"
     )
 
@@ -218,17 +218,15 @@ def matched(root: Path, files: Sequence[File], chosen: Chosen, roles: Roles) -> 
     twins: list[str] = []
     notes: list[str] = []
     for given in chosen.sides:
-        sides = given if chosen.named else _told(files, given, roles)
-        first, second = (side.files(files) for side in sides.both)
-        taken = {file for group in second.values() for file in group}
-        first = {key: rest for key, group in first.items() if (rest := [one for one in group if one not in taken])}
+        sides = _told(files, given, roles)
+        first, second = _apart(*(side.files(files) for side in sides.both))
         shared = first.keys() & second.keys()
         above = f"{sides.part}/" if sides.part else ""
         matches += [Match(above + key, first[key][0], second[key][0]) for key in shared]
         for one, other in ((first, second), (second, first)):
             alone += [file.name for key in one.keys() - other.keys() for file in one[key]]
             twins += [file.name for key in shared for file in one[key][1:]]
-        if shared and not chosen.named and any(side != Side(side.folder) for side in sides.both):
+        if shared and not (chosen.named and sides == given) and any(side != Side(side.folder) for side in sides.both):
             told, how = " and ".join(f"'{side}'" for side in sides.both), roles.setting("NAME", "NAME")
             notes.append(f"Took {told} as partners, by what names begin and end with; {how} takes others.")
     if not matches:
@@ -240,8 +238,18 @@ def matched(root: Path, files: Sequence[File], chosen: Chosen, roles: Roles) -> 
     ]
 
 
+def _apart(first: dict[str, list[File]], second: dict[str, list[File]]) -> tuple[dict[str, list[File]], ...]:
+    """Both without what is of the other too, where that is the narrower one."""
+    taken = [{file for group in side.values() for file in group} for side in (first, second)]
+    wide, narrow = (first, taken[1]) if len(taken[0]) > len(taken[1]) else (second, taken[0])
+    rest = {key: kept for key, group in wide.items() if (kept := [file for file in group if file not in narrow])}
+    return (rest, second) if wide is first else (first, rest)
+
+
 def _told(files: Sequence[File], sides: Sides, roles: Roles) -> Sides:
     """The sides with the words that names begin or end with, where names without these are not equal."""
+    if any(side != Side(side.folder) or not side.folder for side in sides.both):
+        return sides
     names = [[file.name for file in inside(files, [side])] for side in sides.both]
     words = {*roles.words.all, *(_last(side.folder) for side in sides.both)} - {""}
     keys = [
@@ -268,6 +276,6 @@ def _without_partners(root: Path, files: Sequence[File], chosen: Chosen, roles: 
     message = f"no file in '{both[0][0]}' has the name of one in '{both[1][0]}' (but for the ending), e.g. {examples}"
     sides = [common(names, side.folder) for side, names in both]
     keys = [{side.key(name) for name in names} for side, (_, names) in zip(sides, both, strict=True)]
-    if not chosen.named and keys[0] & keys[1]:
+    if keys[0] & keys[1] and all(side == Side(side.folder) != Side() for side, _ in both):
         return BadInput(f"{message}; if these belong together, {roles.setting(*sides)} says so; else give equal names")
     return BadInput(f"{message}; give partners equal names, or name what differs, as {roles.setting('*_a', '*_b')}")

@@ -74,10 +74,15 @@ def _stem(name: str) -> str:
 
 
 def kinds(names: Iterable[str], folder: str, words: Collection[str]) -> dict[Side, str]:
-    """The sides below a folder whose files begin or end with a word, and that word; and the one of all files."""
+    """The sides below a folder whose files begin or end with a word, and that word; and the one of all files.
+
+    Names of two endings, such as "1.jpg.png", end with the first of them as with a word.
+    """
     every = frozenset(words)
     sides = {Side(folder, *around): word for name in names for around, word in _around(name, every)}
     there = {*sides.values()}
+    twofold = {PurePosixPath(_stem(name)).suffix for name in names}
+    sides |= {Side(folder, "", ending): ending for ending in twofold if ending.lower() in ENDINGS}
     return {Side(folder): ""} | {side: word for side, word in sides.items() if _LESS.get(word) not in there}
 
 
@@ -108,7 +113,8 @@ def by_names(names: Sequence[str], words: Words) -> list[tuple[Side, Side]]:
     Of files whose names hold a word, at least half have a partner.
     """
     sides = kinds(names, "", words.all)
-    sides |= {Side("", "", ending): ending.lower() for ending in {PurePosixPath(name).suffix for name in names}}
+    endings = {PurePosixPath(name).suffix for name in names}
+    sides |= {Side("", "", ending): ending.lower() for ending in endings if ending.lower() in ENDINGS}
     keys = {side: {key for name in names if (key := side.key(name)) is not None} for side in sides}
     told = []
     for (first, one), (second, other) in product(sides.items(), repeat=2):

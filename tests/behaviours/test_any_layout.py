@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shlex
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evenodds.data._regions import inside_polygon
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
@@ -177,3 +180,185 @@ def test_a_part_without_partners_is_left_aside(tmp_path: Path) -> None:
     data = load(tmp_path, layout="pairs")
     assert (len(data), data.apart) == (4, None)
     assert any(line.startswith("Left aside 4 images elsewhere, in test/A") for line in data.report)
+
+
+# Public data sets ----------------------------------------------------------------------------------------------------
+
+
+def test_cityscapes_is_read_as_it_is(tmp_path: Path) -> None:
+    for k, part in enumerate(["train", "train", "train", "val", "test"]):
+        stem = f"{part}/ulm/ulm_00000{k}_000019"
+        image(tmp_path, f"leftImg8bit/{stem}_leftImg8bit.png", k)
+        ids = np.zeros((8, 8), np.uint8) if part == "test" else np.repeat(np.uint8([[7, 8, 9, 26, 0, 33, 7, 7]]), 8, 0)
+        for kind in ("labelIds", "instanceIds", "color"):
+            write(tmp_path, f"gtFine/{stem}_gtFine_{kind}.png", ids)
+        (tmp_path / f"gtFine/{stem}_gtFine_polygons.json").write_text('{"objects": []}')
+    data = load(tmp_path, layout="maps")
+    assert len(data.classes) == 19
+    assert (data.classes[0], data.classes[13], data.classes[18]) == ("road", "car", "bicycle")
+    labels = data.beside["labels"]
+    assert labels.values[0, 0].tolist() == [0, 1, 255, 13, 255, 18, 0, 0]
+    assert labels.palette is not None
+    assert (labels.palette.values[13], labels.palette.colours[13], labels.palette.ignored) == (26, (0, 0, 142), 0)
+    held_out = data.split(0.1, 0)[1].tolist()
+    assert [data.names[k] for k in held_out] == ["val/ulm/ulm_000003_000019"]
+    assert any(line.startswith("Left out 1 pair whose maps hold no class") for line in data.report)
+    assert len(load(tmp_path, layout="maps", ignore="none").classes) == 34
+
+
+def test_pascal_voc_is_read_as_it_is(tmp_path: Path) -> None:
+    root = tmp_path / "VOC2012"
+    for k in range(1, 7):
+        image(root, f"JPEGImages/2007_{k:06}.jpg", 40 * k)
+        values = np.repeat(np.uint8([[0, 0, 255, k, k, 20, 0, 0]]), 8, 0)
+        painted = Image.fromarray(values, "P")
+        painted.putpalette([part for value in range(256) for part in (value, 255 - value, 0)])
+        for folder in ("SegmentationClass", "SegmentationObject"):
+            (root / folder).mkdir(exist_ok=True)
+            painted.save(root / folder / f"2007_{k:06}.png")
+    image(root, "JPEGImages/2008_000001.jpg", 9)
+    for part, ks, kind in (
+        ("train", [1, 2, 3], "Segmentation"),
+        ("val", [4, 5, 6], "Segmentation"),
+        ("val", [1], "Main"),
+    ):
+        (root / "ImageSets" / kind).mkdir(parents=True, exist_ok=True)
+        (root / "ImageSets" / kind / f"{part}.txt").write_text("".join(f"2007_{k:06}\n" for k in ks))
+    for place in (root, tmp_path):
+        data = load(place, layout="maps")
+        assert (len(data), len(data.classes), data.classes[20]) == (6, 21, "tvmonitor")
+        assert data.beside["labels"].values[0, 0].tolist() == [0, 0, 255, 1, 1, 20, 0, 0]
+        assert data.split(0.1, 0)[1].tolist() == [3, 4, 5]
+        assert any(
+            "Held out are the 3 pairs that" in line and "ImageSets/Segmentation/val.txt" in line for line in data.report
+        )
+    assert load(root, layout="maps", splits="ignore").apart is None
+
+
+def compressed(counts: list[int]) -> str:
+    """Lengths of runs as the description of COCO's format says."""
+    text = ""
+    for k, number in enumerate(counts):
+        rest = number - counts[k - 2] if k > 2 else number
+        while True:
+            group, rest = rest & 31, rest >> 5
+            more = rest != (-1 if group & 16 else 0)
+            text += chr(48 + group + 32 * more)
+            if not more:
+                break
+    return text
+
+
+def coco(ids: list[int], regions: list[dict[str, object]], size: tuple[int, int] = (8, 10)) -> str:
+    pictures = [{"id": k, "file_name": f"{k:04}.jpg", "height": size[0], "width": size[1]} for k in ids]
+    categories = [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}]
+    every = [{"id": n, "iscrowd": 0, **one} for n, one in enumerate(regions)]
+    return json.dumps({"images": pictures, "annotations": every, "categories": categories})
+
+
+def test_coco_is_read_as_it_is(tmp_path: Path) -> None:
+    for k in range(1, 5):
+        image(tmp_path, f"{'val' if k == 4 else 'train'}2017/{k:04}.jpg", 10 * k, (8, 10))
+    square = {"category_id": 1, "segmentation": [[2, 2, 6, 2, 6, 6, 2, 6]]}
+    small = {"category_id": 3, "segmentation": [[3, 3, 5, 3, 5, 5, 3, 5], [0, 0, 1, 0, 1, 1, 0, 1]]}
+    runs = [8 * 9, 5, 3]
+    at = tmp_path / "annotations"
+    at.mkdir()
+    regions = [
+        {"image_id": 1, **small},
+        {"image_id": 1, **square},
+        {"image_id": 2, "category_id": 1, "segmentation": {"size": [8, 10], "counts": runs}},
+        {"image_id": 2, "category_id": 3, "segmentation": {"size": [8, 10], "counts": [0, 8, 72]}, "iscrowd": 1},
+        {"image_id": 3, "category_id": 3, "bbox": [1, 1, 2, 2]},
+    ]
+    (at / "instances_train2017.json").write_text(coco([1, 2, 3, 9], regions))
+    (at / "instances_val2017.json").write_text(
+        coco([4], [{"image_id": 4, "category_id": 1, "segmentation": {"size": [8, 10], "counts": compressed(runs)}}])
+    )
+    (at / "captions_train2017.json").write_text('{"images": [], "annotations": []}')
+    data = load(tmp_path, layout="maps")
+    assert data.classes == ("background", "cat", "dog")
+    truth = np.zeros((4, 8, 10), int)
+    truth[0, 2:6, 2:6] = 1
+    truth[0, 3:5, 3:5] = truth[0, 0, 0] = 2
+    truth[1, :5, 9] = truth[3, :5, 9] = 1
+    truth[1, :, 0] = 255
+    assert np.array_equal(data.beside["labels"].values.numpy(), truth)
+    assert data.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
+    assert data.split(0.1, 0)[1].tolist() == [3]
+    report = " ".join(data.report)
+    assert "smaller ones lie over larger ones" in report
+    assert "Left out 1 annotation without a region" in report
+    assert "Found no image for 1 name of the annotations: 0009.jpg." in report
+    alone = load(tmp_path, layout="maps", labels="annotations/instances_val2017.json")
+    assert np.array_equal(alone.beside["labels"].values.numpy(), truth[3:])
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([70, 5], "runs of 75 pixels for 8 x 10"),
+        ([-5, 85], "negative length"),
+        ("0\x7f", "damaged text of runs"),
+        ([1.5, 78.5], "no whole numbers"),
+    ],
+)
+def test_damaged_runs_are_refused(counts: object, said: str, tmp_path: Path) -> None:
+    image(tmp_path, "0001.jpg", 1, (8, 10))
+    region = {"image_id": 1, "category_id": 1, "segmentation": {"size": [8, 10], "counts": counts}}
+    (tmp_path / "_annotations.coco.json").write_text(coco([1], [region]))
+    with pytest.raises(BadInput, match=said):
+        load(tmp_path, layout="maps")
+
+
+def test_a_polygon_covers_the_pixels_whose_middle_it_holds() -> None:
+    triangle = np.array([(1.2, 0.3), (9.1, 4.4), (2.0, 7.7)])
+    rows, columns = np.mgrid[:8, :10] + 0.5
+    sides = [
+        (b[0] - a[0]) * (rows - a[1]) - (b[1] - a[1]) * (columns - a[0]) > 0
+        for a, b in zip(triangle, np.roll(triangle, -1, 0), strict=True)
+    ]
+    assert np.array_equal(inside_polygon(triangle, (8, 10)), np.all(sides, 0))
+    assert inside_polygon([(-50, -50), (50, -50), (50, 50), (-50, 50)], (8, 10)).all()
+
+
+def test_labelme_is_read_as_it_is(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    write(tmp_path, "secret.png", np.full((8, 8, 3), 200, np.uint8))
+    root = tmp_path / "in"
+    shapes = {
+        1: [("zebra", "polygon", [[1, 1], [7, 1], [7, 7], [1, 7]]), ("ant", "rectangle", [[2, 2], [4, 4]])],
+        2: [("ant", "circle", [[4, 4], [4, 6.1]]), ("ant", "line", [[0, 0], [8, 8]])],
+        3: [("__ignore__", "polygon", [[0, 0], [8, 0], [8, 2], [0, 2]])],
+        4: [],
+        5: [],
+    }
+    for k, every in shapes.items():
+        if k < 4:
+            image(root, f"{k}.png", 10 * k)
+        described = [{"label": label, "points": points, "shape_type": kind} for label, kind, points in every]
+        path, data = {
+            3: ("..\\secret.png", None),
+            4: ("gone.png", secret.read_bytes()),
+            5: ("../secret.png", None),
+        }.get(k, (f"{k}.png", None))
+        words = {
+            "imagePath": path,
+            "imageData": data and base64.b64encode(data).decode(),
+            "imageHeight": 8,
+            "imageWidth": 8,
+        }
+        (root / f"{k}.json").write_text(json.dumps({"version": "5", "flags": {}, "shapes": described, **words}))
+    data = load(root, layout="maps")
+    assert data.classes == ("background", "ant", "zebra")
+    truth = np.zeros((4, 8, 8), int)
+    truth[0, 1:7, 1:7], truth[0, 2:4, 2:4] = 2, 1
+    labels = data.beside["labels"].values.numpy()
+    truth[2, :2] = 255
+    assert data.names == ("1", "2", "3", "4")
+    assert np.array_equal(labels[[0, 2, 3]], truth[[0, 2, 3]])
+    assert 12 <= (labels[1] == 1).sum() <= 16
+    assert data.x[:, 0, 0, 0].tolist() == [10, 20, 30, 200]
+    report = " ".join(data.report)
+    assert "Left out shapes without an area: 1 line." in report
+    assert "Found no image for 1 file of labelme: 5.json" in report

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evenodds.data._matching import Match
 from evenodds.data._picture import DecodedImage, upright
 from evenodds.data._placing import Size
 from evenodds.data._wording import count
@@ -34,7 +33,7 @@ class Partners(NamedTuple):
 
 
 def aligned(
-    match: Match, first: DecodedImage | str, second: DecodedImage | str, fits: Callable[[Size, Size], bool]
+    name: str, first: DecodedImage | str, second: DecodedImage | str, fits: Callable[[Size, Size], bool]
 ) -> Partners | str:
     """Both the same way up: where one lost the EXIF data that lay the other on its side, it is turned likewise.
 
@@ -42,7 +41,7 @@ def aligned(
     Partners that fit in no way come as they are.
 
     Args:
-        match: the files' name.
+        name: of both.
         first, second: what they were decoded to, or why one cannot be, which is then the result.
         fits: whether the sizes (height, width) of both are those of partners.
     """
@@ -51,12 +50,12 @@ def aligned(
     if isinstance(second, str):
         return second
     if fits(first.size, second.size):
-        return Partners(match.name, first, second)
+        return Partners(name, first, second)
     if first.way_up >= 5 and second.way_up == 1 and fits(first.size, second.size[::-1]):
-        return Partners(match.name, first, _turned(second, first.way_up), turned=True)
+        return Partners(name, first, _turned(second, first.way_up), turned=True)
     if second.way_up >= 5 and first.way_up == 1 and fits(first.size[::-1], second.size):
-        return Partners(match.name, _turned(first, second.way_up), second, turned=True)
-    return Partners(match.name, first, second)
+        return Partners(name, _turned(first, second.way_up), second, turned=True)
+    return Partners(name, first, second)
 
 
 def in_multiples(partners: Partners, scale: int) -> Partners:

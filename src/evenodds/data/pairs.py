@@ -256,7 +256,7 @@ def _halved(listing: Listing, side: str, form: Form, wanted: Wanted, progress: O
 def _pair(match: Match, form: Form) -> Partners | str:
     # Whole: JPEG files decoded at a fraction, each at its own, would not lie exactly over each other.
     first, second = (decode(file, None, form.fit, form.most_pixels) for file in (match.first, match.second))
-    pair = aligned(match, first, second, lambda target, source: _scale(target, source) > 0)
+    pair = aligned(match.name, first, second, lambda target, source: _scale(target, source) > 0)
     if isinstance(pair, str):
         return pair
     scale = _scale(pair.first.size, pair.second.size)

@@ -19,8 +19,8 @@ from evenodds.apply.converting import is_one, maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
 from evenodds.data._files import file_at, opened
+from evenodds.data._map_file import read_map
 from evenodds.data._picture import DecodedImage, File, checked_limit
-from evenodds.data.maps import read_map
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of

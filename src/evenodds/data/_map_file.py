@@ -1,0 +1,71 @@
+"""One map of labels in a file of an image: the values of its pixels, whatever their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, guarded, orientation, upright
+from evenodds.data._placing import Pixels
+from evenodds.data.palette import IGNORED, Colour
+
+__all__ = ["read_map"]
+
+_LOSSY = ("JPEG", "MPO", "WEBP")
+_WIDENED = {"L;2": 85, "L;4": 17}
+
+
+def read_map(
+    file: File, by_colour: Mapping[Colour, int] | None = None, most_pixels: int = MOST_PIXELS
+) -> DecodedImage | str:
+    """The values of a map of labels, (H, W, 1) int16, upright; or the file's name and why it cannot be used."""
+    return guarded(file, lambda image: _map(file.name, image, by_colour or {}), most_pixels)
+
+
+def _map(name: str, image: ImageFile.ImageFile, by_colour: Mapping[Colour, int]) -> DecodedImage:
+    if image.format in _LOSSY:
+        raise Unusable(f"{image.format} changes labels; save maps as PNG")
+    values = _indices(image, by_colour)  # First: to ask for the orientation is to forget how the file holds its bits.
+    way_up = orientation(image)
+    values = upright(values, way_up)
+    colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=int).reshape(-1, 3).tolist()
+    palette = {value: (red, green, blue) for value, (red, green, blue) in enumerate(colours)}
+    pixels = np.ascontiguousarray(values.astype(np.int16))[..., None]
+    return DecodedImage(name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
+
+
+def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
+    """(H, W): the values in the file, not the colours for which they stand."""
+    # Pillow widens grey of 2 and 4 bits to 8, so that white is white; labels are the numbers themselves.
+    raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
+    widened = next((by for mode, by in _WIDENED.items() if mode in raw), 1)
+    values = np.asarray(image)
+    if image.mode in ("L", "P", "1"):
+        return values // widened if image.mode == "L" else values
+    if image.mode.startswith("I"):
+        if values.min() < 0 or values.max() > IGNORED:
+            raise Unusable(f"values of {values.min()} to {values.max()}, but labels lie in [0, 255]")
+        return values
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        raise Unusable(f"{image.mode} is no mode of label maps; save indices, 8-bit grey or palette")
+    if image.mode in ("RGBA", "LA") and (values[..., -1] < 255).any():
+        raise Unusable("transparent parts, of which no label is known")
+    colour = values[..., :3] if image.mode != "LA" else values[..., :1]
+    if by_colour and colour.shape[2] == 3:
+        return _by_colour(colour, by_colour)
+    if (colour != colour[..., :1]).any():
+        raise Unusable("RGB colours, but a label is an index; save 8-bit grey or palette, or add a colours.txt")
+    return colour[..., 0]
+
+
+def _by_colour(pixels: Pixels, by_colour: Mapping[Colour, int]) -> Pixels:
+    table = sorted((red << 16 | green << 8 | blue, value) for (red, green, blue), value in by_colour.items())
+    codes = np.array([code for code, _ in table])
+    painted = pixels.astype(int) @ np.array([1 << 16, 1 << 8, 1])
+    at = np.searchsorted(codes, painted).clip(0, len(codes) - 1)
+    if (strange := codes[at] != painted).any():
+        raise Unusable(f"the colour {' '.join(map(str, pixels[strange][0]))} has no line in the file of colours")
+    values: Pixels = np.array([value for _, value in table])[at]
+    return values

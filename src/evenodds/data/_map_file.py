@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -10,11 +11,44 @@ from PIL import Image, ImageFile
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, guarded, orientation, upright
 from evenodds.data._placing import Pixels
 from evenodds.data.palette import IGNORED, Colour
+from evenodds.game.arithmetic import evenly
 
-__all__ = ["read_map"]
+__all__ = ["colours_in", "read_map"]
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
 _WIDENED = {"L;2": 85, "L;4": 17}
+_MOST_COLOURS = 64
+"""Of maps whose colours are classes: of more, they are shades."""
+_LOOKED_AT = 20
+"""Files of which it is asked whether they have colours."""
+
+
+def colours_in(files: Sequence[File], most_pixels: int = MOST_PIXELS) -> list[Colour]:
+    """The colours of maps in RGB, in order; none where maps hold indices, or shades."""
+    some = [files[k] for k in evenly(len(files), _LOOKED_AT).tolist()]
+    if not any(_coloured(_colours(file, most_pixels)) for file in some):
+        return []
+    every: set[Colour] = set()
+    for file in files:
+        every |= _colours(file, most_pixels) or set()
+        if len(every) > _MOST_COLOURS:
+            return []
+    return sorted(every)
+
+
+def _colours(file: File, most_pixels: int) -> set[Colour] | None:
+    """The colours of a file without loss in RGB; None of another one, and of more than are classes."""
+
+    def read(image: ImageFile.ImageFile) -> list[Any] | None:
+        lossy = image.format in _LOSSY or image.mode not in ("RGB", "RGBA")
+        return None if lossy else image.getcolors(_MOST_COLOURS + 1)
+
+    colours = guarded(file, read, most_pixels)
+    return {colour[:3] for _, colour in colours} if isinstance(colours, list) else None
+
+
+def _coloured(colours: set[Colour] | None) -> bool:
+    return any(len(set(colour)) > 1 for colour in colours or ())
 
 
 def read_map(
@@ -56,7 +90,7 @@ def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
     if by_colour and colour.shape[2] == 3:
         return _by_colour(colour, by_colour)
     if (colour != colour[..., :1]).any():
-        raise Unusable("RGB colours, but a label is an index; save 8-bit grey or palette, or add a colours.txt")
+        raise Unusable("RGB colours, but a label is an index; save 8-bit grey or palette, without smoothing")
     return colour[..., 0]
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from evenodds.data._annotations import Annotated, Drawing, annotated
 from evenodds.data._files import ENDINGS, content
 from evenodds.data._known import known
-from evenodds.data._map_file import read_map
+from evenodds.data._map_file import colours_in, read_map
 from evenodds.data._matching import Roles, chosen, matched, refusal
 from evenodds.data._picture import DecodedImage, File
 from evenodds.data._placing import Size
@@ -19,7 +19,7 @@ from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names
 from evenodds.data._sides import Side, Words
 from evenodds.data.palette import Colour
 
-__all__ = ["Found", "Key", "MapJob", "found"]
+__all__ = ["Found", "Key", "MapJob", "colours_listed", "found"]
 
 FOLDERS = (
     ("images", "labels"),
@@ -121,7 +121,7 @@ def found(
             raise refusal(root, files, ROLES)
         return _of_drawings(drawn, names, most_pixels)
     matches, notes = matched(root, images, sides, ROLES)
-    key = _key(root, rest, names, [match.second.name for match in matches])
+    key = _key(root, rest, names, [match.second for match in matches], most_pixels)
     jobs = [
         MapJob(
             match.name,
@@ -160,20 +160,32 @@ def _with_masks(files: Sequence[File], others: Sequence[File]) -> tuple[list[Fil
     return [*files, *masks], [file for file in others if file not in masks]
 
 
-def _key(root: Path, others: Sequence[File], names: Sequence[str] | str | None, maps: Sequence[str]) -> Key:
-    listing, painted = _topmost(others, NAMES), _topmost(others, COLOURS)
-    by_colour, colour_names = coloured(content(painted), painted.name) if painted else ({}, None)
+def _key(root: Path, others: Sequence[File], names: Sequence[str] | str | None, maps: Sequence[File], most: int) -> Key:
+    listing = _topmost(others, NAMES)
+    by_colour, colour_names, painted = colours_listed(others)
     files = [painted] if painted else []
     notes = [f"Took colours from {painted.name}."] if painted else []
+    if painted is None and (colours := colours_in(maps, most)):
+        by_colour = {colour: value for value, colour in enumerate(colours)}
+        colour_names = [f"colour {red} {green} {blue}" for red, green, blue in colours]
+        how = "in the order of R, G and B; a colours.txt of lines `R G B name` names them"
+        notes.append(f"The maps are painted in {len(colours)} colours: each counts as a class, {how}.")
+        listing = None  # It does not say which name is of which colour.
     if names is not None:
         in_order = names.split(",") if isinstance(names, str) else names
         return Key([str(name).strip() for name in in_order], by_colour, files, notes)
     if listing:
         notes.append(f"Took the names of the classes from {listing.name}.")
         return Key(listed_names(content(listing), listing.name), by_colour, [*files, listing], notes)
-    if painted is None and (public := known(root, maps)):
+    if not by_colour and (public := known(root, [file.name for file in maps])):
         return Key(public.names, {}, [], [public.note], public.void, public.colours, bool(public.void))
     return Key(colour_names, by_colour, files, notes)
+
+
+def colours_listed(others: Sequence[File]) -> tuple[dict[Colour, int], list[str] | None, File | None]:
+    """The values of colours and their names in a file such as colours.txt, and that file, if any."""
+    painted = _topmost(others, COLOURS)
+    return (*coloured(content(painted), painted.name), painted) if painted else ({}, None, None)
 
 
 def _topmost(others: Sequence[File], names: Sequence[str]) -> File | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from evenodds.data._picture import File
-from evenodds.data._sides import Side, Words, by_names, common, kinds
+from evenodds.data._sides import Side, Words, alike, by_names, common
 from evenodds.data._splits import TEST, TRAIN, part_of
 from evenodds.data._wording import count, listed
 from evenodds.errors import BadInput
@@ -252,18 +251,8 @@ def _told(files: Sequence[File], sides: Sides, roles: Roles) -> Sides:
         return sides
     names = [[file.name for file in inside(files, [side])] for side in sides.both]
     words = {*roles.words.all, *(_last(side.folder) for side in sides.both)} - {""}
-    keys = [
-        {one: {one.key(name) for name in of} - {None} for one in kinds(of, side.folder, words)}
-        for of, side in zip(names, sides.both, strict=True)
-    ]
-
-    def shared(both: tuple[Side, Side]) -> int:
-        return len(keys[0][both[0]] & keys[1][both[1]]) if both[0] in keys[0] and both[1] in keys[1] else 0
-
-    if 2 * shared(sides.both) >= min(map(len, names)):
-        return sides
-    first, second = max(product(keys[0], keys[1]), key=lambda both: (shared(both), both == sides.both))
-    return sides._replace(first=first, second=second) if shared((first, second)) > shared(sides.both) else sides
+    first, second = alike(names[0], names[1], sides.both, words)
+    return sides._replace(first=first, second=second)
 
 
 def _without_partners(root: Path, files: Sequence[File], chosen: Chosen, roles: Roles) -> BadInput:

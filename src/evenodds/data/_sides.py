@@ -12,7 +12,7 @@ from typing import NamedTuple
 from evenodds.data._files import ENDINGS
 from evenodds.data._picture import File
 
-__all__ = ["Side", "Words", "by_names", "common", "kinds"]
+__all__ = ["Side", "Words", "alike", "by_names", "common", "kinds"]
 
 _LESS = {"labeltrainids": "labelids", "gtfine_labeltrainids": "gtfine_labelids"}
 """Words whose files are passed over where those of another word lie beside them."""
@@ -123,6 +123,28 @@ def by_names(names: Sequence[str], words: Words) -> list[tuple[Side, Side]]:
             told.append((shared, first, second))
     most = max((shared for shared, *_ in told), default=0)
     return [(first, second) for shared, first, second in sorted(told, key=lambda one: -one[0]) if 2 * shared >= most]
+
+
+def alike(
+    firsts: Sequence[str], seconds: Sequence[str], sides: tuple[Side, Side], words: Collection[str]
+) -> tuple[Side, Side]:
+    """Two sides, with the words that their names begin or end with where names without these are not equal.
+
+    Args:
+        firsts, seconds: the names of files of both.
+        words: that may stand there.
+    """
+    first, second = (
+        {side: {side.key(name) for name in names} - {None} for side in kinds(names, whole.folder, words)}
+        for names, whole in zip((firsts, seconds), sides, strict=True)
+    )
+
+    def shared(both: tuple[Side, Side]) -> int:
+        return len(first[both[0]] & second[both[1]])
+
+    if 2 * shared(sides) >= min(len(firsts), len(seconds)):
+        return sides
+    return max(product(first, second), key=lambda both: (shared(both), both == sides))
 
 
 def common(names: Sequence[str], folder: str) -> Side:

@@ -46,7 +46,7 @@ def check(
         *_repeated(sums, train, held_out),
         *_constant(data),
         *_few(data, len(train), augmented),
-        *_held_out(len(held_out)),
+        *_held_out(len(held_out), data.apart is not None),
     ]
 
 
@@ -119,10 +119,11 @@ def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
     return [f"{few} (from {enough:,} on it is easier): {advice}."]
 
 
-def _held_out(m: int) -> list[str]:
+def _held_out(m: int, apart: bool) -> list[str]:
     if m >= 50:
         return []
     if m < 4:
         held = f"{count(m, 'item')} {'is' if m == 1 else 'are'} held out"
         return [f"{held}: nothing can be measured while training, and nothing is watched."]
-    return [f"Only {m} items are held out: the score's interval will be wide; --set held_out=0.3 holds out more."]
+    how = "data.splits=ignore and held_out=0.3 hold" if apart else "held_out=0.3 holds"
+    return [f"Only {m} items are held out: the score's interval will be wide; --set {how} out more."]

@@ -362,3 +362,117 @@ def test_labelme_is_read_as_it_is(tmp_path: Path) -> None:
     report = " ".join(data.report)
     assert "Left out shapes without an area: 1 line." in report
     assert "Found no image for 1 file of labelme: 5.json" in report
+
+
+# Lists ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "line"),
+    [
+        ("train.txt", "test.txt", "{k}"),
+        ("train.txt", "val.txt", "./images/cat/{k}.png"),
+        ("fold_train.txt", "fold_test.txt", "cat/{k}.png 3"),
+        ("meta/train.lst", "meta/valid.lst", "/home/someone/images/cat/{k}.png,cat"),
+        ("", "test.txt", "images\\cat\\{k}.png"),
+    ],
+)
+def test_what_a_list_keeps_for_testing_is_held_out(train: str, test: str, line: str, tmp_path: Path) -> None:
+    for k in range(10):
+        image(tmp_path, f"images/cat/{k}.png", k)
+    for name, ks in ((train, range(6)), (test, range(8, 10))):
+        if name:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("".join(line.format(k=k) + "\n" for k in ks))
+    data = load(tmp_path)
+    assert data.split(0.1, 0)[1].tolist() == [8, 9]
+    report = " ".join(data.report)
+    assert f"Held out are the 2 images that {test} lists" in report
+    assert ("Trained on, too, are 2 images that no list names" in report) == bool(train)
+    assert "Ignored" not in report
+    assert load(tmp_path, splits="ignore").apart is None
+
+
+def test_lists_of_other_things_change_nothing(tmp_path: Path) -> None:
+    for k in range(4):
+        image(tmp_path, f"{k}.png", k)
+    for name, text in (("test.txt", "nothing of this"), ("test_notes.txt", "0\n1\n2\n3\n"), ("latest.txt", "0\n")):
+        (tmp_path / name).write_text(text)
+    assert load(tmp_path).apart is None
+
+
+# Labels --------------------------------------------------------------------------------------------------------------
+
+
+def table(folder: Path, text: str, n: int = 4, encoding: str = "utf-8") -> Dataset:
+    """What is read of n images and a labels.csv."""
+    for k in range(n):
+        image(folder, f"{k:02}.png", k)
+    (folder / "labels.csv").write_text(text, encoding=encoding)
+    return load(folder)
+
+
+ROWS = [("00.png", "cat"), ("01.png", "dog"), ("02.png", "cat"), ("03.png", "dog")]
+
+
+@pytest.mark.parametrize("part", [",", ";", "\t"])
+@pytest.mark.parametrize("header", ["file{}class\n", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_labels_as_programs_write_them(part: str, header: str, encoding: str, tmp_path: Path) -> None:
+    lines = "".join(f"{name}{part}{word}\n" for name, word in ROWS)
+    data = table(tmp_path, header.format(part) + lines, encoding=encoding)
+    assert data.y is not None
+    assert (data.classes, data.y.tolist()) == (("cat", "dog"), [0, 1, 0, 1])
+    report = " ".join(data.report)
+    assert ("are parted by" in report) == (part != ",")
+    assert ("its first line is of an image, too" in report) == (not header)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "id,breed\n00,cat\n01,dog\n02,cat\n03,dog\n",
+        ",file,class\n0,00.png,cat\n1,01.png,dog\n2,02.png,cat\n3,03.png,dog\n",
+        "file,class\ndata/00.png,cat\ndata/01.png,dog\ndata/02.png,cat\ndata/03.png,dog\n",
+        "class,file\ncat,00.png\ndog,01.png\ncat,02.png\ndog,03.png\n",
+    ],
+)
+def test_names_of_images_are_found_in_tables(lines: str, tmp_path: Path) -> None:
+    data = table(tmp_path, lines)
+    assert data.y is not None
+    assert (data.classes, data.y.tolist(), data.c) == (("cat", "dog"), [0, 1, 0, 1], None)
+
+
+def test_numbers_with_a_point_are_the_same_classes(tmp_path: Path) -> None:
+    words = ["-1.0", "2.0", "10.0", ""]
+    text = "file,class\n" + "".join(f"{k:02}.png,{word}\n" for k, word in enumerate(words))
+    assert table(tmp_path, text).classes == ("-1", "2", "10")
+    unknown = load(tmp_path, unlabelled=-1)
+    assert unknown.y is not None
+    assert (unknown.classes, unknown.y.tolist()) == (("2", "10"), [-1, 0, 1, -1])
+
+
+def test_frames_have_labels_of_their_own_or_of_their_file(tmp_path: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        pages = [Image.fromarray(np.full((8, 8), k, np.uint8)) for k in range(3)]
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+    data = table(tmp_path, "file,class\na.tif#0,dark\na.tif#1,grey\na.tif#2,light\nb.tif,dark\n", 0)
+    assert data.y is not None
+    assert [data.classes[k] for k in data.y.tolist()] == ["dark", "grey", "light", "dark", "dark", "dark"]
+
+
+def test_a_class_of_which_all_is_held_out_is_said(tmp_path: Path) -> None:
+    for k in range(6):
+        image(tmp_path, f"{'test' if k > 3 else 'train'}/{'cat' if k < 5 else 'owl'}/{k}.png", k)
+    (note,) = [line for line in load(tmp_path).report if "to train on is of" in line]
+    assert note == "No image to train on is of 1 class: owl; all of them are held out, data.splits=ignore mixes."
+
+
+def test_an_odd_file_among_pairs_side_by_side_names_what_reads_the_others(tmp_path: Path) -> None:
+    for k in range(5):
+        image(tmp_path, f"{k}.png", k, (8, 12 if k == 2 else 16))
+    with pytest.raises(BadInput, match="4 of 5 files that were looked at are twice as wide as high") as error:
+        load(tmp_path, layout="pairs")
+    data = load(tmp_path, layout="pairs", **advice(error, 1))
+    assert len(data) == 4
+    assert any("2 (8 x 12, not twice as wide as high" in line for line in data.report)

@@ -15,7 +15,7 @@ from evenodds.data._picture import File
 from evenodds.data._wording import count, listed
 from evenodds.errors import unknown
 
-__all__ = ["WAYS", "Splits", "checked", "lists_in", "part_of", "splits", "to_read"]
+__all__ = ["WAYS", "Splits", "bare", "checked", "lists_in", "part_of", "splits", "to_read"]
 
 TRAIN = ("train", "training")
 TEST = ("val", "valid", "validation", "test", "testing", "eval", "holdout")
@@ -166,7 +166,7 @@ class _Index:
         self.whole: dict[str, set[int]] = {}
         self.ends: dict[str, set[int]] = {}
         for k, every in enumerate(names):
-            for name in {_bare(one) for one in every}:
+            for name in {bare(one) for one in every}:
                 self.whole.setdefault(name, set()).add(k)
                 for end in _ends(name):
                     self.ends.setdefault(end, set()).add(k)
@@ -176,7 +176,7 @@ class _Index:
         places: set[int] = set()
         for line in text.decode("utf-8-sig", "replace").splitlines():
             for entry in (line.strip(), *re.split(r"[\s,;]", line.strip(), maxsplit=1)[:1]):
-                if entry and (there := self._of(_bare(entry))):
+                if entry and (there := self._of(bare(entry))):
                     places |= there
                     break
         return places
@@ -192,7 +192,7 @@ def _ends(name: str) -> list[str]:
     return ["/".join(parts[k:]) for k in range(len(parts))]
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     """A path with slashes, without what leads nowhere and without the ending of an image."""
     path = name.strip("\"'").replace("\\", "/").removeprefix("./").strip("/")
     stem, dot, ending = path.rpartition(".")

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from evenodds.data._files import ENDINGS, content, opened
-from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table
+from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, untrained
 from evenodds.data._picture import MOST_PIXELS, File, Frames, decode, decode_frames
 from evenodds.data._pipeline import IMAGE, FileSet, Form, dataset, decoded, form_of, ignored, skipped
-from evenodds.data._splits import checked
+from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import items, stacked
 from evenodds.data._wording import count, listed
@@ -81,6 +81,8 @@ def images(
         raise unknown("choice of data.frames", frames, ("all", "first"))
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels) as (files, others):
+        kept, aside = to_read([file.name for file in files], splits)
+        files = [files[k] for k in kept]
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
@@ -96,9 +98,10 @@ def images(
         )
         pictures = [picture for file in batch.records for picture in file.pictures]
         names = [file.name for file in batch.records for _ in file.pictures]
-        parts = parted(names, splits)
-        below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
-        annotated = _labels(below, parts.names, tables, unlabelled) if labels else NO_LABELS
+        parts = parted(names, splits, lists=lists_in(others, "main"))
+        inner = above if tables and tables[0].name != LABELS else ""
+        below = [[name.removeprefix(inner) for name in of] for of in ([one.name for one in pictures], names)]
+        annotated = _labels(below[0], below[1], parts.names, tables, unlabelled) if labels else NO_LABELS
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = [file.name for file in batch.records if len(file.pictures) > 1]
@@ -108,10 +111,12 @@ def images(
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
-        *ignored(others, tables),
+        *ignored(others, [*tables, *parts.lists]),
         *stack.notes,
         *parts.notes,
+        *aside,
         *annotated.notes,
+        *untrained(annotated, parts.apart),
     )
     made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart)
     if several:
@@ -135,5 +140,7 @@ def _frames(file: File, which: str, form: Form) -> Frames | str:
     return picture if isinstance(picture, str) else Frames(file.name, [picture], [])
 
 
-def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:
-    return from_table(names, content(tables[0]), unlabelled) if tables else from_folders(without_splits)
+def _labels(
+    names: list[str], files: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None
+) -> Labels:
+    return from_table(names, content(tables[0]), unlabelled, files) if tables else from_folders(without_splits)

@@ -339,7 +339,7 @@ def test_255_is_a_class_among_evenly_spread_levels(levels: tuple[int, ...], tmp_
     values = np.array(levels, np.uint8)[np.arange(4 * 64).reshape(4, 8, 8) % len(levels)]
     data = load(maps(tmp_path, values), layout="maps")
     assert data.classes == tuple(f"class {level}" for level in levels)
-    assert any("so 255 counts as a class; ignore=255 ignores it." in line for line in data.report)
+    assert any("so 255 counts as a class; data.ignore=255 ignores it." in line for line in data.report)
     assert int(data.beside["labels"].values.max()) == len(levels) - 1
 
 

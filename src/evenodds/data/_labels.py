@@ -59,7 +59,7 @@ def from_folders(names: list[str]) -> Labels:
     classes = tuple(sorted({folder for folder, _ in paths}))
     number = {folder: k for k, folder in enumerate(classes)}
     y = torch.tensor([number[folder] for folder, _ in paths])
-    return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; labels=false leaves them out.",))
+    return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; data.labels=false leaves them out.",))
 
 
 def from_table(
@@ -100,7 +100,7 @@ def from_table(
         words = [cells[name][of_class[0]] if name in cells else "" for name in names]
         y, classes = encode_labels(words, unlabelled)
         labels = labels._replace(y=y, classes=classes)
-        notes.insert(0, f"Took {len(classes)} classes from {LABELS}; labels=false leaves them out.")
+        notes.insert(0, f"Took {len(classes)} classes from {LABELS}; data.labels=false leaves them out.")
         unknown = int((y < 0).sum())
         notes += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
         notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes)]

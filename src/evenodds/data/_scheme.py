@@ -106,7 +106,7 @@ def scheme(
     unnamed = [value for value in used if value not in named and value not in none]
     classes = sorted({*named, *unnamed} - none)
     if not classes:
-        raise BadInput(f"the maps hold nothing but what is ignored, {_words(none, named)}; ignore=none keeps it")
+        raise BadInput(f"the maps hold nothing but what is ignored, {_words(none, named)}; data.ignore=none keeps it")
     if len(classes) > IGNORED:
         raise BadInput(f"maps have at most {IGNORED} classes, got {len(classes)}; ignore one of them")
     table = np.full(257, IGNORED, np.uint8)
@@ -145,7 +145,7 @@ def _of_two(pixels: NDArray[np.int64], colours: Mapping[int, Colour]) -> Scheme:
     share = 100 * (1 - (pixels[0] + pixels[IGNORED]) / pixels.sum())
     note = (
         f"The maps are of 0 and 255 with soft edges ({share:.1f} % of the pixels lie between): from {MIDDLE} on a "
-        "pixel counts as 255; ignore=none takes each value as a class."
+        "pixel counts as 255; data.ignore=none takes each value as a class."
     )
     return Scheme(("class 0", "class 255"), _palette([0, IGNORED], set(), colours), table, [note])
 
@@ -172,7 +172,8 @@ def _ignored(
     if ignore is None:
         if names is None and _evenly_spaced(used):
             levels = ", ".join(map(str, used[:-1]))
-            return set(), [f"The maps are of {levels} and 255 alone, so 255 counts as a class; ignore=255 ignores it."]
+            alone = f"The maps are of {levels} and 255 alone, so 255 counts as a class"
+            return set(), [f"{alone}; data.ignore=255 ignores it."]
         return {value for value, name in enumerate(lower) if name in _VOID} | ({IGNORED} & set(used)), []
     word = str(ignore).strip()
     if word.lower() in lower:

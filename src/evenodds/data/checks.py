@@ -25,7 +25,7 @@ ENTRIES = 1 << 24
 
 
 def check(
-    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmented: bool = False
+    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmentation: str = ""
 ) -> list[str]:
     """Plain sentences on what will trouble a run on such data; none where all is well.
 
@@ -33,7 +33,7 @@ def check(
         train: (N,) the items that are trained on.
         held_out: (M,) those that are held out.
         by_class: whether samples are to be asked for by class.
-        augmented: whether the discriminator sees real and fake images through augmentations.
+        augmentation: the settings under which images are shown in more ways; empty where there are none, or they are.
 
     Raises:
         BadInput: all items are the same, or all labels are and classes are to be learned.
@@ -45,7 +45,7 @@ def check(
         *_labels(data, train, by_class),
         *_repeated(sums, train, held_out),
         *_constant(data),
-        *_few(data, len(train), augmented),
+        *_few(data, len(train), augmentation),
         *_held_out(len(held_out), data.apart is not None),
     ]
 
@@ -106,17 +106,17 @@ def _constant(data: Dataset) -> list[str]:
     return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are they meant to be?"] if blank else []
 
 
-def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
+def _few(data: Dataset, n: int, augmentation: str) -> list[str]:
     if data.kind != "image":
         return []
     side = max(data.shape[1:])
     enough = next((least for most, least in FEW.items() if side <= most), MANY)
     if n >= enough:
         return []
-    advice = "watch for copies" if augmented else "add augmentation (--set views=flip,translation), watch for copies"
+    more = f"add augmentation (--set {augmentation}), " if augmentation else ""
     size = f"{data.shape[1]} x {data.shape[2]}"
     few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size}"
-    return [f"{few} (from {enough:,} on it is easier): {advice}."]
+    return [f"{few} (from {enough:,} on it is easier): {more}watch for copies."]
 
 
 def _held_out(m: int, apart: bool) -> list[str]:

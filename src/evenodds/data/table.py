@@ -202,7 +202,7 @@ def _bad_cell(path: Path, row: int, cells: list[str], columns: list[str], numeri
             "" if len(numeric) < len(columns) else f"; data.label={columns[k][:100]} takes it as the class of the rows"
         )
     if row == 1:
-        hint += "; if the first row holds names, say header=true"
+        hint += "; if the first row holds names, say data.header=true"
     return BadInput(f"{path.name}: row {row}, column {shortened(columns[k])} {came}, not a finite number; {hint}")
 
 

@@ -204,14 +204,13 @@ def test_maps_of_few_bits_hold_the_numbers_themselves(tmp_path: Path, bits: int)
     assert labels.palette.values == tuple(range(min(2**bits, 50)))
 
 
-def test_maps_in_colours_need_a_file_of_colours(tmp_path: Path) -> None:
+def test_maps_in_colours_are_named_by_a_file_of_colours(tmp_path: Path) -> None:
     index = RNG.integers(0, 3, (6, 8), dtype=np.uint8)
     colours = np.array([[128, 0, 0], [0, 128, 0], [1, 2, 3]], np.uint8)
     save(tmp_path / "images" / "a.png", sides=(6, 8))
     (tmp_path / "masks").mkdir()
     Image.fromarray(colours[index]).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(BadInput, match=r"RGB colours.*colours\.txt"):
-        load(tmp_path, layout="maps")
+    assert load(tmp_path, layout="maps").classes == ("colour 0 128 0", "colour 1 2 3", "colour 128 0 0")
     (tmp_path / "colours.txt").write_text("128 0 0 red brick\n0 128 0 tree\n1 2 3 void\n")
     data = load(tmp_path, layout="maps")
     assert data.classes == ("red brick", "tree")

@@ -168,11 +168,15 @@ def _next_steps(session: Any) -> list[str]:
     ]
     if not session.draws:
         return [*lines, f"put it to work: {command()} {session.task.command} {named} IN OUT"]
+    from evenodds.runs.run_data import data_place
+
+    where = "--folder more" if session.card.kind == "table" else "--grid more.png"
+    own = data_place(session.config) is not None
     return [
         *lines,
-        f"more samples:  {command()} sample {named} -n 100 --grid more.png",
+        f"more samples:  {command()} sample {named} -n 100 {where}",
         f"how good it is: {command()} report {named}",
-        f"your own data: {command()} train gray-28 --data FOLDER --budget 10m",
+        *([] if own else [f"your own data: {command()} train gray-28 --data FOLDER --budget 10m"]),
     ]
 
 

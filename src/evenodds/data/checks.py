@@ -125,5 +125,5 @@ def _held_out(m: int, apart: bool) -> list[str]:
     if m < 4:
         held = f"{count(m, 'item')} {'is' if m == 1 else 'are'} held out"
         return [f"{held}: nothing can be measured while training, and nothing is watched."]
-    how = "data.splits=ignore and held_out=0.3 hold" if apart else "held_out=0.3 holds"
-    return [f"Only {m} items are held out: the score's interval will be wide; --set {how} out more."]
+    how = "data.splits=ignore held_out=0.3" if apart else "held_out=0.3"
+    return [f"Only {m} items are held out: the score's interval will be wide; --set {how} holds out more."]

@@ -18,7 +18,7 @@ from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.misfit import shortened
 from evenodds.files.names import is_there, real, safe_name
-from evenodds.files.outputs import Outputs
+from evenodds.files.outputs import Outputs, require_writable
 from evenodds.game.engine import Local
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
@@ -51,6 +51,7 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train") -> Iter
     Raises:
         BadInput: it is held by another process, holds a run, or holds files of the user's under names of a run's files.
     """
+    require_writable(Path(out) if out is not None else Path("runs"), "name a folder elsewhere with --out")
     with locked_folder(Path(out) if out is not None else None, Path("runs"), recipe, command) as folder:
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")

@@ -27,7 +27,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
-from evenodds.files.text import from_cell
+from evenodds.files.text import from_cell, quoted
 
 __all__ = ["READS", "table"]
 
@@ -199,7 +199,9 @@ def _bad_cell(path: Path, row: int, cells: list[str], columns: list[str], numeri
     if cells[k].strip() and not _is_number(cells[k]):
         hint = "leave out the column, or write numbers for its words"
         hint += (
-            "" if len(numeric) < len(columns) else f"; data.label={columns[k][:100]} takes it as the class of the rows"
+            ""
+            if len(numeric) < len(columns)
+            else f"; {quoted(f'data.label={columns[k][:100]}')} takes it as the class of the rows"
         )
     if row == 1:
         hint += "; if the first row holds names, say data.header=true"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import evenodds
+from evenodds.cli import main
 from evenodds.data._regions import inside_polygon
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.runs.run_data import open_run_data
+from tests.short import AT_THE_END
 
 
 def image(folder: Path, name: str, k: int, size: tuple[int, int] = (8, 8)) -> None:
@@ -476,3 +481,86 @@ def test_an_odd_file_among_pairs_side_by_side_names_what_reads_the_others(tmp_pa
     data = load(tmp_path, layout="pairs", **advice(error, 1))
     assert len(data) == 4
     assert any("2 (8 x 12, not twice as wide as high" in line for line in data.report)
+
+
+# At work -------------------------------------------------------------------------------------------------------------
+
+TINY = {"device": "cpu", "images": 8, "batch": 4, "generator__width": 4, "discriminator__width": 4, **AT_THE_END}
+COLOURS = np.uint8([[10, 20, 30], [200, 30, 30], [0, 0, 0]])
+
+
+def painted(folder: Path, listed: bool) -> None:
+    """Images and maps in three colours; with names, the last one of no class."""
+    for k in range(12):
+        values = np.random.default_rng(k).integers(0, 3, (16, 16))
+        part = "test" if k > 7 else "train"
+        write(folder, f"images/{part}/{k}.png", np.random.default_rng(k).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+        write(folder, f"labels/{part}/{k}_mask.png", COLOURS[values])
+    if listed:
+        (folder / "labels" / "test" / "colours.txt").write_text("10 20 30 ground\n200 30 30 thing\n0 0 0 void\n")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_maps_in_colours_score_as_they_train(listed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    painted(tmp_path / "in", listed)
+    session = evenodds.fit(tmp_path / "in", "segment", out=tmp_path / "run", generator__depth=2, **TINY)
+    classes = ("ground", "thing") if listed else ("colour 0 0 0", "colour 10 20 30", "colour 200 30 30")
+    assert session.card.classes == classes
+    words = ["segment", session.folder, tmp_path / "in/images/test", tmp_path / "out"]
+    assert main([str(word) for word in [*words, "--against", tmp_path / "in/labels/test"]]) == 0
+    capsys.readouterr()
+    total = json.loads((tmp_path / "out" / "scores.json").read_text())["total"]
+    (score,) = [line["mean_iou"] for line in session.history() if "mean_iou" in line][-1:]
+    assert total["mean_iou"] == pytest.approx(score)
+
+
+def test_pairs_of_a_run_from_before_are_those_to_train_on(tmp_path: Path) -> None:
+    for k in range(10):
+        part = "test" if k > 7 else "train"
+        pair(tmp_path, f"in/{part}/A/{k}.png", f"in/{part}/B/{k}.png", k)
+    options = {**TINY, "size": 8, "generator__depth": 1, "data__splits": "train"}
+    session = evenodds.fit(tmp_path / "in", "translate", out=tmp_path / "run", **options)
+    config = session.config
+    assert config.data is not None
+    config.data.options.pop("splits")  # such a run knows of no parts
+    data = open_run_data(config, session.card)
+    assert len(data) == 8
+    assert tuple(data.split(0.1, 0)[1].tolist()) == session.card.held_out
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of small images."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    evenodds.fit(x, "gray-28", out=folder, task="generate", **TINY)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "digits", "--images", "8", "--out", "{to}/run"],
+        ["sample", "{run}", "-n", "2", "--grid", "{to}/a.png"],
+        ["sample", "{run}", "-n", "2", "--folder", "{to}/a"],
+        ["sample", "{run}", "-n", "2"],
+        ["evaluate", "{run}", "--metrics", "kernel"],
+        ["report", "{run}"],
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
+    words: list[str], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "to"
+    to.mkdir()
+
+    def access(path: object, mode: int) -> bool:
+        return not str(path).startswith((str(run), str(to)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", access)
+        patch.setattr("evenodds.apply.selecting.sample", lambda *a, **b: pytest.fail("the work began"))
+        patch.setattr("evenodds.evaluation.evaluate.assess", lambda *a, **b: pytest.fail("the work began"))
+        patch.setattr("evenodds.evaluation.report.assess", lambda *a, **b: pytest.fail("the work began"))
+        assert main([word.format(run=run, to=to) for word in words]) == 2
+    assert "nothing can be written to" in capsys.readouterr().err

@@ -57,11 +57,12 @@ def images(
             resizes nothing: each image is cut into tiles of `size` that cover it, named "file.jpg#0" and so on;
             smaller images are skipped.
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
-            then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
-            image lies one folder deep (below what all have in common), the folders name the classes.
+            which may lack, then lines `name,class`; or with numbers in further columns, attributes or values to ask for
+            (commas, semicolons or tabs between). Else, if every image lies one folder deep (below what all have in
+            common), the folders name the classes.
         unlabelled: a label that stands for an unknown class, such as -1.
-        splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
-            reads all as one.
+        splits: "respect" holds out what lies in folders such as test and val beside train, or what lists such as
+            test.txt name, and nothing else; "ignore" reads all as one; "train" leaves such folders aside.
         frames: "all" or "first" of a TIFF, GIF or WebP file of several. They are named "file.tif#0" and so on; those of
             one file are held out together.
         range, nodata: of images of 16 bits, see `from_array`.

@@ -50,17 +50,20 @@ def maps(
     most_pixels: int = MOST_PIXELS,
     progress: OnProgress | None = None,
 ) -> Dataset:
-    """Images and, in a second folder under equal names (endings may differ), their maps of labels.
+    """Images and their maps of labels, under equal names but for endings and words such as "_mask", or drawn from JSON.
 
     Maps are grey or palette images without loss, 8 bits or fewer; the value or index of a pixel is its label, whatever
     the colour. In a folder or a zip file, the names of the classes may stand in classes.txt or labels.txt, one a line;
     the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
-    Maps in RGB colours need a file colours.txt of lines `R G B name`, whose numbers are the values.
+    Maps in at most 64 RGB colours have a class for each, in the order of R, G and B; a file colours.txt of lines
+    `R G B name`, whose numbers are the values, names them. Of Cityscapes and Pascal VOC the classes are known. Regions
+    of COCO's and labelme's JSON are drawn.
 
     Args:
         path: of what holds both folders.
-        images, labels: the folders, which may be nested ("train/images"). None: two that lie side by side under names
-            as in `FOLDERS`; of several such, the ones to train on.
+        images, labels: the folders, which may be nested ("train/images"), or patterns such as "masks/*_m" or "*_m",
+            whose star is what names of partners share; as labels, a file of JSON too. None: two folders that lie side
+            by side under known names, those to test on too; files whose names differ by known words; or JSON.
         size, channels: of the images, see `images`.
         ignore: the value or the name of what counts as no class; "none" for nothing. None: 255 where it occurs (unless
             the values are 0 and 255, 0, 128 and 255, or multiples of 51, where it is a class like the others), and a

@@ -107,13 +107,14 @@ def pairs(
 
     Args:
         path: of what holds both folders.
-        sources, targets: the folders, which may be nested ("train/A"). None: two that lie side by side under names as
-            in `FOLDERS`; of several such, the ones to train on.
+        sources, targets: the folders, which may be nested ("train/A"), or patterns such as "A/*_x" or "*_x", whose star
+            is what names of partners share. None: two folders that lie side by side under names as in `FOLDERS`, those
+            to test on too; or else files whose names differ by words of `ROLES`.
         size: of the targets, see `images`.
         channels, source_channels: of the targets and of the sources, see `images`.
         fit: see `images`; both of a pair are cut, resized or tiled alike.
-        paired: files of equal names (endings may differ) belong together. Both are of one size, or all targets are
-            2, 3 or 4 times as large as their sources. False: nothing belongs together, as cycle consistency wants it;
+        paired: files of equal names (but for endings, and words of `ROLES`) belong together. Both are of one size, or
+            all targets are 2, 3 or 4 times as large as their sources, but for a rest, which is cropped. False: nothing belongs together, as cycle consistency wants it;
             the shorter set is repeated beside the longer one, photo by photo.
         beside: which half of each file is the source, where both of a pair lie side by side in one: "left" or "right".
             "auto": the left one, where no folders are told apart and all files are twice as wide as high; "none": no

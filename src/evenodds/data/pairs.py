@@ -114,8 +114,9 @@ def pairs(
         channels, source_channels: of the targets and of the sources, see `images`.
         fit: see `images`; both of a pair are cut, resized or tiled alike.
         paired: files of equal names (but for endings, and words of `ROLES`) belong together. Both are of one size, or
-            all targets are 2, 3 or 4 times as large as their sources, but for a rest, which is cropped. False: nothing belongs together, as cycle consistency wants it;
-            the shorter set is repeated beside the longer one, photo by photo.
+            all targets are 2, 3 or 4 times as large as their sources, but for a rest, which is cropped. False: nothing
+            belongs together, as cycle consistency wants it; the shorter set is repeated beside the longer one, photo
+            by photo.
         beside: which half of each file is the source, where both of a pair lie side by side in one: "left" or "right".
             "auto": the left one, where no folders are told apart and all files are twice as wide as high; "none": no
             file is cut.

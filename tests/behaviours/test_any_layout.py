@@ -79,6 +79,8 @@ def right(data: Dataset, ks: list[int]) -> bool:
         ("ADE_{k:03}.jpg", "ADE_{k:03}_seg.png"),
         ("{k:03}.jpg", "{k:03}.png"),
         ("a/{k:03}.png", "a/{k:03}_Label.png"),
+        ("{k:03}/image.png", "{k:03}/mask.png"),
+        ("photos/{k:03}.jpg", "gt/{k:03}.png"),
         ("images/{k:03}.jpg", "masks/{k:03}_mask.gif"),
         ("images/img_{k:03}.jpg", "masks/mask_{k:03}.png"),
         ("images/{k:03}.jpg", "labels/{k:03}.jpg.png"),
@@ -115,6 +117,22 @@ def test_pairs_are_found_by_their_names(sources: str, targets: str, scale: int, 
     assert data.beside["source"].values.float().mean((1, 2, 3)).round().tolist() == [1, 2, 3, 4, 5]
     assert data.shape[1] == 8 * scale
     assert any("by what names begin and end with" in line for line in data.report)
+
+
+def test_masks_that_lost_little_by_compression_are_black_and_white(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:40, :40]
+    truth = np.stack([(rows - 20) ** 2 + (columns - 18 - k) ** 2 < 120 for k in range(4)])
+    for k, inside in enumerate(truth):
+        image(tmp_path, f"images/{k}.png", k, (40, 40))
+        write(tmp_path, f"masks/{k}.jpg", (inside * 255).astype(np.uint8))
+    data = load(tmp_path, layout="maps")
+    assert data.classes == ("class 0", "class 255")
+    assert (data.beside["labels"].values.numpy() == truth).mean() > 0.99
+    assert any("as black and white" in line for line in data.report)
+    for k, inside in enumerate(truth):
+        write(tmp_path, f"masks/{k}.jpg", (inside * 3).astype(np.uint8))
+    with pytest.raises(BadInput, match="save maps as PNG"):
+        load(tmp_path, layout="maps")
 
 
 def test_names_that_may_mean_two_things_are_refused_with_what_decides(tmp_path: Path) -> None:

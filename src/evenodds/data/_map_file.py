@@ -10,12 +10,16 @@ from PIL import Image, ImageFile
 
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, guarded, orientation, upright
 from evenodds.data._placing import Pixels
+from evenodds.data._scheme import MIDDLE
 from evenodds.data.palette import IGNORED, Colour
 from evenodds.game.arithmetic import evenly
 
-__all__ = ["colours_in", "read_map"]
+__all__ = ["LOSSY", "colours_in", "read_map"]
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
+LOSSY = "lossy"
+"""The mode of a map that was black and white before its compression changed it."""
+_DARK, _BETWEEN = 64, 0.2  # At most this part of its pixels is farther than that from both.
 _WIDENED = {"L;2": 85, "L;4": 17}
 _MOST_COLOURS = 64
 """Of maps whose colours are classes: of more, they are shades."""
@@ -59,15 +63,27 @@ def read_map(
 
 
 def _map(name: str, image: ImageFile.ImageFile, by_colour: Mapping[Colour, int]) -> DecodedImage:
-    if image.format in _LOSSY:
-        raise Unusable(f"{image.format} changes labels; save maps as PNG")
-    values = _indices(image, by_colour)  # First: to ask for the orientation is to forget how the file holds its bits.
+    lossy = image.format in _LOSSY
+    # First: to ask for the orientation is to forget how the file holds its bits.
+    values = _black_and_white(image) if lossy else _indices(image, by_colour)
     way_up = orientation(image)
     values = upright(values, way_up)
     colours = np.array(image.getpalette("RGB") if image.mode == "P" else [], dtype=int).reshape(-1, 3).tolist()
     palette = {value: (red, green, blue) for value, (red, green, blue) in enumerate(colours)}
     pixels = np.ascontiguousarray(values.astype(np.int16))[..., None]
-    return DecodedImage(name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None)
+    return DecodedImage(
+        name, pixels, (pixels.shape[0], pixels.shape[1]), way_up, palette=palette or None, mode=LOSSY if lossy else ""
+    )
+
+
+def _black_and_white(image: ImageFile.ImageFile) -> Pixels:
+    """(H, W) of 0 and 255: a mask that lost little by its compression; Unusable where it is of other labels."""
+    shades = np.asarray(image.convert("RGB")).astype(np.int16)
+    between = (shades > _DARK) & (shades < 255 - _DARK)
+    if float(between.mean()) > _BETWEEN or int(np.ptp(shades, 2).max(initial=0)) > 2 * _DARK:
+        raise Unusable(f"{image.format} changes labels; save maps as PNG")
+    grey: Pixels = np.where(shades.mean(2) >= MIDDLE, IGNORED, 0)
+    return grey
 
 
 def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:

@@ -21,7 +21,7 @@ from evenodds.data.palette import Colour
 
 __all__ = ["Found", "Key", "MapJob", "colours_listed", "found"]
 
-FOLDERS = (
+FOLDERS: tuple[tuple[str, str], ...] = (
     ("images", "labels"),
     ("images", "masks"),
     ("images", "annotations"),
@@ -42,7 +42,6 @@ FOLDERS = (
     ("val", "valannot"),
     ("test", "testannot"),
 )
-"""Names of two folders side by side, images and maps, whatever their case."""
 IMAGE_WORDS = ("image", "images", "img", "imgs", "im", "photo", "rgb", "sat", "leftimg8bit")
 LABEL_WORDS: tuple[str, ...] = (
     "mask",
@@ -58,6 +57,8 @@ LABEL_WORDS: tuple[str, ...] = (
 )
 LABEL_WORDS += ("matte", "labelids", "labeltrainids", "gtfine_labelids", "gtfine_labeltrainids", "gtcoarse_labelids")
 """What names of files begin or end with that lie in one folder."""
+FOLDERS += tuple(product(("images", "imgs", *IMAGE_WORDS, "photos", "pictures"), ("masks", "labels", *LABEL_WORDS)))
+"""Names of two folders side by side, images and maps, whatever their case."""
 _BY_ENDING = frozenset(product((".jpg", ".jpeg"), (".png", ".gif", ".bmp")))
 ROLES = Roles(("images", "labels"), FOLDERS, Words(_BY_ENDING | frozenset(product(("", *IMAGE_WORDS), LABEL_WORDS))))
 

@@ -97,6 +97,8 @@ def refusal(root: Path, files: Sequence[File], roles: Roles) -> BadInput:
     paths = _paths(files)
     if len(paths) > 1 or not files:
         how = roles.setting("NAME", "NAME")
+        if len(paths) == 2 and not paths[1].startswith(f"{paths[0]}/"):
+            how = f"{roles.setting(*paths)}, or the other way round"
         return BadInput(f"which two folders of {root.name} belong together? Say {how}; it holds {_enumerated(paths)}")
     what = " and ".join(roles.options)
     how = roles.setting("*_a", "*_b")
@@ -155,7 +157,7 @@ def _paths(files: Sequence[File]) -> list[str]:
 
 
 def _named(root: Path, roles: Roles, paths: list[str], named: tuple[str | None, str | None]) -> tuple[Side, Side]:
-    one, other = named
+    one, other = (part or ("*" if "*" in str(named) else None) for part in named)
     if one is None or other is None:
         how = roles.setting("NAME", "NAME")
         raise BadInput(f"both folders are to be named, or neither: {how}; {root.name} holds {_enumerated(paths)}")

@@ -54,9 +54,10 @@ class Side(NamedTuple):
         stem = _stem(tail)
         whole = stem if stem.endswith(self.after) else tail
         core = whole[len(self.before) : len(whole) - len(self.after)]
-        if not (core and whole.startswith(self.before) and whole.endswith(self.after)):
+        if not (whole.startswith(self.before) and whole.endswith(self.after)) or not (core or head):
             return None
-        return head + slash + (_stem(core) if self.after else core)
+        # In a folder for each pair, "1/image.png" and "1/mask.png", the folder is what names share.
+        return head + slash + (_stem(core) if self.after else core) if core else head
 
     def files(self, files: Iterable[File]) -> dict[str, list[File]]:
         """The files of this role by what their names share with those of partners."""
@@ -89,6 +90,8 @@ def kinds(names: Iterable[str], folder: str, words: Collection[str]) -> dict[Sid
 def _around(name: str, words: frozenset[str]) -> Iterator[tuple[tuple[str, str], str]]:
     """What lies before and after the rest of a name, and the word in it."""
     stem = _stem(PurePosixPath(name).name)
+    if stem.lower() in words:
+        yield (stem, ""), stem.lower()
     behind, ahead = _patterns(words)
     if at := behind.search(stem):
         yield ("", stem[at.start() :]), at["word"].lower()

@@ -13,18 +13,20 @@ import torch
 
 from evenodds.data._files import opened
 from evenodds.data._labels import Labels
+from evenodds.data._map_file import LOSSY
 from evenodds.data._map_jobs import Key, MapJob, found
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, decode
 from evenodds.data._pipeline import PAIR, FileSet, Form, Records, dataset, decoded, form_of, ignored, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
-from evenodds.data._scheme import scheme
+from evenodds.data._scheme import MIDDLE, scheme
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import cut, items, stacked
 from evenodds.data._wording import count
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import IGNORED
+from evenodds.errors import BadInput
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "maps"]
@@ -95,6 +97,7 @@ def maps(
         lists = lists_in(others, "segmentation")
         parts = parted(stems, splits, "pair", lists, [files_of[stem] for stem in stems])
     pictures = [pair.first for pair in batch.records]
+    lossy = _lossy([pair.second for pair in batch.records])
     tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata)
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
@@ -107,6 +110,7 @@ def maps(
         *tiles.notes,
         *key.notes,
         *classes.notes,
+        *lossy,
         *notes,
         *skipped(PAIR, batch),
         *turned(batch.records),
@@ -118,6 +122,16 @@ def maps(
     )
     beside = {"labels": Beside(torch.from_numpy(classes.table[values]), palette=classes.palette)}
     return dataset(tiles, stack, report, beside, Labels(classes=classes.names), parts.apart)
+
+
+def _lossy(maps: Sequence[DecodedImage]) -> list[str]:
+    """A note on maps in files that change labels; BadInput where these tell no two labels apart."""
+    lossy = [one for one in maps if one.mode == LOSSY]
+    if lossy and not any(bool(one.pixels.any()) for one in lossy):
+        raise BadInput(f"{lossy[0].name} and others: JPEG and WebP change labels; save maps as PNG")
+    what = "in files that change labels, such as JPEG"
+    note = f"Took {count(len(lossy), 'map')} {what}, as black and white: from {MIDDLE} on a pixel counts as 255."
+    return [note] if lossy else []
 
 
 def _judged(batch: Records[Partners], key: Key) -> tuple[Records[Partners], list[str]]:

@@ -284,7 +284,7 @@ def test_missing_labels_are_missing(tmp_path: Path) -> None:
     data = load(labelled(tmp_path, ["name,class", "00.png,NaN", "01.png,cat", "02.png,dog", "03.png,"]))
     assert data.y is not None
     assert (data.classes, data.y.tolist()) == (("cat", "dog"), [-1, 0, 1, -1])
-    assert "2 images have no class in labels.csv; they count as unknown." in data.report
+    assert "Counted 2 images without a class in labels.csv as unknown." in data.report
 
 
 def test_a_column_of_many_numbers_holds_values_and_one_called_class_classes(tmp_path: Path) -> None:

@@ -475,6 +475,12 @@ def test_numbers_with_a_point_are_the_same_classes(tmp_path: Path) -> None:
     assert (unknown.classes, unknown.y.tolist()) == (("2", "10"), [-1, 0, 1, -1])
 
 
+def test_numbers_that_are_not_whole_are_values_with_a_comma_too(tmp_path: Path) -> None:
+    data = table(tmp_path, "file;age\n00.png;1,5\n01.png;20\n02.png;3,25\n03.png;4\n")
+    assert data.c is not None
+    assert (data.classes, data.c.flatten().tolist()) == ((), [1.5, 20, 3.25, 4])
+
+
 def test_frames_have_labels_of_their_own_or_of_their_file(tmp_path: Path) -> None:
     for name in ("a.tif", "b.tif"):
         pages = [Image.fromarray(np.full((8, 8), k, np.uint8)) for k in range(3)]

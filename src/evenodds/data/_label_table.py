@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from io import StringIO
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _PARTS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 """What may lie between cells."""
 _HEADS = ("file", "filename", "file_name", "name", "image", "image_id", "id", "path")
 """Words that are the name of a column, even where an image is called so."""
+_NUMBER = re.compile(r"[+-]?\d+(,\d+)?")
 _INDEX = ("", "unnamed: 0", "index")
 """Names of a column that numbers the lines."""
 
@@ -82,7 +84,10 @@ def label_table(content: bytes, images: Sequence[str]) -> LabelTable:
     for k in [k for k in others if columns[k].lower() in _INDEX and _numbers_lines([row[k] for row in rows.values()])]:
         others.remove(k)
         notes.append(f"Left out the column '{columns[k]}' of {LABELS}, which numbers its lines.")
-    cells = {name: [row[k] for k in others] for name, row in rows.items()}
+    decimal = [] if part == "," else [k for k in others if _has_decimal_commas([row[k] for row in rows.values()])]
+    if decimal:
+        notes.append(f"Took commas to stand before decimals in {', '.join(columns[k] for k in decimal)}.")
+    cells = {name: [row[k].replace(",", ".") if k in decimal else row[k] for k in others] for name, row in rows.items()}
     return LabelTable([columns[k] for k in others], cells, absent, notes)
 
 
@@ -140,6 +145,11 @@ def _rows(
         else:
             rows[name] = cells
     return rows, len(strangers)
+
+
+def _has_decimal_commas(cells: Sequence[str]) -> bool:
+    numbers = [cell for cell in cells if cell.strip()]
+    return any("," in cell for cell in numbers) and all(_NUMBER.fullmatch(cell.strip()) for cell in numbers)
 
 
 def _numbers_lines(cells: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evenodds.data._label_table import LABELS, label_table
 from evenodds.data._splits import TEST, TRAIN
-from evenodds.data._wording import listed
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Conditions
 from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.errors import BadInput
@@ -94,7 +94,7 @@ def from_table(
     if len(of_class) > 1:
         several = ", ".join(columns[k] for k in of_class[:8])[:200]
         raise BadInput(f"{LABELS} needs one column with the class, got {several}; rename one")
-    notes += [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
+    notes += [f"Passed over {count(absent, 'name')} in {LABELS} of no image that was read."] if absent else []
     labels = NO_LABELS
     if of_class:
         words = [cells[name][of_class[0]] if name in cells else "" for name in names]
@@ -102,7 +102,7 @@ def from_table(
         labels = labels._replace(y=y, classes=classes)
         notes.insert(0, f"Took {len(classes)} classes from {LABELS}; data.labels=false leaves them out.")
         unknown = int((y < 0).sum())
-        notes += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
+        notes += [f"Counted {count(unknown, 'image')} without a class in {LABELS} as unknown."] if unknown else []
         notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes)]
     of_numbers = [k for k in range(len(columns)) if k not in of_class]
     if of_numbers:
@@ -137,12 +137,13 @@ def negative(classes: Sequence[str]) -> list[str]:
 
 
 def _many_numbers(cells: Sequence[str]) -> bool:
-    """Whether cells hold numbers, nearly each another one."""
+    """Whether cells hold numbers, nearly each another one, or such that are not whole."""
     try:
         numbers = {float(cell) for cell in cells if cell}
     except ValueError:
         return False
-    return len(numbers) > MANY and len(cells) < FEW_EACH * len(numbers)
+    known = {number for number in numbers if math.isfinite(number)}
+    return (len(known) > MANY and len(cells) < FEW_EACH * len(known)) or any(number % 1 for number in known)
 
 
 def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float:

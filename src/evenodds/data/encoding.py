@@ -69,18 +69,23 @@ UNKNOWN = ("", "nan", "<na>", "null", "n/a")
 """Words that stand for no class, whatever their case, as programs write them."""
 
 
-_POINTLESS = re.compile(r"\s*([+-]?\d+)\.0*\s*")
+_POINTLESS = re.compile(r"\s*([+-]?\d+)\.0*\s*\Z")
 
 
 def _spelt(unlabelled: str | float) -> str:
     """A value as labels spell it."""
     word = f"{unlabelled:g}" if isinstance(unlabelled, float) else str(unlabelled).strip().lower()
-    return _POINTLESS.sub(r"\1", word)
+    return _pointless(word)
+
+
+def _pointless(word: str) -> str:
+    at = _POINTLESS.match(word)
+    return at[1] if at else word
 
 
 def _without_point(words: NDArray[Any]) -> NDArray[Any]:
     """Words of which all are whole numbers, some written as 1.0, without the point; others as they are."""
-    plain = {word: _POINTLESS.sub(r"\1", word) for word in np.unique(words).tolist()}
+    plain = {word: _pointless(word) for word in np.unique(words).tolist()}
     known = [word for word in plain.values() if word.strip().lower() not in UNKNOWN]
     if list(plain) == list(plain.values()) or not all(word.strip().lstrip("+-").isdecimal() for word in known):
         return words

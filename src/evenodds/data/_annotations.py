@@ -20,7 +20,7 @@ from evenodds.data._files import content
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, most_bytes
 from evenodds.data._placing import Pixels, Size
 from evenodds.data._regions import Mask, counts_of, inside_polygon, of_runs
-from evenodds.data._splits import TEST, TRAIN, part_of
+from evenodds.data._splits import TEST, TRAIN, names_part, part_of
 from evenodds.data._wording import count, listed
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
@@ -98,7 +98,7 @@ def annotated(root: Path, files: Sequence[File], others: Sequence[File], wanted:
         if len(documents) != 1:
             raise BadInput(f"{root.name} holds {len(documents)} files '{wanted}' of JSON; name one by its path in it")
     instances = [file for file in documents if PurePosixPath(file.name).name.lower().startswith(_INSTANCES)]
-    read = [(file, kind) for file in instances or documents if (kind := _read(file)) is not None]
+    read = [(file, kind) for file in instances or documents if (kind := _read(file, wanted is not None)) is not None]
     coco = [(file, one) for file, one in read if isinstance(one, _Coco)]
     labelme = [(file, one) for file, one in read if isinstance(one, _Labelme)]
     if wanted is not None and not read:
@@ -115,11 +115,13 @@ def _plain(path: str) -> str:
     return path.replace("\\", "/").removeprefix("./")
 
 
-def _read(file: File) -> _Coco | _Labelme | None:
-    """What a file of JSON holds; None where it is of another kind, or damaged."""
+def _read(file: File, wanted: bool) -> _Coco | _Labelme | None:
+    """What a file of JSON holds; None where it is of another kind, or damaged and not wanted."""
     try:
         value = parse_json(content(file, _MOST_JSON), file.name)
     except BadInput:
+        if wanted:
+            raise
         return None
     if isinstance(value, dict) and {"images", "annotations", "categories"} <= value.keys():
         return as_type(value, _Coco, file.name, "export it again")
@@ -168,8 +170,9 @@ def _of_parts(documents: Iterable[str]) -> dict[str, str]:
 
 
 def _stem(file: File, part: str) -> str:
-    stem = str(PurePosixPath(file.name).with_suffix(""))
-    return f"{part}/{stem}" if part else stem
+    path = PurePosixPath(file.name).with_suffix("")
+    folders = [folder for folder in path.parts[:-1] if not (part and names_part(folder))]
+    return "/".join([*([part] if part else []), *folders, path.name])
 
 
 # --- COCO -------------------------------------------------------------------------------------------------------------

@@ -153,7 +153,10 @@ def _by_names(root: Path, roles: Roles, files: Sequence[File]) -> list[Sides]:
 
 def _paths(files: Sequence[File]) -> list[str]:
     """All folders that hold images, directly or deeper."""
-    return sorted({str(path) for file in files for path in PurePosixPath(file.name).parents} - {"."})
+    holding = {file.name.rpartition("/")[0] for file in files}
+    return sorted(
+        {str(path) for folder in holding for path in (PurePosixPath(folder), *PurePosixPath(folder).parents)} - {"."}
+    )
 
 
 def _named(root: Path, roles: Roles, paths: list[str], named: tuple[str | None, str | None]) -> tuple[Side, Side]:
@@ -241,9 +244,9 @@ def matched(root: Path, files: Sequence[File], chosen: Chosen, roles: Roles) -> 
 
 def _apart(first: dict[str, list[File]], second: dict[str, list[File]]) -> tuple[dict[str, list[File]], ...]:
     """Both without what is of the other too, where that is the narrower one."""
-    taken = [{file for group in side.values() for file in group} for side in (first, second)]
+    taken = [{file.name for group in side.values() for file in group} for side in (first, second)]
     wide, narrow = (first, taken[1]) if len(taken[0]) > len(taken[1]) else (second, taken[0])
-    rest = {key: kept for key, group in wide.items() if (kept := [file for file in group if file not in narrow])}
+    rest = {key: kept for key, group in wide.items() if (kept := [file for file in group if file.name not in narrow])}
     return (rest, second) if wide is first else (first, rest)
 
 

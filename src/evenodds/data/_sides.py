@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product, takewhile
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from evenodds.data._files import ENDINGS
@@ -14,6 +13,7 @@ from evenodds.data._picture import File
 
 __all__ = ["Side", "Words", "alike", "by_names", "common", "kinds"]
 
+_ENDINGS = frozenset(ENDINGS)
 _LESS = {"labeltrainids": "labelids", "gtfine_labeltrainids": "gtfine_labelids"}
 """Words whose files are passed over where those of another word lie beside them."""
 
@@ -70,8 +70,13 @@ class Side(NamedTuple):
 
 def _stem(name: str) -> str:
     """A name without its ending."""
-    path = PurePosixPath(name)
-    return name[: -len(path.suffix)] if path.suffix.lower() in ENDINGS and path.stem else name
+    dot = name.rfind(".")
+    return name[:dot] if dot > 0 and name[dot:].lower() in _ENDINGS else name
+
+
+def _ending(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return last[last.rfind(".") :] if "." in last else ""
 
 
 def kinds(names: Iterable[str], folder: str, words: Collection[str]) -> dict[Side, str]:
@@ -82,14 +87,14 @@ def kinds(names: Iterable[str], folder: str, words: Collection[str]) -> dict[Sid
     every = frozenset(words)
     sides = {Side(folder, *around): word for name in names for around, word in _around(name, every)}
     there = {*sides.values()}
-    twofold = {PurePosixPath(_stem(name)).suffix for name in names}
+    twofold = {_ending(_stem(name)) for name in names}
     sides |= {Side(folder, "", ending): ending for ending in twofold if ending.lower() in ENDINGS}
     return {Side(folder): ""} | {side: word for side, word in sides.items() if _LESS.get(word) not in there}
 
 
 def _around(name: str, words: frozenset[str]) -> Iterator[tuple[tuple[str, str], str]]:
     """What lies before and after the rest of a name, and the word in it."""
-    stem = _stem(PurePosixPath(name).name)
+    stem = _stem(name.rpartition("/")[2])
     if stem.lower() in words:
         yield (stem, ""), stem.lower()
     behind, ahead = _patterns(words)
@@ -116,9 +121,9 @@ def by_names(names: Sequence[str], words: Words) -> list[tuple[Side, Side]]:
     Of files whose names hold a word, at least half have a partner.
     """
     sides = kinds(names, "", words.all)
-    endings = {PurePosixPath(name).suffix for name in names}
+    endings = {_ending(name) for name in names}
     sides |= {Side("", "", ending): ending.lower() for ending in endings if ending.lower() in ENDINGS}
-    keys = {side: {key for name in names if (key := side.key(name)) is not None} for side in sides}
+    keys = {side: _keys(side, names) for side in sides}
     told = []
     for (first, one), (second, other) in product(sides.items(), repeat=2):
         shared = len(keys[first] & keys[second]) if (one, other) in words.pairs else 0
@@ -137,22 +142,22 @@ def alike(
         firsts, seconds: the names of files of both.
         words: that may stand there.
     """
+    if 2 * len(_keys(sides[0], firsts) & _keys(sides[1], seconds)) >= min(len(firsts), len(seconds)):
+        return sides
     first, second = (
-        {side: {side.key(name) for name in names} - {None} for side in kinds(names, whole.folder, words)}
+        {side: _keys(side, names) for side in kinds(names, whole.folder, words)}
         for names, whole in zip((firsts, seconds), sides, strict=True)
     )
+    return max(product(first, second), key=lambda both: (len(first[both[0]] & second[both[1]]), both == sides))
 
-    def shared(both: tuple[Side, Side]) -> int:
-        return len(first[both[0]] & second[both[1]])
 
-    if 2 * shared(sides) >= min(len(firsts), len(seconds)):
-        return sides
-    return max(product(first, second), key=lambda both: (shared(both), both == sides))
+def _keys(side: Side, names: Iterable[str]) -> set[str]:
+    return {key for name in names if (key := side.key(name)) is not None}
 
 
 def common(names: Sequence[str], folder: str) -> Side:
     """The files of a folder by what all their names begin and end with, up to a number or behind a sign."""
-    stems = [_stem(PurePosixPath(name).name) for name in names]
+    stems = [_stem(name.rpartition("/")[2]) for name in names]
     return Side(folder, _common(stems), _common([stem[::-1] for stem in stems])[::-1])
 
 

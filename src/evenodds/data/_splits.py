@@ -15,7 +15,7 @@ from evenodds.data._picture import File
 from evenodds.data._wording import count, listed
 from evenodds.errors import unknown
 
-__all__ = ["WAYS", "Splits", "bare", "checked", "lists_in", "part_of", "splits", "to_read"]
+__all__ = ["WAYS", "Splits", "bare", "checked", "lists_in", "names_part", "part_of", "splits", "to_read"]
 
 TRAIN = ("train", "training")
 TEST = ("val", "valid", "validation", "test", "testing", "eval", "holdout")
@@ -73,8 +73,12 @@ def splits(
     where = ", ".join(sorted({part for part in parts if _plain(part) in TEST}))
     if way != "respect":
         return Splits(rest, None, [f"Took what lies in {where} to train on too, as data.splits=ignore asks."])
-    held = count(int(apart.sum()), noun)
-    return Splits(rest, apart, [f"Held out are the {held} of {where}, none is trained on; data.splits=ignore mixes."])
+    held = _held(int(apart.sum()), noun)
+    return Splits(rest, apart, [f"{held} of {where}, none is trained on; data.splits=ignore mixes."])
+
+
+def _held(number: int, noun: str) -> str:
+    return f"Held out {'is' if number == 1 else 'are'} the {count(number, noun)}"
 
 
 def to_read(names: Sequence[str], way: str, noun: str = "image") -> tuple[list[int], list[str]]:
@@ -95,6 +99,11 @@ def part_of(folder: str) -> str:
         word for one in folder.split("/") for word in _WORD.findall(re.sub("([a-z])([A-Z])", r"\1 \2", one).lower())
     }
     return words.pop() if len(words) == 1 else ""
+
+
+def names_part(folder: str) -> bool:
+    """Whether a folder is called like a part."""
+    return _plain(folder) in TRAIN + TEST
 
 
 def _level(paths: Sequence[Sequence[str]]) -> int | None:
@@ -148,9 +157,9 @@ def _by_lists(
     apart = set().union(*(places[file.name] for file in test))
     if not apart or len(apart) == len(names):
         return plain
-    held, word = count(len(apart), noun), "lists" if len(test) == 1 else "list"
+    held, word = _held(len(apart), noun), "lists" if len(test) == 1 else "list"
     where = ", ".join(sorted(file.name for file in test)[:5])
-    notes = [f"Held out are the {held} that {where} {word}, none is trained on; data.splits=ignore mixes."]
+    notes = [f"{held} that {where} {word}, none is trained on; data.splits=ignore mixes."]
     unlisted = sorted({*range(len(names))} - set().union(*places.values()))
     if len(lists) > len(test):
         notes += listed("Trained on, too, are {} that no list names: {}.", [names[k] for k in unlisted], what=noun)

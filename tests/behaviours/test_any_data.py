@@ -286,7 +286,7 @@ def test_missing_labels_are_missing(tmp_path: Path) -> None:
     data = load(labelled(tmp_path, ["name,class", "00.png,NaN", "01.png,cat", "02.png,dog", "03.png,"]))
     assert data.y is not None
     assert (data.classes, data.y.tolist()) == (("cat", "dog"), [-1, 0, 1, -1])
-    assert "2 images have no class in labels.csv; they count as unknown." in data.report
+    assert "Counted 2 images without a class in labels.csv as unknown." in data.report
 
 
 def test_a_column_of_many_numbers_holds_values_and_one_called_class_classes(tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_255_is_a_class_among_evenly_spread_levels(levels: tuple[int, ...], tmp_
     values = np.array(levels, np.uint8)[np.arange(4 * 64).reshape(4, 8, 8) % len(levels)]
     data = load(maps(tmp_path, values), layout="maps")
     assert data.classes == tuple(f"class {level}" for level in levels)
-    assert any("so 255 counts as a class; ignore=255 ignores it." in line for line in data.report)
+    assert any("so 255 counts as a class; data.ignore=255 ignores it." in line for line in data.report)
     assert int(data.beside["labels"].values.max()) == len(levels) - 1
 
 
@@ -499,7 +499,7 @@ def test_both_of_a_pair_in_one_file(size: int | None, tmp_path: Path) -> None:
 def test_files_that_are_not_twice_as_wide_are_not_cut(tmp_path: Path) -> None:
     for k in range(4):
         picture(k, (8, 12, 3)).save(tmp_path / f"{k}.png")
-    with pytest.raises(BadInput, match="which two folders"):
+    with pytest.raises(BadInput, match="nothing tells sources and targets apart"):
         load(tmp_path, layout="pairs")
 
 

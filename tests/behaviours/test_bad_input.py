@@ -101,8 +101,8 @@ def test_mixed_sizes_are_resized_and_reported(tmp_path: Path, capsys: pytest.Cap
     assert "resized" in said
 
 
-def test_nan_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,nan\n5,6\n")
+def test_an_infinite_number_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,inf\n5,6\n")
     one_line(main(["train", "ring", "--data", str(tmp_path / "t.csv")]), capsys, "b")
 
 

@@ -515,8 +515,8 @@ def test_labels_csv_names_the_classes_of_a_folder_and_of_its_zip(tmp_path: Path)
     assert plain.y.tolist() == [0, 1, -1]
     report = " ".join(plain.report)
     assert "2 classes from labels.csv" in report
-    assert "1 images have no class" in report
-    assert "1 names in labels.csv are of no image" in report
+    assert "Counted 1 image without a class" in report
+    assert "1 name in labels.csv of no image" in report
     zipped = load(shutil.make_archive(str(tmp_path / ".." / "flat"), "zip", tmp_path))
     assert zipped.fingerprint() == plain.fingerprint()
     assert load(tmp_path, labels=False).y is None

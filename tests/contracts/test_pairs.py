@@ -138,13 +138,13 @@ def test_a_configuration_is_read_as_its_task_wants(tmp_path: Path, task: str, la
 @pytest.mark.parametrize(
     ("layout", "folders", "options", "first"),
     [
-        ("pairs", ["train/A", "train/B", "test/A", "test/B"], {}, "train/B"),
+        ("pairs", ["train/A", "train/B", "test/A", "test/B"], {"splits": "train"}, "train/B"),
         ("pairs", ["train/A", "test/A", "train/B", "test/B"], {"sources": "test/A", "targets": "test/B"}, "test/B"),
-        ("pairs", ["x/trainA", "x/trainB", "x/testA", "x/testB"], {}, "x/trainB"),
+        ("pairs", ["x/trainA", "x/trainB", "x/testA", "x/testB"], {"splits": "train"}, "x/trainB"),
         ("pairs", ["Low", "HIGH"], {}, "HIGH"),
         ("pairs", ["deep/er/mine", "deep/er/yours"], {"sources": "mine", "targets": "yours"}, "deep/er/yours"),
         ("maps", ["VOC/JPEGImages", "VOC/SegmentationClass"], {}, "VOC/JPEGImages"),
-        ("maps", ["train", "trainannot", "val", "valannot"], {}, "train"),
+        ("maps", ["train", "trainannot", "val", "valannot"], {"splits": "train"}, "train"),
     ],
 )
 def test_folders_are_found(
@@ -154,7 +154,7 @@ def test_folders_are_found(
         save(tmp_path / folder / "in" / "a.png", "L")
     data = load(tmp_path, layout=layout, **options)
     assert (data.x[0, 0].numpy() == np.asarray(Image.open(tmp_path / first / "in" / "a.png"))).all()
-    assert data.names == ("in/a",)
+    assert [name.removeprefix("train/") for name in data.names] == ["in/a"]
 
 
 def test_maps_hold_indices_whatever_the_mode(tmp_path: Path) -> None:
@@ -205,14 +205,13 @@ def test_maps_of_few_bits_hold_the_numbers_themselves(tmp_path: Path, bits: int)
     assert labels.palette.values == tuple(range(min(2**bits, 50)))
 
 
-def test_maps_in_colours_need_a_file_of_colours(tmp_path: Path) -> None:
+def test_maps_in_colours_are_named_by_a_file_of_colours(tmp_path: Path) -> None:
     index = RNG.integers(0, 3, (6, 8), dtype=np.uint8)
     colours = np.array([[128, 0, 0], [0, 128, 0], [1, 2, 3]], np.uint8)
     save(tmp_path / "images" / "a.png", sides=(6, 8))
     (tmp_path / "masks").mkdir()
     Image.fromarray(colours[index]).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(BadInput, match=r"RGB colours.*colours\.txt"):
-        load(tmp_path, layout="maps")
+    assert load(tmp_path, layout="maps").classes == ("colour 0 128 0", "colour 1 2 3", "colour 128 0 0")
     (tmp_path / "colours.txt").write_text("128 0 0 red brick\n0 128 0 tree\n1 2 3 void\n")
     data = load(tmp_path, layout="maps")
     assert data.classes == ("red brick", "tree")
@@ -282,8 +281,13 @@ def many_lines(root: Path) -> None:
     ("make", "layout", "options", "said"),
     [
         (lambda root: None, "pairs", {}, "no folders with images"),
-        (two("x", "y"), "pairs", {}, r"belong together.*--set data.sources=NAME data.targets=NAME.*holds x, y"),
-        (two("x", "y"), "maps", {}, r"data.images=NAME data.labels=NAME.*holds x, y"),
+        (
+            two("x", "y"),
+            "pairs",
+            {},
+            r"belong together.*--set data.sources=x data.targets=y, or the other way round.*holds x, y",
+        ),
+        (two("x", "y"), "maps", {}, r"data.images=x data.labels=y.*holds x, y"),
         (two("x", "y"), "pairs", {"sources": "x"}, "both folders are to be named"),
         (two("x", "y"), "pairs", {"sources": "x", "targets": "z"}, "no folder 'z'.*holds x, y"),
         (two("x", "y"), "pairs", {"sources": "x", "targets": "x"}, "two different folders"),
@@ -298,7 +302,7 @@ def many_lines(root: Path) -> None:
         (two("A", "B"), "pairs", {"source_channels": 2}, "channels, got 2"),
         (two("A", "B"), "pairs", {"fit": "crob"}, "did you mean 'crop'"),
         (two("A", "B"), "piars", {}, "did you mean 'pairs'"),
-        (two("images", "labels", file="a.jpg"), "maps", {}, "JPEG changes labels"),
+        (two("images", "labels", file="a.jpg"), "maps", {}, "JPEG and WebP change labels"),
         (only_void, "maps", {}, "nothing but what is ignored"),
         (only_void, "maps", {"ignore": "sky"}, "no class to ignore 'sky'"),
         (only_void, "maps", {"ignore": 256}, "must lie in"),

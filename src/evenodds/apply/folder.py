@@ -17,7 +17,7 @@ from evenodds.data._png import is_whole_png
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
 from evenodds.files.names import name_key, real, safe_name, safe_path
-from evenodds.files.outputs import Outputs, State
+from evenodds.files.outputs import Outputs, State, require_writable
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "is_unreadable", "jobs", "many"]
 
@@ -202,6 +202,7 @@ def _check(source: Path, out: Path) -> None:
         raise BadInput(f"results are PNG files, as these lose nothing, got '{out.name}'; name it {out.stem}.png")
     if source.is_dir() and out.exists() and out.samefile(source):
         raise BadInput(f"{out} holds the inputs themselves; name another folder for the results")
+    require_writable(out if several else out.parent, "name another place for the results")
 
 
 def _prefix(source: Path, out: Path) -> str:

@@ -18,7 +18,7 @@ from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.memory import require_room
 from evenodds.files.names import real, safe_names
-from evenodds.files.outputs import Outputs, owned, require_owned
+from evenodds.files.outputs import Outputs, owned, require_owned, require_writable
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.runs.sample_picture import sample_picture
@@ -113,6 +113,7 @@ def require_places(
             require_owned(path, "sample", flag)
     if folder is not None:
         require_not_the_data(session, folder)
+        require_writable(folder, "name another folder with --folder")
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"samples need a folder, got the file {folder}; name another one with --folder")
 

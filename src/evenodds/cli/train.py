@@ -206,11 +206,14 @@ def _next_steps(session: Any) -> list[str]:
     judged = [f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []
     if session.card.kind == "table":
         return [*lines, f"more rows:     {command()} sample {named} -n 1000 --folder rows", *judged]
+    from evenodds.runs.run_data import data_place
+
+    own = data_place(session.config) is not None
     return [
         *lines,
         f"more samples:  {command()} sample {named} -n 100 --grid more.png",
         *judged,
-        f"your own data: {command()} train --data FOLDER --budget 10m",
+        *([] if own else [f"your own data: {command()} train --data FOLDER --budget 10m"]),
     ]
 
 

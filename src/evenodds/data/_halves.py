@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -10,12 +11,11 @@ import numpy as np
 from evenodds.data._kinds import decode_first as decode
 from evenodds.data._partners import Partners
 from evenodds.data._picture import DecodedImage, File, guarded
-from evenodds.data._pipeline import Form
+from evenodds.data._pipeline import Form, Records
 from evenodds.data._placing import Pixels, resized
-from evenodds.errors import unknown
 from evenodds.game.arithmetic import evenly
 
-__all__ = ["halves", "side_of_sources"]
+__all__ = ["SIDES", "alike", "halves", "side_of_sources", "twice_as_wide"]
 
 SIDES = ("auto", "left", "right", "none")
 """Which half of a file may be the source."""
@@ -23,23 +23,44 @@ LOOKED_AT = 20
 """Files of which the size is looked at."""
 
 
-def side_of_sources(files: Sequence[File], beside: str, usual: Sequence[tuple[str, str]], form: Form) -> str:
+def side_of_sources(files: Sequence[File], beside: str, form: Form) -> str:
     """The half that is the source; empty where files are not to be cut.
 
     Args:
-        beside: the option of the reader: one of `SIDES`.
-        usual: names of folders that lie side by side; where some do, files are not cut.
+        beside: the option of the reader: "auto" or "none".
     """
-    if beside not in SIDES:
-        raise unknown("side of data.beside", beside, SIDES)
-    if beside != "auto":
-        return "" if beside == "none" else beside
-    names = {part.lower() for file in files for part in PurePosixPath(file.name).parent.parts}
-    if not files or any(source.lower() in names and target.lower() in names for source, target in usual):
-        return ""
-    some = [files[k] for k in evenly(len(files), LOOKED_AT).tolist()]
+    shares = _twice_as_wide(files, form) if beside == "auto" else []
+    return "left" if shares and all(shares) else ""
+
+
+def _twice_as_wide(files: Sequence[File], form: Form) -> list[bool]:
+    """Which of some files are twice as wide as high."""
+    some = [files[k] for k in evenly(len(files), LOOKED_AT).tolist()] if files else []
     sizes = [guarded(file, lambda image: image.size, form.most_pixels) for file in some]
-    return "left" if all(not isinstance(size, str) and size[0] == 2 * size[1] for size in sizes) else ""
+    return [not isinstance(size, str) and size[0] == 2 * size[1] for size in sizes]
+
+
+def twice_as_wide(files: Sequence[File], form: Form) -> str:
+    """What helps where most files, but not all, are twice as wide as high, as a part of a sentence."""
+    wide = _twice_as_wide(files, form)
+    if 2 * sum(wide) <= len(wide):
+        return ""
+    return (
+        f"; {sum(wide)} of {len(wide)} files that were looked at are twice as wide as high: where both of a pair lie "
+        "side by side in one file, --set data.beside=left cuts these and skips the others"
+    )
+
+
+def alike(batch: Records[Partners]) -> Records[Partners]:
+    """The halves without those that are no squares, where most are."""
+    odd = [pair for pair in batch.records if pair.size[0] != pair.size[1]]
+    if not odd or 2 * len(odd) >= len(batch.records):
+        return batch
+    names = [
+        f"{pair.name} ({pair.size[0]} x {2 * pair.size[1]}, not twice as wide as high as most are)" for pair in odd
+    ]
+    kept = [pair for pair in batch.records if pair.size[0] == pair.size[1]]
+    return replace(batch, records=kept, skipped=[*batch.skipped, *names])
 
 
 def halves(file: File, side: str, form: Form) -> Partners | str:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data._splits import TEST, TRAIN
-from evenodds.data._wording import listed
+from evenodds.data._label_table import LABELS, label_table
+from evenodds.data._part_names import TEST, TRAIN
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Conditions
 from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.errors import BadInput
-from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell
 
-__all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table", "merged"]
+__all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table", "merged", "untrained"]
 
-LABELS = "labels.csv"
-"""The file's name; it lies beside the images or above their folders."""
 CLASS = ("class", "label")
 """Names of the column that holds the class, where there are several columns."""
 _YES, _NO = ("true", "yes"), ("false", "no")
@@ -63,28 +59,33 @@ def from_folders(names: list[str]) -> Labels:
     classes = tuple(sorted({folder for folder, _ in paths}))
     number = {folder: k for k, folder in enumerate(classes)}
     y = torch.tensor([number[folder] for folder, _ in paths])
-    return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; labels=false leaves them out.",))
+    return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; data.labels=false leaves them out.",))
 
 
-def from_table(names: list[str], content: bytes, unlabelled: str | float | None = None) -> Labels:
+def from_table(
+    names: list[str], content: bytes, unlabelled: str | float | None = None, files: Sequence[str] = ()
+) -> Labels:
     """The labels of images of these names.
 
     Args:
         names: of the images, relative to the folder of the file.
-        content: of the file: a line that names the columns, then one line for each image. The first column holds its
-            name, or where none of it is one, the last. A single further column holds its class, unless it holds many
+        content: of the file: a line that names the columns, which may lack, then one line for each image. The column
+            with most names of images holds its name. A single further column holds its class, unless it holds many
             different numbers and is not called so: these are values. Of several columns, that named "class" or "label"
             holds the class, if there is one, and the others hold numbers: attributes, all 0 or 1, true or false, or
             values. A class may be empty or NaN where it is unknown; a number may not. Spaces around cells do not count,
             but for those of a name that an image has.
         unlabelled: a class that stands for an unknown one.
+        files: the names of the files of the images, which lines may be of in their place: several images are of one.
 
     Raises:
         BadInput: the file is not such a table, names an image twice, or none of the images, or lacks a number.
     """
-    columns, raw, notes = _parsed(content, set(names))
+    columns, raw, absent, notes = label_table(content, [*names, *{*files}])
+    if files:
+        names = [name if name in raw else file for name, file in zip(names, files, strict=True)]
     cells = {name: [from_cell(cell.strip()) for cell in row] for name, row in raw.items()}
-    if not cells.keys() & set(names):
+    if not cells:
         raise BadInput(f"{LABELS} names none of the {len(names):,} images, e.g. {names[0]}; write names as they are")
     of_class = [k for k, name in enumerate(columns) if len(columns) == 1 or name.lower() in CLASS]
     if len(columns) == 1 and columns[0].lower() not in CLASS and _many_numbers([row[0] for row in cells.values()]):
@@ -93,16 +94,15 @@ def from_table(names: list[str], content: bytes, unlabelled: str | float | None 
     if len(of_class) > 1:
         several = ", ".join(columns[k] for k in of_class[:8])[:200]
         raise BadInput(f"{LABELS} needs one column with the class, got {several}; rename one")
-    absent = len(cells.keys() - set(names))
-    notes += [f"{absent:,} names in {LABELS} are of no image that was read."] if absent else []
+    notes += [f"Passed over {count(absent, 'name')} in {LABELS} of no image that was read."] if absent else []
     labels = NO_LABELS
     if of_class:
         words = [cells[name][of_class[0]] if name in cells else "" for name in names]
         y, classes = encode_labels(words, unlabelled)
         labels = labels._replace(y=y, classes=classes)
-        notes.insert(0, f"Took {len(classes)} classes from {LABELS}; labels=false leaves them out.")
+        notes.insert(0, f"Took {len(classes)} classes from {LABELS}; data.labels=false leaves them out.")
         unknown = int((y < 0).sum())
-        notes += [f"{unknown:,} images have no class in {LABELS}; they count as unknown."] if unknown else []
+        notes += [f"Counted {count(unknown, 'image')} without a class in {LABELS} as unknown."] if unknown else []
         notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes)]
     of_numbers = [k for k in range(len(columns)) if k not in of_class]
     if of_numbers:
@@ -121,18 +121,29 @@ def merged(name: str, cells: Iterable[str]) -> list[str]:
     return listed(f"Took {{}} in {name} as one each, though the spaces around differ: {{}}.", several, what="class")
 
 
+def untrained(labels: Labels, apart: Tensor | None) -> list[str]:
+    """A note on classes that nothing to train on is of, as all their images are kept for testing."""
+    if labels.y is None or apart is None:
+        return []
+    there = [set(labels.y[part].tolist()) for part in (apart, ~apart)]
+    names = [labels.classes[k] for k in sorted(there[0] - there[1] - {-1})]
+    sentence = "No image to train on is of {}: {}; all of them are held out, data.splits=ignore mixes."
+    return listed(sentence, names, what="class")
+
+
 def negative(classes: Sequence[str]) -> list[str]:
     """A note on a class that many take for an unknown one."""
     return ["-1 is a class; data.unlabelled=-1 takes it as unknown."] if "-1" in classes and len(classes) > 2 else []
 
 
 def _many_numbers(cells: Sequence[str]) -> bool:
-    """Whether cells hold numbers, nearly each another one."""
+    """Whether cells hold numbers, nearly each another one, or such that are not whole."""
     try:
         numbers = {float(cell) for cell in cells if cell}
     except ValueError:
         return False
-    return len(numbers) > MANY and len(cells) < FEW_EACH * len(numbers)
+    known = {number for number in numbers if math.isfinite(number)}
+    return (len(known) > MANY and len(cells) < FEW_EACH * len(known)) or any(number % 1 for number in known)
 
 
 def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float:
@@ -146,40 +157,3 @@ def _number(name: str, rows: dict[str, list[str]], column: str, k: int) -> float
     if not math.isfinite(value):
         raise BadInput(f"{LABELS}: '{column}' of {name} must be a number, got '{cell}'; give it, or drop the column")
     return value
-
-
-def _parsed(content: bytes, images: set[str]) -> tuple[list[str], dict[str, list[str]], list[str]]:
-    """The names of the columns beside that of the images, the cells of each image in them, and notes."""
-    try:
-        lines = list(csv.reader(StringIO(content.decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{LABELS} must be a table in UTF-8 text: {error}; save it again as CSV UTF-8") from error
-    notes: list[str] = []
-    if _names_behind(lines[1:], images):
-        lines = [[row[-1], *row[:-1]] if row else row for row in lines]
-        notes.append(f"The last column of {LABELS} names the images; the others hold what is known of them.")
-    columns = [from_cell(cell.strip()) for cell in lines[0][1:]] if lines else []
-    rows: dict[str, list[str]] = {}
-    for number, cells in enumerate(lines[1:], 2):
-        if not cells:
-            continue
-        if len(cells) < 2:
-            raise BadInput(
-                f"{LABELS}, line {number}: a name, a comma and a class are needed, got {shortened(','.join(cells))}"
-            )
-        if len(cells) != len(columns) + 1:
-            raise BadInput(
-                f"{LABELS}, line {number}: {len(columns) + 1} cells are needed, as in line 1, got {len(cells)}"
-            )
-        exact = from_cell(cells[0]).replace("\\", "/")
-        name = exact if exact in images else from_cell(cells[0].strip()).replace("\\", "/")
-        if name in rows:
-            raise BadInput(f"{LABELS}, line {number}: '{name}' stands there already; keep one of both lines")
-        rows[name] = cells[1:]
-    return columns, rows, notes
-
-
-def _names_behind(lines: Sequence[Sequence[str]], images: set[str]) -> bool:
-    """Whether the last cells name images, and the first ones none."""
-    first, last = ({from_cell(row[k].strip()).replace("\\", "/") for row in lines if len(row) > 1} for k in (0, -1))
-    return bool(last & images) and not first & images

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +79,11 @@ def _text(content: bytes, name: str) -> str:
 
 
 def scheme(
-    values: Pixels, names: Sequence[str] | None, ignore: int | str | None, colours: Mapping[int, Colour]
+    values: Pixels,
+    names: Sequence[str] | None,
+    ignore: int | str | None,
+    colours: Mapping[int, Colour],
+    void: Collection[int] = (),
 ) -> Scheme:
     """The classes of maps.
 
@@ -89,6 +93,7 @@ def scheme(
         ignore: see `maps`. Where neither this nor names are given, maps of 0 and 255 with shades in between are of two
             classes.
         colours: of values, as far as they are known.
+        void: values that count as no class where `ignore` says nothing.
     """
     pixels = np.zeros(256, np.int64)
     for one in values:
@@ -96,19 +101,19 @@ def scheme(
     used = [int(value) for value in pixels.nonzero()[0]]
     if names is None and ignore is None and not _evenly_spaced(used) and _soft(values, pixels):
         return _of_two(pixels, colours)
-    none, notes = _ignored(used, names, ignore)
+    none, notes = _ignored(used, names, ignore, void)
     named = dict(enumerate(names or ()))
     unnamed = [value for value in used if value not in named and value not in none]
     classes = sorted({*named, *unnamed} - none)
     if not classes:
-        raise BadInput(f"the maps hold nothing but what is ignored, {_words(none, named)}; ignore=none keeps it")
+        raise BadInput(f"the maps hold nothing but what is ignored, {_words(none, named)}; data.ignore=none keeps it")
     if len(classes) > IGNORED:
         raise BadInput(f"maps have at most {IGNORED} classes, got {len(classes)}; ignore one of them")
     table = np.full(257, IGNORED, np.uint8)
     table[classes] = np.arange(len(classes))
     if none:
         share = 100 * float(pixels[sorted(none)].sum()) / float(pixels.sum())
-        notes.append(f"Ignored are {_words(none, named)}: {share:.1f} % of the pixels.")
+        notes.append(f"Ignored are {_words(none & {*used} or none, named)}: {share:.1f} % of the pixels.")
     if names is not None and unnamed:
         numbers = [str(value) for value in unnamed]
         notes += listed("Named {} after their number, as no name was given: {}.", numbers, what="value")
@@ -140,7 +145,7 @@ def _of_two(pixels: NDArray[np.int64], colours: Mapping[int, Colour]) -> Scheme:
     share = 100 * (1 - (pixels[0] + pixels[IGNORED]) / pixels.sum())
     note = (
         f"The maps are of 0 and 255 with soft edges ({share:.1f} % of the pixels lie between): from {MIDDLE} on a "
-        "pixel counts as 255; ignore=none takes each value as a class."
+        "pixel counts as 255; data.ignore=none takes each value as a class."
     )
     return Scheme(("class 0", "class 255"), _palette([0, IGNORED], set(), colours), table, [note])
 
@@ -148,7 +153,7 @@ def _of_two(pixels: NDArray[np.int64], colours: Mapping[int, Colour]) -> Scheme:
 def _palette(classes: list[int], none: set[int], colours: Mapping[int, Colour]) -> Palette:
     """The values and colours of the classes, and of what is none."""
     spare = dict(zip(classes, distinct_colours(len(classes)), strict=True))
-    back = IGNORED if IGNORED in none or not none else max(none)
+    back = IGNORED if IGNORED in none or not none else min(none)
     return Palette(
         tuple(classes),
         tuple(colours.get(value, spare[value]) for value in classes),
@@ -157,13 +162,18 @@ def _palette(classes: list[int], none: set[int], colours: Mapping[int, Colour]) 
     )
 
 
-def _ignored(used: list[int], names: Sequence[str] | None, ignore: int | str | None) -> tuple[set[int], list[str]]:
+def _ignored(
+    used: list[int], names: Sequence[str] | None, ignore: int | str | None, void: Collection[int]
+) -> tuple[set[int], list[str]]:
     """The values that are no class, and a note on the choice."""
     lower = [name.lower() for name in names or ()]
+    if ignore is None and void:
+        return {*void} | ({IGNORED} & set(used)), []
     if ignore is None:
         if names is None and _evenly_spaced(used):
             levels = ", ".join(map(str, used[:-1]))
-            return set(), [f"The maps are of {levels} and 255 alone, so 255 counts as a class; ignore=255 ignores it."]
+            alone = f"The maps are of {levels} and 255 alone, so 255 counts as a class"
+            return set(), [f"{alone}; data.ignore=255 ignores it."]
         return {value for value, name in enumerate(lower) if name in _VOID} | ({IGNORED} & set(used)), []
     word = str(ignore).strip()
     if word.lower() in lower:

@@ -82,7 +82,7 @@ def large_enough(records: list[Record], size: Size, fit: str, noun: str = "image
         most = max(min(record.size) for record in records)
         raise BadInput(
             f"none of {count(len(records), noun)} holds a tile of {size[0]} x {size[1]}; the largest size of a square "
-            f"that one holds is {most}; give a smaller size, or fit=crop"
+            f"that one holds is {most}; give size={most} or less, or fit=crop"
         )
     sentence = f"Skipped {{}} smaller than a tile of {size[0]} x {size[1]}: {{}}."
     examples = [f"{record.name} ({record.size[0]} x {record.size[1]})" for record in small]

@@ -25,7 +25,7 @@ ENTRIES = 1 << 24
 
 
 def check(
-    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmented: bool = False, batch: int = 0
+    data: Dataset, train: Tensor, held_out: Tensor, *, by_class: bool = False, augmentation: str = "", batch: int = 0
 ) -> list[str]:
     """Plain sentences on what will trouble a run on such data; none where all is well.
 
@@ -34,7 +34,7 @@ def check(
         held_out: (M,) those that are held out.
         by_class: whether samples are to be asked for by class.
         batch: items that are shown at once.
-        augmented: whether the discriminator sees real and fake images through augmentations.
+        augmentation: the settings under which images are shown in more ways; empty where there are none, or they are.
 
     Raises:
         BadInput: all items are the same, or all labels are and classes are to be learned.
@@ -46,8 +46,8 @@ def check(
         *_labels(data, train, by_class),
         *_repeated(sums, train, held_out),
         *_constant(data),
-        *_few(data, len(train), augmented),
-        *_held_out(len(held_out)),
+        *_few(data, len(train), augmentation),
+        *_held_out(len(held_out), data.apart is not None),
         *_batch(batch, len(train)),
     ]
 
@@ -108,26 +108,27 @@ def _constant(data: Dataset) -> list[str]:
     return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are they meant to be?"] if blank else []
 
 
-def _few(data: Dataset, n: int, augmented: bool) -> list[str]:
+def _few(data: Dataset, n: int, augmentation: str) -> list[str]:
     if data.kind != "image":
         return []
     side = max(data.shape[1:])
     enough = next((least for most, least in FEW.items() if side <= most), MANY)
     if n >= enough:
         return []
-    advice = "watch for copies" if augmented else "add augmentation (--set views=flip,translation), watch for copies"
+    more = f"add augmentation (--set {augmentation}), " if augmentation else ""
     size = f"{data.shape[1]} x {data.shape[2]}"
     few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size}"
-    return [f"{few} (from {enough:,} on it is easier): {advice}."]
+    return [f"{few} (from {enough:,} on it is easier): {more}watch for copies."]
 
 
-def _held_out(m: int) -> list[str]:
+def _held_out(m: int, apart: bool) -> list[str]:
     if m >= 50:
         return []
     if m < 4:
         held = f"{count(m, 'item')} {'is' if m == 1 else 'are'} held out"
         return [f"{held}: nothing can be measured while training, and nothing is watched."]
-    return [f"Only {m} items are held out: the score's interval will be wide; --set held_out=0.3 holds out more."]
+    how = "data.splits=ignore held_out=0.3" if apart else "held_out=0.3"
+    return [f"Only {m} items are held out: the score's interval will be wide; --set {how} holds out more."]
 
 
 def _batch(batch: int, n: int) -> list[str]:

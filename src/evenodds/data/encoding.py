@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ def encode_labels(
         array = np.where(absent, "", numbers.astype(str)) if absent.any() else numbers
     if array.dtype.kind not in "biuUS":
         raise BadInput(f"labels must be whole numbers or words, got dtype {array.dtype}")
+    if array.dtype.kind in "US":
+        array = _without_point(array)
     distinct, inverse = np.unique(array.astype(str) if array.dtype.kind in "US" else array, return_inverse=True)
     if array.dtype.kind in "US":
         distinct, inverse = _numbers_in_order(distinct, inverse)
@@ -66,9 +69,27 @@ UNKNOWN = ("", "nan", "<na>", "null", "n/a")
 """Words that stand for no class, whatever their case, as programs write them."""
 
 
+_POINTLESS = re.compile(r"\s*([+-]?\d+)\.0*\s*\Z")
+
+
 def _spelt(unlabelled: str | float) -> str:
     """A value as labels spell it."""
-    return f"{unlabelled:g}" if isinstance(unlabelled, float) else str(unlabelled).strip().lower()
+    word = f"{unlabelled:g}" if isinstance(unlabelled, float) else str(unlabelled).strip().lower()
+    return _pointless(word)
+
+
+def _pointless(word: str) -> str:
+    at = _POINTLESS.match(word)
+    return at[1] if at else word
+
+
+def _without_point(words: NDArray[Any]) -> NDArray[Any]:
+    """Words of which all are whole numbers, some written as 1.0, without the point; others as they are."""
+    plain = {word: _pointless(word) for word in np.unique(words).tolist()}
+    known = [word for word in plain.values() if word.strip().lower() not in UNKNOWN]
+    if list(plain) == list(plain.values()) or not all(word.strip().lstrip("+-").isdecimal() for word in known):
+        return words
+    return np.array([plain[word] for word in words.tolist()])
 
 
 def _of_one_hot(rows: NDArray[Any]) -> NDArray[Any]:

@@ -17,11 +17,11 @@ from evenodds.data import _numbers as numbers
 from evenodds.data._files import Said, content, listing
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES, decode_any
-from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative
+from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative, untrained
 from evenodds.data._picture import MOST_PIXELS, File, Frames
 from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, skipped
 from evenodds.data._ranges import check_options
-from evenodds.data._splits import checked
+from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import Items, items, stacked
 from evenodds.data._wording import count, listed
@@ -70,16 +70,17 @@ def images(
             resizes nothing: each image is cut into tiles of `size` that cover it, named "file.jpg#0" and so on;
             smaller images are skipped.
         labels: take what is known from labels.csv, where the folder holds one: a line with the names of the columns,
-            then lines `name,class`; or with numbers in further columns, attributes or values to ask for. Else, if every
-            image lies one folder deep (below what all have in common), the folders name the classes.
+            which may lack, then lines `name,class`; or with numbers in further columns, attributes or values to ask for
+            (commas, semicolons or tabs between). Else, if every image lies one folder deep (below what all have in
+            common), the folders name the classes.
         column, label: of a table, Parquet or Arrow, those with the images and with the classes. None: the columns that
             are described or called so. Of a tar whose samples hold several images each, column is what stands behind
             the first dot of the names of those to read, such as "jpg".
         root: of a text file that lists paths, the folder at which they start, and out of which none may lead. None: its
             own.
         unlabelled: a label that stands for an unknown class, such as -1.
-        splits: "respect" holds out what lies in folders such as test and val beside train, and nothing else; "ignore"
-            reads all as one.
+        splits: "respect" holds out what lies in folders such as test and val beside train, or what lists such as
+            test.txt name, and nothing else; "ignore" reads all as one; "train" leaves such folders aside.
         frames: "all" or "first" of a file of several (TIFF, GIF, WebP, PNG, AVIF, DICOM, video). They are named
             "file.tif#0" and so on; those of one file are held out together.
         every: of how many frames of a video one is taken. None: one for each second, of videos that do not lie among
@@ -111,6 +112,8 @@ def images(
         sources,
         notes,
     ):
+        kept, aside = to_read([file.name for file in files], splits)
+        files = [files[k] for k in kept]
         above = _common([file.name for file in files])
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
@@ -128,12 +131,14 @@ def images(
         batch = replace(batch, records=records, skipped=[*batch.skipped, *strange])
         pictures = [picture for file in batch.records for picture in file.pictures]
         names = [file.name for file in batch.records for _ in file.pictures]
-        parts = parted(names, splits)
-        below = [name.removeprefix(above) for name in names] if tables and tables[0].name != LABELS else names
+        parts = parted(names, splits, lists=lists_in(others, "main"))
+        inner = above if tables and tables[0].name != LABELS else ""
+        below = [[name.removeprefix(inner) for name in of] for of in ([one.name for one in pictures], names)]
         known = {file.name: file.label for file in files if file.label is not None} if labels else {}
-        annotated = _labels(below, parts.names, tables, unlabelled) if labels and not known else NO_LABELS
         if known:
             annotated = _known([known.get(name, "") for name in names], sources, unlabelled)
+        else:
+            annotated = _labels(below[0], below[1], parts.names, tables, unlabelled) if labels else NO_LABELS
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
     several = [file.name for file in batch.records if len(file.pictures) > 1 and not file.note]
@@ -147,10 +152,12 @@ def images(
         *([f"Images of one patient are held out together; there are {len(patients):,} of these."] if patients else []),
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
-        *ignored(others, tables),
+        *ignored(others, [*tables, *parts.lists]),
         *stack.notes,
         *parts.notes,
+        *aside,
         *annotated.notes,
+        *untrained(annotated, parts.apart),
     )
     made = _grouped(dataset(tiles, stack, report, labels=annotated, apart=parts.apart), batch.records, tiles)
     there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
@@ -210,5 +217,7 @@ def _known(words: Sequence[str], notes: Sequence[str], unlabelled: str | float |
     return Labels(y, classes, notes=(*notes, *negative(classes)))
 
 
-def _labels(names: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None) -> Labels:
-    return from_table(names, content(tables[0]), unlabelled) if tables else from_folders(without_splits)
+def _labels(
+    names: list[str], files: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None
+) -> Labels:
+    return from_table(names, content(tables[0]), unlabelled, files) if tables else from_folders(without_splits)

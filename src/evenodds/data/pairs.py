@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -16,13 +17,14 @@ from torch import Tensor
 
 from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data._files import opened
-from evenodds.data._halves import halves, side_of_sources
+from evenodds.data._halves import SIDES, alike, halves, side_of_sources, twice_as_wide
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES
 from evenodds.data._kinds import decode_first as decode
-from evenodds.data._matching import Folders, Match, folders, inside, matched
-from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File
+from evenodds.data._matching import Chosen, Match, Roles, chosen, inside, matched, refusal
+from evenodds.data._part_names import TEST
+from evenodds.data._partners import Partners, aligned, cropped, in_multiples, turned
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, guarded
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,
@@ -36,11 +38,13 @@ from evenodds.data._pipeline import (
 )
 from evenodds.data._placing import Size, resized
 from evenodds.data._ranges import check_options
-from evenodds.data._splits import checked
+from evenodds.data._sides import Words
+from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import Items, Stack, items, stacked
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "pairs"]
@@ -73,6 +77,18 @@ FOLDERS = (
     ("before", "after"),
 )
 """Names of two folders side by side, sources and targets, whatever their case."""
+SOURCE_WORDS = ("x2", "x3", "x4", "x8", "lr", "lowres", "source", "input", "noisy", "blur", "blurred", "gray", "grey")
+TARGET_WORDS = ("hr", "highres", "target", "output", "gt", "clean", "sharp", "color", "colour")
+"""What names of files begin or end with, beside those without such a word."""
+ROLES = Roles(
+    ("sources", "targets"),
+    FOLDERS,
+    Words(
+        frozenset((source.lower(), target.lower()) for source, target in FOLDERS if not source.startswith("train"))
+        | {(word, "") for word in SOURCE_WORDS}
+        | {("", word) for word in TARGET_WORDS}
+    ),
+)
 _SCALES = (1, 2, 3, 4)
 
 
@@ -96,14 +112,16 @@ def pairs(
 
     Args:
         path: of what holds both folders.
-        sources, targets: the folders, which may be nested ("train/A"). None: two that lie side by side under names as
-            in `FOLDERS`; of several such, the ones to train on.
+        sources, targets: the folders, which may be nested ("train/A"), or patterns such as "A/*_x" or "*_x", whose star
+            is what names of partners share. None: two folders that lie side by side under names as in `FOLDERS`, those
+            to test on too; or else files whose names differ by words of `ROLES`.
         size: of the targets, see `images`.
         channels, source_channels: of the targets and of the sources, see `images`.
         fit: see `images`; both of a pair are cut, resized or tiled alike.
-        paired: files of equal names (endings may differ) belong together. Both are of one size, or all targets are
-            2, 3 or 4 times as large as their sources. False: nothing belongs together, as cycle consistency wants it;
-            the shorter set is repeated beside the longer one, photo by photo.
+        paired: files of equal names (but for endings, and words of `ROLES`) belong together. Both are of one size, or
+            all targets are 2, 3 or 4 times as large as their sources, but for a rest, which is cropped. False: nothing
+            belongs together, as cycle consistency wants it; the shorter set is repeated beside the longer one, photo
+            by photo.
         beside: which half of each file is the source, where both of a pair lie side by side in one: "left" or "right".
             "auto": the left one, where no folders are told apart and all files are twice as wide as high; "none": no
             file is cut.
@@ -123,20 +141,22 @@ def pairs(
     root, splits = Path(path), checked(splits)
     check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels, source_channels)
+    if beside not in SIDES:
+        raise unknown("side of data.beside", beside, SIDES)
+    wanted = Wanted((channels, source_channels), range, nodata, splits)
     with opened(root, form.most_pixels, PICTURES) as (files, others):
-        wanted = Wanted((channels, source_channels), range, nodata)
-        side = side_of_sources(files, beside, FOLDERS, form) if paired and sources is None and targets is None else ""
-        if side:
-            data = _halved(root, files, side, form, wanted, splits, progress)
-            return replace(data, report=(*data.report, *ignored(others)))
-        chosen = folders(root, files, FOLDERS, ("sources", "targets"), (sources, targets))
-        if paired:
-            data = _paired(root, files, chosen, form, wanted, splits, progress)
-        else:
-            files, aside = _to_train_on(files, chosen, splits)
-            data = _unpaired(root, files, chosen, form, wanted, progress)
-            data = replace(data, report=(*data.report, *aside))
-    return replace(data, report=(*data.report, *chosen.notes, *ignored(others)))
+        listing = Listing(root, files, others)
+        named = (sources, targets)
+        cut = beside in ("left", "right") and named == (None, None)
+        sides = None if cut else chosen(root, files, ROLES, named)
+        if not paired and sides is not None:
+            return _unpaired(listing, sides, form, wanted, progress)
+        if sides is not None:
+            return _paired(listing, sides, form, wanted, progress)
+        if paired and (side := beside if cut else side_of_sources(files, beside, form)):
+            return _halved(listing, side, form, wanted, progress)
+        hint = twice_as_wide(files, form) if paired and beside == "auto" else ""
+        raise BadInput(f"{refusal(root, files, ROLES)}{hint}")
 
 
 class Wanted(NamedTuple):
@@ -145,39 +165,67 @@ class Wanted(NamedTuple):
     channels: tuple[int | None, int | None]
     range: str | Sequence[float]
     nodata: str | float
+    splits: str
 
 
-def _paired(
-    root: Path,
-    files: Sequence[File],
-    chosen: Folders,
-    form: Form,
-    wanted: Wanted,
-    splits: str,
-    progress: OnProgress | None,
-) -> Dataset:
-    matches, alone = matched(files, chosen.second, chosen.first)
-    (batch,) = decoded(root, [FileSet(matches, "pair")], lambda match: _pair(match, form), form, PAIR, progress)
+class Listing(NamedTuple):
+    """What a folder or an archive holds."""
+
+    root: Path
+    files: Sequence[File]
+    others: Sequence[File]
+
+
+def _paired(listing: Listing, sides: Chosen, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
+    every, notes = matched(listing.root, listing.files, sides, ROLES)
+    kept, aside = to_read([match.name for match in every], wanted.splits, "pair")
+    matches = [Match(every[k].name, every[k].second, every[k].first) for k in kept]
+    matches, swapped = _larger_first(matches, sides, form)
+    jobs = FileSet(matches, "pair")
+    (batch,) = decoded(listing.root, [jobs], lambda match: _pair(match, form), form, PAIR, progress)
     scale = _one_scale(batch.records)[0]
     times = "as large as" if scale == 1 else f"{scale} times as large as"
-    how = f"targets from '{chosen.second}' {times} sources in '{chosen.first}'"
-    return _together(batch, how, alone, form.fit, wanted, splits)
+    source, target = (sides.where(role) for role in ((1, 0) if swapped else (0, 1)))
+    files = {match.name: (match.first.name, match.second.name) for match in matches}
+    how = f"targets from {target} {times} sources in {source}"
+    return _together(listing, batch, how, [*notes, *aside, *sides.notes], form.fit, wanted, files)
+
+
+def _larger_first(matches: list[Match], sides: Chosen, form: Form) -> tuple[list[Match], bool]:
+    """The matches with the larger image first, where names such as "1x4.png" tell a scale but not of which; if turned.
+
+    A name of a user's own says which is which.
+    """
+    if sides.named or not any(re.search(r"x\d$", side.after) for one in sides.sides for side in one.both):
+        return matches, False
+    both = matches[0].first, matches[0].second
+    target, source = (guarded(file, lambda image: image.width * image.height, form.most_pixels) for file in both)
+    if isinstance(target, str) or isinstance(source, str) or target >= source:
+        return matches, False
+    return [Match(match.name, match.second, match.first) for match in matches], True
 
 
 def _together(
-    batch: Records[Partners], how: str, alone: Sequence[str], fit: str, wanted: Wanted, splits: str
+    listing: Listing,
+    batch: Records[Partners],
+    how: str,
+    notes: Sequence[str],
+    fit: str,
+    wanted: Wanted,
+    files: Mapping[str, Sequence[str]],
 ) -> Dataset:
     """The data set of decoded pairs.
 
     Args:
         how: where sources and targets are from, for the report.
-        alone: notes on files without a partner.
+        notes: on how they were found.
+        files: the names of the files of each pair.
     """
     scale, pairs, others = _one_scale(batch.records)
     size = batch.size
     targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
     stems = [pair.name for pair in pairs]
-    parts = parted(stems, splits, "pair")
+    parts = parted(stems, wanted.splits, "pair", lists_in(listing.others), [files.get(stem, ()) for stem in stems])
     tiles = items(stems, [target.size for target in targets], size, fit, "pair")
     x = stacked(targets, size, wanted.channels[0], fit, scale, "target", wanted.range, wanted.nodata)
     small = size[0] // scale, size[1] // scale
@@ -186,53 +234,51 @@ def _together(
         f"Read {count(len(tiles.names), 'pair')}: {how}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
         *tiles.notes,
-        *alone,
+        *notes,
         *skipped(PAIR, batch),
         *turned(batch.records),
+        *cropped(batch.records),
         *others,
         *parts.notes,
         *x.notes,
         *source.notes,
+        *ignored(listing.others, parts.lists),
     )
     return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart)
 
 
-def _halved(
-    root: Path,
-    files: Sequence[File],
-    side: str,
-    form: Form,
-    wanted: Wanted,
-    splits: str,
-    progress: OnProgress | None,
-) -> Dataset:
+def _halved(listing: Listing, side: str, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
     """Pairs of which both lie side by side in one file."""
-    (batch,) = decoded(root, [FileSet(files, "pair")], lambda file: halves(file, side, form), form, PAIR, progress)
+    kept, aside = to_read([file.name for file in listing.files], wanted.splits, "pair")
+    files = [listing.files[k] for k in kept]
+    jobs = FileSet(files, "pair")
+    (batch,) = decoded(listing.root, [jobs], lambda file: halves(file, side, form), form, PAIR, progress)
     other = "right" if side == "left" else "left"
     how = (
         f"the {side} half of each file is the source, the {other} one the target; data.beside={other} takes them the "
         "other way round, data.sources and data.targets name folders"
     )
-    return _together(batch, how, [], form.fit, wanted, splits)
+    return _together(listing, alike(batch), how, aside, form.fit, wanted, {})
 
 
 def _pair(match: Match, form: Form) -> Partners | str:
     # Whole: JPEG files decoded at a fraction, each at its own, would not lie exactly over each other.
     first, second = (decode(file, None, form.fit, form.most_pixels) for file in (match.first, match.second))
-    pair = aligned(match, first, second, lambda target, source: _scale(target, source) > 0)
+    pair = aligned(match.name, first, second, lambda target, source: _scale(target, source) > 0)
     if isinstance(pair, str):
         return pair
-    target, source = pair.first, pair.second
-    scale = _scale(target.size, source.size)
+    scale = _scale(pair.first.size, pair.second.size)
     if not scale:
         return (
-            f"{match.name} (its target of {_sides(target.size)} is not 1, 2, 3 or 4 times its source of "
-            f"{_sides(source.size)})"
+            f"{match.name} (its target of {_sides(pair.first.size)} is not 1, 2, 3 or 4 times its source of "
+            f"{_sides(pair.second.size)})"
         )
     if form.size and (form.size[0] % scale or form.size[1] % scale):
         return f"{match.name} (size {_sides(form.size)} is no multiple of {scale}, by which its target is larger)"
+    pair = in_multiples(pair, scale)
     if not form.at_decoding:
         return pair
+    target, source = pair.first, pair.second
     size, small = form.at_decoding, (form.at_decoding[0] // scale, form.at_decoding[1] // scale)
     return pair._replace(
         first=target._replace(pixels=np.ascontiguousarray(resized(target.pixels, size, form.fit, scale))),
@@ -245,8 +291,15 @@ def _sides(size: Size) -> str:
 
 
 def _scale(large: Size, small: Size) -> int:
-    """How many times larger; 0 where that is no scale."""
-    return next((k for k in _SCALES if large == (k * small[0], k * small[1])), 0)
+    """How many times larger, but for a rest of what has no source; 0 where that is no scale.
+
+    Halves of places are rounded up or down, by the tool that made the smaller one.
+    """
+
+    def fits(k: int) -> bool:
+        return all(one in (whole // k, -(-whole // k)) for whole, one in zip(large, small, strict=True))
+
+    return next((k for k in _SCALES if fits(k)), 0)
 
 
 def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
@@ -261,32 +314,34 @@ def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
 # --- sets without partners --------------------------------------------------------------------------------------------
 
 
-def _to_train_on(files: Sequence[File], chosen: Folders, splits: str) -> tuple[list[File], list[str]]:
-    """The files of sets without partners that are not kept for testing, and a note on the others."""
-    kept: list[File] = []
+def _to_train_on(listing: Listing, sides: Chosen, splits: str) -> tuple[list[list[File]], list[str]]:
+    """The files of two sets without partners that are not kept for testing, and a note on the others."""
+    sets: list[list[File]] = [[], []]
     aside = 0
-    for folder in (chosen.first, chosen.second):
-        of_folder = inside(files, folder)
-        parts = parted([file.name[len(folder) + 1 :] for file in of_folder], splits)
-        apart = [False] * len(of_folder) if parts.apart is None else parts.apart.tolist()
-        kept += [file for file, out in zip(of_folder, apart, strict=True) if not out]
-        aside += sum(apart)
+    for one in sides.sides:
+        for kept, side in zip(sets, one.both, strict=True):
+            files = inside(listing.files, [side])
+            names = ["/".join(part for part in (one.part, side.key(file.name)) if part) for file in files]
+            places = range(len(names)) if splits == "ignore" else to_read(names, "train")[0]
+            # What lies above both is a part of its own: of a single folder "test", nothing tells that it is one.
+            places = [] if splits != "ignore" and one.part in TEST else places
+            kept += [files[k] for k in places]
+            aside += len(files) - len(places)
     note = f"Left aside {count(aside, 'image')} that are kept for testing; data.splits=ignore takes them too."
-    return kept, [note] if aside else []
+    return sets, [note] if aside else []
 
 
-def _unpaired(
-    root: Path, files: Sequence[File], chosen: Folders, form: Form, wanted: Wanted, progress: OnProgress | None
-) -> Dataset:
+def _unpaired(listing: Listing, chosen: Chosen, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
+    (of_sources, of_targets), aside = _to_train_on(listing, chosen, wanted.splits)
     sets = [
-        FileSet(inside(files, folder), noun, f" in '{folder}'")
-        for folder, noun in ((chosen.second, "target"), (chosen.first, "source"))
+        FileSet(of_targets, "target", f" in {chosen.where(1)}"),
+        FileSet(of_sources, "source", f" in {chosen.where(0)}"),
     ]
 
     def decode_one(file: File) -> DecodedImage | str:
         return decode(file, form.at_decoding, form.fit, form.most_pixels)
 
-    batches = decoded(root, sets, decode_one, form, IMAGE, progress)
+    batches = decoded(listing.root, sets, decode_one, form, IMAGE, progress)
     targets, sources = (len(of.records) for of in batches)
     (x, x_items), (source, source_items) = (
         _side(of, number, wanted, form.fit, files_of.noun)
@@ -295,8 +350,8 @@ def _unpaired(
     x_index, source_index, groups = _beside_each_other(x_items.owners, source_items.owners)
     repeated = f"Repeated the {min(targets, sources):,} of the shorter set beside the longer one."
     report = (
-        f"Read {count(targets, 'target')} from '{chosen.second}' and {count(sources, 'source')} from "
-        f"'{chosen.first}', which do not belong together, as {count(len(x_index), 'item')}.",
+        f"Read {count(targets, 'target')} from {chosen.where(1)} and {count(sources, 'source')} from "
+        f"{chosen.where(0)}, which do not belong together, as {count(len(x_index), 'item')}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
         *x_items.notes,
         *source_items.notes,
@@ -304,6 +359,9 @@ def _unpaired(
         *skipped(IMAGE, *batches),
         *x.notes,
         *source.notes,
+        *aside,
+        *chosen.notes,
+        *ignored(listing.others),
     )
     data = Dataset(x.x, x.units, names=x_items.names).take(x_index)
     values = Dataset(source.x, source.units).take(source_index).x

@@ -63,6 +63,10 @@ class Palette:
         """Classes 0, 1, ... that are their own values in files, in colours that can be told apart."""
         return cls(tuple(range(classes)), distinct_colours(classes))
 
+    def by_colour(self) -> dict[Colour, int]:
+        """The value in files of each colour."""
+        return {self.ignored_colour: self.ignored} | dict(zip(self.colours, self.values, strict=True))
+
     def to_file(self, labels: Tensor) -> Tensor:
         """Labels (...) of classes, and 255, as files hold them: (...) uint8. What is no class counts as ignored."""
         table = torch.full((256,), self.ignored, dtype=torch.uint8)

@@ -12,7 +12,7 @@ from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
 from evenodds.evaluation.nearest import nearest_sheets
 from evenodds.files.lock import locked_beside
-from evenodds.files.outputs import owned, require_owned
+from evenodds.files.outputs import owned, require_owned, unwritable
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
 from evenodds.runs.sample_picture import column_picture, sample_picture
@@ -41,17 +41,20 @@ def report(
 ) -> list[Path]:
     """Evaluates a run; writes evaluation.json and the page; see `evaluate` for the arguments.
 
+    Where nothing can be written to the run's folder, evaluation.json is written beside the page.
+
     Raises:
         BadInput: one of these files is there and is the user's, see evenodds.files.outputs.
     """
     path = out or session.folder / "report.html"
     require_owned(path, "report")
-    require_owned(session.folder / "evaluation.json", "evaluate", "evaluate --out")
+    home = session.folder if unwritable(session.folder) is None else path.parent
+    require_owned(home / "evaluation.json", "evaluate", "evaluate --out")
     evaluation, examination = assess(session, against, metrics, features, seed, step, run_data=data, n=n)
-    with locked_beside(session.folder / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
-        write_evaluation(evaluation, session.folder / "evaluation.json")
+    with locked_beside(home / "report", "report", wait=PATIENCE):  # the two files are of one evaluation
+        write_evaluation(evaluation, home / "evaluation.json")
         write_report(session, examination, evaluation, path)
-    return [path, session.folder / "evaluation.json"]
+    return [path, home / "evaluation.json"]
 
 
 def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +19,13 @@ from evenodds.apply.converting import is_one, maps_in, network_of, palette_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.photo import read
 from evenodds.data._files import file_at, opened
+from evenodds.data._map_file import read_map
+from evenodds.data._map_jobs import ROLES as MAPS
+from evenodds.data._map_jobs import colours_listed
 from evenodds.data._picture import DecodedImage, File, checked_limit
-from evenodds.data.maps import read_map
-from evenodds.data.palette import IGNORED
+from evenodds.data._sides import Side, alike
+from evenodds.data.pairs import ROLES as PAIRS
+from evenodds.data.palette import IGNORED, Colour
 from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
 from evenodds.files.names import real
@@ -32,6 +36,14 @@ from evenodds.runs.session import Session
 __all__ = ["TruthReport", "require_apart", "scored"]
 
 Row = dict[str, Any]
+
+
+class Truths(NamedTuple):
+    """What results are held against."""
+
+    files: list[File]
+    alone: bool = False  # Whether one file was named itself.
+    by_colour: dict[Colour, int] = {}  # noqa: RUF012  The values of colours in maps, where a file says so.
 
 
 @dataclass(frozen=True)
@@ -97,13 +109,14 @@ def scored(
     segments = conversion_of(session).labels
     results = maps_in(out) if segments else out
     limit = checked_limit(most_pixels)
-    compare = _label_comparison(session, limit) if segments else _image_comparison(session, limit)
     rows: list[Row] = []
     notes: list[str] = []
     with jobs(source, results, out, most_pixels=limit) as todo, _truths(truth, limit) as truths:
+        partners = _partners([job.file.name for job in todo], truths, segments)
+        compare = _label_comparison(session, limit, truths.by_colour) if segments else _image_comparison(session, limit)
         for k, job in enumerate(todo):
             if job.target.is_file():
-                row = _row(job, truths, compare)
+                row = _row(job, partners[k], compare)
                 if isinstance(row, str):
                     notes.append(row)
                 else:
@@ -119,11 +132,8 @@ def scored(
 Comparison = Callable[[File, File, Path], Row]
 
 
-def _row(job: Job, truths: Mapping[str, File], compare: Comparison) -> Row | str:
+def _row(job: Job, truth: File | None, compare: Comparison) -> Row | str:
     """The figures of one file, or why there are none."""
-    stem = PurePosixPath(job.file.name).with_suffix("").as_posix()
-    # One image is held against one truth, whatever its name.
-    truth = truths.get(stem, truths.get("") if len(truths) == 1 else None)
     if truth is None:
         return f"{job.file.name} (no truth of that name)"
     try:
@@ -157,11 +167,12 @@ def _image_comparison(session: Session, most_pixels: int) -> Comparison:
     return compare
 
 
-def _label_comparison(session: Session, most_pixels: int) -> Comparison:
+def _label_comparison(session: Session, most_pixels: int, by_colour: Mapping[Colour, int]) -> Comparison:
     palette, classes = palette_of(session), len(session.card.classes)
+    colours = by_colour or palette.by_colour()
 
     def compare(source: File, truth: File, target: Path) -> Row:
-        real, result = (_decoded(read_map(file, most_pixels=most_pixels)) for file in (truth, file_at(target)))
+        real, result = (_decoded(read_map(file, colours, most_pixels)) for file in (truth, file_at(target)))
         if real.size != result.size:
             raise BadInput(
                 f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
@@ -199,15 +210,24 @@ def _mean(rows: list[Row]) -> Row:
 
 
 @contextmanager
-def _truths(truth: Path, most_pixels: int) -> Iterator[dict[str, File]]:
-    """The files by their names without endings; one that was named itself by ""."""
+def _truths(truth: Path, most_pixels: int) -> Iterator[Truths]:
     if not os.path.exists(truth):
         raise BadInput(f"no file or folder '{truth}' exists; give what the results are to be held against")
     if not many(truth):
-        yield {"": file_at(truth)}
+        yield Truths([file_at(truth)], alone=True)
         return
-    with opened(truth, most_pixels) as (files, _):
-        yield {PurePosixPath(file.name).with_suffix("").as_posix(): file for file in files}
+    with opened(truth, most_pixels) as (files, others):
+        yield Truths(files, False, colours_listed(others)[0])
+
+
+def _partners(names: Sequence[str], truths: Truths, segments: bool) -> list[File | None]:
+    """The truth of each file, by names that are equal but for their endings, or for words such as "_mask"."""
+    if truths.alone:  # One image is held against one truth, whatever its name.
+        return [*truths.files] * len(names)
+    words = (MAPS if segments else PAIRS).words.all
+    first, second = alike(names, [file.name for file in truths.files], (Side(), Side()), words)
+    by_key = {second.key(file.name): file for file in reversed(truths.files)}
+    return [by_key.get(key) if (key := first.key(name)) is not None else None for name in names]
 
 
 def _decoded(picture: DecodedImage | str) -> DecodedImage:

@@ -25,7 +25,8 @@ from evenodds.files.read import read_json_lines
 from evenodds.files.regular import sha256_of
 from evenodds.files.write import replaced
 
-__all__ = ["RECORD", "Outputs", "State", "Written", "owned", "require_owned"]
+__all__ = ["RECORD", "Outputs", "State", "Written", "owned", "require_owned", "require_writable"]
+__all__ += ["unwritable"]
 
 RECORD = ".evenodds.jsonl"
 """The file in the folder of the outputs that tells which command wrote what."""
@@ -228,8 +229,25 @@ def require_owned(path: Path, command: str, flag: str = "--out", inputs: Sequenc
         flag: of the command, which names another file.
         inputs: what the command reads, which may be the path of a file.
     """
+    require_writable(path.parent, f"name another file with {flag}")
     outputs = Outputs(path.parent, command, f"name another file with {flag}, or move it away")
     outputs.require([path], [Path(source) for source in inputs if source is not None])
+
+
+def require_writable(folder: Path, advice: str) -> None:
+    """BadInput where nothing can be written to a folder, or it cannot be made, before the work begins.
+
+    Args:
+        advice: what to do then.
+    """
+    if (there := unwritable(folder)) is not None:
+        raise BadInput(f"nothing can be written to {there}; {advice}")
+
+
+def unwritable(folder: Path) -> Path | None:
+    """The folder, or that in which it would be made, if nothing can be written there."""
+    there = next((place for place in (folder, *folder.absolute().parents) if os.path.lexists(place)), folder)
+    return there if there.is_dir() and not os.access(there, os.W_OK | os.X_OK) else None
 
 
 def _same_content(path: Path, other: Path) -> bool:

@@ -20,7 +20,7 @@ from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.misfit import shortened
 from evenodds.files.names import is_there, real, safe_name
-from evenodds.files.outputs import Outputs
+from evenodds.files.outputs import Outputs, require_writable
 from evenodds.files.read import read_json
 from evenodds.game.engine import Local
 from evenodds.game.processes import agreed
@@ -87,6 +87,7 @@ def claimed(recipe: str, out: str | Path | None, command: str = "train", base: P
 
     def hold(stack: ExitStack) -> Path:
         named = Path(out) if out is not None else None
+        require_writable(named or base, "name a folder elsewhere with --out")
         folder = stack.enter_context(locked_folder(named, base, recipe, command))
         if (folder / "config.yaml").exists():
             raise BadInput(f"{folder} already holds a run; resume it, or give another folder")

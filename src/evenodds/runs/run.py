@@ -199,9 +199,12 @@ def opened(
 def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
     """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them."""
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
-    by_class = find("tasks", config.task.name).by_class(dataset, config.task.options)
-    augmented = bool(config.views)
-    troubles = check(dataset, train_index, held_out_index, by_class=by_class, augmented=augmented, batch=config.batch)
+    task, options = find("tasks", config.task.name), config.task.options
+    augmentation = "" if config.views else task.augmentation(dataset.shape, options)
+    by_class = task.by_class(dataset, options)
+    troubles = check(
+        dataset, train_index, held_out_index, by_class=by_class, augmentation=augmentation, batch=config.batch
+    )
     for line in troubles:
         say(f"data: {line}")
     return replace(dataset, report=(*dataset.report, *troubles))

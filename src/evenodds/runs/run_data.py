@@ -86,6 +86,10 @@ def open_run_data(
         before = _read_as(config, card, data, reading, options)
         if before is not None and same_data(card, before):
             return _as_held_out(card, before)
+    for options in _ONE_PART if dataset.apart is not None and len(dataset) > (card.items or 0) else ():
+        before = _read_as(config, card, data, reading, options)
+        if before is not None and same_data(card, before):
+            return _as_held_out(card, before)
     raise _others(config, card, dataset, data, advice)
 
 
@@ -94,6 +98,8 @@ _BEFORE: tuple[dict[str, Any], ...] = (
     {**AS_THEY_ARE, "types": "plain", "splits": "ignore", "labels": False},
 )
 """How readers took data before they looked for ranges, types and splits, and before -1 was a class."""
+_ONE_PART: tuple[dict[str, Any], ...] = ({"splits": "train"}, {**AS_THEY_ARE, "splits": "train"})
+"""How they took pairs and maps before folders to test on, beside those to train on, were held out."""
 
 
 def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:

@@ -56,11 +56,13 @@ def deal_piece(x: Tensor, crop: int | None, turns: str, rng: torch.Generator) ->
     """
     n, (height, width) = len(x), x.shape[-2:]
     if crop is not None and crop > min(height, width):
-        raise BadInput(f"pieces of {crop} x {crop} do not fit into images of {height} x {width}; set a smaller crop")
+        size = f"{height} x {width}; set task.crop={min(height, width)} or less"
+        raise BadInput(f"pieces of {crop} x {crop} do not fit into images of {size}")
     if turns not in TURNS:
         raise unknown("kind of turns", turns, TURNS)
     if turns == "all" and crop is None and height != width:
-        raise BadInput(f"images of {height} x {width} cannot be turned in every way; set a crop, or turns=mirror")
+        how = f"task.crop={min(height, width)}, or task.turns=mirror"
+        raise BadInput(f"images of {height} x {width} cannot be turned in every way; set {how}")
     high, wide = (height, width) if crop is None else (crop, crop)
     u = torch.rand(5, n, generator=rng, device=rng.device)
     top, left = (u[0] * (height - high + 1)).long(), (u[1] * (width - wide + 1)).long()

@@ -21,6 +21,8 @@ from evenodds.tasks.contest import Contest
 
 __all__ = ["ImageToImage", "Paired", "SourceAware"]
 
+_LEAST_PIECE = 32  # Pixels of a side of pieces that are advised.
+
 
 class ImageToImage(TaskDefaults, ABC):
     """A task whose answers are made of a source, an image, and can be held against the truth."""
@@ -38,6 +40,15 @@ class ImageToImage(TaskDefaults, ABC):
     @abstractmethod
     def conversion(self, shape: Sequence[int]) -> Conversion:
         """What is made of a "source", for items x of that shape."""
+
+    @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """Pieces of images in all turns of the square; nothing where they are dealt so, or too small."""
+        turns = options.get("turns", getattr(cls, "turns", "all"))
+        side = 1 << min(shape[1:]).bit_length() - 1
+        if turns == "all" or side < _LEAST_PIECE:
+            return ""
+        return "task.turns=all" if options.get("crop") else f"task.turns=all task.crop={side}"
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """None: no player draws samples, or judges one without its source."""
@@ -249,4 +260,7 @@ class SourceAware(nn.Module):
 def without_views(contest: Contest) -> None:
     """BadInput where the discriminator would see images through views, which change them apart from their source."""
     if contest.view is not None:
-        raise BadInput("views are not for images that follow from a source; leave `views` empty, see `turns`")
+        raise BadInput(
+            "views are not for images that follow from a source; leave views empty; task.turns=all gives pieces in all "
+            "turns"
+        )

@@ -203,6 +203,11 @@ class Playable(Task, Protocol):
         """Whether samples are asked for by class, so that the training items need more than one."""
         ...
 
+    @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """The settings under which items x of that shape are shown in more ways, for a shell; empty where none are."""
+        ...
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for items x of that shape. They are initialised in this order."""
         ...
@@ -293,6 +298,11 @@ class TaskDefaults:
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Nothing can be asked for."""
         return False
+
+    @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """The discriminator sees items through views."""
+        return "views=flip,translation"
 
     def condition(self, batch: Batch) -> Tensor | None:
         """Nothing can be asked for."""

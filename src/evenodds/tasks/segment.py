@@ -52,7 +52,7 @@ class Segment(Paired):
                 f"{self.overlap}, {self.rare} and {self.sure}"
             )
         if self.turns == "all" and self.crop is None:
-            raise BadInput("turns=all needs square pieces; set task.crop, or turns=mirror")
+            raise BadInput("turns=all needs square pieces; set task.crop=64, say, or task.turns=mirror")
 
     @classmethod
     def layout(cls, options: Mapping[str, Any]) -> str:

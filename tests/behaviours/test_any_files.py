@@ -275,7 +275,7 @@ def test_tiff_of_any_sample_format(dtype: str, layout: dict[str, object], tmp_pa
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])
-@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 5), ("uint16", 4), ("float32", 3), ("uint8", 2)])
+@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 5), ("uint8", 4), ("uint16", 4), ("float32", 3)])
 def test_tiff_of_many_bands_in_either_order(planes: str, dtype: str, bands: int, tmp_path: Path) -> None:
     def values(k: int) -> np.ndarray:
         x = np.random.default_rng(k).integers(0, 200, (8, 9, bands)).astype(dtype)
@@ -287,6 +287,19 @@ def test_tiff_of_many_bands_in_either_order(planes: str, dtype: str, bands: int,
     assert data.shape == (bands, 8, 9)
     expected = values(1) if planes == "separate" else np.moveaxis(values(1), -1, 0)
     assert np.array_equal(data.x[1].numpy().astype(dtype), expected)
+
+
+def test_a_channel_that_may_be_alpha_or_not(tmp_path: Path) -> None:
+    x = noise(0, (8, 9, 4))
+    two = {"planarconfig": "contig", "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "two.tif", x[..., :2], **two)
+    assert np.array_equal(load(tmp_path / "two.tif").x[0].permute(1, 2, 0).numpy(), x[..., :2])
+    tifffile.imwrite(tmp_path / "alpha.tif", x, photometric="rgb", extrasamples=["unassalpha"])
+    assert np.array_equal(load(tmp_path / "alpha.tif", channels=4).x[0].permute(1, 2, 0).numpy(), x)
+    tifffile.imwrite(tmp_path / "other.tif", x, photometric="rgb", extrasamples=["unspecified"])
+    data = load(tmp_path / "other.tif")
+    assert np.array_equal(data.x[0].permute(1, 2, 0).numpy(), x[..., :3])
+    assert any("the fourth channel, which is not said to be alpha, is left out" in line for line in data.report)
 
 
 def test_files_that_say_which_pages_are_channels_slices_and_times(tmp_path: Path) -> None:

@@ -222,6 +222,8 @@ def test_folders_of_datasets_keep_their_splits(tmp_path: Path) -> None:
         assert len(data) == 18
         assert data.apart is not None
         assert int(data.apart.sum()) == 6
+        part = {"hub": "train/data/train-00000-of-00002.parquet", "saved": "train/data-00000-of-00001.arrow"}[folder]
+        assert f"{part}#0" in data.names
         assert data.classes == ("ant", "bee")
         assert not any(line.startswith("Ignored") and "json" in line for line in data.report)
 
@@ -543,7 +545,7 @@ def test_nothing_of_the_patients_header_is_in_a_run(tmp_path: Path, monkeypatch:
     for k in range(12):
         uid = f"1.2.826.0.1.3680043.{k % 3 + 4}.99"
         write_dicom(tmp_path / "in" / f"{k}.dcm", slices(k), **secret, StudyInstanceUID=uid)
-    evenodds.fit(tmp_path / "in", "gray-28", out=tmp_path / "run", task="generate", **TINY)
+    evenodds.fit(tmp_path / "in", "gray-28", out=tmp_path / "run", task="generate", size=8, **(TINY | {"images": 16}))
     files = [path for folder in ("run", "cache") for path in (tmp_path / folder).rglob("*") if path.is_file()]
     assert any("cache" in str(path) for path in files)
     for path in files:

@@ -253,7 +253,8 @@ def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
 def test_tables_need_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pyarrow.parquet.write_table(table(), tmp_path / "a.parquet")
     without(monkeypatch, "pyarrow")
-    assert "pip install 'evenodds[parquet]'" in refused(tmp_path / "a.parquet")
+    said = "a.parquet cannot be read: it needs an extra: pip install 'evenodds[parquet]'"
+    assert refused(tmp_path / "a.parquet") == said
     assert "pip install 'evenodds[parquet]'" in refused(tmp_path)
 
 

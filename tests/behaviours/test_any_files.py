@@ -450,6 +450,10 @@ def test_heic_and_jpeg_xl(
         pillow_heif.from_pillow(smooth).save(tmp_path / "a.heic", quality=-1)
     else:
         import_module("pillow_jxl")
+        exif = Image.Exif()
+        exif[0x010E] = "\xff\n" * 3000
+        smooth.save(tmp_path / "a.jxl", lossless=True, use_container=True, exif=exif.tobytes())
+        assert load(tmp_path / "a.jxl").shape == (3, 40, 48)
         smooth.save(tmp_path / "a.jxl", lossless=True)
     for name in (f"a.{ending}", "b.jpg"):  # phones write such files under the ending of JPEG, too
         (tmp_path / name).write_bytes((tmp_path / f"a.{ending}").read_bytes())

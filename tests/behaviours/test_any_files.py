@@ -268,7 +268,9 @@ def field(k: int, dtype: str, shape: tuple[int, ...] = (8, 8)) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int16", "int32", "uint32"])
-@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"compression": "zstd"}, {"bigtiff": True}])
+@pytest.mark.parametrize(
+    "layout", [{}, {"tile": (16, 16)}, {"compression": "zstd"}, {"bigtiff": True, "byteorder": ">"}]
+)
 def test_tiff_of_any_sample_format(dtype: str, layout: dict[str, object], tmp_path: Path) -> None:
     for k in range(4):
         tifffile.imwrite(tmp_path / f"{k}.tif", field(k, dtype), photometric="minisblack", **layout)

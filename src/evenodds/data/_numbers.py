@@ -54,6 +54,7 @@ def as_picture(name: str, values: Pixels, form: Form, animated: bool = False, co
     """
     height, width, channels = values.shape
     check_pixels(height, width, form.most_pixels)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     numbers = channels not in _COLOURS.get(values.dtype.name, ()) or (channels > 1 and not colours)
     pixels, rounded = (values, 0.0) if values.dtype.name in _COLOURS else _in_single(values)
     if form.size:

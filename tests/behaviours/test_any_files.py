@@ -222,6 +222,8 @@ def test_folders_of_datasets_keep_their_splits(tmp_path: Path) -> None:
         assert len(data) == 18
         assert data.apart is not None
         assert int(data.apart.sum()) == 6
+        part = {"hub": "train/data/train-00000-of-00002.parquet", "saved": "train/data-00000-of-00001.arrow"}[folder]
+        assert f"{part}#0" in data.names
         assert data.classes == ("ant", "bee")
         assert not any(line.startswith("Ignored") and "json" in line for line in data.report)
 
@@ -251,7 +253,8 @@ def test_plain_columns_of_bytes_and_words(tmp_path: Path) -> None:
 def test_tables_need_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pyarrow.parquet.write_table(table(), tmp_path / "a.parquet")
     without(monkeypatch, "pyarrow")
-    assert "pip install 'evenodds[parquet]'" in refused(tmp_path / "a.parquet")
+    said = "a.parquet cannot be read: it needs an extra: pip install 'evenodds[parquet]'"
+    assert refused(tmp_path / "a.parquet") == said
     assert "pip install 'evenodds[parquet]'" in refused(tmp_path)
 
 
@@ -265,7 +268,9 @@ def field(k: int, dtype: str, shape: tuple[int, ...] = (8, 8)) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int16", "int32", "uint32"])
-@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"compression": "zstd"}, {"bigtiff": True}])
+@pytest.mark.parametrize(
+    "layout", [{}, {"tile": (16, 16)}, {"compression": "zstd"}, {"bigtiff": True, "byteorder": ">"}]
+)
 def test_tiff_of_any_sample_format(dtype: str, layout: dict[str, object], tmp_path: Path) -> None:
     for k in range(4):
         tifffile.imwrite(tmp_path / f"{k}.tif", field(k, dtype), photometric="minisblack", **layout)
@@ -275,7 +280,7 @@ def test_tiff_of_any_sample_format(dtype: str, layout: dict[str, object], tmp_pa
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])
-@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 5), ("uint16", 4), ("float32", 3), ("uint8", 2)])
+@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 5), ("uint8", 4), ("uint16", 4), ("float32", 3)])
 def test_tiff_of_many_bands_in_either_order(planes: str, dtype: str, bands: int, tmp_path: Path) -> None:
     def values(k: int) -> np.ndarray:
         x = np.random.default_rng(k).integers(0, 200, (8, 9, bands)).astype(dtype)
@@ -287,6 +292,19 @@ def test_tiff_of_many_bands_in_either_order(planes: str, dtype: str, bands: int,
     assert data.shape == (bands, 8, 9)
     expected = values(1) if planes == "separate" else np.moveaxis(values(1), -1, 0)
     assert np.array_equal(data.x[1].numpy().astype(dtype), expected)
+
+
+def test_a_channel_that_may_be_alpha_or_not(tmp_path: Path) -> None:
+    x = noise(0, (8, 9, 4))
+    two = {"planarconfig": "contig", "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "two.tif", x[..., :2], **two)
+    assert np.array_equal(load(tmp_path / "two.tif").x[0].permute(1, 2, 0).numpy(), x[..., :2])
+    tifffile.imwrite(tmp_path / "alpha.tif", x, photometric="rgb", extrasamples=["unassalpha"])
+    assert np.array_equal(load(tmp_path / "alpha.tif", channels=4).x[0].permute(1, 2, 0).numpy(), x)
+    tifffile.imwrite(tmp_path / "other.tif", x, photometric="rgb", extrasamples=["unspecified"])
+    data = load(tmp_path / "other.tif")
+    assert np.array_equal(data.x[0].permute(1, 2, 0).numpy(), x[..., :3])
+    assert any("the fourth channel, which is not said to be alpha, is left out" in line for line in data.report)
 
 
 def test_files_that_say_which_pages_are_channels_slices_and_times(tmp_path: Path) -> None:
@@ -434,6 +452,10 @@ def test_heic_and_jpeg_xl(
         pillow_heif.from_pillow(smooth).save(tmp_path / "a.heic", quality=-1)
     else:
         import_module("pillow_jxl")
+        exif = Image.Exif()
+        exif[0x010E] = "\xff\n" * 3000
+        smooth.save(tmp_path / "a.jxl", lossless=True, use_container=True, exif=exif.tobytes())
+        assert load(tmp_path / "a.jxl").shape == (3, 40, 48)
         smooth.save(tmp_path / "a.jxl", lossless=True)
     for name in (f"a.{ending}", "b.jpg"):  # phones write such files under the ending of JPEG, too
         (tmp_path / name).write_bytes((tmp_path / f"a.{ending}").read_bytes())
@@ -530,7 +552,7 @@ def test_nothing_of_the_patients_header_is_in_a_run(tmp_path: Path, monkeypatch:
     for k in range(12):
         uid = f"1.2.826.0.1.3680043.{k % 3 + 4}.99"
         write_dicom(tmp_path / "in" / f"{k}.dcm", slices(k), **secret, StudyInstanceUID=uid)
-    evenodds.fit(tmp_path / "in", "gray-28", out=tmp_path / "run", task="generate", **TINY)
+    evenodds.fit(tmp_path / "in", "gray-28", out=tmp_path / "run", task="generate", size=8, **(TINY | {"images": 16}))
     files = [path for folder in ("run", "cache") for path in (tmp_path / folder).rglob("*") if path.is_file()]
     assert any("cache" in str(path) for path in files)
     for path in files:

@@ -32,7 +32,13 @@ def test_text_files_name_their_encoding(path: Path) -> None:
         words = [word.arg for word in call.keywords]
         if name in ("read_text", "write_text") and isinstance(call.func, ast.Attribute):
             assert call.args or "encoding" in words, ast.unparse(call)
-        if name == "open" and ast.unparse(call.func) not in ("Image.open", "os.open", "file.open", "archive.open"):
+        if name == "open" and ast.unparse(call.func) not in (
+            "Image.open",
+            "os.open",
+            "file.open",
+            "archive.open",
+            "av.open",
+        ):
             given = [*call.args, *(word.value for word in call.keywords)]
             mode = [one.value for one in given if isinstance(one, ast.Constant)]
             assert "encoding" in words or any("b" in str(value) for value in mode), ast.unparse(call)

@@ -99,16 +99,16 @@ def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listin
         raise NotRegular(root, reason)
     if root.name.lower().endswith((*said.endings, *said.later)):
         return Listing([file_at(root)], [])
-    return _in_one(root, most_pixels, said, stack)
+    return _in_one(root, root.name, most_pixels, said, stack)
 
 
-def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
-    """The files in an archive, a table or a list."""
+def _in_one(root: Path, name: str, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
+    """The files in an archive, a table, whose rows begin with this name, or a list."""
     if root.name.lower().endswith(_lists.ENDINGS):
         paths = _lists.read_list(root, (*said.endings, *said.later), said.root)
         return Listing(paths.files, [], paths.notes)
     if is_table(root.name):
-        table = pictures(root, root.name, said.column, said.label)
+        table = pictures(root, name, said.column, said.label)
         return Listing(table.files, [], table.labels, table.notes)
     files = stack.enter_context(in_archive(root, most_pixels))
     runs = _run_folders([file.name for file in files])
@@ -124,7 +124,7 @@ def _in_one(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listi
 def _from_shards(folder: Listing, root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
     """The files in all archives and tables of a folder without images; the folder itself where there are none."""
     shards = [file for file in folder.others if _is_shard(file.name)]
-    parts = {shard.name: _in_one(root / shard.name, most_pixels, said, stack) for shard in shards}
+    parts = {shard.name: _in_one(root / shard.name, shard.name, most_pixels, said, stack) for shard in shards}
     labels = tuple(dict.fromkeys(note for part in parts.values() for note in part.labels))
     notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
     rest = [file for file in folder.others if file not in shards and not (shards and _describes(file.name))]

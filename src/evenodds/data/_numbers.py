@@ -39,17 +39,23 @@ class Plane(NamedTuple):
     """What follows the file's name where there are several, such as "12" or "t2z5"."""
     values: Pixels
     """(H, W, C), upright; NaN where there are no data."""
+    colours: bool = True
+    """Whether channels may be grey or colours, and the last of 4 alpha; else they are numbers, unless it is one."""
 
 
-def as_picture(name: str, values: Pixels, form: Form, animated: bool = False) -> DecodedImage:
+def as_picture(name: str, values: Pixels, form: Form, animated: bool = False, colours: bool = True) -> DecodedImage:
     """A picture of numbers (H, W, C) of any dtype: 8 and 16 bits stay as they are, others become float32.
+
+    Args:
+        colours: see `Plane`.
 
     Raises:
         Unusable: they are complex or infinite, or too many.
     """
     height, width, channels = values.shape
     check_pixels(height, width, form.most_pixels)
-    numbers = channels not in _COLOURS.get(values.dtype.name, ())
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    numbers = channels not in _COLOURS.get(values.dtype.name, ()) or (channels > 1 and not colours)
     pixels, rounded = (values, 0.0) if values.dtype.name in _COLOURS else _in_single(values)
     if form.size:
         pixels = resized(pixels, form.size, form.fit, separate=numbers)
@@ -76,7 +82,9 @@ def as_frames(
     parts = parts[:1] if cut else parts
     several = len(parts) > 1
     names = [f"{file.name}#{plane.suffix}" if several else file.name for plane in parts]
-    pictures = [as_picture(name, plane.values, form, cut) for name, plane in zip(names, parts, strict=True)]
+    pictures = [
+        as_picture(name, plane.values, form, cut, plane.colours) for name, plane in zip(names, parts, strict=True)
+    ]
     if not pictures:
         raise Unusable("no image in it")
     return Frames(file.name, pictures, [f"{file.name}#{one}" for one in unusable], note)

@@ -19,7 +19,7 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of ISO/IEC 14496-12, section 4.3, at the 8th byte of a file."""
 _CODESTREAM, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 """Beginnings of JPEG XL files (ISO/IEC 18181-2)."""
-_HEAD = 1 << 20
+_HEAD, _MOST_BOXES = 32, 1000
 
 Opener = Callable[[BinaryIO, Callable[[int, int], None]], ImageFile.ImageFile]
 
@@ -59,15 +59,37 @@ def _made(factory: Any, stream: BinaryIO, check: Callable[[int, int], None]) -> 
 def _jpeg_xl(stream: BinaryIO, check: Callable[[int, int], None]) -> ImageFile.ImageFile:
     with needs("jxl"):
         from pillow_jxl.JpegXLImagePlugin import JXLImageFile
-    check(*_size_of_jpeg_xl(stream.read(_HEAD)))  # to open one is to decode it
+    check(*_size_of_jpeg_xl(_codestream(stream)))  # to open one is to decode it
     stream.seek(0)
     return _made(JXLImageFile, stream, check)
 
 
+def _codestream(stream: BinaryIO) -> bytes:
+    """The beginning of the codestream: of the file, or of the first box that holds it."""
+    head = stream.read(_HEAD)
+    if head.startswith(_CODESTREAM):
+        return head
+    at = 0
+    for _ in range(_MOST_BOXES):
+        stream.seek(at)
+        box = stream.read(16)
+        size, kind = int.from_bytes(box[:4]), box[4:8]
+        begins = 16 if size == 1 else 8
+        size = int.from_bytes(box[8:16]) if size == 1 else size
+        if kind in (b"jxlc", b"jxlp"):
+            stream.seek(at + begins + 4 * (kind == b"jxlp"))
+            return stream.read(_HEAD)
+        if size < begins:
+            break
+        at += size
+    raise SyntaxError("no codestream in it")
+
+
 def _size_of_jpeg_xl(head: bytes) -> tuple[int, int]:
     """(height, width): the SizeHeader of ISO/IEC 18181-1, annex D.2."""
-    at = head.find(_CODESTREAM)
-    bits = _Bits(head[at + 2 : at + 18])
+    if not head.startswith(_CODESTREAM):
+        raise SyntaxError("no codestream in it")
+    bits = _Bits(head[2:])
     if bits.next(1):
         height = 8 * (1 + bits.next(5))
         ratio = bits.next(3)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from evenodds.data._picture import File, Unusable
 from evenodds.errors import BadInput, unknown
 from evenodds.files import memory
-from evenodds.files.extras import needs
+from evenodds.files.extras import Missing, needs
 from evenodds.files.read import parse_json
 from evenodds.files.regular import open_regular
 
@@ -85,6 +85,8 @@ def pictures(path: Path, name: str, column: str | None = None, label: str | None
                 if used > most:
                     raise BadInput(f"{path.name} needs over {most / 2**30:.1f} GiB, half the memory; name a part of it")
                 files += _files(batch, columns, name, len(files))
+    except Missing as error:
+        raise BadInput(f"{path.name} cannot be read: {error.reason}") from error
     except BadInput:
         raise
     except Exception as error:  # pyarrow fails in many ways on damaged files: ArrowInvalid, OSError, ...

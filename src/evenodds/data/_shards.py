@@ -40,13 +40,17 @@ def apart(parts: Mapping[str, Sequence[File]]) -> list[File]:
     """
     names = [file.name for files in parts.values() for file in files]
     unique = len(set(names)) == len(names)
-    splits = {name: split_of(name) for name in parts}
-    before = {name: f"{split}/" if split else "" for name, split in splits.items()}
     return [
-        file._replace(name=f"{before[name]}{'' if unique else f'{name}/'}{file.name}")
+        file._replace(name=f"{_before(name, file.name)}{'' if unique else f'{name}/'}{file.name}")
         for name, files in parts.items()
         for file in files
     ]
+
+
+def _before(part: str, name: str) -> str:
+    """The split that the name of an archive or table names, as a folder, where that of a file in it does not."""
+    split = split_of(part)
+    return f"{split}/" if split and split not in name.lower().split("/")[:-1] else ""
 
 
 def of_samples(files: list[File], column: str | None) -> tuple[list[File], tuple[str, ...]]:

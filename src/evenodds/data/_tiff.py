@@ -34,8 +34,10 @@ __all__ = ["decode_tiff"]
 _EXTRA = "tiff"
 _BITS, _DESCRIPTION, _ORIENTATION, _EXTRA_SAMPLES, _FORMAT, _NO_DATA = 258, 270, 274, 338, 339, 42113  # Tags.
 _SIGNED, _ALPHA = 2, (1, 2)
+_COLOURED = (2, 3, 6)
 _INVERTED, _PALETTE, _OTHER = 0, 3, (5, 8, 9)  # Photometric interpretations: white is zero; palette; CMYK and Lab.
 _COUNT = re.compile(r"^images=(\d+)$", re.M)
+_FOURTH = "the fourth channel, which is not said to be alpha, is left out"
 _ADVICE = "its pages are taken as images of their own, as it needs an extra to tell channels from them: "
 _ADVICE += f"pip install 'evenodds[{_EXTRA}]'"
 
@@ -51,9 +53,9 @@ def decode_tiff(file: File, form: Form, which: str) -> Frames | str:
         which: "all" or "first".
     """
     beyond = guarded(file, _beyond, form.most_pixels)
-    by_pillow = _by_pillow(file, form, which) if beyond in ("", "pages") else str(beyond)
-    if beyond == "" and not isinstance(by_pillow, str):
-        return by_pillow
+    by_pillow = _by_pillow(file, form, which) if beyond in ("", "pages", "fourth") else str(beyond)
+    if beyond in ("", "fourth") and not isinstance(by_pillow, str):
+        return by_pillow._replace(note=_FOURTH if beyond else "")
     read = streamed(file, lambda stream: _by_tifffile(file, stream, form, which), form.most_pixels)
     if not isinstance(read, str):
         return read
@@ -70,10 +72,13 @@ def _by_pillow(file: File, form: Form, which: str) -> Frames | str:
 
 
 def _beyond(image: ImageFile.ImageFile) -> str:
-    """Why Pillow cannot read a file right: "numbers" of other kinds, or "pages" that may be channels; else empty."""
+    """Why Pillow cannot read a file right: "numbers" of other kinds, "pages" that may be channels, a "fourth" channel
+    that is no alpha; else empty."""
     tags = getattr(image, "tag_v2", {})
     if image.mode in ("I", "F") or _signed(tags) or _two_bands(tags):
         return "numbers"
+    if len(_numbers(tags.get(_BITS, 1))) == 4 and _numbers(tags.get(_EXTRA_SAMPLES, 1)) == (0,) and image.mode == "RGB":
+        return "fourth"
     about = str(tags.get(_DESCRIPTION, ""))[:1_000_000]
     if "<OME" in about[:2000] or "openmicroscopy.org" in about[:2000]:
         return "pages"
@@ -124,7 +129,7 @@ def _of_alike(series: Sequence[Any], page: Any, form: Form, which: str, unusable
     k = 0
     for one in alike[:2] if which == "first" else alike:
         try:
-            planes = list(_planes(_read(_decoded(one), page), one.axes, _way_up(page)))
+            planes = list(_planes(_read(_decoded(one), page), one.axes, page))
         except (Unusable, Missing):
             raise
         except Exception:  # Decoders fail in many ways on damaged files.
@@ -207,15 +212,22 @@ def _way_up(page: Any) -> int:
     return int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
 
 
-def _planes(values: Pixels, axes: str, way_up: int) -> Iterator[Plane]:
+def _are_colours(axes: str, page: Any) -> bool:
+    """Whether channels are red, green and blue, and a fourth alpha."""
+    extra = [int(one) for one in page.extrasamples]
+    return "C" not in axes and page.photometric in _COLOURED and (not extra or extra[0] in _ALPHA)
+
+
+def _planes(values: Pixels, axes: str, page: Any) -> Iterator[Plane]:
     """The pictures in an array, by its axes: Y and X, channels (C) and samples (S); all others number pictures."""
     axes = axes + "s" * (values.ndim - len(axes))  # the colours of a palette
     inner = [axes.index(axis) for axis in "YX"] + [k for k, axis in enumerate(axes) if axis in "CSs"]
     outer = [k for k in range(len(axes)) if k not in inner]
     ordered = np.transpose(values, outer + inner)
     numbers, sides = ordered.shape[: len(outer)], ordered.shape[len(outer) :]
+    colours, way_up = _are_colours(axes, page), _way_up(page)
     long = [k for k, number in enumerate(numbers) if number > 1]
     for place in product(*map(range, numbers)):
         words = [f"{axes[outer[k]].lower()}{place[k]}" for k in long]
         suffix = "".join(words) if len(long) > 1 else str(sum(place))
-        yield Plane(suffix, upright(ordered[place].reshape(*sides[:2], -1), way_up))
+        yield Plane(suffix, upright(ordered[place].reshape(*sides[:2], -1), way_up), colours)

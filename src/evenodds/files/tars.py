@@ -131,8 +131,10 @@ class _Bounded:
 
 def _entries(name: str, stream: BinaryIO, at: At) -> list[TarEntry]:
     length, found = size_of(stream), dict[str, TarEntry]()
+    headers: Any = _Bounded(stream)
+    opened: Any = tarfile.TarFile
     try:
-        with tarfile.open(fileobj=_Bounded(stream), mode="r:") as archive:  # type: ignore[call-overload]
+        with opened(fileobj=headers, encoding="utf-8") as archive:
             while (member := archive.next()) is not None:
                 archive.members = []  # it keeps all of them
                 if not member.isdir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def pair(folder: Path, source: str, target: str, k: int, scale: int = 1) -> None
 def advice(error: pytest.ExceptionInfo[BadInput], place: int = 0) -> dict[str, str]:
     """The options of a reader that a message says to set, as a shell gives them."""
     settings = str(error.value).split("--set ")[1 + place]
-    words = [word.rstrip(";,.") for word in shlex.split(settings.split(" says ")[0].split("; ")[0])]
+    words = [word.rstrip(";,.") for word in shlex.split(re.split(" says | or |; ", settings)[0])]
     pairs = [word.removeprefix("data.").partition("=") for word in words if word.startswith("data.")]
     return {name: value for name, _, value in pairs}
 
@@ -145,6 +146,19 @@ def test_names_that_may_mean_two_things_are_refused_with_what_decides(tmp_path: 
     ways = [load(tmp_path, layout="maps", **advice(error, place)) for place in (0, 1)]
     assert sorted(int((one.beside["labels"].values == 1).sum()) for one in ways) == [15, 65]
     assert all(len(one) == 5 for one in ways)
+
+
+def test_a_scale_in_names_of_images_of_one_size_is_refused_with_what_decides(tmp_path: Path) -> None:
+    for k in range(1, 6):
+        pair(tmp_path, f"{k}x4.png", f"{k}.png", k)
+    with pytest.raises(BadInput, match="are of one size, so names do not tell the sources") as error:
+        load(tmp_path, layout="pairs")
+    assert [advice(error, place) for place in (0, 1)] == [
+        {"sources": "*x4", "targets": "*"},
+        {"sources": "*", "targets": "*x4"},
+    ]
+    assert load(tmp_path, layout="pairs", **advice(error)).x[:, 0, 0, 0].tolist() == [101, 102, 103, 104, 105]
+    assert load(tmp_path, layout="pairs", **advice(error, 1)).x[:, 0, 0, 0].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_unknown_words_in_names_are_refused_with_the_settings_that_read_them(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def conclude(session: Any) -> int:
     for failure in report.failures:
         say(f"not written:   {failure}")
     if report.failures:
-        say(f"the trained run is whole; make what is missing again with: {command()} resume {session.folder}")
+        say(f"the trained run is whole; make what is missing again with: {command()} resume {quoted(session.folder)}")
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:
         say(f"how it went:   {verdict['verdict']}: {verdict['why']}")

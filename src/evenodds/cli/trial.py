@@ -103,8 +103,11 @@ def trial(
     from evenodds.evaluation.trial.play import trial as play
     from evenodds.evaluation.trial.prepare import from_data, from_run
     from evenodds.evaluation.trial.written import table, write
+    from evenodds.files.outputs import require_writable
+    from evenodds.files.text import quoted
     from evenodds.runs.folders import as_seconds, locked_folder, outside
 
+    require_writable(out if out is not None else Path("trials"), "name a folder elsewhere with --out")
     tested, seconds, bar = classifier_named(design.classifier), as_seconds(design.budget) or 0.0, Steps()
     if run is not None:
         prepared = from_run(run, data, design.seeds, generators.checkpoint, generators.device, reading)
@@ -122,7 +125,7 @@ def trial(
         say(line)
     base = outside(Path("trials"), data if out is None else None, say)
     with locked_folder(out, base, Path(data or run or "").stem, "trial") as folder, bar as step:
-        say(f"cells are kept in {folder}; the same command with --out {folder} goes on with them")
+        say(f"cells are kept in {folder}; the same command with --out {quoted(folder)} goes on with them")
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=design.seeds,
             arms=listed_names(design.arms), splitter=prepared.splitter, ratio=design.ratio, budget=seconds,

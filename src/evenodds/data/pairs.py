@@ -200,7 +200,13 @@ def _larger_first(matches: list[Match], sides: Chosen, form: Form) -> tuple[list
         return matches, False
     both = matches[0].first, matches[0].second
     target, source = (guarded(file, lambda image: image.width * image.height, form.most_pixels) for file in both)
-    if isinstance(target, str) or isinstance(source, str) or target >= source:
+    if target == source:
+        one, other = (f"'{side}'" for side in sides.sides[0].both)
+        ways = " or ".join(ROLES.setting(*both) for both in (sides.sides[0].both, sides.sides[0].both[::-1]))
+        raise BadInput(
+            f"images of {one} and {other} are of one size, so names do not tell the sources; choose by {ways}"
+        )
+    if isinstance(target, str) or isinstance(source, str) or target > source:
         return matches, False
     return [Match(match.name, match.second, match.first) for match in matches], True
 
@@ -333,6 +339,8 @@ def _to_train_on(listing: Listing, sides: Chosen, splits: str) -> tuple[list[lis
 
 def _unpaired(listing: Listing, chosen: Chosen, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
     (of_sources, of_targets), aside = _to_train_on(listing, chosen, wanted.splits)
+    if wanted.splits != "ignore":
+        chosen = chosen._replace(sides=[side for side in chosen.sides if side.part not in TEST])
     sets = [
         FileSet(of_targets, "target", f" in {chosen.where(1)}"),
         FileSet(of_sources, "source", f" in {chosen.where(0)}"),

@@ -64,6 +64,8 @@ class Link:
     """What this process does: it "plays" a round, "waits" for others, or "works" at something else."""
     turn: int = 0
     """How often the state has changed."""
+    fails: bool = False
+    """Whether this process has found out that another is lost, and is about to say so and to end."""
     _processes: dict[int, Process] = field(default_factory=dict)
 
     def now(self, state: str) -> None:
@@ -373,6 +375,7 @@ def loss(reason: str) -> Lost:
     if link is None:
         return Lost(reason)
     missing = _missing(link)
+    link.fails = True
     message = described(missing) if missing else f"the connection between the processes broke ({reason})"
     return Lost(f"{message}; {link.advice}", told=not link.first_to_tell())
 

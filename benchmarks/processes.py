@@ -147,7 +147,11 @@ def kills(work: Path, times: int, seed: int) -> list[dict[str, Any]]:
     whole, rng = work / "whole", random.Random(seed)
     if not whole.exists():
         run(torchrun(2, *train(whole)))
-    return [killed(work, whole, rng.randrange(2), rng.uniform(0, 1)) for _ in range(times)]
+    trials = []
+    for number in range(times):
+        trials.append(killed(work, whole, number % 2, rng.uniform(0, 1)))
+        print(json.dumps(trials[-1]), flush=True)
+    return trials
 
 
 def killed(work: Path, whole: Path, rank: int, share: float) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def _status(arguments: list[str] | None) -> int:
     from evenodds.cli.launched import loss_behind
     from evenodds.cli.signals import Ended
     from evenodds.errors import BadInput, Diverged, Lost
+    from evenodds.files.process import is_follower
     from evenodds.files.terminal import terminal
 
     try:
@@ -58,9 +59,10 @@ def _status(arguments: list[str] | None) -> int:
     except Lost as error:
         return _fail(str(error), 1, not error.told)
     except Ended as signal:
-        return _fail(loss_behind() or str(signal), 128 + signal.number)
+        behind = loss_behind()
+        return _fail(behind or str(signal), 128 + signal.number, None if behind else not is_follower())
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail("interrupted", 130, not is_follower())  # all processes are
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 1)
     except Exception as error:

@@ -19,6 +19,7 @@ app = App(
     version=evenodds.__version__,
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # `main` says that a command was interrupted
 )
 
 Run = Annotated[Path, Parameter(help="The run folder.")]

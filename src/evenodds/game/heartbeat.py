@@ -25,6 +25,8 @@ SILENT = 45.0
 """Seconds without a sign of life after which a process counts as gone: stopped, or on a machine that is cut off."""
 STUCK = 600.0
 """Seconds in one and the same round after which a process counts as hanging."""
+GRACE = 5.0
+"""Seconds in which a process ends by itself once the loss was told."""
 DONE = "done"
 
 
@@ -95,11 +97,13 @@ class Watch:
         return ""
 
     def _end(self, reason: str) -> None:
-        """Ends this process at once, and says why where no other has said so."""
-        if self.ended.is_set():
+        """Ends this process at once, and says why where nobody has said so."""
+        if self.ended.is_set() or self.link.fails:
             return
         if self.link.first_to_tell():
             say(f"evenodds: error: {reason}; {self.link.advice}", urgent=True)
+        else:
+            self.ended.wait(GRACE)  # somebody says it now, perhaps another thread of this process
         os._exit(1)
 
 

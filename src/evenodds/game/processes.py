@@ -64,6 +64,10 @@ class Link:
     """What this process does: it "plays" a round, "waits" for others, or "works" at something else."""
     turn: int = 0
     """How often the state has changed."""
+    fails: bool = False
+    """Whether this process has found out that another is lost, and is about to say so and to end."""
+    tells: bool = False
+    """Whether it is this process that says why the game ends."""
     _processes: dict[int, Process] = field(default_factory=dict)
 
     def now(self, state: str) -> None:
@@ -85,18 +89,21 @@ class Link:
         return [number for number in others if (one := self.process(number)) and one.alive() is False]
 
     def first_to_tell(self, wait: float = 0.0) -> bool:
-        """Whether no other process has said yet why the game ends; the store is asked, and may be gone.
+        """Whether it is this process that says why the game ends: the first that asks, and then always.
+
+        The store is asked, and may be gone.
 
         Args:
-            wait: seconds in which process 0 may say so first, where all may fail alike.
+            wait: seconds in which process 0 may ask first, where all may fail alike.
         """
         until = time.monotonic() + wait
         try:
-            while self.rank and time.monotonic() < until and not self.store.check(["told"]):
+            while self.rank and not self.tells and time.monotonic() < until and not self.store.check(["told"]):
                 time.sleep(0.05)
-            return bool(self.store.add("told", 1) == 1)
+            self.tells = self.tells or bool(self.store.add("told", 1) == 1)
         except RuntimeError:
-            return self.rank == min(1, self.size - 1)
+            self.tells = self.tells or self.rank == min(1, self.size - 1)
+        return self.tells
 
 
 _link: Link | None = None
@@ -373,6 +380,7 @@ def loss(reason: str) -> Lost:
     if link is None:
         return Lost(reason)
     missing = _missing(link)
+    link.fails = True
     message = described(missing) if missing else f"the connection between the processes broke ({reason})"
     return Lost(f"{message}; {link.advice}", told=not link.first_to_tell())
 

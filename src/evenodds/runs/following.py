@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
 from evenodds.files.text import quoted
@@ -121,13 +122,15 @@ def _empty(shapes: Mapping[str, list[Any]]) -> dict[str, torch.Tensor]:
     return {name: torch.empty(shape, dtype=getattr(torch, kind)) for name, (kind, *shape) in shapes.items()}
 
 
-def require_same_data(fingerprint: str, items: torch.Tensor) -> None:
+def require_same_data(dataset: Dataset, items: torch.Tensor) -> None:
     """BadInput where processes read other data, or train on other items of them.
 
     Args:
         items: (n,) the indices of those that are trained on.
     """
+    if processes.size() == 1:
+        return
     try:
-        processes.same_on_all("the data", f"{fingerprint} {processes.digest_of([items])}")
+        processes.same_on_all("the data", f"{dataset.fingerprint()} {processes.digest_of([items])}")
     except BadInput as error:
         raise BadInput(f"{error}; give all processes the same files") from error

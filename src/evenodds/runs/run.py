@@ -363,8 +363,7 @@ def gone_on(
     dataset = open_run_data(config, card, data, reading)
     if isinstance(data, str | Path):
         config = agreed_config(lambda: moved(folder, config, card, data))
-    unplayed = checkpoint.Header(checkpoint.FORMAT, {}, config=saved.to_mapping(), data=dataset.fingerprint())
-    begins = agreed(lambda: looked_up(folder, config, dataset, unplayed, remedies, say))
+    begins = agreed(lambda: looked_up(folder, config, saved, dataset, remedies, say))
     for applied in remedies:
         say(f"with the remedy: {applied}")
     on_first(lambda: write_config(folder, config))
@@ -382,15 +381,16 @@ def read_swept(folder: Path) -> Config:
 def looked_up(
     folder: Path,
     config: Config,
+    saved: Config,
     dataset: Dataset,
-    unplayed: checkpoint.Header,
     remedies: Sequence[Remedy],
     say: Callable[[str], None],
 ) -> bool:
     """Whether a run starts from the beginning; BadInput where what is there does not fit.
 
     Args:
-        unplayed: of the run as it would be saved before it is played.
+        config: with changes.
+        saved: as it was.
     """
     if checkpoint.listing(folder / "checkpoints"):
         _, _, header, complaints = checkpoint.newest(folder / "checkpoints")
@@ -401,6 +401,7 @@ def looked_up(
         return False
     if remedies:  # a remedy may have gone back to the very beginning
         return False
+    unplayed = checkpoint.Header(checkpoint.FORMAT, {}, config=saved.to_mapping(), data=dataset.fingerprint())
     require_fit(config, dataset, unplayed)
     say("the run stopped before its first checkpoint: it starts from the beginning")
     return True
@@ -526,7 +527,7 @@ def attempt(
     """Builds the run and plays it to its end or an alarm. Diverged is raised where nobody may act on it."""
     use_threads(config)
     run = Run(remedy.applied(config, remedies), dataset, record)
-    require_same_data(dataset.fingerprint(), run.train_index)
+    require_same_data(dataset, run.train_index)
     on_first(lambda: opening(run))
     advise(record.folder)
     progress = restored(run, record)

@@ -308,7 +308,8 @@ def test_coco_is_read_as_it_is(tmp_path: Path) -> None:
         {"image_id": 2, "category_id": 3, "segmentation": {"size": [8, 10], "counts": [0, 8, 72]}, "iscrowd": 1},
         {"image_id": 3, "category_id": 3, "bbox": [1, 1, 2, 2]},
     ]
-    (at / "instances_train2017.json").write_text(coco([1, 2, 3, 9], regions))
+    # Of the images of "train", the ninth is not there, and the fourth is one of "val" alone.
+    (at / "instances_train2017.json").write_text(coco([1, 2, 3, 4, 9], regions))
     (at / "instances_val2017.json").write_text(
         coco([4], [{"image_id": 4, "category_id": 1, "segmentation": {"size": [8, 10], "counts": compressed(runs)}}])
     )
@@ -326,7 +327,7 @@ def test_coco_is_read_as_it_is(tmp_path: Path) -> None:
     report = " ".join(data.report)
     assert "smaller ones lie over larger ones" in report
     assert "Left out 1 annotation without a region" in report
-    assert "Found no image for 1 name of the annotations: 0009.jpg." in report
+    assert "Found no image for 2 names of the annotations: 0004.jpg, 0009.jpg." in report
     alone = load(tmp_path, layout="maps", labels="annotations/instances_val2017.json")
     assert np.array_equal(alone.beside["labels"].values.numpy(), truth[3:])
 

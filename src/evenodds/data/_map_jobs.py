@@ -8,7 +8,8 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from evenodds.data._annotations import Annotated, Drawing, annotated
+from evenodds.data._annotations import annotated
+from evenodds.data._drawings import Annotated, Drawing
 from evenodds.data._files import ENDINGS, content
 from evenodds.data._known import known
 from evenodds.data._map_file import colours_in, read_map

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._wording import count
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 
@@ -82,10 +82,12 @@ def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
         if by_class:
             raise BadInput(f"{line[0].lower()}{line[1:]} Classes cannot be learned; or take --set task=generate")
         return [line]
-    tiny = [f"{data.classes[k]} ({n})" for k, n in enumerate(counts.tolist()) if n < TINY]
+    tiny = [f"{data.classes[k]} ({n})" for k, n in enumerate(counts.tolist()) if 0 < n < TINY]
+    absent = [data.classes[k] for k, n in enumerate(counts.tolist()) if not n]
     more = f" and {len(tiny) - 8} more" if len(tiny) > 8 else ""
     many = f"Classes with fewer than {TINY} training items: {', '.join(tiny[:8])}{more}; expect copies of these."
-    return [many] if tiny else []
+    lines = listed("No training item is of {}: {}; nothing is learned of it.", absent, what="class")
+    return [*lines, *([many] if tiny else [])]
 
 
 def _repeated(sums: Tensor, train: Tensor, held_out: Tensor) -> list[str]:

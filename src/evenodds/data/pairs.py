@@ -21,7 +21,8 @@ from evenodds.data._halves import SIDES, alike, halves, side_of_sources, twice_a
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES
 from evenodds.data._kinds import decode_first as decode
-from evenodds.data._matching import Chosen, Match, Roles, chosen, inside, matched, refusal
+from evenodds.data._matching import Chosen, Match, chosen, inside, matched, refusal
+from evenodds.data._pair_roles import ROLES
 from evenodds.data._part_names import TEST
 from evenodds.data._partners import Partners, aligned, cropped, in_multiples, turned
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, guarded
@@ -38,7 +39,6 @@ from evenodds.data._pipeline import (
 )
 from evenodds.data._placing import Size, resized
 from evenodds.data._ranges import check_options
-from evenodds.data._sides import Words
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import Items, Stack, items, stacked
@@ -54,41 +54,6 @@ READS = ("/", *ARCHIVES)
 LAYOUTS: dict[str, dict[str, Any]] = {"pairs": {"paired": True}, "unpaired": {"paired": False}}
 """What files may be to each other that are read here, and the options that say so."""
 
-FOLDERS = (
-    ("source", "target"),
-    ("sources", "targets"),
-    ("input", "target"),
-    ("inputs", "targets"),
-    ("input", "output"),
-    ("input", "gt"),
-    ("trainA", "trainB"),
-    ("A", "B"),
-    ("edges", "photo"),
-    ("edges", "photos"),
-    ("sketch", "photo"),
-    ("noisy", "clean"),
-    ("blur", "sharp"),
-    ("blurred", "sharp"),
-    ("degraded", "clean"),
-    ("grey", "colour"),
-    ("gray", "color"),
-    ("low", "high"),
-    ("LR", "HR"),
-    ("before", "after"),
-)
-"""Names of two folders side by side, sources and targets, whatever their case."""
-SOURCE_WORDS = ("x2", "x3", "x4", "x8", "lr", "lowres", "source", "input", "noisy", "blur", "blurred", "gray", "grey")
-TARGET_WORDS = ("hr", "highres", "target", "output", "gt", "clean", "sharp", "color", "colour")
-"""What names of files begin or end with, beside those without such a word."""
-ROLES = Roles(
-    ("sources", "targets"),
-    FOLDERS,
-    Words(
-        frozenset((source.lower(), target.lower()) for source, target in FOLDERS if not source.startswith("train"))
-        | {(word, "") for word in SOURCE_WORDS}
-        | {("", word) for word in TARGET_WORDS}
-    ),
-)
 _SCALES = (1, 2, 3, 4)
 
 
@@ -113,7 +78,7 @@ def pairs(
     Args:
         path: of what holds both folders.
         sources, targets: the folders, which may be nested ("train/A"), or patterns such as "A/*_x" or "*_x", whose star
-            is what names of partners share. None: two folders that lie side by side under names as in `FOLDERS`, those
+            is what names of partners share. None: two folders that lie side by side under known names, those
             to test on too; or else files whose names differ by words of `ROLES`.
         size: of the targets, see `images`.
         channels, source_channels: of the targets and of the sources, see `images`.

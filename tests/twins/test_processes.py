@@ -35,8 +35,10 @@ PLAYED = (
     "classify",
 )  # fmt: skip
 PIECES = ("lazy", "top", "lecam", "segment", "spectral", "classify")
-IMAGES = 2048
-RING = {"images": IMAGES, "batch": 128, "device": "cpu", "save_share": 0.25, "watch": "off", "held_out": 0.02}
+IMAGES = 1024
+RING = {"images": IMAGES, "batch": 128, "device": "cpu", "save_share": 0.5, "watch": "off", "held_out": 0.02} | {
+    "data.n": 4000, "generator.width": 16, "discriminator.width": 16, "evaluate_share": 1.0
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def interrupted_run(folder: Path) -> None:
     """A whole run, and one that is interrupted and goes on."""
     config = with_settings(recipe("ring"), RING)
     start(config, out=folder / "whole")
-    start(config, out=folder / "halved", listeners=[StopAt(600)])
+    start(config, out=folder / "halved", listeners=[StopAt(500)])
     if not processes.follows():
         shutil.copytree(folder / "halved", folder / "left")
     resume(folder / "halved")

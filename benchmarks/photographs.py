@@ -38,7 +38,7 @@ OLD: dict[str, Any] = {
     "size": 64, "task": "generate", "generator": {"name": "modern", "width": 32, "cap": 192, "stem": 2, "group": 1},
     "discriminator": {"name": "modern", "width": 32, "cap": 192, "stem": 2, "group": 1}, "penalty_weight": 1.0,
     "views": ["flip", "translation", "color"], "learning_rate": 0.001, "decay": {"name": "cosine", "start": 0.5,
-    "end": 0.05}, "batch": 32, "average_half_life": 0.02, "fused": False, "penalty_every": 8,
+    "end": 0.05}, "batch": 32, "average_half_life": 0.02, "fused": False, "penalty_every": 8, "simultaneous": False,
 }  # fmt: skip
 """The recipe `photos-128` as it was, at 64 x 64."""
 PLAIN: dict[str, Any] = {

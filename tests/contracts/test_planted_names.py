@@ -118,6 +118,7 @@ IMAGE_COMMANDS: dict[str, Words] = {
     "list": ["list", "recipes"],
     "doctor": ["doctor", "{run}"],
     "doctor json": ["doctor", "{run}", "--json"],
+    "no such styles": ["mix", "{run}", "--class", CLASSES[0], "--out", "{new}.png"],
     "no such run": ["show", "{run}\x1b[31m"],
     "no such data": ["evaluate", "{run}", "--against", "{data}\x1b[31m"],
     "no such flag": ["show", "{run}", "--\x1b[31m"],

@@ -68,7 +68,7 @@ def test_tables_come_back_as_floats(tmp_path: Path) -> None:
     )
     sample = session.sample(50)
     assert sample.shape == (50, 2)
-    assert sample.dtype == np.float32
+    assert sample.dtype == np.float64
     assert main(["sample", str(out), "-n", "5", "--folder", str(tmp_path / "s")]) == 0
     rows = (tmp_path / "s" / "samples.csv").read_text().splitlines()
     assert len(rows) == 6

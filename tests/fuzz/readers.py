@@ -103,6 +103,11 @@ def _card(run: Path, untouched: Untouched) -> None:
     conditions = SampleConditions(task, card)
     if task.prior is not None:
         conditions.for_samples(2, 0, 256, None, None)
+    if card.units.columns:
+        card.texts(card.units.to_data(torch.zeros(2, *card.shape)).numpy())
+        card.cells(card.units.to_data(torch.ones(2, *card.shape)).numpy())
+        build_players(untouched.config, task, card.shape, card.row_blocks)
+        return
     size = 1 if card.kind != "image" else card.shape[0]
     x = np.zeros((1, *card.shape[:1], *[1] * (len(card.shape) - 1)) if size > 1 else (1, 1, *card.shape[1:]))
     card.eight_bit(np.asarray(card.units.to_data(card.to_model(x.astype(np.float32)))))

@@ -28,7 +28,7 @@ def test_against_even_odds_the_gap_is_twice_the_divergence(shift: float, tmp_pat
     """D = 1/2 everywhere: no G' changes V = -log 4, and the best D' reaches 2 JSD - log 4 (theorem 1)."""
     x = np.random.default_rng(0).normal(size=(4000, 1))
     config = with_settings(recipe("table"), {"batch": 256, "learning_rate": 0.002, "device": "cpu"})
-    run = Run(config, from_array(x))
+    run = Run(config, from_array(x, types="plain"))
     session = run.session(tmp_path, 0)  # type: ignore[arg-type]
     last = session.players["discriminator"].logit
     nn.init.zeros_(last.weight)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data.encoding import UNKNOWN
-from evenodds.data.rows import EPOCH, Form, Values
+from evenodds.data.rows import EPOCH, MOST_DECIMALS, Form, Values
 
 __all__ = ["NumberCells", "Parsed", "WordCells", "is_empty", "is_number"]
 
@@ -131,7 +131,7 @@ def _decimals(values: Values) -> int | None:
     """The digits behind the point that all numbers have at most; None where some have more than six."""
     finite = values[np.isfinite(values)]
     near = 1e-9 * np.maximum(1, np.abs(finite))
-    return next((d for d in range(7) if bool((np.abs(finite - finite.round(d)) <= near).all())), None)
+    return next((d for d in range(MOST_DECIMALS + 1) if bool((np.abs(finite - finite.round(d)) <= near).all())), None)
 
 
 class WordCells:

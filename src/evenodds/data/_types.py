@@ -19,6 +19,8 @@ KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
 IDENTIFIERS = 20
 """From so many rows on, a column without a repeated value may be one of identifiers."""
+LONGEST = 40
+"""Characters of a name that are shown."""
 MOST_WORDS = 500
 """A column of more words than this, or of which fewer than four rows share one, is free text."""
 
@@ -83,16 +85,19 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
         reason = None if types.all_kept or name in types.by_name else _no_column(one)
         if reason is not None:
             kept = _setting(name, "words" if one.form == "words" else "number")
-            notes.append(f"Left out column '{name}': {reason}; {kept} keeps it.")
+            notes.append(f"Left out column {shortened(name)}: {reason}; {kept} keeps it.")
         elif np.isnan(one.values).all() and types.all_kept:
-            raise BadInput(f"{where} needs a number in each column, got none in {name}; leave that column out")
+            raise BadInput(
+                f"{where} needs a number in each column, got none in {shortened(name)}; leave that column out"
+            )
         elif np.isnan(one.values).all():
-            notes.append(f"Left out column '{name}': it is empty.")
+            notes.append(f"Left out column {shortened(name)}: it is empty.")
         else:
             columns.append(_fitted(name, one, types))
             values.append(one.values)
     if not columns:
-        raise BadInput(f"{where} needs a column to learn; {' '.join(notes)}")
+        more = f", and {len(notes) - 1:,} more" if len(notes) > 1 else ""
+        raise BadInput(f"{where} needs a column to learn: {notes[0][:1].lower()}{notes[0][1:-1]}{more}")
     return columns, np.stack(values, 1), [*_summary(columns), *notes]
 
 
@@ -178,4 +183,4 @@ _AS = {
 
 def _named(names: Sequence[str], show: int = 6) -> str:
     more = f" and {len(names) - show:,} more" if len(names) > show else ""
-    return ", ".join(names[:show]) + more
+    return ", ".join(name[:LONGEST] for name in names[:show]) + more

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,7 @@ from evenodds.data.encoding import encode_labels
 from evenodds.data.rows import Column, Values, cells_of
 from evenodds.data.table import from_columns, require_columns
 from evenodds.errors import BadInput
-from evenodds.files.extras import needs
+from evenodds.files.extras import Missing, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
@@ -51,7 +52,7 @@ def frames(
 
 
 def _sheet(path: Path, sheet: str | int) -> Any:
-    with needs("pandas"):
+    with _needs("pandas", path):
         import pandas
         import python_calamine  # noqa: F401  pandas reads sheets by it
     try:
@@ -62,15 +63,25 @@ def _sheet(path: Path, sheet: str | int) -> Any:
 
 
 def _parquet(path: Path) -> Any:
-    with needs("pandas"):
-        import pandas
-    with needs("parquet"):
+    with _needs("parquet", path):
         import pyarrow.parquet
+    with _needs("pandas", path):
+        import pandas
     try:
         with open_regular(path) as file:
             return pyarrow.parquet.read_table(file, use_threads=False).to_pandas()
     except (pandas.errors.DataError, pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"{path.name} is damaged or no parquet file; save it again") from error
+
+
+@contextmanager
+def _needs(extra: str, path: Path) -> Iterator[None]:
+    """Within it, packages of an extra are imported that a file needs."""
+    try:
+        with needs(extra):
+            yield
+    except Missing as error:
+        raise BadInput(f"{path.name} cannot be read: {error.reason}") from error
 
 
 def is_frame(x: Any) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -45,6 +46,8 @@ SPIKE, SPIKES = 0.05, 8
 CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)
 """Numbers that stand for no amount, where they lie far from all others."""
 EPOCH = date(1970, 1, 1)
+MOST_DECIMALS = 6
+_SPELLING = re.compile(r"(%[YmdHMS]|[-/.: T])*")
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,19 @@ class Column:
         for ends in (self.knots, self.scores, self.levels):
             if any(not a < b for a, b in itertools.pairwise(ends)):
                 raise BadInput(f"column '{visible(self.name)}' needs increasing levels, knots and scores")
+        self._require_spelling()
         if self.form == "words" and not set(self.levels) <= {float(k) for k in range(len(self.words))}:
             raise BadInput(f"column '{visible(self.name)}' needs a word for each of its levels")
+
+    def _require_spelling(self) -> None:
+        """BadInput where numbers could not be written as the column spells them."""
+        if not _SPELLING.fullmatch(self.spelling) or not 0 <= (self.decimals or 0) <= MOST_DECIMALS:
+            raise BadInput(f"column '{visible(self.name)}' needs a spelling of %Y %m %d %H %M %S, and decimals to 6")
+        try:
+            for end in self.ends if self.form not in ("number", "words") else ():
+                self.cell(end)
+        except (OverflowError, ValueError) as error:
+            raise BadInput(f"column '{visible(self.name)}' needs dates and times that there are") from error
 
     @property
     def choices(self) -> int:

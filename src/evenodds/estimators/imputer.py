@@ -92,15 +92,20 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         A data frame, where `fit` saw one with words, booleans or dates.
         """
         X, fitted = self._ready(X)
-        if self.rows_ is not None:
-            return self.rows_.frame(self._filled(X, fitted))
+        if self._rows is not None:
+            return self._rows.frame(self._filled(X, fitted))
         return self._filled(X, fitted)
+
+    @property
+    def _rows(self) -> Rows | None:
+        """Of a data frame; None of arrays, and of what was pickled before data frames were taken."""
+        return getattr(self, "rows_", None)
 
     def _filled(self, X: Array, fitted: Imputer) -> Array:
         if self.strategy != "mean":
             return np.asarray(fitted.impute(X, 1, self.seed_)[0])
         filled = fitted.mean(X, self.n_draws, self.seed_)
-        words = [] if self.rows_ is None else self.rows_.unordered
+        words = [] if self._rows is None else self._rows.unordered
         if words:
             draws = fitted.impute(X, self.n_draws, self.seed_)
             filled[:, words] = commonest(draws[:, :, words])
@@ -122,14 +127,14 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
     def _numbers(self, X: Any, *, reset: bool, **options: Any) -> Array:
         """X as numbers, NaN where missing."""
-        if self.rows_ is None:
+        if self._rows is None:
             return np.asarray(validated(self, X, reset=reset, missing=True, dtype=np.float64, **options))
-        values = self.rows_.numbers(X)
+        values = self._rows.numbers(X)
         if len(values) < options.get("ensure_min_samples", 1):
             raise BadInput(f"Found data frame with {len(values)} sample(s) while a minimum of 2 is required.")
         if reset:
             self.n_features_in_ = values.shape[1]
-            self.feature_names_in_ = np.array([column.name for column in self.rows_.columns], object)
+            self.feature_names_in_ = np.array([column.name for column in self._rows.columns], object)
         return values
 
     def _settings(self, rows: int) -> Settings:

@@ -43,6 +43,12 @@ class Items:
     frame: Any = None
     """A data frame without rows, whose names and types samples have; None of arrays."""
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Items that were pickled before rows were amounts and choices had their scale as `columns`."""
+        if isinstance(state.get("columns"), Columns) or state.get("columns", ()) is None:
+            state = {**state, "scale": state["columns"], "columns": (), "frame": None}
+        self.__dict__.update(state)
+
     @property
     def mixed(self) -> bool:
         """Whether they are rows of a data frame with words, dates or empty cells, which no array of numbers holds."""

@@ -95,8 +95,11 @@ class DataCard:
         if self.kind not in KINDS:
             raise unknown("kind of data", shortened(self.kind), KINDS)
         _require_shape("shape", self.shape, 3 if self.kind == "image" else 1)
-        if self.units.columns and self.shape != self.units.seen(self.shape):
-            raise BadInput(f"shape must be {list(self.units.seen(self.shape))}, as the columns are")
+        found = self.units.columns
+        if found and (self.kind != "table" or self.shape != self.units.seen(self.shape)):
+            raise BadInput(f"shape must be {list(self.units.seen(self.shape))} of a table, as the columns are")
+        if found and self.columns and self.columns != tuple(column.name for column in found):
+            raise BadInput("columns must be those of the units")
         if not self.units.columns and len(self.units.low) not in (1, self.shape[0]):
             raise BadInput(f"units must have 1 or {self.shape[0]} ranges, got {len(self.units.low)}")
         counts = self.class_counts

@@ -237,7 +237,7 @@ def test_layout_can_be_said() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "said"),
     [
-        (np.array([[0.0, np.nan]]), None, "a number in each column, got none in x1"),
+        (np.array([[0.0, np.nan]]), None, "a value in each column, got none in 'x1'"),
         (np.full((2, 3, 3), np.inf), None, r"inf at \[0, 0, 0\]"),
         (np.full((2, 3), 1e300), None, "single precision"),
         (np.zeros((2, 3)), [0], "same length, got 2 and 1"),

@@ -70,11 +70,8 @@ def test_every_place_and_every_symmetry_is_dealt_as_often() -> None:
 
 def test_pieces_that_cannot_be_are_refused() -> None:
     x = torch.zeros(2, 1, 4, 6)
-    for crop, turns, said in (
-        (5, "none", "task.crop=4 or less"),
-        (None, "all", "every way"),
-        (2, "some", "kind of turns"),
-    ):
+    cases = ((5, "none", "task.crop=4 or less"), (None, "all", "every way"), (2, "some", "kind of turns"))
+    for crop, turns, said in cases:
         with pytest.raises(BadInput, match=said):
             deal_piece(x, crop, turns, rng())
 

@@ -88,7 +88,7 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
             notes.append(f"Left out column {shortened(name)}: {reason}; {kept} keeps it.")
         elif np.isnan(one.values).all() and types.all_kept:
             raise BadInput(
-                f"{where} needs a number in each column, got none in {shortened(name)}; leave that column out"
+                f"{where} needs a value in each column, got none in {shortened(name)}; leave that column out"
             )
         elif np.isnan(one.values).all():
             notes.append(f"Left out column {shortened(name)}: it is empty.")

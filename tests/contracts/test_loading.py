@@ -62,7 +62,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "numpy.lib.format": ("data/arrays.py", "data/peek.py"),  # of the latter headers alone
     "pandas": ("data/frames.py", "estimators/items.py"),  # sheets and tables of values; frames that users have
     "h5py": ("data/h5.py",),  # neither links nor objects
-    "pyarrow": ("data/_rows.py", "data/frames.py"),  # columns of bytes, numbers and words
+    "pyarrow": ("data/_image_tables.py", "data/frames.py"),  # columns of bytes, numbers and words
     "pydicom": ("data/_dicom.py",),
     "tifffile": ("data/_tiff.py",),
     "av": ("data/_video.py",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evenodds.data import _archives, _dicom, _rows, _video
+from evenodds.data import _archives, _dicom, _image_tables, _video
 from evenodds.data._picture import File
 from evenodds.data._wording import count, listed
 from evenodds.files.extras import EXTRAS, installed
@@ -24,7 +24,7 @@ _ADVICE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (_dicom.ENDINGS, "dicom", _ITSELF.format("DICOM files", "are")),
     ((".npy", ".npz"), "", _ITSELF.format("NumPy files", "are")),
     ((".h5", ".hdf5"), "h5", _ITSELF.format("HDF5 files", "are")),
-    (_rows.ENDINGS, "parquet", _ITSELF.format("Tables of images", "are")),
+    (_image_tables.ENDINGS, "parquet", _ITSELF.format("Tables of images", "are")),
     (_archives.ENDINGS, "", _ITSELF.format("Archives", "are")),
     (_RAW, "", "Raw photos are read where a program has made TIFF or JPEG files of them."),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data import _archives, _lists, _rows, _video
+from evenodds.data import _archives, _image_tables, _lists, _video
 from evenodds.data import _numbers as numbers
 from evenodds.data._files import Said, content, listing
 from evenodds.data._ignored import ignored
@@ -32,7 +32,7 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images"]
 
-READS = ("/", *_archives.ENDINGS, *_rows.ENDINGS, *_lists.ENDINGS, *PICTURES, *_video.ENDINGS)
+READS = ("/", *_archives.ENDINGS, *_image_tables.ENDINGS, *_lists.ENDINGS, *PICTURES, *_video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 
 

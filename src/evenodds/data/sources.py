@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import evenodds.data
-from evenodds.data import _rows
+from evenodds.data import _image_tables
 from evenodds.data._archives import is_archive
 from evenodds.data._cells import Parsed
 from evenodds.data._types import placed
@@ -73,7 +73,7 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
         return function(*arguments, **options)
     read = partial(function, *arguments, **options, progress=progress)
     path = Path(*arguments)
-    if path.is_dir() or is_archive(path.name) or (function is _READS_IMAGES and _rows.is_table(path.name)):
+    if path.is_dir() or is_archive(path.name) or (function is _READS_IMAGES and _image_tables.is_table(path.name)):
         return through_cache(path, f"{_name(function)} as {layout}", options, read)
     return read()
 
@@ -214,7 +214,7 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if ending not in readers:
         endings = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")
-    if readers is READERS and ending == ".parquet" and not _rows.has_images(path):
+    if readers is READERS and ending == ".parquet" and not _image_tables.has_images(path):
         return frames, (path,)
     return readers[ending], (path,)
 

@@ -26,6 +26,8 @@ MOST_PAIRS = 5
 """Pairs of columns that are named."""
 TARGETS = 3
 """Columns that a classifier is to tell from the others."""
+SHOWN = 100_000
+"""Rows that a classifier sees."""
 LEAST_SHARE = 0.02
 """A part of a column that is seldom has no weight as a target."""
 
@@ -106,7 +108,7 @@ def usefulness(material: Material, seed: int) -> list[dict[str, Any]] | None:
         classes = int(max(int(one.max()) for one in y)) + 1
         accuracies = []
         for at in (2, 1):
-            probe = fit_probe(x[at], y[at], classes, seed=mix(seed, k))
+            probe = fit_probe(x[at], y[at], classes, seed=mix(seed, k), images=SHOWN)
             with torch.no_grad():
                 accuracies.append(float((probe(x[0].float()).argmax(1) == y[0]).double().mean()))
         rows.append(

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 __all__ = ["Block", "ChoosingGenerator", "choices_in"]
 
@@ -46,7 +45,8 @@ class ChoosingGenerator(nn.Module):
     middles: Tensor
     scores: Tensor
     places: Tensor
-    outside: Tensor
+    padded: Tensor
+    inside: Tensor
     order: Tensor
     gate: Tensor
     exact: Tensor
@@ -81,15 +81,15 @@ class ChoosingGenerator(nn.Module):
         self._keep("middles", middles)
 
     def _keep_choices(self, blocks: Sequence[Block], choices: Sequence[tuple[int, int]]) -> None:
-        """The places of choices, a row for each block, and of each amount the choice that says whether it is one."""
-        longest = max((size for _, size in choices), default=1)
-        places = torch.zeros(len(choices), longest, dtype=torch.int64)
-        outside = torch.ones(len(choices), longest, dtype=torch.bool)
-        for k, (at, size) in enumerate(choices):
-            places[k, :size] = torch.arange(at, at + size)
-            outside[k, :size] = False
-        self._keep("places", places)
-        self._keep("outside", outside)
+        """The places of choices, also in a row for each block, and of each amount the choice that says it is one."""
+        sizes = [size for _, size in choices]
+        longest = max(sizes, default=1)
+        padded = torch.full((len(choices), longest), self.noise)  # the last column, behind all choices, is none
+        for k, size in enumerate(sizes):
+            padded[k, :size] = torch.arange(sum(sizes[:k]), sum(sizes[: k + 1]))
+        self._keep("padded", padded)
+        self._keep("inside", (padded.flatten() < self.noise).nonzero().flatten())
+        self._keep("places", torch.tensor([at + k for at, size in choices for k in range(size)], dtype=torch.int64))
         gate, seen = [], 0
         for scores, _, size in blocks:
             if scores:
@@ -113,14 +113,16 @@ class ChoosingGenerator(nn.Module):
         if not self.noise:
             return y[:, :0]
         gumbel = -(-torch.special.log_ndtr(noise.float())).log()
-        inside = ~self.outside.flatten()
-        noisy = y.new_zeros(len(y), self.outside.numel(), dtype=torch.float32)
-        noisy[:, inside] = y.float().index_select(1, self.places.flatten()[inside]) + gumbel
-        noisy = noisy.view(len(y), *self.outside.shape).masked_fill(self.outside, -torch.inf)
+        noisy = y.index_select(1, self.places).float() + gumbel
+        noisy = torch.cat([noisy, noisy.new_full((len(y), 1), -torch.inf)], 1).index_select(1, self.padded.flatten())
+        noisy = noisy.view(len(y), *self.padded.shape)
         shares = (noisy / self.temperature).softmax(2)
-        taken = F.one_hot(noisy.argmax(2), noisy.shape[2])
-        both = shares + (taken - shares).detach()
-        return both.flatten(1)[:, inside]
+        with torch.no_grad():
+            correction = -shares
+            correction.scatter_add_(
+                2, noisy.argmax(2, keepdim=True), correction.new_ones(1).expand(*shares.shape[:2], 1)
+            )
+        return (shares + correction).flatten(1).index_select(1, self.inside)
 
     def _amounts(self, y: Tensor) -> Tensor:
         """(N, A) within their ends; the nearest score, with the gradients of the amount, where there are no others."""

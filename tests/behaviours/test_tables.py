@@ -1,6 +1,7 @@
 """Tables as people have them: words, dates, flags, whole numbers, skew, empty cells."""
 
 import csv
+import shlex
 import sys
 from dataclasses import replace
 from datetime import date
@@ -221,6 +222,84 @@ def test_a_number_that_many_rows_hold_is_apart_from_amounts(tmp_path: Path) -> N
     assert shares.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind", "decimals"),
+    [
+        ([1560429428.75 + k for k in range(30)], "numbers", 2),
+        ([(k + 1) * 7.9e-11 for k in range(30)], "numbers", None),
+        ([1 + k / 10 for k in range(30)], "numbers", 1),
+        ([20210101 + k % 28 + 100 * (k % 12) for k in range(60)], "date", None),
+        (["1_000", "2_5", "x"] * 10, "words", None),
+        ([str(2**60 + 2 * (k % 3)) for k in range(30)], "words", None),
+        (["12", "n.a.", "5", "7", "8", "9", "11"] * 5, "whole numbers", 0),
+    ],
+)
+def test_cells_are_not_changed_by_what_they_are_taken_for(
+    cells: list[object], kind: str, decimals: int | None, tmp_path: Path
+) -> None:
+    data = load(written(tmp_path / "t.csv", [["a", "b"], *([cell, k % 3] for k, cell in enumerate(cells))]))
+    column = data.units.columns[0]
+    assert (column.kind, column.decimals) == (kind, decimals)
+    spelled = [column.text(value) for value in data.x[:, 0].tolist()]
+    assert [text or "n.a." for text in spelled] == [
+        f"{cell:.9g}" if decimals is None and kind == "numbers" else str(cell) for cell in cells
+    ]
+
+
+def test_zeros_before_numbers_stay_wherever_they_are(tmp_path: Path) -> None:
+    codes = [f"{k:05d}" for k in (90000, 80000, 70000, 60000, 50000, 1234)]
+    lines = [["zip", "x"], *([codes[0], k % 3] for k in range(5000)), *([code, 1] for code in codes)]
+    column = load(written(tmp_path / "t.csv", lines)).units.columns[0]
+    assert column.form == "words"
+    assert "01234" in column.words
+
+
+def test_two_codes_are_both_apart(tmp_path: Path) -> None:
+    values = [-999 if k % 42 == 0 else 9999 if k % 42 == 1 else k % 300 / 10 for k in range(1000)]
+    column = load(written(tmp_path / "t.csv", [["a", "b"], *([v, k % 3] for k, v in enumerate(values))])).units.columns[
+        0
+    ]
+    assert column.levels == (-999.0, 9999.0)
+
+
+def test_rows_without_a_value_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n,\n,\n3,4\n")
+    data = load(tmp_path / "t.csv")
+    assert len(data) == 2
+    assert "Left out 2 rows without a value." in data.report
+
+
+@pytest.mark.parametrize("delimiter", ["bar", "|"])
+def test_signs_between_cells_have_words(delimiter: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a|b\n1|2\n3|4\n")
+    assert load(tmp_path / "t.csv", delimiter=delimiter).columns == ("a", "b")
+    (tmp_path / "t.tsv").write_text("a\tb, c\n1\t2\n3\t4\n")
+    assert load(tmp_path / "t.tsv").columns == ("a", "b, c")
+    with pytest.raises(BadInput, match="one sign, or one of tab, comma"):
+        load(tmp_path / "t.csv", delimiter="")
+
+
+def test_many_words_are_drawn(tmp_path: Path) -> None:
+    words = [[f"w{k % 200:03d}", k % 7] for k in range(1000)]
+    session = evenodds.fit(str(written(tmp_path / "t.csv", [["a", "b"], *words])), "table", out=tmp_path / "r", **SHORT)
+    assert list((session.folder / "samples").glob("*.png"))
+
+
+def test_advice_on_a_name_with_a_comma_can_be_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [["City, name", "x"], *([f"place {k}", k % 5] for k in range(60))]
+    path = written(tmp_path / "t.csv", lines)
+    advice = next(line for line in load(path).report if "keeps it" in line).split("; ")[1].removesuffix(" keeps it.")
+    words = [*shlex.split(advice), "images=128", "batch=64", "watch=off"]
+    assert main(["train", "table", "--data", str(path), "--out", str(tmp_path / "run"), "--set", *words]) == 0
+    assert read_card(tmp_path / "run").columns == ("City, name", "x")
+
+
+def test_rows_can_be_asked_for_by_date(run: Path, tmp_path: Path) -> None:
+    ask = ["sample", str(run), "-n", "20", "--folder", str(tmp_path / "made"), "--given", "day=2021-01-01..2021-12-28"]
+    assert main(ask) == 0
+    assert len((tmp_path / "made" / "samples.csv").read_text().splitlines()) == 21
+
+
 def test_types_are_what_the_user_says(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", rows())
     data = load(path, types="id:number,score:number,age:levels,debt:none,plan:words")
@@ -309,8 +388,24 @@ def test_a_data_frame_is_filled_in() -> None:
     assert (filled.dtypes == data.dtypes).all()
     assert filled["city"].iloc[10:].equals(data["city"].iloc[10:])
     assert filled["since"].iloc[6:].equals(data["since"].iloc[6:])
+    moved = gaps.set_axis(range(100, 180))
+    again = GANImputer(rows=256, n_draws=8, random_state=0).fit(gaps).transform(moved)
+    assert list(again.index) == list(range(100, 180))
+    assert again["income"].dropna().iloc[20:].equals(again["income"].iloc[20:])
     with pytest.raises(BadInput, match="a data frame with the columns of fit: city, age"):
         GANImputer(rows=256, random_state=0).fit(gaps).transform(gaps.drop(columns="age"))
+
+
+def test_categories_of_numbers_and_time_zones_come_back() -> None:
+    from evenodds.estimators import GAN
+
+    moments = pandas.Series(pandas.Timestamp("2021-05-30") + pandas.to_timedelta(np.arange(60) % 9, unit="D"))
+    data = pandas.DataFrame({"c": pandas.Categorical([1, 2, 3] * 20), "t": moments.dt.tz_localize("Europe/Berlin")})
+    made, _ = GAN(rows=256, random_state=0).fit(data).sample(40)
+    assert (made.dtypes == data.dtypes).all()
+    assert set(made["c"]) <= {1, 2, 3}
+    assert not made.isna().any(axis=None)
+    assert made["t"].between(data["t"].min(), data["t"].max()).all()
 
 
 def test_the_commonest_of_draws() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evenodds.data._cells import moment
 from evenodds.data.rows import Column, Values
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
@@ -66,19 +67,28 @@ def _ends(column: Column, value: str) -> tuple[float, float]:
             raise unknown(f"value of column {shortened(column.name)}", value, column.words)
         place = float(column.words.index(value))
         return place, place
-    if column.form != "number":
-        raise BadInput(f"column {shortened(column.name)} holds a {column.form}, by which rows cannot be asked for")
     first, dots, last = value.partition("..")
-    ends = [as_number(end) for end in ((first, last) if dots else (value, value))]
+    ends = [_number(column, end.strip()) for end in ((first, last) if dots else (value, value))]
     if ends[0] is None or ends[1] is None:
+        example = column.text(column.ends[0])
         raise BadInput(
-            f"column {shortened(column.name)} takes a number or a range such as 30..40, got {shortened(value)}"
+            f"column {shortened(column.name)} takes a value such as {example}, or a range {example}.."
+            f"{column.text(column.ends[1])}, got {shortened(value)}"
         )
     low, high = float(ends[0]), float(ends[1])
     least, greatest = column.ends
     if not least <= high or not low <= greatest or low > high:
-        raise BadInput(f"column {shortened(column.name)} lies in [{least:g}, {greatest:g}], got {shortened(value)}")
+        within = f"[{column.text(least)}, {column.text(greatest)}]"
+        raise BadInput(f"column {shortened(column.name)} lies in {within}, got {shortened(value)}")
     return low, high
+
+
+def _number(column: Column, text: str) -> float | None:
+    """A number, or a date or time as the column spells them, as the column's number."""
+    if column.form == "number":
+        number = as_number(text)
+        return None if number is None else float(number)
+    return moment(column.form, column.spelling, text)
 
 
 def matching_rows(

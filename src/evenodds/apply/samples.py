@@ -184,7 +184,7 @@ def _table(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | 
     columns = list(zip(*card.texts(x), strict=True))
     if c is not None and card.conditions is not None:
         names += card.conditions.names
-        columns += [tuple(f"{value:.9g}" for value in column) for column in c.T]
+        columns += [tuple(f"{value:.7g}" for value in column) for column in c.T]  # they are of single precision
     if y is not None:
         names.append(next((name for name in card.header if name not in names), "label"))
         columns.append(tuple(card.classes[k] for k in y))

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from evenodds.data.encoding import UNKNOWN
 from evenodds.data.rows import EPOCH, MOST_DECIMALS, Form, Values
 
-__all__ = ["NumberCells", "Parsed", "WordCells", "is_empty", "is_number"]
+__all__ = ["NumberCells", "Parsed", "WordCells", "is_empty", "is_number", "moment"]
 
-NO_NUMBER = ("na", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
+NO_NUMBER = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
 """Words that stand for an empty cell among numbers, beside `UNKNOWN`."""
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 LEADING_ZERO = re.compile(r"\s*0\d+\s*")
+TOO_LONG = re.compile(r"\s*[+-]?\d{16,}\s*")
+EXACT = 2**53
+"""Whole numbers from here on are not all floats."""
 SPELLINGS: dict[Form, tuple[str, ...]] = {
     "date": ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d"),
     "datetime": (
@@ -30,9 +33,13 @@ SPELLINGS: dict[Form, tuple[str, ...]] = {
         "%Y-%m-%dT%H:%M:%S",
         "%Y-%m-%d %H:%M",
         "%Y-%m-%dT%H:%M",
+        "%Y-%m-%dT%H:%M:%SZ",
         "%d.%m.%Y %H:%M",
+        "%d.%m.%Y %H:%M:%S",
         "%d/%m/%Y %H:%M",
+        "%d/%m/%Y %H:%M:%S",
         "%m/%d/%Y %H:%M",
+        "%m/%d/%Y %H:%M:%S",
     ),
     "time": ("%H:%M", "%H:%M:%S"),
 }
@@ -73,8 +80,8 @@ class NumberCells:
         self.numbers = array("d")
         self.others = 0
         """Cells that are neither a number nor empty."""
-        self.zeros = False
-        """Whether some begin with a 0 that a number would not have, as postal codes do."""
+        self.as_words = False
+        """Whether some are no amounts: they begin with a 0, as postal codes do, or have more digits than floats."""
         self.absent: set[str] = set()
         """Words that were taken for empty cells."""
         self._decimal: list[tuple[int, float]] = []
@@ -83,11 +90,14 @@ class NumberCells:
 
     def add(self, cells: Sequence[str]) -> None:
         """Takes further cells."""
-        if len(self.numbers) < 1000:
-            self.zeros |= any(LEADING_ZERO.fullmatch(cell) for cell in cells)
+        self.as_words |= any(cell[1:2].isdigit() and LEADING_ZERO.fullmatch(cell) for cell in cells if cell[:1] in "0 ")
         before = len(self.numbers)
         try:
+            if any("_" in cell for cell in cells):
+                raise ValueError("float() takes 1_000 for a number")
             self.numbers.extend(map(float, cells))
+            largest = max(map(abs, self.numbers[before:]), default=0.0)
+            self.as_words |= largest >= EXACT and any(TOO_LONG.fullmatch(cell) for cell in cells)
         except ValueError:
             del self.numbers[before:]
             for cell in cells:
@@ -95,7 +105,9 @@ class NumberCells:
 
     def _number(self, text: str) -> float:
         try:
-            return float(text)
+            if "_" not in text:
+                self.as_words |= TOO_LONG.fullmatch(text) is not None and abs(int(text)) >= EXACT
+                return float(text)
         except ValueError:
             pass
         if is_empty(text):
@@ -118,6 +130,8 @@ class NumberCells:
             values[row] = number
         commas = "before decimals" if self._commas_before_decimals else "between thousands" if self._decimal else ""
         words = sorted(self.absent - {""})
+        if (days := _as_days(values)) is not None:
+            return Parsed(days, "date", "%Y%m%d")
         notes = [f"Took {', '.join(map(repr, words[:3]))} in column '{self.name}' for empty cells."] if words else []
         return Parsed(values, decimals=_decimals(values), commas=commas, notes=notes)
 
@@ -127,10 +141,25 @@ class NumberCells:
         return self._commas_before_decimals and any(math.isnan(number) for _, number in self._decimal)
 
 
+def _as_days(values: Values) -> Values | None:
+    """Numbers that are all dates as 20211231 as days; None where they are not."""
+    there = ~np.isnan(values)
+    numbers = values[there]
+    if len(numbers) < 20 or numbers.min() < 19000101 or numbers.max() > 21001231 or len(np.unique(numbers)) < 20:
+        return None
+    words, place = np.unique(numbers, return_inverse=True)
+    days = [moment("date", "%Y%m%d", f"{word:.0f}") if word == round(word) else None for word in words.tolist()]
+    if None in days:
+        return None
+    of_all = np.full(len(values), np.nan)
+    of_all[there] = np.array(days, np.float64)[place]
+    return of_all
+
+
 def _decimals(values: Values) -> int | None:
     """The digits behind the point that all numbers have at most; None where some have more than six."""
     finite = values[np.isfinite(values)]
-    near = 1e-9 * np.maximum(1, np.abs(finite))
+    near = 4 * np.finfo(np.float64).eps * np.abs(finite)
     return next((d for d in range(MOST_DECIMALS + 1) if bool((np.abs(finite - finite.round(d)) <= near).all())), None)
 
 
@@ -153,7 +182,7 @@ class WordCells:
             as_words: whether dates and times are words too.
         """
         words = [word for word in self.places if word.lower() not in UNKNOWN]
-        moments = None if as_words else self._moments(words)
+        moments = None if as_words else self._moments([word for word in words if not is_empty(word)])
         if moments is not None:
             form, spelling, numbers, notes = moments
             return Parsed(self._values(numbers), form, spelling, notes=notes)
@@ -171,9 +200,9 @@ class WordCells:
             (form, spelling)
             for form, spellings in SPELLINGS.items()
             for spelling in spellings
-            if words and all(_moment(form, spelling, word) is not None for word in words[:50])
+            if words and all(moment(form, spelling, word) is not None for word in words[:50])
         ]
-        fits = [(f, s) for f, s in fits if all(_moment(f, s, word) is not None for word in words)]
+        fits = [(f, s) for f, s in fits if all(moment(f, s, word) is not None for word in words)]
         if not fits:
             return None
         form, spelling = fits[0]
@@ -183,10 +212,10 @@ class WordCells:
             notes = [
                 f"Took the dates of column '{self.name}' to be spelled {way}; write them as 2021-12-31 to be sure."
             ]
-        return form, spelling, {word: _moment(form, spelling, word) or 0.0 for word in words}, notes
+        return form, spelling, {word: moment(form, spelling, word) or 0.0 for word in words}, notes
 
 
-def _moment(form: Form, spelling: str, word: str) -> float | None:
+def moment(form: Form, spelling: str, word: str) -> float | None:
     """A date in days, a time in seconds; None where it is none of that spelling."""
     if len(word) < 4 or not word[0].isdigit() or word.count(":") != spelling.count("%M") + spelling.count("%S"):
         return None

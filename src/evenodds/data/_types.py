@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
 IDENTIFIERS = 20
 """From so many rows on, a column without a repeated value may be one of identifiers."""
+LONGEST_TYPED = 100
+"""Characters of a name that somebody types."""
 LONGEST = 40
 """Characters of a name that are shown."""
 MOST_WORDS = 500
@@ -121,7 +124,7 @@ def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
         numbers = np.array([float(column.words.index(word)) for word in words] or [0.0])
         values = np.where(np.isnan(values), np.nan, numbers[np.nan_to_num(codes).astype(int).clip(0, len(numbers) - 1)])
     elif one.form != column.form and not np.isnan(values).all():
-        raise BadInput(f"column {shortened(column.name)} holds {one.form}s, in the data it is a {column.form}")
+        raise BadInput(f"column {shortened(column.name)} holds {_FORMS[one.form]}, in the data {_FORMS[column.form]}")
     if np.isnan(values).any() and not column.missing and not missing:
         raise BadInput(f"column {shortened(column.name)} has empty cells, in the data it has none")
     return values
@@ -148,7 +151,11 @@ def _no_column(one: Parsed) -> str | None:
 
 def _setting(name: str, kind: str) -> str:
     """What is typed to say that a column is of a kind."""
-    return f"data.types={quoted(f'{name[:60]}:{kind}')}"
+    if len(name) > LONGEST_TYPED:
+        return f"data.types with its whole name and '{kind}'"
+    if "," in name or ":" in name or name != name.strip():
+        return quoted("data.types=" + json.dumps({name: kind}, ensure_ascii=False))
+    return quoted(f"data.types={name}:{kind}")
 
 
 def _summary(columns: Sequence[Column]) -> list[str]:
@@ -169,6 +176,7 @@ def _summary(columns: Sequence[Column]) -> list[str]:
     return lines
 
 
+_FORMS = {"number": "numbers", "words": "words", "date": "dates", "datetime": "dates with times", "time": "times"}
 _AS = {
     "numbers": "(numbers)",
     "whole numbers": "(whole numbers)",

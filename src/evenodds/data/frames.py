@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evenodds.data._cells import Parsed, WordCells
+from evenodds.data._cells import EXACT, Parsed, WordCells
 from evenodds.data._labels import negative
 from evenodds.data._types import Types
 from evenodds.data.dataset import Dataset
@@ -133,7 +133,7 @@ def parsed_frame(frame: Any, types: Types | None = None) -> dict[str, Parsed]:
 
 def _parsed(name: str, cells: Any, types: Types) -> Parsed:
     kind = cells.dtype.kind if isinstance(cells.dtype, np.dtype) else getattr(cells.dtype, "kind", "O")
-    if kind in "iuf" and not types.words(name):
+    if kind in "iuf" and _are_exact(cells, kind) and not types.words(name):
         values = cells.to_numpy(np.float64, na_value=np.nan)
         if np.isinf(values).any():
             raise BadInput(f"column {shortened(name)} has infinite values; use NaN for what is missing")
@@ -145,8 +145,14 @@ def _parsed(name: str, cells: Any, types: Types) -> Parsed:
     return words.parsed(as_words=kind == "b" or types.words(name))
 
 
+def _are_exact(cells: Any, kind: str) -> bool:
+    """Whether floats hold all of the numbers."""
+    return kind == "f" or bool(cells.isna().all()) or max(-int(cells.min()), int(cells.max())) < EXACT
+
+
 def _moments(cells: Any) -> Parsed:
     """Dates, or dates with times."""
+    cells = cells.dt.tz_localize(None)  # the hour of the place, where there is one
     seconds = cells.to_numpy("datetime64[s]").astype(np.int64).astype(np.float64)
     seconds[cells.isna().to_numpy()] = np.nan
     whole_days = bool((seconds[~np.isnan(seconds)] % 86400 == 0).all())
@@ -168,9 +174,13 @@ def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
     for k, name in enumerate(like.columns):
         dtype = like.dtypes.iloc[k]
         column = pandas.Series(cells[:, k])
-        if getattr(dtype, "kind", "O") == "b":
+        if isinstance(dtype, pandas.CategoricalDtype):
+            column = column.map({str(value): value for value in dtype.categories})
+        elif getattr(dtype, "kind", "O") == "b":
             column = column.map({"True": True, "False": False})
         elif getattr(dtype, "kind", "O") == "M":
             column = pandas.to_datetime(column)
+            if getattr(dtype, "tz", None) is not None:
+                column = column.dt.tz_localize(dtype.tz, ambiguous="NaT", nonexistent="shift_forward")
         frame[name] = column.astype(dtype)
-    return pandas.DataFrame(frame)
+    return pandas.DataFrame(frame, columns=like.columns)

@@ -47,7 +47,7 @@ CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.
 """Numbers that stand for no amount, where they lie far from all others."""
 EPOCH = date(1970, 1, 1)
 MOST_DECIMALS = 6
-_SPELLING = re.compile(r"(%[YmdHMS]|[-/.: T])*")
+_SPELLING = re.compile(r"(%[YmdHMS]|[-/.: TZ])*")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,11 @@ class Column:
         fine: NDArray[np.bool_] = np.isin(values, self.levels)
         if self.knots:
             written = values if self.decimals is None else values.round(self.decimals)
-            fine |= (self.knots[0] <= values) & (values <= self.knots[-1]) & (np.abs(values - written) < 1e-9)
+            fine |= (
+                (self.knots[0] <= values)
+                & (values <= self.knots[-1])
+                & np.isclose(values, written, rtol=1e-12, atol=1e-12)
+            )
         return np.where(np.isnan(values), self.missing, fine)
 
     def cell(self, value: float) -> Any:
@@ -257,14 +261,13 @@ def _apart(distinct: Values, counts: NDArray[Any], rows: int) -> NDArray[np.bool
 
 
 def _is_code(distinct: Values) -> NDArray[np.bool_]:
-    """Which numbers are codes: at an end, one of the usual, and further from the rest than these reach."""
-    apart = np.zeros(len(distinct), bool)
-    for at in (0, -1):
-        rest = np.delete(distinct, at)
-        reach = rest[-1] - rest[0]
-        gap = min(abs(distinct[at] - rest[0]), abs(distinct[at] - rest[-1]))
-        apart[at] = distinct[at] in CODES and gap > reach > 0
-    return apart
+    """Which numbers are codes: some of the usual, further from all others than these reach."""
+    of_codes = np.isin(distinct, CODES)
+    rest = distinct[~of_codes]
+    if len(rest) < 2:
+        return np.zeros(len(distinct), bool)
+    reach = rest[-1] - rest[0]
+    return np.asarray(of_codes & ((distinct < rest[0] - reach) | (distinct > rest[-1] + reach)))
 
 
 def _knots(distinct: Values, counts: NDArray[Any]) -> tuple[Values, Values]:

@@ -36,6 +36,8 @@ READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
 _LONGEST_LINE = 1 << 24  # Characters.
 _MOST_COLUMNS = 100_000
+DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "space": " "}
+"""Words for signs that a shell or YAML reads in another way."""
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
 _AT_ONCE = 4096
 """Rows that are taken apart at once."""
@@ -55,7 +57,8 @@ def table(
     Args:
         path: text, one row per line, in UTF-8, UTF-16 with a byte order mark, or Windows-1252.
         label: the column that names each row's class (numbers or words, empty if unknown); it leaves the others.
-        delimiter: what stands between the cells; None finds out whether it is a comma, a semicolon or a tab.
+        delimiter: what stands between the cells: a sign, or tab, comma, semicolon, bar or space. None finds out whether
+            it is a comma, a semicolon or a tab.
         header: whether the first row names the columns; None takes it for names if no cell of it is a number, or all
             are years and the next row's are not. Columns without a name are called "column 1" and so on.
         given: columns of numbers by which rows can be asked for, attributes or values (a list, or names with commas
@@ -164,7 +167,8 @@ def require_columns(where: str, columns: Sequence[str], label: str | None, given
         if name not in columns or name == label:
             raise unknown(f"given column of {where}", name, [other for other in columns if other != label])
     if len(columns) - len(given) - (label is not None) < 1:
-        raise BadInput(f"{where} needs a column beside the label '{label}' and what is given, got none")
+        beside = f" beside the label {shortened(label)}" if label is not None else ""
+        raise BadInput(f"{where} needs a column to learn{beside}{' and what is given' if given else ''}, got none")
     counts = Counter(columns)
     if len(counts) < len(columns):
         raise BadInput(f"{where} has two columns of the name {shortened(counts.most_common(1)[0][0])}; rename one")
@@ -228,7 +232,12 @@ class _Text:
 
 def _opened(path: Path, delimiter: str | None = None) -> _Text:
     text = _Text(path, _encoding(path))
-    return replace(text, delimiter=delimiter or _sniff(text))
+    if delimiter is None:
+        return replace(text, delimiter=_sniff(text))
+    sign = DELIMITERS.get(delimiter.strip(), delimiter)
+    if len(sign) != 1:
+        raise BadInput(f"a delimiter is one sign, or one of {', '.join(DELIMITERS)}, got {shortened(delimiter)}")
+    return replace(text, delimiter=sign)
 
 
 def _encoding(path: Path) -> str:
@@ -251,10 +260,11 @@ def _encoding(path: Path) -> str:
 
 
 def _sniff(text: _Text) -> str:
-    lines = text.first_lines(2)
-    outside = [re.sub('"[^"]*"', "", line) for line in lines]
-    for line in outside[::-1]:
-        if ";" in line and any(is_number(cell) for cell in line.split(";")):
+    outside = [re.sub('"[^"]*"', "", line) for line in text.first_lines(2)]
+    if text.path.suffix.lower() == ".tsv" and outside and "\t" in outside[0]:
+        return "\t"
+    for line in outside[::-1] if all(";" in line for line in outside) else ():
+        if any(is_number(cell) for cell in line.split(";")):
             return ";"  # the commas stand before decimals
     return max(",;\t", key=outside[0].count) if outside else ","
 
@@ -293,8 +303,9 @@ def _parsed(
     numbers = {k: NumberCells(columns[k]) for k in used}
     words: list[str] = []
     most = machine_bytes() // 4  # What becomes of them needs as much again, and half of it twice.
-    rows = 0
-    for block in _blocks(text, columns, skip):
+    rows = last = 0
+    for number, block in _blocks(text, columns, skip):
+        last = number
         for k in used:
             numbers[k].add(block[k])
         for k in labels:
@@ -304,11 +315,13 @@ def _parsed(
             raise BadInput(f"{text.path.name}: {rows:,} rows already fill a quarter of the memory; give a part of it")
     if not rows:
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
-    texts = {k for k in used if numbers[k].others or numbers[k].zeros or types.words(columns[k])}
+    texts = {k for k in used if numbers[k].others or numbers[k].as_words or types.words(columns[k])}
     for k in sorted(texts):
         types.require_words(columns[k], text.path.name)
     in_words = _words(text, columns, skip, sorted(texts), types)
     parsed = {columns[k]: in_words[k] if k in texts else _numbers(text, skip, numbers[k]) for k in used}
+    if blank := last - rows - skip:
+        parsed[next(iter(parsed))].notes.append(f"Left out {blank:,} rows without a value.")
     return parsed, words
 
 
@@ -331,19 +344,19 @@ def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
 def _words(text: _Text, columns: Sequence[str], skip: int, places: Sequence[int], types: Types) -> dict[int, Parsed]:
     """The columns at these places, as words or dates: the file is read once more."""
     cells = {k: WordCells(columns[k]) for k in places}
-    for block in _blocks(text, columns, skip) if places else ():
+    for _, block in _blocks(text, columns, skip) if places else ():
         for k in places:
             cells[k].add([from_cell(cell) for cell in block[k]])
     return {k: cells[k].parsed(types.words(columns[k])) for k in places}
 
 
-def _blocks(text: _Text, columns: Sequence[str], skip: int) -> Iterator[list[tuple[str, ...]]]:
-    """The cells, column by column, of some rows at once."""
+def _blocks(text: _Text, columns: Sequence[str], skip: int) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
+    """The cells, column by column, of some rows at once, behind the number of the last of them in the file."""
     for rows in _batched(islice(text.rows(), skip, None), _AT_ONCE):
         for row, cells in rows:
             if len(cells) != len(columns):
                 raise BadInput(f"{text.path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")
-        yield list(zip(*(cells for _, cells in rows), strict=True))
+        yield rows[-1][0], list(zip(*(cells for _, cells in rows), strict=True))
 
 
 def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:

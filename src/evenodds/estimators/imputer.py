@@ -91,10 +91,10 @@ class GANImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
         A data frame, where `fit` saw one with words, booleans or dates.
         """
+        frame = X
         X, fitted = self._ready(X)
-        if self._rows is not None:
-            return self._rows.frame(self._filled(X, fitted))
-        return self._filled(X, fitted)
+        filled = self._filled(X, fitted)
+        return filled if self._rows is None else self._rows.filled(frame, filled)
 
     @property
     def _rows(self) -> Rows | None:

@@ -59,6 +59,19 @@ class Rows:
         parsed = parsed_frame(frame)
         return np.stack([placed(column, parsed[column.name], missing) for column in self.columns], 1)
 
+    def filled(self, frame: Any, x: Values) -> Any:
+        """A data frame whose empty cells have the values of numbers (N, D); all others stay as they are."""
+        made = self.frame(x)
+        names = [column.name for column in self.columns]
+        columns = {}
+        for k, name in enumerate(frame.columns):
+            column, other = frame.iloc[:, k].copy(), made.iloc[:, names.index(str(name))]
+            empty = column.isna().to_numpy()
+            if empty.any():
+                column[empty] = other.to_numpy()[empty]
+            columns[name] = column
+        return type(frame)(columns, index=frame.index, columns=frame.columns)
+
     def frame(self, x: Values) -> Any:
         """Numbers (N, D) as a data frame like the one of `of`; decimals are those of its columns."""
         rounded = [

@@ -202,4 +202,7 @@ def _plain(name: str, hint: Any) -> Any:
     if origin in (list, Sequence):
         inner = _plain(name, arguments[0])
         return GenericAlias(list, (inner,)) if inner is not None else None
+    if origin in (dict, Mapping) and arguments[0] is str:
+        inner = _plain(name, arguments[1])
+        return GenericAlias(dict, (str, inner)) if inner is not None else None
     return None

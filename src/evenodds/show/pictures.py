@@ -99,7 +99,8 @@ def bars(
         edges = left + (width - 16) * np.arange(len(made[k]) + 1) / len(made[k])
         draw.text((left, top + 3), visible(name)[:LONGEST_NAME], "black", font)
         for j, share in enumerate(made[k]):
-            draw.rectangle((edges[j], floor - (height - head - 8) * share / high, edges[j + 1] - 1, floor), "#9db8d9")
+            right, bar = max(edges[j], edges[j + 1] - 1), floor - (height - head - 8) * share / high
+            draw.rectangle((edges[j], bar, right, floor), "#9db8d9")
         heights = floor - (height - head - 8) * others / high
         if real is not None:
             steps = [(x, y) for j, y in enumerate(heights) for x in (edges[j], edges[j + 1])]

@@ -252,6 +252,8 @@ def test_zeros_before_numbers_stay_wherever_they_are(tmp_path: Path) -> None:
     column = load(written(tmp_path / "t.csv", lines)).units.columns[0]
     assert column.form == "words"
     assert "01234" in column.words
+    for types in ("plain", "zip:number"):
+        assert load(tmp_path / "t.csv", types=types).x[:, 0].min() == 1234
 
 
 def test_two_codes_are_both_apart(tmp_path: Path) -> None:

@@ -67,10 +67,13 @@ class Types:
         """Whether its cells are words, whatever they look like."""
         return self.by_name.get(name) == "words"
 
+    def numbers(self, name: str) -> bool:
+        """Whether its cells are numbers, however they are spelled."""
+        return self.plain or self.by_name.get(name) in ("number", "levels")
+
     def require_words(self, name: str, where: str) -> None:
         """BadInput where a column that is to hold numbers holds others."""
-        kind = "number" if self.plain else self.by_name.get(name)
-        if kind in ("number", "levels"):
+        if self.numbers(name):
             raise BadInput(
                 f"{where}: column {shortened(name)} has cells that are no numbers; take it as words with "
                 f"{_setting(name, 'words')}, or leave it out with {_setting(name, 'none')}"

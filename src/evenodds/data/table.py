@@ -315,7 +315,8 @@ def _parsed(
             raise BadInput(f"{text.path.name}: {rows:,} rows already fill a quarter of the memory; give a part of it")
     if not rows:
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
-    texts = {k for k in used if numbers[k].others or numbers[k].as_words or types.words(columns[k])}
+    spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
+    texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k])}
     for k in sorted(texts):
         types.require_words(columns[k], text.path.name)
     in_words = _words(text, columns, skip, sorted(texts), types)

@@ -88,7 +88,8 @@ class ChoosingGenerator(nn.Module):
         for k, size in enumerate(sizes):
             padded[k, :size] = torch.arange(sum(sizes[:k]), sum(sizes[: k + 1]))
         self._keep("padded", padded)
-        self._keep("inside", (padded.flatten() < self.noise).nonzero().flatten())
+        inside = [k * longest + j for k, size in enumerate(sizes) for j in range(size)]
+        self._keep("inside", torch.tensor(inside, dtype=torch.int64))
         self._keep("places", torch.tensor([at + k for at, size in choices for k in range(size)], dtype=torch.int64))
         gate, seen = [], 0
         for scores, _, size in blocks:

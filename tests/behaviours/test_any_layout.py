@@ -411,7 +411,7 @@ def test_labelme_is_read_as_it_is(tmp_path: Path) -> None:
         ("train.txt", "test.txt", "{k}"),
         ("train.txt", "val.txt", "./images/cat/{k}.png"),
         ("fold_train.txt", "fold_test.txt", "cat/{k}.png 3"),
-        ("meta/train.lst", "meta/valid.lst", "/home/someone/images/cat/{k}.png,cat"),
+        ("meta/train.lst", "meta/valid.lst", "/elsewhere/images/cat/{k}.png,cat"),
         ("", "test.txt", "images\\cat\\{k}.png"),
     ],
 )

@@ -22,8 +22,8 @@ NO_NUMBER = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", 
 """Words that stand for an empty cell among numbers, beside `UNKNOWN`."""
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
-LEADING_ZERO = re.compile(r"\s*0\d+\s*")
-TOO_LONG = re.compile(r"\s*[+-]?\d{16,}\s*")
+LEADING_ZERO = re.compile(r"^[ \t]*0\d+[ \t]*$", re.MULTILINE)
+TOO_LONG = re.compile(r"^[ \t]*[+-]?\d{16,}[ \t]*$", re.MULTILINE)
 EXACT = 2**53
 """Whole numbers from here on are not all floats."""
 SPELLINGS: dict[Form, tuple[str, ...]] = {
@@ -90,14 +90,14 @@ class NumberCells:
 
     def add(self, cells: Sequence[str]) -> None:
         """Takes further cells."""
-        self.as_words |= any(cell[1:2].isdigit() and LEADING_ZERO.fullmatch(cell) for cell in cells if cell[:1] in "0 ")
+        column = "\n".join(cells)  # to look through all cells at once
+        self.as_words |= LEADING_ZERO.search(column) is not None
+        self.as_words |= any(abs(int(digits)) >= EXACT for digits in TOO_LONG.findall(column))
         before = len(self.numbers)
         try:
-            if any("_" in cell for cell in cells):
+            if "_" in column:
                 raise ValueError("float() takes 1_000 for a number")
             self.numbers.extend(map(float, cells))
-            largest = max(map(abs, self.numbers[before:]), default=0.0)
-            self.as_words |= largest >= EXACT and any(TOO_LONG.fullmatch(cell) for cell in cells)
         except ValueError:
             del self.numbers[before:]
             for cell in cells:
@@ -106,7 +106,6 @@ class NumberCells:
     def _number(self, text: str) -> float:
         try:
             if "_" not in text:
-                self.as_words |= TOO_LONG.fullmatch(text) is not None and abs(int(text)) >= EXACT
                 return float(text)
         except ValueError:
             pass
@@ -196,23 +195,33 @@ class WordCells:
 
     def _moments(self, words: list[str]) -> tuple[Form, str, dict[str, float], list[str]] | None:
         """The form, the spelling, each word as a number, and notes, where all are dates or times of one spelling."""
-        fits: list[tuple[Form, str]] = [
-            (form, spelling)
+        fits = [
+            (form, spelling, numbers)
             for form, spellings in SPELLINGS.items()
             for spelling in spellings
-            if words and all(moment(form, spelling, word) is not None for word in words[:50])
+            if (numbers := _all_moments(form, spelling, words))
         ]
-        fits = [(f, s) for f, s in fits if all(moment(f, s, word) is not None for word in words)]
         if not fits:
             return None
-        form, spelling = fits[0]
+        form, spelling, numbers = fits[0]
         notes = []
-        if others := [other for _, other in fits[1:]]:
+        if others := [other for _, other, _ in fits[1:]]:
             way = f"'{spelling}', and not '{others[0]}'"
             notes = [
                 f"Took the dates of column '{self.name}' to be spelled {way}; write them as 2021-12-31 to be sure."
             ]
-        return form, spelling, {word: moment(form, spelling, word) or 0.0 for word in words}, notes
+        return form, spelling, numbers, notes
+
+
+def _all_moments(form: Form, spelling: str, words: Sequence[str]) -> dict[str, float]:
+    """Each word as a number; none where one of them is no date or time of that spelling."""
+    numbers = {}
+    for word in words:
+        number = moment(form, spelling, word)
+        if number is None:
+            return {}
+        numbers[word] = number
+    return numbers
 
 
 def moment(form: Form, spelling: str, word: str) -> float | None:
@@ -220,14 +229,14 @@ def moment(form: Form, spelling: str, word: str) -> float | None:
     if len(word) < 4 or not word[0].isdigit() or word.count(":") != spelling.count("%M") + spelling.count("%S"):
         return None
     try:
-        moment = datetime.strptime(word, spelling)
+        read = datetime.strptime(word, spelling)
     except ValueError:
         return None
     if form == "date":
-        return float((moment.date() - EPOCH).days)
+        return float((read.date() - EPOCH).days)
     if form == "time":
-        return float((moment - datetime.combine(moment.date(), time())).total_seconds())
-    return (moment - datetime(1970, 1, 1)).total_seconds()
+        return float((read - datetime.combine(read.date(), time())).total_seconds())
+    return (read - datetime(1970, 1, 1)).total_seconds()
 
 
 def _order(word: str) -> tuple[bool, int, str]:
@@ -242,11 +251,12 @@ def is_empty(cell: str) -> bool:
     return word in UNKNOWN or word in NO_NUMBER
 
 
-def is_number(cell: str, finite: bool = False) -> bool:
+def is_number(cell: str) -> bool:
     """Whether a cell is a number, perhaps with commas."""
     if THOUSANDS.fullmatch(cell.strip()) or DECIMAL.fullmatch(cell.strip()):
         return True
     try:
-        return math.isfinite(float(cell)) or not finite
+        float(cell)
     except ValueError:
         return False
+    return True

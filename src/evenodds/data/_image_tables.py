@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from evenodds.data._picture import File, Unusable
 from evenodds.errors import BadInput, unknown
 from evenodds.files import memory
-from evenodds.files.extras import Missing, needs
+from evenodds.files.extras import named, needs
 from evenodds.files.read import parse_json
 from evenodds.files.regular import open_regular
 
@@ -85,8 +85,6 @@ def pictures(path: Path, name: str, column: str | None = None, label: str | None
                 if used > most:
                     raise BadInput(f"{path.name} needs over {most / 2**30:.1f} GiB, half the memory; name a part of it")
                 files += _files(batch, columns, name, len(files))
-    except Missing as error:
-        raise BadInput(f"{path.name} cannot be read: {error.reason}") from error
     except BadInput:
         raise
     except Exception as error:  # pyarrow fails in many ways on damaged files: ArrowInvalid, OSError, ...
@@ -99,7 +97,7 @@ def pictures(path: Path, name: str, column: str | None = None, label: str | None
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Callable[[list[str]], Iterator[Any]]]]:
     """The schema of a table, and what gives its rows in parts."""
-    with needs(_EXTRA):
+    with named(path.name), needs(_EXTRA):
         import pyarrow
         import pyarrow.parquet
     with open_regular(path) as stream:

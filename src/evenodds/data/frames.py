@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,12 @@ from typing import Any
 import numpy as np
 
 from evenodds.data._cells import EXACT, Parsed, WordCells
-from evenodds.data._labels import negative
 from evenodds.data._types import Types
 from evenodds.data.dataset import Dataset
-from evenodds.data.encoding import encode_labels
 from evenodds.data.rows import Column, Values, cells_of
-from evenodds.data.table import from_columns, require_columns
+from evenodds.data.table import from_columns, names_in, require_columns, with_labels
 from evenodds.errors import BadInput
-from evenodds.files.extras import Missing, needs
+from evenodds.files.extras import named, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
@@ -52,7 +48,7 @@ def frames(
 
 
 def _sheet(path: Path, sheet: str | int) -> Any:
-    with _needs("pandas", path):
+    with named(path.name), needs("pandas"):
         import pandas
         import python_calamine  # noqa: F401  pandas reads sheets by it
     try:
@@ -63,25 +59,15 @@ def _sheet(path: Path, sheet: str | int) -> Any:
 
 
 def _parquet(path: Path) -> Any:
-    with _needs("parquet", path):
+    with named(path.name), needs("parquet"):
         import pyarrow.parquet
-    with _needs("pandas", path):
+    with named(path.name), needs("pandas"):
         import pandas
     try:
         with open_regular(path) as file:
             return pyarrow.parquet.read_table(file, use_threads=False).to_pandas()
     except (pandas.errors.DataError, pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"{path.name} is damaged or no parquet file; save it again") from error
-
-
-@contextmanager
-def _needs(extra: str, path: Path) -> Iterator[None]:
-    """Within it, packages of an extra are imported that a file needs."""
-    try:
-        with needs(extra):
-            yield
-    except Missing as error:
-        raise BadInput(f"{path.name} cannot be read: {error.reason}") from error
 
 
 def is_frame(x: Any) -> bool:
@@ -104,20 +90,15 @@ def from_frame(
         where: it comes from, for messages.
     """
     columns = [str(name) for name in frame.columns]
-    given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
+    given_names = names_in(given)
     require_columns(where, columns, label, given_names)
     wanted = Types.of(types, columns)
     used = [name for name in columns if name != label and not wanted.left_out(name)]
     parsed = {name: column for name, column in parsed_frame(frame, wanted).items() if name in used}
     dataset = from_columns(parsed, wanted, given_names, where)
-    header = tuple(name for name in columns if name == label or name in dataset.header)
     if label is None:
-        return replace(dataset, header=header)
-    cells = frame.iloc[:, columns.index(label)]
-    y, classes = encode_labels(
-        ["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)], unlabelled
-    )
-    return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *negative(classes)))
+        return dataset
+    return with_labels(dataset, columns, label, _spelled(frame.iloc[:, columns.index(label)]), unlabelled)
 
 
 def parsed_frame(frame: Any, types: Types | None = None) -> dict[str, Parsed]:
@@ -141,8 +122,13 @@ def _parsed(name: str, cells: Any, types: Types) -> Parsed:
     if kind == "M":
         return _moments(cells)
     words = WordCells(name)
-    words.add(["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)])
+    words.add(_spelled(cells))
     return words.parsed(as_words=kind == "b" or types.words(name))
+
+
+def _spelled(cells: Any) -> list[str]:
+    """The cells as words, empty ones where they are missing."""
+    return ["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)]
 
 
 def _are_exact(cells: Any, kind: str) -> bool:

@@ -15,7 +15,7 @@ from evenodds.data._ranges import check_options
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
-from evenodds.files.extras import Missing, needs
+from evenodds.files.extras import named, needs
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular
 
@@ -59,7 +59,7 @@ def h5(
     check_options(range, nodata)
     with open_regular(path) as stream:
         try:
-            with needs("h5"):
+            with named(path.name), needs("h5"):
                 import h5py
             with h5py.File(stream, "r") as file:
                 found = dict(_numbers(h5py, file))
@@ -67,8 +67,6 @@ def h5(
                 x = _read(path, name, found[name])
                 other = _label(path, found, name, label) if labels else None
                 y = None if other is None else _flat(_read(path, other, found[other]))
-        except Missing as error:
-            raise BadInput(f"{path.name} cannot be read: {error.reason}") from error
         except BadInput:
             raise
         except Exception as error:  # HDF5 fails in many ways on damaged files: OSError, KeyError, RuntimeError, ...

@@ -30,7 +30,7 @@ from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "from_columns", "parsed_table", "require_columns", "table"]
+__all__ = ["READS", "from_columns", "names_in", "parsed_table", "require_columns", "table", "with_labels"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
@@ -74,19 +74,44 @@ def table(
     path = Path(path)
     text = _opened(path, delimiter)
     columns, skip = _header(text, header)
-    given_names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
+    given_names = names_in(given)
     require_columns(path.name, columns, label, given_names)
     wanted = Types.of(types, columns)
     parsed, words = _parsed(text, columns, skip, label, wanted)
-    y, classes = (
-        encode_labels([from_cell(word.strip()) for word in words], unlabelled) if label is not None else (None, ())
-    )
     dataset = from_columns(parsed, wanted, given_names, path.name)
-    notes = [*text.notes, *(merged(path.name, words) if label is not None else ()), *negative(classes)]
-    if y is not None and (y < 0).any():
-        notes.append(f"{int((y < 0).sum()):,} rows have no label.")
-    header_names = tuple(name for name in columns if name == label or name in dataset.header)
-    return replace(dataset, y=y, classes=classes, header=header_names, report=(*dataset.report, *notes))
+    dataset = replace(dataset, report=(*dataset.report, *text.notes))
+    if label is None:
+        return dataset
+    cells = [from_cell(word.strip()) for word in words]
+    return with_labels(dataset, columns, label, cells, unlabelled, merged(path.name, words))
+
+
+def names_in(given: str | Sequence[str] | None) -> list[str]:
+    """Names of columns that were written with commas between them, or in a list."""
+    return [name.strip() for name in (given.split(",") if isinstance(given, str) else given or ())]
+
+
+def with_labels(
+    dataset: Dataset,
+    columns: Sequence[str],
+    label: str,
+    cells: Sequence[str],
+    unlabelled: str | float | None,
+    notes: Sequence[str] = (),
+) -> Dataset:
+    """A data set of columns with the classes that the label's column names.
+
+    Args:
+        columns: all that there are, in their order.
+        cells: (N,) of the label's, empty where unknown.
+        unlabelled: a label that stands for an unknown class.
+        notes: on what was made of the cells.
+    """
+    y, classes = encode_labels(cells, unlabelled)
+    unknown_rows = int((y < 0).sum())
+    notes = [*notes, *negative(classes), *([f"{unknown_rows:,} rows have no label."] if unknown_rows else [])]
+    header = tuple(name for name in columns if name == label or name in dataset.header)
+    return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *notes))
 
 
 def parsed_table(path: Path, words: Sequence[str] = ()) -> dict[str, Parsed]:
@@ -111,7 +136,8 @@ def from_columns(
     modelled = {name: column for name, column in parsed.items() if name not in given}
     dataset = _plain(modelled, where) if types.plain else _mixed(modelled, types, where)
     if given:
-        values = np.stack([_given_values(where, name, parsed[name]) for name in given], 1)
+        hint = "rows are asked for by numbers, 0 and 1 of flags, or by their class (data.label)"
+        values = np.stack([_numbers_of(where, name, parsed[name], hint) for name in given], 1)
         c, conditions = encode_conditions(values, list(given))
         dataset = replace(dataset, c=c, conditions=conditions)
     notes = [note for column in parsed.values() for note in column.notes]
@@ -132,11 +158,8 @@ def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
 
 
 def _plain(parsed: Mapping[str, Parsed], where: str) -> Dataset:
-    for name, column in parsed.items():
-        if column.form == "words" or np.isnan(column.values).any():
-            what = "words" if column.form == "words" else "empty cells"
-            raise BadInput(f"{where}: column {shortened(name)} has {what}; leave data.types=plain out")
-    values = np.stack([column.values for column in parsed.values()], 1)
+    hint = "leave data.types=plain out"
+    values = np.stack([_numbers_of(where, name, column, hint) for name, column in parsed.items()], 1)
     x = values.astype(np.float32)
     low, high = values.min(0), values.max(0)
     coarse = np.abs(x - values).max(0) > 1e-4 * (high - low)
@@ -151,10 +174,10 @@ def _plain(parsed: Mapping[str, Parsed], where: str) -> Dataset:
     return Dataset(torch.from_numpy(x), units, columns=tuple(parsed), kind="table", report=tuple(report))
 
 
-def _given_values(where: str, name: str, column: Parsed) -> Values:
+def _numbers_of(where: str, name: str, column: Parsed, hint: str) -> Values:
+    """The values of a column; BadInput where it holds words or has empty cells."""
     if column.form == "words" or np.isnan(column.values).any():
         what = "words" if column.form == "words" else "empty cells"
-        hint = "rows are asked for by numbers, 0 and 1 of flags, or by their class (data.label)"
         raise BadInput(f"{where}: column {shortened(name)} has {what}; {hint}")
     return column.values
 
@@ -330,7 +353,7 @@ def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
     if cells.mixed_commas:
         name = shortened(cells.name)
         raise BadInput(
-            f"{text.path.name}: column '{name}' has commas between thousands and before decimals; take out some"
+            f"{text.path.name}: column {name} has commas between thousands and before decimals; take out some"
         )
     parsed = cells.parsed()
     observed = np.nan_to_num(parsed.values)  # infinite ones become the largest there are

@@ -7,6 +7,8 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,11 +17,12 @@ from torch.nn import functional as F
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.rows import Column
+from evenodds.evaluation.examination import Step
 from evenodds.evaluation.material import Material
 from evenodds.game.rules import mix
 from evenodds.metrics.probe import fit_probe
 
-__all__ = ["columns", "pairs", "usefulness"]
+__all__ = ["of_table"]
 
 PARTS = 10
 MOST_PAIRS = 5
@@ -32,43 +35,85 @@ LEAST_SHARE = 0.02
 """A part of a column that is seldom has no weight as a target."""
 
 
-def columns(material: Material) -> list[dict[str, Any]] | None:
-    """Each column's distance; None of data that are no table with columns.
+def of_table(material: Material, seed: int, step: Step) -> dict[str, Any]:
+    """What is measured of a table alone, by name; nothing of other data.
+
+    Args:
+        seed: of the classifiers.
+        step: told of progress.
+
+    Returns:
+        "columns", see `columns`; "pairs", see `pairs`; "usefulness", see `usefulness`. The last two are None where
+        there is a single column.
+    """
+    if material.rows is None:
+        return {}
+    step("columns", 0, 1)
+    sides = Sides.of(material.real.units.columns, material.real.x, material.rows, material.floor.x)
+    several = len(sides.columns) > 1
+    return {
+        "columns": columns(sides),
+        "pairs": pairs(sides) if several else None,
+        "usefulness": usefulness(material, sides, seed) if several else None,
+    }
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The rows of the reference, of the samples and further real ones, and the parts that their cells are of.
+
+    Args:
+        made: (N, D) the samples in own units.
+        real_parts, fake_parts, floor_parts: for each column (N, parts) one-hot.
+    """
+
+    columns: Sequence[Column]
+    made: Tensor
+    real_parts: Sequence[Tensor]
+    fake_parts: Sequence[Tensor]
+    floor_parts: Sequence[Tensor]
+
+    @staticmethod
+    def of(columns: Sequence[Column], real: Tensor, made: Tensor, floor: Tensor) -> Sides:
+        """Amounts are cut as those of the reference are distributed."""
+        cuts = [_cuts(column, real[:, k]) for k, column in enumerate(columns)]
+        sides = [
+            [_coded(column, side[:, k], cuts[k]) for k, column in enumerate(columns)] for side in (real, made, floor)
+        ]
+        return Sides(columns, made, *sides)
+
+
+def columns(sides: Sides) -> list[dict[str, Any]]:
+    """Each column's distance.
 
     Returns:
         For each column "name", "kind", "distance" of samples from the reference, "floor", that of further real rows,
         and "impossible", the share of cells that the column could not hold.
     """
-    if not material.real.units.columns:
-        return None
-    real, fake, floor = _values(material)
     rows = []
-    for k, column in enumerate(material.real.units.columns):
-        cuts = _cuts(column, real[:, k])
-        shares = [_coded(column, side[:, k], cuts) for side in (real, fake, floor)]
+    for k, column in enumerate(sides.columns):
+        real, fake, floor = (part[k].mean(0) for part in (sides.real_parts, sides.fake_parts, sides.floor_parts))
         rows.append(
             {
                 "name": column.name,
                 "kind": column.kind,
-                "distance": _variation(shares[1].mean(0), shares[0].mean(0)),
-                "floor": _variation(shares[2].mean(0), shares[0].mean(0)),
-                "impossible": float((~torch.from_numpy(column.allows(fake[:, k].numpy()))).double().mean()),
+                "distance": _variation(fake, real),
+                "floor": _variation(floor, real),
+                "impossible": float((~torch.from_numpy(column.allows(sides.made[:, k].numpy()))).double().mean()),
             }
         )
     return rows
 
 
-def pairs(material: Material) -> dict[str, Any] | None:
+def pairs(sides: Sides) -> dict[str, Any]:
     """How pairs of columns go together: the distance of their joint shares.
 
     Returns:
         "distance" and "floor", means over all pairs, and "worst", the pairs whose samples are furthest off: names,
-        distance and floor. None where there is no pair of columns.
+        distance and floor.
     """
-    found = material.real.units.columns
-    if len(found) < 2:
-        return None
-    real, fake, floor = (_joint(side) for side in _all_coded(material))
+    found = sides.columns
+    real, fake, floor = (_joint(side) for side in (sides.real_parts, sides.fake_parts, sides.floor_parts))
     ours, theirs = _by_block(fake[0] - real[0], real[1]), _by_block(floor[0] - real[0], real[1])
     first, second = torch.triu_indices(len(found), len(found), 1)
     distance, base = ours[first, second], theirs[first, second]
@@ -84,26 +129,24 @@ def pairs(material: Material) -> dict[str, Any] | None:
     return {"distance": float(distance.mean()), "floor": float(base.mean()), "worst": worst}
 
 
-def usefulness(material: Material, seed: int) -> list[dict[str, Any]] | None:
+def usefulness(material: Material, sides: Sides, seed: int) -> list[dict[str, Any]]:
     """Columns told from the others by a classifier that learned from samples, and by one that learned from real rows.
 
     Both are tested on the reference. The columns are those whose parts hang together most with the other columns.
 
     Returns:
         For at most three columns "name", "trained_on_samples" and "trained_on_real", accuracies, and "chance", the
-        share of the largest part. None of data that are no table with two columns or more.
+        share of the largest part.
     """
-    if len(material.real.units.columns) < 2:
-        return None
     n = min(len(material.fake), len(material.fitting))
-    sides = [material.real, _taken(material.fitting, n)]
+    real, fitting = material.real, material.fitting.take(torch.arange(n))
     rows = []
-    for k in _targets(material):
-        column = material.real.units.columns[k]
+    for k in _targets(sides, real):
+        column = sides.columns[k]
         cuts = _cuts(column, material.real.x[:, k], 2)
-        seen = [side.units.to_model(side.x) for side in sides] + [material.fake[:n]]
-        x = [_without(one, material.real, k) for one in seen]
-        own = [*(side.x for side in sides), _values(material)[1][:n]]
+        seen = [real.units.to_model(real.x), fitting.units.to_model(fitting.x), material.fake[:n]]
+        x = [_without(one, real, k) for one in seen]
+        own = [real.x, fitting.x, sides.made[:n]]
         y = [_coded(column, one[:, k], cuts).argmax(1) for one in own]
         classes = int(max(int(one.max()) for one in y)) + 1
         accuracies = []
@@ -120,16 +163,6 @@ def usefulness(material: Material, seed: int) -> list[dict[str, Any]] | None:
             }
         )
     return rows
-
-
-def _values(material: Material) -> tuple[Tensor, Tensor, Tensor]:
-    """The reference, the samples and further real rows, (N, D) in own units."""
-    assert material.rows is not None
-    return material.real.x, material.rows, material.floor.x
-
-
-def _taken(data: Dataset, n: int) -> Dataset:
-    return data.take(torch.arange(n))
 
 
 def _cuts(column: Column, values: Tensor, parts: int = PARTS) -> Tensor:
@@ -155,17 +188,9 @@ def _variation(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().sum() / 2)
 
 
-def _all_coded(material: Material) -> list[list[Tensor]]:
-    """For each side, the codes of each column."""
-    found = material.real.units.columns
-    sides = _values(material)
-    cuts = [_cuts(column, sides[0][:, k]) for k, column in enumerate(found)]
-    return [[_coded(column, side[:, k], cuts[k]) for k, column in enumerate(found)] for side in sides]
-
-
-def _joint(codes: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _joint(codes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The joint shares of all parts of all columns, (B, B), and the column of each part, (B,)."""
-    every = torch.cat(codes, 1)
+    every = torch.cat(list(codes), 1)
     owner = torch.cat([torch.full((code.shape[1],), k) for k, code in enumerate(codes)])
     return every.T @ every / len(every), owner
 
@@ -176,17 +201,11 @@ def _by_block(difference: Tensor, owner: Tensor) -> Tensor:
     return membership.T @ difference.abs() @ membership / 2
 
 
-def _targets(material: Material) -> list[int]:
+def _targets(sides: Sides, real: Dataset) -> list[int]:
     """The columns that go together most with another one, of those in which no part takes nearly all rows."""
-    found = material.real.units.columns
-    halves = [
-        _coded(column, material.real.x[:, k], _cuts(column, material.real.x[:, k], 2)) for k, column in enumerate(found)
-    ]
-    every = [
-        _coded(column, material.real.x[:, k], _cuts(column, material.real.x[:, k])) for k, column in enumerate(found)
-    ]
-    shares, owner = _joint(every)
-    alone = torch.cat([code.mean(0) for code in every])
+    halves = [_coded(column, real.x[:, k], _cuts(column, real.x[:, k], 2)) for k, column in enumerate(sides.columns)]
+    shares, owner = _joint(sides.real_parts)
+    alone = torch.cat([code.mean(0) for code in sides.real_parts])
     strength = _by_block(shares - alone[:, None] * alone[None], owner).fill_diagonal_(0).amax(1)
     fit = torch.tensor([(code.mean(0) >= LEAST_SHARE).sum() > 1 for code in halves])
     order = torch.where(fit, strength, -1.0).argsort(descending=True)

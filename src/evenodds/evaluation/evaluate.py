@@ -14,7 +14,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.evaluation.columns import columns, pairs, usefulness
+from evenodds.evaluation.columns import of_table
 from evenodds.evaluation.copies import copies
 from evenodds.evaluation.equilibrium import LOG4, discriminator_report, duality_gap, fresh_discriminator, judges_items
 from evenodds.evaluation.examination import Examination, Step, examine, inside
@@ -230,16 +230,8 @@ def _sections(examination: Examination, extras: Sequence[str], seed: int, step: 
         "likelihood": likelihood(examination) if "likelihood" in extras else None,
         "classes": classes(examination),
         "outside": outside(material),
-        **_of_table(material, seed, step),
+        **of_table(material, seed, step),
     }
-
-
-def _of_table(material: Material, seed: int, step: Step) -> dict[str, Any]:
-    """What is measured of a table alone."""
-    if not material.real.units.columns:
-        return {}
-    step("columns", 0, 1)
-    return {"columns": columns(material), "pairs": pairs(material), "usefulness": usefulness(material, seed)}
 
 
 def fingerprint(examination: Examination) -> dict[str, Any]:

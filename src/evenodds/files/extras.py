@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from evenodds.errors import BadInput
 
-__all__ = ["EXTRAS", "Missing", "installed", "needs", "quiet"]
+__all__ = ["EXTRAS", "Missing", "installed", "named", "needs", "quiet"]
 
 EXTRAS = {
     "pandas": "pandas",
@@ -52,6 +52,15 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise Missing(extra) from error
+
+
+@contextmanager
+def named(file: str) -> Iterator[None]:
+    """Within it, what is missing is said with the name of the file that needs it."""
+    try:
+        yield
+    except Missing as error:
+        raise BadInput(f"{file} cannot be read: {error.reason}") from error
 
 
 def quiet(package: str) -> None:

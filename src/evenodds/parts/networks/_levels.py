@@ -20,6 +20,7 @@ __all__ = [
     "check_batch",
     "image_shape",
     "level_sizes",
+    "start_weights",
     "stride_of",
     "strided",
     "transposed",
@@ -175,3 +176,15 @@ def beside_spread(x: Tensor) -> Tensor:
         variance = pooled((x - total / rows).square().sum(0), len(x))[0] / rows
     spread = (variance + 1e-8).sqrt().mean()
     return torch.cat((x, spread.expand_as(x[:, :1])), 1)
+
+
+def start_weights(net: nn.Module, spread: float | None) -> None:
+    """Weights normal with deviation `spread` (Radford et al. 2016, section 4), or by He et al. (2015); biases at 0."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if spread is None:
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
+            else:
+                nn.init.normal_(layer.weight, 0.0, spread)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

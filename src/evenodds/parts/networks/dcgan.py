@@ -23,6 +23,7 @@ from evenodds.parts.networks._levels import (
     check_batch,
     image_shape,
     level_sizes,
+    start_weights,
     strided,
     transposed,
     widths,
@@ -75,7 +76,7 @@ class Generator(nn.Module):
             layers += [batch_norm(outputs[level + 1], condition * conditional_norm), nn.ReLU(inplace=True)]
             layers += [transposed(outputs[level + 1], outputs[level], coarse, fine, bias=level == 0)]
         self.layers = nn.Sequential(*layers)
-        _start(self, 0.02)
+        start_weights(self, 0.02)
 
     def forward(self, z: Tensor) -> Tensor:
         x: Tensor = self.project(z).unflatten(1, self.bottom)
@@ -132,7 +133,7 @@ class Discriminator(Scores):
         self.beside = heads(channels, pretrained)
         own = (sides[-1] + minibatch_std) * last[0] * last[1]
         self.logit = head(own + (self.beside.features if self.beside is not None else 0), outputs)
-        _start(self, 0.02 if norm == "batch" else None)
+        start_weights(self, 0.02 if norm == "batch" else None)
         if norm == "spectral":
             for layer in [*self.layers, self.logit]:
                 if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -152,15 +153,3 @@ def _steps(size: Size, bottom: int) -> list[tuple[Size, Size]]:
 
 
 _NORMS = ("spectral", "batch", "none")
-
-
-def _start(net: nn.Module, spread: float | None) -> None:
-    """Weights normal with deviation `spread` (section 4 of the paper), or after He et al. (2015); biases at 0."""
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            if spread is None:
-                nn.init.kaiming_normal_(layer.weight, a=0.2)
-            else:
-                nn.init.normal_(layer.weight, 0.0, spread)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)

@@ -25,6 +25,7 @@ from evenodds.parts.networks._levels import (
     check_batch,
     image_shape,
     level_sizes,
+    start_weights,
     strided,
     widths,
 )
@@ -86,11 +87,7 @@ class Generator(nn.Module):
             }
         )
         self.paint = Conv2d(channels_of[0], channels, 3, padding=1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.normal_(layer.weight, 0.0, 0.02)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        start_weights(self, 0.02)
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.first(self.project(z).unflatten(1, self.bottom))

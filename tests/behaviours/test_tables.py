@@ -1,6 +1,7 @@
 """Tables as people have them: words, dates, flags, whole numbers, skew, empty cells."""
 
 import csv
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -193,13 +194,55 @@ def test_tables_are_read_as_they_are_written(
     assert said in " ".join(data.report)
 
 
-def test_dates_come_back_as_they_were_spelled(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("d,b\n31.12.2021,1\n05.06.2021,3\n")
-    data = load(tmp_path / "t.csv")
-    assert [column.text(value) for column, value in zip(data.units.columns, data.x[0].tolist(), strict=True)] == [
-        "31.12.2021",
-        "1",
-    ]
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["31.12.2021", "05.06.2021"], None),
+        (["31.12.21", "05.06.21"], None),
+        (["12/31/2021 9:30 PM", "1/5/2021 12:05 AM"], None),
+        (["5 Jan 2021", "17 Mar 2021"], None),
+        (["May 5, 2021", "June 17, 2021"], None),
+        (["2021-03", "1999-12"], None),
+        (["$5", "$1,200", "-$33"], [5, 1200, -33]),
+        (["1.234,50 €", "0,75 €", "-12,00 €"], [1234.5, 0.75, -12]),
+        (["1 234,5", "7,1", "1 000 000,0"], [1234.5, 7.1, 1e6]),
+        (["12 %", "7 %", "100 %"], [12, 7, 100]),
+        (["1'200.50", "7.25"], [1200.5, 7.25]),
+        (["12.5 kg", "3.0 kg"], [12.5, 3]),
+        (["1,234", "19,014"], [1234, 19014]),
+        (["0,5", "19,014"], [0.5, 19.014]),
+    ],
+)
+def test_dates_and_amounts_come_back_as_they_were_written(
+    cells: list[str], numbers: list[float] | None, tmp_path: Path
+) -> None:
+    data = load(written(tmp_path / "t.csv", [["a", "b"], *([cell, k] for k, cell in enumerate(cells))]))
+    column = data.units.columns[0]
+    assert column.form == "number" if numbers else column.form in ("date", "datetime")
+    assert not numbers or data.x[:, 0].tolist() == numbers
+    digits = max(len(cell.rpartition(",")[2]) for cell in cells) if column.decimals == 3 else None
+    expected = [cell if digits is None else cell.ljust(len(cell.partition(",")[0]) + 4, "0") for cell in cells]
+    assert [column.text(value) for value in data.x[:, 0].tolist()] == expected
+
+
+@pytest.mark.parametrize("cells", [["5 kg", "5 g"], ["$5", "5 €"], ["A12", "A13"], ["01234 %", "5 %"], ["5-10", "6-7"]])
+def test_what_is_no_amount_stays_words(cells: list[str], tmp_path: Path) -> None:
+    data = load(written(tmp_path / "t.csv", [["a", "b"], *([cell, k] for k, cell in enumerate(cells))]))
+    assert data.units.columns[0].form == "words"
+
+
+def test_a_table_is_written_as_it_was(tmp_path: Path) -> None:
+    lines = [[f"{k},5", f"-{k + 1}.000,25 €", "Bonn" if k % 2 else "Rom; a", k % 7] for k in range(40)]
+    path = written(tmp_path / "t.csv", [["sep=;"], ["höhe", "preis", "ort", "n"], *lines], delimiter=";")
+    path.write_text(path.read_text().replace('"sep=;"', "sep=;"))
+    session = evenodds.fit(str(path), "table", out=tmp_path / "run", task="condition", data__given="höhe", **SHORT)
+    main(["sample", str(session.folder), "--given", "höhe=2.5", "-n", "30", "--folder", str(tmp_path / "made")])
+    made = list(csv.reader((tmp_path / "made" / "samples.csv").open(encoding="utf-8"), delimiter=";"))
+    assert made[0] == ["höhe", "preis", "ort", "n"]
+    assert {row[0] for row in made[1:]} == {"2,5"}
+    assert all(re.fullmatch(r"-\d{1,2}\.000,25 €", row[1]) for row in made[1:])
+    again = load(tmp_path / "made" / "samples.csv")
+    assert again.units.columns[1].style == session.card.units.columns[0].style
 
 
 def test_numbers_far_from_all_others_that_stand_for_none_are_apart(tmp_path: Path) -> None:

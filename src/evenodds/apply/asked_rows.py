@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._cells import moment
+from evenodds.data._moments import moment
 from evenodds.data.rows import Column, Values
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened

@@ -184,12 +184,12 @@ def _table(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | 
     columns = list(zip(*card.texts(x), strict=True))
     if c is not None and card.conditions is not None:
         names += card.conditions.names
-        columns += [tuple(f"{value:.7g}" for value in column) for column in c.T]  # they are of single precision
+        columns += card.conditions.texts(c)
     if y is not None:
         names.append(next((name for name in card.header if name not in names), "label"))
         columns.append(tuple(card.classes[k] for k in y))
     order = sorted(range(len(names)), key=lambda k: card.header.index(names[k]) if names[k] in card.header else k)
-    return csv_text([[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)])
+    return csv_text([[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)], card.delimiter)
 
 
 def _storable(session: Session, x: Any) -> Any:

@@ -135,7 +135,7 @@ def placed(column: Column, one: Parsed, missing: bool = False) -> Values:
 
 def _fitted(name: str, one: Parsed, types: Types) -> Column:
     few = {"number": 1, "levels": len(one.values)}.get(types.by_name.get(name, ""))
-    return fitted(name, one.values, one.form, one.spelling, one.decimals, one.words, few)
+    return fitted(name, one.values, one.form, one.spelling, one.decimals, one.words, few, one.style)
 
 
 def _no_column(one: Parsed) -> str | None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.data._amounts import PLAIN, NumberStyle
 from evenodds.data.palette import Palette
 from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
@@ -134,14 +136,26 @@ class Conditions:
     """Of values, their range; of attributes, one that leaves 0 and 1 as they are."""
     binary: bool
     """Whether they are attributes."""
+    styles: tuple[NumberStyle, ...] = ()
+    """How the file of a table writes them; empty where as plain numbers."""
 
     def __post_init__(self) -> None:
+        if len(self.styles) not in (0, len(self.names)):
+            raise BadInput(f"{len(self.names)} conditions need as many styles or none, got {len(self.styles)}")
         if not self.names or len(self.units.low) not in (1, len(self.names)):
             raise BadInput(f"{len(self.names)} conditions need as many ranges or one, got {len(self.units.low)}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""
-        return {"names": list(self.names), "units": self.units.to_json(), "binary": self.binary}
+        styles = {"styles": [asdict(style) for style in self.styles]} if self.styles else {}
+        return {"names": list(self.names), "units": self.units.to_json(), "binary": self.binary, **styles}
+
+    def texts(self, c: NDArray[Any]) -> list[tuple[str, ...]]:
+        """The numbers (N, K) in own units as a table writes them, condition by condition."""
+        styles = self.styles or (PLAIN,) * len(self.names)
+        return [  # they are of single precision
+            tuple(style.written(f"{value:.7g}") for value in column) for style, column in zip(styles, c.T, strict=True)
+        ]
 
     def to_model(self, values: Mapping[str, float]) -> Tensor:
         """One c (1, K) as players see it, from a number in own units for each name; BadInput where one is missing."""
@@ -207,6 +221,8 @@ class Dataset:
     """The name of each column of x of a table."""
     header: tuple[str, ...] = ()
     """The columns of a table in the order of its file: those of x, those that can be asked for, and the label's."""
+    delimiter: str = ","
+    """Between the cells of the table's file."""
     kind: str = "image"
     """"image", "table" or "toy"."""
     c: Tensor | None = None

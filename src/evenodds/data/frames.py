@@ -123,7 +123,8 @@ def _parsed(name: str, cells: Any, types: Types) -> Parsed:
         return _moments(cells)
     words = WordCells(name)
     words.add(_spelled(cells))
-    return words.parsed(as_words=kind == "b" or types.words(name))
+    levels = kind == "b" or type(cells.dtype).__name__ == "CategoricalDtype"
+    return words.parsed(as_words=levels or types.words(name))
 
 
 def _spelled(cells: Any) -> list[str]:
@@ -162,6 +163,8 @@ def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
         column = pandas.Series(cells[:, k])
         if isinstance(dtype, pandas.CategoricalDtype):
             column = column.map({str(value): value for value in dtype.categories})
+        elif getattr(dtype, "kind", "O") == "O" and columns[k].form == "number":
+            column = pandas.Series([columns[k].text(value) or None for value in x[:, k].tolist()])
         elif getattr(dtype, "kind", "O") == "b":
             column = column.map({"True": True, "False": False})
         elif getattr(dtype, "kind", "O") == "M":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -23,6 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from evenodds.data._amounts import PLAIN, NumberStyle
+from evenodds.data._moments import MomentForm, is_spelling, spell
 from evenodds.errors import BadInput
 from evenodds.files.text import visible
 
@@ -31,8 +32,8 @@ __all__ += ["texts_of"]
 
 Values = NDArray[np.float64]
 """(N,) of a column or (N, D) of a table; NaN is an empty cell, and the place of its word stands for a word."""
-Form = Literal["number", "words", "date", "datetime", "time"]
-"""What the cells of a column are. Dates are days since 1 January 1970, times of day and both together are seconds."""
+Form = MomentForm | Literal["number", "words"]
+"""What the cells of a column are."""
 Block = tuple[tuple[float, ...], bool, int]
 """What players see of a column: the scores an amount may have (empty of choices alone), whether it has no others, and
 the number of choices (0 of an amount alone)."""
@@ -45,9 +46,7 @@ SPIKE, SPIKES = 0.05, 8
 """Among more numbers, one that so great a share of the rows holds is a choice of its own; at most so many of them."""
 CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)
 """Numbers that stand for no amount, where they lie far from all others."""
-EPOCH = date(1970, 1, 1)
 MOST_DECIMALS = 6
-_SPELLING = re.compile(r"(%[YmdHMS]|[-/.: TZ])*")
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,7 @@ class Column:
         knots: of an amount, increasing numbers, and `scores`, where they lie for the players.
         exact: whether an amount has no other numbers than its knots.
         missing: whether a cell may be empty.
+        style: how numbers are written, but for their decimals.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Column:
     scores: tuple[float, ...] = ()
     exact: bool = False
     missing: bool = False
+    style: NumberStyle = PLAIN
 
     def __post_init__(self) -> None:
         if len(self.knots) != len(self.scores) or not (self.knots or self.levels):
@@ -89,8 +90,8 @@ class Column:
 
     def _require_spelling(self) -> None:
         """BadInput where numbers could not be written as the column spells them."""
-        if not _SPELLING.fullmatch(self.spelling) or not 0 <= (self.decimals or 0) <= MOST_DECIMALS:
-            raise BadInput(f"column '{visible(self.name)}' needs a spelling of %Y %m %d %H %M %S, and decimals to 6")
+        if not is_spelling(self.spelling) or not 0 <= (self.decimals or 0) <= MOST_DECIMALS:
+            raise BadInput(f"column '{visible(self.name)}' needs a spelling of dates and times, and decimals to 6")
         try:
             for end in self.ends if self.form not in ("number", "words") else ():
                 self.cell(end)
@@ -192,10 +193,10 @@ class Column:
         if cell is None:
             return ""
         if isinstance(cell, date | time):
-            return cell.strftime(self.spelling)
+            return spell(cell, self.spelling)
         if isinstance(cell, float):
-            return f"{cell:.9g}" if self.decimals is None else f"{cell:.{self.decimals}f}"
-        return str(cell)
+            cell = f"{cell:.9g}" if self.decimals is None else f"{cell:.{self.decimals}f}"
+        return str(cell) if self.form == "words" else self.style.written(str(cell))
 
     def _codes(self, numbers: Values) -> NDArray[np.int64]:
         """The choice of each number: 0 of an amount, if there is one."""
@@ -216,6 +217,7 @@ def fitted(
     decimals: int | None = None,
     words: Sequence[str] = (),
     few: int | None = None,
+    style: NumberStyle = PLAIN,
 ) -> Column:
     """A column by what is observed of it.
 
@@ -235,6 +237,7 @@ def fitted(
         "decimals": decimals,
         "words": tuple(words),
         "missing": bool(absent.any()),
+        "style": style,
     }
     if form == "words" or len(distinct) <= max(1, few):
         return Column(**column, levels=tuple(distinct.tolist()))

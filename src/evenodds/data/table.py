@@ -7,7 +7,7 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from evenodds.data._amounts import PLAIN, NumberStyle
 from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_number
 from evenodds.data._labels import merged, negative
 from evenodds.data._types import Types, typed
@@ -38,7 +39,15 @@ _LONGEST_LINE = 1 << 24  # Characters.
 _MOST_COLUMNS = 100_000
 DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "space": " "}
 """Words for signs that a shell or YAML reads in another way."""
+_STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
+    "Took commas to stand between thousands": lambda style: style.group == ",",
+    "Took commas to stand before decimals": lambda style: style.point == ",",
+    "Took numbers with signs or units around them": lambda style: bool(style.before or style.after),
+}
+"""What is said of numbers that are no plain ones, and of which it is said."""
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
+_SAID = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
+"""A first line by which Excel is told what stands between cells."""
 _AT_ONCE = 4096
 """Rows that are taken apart at once."""
 
@@ -79,7 +88,7 @@ def table(
     wanted = Types.of(types, columns)
     parsed, words = _parsed(text, columns, skip, label, wanted)
     dataset = from_columns(parsed, wanted, given_names, path.name)
-    dataset = replace(dataset, report=(*dataset.report, *text.notes))
+    dataset = replace(dataset, delimiter=text.delimiter, report=(*dataset.report, *text.notes))
     if label is None:
         return dataset
     cells = [from_cell(word.strip()) for word in words]
@@ -139,11 +148,13 @@ def from_columns(
         hint = "rows are asked for by numbers, 0 and 1 of flags, or by their class (data.label)"
         values = np.stack([_numbers_of(where, name, parsed[name], hint) for name in given], 1)
         c, conditions = encode_conditions(values, list(given))
+        styles = tuple(parsed[name].style for name in given)
+        conditions = replace(conditions, styles=styles if any(style != PLAIN for style in styles) else ())
         dataset = replace(dataset, c=c, conditions=conditions)
     notes = [note for column in parsed.values() for note in column.notes]
-    for where in ("between thousands", "before decimals"):
-        names = [name for name, column in parsed.items() if column.commas == where]
-        notes += listed(f"Took commas to stand {where} in {{}}: {{}}.", names, what="column")
+    for said, of in _STYLES.items():
+        names = [name for name, column in parsed.items() if of(column.style)]
+        notes += listed(f"{said} in {{}}: {{}}.", names, what="column")
     header = tuple(name for name in parsed if name in dataset.columns or name in given)
     return replace(dataset, header=header, report=(*dataset.report, *notes))
 
@@ -207,6 +218,8 @@ class _Text:
     path: Path
     encoding: str
     delimiter: str = ","
+    begins: int = 0
+    """Lines above the table."""
 
     @property
     def notes(self) -> list[str]:
@@ -222,6 +235,8 @@ class _Text:
         try:
             with self.opened() as file:
                 for row, cells in enumerate(csv.reader(self._lines(file), delimiter=self.delimiter), 1):
+                    if row <= self.begins:
+                        continue
                     if len(cells) > _MOST_COLUMNS:
                         raise BadInput(f"{self.path.name}: row {row} has {len(cells):,} cells, over {_MOST_COLUMNS:,}")
                     if any(cell.strip() for cell in cells):
@@ -255,6 +270,8 @@ class _Text:
 
 def _opened(path: Path, delimiter: str | None = None) -> _Text:
     text = _Text(path, _encoding(path))
+    if said := _SAID.fullmatch("".join(text.first_lines(1))):
+        text, delimiter = replace(text, begins=1), delimiter or said[1]
     if delimiter is None:
         return replace(text, delimiter=_sniff(text))
     sign = DELIMITERS.get(delimiter.strip(), delimiter)
@@ -340,21 +357,14 @@ def _parsed(
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
     spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
     texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k])}
-    for k in sorted(texts):
-        types.require_words(columns[k], text.path.name)
     in_words = _words(text, columns, skip, sorted(texts), types)
     parsed = {columns[k]: in_words[k] if k in texts else _numbers(text, skip, numbers[k]) for k in used}
-    if blank := last - rows - skip:
+    if blank := last - rows - skip - text.begins:
         parsed[next(iter(parsed))].notes.append(f"Left out {blank:,} rows without a value.")
     return parsed, words
 
 
 def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
-    if cells.mixed_commas:
-        name = shortened(cells.name)
-        raise BadInput(
-            f"{text.path.name}: column {name} has commas between thousands and before decimals; take out some"
-        )
     parsed = cells.parsed()
     observed = np.nan_to_num(parsed.values)  # infinite ones become the largest there are
     if np.abs(observed).max() > LARGEST:
@@ -371,7 +381,14 @@ def _words(text: _Text, columns: Sequence[str], skip: int, places: Sequence[int]
     for _, block in _blocks(text, columns, skip) if places else ():
         for k in places:
             cells[k].add([from_cell(cell) for cell in block[k]])
-    return {k: cells[k].parsed(types.words(columns[k])) for k in places}
+    try:
+        parsed = {k: cells[k].parsed(types.words(columns[k])) for k in places}
+    except BadInput as error:
+        raise BadInput(f"{text.path.name}: {error}") from error
+    for k in places:
+        if parsed[k].form != "number":
+            types.require_words(columns[k], text.path.name)
+    return parsed
 
 
 def _blocks(text: _Text, columns: Sequence[str], skip: int) -> Iterator[tuple[int, list[tuple[str, ...]]]]:

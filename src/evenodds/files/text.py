@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["aligned", "csv_text", "encodable", "from_cell", "from_utf8", "json_text", "quoted", "to_cell", "to_utf8"]
 __all__ += ["visible"]
@@ -23,7 +23,11 @@ UNSEEN = re.compile(
     "\ud800-\udfff]"  # halves of characters: bytes of file names that are not UTF-8
 )
 """Characters that act on a terminal, or that nobody sees."""
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+_CURRENCY = "$€£¥₹₽₩₺₴¢"
+NUMBER = re.compile(
+    rf"[+-]?[{_CURRENCY}]?\s?(\d[\d.,'\u2019\s]*|\.\d+)(e[+-]?\d+)?\s?[{_CURRENCY}%‰°]?|[+-]?(inf|nan)", re.IGNORECASE
+)
+"""A number, perhaps with signs between its digits and of currency or percent: nothing to compute."""
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How cells begin that a spreadsheet may compute, or that stand for such a cell."""
 HALF = re.compile(r"(\\*)([\ud800-\udfff]|u[dD][89a-fA-F][0-9a-fA-F]{2})")
@@ -64,12 +68,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def csv_text(rows: Iterable[Iterable[object]]) -> str:
+def csv_text(rows: Iterable[Iterable[object]], delimiter: str = ",") -> str:
     """Rows as CSV, all text in them as `to_cell` gives it; `from_cell` of what a CSV reader gives is the same text."""
     cells = [[to_cell(value) if isinstance(value, str) else value for value in row] for row in rows]
     cut = any(QUOTED.search(cell) for row in cells for cell in row if isinstance(cell, str))
     table = StringIO()
-    csv.writer(table, lineterminator="\n", quoting=csv.QUOTE_ALL if cut else csv.QUOTE_MINIMAL).writerows(cells)
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if cut else csv.QUOTE_MINIMAL
+    csv.writer(table, delimiter=delimiter, lineterminator="\n", quoting=quoting).writerows(cells)
     return table.getvalue()
 
 

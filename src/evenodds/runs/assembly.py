@@ -257,7 +257,7 @@ class Run:
         """The same without the counts and the fingerprint, which take time."""
         d = self.dataset
         beside = BesideCard.of(d.beside, len(d.classes))
-        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.header, d.conditions, beside)
+        return DataCard(d.kind, d.shape, d.units, d.classes, d.columns, d.header, d.delimiter, d.conditions, beside)
 
     def measure(self) -> dict[str, float]:
         """Held-out figures of the game as it stands; none where too few items were held out."""

@@ -69,6 +69,8 @@ class DataCard:
     columns: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     """The columns of a table in the order of its file, see `Dataset.header`."""
+    delimiter: str = ","
+    """Between the cells of the table's file."""
     conditions: Conditions | None = None
     """Attributes or values of each item, beside its class."""
     beside: Mapping[str, BesideCard] = field(default_factory=dict)
@@ -98,6 +100,8 @@ class DataCard:
         found = self.units.columns
         if found and (self.kind != "table" or self.shape != self.units.seen(self.shape)):
             raise BadInput(f"shape must be {list(self.units.seen(self.shape))} of a table, as the columns are")
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise BadInput(f"delimiter must be a sign that can stand between cells, got {shortened(self.delimiter)}")
         if found and self.columns and self.columns != tuple(column.name for column in found):
             raise BadInput("columns must be those of the units")
         if not self.units.columns and len(self.units.low) not in (1, self.shape[0]):
@@ -161,6 +165,8 @@ class DataCard:
         }
         if self.header:
             values["header"] = list(self.header)
+        if self.delimiter != ",":
+            values["delimiter"] = self.delimiter
         if self.conditions is not None:
             values["conditions"] = self.conditions.to_json()
         if self.beside:

@@ -26,7 +26,8 @@ def evaluation_table(evaluation: Evaluation) -> list[str]:
     subject, reference = e["subject"], e["reference"]
     head = [
         f"{subject['path']}: {subject['items']:,} samples against {reference['items']:,} {reference['role']}",
-        f"features: {e['fingerprint']['features']}"
+        *subject.get("notes", ()),
+        f"features: {_features(e)}"
         f" ({'compares with ' + e['comparable'] if e['comparable'] else 'does not compare with published figures'})",
         "",
         *e["verdict"],
@@ -37,6 +38,12 @@ def evaluation_table(evaluation: Evaluation) -> list[str]:
     parts = [_memorisation(e["memorisation"]), _equilibrium(e["equilibrium"]), _likelihood(e["likelihood"])]
     classes = _classes(e["classes"])
     return [*head, *aligned([row for row in rows if row]), *refused, *(x for x in parts if x), *classes]
+
+
+def _features(content: Mapping[str, Any]) -> str:
+    """The name of the features; rows have no pixels."""
+    name = str(content["fingerprint"]["features"])
+    return "the values of the columns" if name == "pixels" and content["reference"]["kind"] != "image" else name
 
 
 def _score(s: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -232,6 +232,7 @@ def _fakes(
     chosen = _first(torch.arange(len(samples)), count)
     resized = "resized" if any("esized" in line for line in samples.report) else "none"
     what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}
+    what |= {"notes": list(samples.report[1:])} if samples.report[1:] else {}
     own = samples.x[chosen]
     x, rows = _units(samples, data).to_model(own), own if data.units.columns else None
     return x, rows, _labels(samples, data, chosen), resized, what

@@ -533,7 +533,8 @@ def test_a_row_of_decimal_commas_is_no_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "unlabelled", "classes"),
     [
-        ([-1, 0, 1], "auto", [0, 1]),
+        ([-1, -1, 0, 1], "auto", [0, 1]),
+        ([-2, -1, 0, 1], "auto", [-2, -1, 0, 1]),
         ([-1, 0, 1], None, [-1, 0, 1]),
         ([-1, 1, 2], -1, [1, 2]),
         ([0, 1, 9], 9, [0, 1]),
@@ -557,6 +558,8 @@ def test_minus_one_and_one_are_classes_and_that_is_said() -> None:
     with pytest.warns(UserWarning, match="-1 is taken as a class; unlabelled=-1 takes it as no label"):
         classifier = GANClassifier(rows=64, random_state=0).fit(x, y)
     assert classifier.classes_.tolist() == [-1, 1]
+    with pytest.warns(UserWarning, match="-1 is taken as no label, though another is as frequent; unlabelled=-1"):
+        GANClassifier(rows=64, random_state=0).fit(x, np.arange(30) % 3 - 1)
 
 
 @pytest.mark.parametrize("kind", ["csv", "array"])

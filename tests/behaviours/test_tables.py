@@ -421,6 +421,28 @@ def test_data_frames_go_in_and_come_out() -> None:
     assert (more.dtypes == data.dtypes).all()
 
 
+def test_a_classifier_learns_from_a_data_frame() -> None:
+    from evenodds.estimators import GANClassifier
+
+    data = frame(300)
+    y = np.where(data["city"] == "Bonn", "north", "south")
+    few = np.where(np.arange(300) % 3, "?", y)
+    classifier = GANClassifier(rows=6000, width=32, unlabelled="?", random_state=0).fit(data, few)
+    assert (classifier.predict(data) == y).mean() > 0.95
+    assert (classifier.predict(data[list(data.columns[::-1])]) == classifier.predict(data)).all()
+    other = data.assign(city=data["city"].cat.rename_categories({"Bonn": "Oslo"}))
+    with pytest.raises(BadInput, match="column 'city' has 'Oslo', which the data do not have"):
+        classifier.predict(other)
+
+
+def test_cells_of_a_data_frame_stay_text() -> None:
+    from evenodds.estimators import GAN
+
+    data = pandas.DataFrame({"price": [f"${k % 90 + 1},500" for k in range(200)], "n": np.arange(200) % 7})
+    made, _ = GAN(rows=256, random_state=0).fit(data).sample(50)
+    assert made["price"].str.fullmatch(r"\$\d{1,2},500").all()
+
+
 def test_a_data_frame_is_filled_in() -> None:
     from evenodds.estimators import GANImputer
 

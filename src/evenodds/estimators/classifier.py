@@ -13,11 +13,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from evenodds.errors import BadInput
-from evenodds.estimators.checks import Array, check_counts, classes_of, seed_of, validated
+from evenodds.estimators.checks import Array, check_counts, classes_of, items_of, seed_of
 from evenodds.estimators.items import Items
 from evenodds.estimators.own_code import OwnCode
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.estimators.training import TrainingOptions, batches, new_players, train_averaged
+from evenodds.parts.choosing import ChoosingGenerator, choices_in
 from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels
 
@@ -27,8 +28,8 @@ __all__ = ["GANClassifier"]
 class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     """A discriminator that names the class of what is real (Salimans et al. 2016, section 5).
 
-    In y, -1 is "no label" where at least two other classes occur, as in sklearn.semi_supervised; else it is a class,
-    and a warning says so. `unlabelled` says it for sure.
+    In y, -1 is "no label" where at least two other classes occur and none is below it, as in sklearn.semi_supervised;
+    else it is a class. A warning says it where another class is as frequent, and where -1 and 1 are all there are. `unlabelled` says it for sure.
 
     Args:
         network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
@@ -89,11 +90,17 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> GANClassifier:
-        """Learns from items X (N, D), (N, H, W) or (N, C, H, W), and their classes y (N,), -1 where not known."""
+        """Learns from items and their classes.
+
+        Args:
+            X: (N, D) numbers, a data frame of pandas with columns of any kind and empty cells, or images (N, H, W) or
+                (N, C, H, W).
+            y: (N,) classes, -1 where not known.
+        """
         check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent)
         if y is None:
             raise BadInput("requires y to be passed, but the target y is None")
-        X = validated(self, X, reset=True, allow_nd=True)
+        X = items_of(self, X, reset=True)
         labels = self._labels(y, len(X))
         seed = seed_of(self.random_state)
         self.items_ = Items.of(X, few=0)
@@ -103,7 +110,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Array:
         """(N, K) float64 probabilities of `classes_`."""
         check_is_fitted(self)
-        x = self.items_.to_model(validated(self, X, reset=False, allow_nd=True))
+        x = self.items_.to_model(items_of(self, X, reset=False))
         # In float64: in float32, the last digits of an item's probability depend on the size of its batch.
         discriminator = deepcopy(self.discriminator_.built(self.allowed_modules)).double()
         with torch.no_grad():
@@ -128,8 +135,8 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     def _labels(self, y: Any, n: int) -> Array:
         """(N,) int64, -1 unknown; sets `classes_`."""
         y = classes_of(y, n)
-        classes, labels = np.unique(y, return_inverse=True)
-        none, known = self._no_label(classes), classes.tolist()
+        classes, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
+        none, known = self._no_label(classes, counts), classes.tolist()
         if none is not None and none in known:
             place = known.index(none)
             classes = np.delete(classes, place)
@@ -139,20 +146,22 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         self.classes_ = classes
         return np.asarray(labels.astype(np.int64))
 
-    def _no_label(self, classes: Array) -> Any:
+    def _no_label(self, classes: Array, counts: Array) -> Any:
         """The value that is no label; None where there is none."""
         if not (isinstance(self.unlabelled, str) and self.unlabelled == "auto"):
             return self.unlabelled
-        if classes.dtype.kind not in "if" or -1 not in classes:
+        if classes.dtype.kind not in "if" or -1 not in classes or classes.min() < -1:
             return None
-        if len(classes) > 2:
-            return -1
-        warnings.warn(
-            f"y holds {', '.join(f'{value:g}' for value in classes)} alone, so -1 is taken as a class; unlabelled=-1 "
-            "takes it as no label, unlabelled=None says that it is a class",
-            stacklevel=4,
-        )
-        return None
+        shown = ", ".join(f"{value:g}" for value in classes[:8]) + (", ..." if len(classes) > 8 else "")
+        settings = "unlabelled=-1 takes it as no label, unlabelled=None says that it is a class"
+        if len(classes) == 2:
+            warnings.warn(f"y holds {shown} alone, so -1 is taken as a class; {settings}", stacklevel=4)
+            return None
+        if counts[classes == -1][0] <= counts[classes != -1].max():
+            warnings.warn(
+                f"y holds {shown}, and -1 is taken as no label, though another is as frequent; {settings}", stacklevel=4
+            )
+        return -1
 
     def _train(self, x: torch.Tensor, y: torch.Tensor, seed: int) -> StoredNetwork:
         """The moving average of the discriminator, which names K classes.
@@ -166,15 +175,20 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         discriminator = {"shape": shape, "outputs": length, **options}
         generator = {"latent": training.latent, "shape": shape, **options}
         players = new_players(name, {"generator": generator, "discriminator": discriminator}, seed)
+        blocks = self.items_.blocks
+        if blocks:
+            players["generator"] = ChoosingGenerator(players["generator"], blocks)
         labelled = {"x": x[y >= 0], "y": y[y >= 0]}
         data = WithLabels(batches(x, None, length, training, seed), labelled, training.batch, seed)
         total = training.total(len(x))
-        average = train_averaged(self._task(length), players, data, training, total, seed, "discriminator")
+        average = train_averaged(
+            self._task(length, choices_in(blocks)), players, data, training, total, seed, "discriminator"
+        )
         return StoredNetwork(average, discriminator)
 
-    def _task(self, length: int) -> Classify:
+    def _task(self, length: int, choices: int) -> Classify:
         return Classify(
-            prior=Normal(self.latent),
+            prior=Normal(self.latent + choices),
             classes=length,
             unsupervised=self.unsupervised,
             # Without unlabelled items there is nothing for the consistency cost to act on.

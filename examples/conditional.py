@@ -21,7 +21,7 @@ players = {
     "discriminator": mlp.Discriminator(**discriminator_options(task.way, shape, length=10)),
 }
 learner = Gradient({name: torch.optim.Adam(p.parameters(), 1e-3, betas=(0.0, 0.99)) for name, p in players.items()})
-progress = train(Game(task, players), Batches(data, None, 64, seed=0), learner, Local(), images=32_000)
+progress = train(Game(task, players), Batches(data, None, 64, seed=0), learner, Local(), images=26_000)
 
 asked = torch.arange(10).repeat(100)
 made = task.answer(players, {"z": torch.randn(1000, 16), "y": asked})["x"]

@@ -29,7 +29,7 @@ def accuracy(unsupervised: float) -> float:
     }
     learner = Gradient({name: torch.optim.Adam(p.parameters(), 1e-3, betas=(0.5, 0.99)) for name, p in players.items()})
     moves = task.moves() if unsupervised else task.moves()[:1]
-    train(Game(task, players, moves), feed, learner, Local(), images=20_000)
+    train(Game(task, players, moves), feed, learner, Local(), images=12_000)
     players["discriminator"].eval()
     return float((task.answer(players, test)["y"] == test["y"]).float().mean())
 

@@ -24,7 +24,7 @@ players = {"generator": Generator(32, (1, 8, 8), width=16), "discriminator": Dis
 learner = Gradient(
     {name: torch.optim.Adam(p.parameters(), 3e-3, betas=(0.5, 0.99)) for name, p in players.items()}, cosine()
 )
-train(Game(task, players), Batches(data, shown, 64, seed=0), learner, Local(), images=15_000)
+train(Game(task, players), Batches(data, shown, 64, seed=0), learner, Local(), images=11_000)
 
 x = data.batch(held_out)["x"]
 mask = torch.ones(len(x), 1, 8, 8)

@@ -34,7 +34,7 @@ players = {
 }
 game = Game(Generate(Normal(8), Contest(my_loss, penalty=r1_r2, weight=0.05)), players)
 learner = Gradient({name: torch.optim.Adam(p.parameters(), 2e-3, betas=(0.0, 0.99)) for name, p in players.items()})
-progress = train(game, Circle(), learner, Local(), images=100_000)
+progress = train(game, Circle(), learner, Local(), images=70_000)
 points = game.task.answer(players, {"z": torch.randn(1000, 8)})["x"]
 radius = points.norm(dim=1)
 print(f"{progress.images} images shown; the radius of 1,000 samples is {radius.mean():.2f} +- {radius.std():.2f}")

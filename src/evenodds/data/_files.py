@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,12 @@ class Listing(NamedTuple):
     """Plain sentences on where their labels are from."""
     notes: tuple[str, ...] = ()
     """Others on what they are a part of."""
+    archives: ExitStack = ExitStack()
+    """What is open as long as files may be read."""
+
+    def kept(self) -> Callable[[], None]:
+        """Lets files be read beyond the listing, until what is given is called."""
+        return self.archives.pop_all().close
 
 
 class Said(NamedTuple):
@@ -88,7 +94,7 @@ def listing(root: Path, most_pixels: int = MOST_PIXELS, said: Said = _NOTHING) -
     with warnings.catch_warnings(), ExitStack() as stack:
         # They (large images, odd metadata) would go to the terminal; what matters is in the report.
         warnings.simplefilter("ignore")
-        yield _found(root, most_pixels, said, stack)
+        yield _found(root, most_pixels, said, stack)._replace(archives=stack)
 
 
 def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:

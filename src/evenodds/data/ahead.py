@@ -48,8 +48,7 @@ class CudaLane:
     def send(self, parts: Parts) -> Sent:
         with torch.cuda.stream(self._stream):
             moved = {name: value.pin_memory().to(self.device, non_blocking=True) for name, value in parts.items()}
-            event = torch.cuda.Event()
-            event.record(self._stream)  # type: ignore[no-untyped-call]
+            event = self._stream.record_event()
         return Sent(moved, event)
 
     def receive(self, sent: Sent) -> Parts:
@@ -63,7 +62,8 @@ class CudaLane:
 class Ahead:
     """Batches by position, of which the next ones are begun as soon as one is asked for.
 
-    A batch is the same whether it was begun before or not: what is ahead is dropped where another position is asked for.
+    A batch is the same whether it was begun before or not. What is ahead is dropped where another position is asked
+    for.
 
     Args:
         begin: begins to read the batch at a position.

@@ -288,7 +288,9 @@ class Dataset:
         index = index.to(self.x.device)
         return self.to_model({} if self.units.columns else self._gathered(index), index, device)
 
-    def to_model(self, parts: Mapping[str, Tensor], index: Tensor, device: torch.device | str | None) -> dict[str, Tensor]:
+    def to_model(
+        self, parts: Mapping[str, Tensor], index: Tensor, device: torch.device | str | None
+    ) -> dict[str, Tensor]:
         """The batch of some items, whose parts are given in own units: "x", but of a table, and what lies beside."""
         if self.units.columns:
             batch = {"x": self._seen.index_select(0, index).to(device)}
@@ -358,9 +360,7 @@ class Dataset:
         beside = {name: replace(other, values=_rows(other.values, index)) for name, other in self.beside.items()}
         items = None if self.items is None else Taken(self.items, index)
         x = _rows(self.x, index)
-        return replace(
-            self, x=x, y=y, c=c, names=names, beside=beside, groups=groups, apart=apart, items=items
-        )
+        return replace(self, x=x, y=y, c=c, names=names, beside=beside, groups=groups, apart=apart, items=items)
 
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
         """Parts the items into those to train on and those to measure by.
@@ -423,7 +423,9 @@ class Dataset:
         notes, key = self.items.notes, self._head.key()
         if f"{key} sums" not in notes:
             facts = facts_of(self._head, self.parts)
-            words = torch.frombuffer(bytearray(" ".join((facts.fingerprint, *facts.blocks)).encode()), dtype=torch.uint8)
+            words = torch.frombuffer(
+                bytearray(" ".join((facts.fingerprint, *facts.blocks)).encode()), dtype=torch.uint8
+            )
             notes.update({f"{key} words": words, f"{key} plain": facts.plain, f"{key} sums": facts.sums})
         first, *blocks = notes[f"{key} words"].numpy().tobytes().decode().split()
         return Facts(first, tuple(blocks), notes[f"{key} sums"], notes[f"{key} plain"])

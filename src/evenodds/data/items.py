@@ -1,7 +1,7 @@
 """Items that are read when they are asked for: one protocol, whatever they lie in, and one way of decoding them.
 
-Threads decode: Pillow works outside Python's lock, and beside a training loop of small networks a thread cost it no more
-than a process did, which would have to send the pixels over.
+Threads decode: Pillow works outside Python's lock, and beside a training loop of small networks a thread cost it no
+more than a process did, which would have to send the pixels over.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class Decoded:
         decode: decodes one of them, or says why it cannot.
         places: (N, 3) int64: the job, the picture in what it is decoded to, and the piece of that picture.
         parts: what is made of a picture, by name.
-        memory: see `Items`; half of it is for items that are kept as decoded, the first that are read. With the same
-            items in every epoch, to keep the first serves as many as can be: the latest would be gone before their turn.
+        memory: see `Items`; half of it is for items that are kept as decoded, the first that are read. As an epoch has
+            each item once, to keep the first serves as many as can be: the latest would be gone before their turn.
         notes: see `Items`.
         close: is called when nothing refers to the items any more.
     """

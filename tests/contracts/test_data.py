@@ -488,7 +488,7 @@ def test_images_that_no_array_can_hold_are_refused(tmp_path: Path, monkeypatch: 
     for k in range(10):
         picture("L", (14, 10)).save(tmp_path / f"{k}.png")
     monkeypatch.setattr("evenodds.files.memory.machine_bytes", lambda: 3000)
-    with pytest.raises(BadInput, match="the images need.*smaller size"):
+    with pytest.raises(BadInput, match=r"the images need.*smaller size"):
         load(tmp_path, channels=4)
 
 

@@ -19,7 +19,7 @@ from evenodds.errors import BadInput
 from evenodds.files import memory
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["NOTES", "RECORDS", "Again", "Fitted", "fitting", "noted", "unread_all", "without_pixels"]
+__all__ = ["NOTES", "RECORDS", "Again", "Fitted", "fitting", "noted", "records_in", "unread_all", "without_pixels"]
 
 NOTES: ContextVar[Notes | None] = ContextVar("what an earlier reading found out of all items", default=None)
 _NOTHING_HELD: ContextVar[bool] = ContextVar("whether all pictures are decoded when they are asked for", default=False)
@@ -76,7 +76,7 @@ def fitting(
     """
     limit = (memory.machine_bytes() if room is None else room) // 2
     room = room or limit
-    limit = 0 if _NOTHING_HELD.get() else limit
+    limit = 0 if lazily and _NOTHING_HELD.get() else limit
     notes = NOTES.get()
     if lazily and notes is not None and RECORDS in notes and (known := _known(notes, len(jobs), limit)):
         return Fitted(known, _by_name(known, jobs), room)
@@ -127,9 +127,14 @@ def noted(results: Sequence[Any]) -> torch.Tensor:
 
 def _known(notes: Notes, number: int, limit: int) -> list[Any]:
     """The records of an earlier reading; none where they are of other files, or fit into memory."""
-    records = [_over_pictures(one, _restored) for one in unpacked(notes[RECORDS].numpy().tobytes())]
+    records = records_in(notes[RECORDS])
     used = sum(one.nbytes for one in records if not isinstance(one, str))
     return records if len(records) == number and used > limit else []
+
+
+def records_in(note: torch.Tensor) -> list[Any]:
+    """What `noted` has made bytes of."""
+    return [_over_pictures(one, _restored) for one in unpacked(note.numpy().tobytes())]
 
 
 def _described(picture: DecodedImage) -> DecodedImage:

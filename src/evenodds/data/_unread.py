@@ -98,7 +98,7 @@ def unread(
         if len(some) < len(pictures):
             notes = [
                 *notes,
-                f"The range is that of {len(some):,} of {count(len(pictures), noun)}, evenly spread; data.range=0,4095 gives another.",
+                f"The range is that of {len(some):,} of {count(len(pictures), noun)}, evenly spread.",
             ]
         else:
             empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
@@ -132,7 +132,7 @@ def reads(
     firsts = torch.searchsorted(owners, owners)
     places = torch.stack([jobs[owners], within[owners], torch.arange(len(owners)) - firsts], 1)
     named = [again.jobs[record.name] for record in records]
-    return Decoded(named, again.decode, places, parts, again.memory, NOTES.get(), close)
+    return Decoded(named, again.decode, places, parts, again.memory, NOTES.get(), close, records)
 
 
 def on_memory(again: Again | None, room: int | None, *values: Tensor) -> list[str]:

@@ -116,6 +116,7 @@ class Decoded:
             each item once, to keep the first serves as many as can be: the latest would be gone before their turn.
         notes: see `Items`.
         close: is called when nothing refers to the items any more.
+        records: what each job is decoded to, without pixels.
     """
 
     def __init__(
@@ -127,9 +128,11 @@ class Decoded:
         memory: int,
         notes: Notes | None = None,
         close: Callable[[], object] = lambda: None,
+        records: Sequence[Any] = (),
     ) -> None:
         self.jobs, self.decode, self.places, self.parts, self.memory = jobs, decode, places, parts, memory
         self.notes: Notes = {} if notes is None else notes
+        self.records = records
         self._close, self._guard, self._left = close, Lock(), memory // 2
         self._kept: dict[int, dict[str, Pixels]] = {}
         # What Pillow says of odd files was said when they were listed; `warnings` cannot be silenced by thread.

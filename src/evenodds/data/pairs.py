@@ -51,7 +51,7 @@ from evenodds.data.items import Decoded, Part
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["LAYOUTS", "READS", "pairs"]
+__all__ = ["LAYOUTS", "READS", "Wanted", "one_scale", "pair_of", "pairs", "stacks_of"]
 
 READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in these layouts."""
@@ -157,7 +157,7 @@ def _paired(listing: Listing, sides: Chosen, form: Form, wanted: Wanted, progres
     matches, swapped = _larger_first(matches, sides, form)
     jobs = FileSet(matches, "pair")
     (batch,) = decoded(listing.root, [jobs], lambda match: _pair(match, form), form, PAIR, progress, lazily=True)
-    scale = _one_scale(batch.records)[0]
+    scale = one_scale(batch.records)[0]
     times = "as large as" if scale == 1 else f"{scale} times as large as"
     source, target = (sides.where(role) for role in ((1, 0) if swapped else (0, 1)))
     files = {match.name: (match.first.name, match.second.name) for match in matches}
@@ -201,13 +201,13 @@ def _together(
         notes: on how they were found.
         files: the names of the files of each pair.
     """
-    scale, pairs, others = _one_scale(batch.records)
+    scale, pairs, others = one_scale(batch.records)
     size, fit = batch.size, form.fit
     targets = [pair.first for pair in pairs]
     stems = [pair.name for pair in pairs]
     parts = parted(stems, wanted.splits, "pair", lists_in(listing.others), [files.get(stem, ()) for stem in stems])
     tiles = items(stems, [target.size for target in targets], size, fit, "pair")
-    x, source, reading = _stacks(batch, pairs, scale, tiles, fit, wanted, listing.kept)
+    x, source, reading = stacks_of(batch, pairs, scale, tiles, fit, wanted, listing.kept)
     report = (
         f"Read {count(len(tiles.names), 'pair')}: {how}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
@@ -226,7 +226,7 @@ def _together(
     return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart, reads=reading)
 
 
-def _stacks(
+def stacks_of(
     batch: Records[Partners],
     pairs: Sequence[Partners],
     scale: int,
@@ -291,17 +291,22 @@ def _halved(listing: Listing, side: str, form: Form, wanted: Wanted, progress: O
 def _pair(match: Match, form: Form) -> Partners | str:
     # Whole: JPEG files decoded at a fraction, each at its own, would not lie exactly over each other.
     first, second = (decode(file, None, form.fit, form.most_pixels) for file in (match.first, match.second))
-    pair = aligned(match.name, first, second, lambda target, source: _scale(target, source) > 0)
+    return pair_of(match.name, first, second, form)
+
+
+def pair_of(name: str, first: DecodedImage | str, second: DecodedImage | str, form: Form) -> Partners | str:
+    """A target and its source, decoded whole, in the form that is wanted; or why they cannot be used."""
+    pair = aligned(name, first, second, lambda target, source: _scale(target, source) > 0)
     if isinstance(pair, str):
         return pair
     scale = _scale(pair.first.size, pair.second.size)
     if not scale:
         return (
-            f"{match.name} (its target of {_sides(pair.first.size)} is not 1, 2, 3 or 4 times its source of "
+            f"{name} (its target of {_sides(pair.first.size)} is not 1, 2, 3 or 4 times its source of "
             f"{_sides(pair.second.size)})"
         )
     if form.size and (form.size[0] % scale or form.size[1] % scale):
-        return f"{match.name} (size {_sides(form.size)} is no multiple of {scale}, by which its target is larger)"
+        return f"{name} (size {_sides(form.size)} is no multiple of {scale}, by which its target is larger)"
     pair = in_multiples(pair, scale)
     if not form.at_decoding:
         return pair
@@ -329,7 +334,7 @@ def _scale(large: Size, small: Size) -> int:
     return next((k for k in _SCALES if fits(k)), 0)
 
 
-def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
+def one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
     """The most common scale, the pairs that have it, and a note on the others."""
     scales = [_scale(pair.first.size, pair.second.size) for pair in pairs]
     (scale, _), *_ = sorted(Counter(scales).items(), key=lambda entry: (-entry[1], entry[0]))

@@ -19,7 +19,18 @@ from evenodds.errors import BadInput
 from evenodds.files import memory
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["NOTES", "RECORDS", "Again", "Fitted", "fitting", "noted", "records_in", "unread_all", "without_pixels"]
+__all__ = [
+    "NOTES",
+    "RECORDS",
+    "Again",
+    "Fitted",
+    "fitting",
+    "holds_nothing",
+    "noted",
+    "records_in",
+    "unread_all",
+    "without_pixels",
+]
 
 NOTES: ContextVar[Notes | None] = ContextVar("what an earlier reading found out of all items", default=None)
 _NOTHING_HELD: ContextVar[bool] = ContextVar("whether all pictures are decoded when they are asked for", default=False)
@@ -35,6 +46,11 @@ def unread_all() -> Iterator[None]:
         yield
     finally:
         _NOTHING_HELD.reset(token)
+
+
+def holds_nothing() -> bool:
+    """Whether this is within `unread_all`."""
+    return _NOTHING_HELD.get()
 
 
 class Again(NamedTuple):

@@ -132,6 +132,9 @@ def write_index(shards: Shards) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps(shards.card.to_json())
     write_tensors(tensors, shards.folder / INDEX, {"card": text, "sum": str(_sum(tensors, text))})
+    (shards.folder / INDEX).chmod(
+        (shards.folder / next(iter(shards.card.shards))).stat().st_mode
+    )  # who reads one, reads all
 
 
 def read_index(folder: Path) -> Shards:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._fitting import NOTES, Again
+from evenodds.data._fitting import NOTES, Again, holds_nothing
 from evenodds.data._picture import DecodedImage
 from evenodds.data._placing import Pixels
 from evenodds.data._queue import Record
@@ -143,10 +143,12 @@ def on_memory(again: Again | None, room: int | None, *values: Tensor) -> list[st
         values: x, and what lies beside it; or their shapes alone.
     """
     needed = f"{sum(one.numel() * one.element_size() for one in values) / 2**20:,.1f} MiB as decoded"
+    if holds_nothing():
+        return []
     if again is None:
         return [] if room is None else [f"Held in memory: {needed}."]
-    kept = again.memory // 2 / 2**20
+    half = f"{again.memory // 2 / 2**20:,.1f} MiB"
     return [
-        f"Too large for memory, {needed}: items are read when they are asked for, and at most {kept:,.1f} MiB of them "
-        "are kept as decoded; data.memory=4GB says how much they may take."
+        f"Read when asked for: {needed} are more than half of the memory for data; at most {half} of them are kept as "
+        "decoded (data.memory)."
     ]

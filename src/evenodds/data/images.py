@@ -112,7 +112,7 @@ def images(
     check_options(range, nodata)
     brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
     endings, later = (PICTURES, _video.ENDINGS) if every is None else ((*PICTURES, *_video.ENDINGS), ())
-    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as there:
+    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root, form.memory)) as there:
         files, others, sources, notes, _ = there
         kept, aside = to_read([file.name for file in files], splits)
         files = [files[k] for k in kept]

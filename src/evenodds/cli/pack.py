@@ -43,6 +43,7 @@ def pack(
     """
     from evenodds.cli.bar import Steps
     from evenodds.data import packing
+    from evenodds.data._wording import count
 
     with Steps() as step:
         packed = packing.pack(
@@ -50,8 +51,9 @@ def pack(
         )
     for line in packed.report:
         say(line)
-    say(f"packed {packed.items:,} items in {packed.shards:,} shards, {packed.size / 2**20:,.1f} MiB")
-    say(f"train on them: evenodds train --data {quoted(packed.folder)}")
+    shards, recipe = count(packed.shards, "shard"), "" if layout == "images" else "RECIPE "
+    say(f"packed {count(packed.items, 'item')} in {shards}, {packed.size / 2**20:,.1f} MiB")
+    say(f"train on them: evenodds train {recipe}--data {quoted(packed.folder)}")
     result(packed.folder)
 
 

@@ -153,6 +153,8 @@ def read_index(folder: Path) -> Shards:
             raise BadInput(f"{place} is damaged: its checksum is another one; {PACK}")
         card = as_type(value, Card, str(place), PACK)
         shards = _checked(folder, card, tensors)
+    except BadInput:
+        raise
     except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise BadInput(f"{place} is damaged, or no index of shards; {PACK}") from error
     for name, size in card.shards.items():

@@ -101,7 +101,7 @@ def records_of(shards: Shards) -> list[Any]:
     """What items were decoded to when they were packed, without pixels."""
     try:
         return records_in(shards.notes[RECORDS])
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, BadInput) as error:
         raise BadInput(f"{shards.folder / INDEX} is damaged; pack the data again: evenodds pack") from error
 
 

@@ -347,7 +347,7 @@ class _Writer:
     def put(self, key: str, members: Sequence[tuple[str, bytes]]) -> list[list[int]]:
         """The shard, offset, length and CRC-32 of each member of a sample, all of which are in one shard."""
         needed = sum(2 * _BLOCK + len(stored) for _, stored in members)
-        if self._archive is not None and self._archive.offset + needed + 2 * _BLOCK > self._most:
+        if self._archive is not None and _closed(self._archive.offset + needed) > self._most:
             self.close()
         archive = self._archive or self._opened()
         places = []
@@ -372,6 +372,11 @@ class _Writer:
             self._archive.close()
             name = next(reversed(self._sizes))
             self._sizes[name], self._archive = (self._folder / name).stat().st_size, None
+
+
+def _closed(length: int) -> int:
+    """The size of an archive of so many bytes, once it is closed: two empty blocks, and whole records."""
+    return -(-(length + 2 * _BLOCK) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
 
 
 # What is known of all items -------------------------------------------------------------------------------------------

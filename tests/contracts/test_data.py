@@ -484,14 +484,11 @@ def test_progress_reaches_the_end(nasty: Path) -> None:
     assert told[-1] == (19, 19)
 
 
-@pytest.mark.parametrize(("memory", "said"), [(1000, "4 images already fill"), (3000, "the images need")])
-def test_images_beyond_the_memory_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, said: str
-) -> None:
+def test_images_that_no_array_can_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for k in range(10):
         picture("L", (14, 10)).save(tmp_path / f"{k}.png")
-    monkeypatch.setattr("evenodds.files.memory.machine_bytes", lambda: memory)
-    with pytest.raises(BadInput, match=f"{said}.*smaller size"):
+    monkeypatch.setattr("evenodds.files.memory.machine_bytes", lambda: 3000)
+    with pytest.raises(BadInput, match=r"the images need.*smaller size"):
         load(tmp_path, channels=4)
 
 

@@ -16,7 +16,7 @@ from evenodds.data._forked import can_fork, forked
 from evenodds.data._message import packed, unpacked
 from evenodds.data._partners import Partners
 from evenodds.data._picture import DecodedImage
-from evenodds.data.checks import digests
+from evenodds.data.facts import digests
 from evenodds.data.sources import load
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux alone")

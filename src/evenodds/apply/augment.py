@@ -192,7 +192,7 @@ def _opened(session: Session, data: Any) -> Dataset:
     """What the run was trained on, and nothing else."""
     advice = "use --filters none or discriminator, or say where the data of before lie with --data"
     with allowing(session.allow):
-        return open_run_data(session.config, session.card, data, advice=advice)
+        return open_run_data(session.config, session.card, data, advice=advice).in_memory("the filters' data")
 
 
 def _classifier(train_data: Dataset, step: Step) -> Classifier:

@@ -44,6 +44,7 @@ def encoded(
     data = items(session, source, reading, most_pixels)
     if n is not None and n < len(data):
         data = data.take(evenly(len(data), n))
+    data = data.in_memory("the items")
     encoder = encoder_of(session, images, listeners)
     x = data.batch(torch.arange(len(data)))["x"]
     return data, invert(session, x, encoder, steps, conditions_of(session, data))

@@ -17,6 +17,9 @@ from evenodds.runs.session import Session
 
 __all__ = ["features", "write_features"]
 
+AT_ONCE = 2048
+"""Items that are in memory at a time as a network sees them."""
+
 
 @torch.no_grad()
 def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float32]:
@@ -50,6 +53,7 @@ def write_features(
     Of the run's own data, `held_out` (N,) says which items it was not trained on.
     """
     data = items(session, source, reading, most_pixels)
-    rows = features(session, data.batch(torch.arange(len(data)))["x"])
+    parts = torch.split(torch.arange(len(data)), AT_ONCE)
+    rows = np.concatenate([features(session, data.batch(part)["x"]) for part in parts])
     write_arrays(path, "features", {"features": rows, **facts_beside(session, data, source)})
     return len(rows), rows.shape[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from evenodds.data._archives import in_archive, is_archive
 from evenodds.data._dicom import is_dicom
 from evenodds.data._image_tables import is_table, pictures
 from evenodds.data._picture import MOST_PIXELS, File, Unusable
+from evenodds.data._row_groups import Room
 from evenodds.data._shards import apart, labelled, of_samples
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
@@ -42,6 +43,12 @@ class Listing(NamedTuple):
     """Plain sentences on where their labels are from."""
     notes: tuple[str, ...] = ()
     """Others on what they are a part of."""
+    archives: ExitStack = ExitStack()
+    """What is open as long as files may be read."""
+
+    def kept(self) -> Callable[[], None]:
+        """Lets files be read beyond the listing, until what is given is called."""
+        return self.archives.pop_all().close
 
 
 class Said(NamedTuple):
@@ -59,6 +66,10 @@ class Said(NamedTuple):
     """Whether files whose names have no ending are looked into."""
     root: str | os.PathLike[str] | None = None
     """Of a list, the folder at which its paths start; None for its own."""
+    memory: int | None = None
+    """Bytes that decoded images may take; None for the machine's memory."""
+    room: Room | None = None
+    """For the images of tables; None: it is found by the memory."""
 
 
 _NOTHING = Said()
@@ -88,7 +99,7 @@ def listing(root: Path, most_pixels: int = MOST_PIXELS, said: Said = _NOTHING) -
     with warnings.catch_warnings(), ExitStack() as stack:
         # They (large images, odd metadata) would go to the terminal; what matters is in the report.
         warnings.simplefilter("ignore")
-        yield _found(root, most_pixels, said, stack)
+        yield _found(root, most_pixels, said._replace(room=Room(said.memory)), stack)._replace(archives=stack)
 
 
 def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
@@ -108,7 +119,7 @@ def _in_one(root: Path, name: str, most_pixels: int, said: Said, stack: ExitStac
         paths = _lists.read_list(root, (*said.endings, *said.later), said.root)
         return Listing(paths.files, [], paths.notes)
     if is_table(root.name):
-        table = pictures(root, name, said.column, said.label)
+        table = pictures(root, name, said.column, said.label, said.room or Room(said.memory), stack)
         return Listing(table.files, [], table.labels, table.notes)
     files = stack.enter_context(in_archive(root, most_pixels))
     runs = _run_folders([file.name for file in files])

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from evenodds.data._picture import File, Unusable
+from evenodds.data._row_groups import Groups, Room, opened_table
 from evenodds.errors import BadInput, unknown
-from evenodds.files import memory
-from evenodds.files.extras import named, needs
 from evenodds.files.read import parse_json
-from evenodds.files.regular import open_regular
 
 __all__ = ["ENDINGS", "Table", "has_images", "is_table", "pictures"]
 
 ENDINGS = (".parquet", ".arrow")
 """Of the names of such files."""
-_EXTRA = "parquet"
 _IMAGES = ("image", "img", "images", "picture", "photo", "pixel_values", "bytes")
 _LABELS = ("label", "labels", "class", "target", "fine_label", "y")
 """Names of columns with the image and the label, the likeliest first."""
-_ROWS = 64  # That are decoded at once: what they take is known before more are.
 
 
 class Table(NamedTuple):
@@ -46,6 +44,11 @@ class _Columns(NamedTuple):
     of_labels: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def taken(self) -> list[str]:
+        """The names of the columns."""
+        return [self.image, *([self.label] if self.label else [])]
+
 
 def is_table(name: str) -> bool:
     """Whether a file of this name may be one; what `datasets` keeps of its own computations is none."""
@@ -56,35 +59,30 @@ def is_table(name: str) -> bool:
 def has_images(path: Path) -> bool:
     """Whether a file is a table with a column of images, as far as that can be told."""
     try:
-        with _opened(path) as (schema, _):
+        with ExitStack() as stack:
+            schema = opened_table(path, stack).schema
             return bool(_image_columns(schema, _features(schema)))
     except Exception:  # pyarrow fails in many ways on damaged files; the reader says it
         return False
 
 
-def pictures(path: Path, name: str, column: str | None = None, label: str | None = None) -> Table:
-    """The images of a table.
+def pictures(path: Path, name: str, column: str | None, label: str | None, room: Room, stack: ExitStack) -> Table:
+    """The images of a table. They are held in memory as they are packed, as long as there is room for them.
 
     Args:
         name: how images are called, before the number of their row.
         column: that holds them, as bytes or as {bytes, path}. None: the one that does.
         label: the column with whole numbers or words that are the class. None: the one that is described or called so.
+        room: for all tables that are read together.
+        stack: closes the table when no image of it is read any more.
 
     Raises:
-        BadInput: it is no such table, has no such column, or does not fit into memory.
+        BadInput: it is no such table, or has no such column.
     """
     try:
-        with _opened(path) as (schema, batches):
-            columns = _columns(path, schema, column, label)
-            names = [columns.image, *([columns.label] if columns.label else [])]
-            files: list[File] = []
-            used, most = 0, memory.machine_bytes() // 2
-            for batch in batches(names):
-                batch.validate(full=True)  # places in it are believed from here on
-                used += batch.nbytes
-                if used > most:
-                    raise BadInput(f"{path.name} needs over {most / 2**30:.1f} GiB, half the memory; name a part of it")
-                files += _files(batch, columns, name, len(files))
+        table = opened_table(path, stack)
+        columns = _columns(path, table.schema, column, label)
+        files = _files(table, columns, name, room)
     except BadInput:
         raise
     except Exception as error:  # pyarrow fails in many ways on damaged files: ArrowInvalid, OSError, ...
@@ -92,34 +90,6 @@ def pictures(path: Path, name: str, column: str | None = None, label: str | None
     if not files:
         raise BadInput(f"{path.name} has no rows; name a table with images")
     return Table(files, columns.of_labels, columns.notes)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Callable[[list[str]], Iterator[Any]]]]:
-    """The schema of a table, and what gives its rows in parts."""
-    with named(path.name), needs(_EXTRA):
-        import pyarrow
-        import pyarrow.parquet
-    with open_regular(path) as stream:
-        try:
-            if path.suffix.lower() == ".parquet":
-                table = pyarrow.parquet.ParquetFile(stream)
-                yield table.schema_arrow, lambda names: table.iter_batches(_ROWS, columns=names, use_threads=False)
-                return
-            head = stream.read(6)
-            stream.seek(0)
-            options = pyarrow.ipc.IpcReadOptions(use_threads=False)
-            reader = _whole(pyarrow, stream, options) if head == b"ARROW1" else pyarrow.ipc.open_stream(stream)
-            yield reader.schema, lambda names: (batch.select(names) for batch in reader)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise BadInput(f"{path.name} is damaged or no {path.suffix[1:]} file; save it again") from error
-
-
-def _whole(pyarrow: Any, stream: BinaryIO, options: Any) -> Any:
-    """A reader of the other of Arrow's two formats, which has an index."""
-    table = pyarrow.ipc.open_file(stream, options=options)
-    batches = (table.get_batch(k) for k in range(table.num_record_batches))
-    return pyarrow.RecordBatchReader.from_batches(table.schema, batches)
 
 
 def _features(schema: Any) -> Mapping[str, Any]:
@@ -196,12 +166,34 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _files(batch: Any, columns: _Columns, name: str, first: int) -> list[File]:
-    """The images of some rows."""
-    cells = batch.column(columns.image)
-    labels = batch.column(columns.label).to_pylist() if columns.label else [None] * len(cells)
-    words = [None if columns.label is None else _word(value, columns.classes) for value in labels]
-    return [File(f"{name}#{first + k}", _opener(cells, k), words[k]) for k in range(len(cells))]
+def _files(table: Groups, columns: _Columns, name: str, room: Room) -> list[File]:
+    """The images of all rows: held in memory, or read when asked for, group by group."""
+    held: list[list[Any] | None] = []
+    words: list[list[str | None]] = []
+    keys = list(table.keys())
+    for key in keys:
+        batches = []
+        labels: list[str | None] = []
+        for batch in table.batches(key, columns.taken):
+            batch.validate(full=True)  # places in it are believed from here on
+            labels += _words(batch, columns)
+            if room.take(batch.nbytes, table):
+                batches.append(batch.column(columns.image))
+        words.append(labels)
+        held.append(batches if sum(map(len, batches)) == len(labels) else None)
+    if room.full and table.again:
+        held = [None] * len(keys)
+    files: list[File] = []
+    for key, cells, labels in zip(keys, held, words, strict=True):
+        one = _Group(table, key, columns, room) if cells is None else _Held(cells)
+        files += [File(f"{name}#{len(files) + k}", one.opener(k), word) for k, word in enumerate(labels)]
+    return files
+
+
+def _words(batch: Any, columns: _Columns) -> list[str | None]:
+    if columns.label is None:
+        return [None] * len(batch)
+    return [_word(value, columns.classes) for value in batch.column(columns.label).to_pylist()]
 
 
 def _word(value: Any, classes: Sequence[str]) -> str:
@@ -211,14 +203,42 @@ def _word(value: Any, classes: Sequence[str]) -> str:
     return "" if value is None else str(value)
 
 
-def _opener(cells: Any, k: int) -> Callable[[], BinaryIO]:
-    def unpack() -> BinaryIO:
-        value = cells[k].as_py()
-        content = value.get("bytes") if isinstance(value, dict) else value
-        if content is None and isinstance(value, dict) and value.get("path"):
-            raise Unusable("its bytes are not in the table, only a path")
-        if not content:
-            raise Unusable("no image in this row")
-        return BytesIO(content)
+class _Held:
+    """The cells of a group, in memory."""
 
-    return unpack
+    def __init__(self, cells: Sequence[Any]) -> None:
+        self._parts = cells
+        self._firsts = [0, *accumulate(map(len, cells))]
+
+    def cell(self, k: int) -> Any:
+        part = bisect_right(self._firsts, k) - 1
+        return self._parts[part][k - self._firsts[part]].as_py()
+
+    def opener(self, k: int) -> Callable[[], BinaryIO]:
+        return lambda: _unpacked(self.cell(k))
+
+
+class _Group:
+    """The cells of a group, which is read when one of them is asked for."""
+
+    def __init__(self, table: Groups, key: int, columns: _Columns, room: Room) -> None:
+        self._table, self._key, self._columns, self._room = table, key, columns, room
+
+    def _read(self) -> _Held:
+        batches = list(self._table.batches(self._key, [self._columns.image]))
+        for batch in batches:
+            batch.validate(full=True)
+        return _Held([batch.column(self._columns.image) for batch in batches])
+
+    def opener(self, k: int) -> Callable[[], BinaryIO]:
+        return lambda: _unpacked(self._room.group((id(self._table), self._key), self._read).cell(k))
+
+
+def _unpacked(value: Any) -> BinaryIO:
+    """The bytes of an image in a cell."""
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if content is None and isinstance(value, dict) and value.get("path"):
+        raise Unusable("its bytes are not in the table, only a path")
+    if not content:
+        raise Unusable("no image in this row")
+    return BytesIO(content)

@@ -14,14 +14,17 @@ from typing import Generic, NamedTuple
 
 from torch import Tensor
 
+from evenodds.data._fitting import Again, fitting
 from evenodds.data._labels import NO_LABELS, Labels
 from evenodds.data._picture import MOST_PIXELS, checked_limit
 from evenodds.data._placing import Size
-from evenodds.data._queue import Job, Record, bounded, each
+from evenodds.data._queue import Job, Record
 from evenodds.data._stack import Items, Stack, common_size, large_enough
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.items import Decoded
 from evenodds.errors import BadInput, unknown
+from evenodds.files.memory import as_bytes
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Records", "dataset", "decoded", "form_of"]
@@ -36,6 +39,7 @@ class Form(NamedTuple):
     size: Size | None  # (height, width); None: the most common one.
     fit: str
     most_pixels: int = MOST_PIXELS  # Of a picture in a file; larger ones are not decoded.
+    memory: int | None = None  # Bytes that decoded pictures may take; None: what the machine has.
 
     @property
     def at_decoding(self) -> Size | None:
@@ -43,8 +47,18 @@ class Form(NamedTuple):
         return None if self.fit == "tiles" else self.size
 
 
-def form_of(root: Path, size: int | Sequence[int] | None, fit: str, most_pixels: int, *channels: int | None) -> Form:
+def form_of(
+    root: Path,
+    size: int | Sequence[int] | None,
+    fit: str,
+    most_pixels: int,
+    *channels: int | None,
+    memory: str | None = None,
+) -> Form:
     """The options of a reader, checked.
+
+    Args:
+        memory: a size such as "1GB"; None for what the machine has.
 
     Raises:
         BadInput: there is no such path, or an option cannot be.
@@ -58,12 +72,13 @@ def form_of(root: Path, size: int | Sequence[int] | None, fit: str, most_pixels:
         raise unknown("fit", fit, FITS)
     if size is None and fit == "tiles":
         raise BadInput("tiles need a size, e.g. 96, or (height, width); give one")
+    room = None if memory is None else as_bytes("data.memory", memory, "1GB")
     if size is None:
-        return Form(None, fit, checked_limit(most_pixels))
+        return Form(None, fit, checked_limit(most_pixels), room)
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in sides):
         raise BadInput(f"size needs a side or (height, width), each from 1 to 16384, got {size!r}")
-    return Form((sides[0], sides[1]), fit, checked_limit(most_pixels))
+    return Form((sides[0], sides[1]), fit, checked_limit(most_pixels), room)
 
 
 class Kind(NamedTuple):
@@ -100,6 +115,8 @@ class Records(Generic[Record]):
     """The names of files that cannot be used, with the reason."""
     small: list[str]
     """A note on what is too small for a tile."""
+    again: Again | None = None
+    """Decodes them when they are asked for; the records then have no pixels. None where they have them."""
 
 
 def decoded(
@@ -109,13 +126,20 @@ def decoded(
     form: Form,
     kind: Kind,
     progress: OnProgress | None,
+    lazily: bool = False,
 ) -> list[Records[Record]]:
     """Decodes sets of files in one queue; the first of them decides the size of an item where the form names none.
+
+    Args:
+        lazily: whether pictures that do not fit into memory can be decoded again when they are asked for.
 
     Raises:
         BadInput: no file of a set can be used, none holds a tile, or they do not fit into memory.
     """
-    parts = _queued(sets, decode, progress)
+    jobs = [job for of in sets for job in of.jobs]
+    fitted = fitting(decode, jobs, form.memory, lazily, progress)
+    parts = _parted(sets, fitted.results)
+    again = Again(decode, fitted.jobs, fitted.room) if fitted.room is not None else None
     for of, (records, unusable) in zip(sets, parts, strict=True):
         if not records:
             every = count(len(of.jobs), kind.noun) + of.where
@@ -124,18 +148,15 @@ def decoded(
     results = []
     for of, (records, unusable) in zip(sets, parts, strict=True):
         large, small = large_enough(records, size, form.fit, of.noun)
-        results.append(Records(large, size, unusable, small))
+        results.append(Records(large, size, unusable, small, again))
     return results
 
 
-def _queued(
-    sets: Sequence[FileSet[Job]], decode: Callable[[Job], Record | str], progress: OnProgress | None
-) -> list[tuple[list[Record], list[str]]]:
+def _parted(sets: Sequence[FileSet[Job]], results: Sequence[Record | str]) -> list[tuple[list[Record], list[str]]]:
     """The records of each set, and the names of what cannot be used."""
-    jobs = [job for of in sets for job in of.jobs]
     places = [place for place, of in enumerate(sets) for _ in of.jobs]
     parts: list[tuple[list[Record], list[str]]] = [([], []) for _ in sets]
-    for place, result in zip(places, bounded(each(decode, jobs, progress)), strict=True):
+    for place, result in zip(places, results, strict=True):
         records, unusable = parts[place]
         if isinstance(result, str):
             unusable.append(result)
@@ -158,6 +179,7 @@ def dataset(
     beside: Mapping[str, Beside] | None = None,
     labels: Labels = NO_LABELS,
     apart: Tensor | None = None,
+    reads: Decoded | None = None,
 ) -> Dataset:
     """The data set of a stack of items.
 
@@ -168,6 +190,7 @@ def dataset(
         beside: what lies beside x, item by item.
         labels: of the pictures.
         apart: (pictures,) bool, those that are not trained on.
+        reads: reads the items when they are asked for; None where they are in memory.
     """
     y, c, apart = (None if of is None else of[items.owners] for of in (labels.y, labels.c, apart))
     return Dataset(
@@ -182,4 +205,5 @@ def dataset(
         groups=items.groups,
         report=tuple(report),
         apart=apart,
+        items=reads,
     )

@@ -1,4 +1,4 @@
-"""Work on many files: one queue, on all cores, memory that is bounded.
+"""Work on many files: one queue, on all cores.
 
 Pillow decodes outside Python's lock, so that threads share large images well. Around small ones they only wait for the
 lock (two threads took 1.3 times as long as one), and processes share these.
@@ -14,12 +14,10 @@ from typing import Protocol, TypeVar
 
 from evenodds.data._forked import can_fork, forked
 from evenodds.data._placing import Size
-from evenodds.errors import BadInput
-from evenodds.files import memory
 from evenodds.files.process import cores
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["Decoded", "bounded", "each"]
+__all__ = ["Decoded", "Job", "Record", "each"]
 
 _GROUP = 32  # Files per piece of work, so that handing it over costs little.
 _SMALL = 128 * 128  # Pixels per image up to which threads are in each other's way.
@@ -82,16 +80,3 @@ def _by_threads(
         yield from pool.map(lambda group: [work(job) for job in group], groups)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def bounded(results: Iterator[Record | str]) -> Iterator[Record | str]:
-    """The results as they come; BadInput before what was decoded fills half the machine's memory."""
-    number, used, limit = 0, 0, memory.machine_bytes() // 2  # The other half is for the one array that they become.
-    for result in results:
-        if not isinstance(result, str):
-            number, used = number + 1, used + result.nbytes
-            if used > limit:
-                raise BadInput(
-                    f"{number:,} images already fill {limit / 2**30:.1f} GiB, half the memory; give a smaller size"
-                )
-        yield result

@@ -35,6 +35,23 @@ class Ranged(NamedTuple):
     units: Units
     kept: NDArray[np.bool_]  # (N,): False where an image holds no data at all.
     notes: list[str]
+    nodata: float | None = None  # The value that stands for no data; None where none does.
+    means: NDArray[np.float64] | None = None  # (C,): of each channel, for those that hold no data in an image.
+
+    def applied(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Other images (n, C, H, W) of the same kind, with what has no data filled in, and outliers clipped.
+
+        Raises:
+            BadInput: one holds no data at all.
+        """
+        holes = _holes(x, self.nodata) if self.nodata is not None else np.zeros(x.shape, np.bool_)
+        if x.dtype == np.float32:
+            holes |= np.isnan(x)
+        if holes.any():
+            if holes.reshape(len(x), -1).all(1).any():
+                raise BadInput("it holds no data at all; remove it, or set data.nodata=none")
+            x = _filled(x, holes, np.zeros(x.shape[1]) if self.means is None else self.means)
+        return _clipped(x, self.units.low, self.units.high)[0]
 
 
 def check_options(wanted: Range, nodata: str | float) -> None:
@@ -69,6 +86,7 @@ def in_range(
     value = (sentinel(x) if depth != "uint8" else None) if nodata == "auto" else _number(nodata)
     notes: list[str] = []
     kept: NDArray[np.bool_] = np.ones(len(x), np.bool_)
+    means = None
     if value is not None:
         holes = _holes(x, value)
         kept = np.any(~holes.reshape(len(x), -1), axis=1)
@@ -76,12 +94,14 @@ def in_range(
             raise BadInput(f"no {noun} holds any data: all are {_word(nodata)}; name the right value with data.nodata")
         notes = _on_holes(holes[kept], value, nodata, noun) if holes[kept].any() else []
         notes = notes if holes.any() else [_NEVER.format(value)]
-        x = _filled(x, holes)
+        means = _means(x, holes)
+        x = _filled(x, holes, means)
         x[~kept] = x[kept][0]  # they are left out
     low, high = _ends(x, depth, wanted)
     x, clipped = _clipped(x, low, high)
     notes += [f"Left out {count(int((~kept).sum()), noun)} without any data."] if not kept.all() else []
-    return Ranged(x, Units(low, high, depth), kept, [*notes, *_said(depth, low, high, wanted), *clipped])
+    notes = [*notes, *_said(depth, low, high, wanted), *clipped]
+    return Ranged(x, Units(low, high, depth), kept, notes, value, means)
 
 
 def in_single(values: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
@@ -130,11 +150,16 @@ def _word(nodata: str | float) -> str:
     return "the usual value for it" if nodata == "auto" else str(nodata)
 
 
-def _filled(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
+def _means(x: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(C,): the mean of what is no hole in each channel."""
+    there = (~holes).sum((0, 2, 3))
+    means: NDArray[np.float64] = np.where(holes, 0, x).astype(np.float64).sum((0, 2, 3)) / np.maximum(there, 1)
+    return means
+
+
+def _filled(x: NDArray[Any], holes: NDArray[np.bool_], means: NDArray[np.float64]) -> NDArray[Any]:
     """The images with each hole filled in from what is around it; a channel without any data has the mean of others."""
     x = x.copy()
-    there = (~holes).sum((0, 2, 3))
-    means = np.where(holes, 0, x).astype(np.float64).sum((0, 2, 3)) / np.maximum(there, 1)
     for k in np.flatnonzero(holes.reshape(len(x), -1).any(1)):
         x[k] = filled(x[k], holes[k], means)
     return x

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._holes import SENTINELS
@@ -21,7 +22,10 @@ from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import memory
 
-__all__ = ["Items", "Stack", "common_size", "corners", "cut", "items", "large_enough", "stacked"]
+__all__ = [
+    "Held", "Items", "Stack", "Way", "common_size", "corners", "cut", "depth_of", "done", "floors", "held_as", "items",
+    "large_enough", "on_stack", "pieces", "ranged_of", "stacked",
+]  # fmt: skip
 
 
 class Stack(NamedTuple):
@@ -128,36 +132,55 @@ def stacked(
         wanted, nodata: the range and the number for no data of 16 bits, see `arrays.from_array`.
         may_be_empty: whether the caller leaves out items without any data; else they are refused.
     """
-    held = _held(pictures, channels, noun)
-    n = sum(len(corners(picture.size, size)) for picture in pictures) if fit == "tiles" else len(pictures)
+    way, held = Way(size, fit, grid), Held.of(pictures, channels, noun)
+    n = sum(way.number(picture.size) for picture in pictures)
     needed = n * size[0] * size[1] * held.channels * held.dtype.itemsize
     if needed > (most := memory.machine_bytes()):
         raise BadInput(f"the {noun}s need {needed / 2**30:.1f} GiB, there are {most / 2**30:.1f}; give a smaller size")
     values = np.empty((n, *size, held.channels), held.dtype)
     clear = k = 0
     for picture in pictures:
-        pieces = cut(picture.pixels, size, fit, grid, picture.numbers)
+        parts = pieces(picture, way)
         alpha = picture.pixels.shape[2] in (2, 4) and not held.numbers
-        clear += alpha and any(bool((piece[..., -1] < 255).any()) for piece in pieces)
-        for piece in pieces:
-            values[k] = _as_held(piece, held)
+        clear += alpha and any(bool((piece[..., -1] < 255).any()) for piece in parts)
+        for piece in parts:
+            values[k] = held_as(piece, held)
             k += 1
-    depth = {"u1": "uint8", "u2": "uint16", "f4": "float32"}[held.dtype.str[1:]]
-    summary = f"{size[0]} x {size[1]} (height x width) with {count(held.channels, 'channel')}, {_BITS[depth]}"
-    around = _around(pictures, size, grid) if fit == "pad" and depth != "uint8" else None
-    notes = _done(pictures, size, held, channels, fit, clear, noun)
-    ranged = _ranged(values, depth, around, wanted, nodata, noun)
+    notes = done(pictures, way, held, channels, clear, noun)
+    ranged = ranged_of(values, pictures, way, depth_of(held), wanted, nodata, noun)
     empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
     x = torch.from_numpy(np.moveaxis(ranged.x, 1, -1)).permute(0, 3, 1, 2)
-    return Stack(x, ranged.units, summary, [*notes, *ranged.notes], empty)
+    return Stack(x, ranged.units, way.summary(held), [*notes, *ranged.notes], empty)
+
+
+class Way(NamedTuple):
+    """How a picture becomes items: their size, see `images` for `fit` and `cut` for `grid`."""
+
+    size: Size
+    fit: str
+    grid: int = 1
+
+    def number(self, stored: Size) -> int:
+        """How many items a picture of that size becomes."""
+        return len(corners(stored, self.size)) if self.fit == "tiles" else 1
+
+    def summary(self, held: Held) -> str:
+        """How large items are, in words."""
+        of = f"{self.size[0]} x {self.size[1]} (height x width)"
+        return f"{of} with {count(held.channels, 'channel')}, {_BITS[depth_of(held)]}"
+
+
+def pieces(picture: DecodedImage, way: Way) -> list[Pixels]:
+    """The items that a picture becomes, with its own channels and depth."""
+    return cut(picture.pixels, way.size, way.fit, way.grid, picture.numbers)
 
 
 _BITS = {"uint8": "8 bits", "uint16": "16 bits", "float32": "numbers of 32 bits"}
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """How the pixels of all pictures are held."""
 
     dtype: np.dtype[Any]
@@ -165,54 +188,108 @@ class _Held(NamedTuple):
     numbers: bool
     narrowed: int  # Pictures of 16 bits that are brought to 8.
 
+    @staticmethod
+    def of(pictures: Sequence[DecodedImage], channels: int | None, noun: str) -> Held:
+        """By the kinds of all pictures, whose pixels need not be there."""
+        have = Counter(picture.pixels.shape[2] for picture in pictures)
+        if any(picture.numbers for picture in pictures):
+            if len(have) > 1 or not all(picture.numbers for picture in pictures):
+                raise BadInput(
+                    f"the {noun}s are of several kinds: some hold numbers of any kind, some are grey or coloured, or "
+                    "their channels are not as many; keep those of one kind"
+                )
+            (number,) = have
+            return Held(np.result_type(*{picture.pixels.dtype for picture in pictures}), number, True, 0)
+        deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
+        whole = deep == len(pictures)
+        channels = channels or (3 if have[3] or have[4] else 1)
+        return Held(np.dtype(np.uint16 if whole else np.uint8), channels, False, 0 if whole else deep)
 
-def _held(pictures: Sequence[DecodedImage], channels: int | None, noun: str) -> _Held:
-    have = Counter(picture.pixels.shape[2] for picture in pictures)
-    if any(picture.numbers for picture in pictures):
-        if len(have) > 1 or not all(picture.numbers for picture in pictures):
-            raise BadInput(
-                f"the {noun}s are of several kinds: some hold numbers of any kind, some are grey or coloured, or their "
-                "channels are not as many; keep those of one kind"
-            )
-        (number,) = have
-        return _Held(np.result_type(*{picture.pixels.dtype for picture in pictures}), number, True, 0)
-    deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
-    whole = deep == len(pictures)
-    channels = channels or (3 if have[3] or have[4] else 1)
-    return _Held(np.dtype(np.uint16 if whole else np.uint8), channels, False, 0 if whole else deep)
+
+def depth_of(held: Held) -> str:
+    """The dtype of units."""
+    return {"u1": "uint8", "u2": "uint16", "f4": "float32"}[held.dtype.str[1:]]
 
 
-def _as_held(piece: Pixels, held: _Held) -> Pixels:
+def held_as(piece: Pixels, held: Held) -> Pixels:
+    """The pixels of an item, with the channels and the depth of all."""
     if held.numbers:
         return piece
     return in_channels(piece if piece.dtype == held.dtype else _narrowed(piece), held.channels)
 
 
-def _ranged(values: Pixels, depth: str, around: Pixels | None, wanted: Range, nodata: str | float, noun: str) -> Ranged:
-    """The range of items (N, H, W, C); what padding added (N, H, W) is no part of it, and gets the lowest number."""
+def ranged_of(
+    values: Pixels,
+    pictures: Sequence[DecodedImage],
+    way: Way,
+    depth: str,
+    wanted: Range,
+    nodata: str | float,
+    noun: str,
+) -> Ranged:
+    """The range of items (N, H, W, C); what padding added is no part of it, and gets the lowest number."""
+    around = _around(pictures, way) if way.fit == "pad" and depth != "uint8" else None
     if around is not None and around.any():
-        for k in range(values.shape[3]):
-            inside = values[..., k][~around]
-            there = inside[~np.isnan(inside) & ~np.isin(inside, list(SENTINELS))]
-            values[..., k][around] = there.min() if there.size else 0
-    if depth == "float32" and (gap := np.isnan(values)).any():
-        if nodata in ("auto", "none", "nan"):
-            nodata = "nan"  # which is no number, and so no data whatever numbers are
-        else:
-            values[gap] = float(nodata)
+        values[around] = floors(values, pictures, way)
+    nodata = _gaps(values, nodata)
     first = np.moveaxis(values.astype(np.int32) if depth == "uint16" else values, -1, 1)
     ranged = in_range(first, depth, wanted, nodata, noun)
-    if around is not None and around.any():
-        low = np.broadcast_to(np.asarray(ranged.units.low, ranged.x.dtype), values.shape[3:])
-        np.copyto(ranged.x, low.reshape(1, -1, 1, 1), where=around[:, None])
+    if around is not None:
+        _lowest_around(ranged.x, around, ranged)
     return ranged
 
 
-def _around(pictures: Sequence[DecodedImage], size: Size, grid: int) -> Pixels:
-    """(N, H, W) bool: what padding added."""
-    around = np.ones((len(pictures), *size), np.bool_)
+def on_stack(
+    values: Pixels,
+    picture: DecodedImage,
+    way: Way,
+    ranged: Ranged,
+    floor: NDArray[np.float64],
+    nodata: str | float,
+) -> Pixels:
+    """An item (1, H, W, C) with the range that others were found to have, as it is held."""
+    around = _around([picture], way) if way.fit == "pad" and ranged.units.dtype != "uint8" else None
+    if around is not None and around.any():
+        values = values.copy()
+        values[around] = floor
+    if values.dtype == np.float32 and np.isnan(values).any():
+        _gaps(values := values.copy(), nodata)
+    first = np.moveaxis(values.astype(np.int32) if ranged.units.dtype == "uint16" else values, -1, 1)
+    x = ranged.applied(first)
+    if around is not None:
+        _lowest_around(x, around, ranged)
+    return np.moveaxis(x, 1, -1)
+
+
+def floors(values: Pixels, pictures: Sequence[DecodedImage], way: Way) -> NDArray[np.float64]:
+    """(C,): the least number of each channel of items (N, H, W, C), without what padding added and what is no data."""
+    around = _around(pictures, way) if way.fit == "pad" else np.zeros(values.shape[:3], np.bool_)
+    inside = [values[..., k][~around] for k in range(values.shape[3])]
+    there = [one[~np.isnan(one) & ~np.isin(one, list(SENTINELS))] for one in inside]
+    return np.array([one.min() if one.size else 0 for one in there], np.float64)
+
+
+def _gaps(values: Pixels, nodata: str | float) -> str | float:
+    """What stands for no data, where items have NaN; these are given the number that the user named, in place."""
+    if values.dtype != np.float32 or not (gap := np.isnan(values)).any():
+        return nodata
+    if nodata in ("auto", "none", "nan"):
+        return "nan"  # which is no number, and so no data whatever numbers are
+    values[gap] = float(nodata)
+    return nodata
+
+
+def _lowest_around(x: Pixels, around: NDArray[np.bool_], ranged: Ranged) -> None:
+    """Gives what padding added to items (N, C, H, W) the lowest number of the range."""
+    low = np.broadcast_to(np.asarray(ranged.units.low, x.dtype), x.shape[1:2])
+    np.copyto(x, low.reshape(1, -1, 1, 1), where=around[:, None])
+
+
+def _around(pictures: Sequence[DecodedImage], way: Way) -> NDArray[np.bool_]:
+    """(N, H, W): what padding added."""
+    around = np.ones((len(pictures), *way.size), np.bool_)
     for k, picture in enumerate(pictures):
-        _, inner, (top, left) = placed(picture.size, size, "pad", grid)
+        _, inner, (top, left) = placed(picture.size, way.size, "pad", way.grid)
         around[k, top : top + inner[0], left : left + inner[1]] = False
     return around
 
@@ -221,10 +298,11 @@ def _narrowed(pixels: Pixels) -> Pixels:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _done(
-    pictures: Sequence[DecodedImage], size: Size, held: _Held, wanted: int | None, fit: str, clear: int, noun: str
+def done(
+    pictures: Sequence[DecodedImage], way: Way, held: Held, wanted: int | None, clear: int, noun: str
 ) -> list[str]:
-    channels = held.channels
+    """Plain sentences on what was done to pictures; `clear`: how many of them have transparent parts."""
+    channels, size, fit = held.channels, way.size, way.fit
     other = [picture.size for picture in pictures if picture.size != size and fit != "tiles"]
     enlarged = sum(stored[0] < size[0] or stored[1] < size[1] for stored in other)
     grey = sum(picture.pixels.shape[2] < 3 for picture in pictures)

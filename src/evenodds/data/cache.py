@@ -26,7 +26,9 @@ import PIL
 from torch import Tensor
 
 from evenodds.data._files import walked
+from evenodds.data._fitting import NOTES
 from evenodds.data.dataset import Beside, Conditions, Dataset, Units
+from evenodds.data.items import Notes
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
 from evenodds.files.cache import cache_folder
@@ -87,12 +89,56 @@ def through_cache(path: Path, reader: str, options: Mapping[str, Any], read: Cal
         say(f"images: as decoded before, from {place} (--no-cache decodes them anew)")
         return earlier
     begun, at = time.perf_counter(), time.time()
-    dataset = read()
+    settled = at - files.newest >= _SETTLED
+    with _noting(place.with_name(f"{place.stem}-notes.safetensors"), f"{words} {files.digest}", settled, most):
+        dataset = read()
+    if dataset.items is not None:
+        return dataset
     if time.perf_counter() - begun >= _WORTH and at - files.newest >= _SETTLED and _state(path) == files:
         with suppress(OSError):  # The next run then decodes again.
             _keep(dataset, place, words, files, most)
             say(f"images: kept as decoded in {place} (--no-cache keeps nothing)")
     return dataset
+
+
+@contextmanager
+def _noting(place: Path, words: str, settled: bool, most: int) -> Iterator[None]:
+    """Within it, what is found out of items that are read when asked for is noted for the next reading."""
+    notes: Notes = _Noted(place, words, most) if settled else {}
+    token = NOTES.set(notes)
+    try:
+        yield
+    finally:
+        NOTES.reset(token)
+
+
+class _Noted(Notes):
+    """Notes that a file holds, too.
+
+    Args:
+        place: of the file; what it holds is taken where it is of the same words.
+        words: what the notes are of.
+        most: bytes that all files of the cache may take.
+    """
+
+    def __init__(self, place: Path, words: str, most: int) -> None:
+        super().__init__()
+        self._place, self._words, self._most = place, words, most
+        with suppress(BadInput, OSError, LookupError, ValueError):
+            if _is_own(place):
+                tensors, told = read_tensors_and_words(place)
+                sums = json.dumps({name: _sum(tensor) for name, tensor in sorted(tensors.items())})
+                if (told["words"], told["sums"]) == (words, sums):
+                    super().update(tensors)
+
+    def update(self, notes: Mapping[str, Tensor]) -> None:  # type: ignore[override]
+        """Adds notes, and writes all of them down; where that cannot be, the next reading finds out again."""
+        super().update(notes)
+        tensors = {name: tensor.contiguous() for name, tensor in self.items()}
+        sums = json.dumps({name: _sum(tensor) for name, tensor in sorted(tensors.items())})
+        with suppress(OSError):
+            needed = sum(tensor.nbytes for tensor in tensors.values())
+            _write(self._place, tensors, {"words": self._words, "sums": sums}, needed, self._most)
 
 
 def _most_bytes() -> int:
@@ -242,6 +288,11 @@ def _keep(dataset: Dataset, place: Path, words: str, files: _State, most: int) -
     card = {"reading": words, "files": files.digest, "sums": sums, **plain, "report": dataset.report}
     text = json.dumps({**card, "conditions": conditions, "beside": beside})
     needed = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
+    _write(place, tensors, {"card": text, "sum": str(zlib.crc32(text.encode()))}, needed, most)
+
+
+def _write(place: Path, tensors: Mapping[str, Tensor], words: Mapping[str, str], needed: int, most: int) -> None:
+    """Writes a file of the cache that only the user can read, after room was made for so many bytes."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place.parent.chmod(0o700)
     _make_room(place.parent, most - needed)
@@ -249,7 +300,7 @@ def _keep(dataset: Dataset, place: Path, words: str, files: _State, most: int) -
         raise OSError("no room")
     with replaced(place) as temporary:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        write_tensors(tensors, temporary, {"card": text, "sum": str(zlib.crc32(text.encode()))})
+        write_tensors(tensors, temporary, words)
         temporary.chmod(0o600)
 
 

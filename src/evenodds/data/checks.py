@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import Any
-
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 
-__all__ = ["check", "digests"]
+__all__ = ["check"]
 
 FEW = {16: 500, 32: 1000}
 """Fewer images than these, by their longest side, are known by heart before they are learned from."""
@@ -21,7 +17,6 @@ MANY = 2000
 """The same for larger images. Karras et al. (2020), figure 1: at 256 x 256, D overfits with 1,000 to 2,000 images."""
 TINY = 10
 """Training items below which a class is learned as a handful of pictures."""
-ENTRIES = 1 << 24
 
 
 def check(
@@ -39,7 +34,7 @@ def check(
     Raises:
         BadInput: all items are the same, or all labels are and classes are to be learned.
     """
-    sums = digests(data.x)
+    sums = data.facts.sums
     if len(sums) > 1 and bool((sums == sums[0]).all()):
         raise BadInput(f"all {len(sums):,} items are the same: there is nothing to learn; check how they were read")
     return [
@@ -50,24 +45,6 @@ def check(
         *_held_out(len(held_out), data.apart is not None),
         *_batch(batch, len(train)),
     ]
-
-
-def digests(x: Tensor) -> Tensor:
-    """(N,) int64, equal for equal items x (N, ...), and for others with a chance of 2^-64: BLAKE2b, RFC 7693."""
-    flat = _flat(x)
-    rows = max(1, ENTRIES // flat.shape[1])
-    sums = [blake2b(row, digest_size=8).digest() for part in torch.split(flat, rows) for row in _stored(part)]
-    return torch.frombuffer(bytearray(b"".join(sums)), dtype=torch.int64)
-
-
-def _flat(x: Tensor) -> Tensor:
-    """(N, D): images without a copy, as they are kept channels-last."""
-    return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
-
-
-def _stored(part: Tensor) -> NDArray[Any]:
-    """(n, D) as it lies in memory; -0.0 is 0.0."""
-    return (part + 0.0 if part.is_floating_point() else part).contiguous().numpy()
 
 
 def _labels(data: Dataset, train: Tensor, by_class: bool) -> list[str]:
@@ -105,9 +82,8 @@ def _repeated(sums: Tensor, train: Tensor, held_out: Tensor) -> list[str]:
 def _constant(data: Dataset) -> list[str]:
     if data.kind != "image":
         return []
-    flat = _flat(data.x)
-    blank = int((flat.amax(1) == flat.amin(1)).sum())
-    return [f"{blank:,} of {len(flat):,} images are of one colour throughout; are they meant to be?"] if blank else []
+    blank = int(data.facts.plain.sum())
+    return [f"{blank:,} of {len(data):,} images are of one colour throughout; are they meant to be?"] if blank else []
 
 
 def _few(data: Dataset, n: int, augmentation: str) -> list[str]:

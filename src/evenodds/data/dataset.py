@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -15,9 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._amounts import PLAIN, NumberStyle
+from evenodds.data.ahead import Ahead, CudaLane, Lane
+from evenodds.data.facts import ENTRIES, Facts, Head, facts_of
+from evenodds.data.items import Items, Pending, Taken, threads
 from evenodds.data.palette import Palette
 from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
+from evenodds.files import memory
 from evenodds.game.rules import mix
 
 __all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units"]
@@ -25,6 +27,10 @@ __all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units"]
 LARGEST = torch.finfo(torch.float32).max
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
+PER_PART = 256
+"""Items that are looked at together, of data of which all are looked at."""
+AHEAD = 8
+"""Items for each thread that are read before their turn, four times over, beside the next two batches."""
 
 
 @dataclass(frozen=True)
@@ -197,15 +203,14 @@ class Beside:
         """Of one item: (C, H, W), or (H, W) of labels."""
         return tuple(self.values.shape[1:])
 
-    def batch(self, index: Tensor, device: torch.device | str | None = None) -> Tensor:
-        """(n, C, H, W) float32 in [-1, 1], or labels (n, H, W) int64."""
-        values = _rows(self.values, index).to(device)
+    def to_model(self, values: Tensor) -> Tensor:
+        """Values of some items as a game wants them: (n, C, H, W) float32 in [-1, 1], or labels (n, H, W) int64."""
         return values.long() if self.units is None else self.units.to_model(values)
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All items in memory, in their own units, and what is known of them."""
+    """All items, in their own units, and what is known of them. They are in memory, or read when they are asked for."""
 
     x: Tensor
     """(N, C, H, W) uint8, int32 holding 16-bit values, or float32, kept channels-last; or (N, D) float32; or float64 of
@@ -237,6 +242,9 @@ class Dataset:
     """What was read, skipped, resized and converted: one plain sentence each."""
     apart: Tensor | None = None
     """(N,) bool: the items that are held out, such as those of a folder "test"; None where a share is to be drawn."""
+    items: Items | None = None
+    """Reads x and what lies beside it when they are asked for. x and `Beside.values` are then on the device "meta":
+    they have a shape and a dtype, and no values. None where all values are in memory."""
 
     def __post_init__(self) -> None:
         x, y, n = self.x, self.y, len(self.x)
@@ -291,17 +299,69 @@ class Dataset:
             "x" (n, C, H, W), channels-last, or (n, D), float32 in [-1, 1]; "y" (n,) int64 if there are labels; "c"
             (n, K) if there are conditions: attributes in {0, 1} or values in [-1, 1]; and what lies beside, by name.
         """
+        if self.items is not None:
+            return self.to_model(self.items.start(index.tolist()).result(), index, device)
         index = index.to(self.x.device)
+        return self.to_model({} if self.units.columns else self._gathered(index), index, device)
+
+    def to_model(
+        self, parts: Mapping[str, Tensor], index: Tensor, device: torch.device | str | None
+    ) -> dict[str, Tensor]:
+        """The batch of some items, whose parts are given in own units: "x", but of a table, and what lies beside."""
         if self.units.columns:
-            x = self._seen.index_select(0, index).to(device)
+            batch = {"x": self._seen.index_select(0, index).to(device)}
         else:
-            x = self.units.to_model(_rows(self.x, index).to(device))
-        batch = {"x": x}
+            batch = {"x": self.units.to_model(parts["x"].to(device))}
         if self.y is not None:
             batch["y"] = self.y[index].to(device)
         if self.c is not None and self.conditions is not None:
             batch["c"] = self.conditions.units.to_model(self.c[index]).to(device)
-        return batch | {name: other.batch(index, device) for name, other in self.beside.items()}
+        return batch | {name: other.to_model(parts[name].to(device)) for name, other in self.beside.items()}
+
+    def _gathered(self, index: Tensor) -> dict[str, Tensor]:
+        """Items that are in memory, in their own units."""
+        return {"x": _rows(self.x, index)} | {name: _rows(one.values, index) for name, one in self.beside.items()}
+
+    def start(self, index: Tensor) -> Pending:
+        """Begins to read items, see `Items.start`; what is in memory is there at once."""
+        return _There(self._gathered(index)) if self.items is None else self.items.start(index.tolist())
+
+    def parts(self, name: str = "x") -> Iterator[Tensor]:
+        """All values of x, or of what lies beside it, in their own units: consecutive items, some at a time."""
+        if self.items is None:
+            values = self.x if name == "x" else self.beside[name].values
+            yield from torch.split(values, max(PER_PART, ENTRIES // max(1, values[0].numel())))
+            return
+        size = max(1, min(PER_PART, self.items.memory // 4 // max(1, self.item_bytes)))
+        begun = self.items.start(range(min(size, len(self))))
+        for first in range(size, len(self) + size, size):
+            values = begun.result()[name]
+            if first < len(self):
+                begun = self.items.start(range(first, min(first + size, len(self))))
+            yield values
+
+    @property
+    def item_bytes(self) -> int:
+        """What one item takes in memory, with what lies beside it."""
+        return sum(one[:1].numel() * one.element_size() for one in (self.x, *(b.values for b in self.beside.values())))
+
+    def in_memory(self, what: str = "the data") -> Dataset:
+        """The data set with all its values in memory; itself, if they are.
+
+        Raises:
+            BadInput: they take more than half of the machine's memory.
+        """
+        if self.items is None:
+            return self
+        needed, most = len(self) * self.item_bytes, memory.machine_bytes() // 2
+        if needed > most:
+            raise BadInput(
+                f"{what} need {needed / 2**30:,.1f} GiB in memory, which has room for {most / 2**30:,.1f}; name a part "
+                "of the data, or pack them in a smaller size: evenodds pack"
+            )
+        parts = self.items.start(range(len(self))).result()
+        beside = {name: replace(other, values=parts[name]) for name, other in self.beside.items()}
+        return replace(self, x=parts["x"], beside=beside, items=None)
 
     @cached_property
     def _seen(self) -> Tensor:
@@ -314,7 +374,9 @@ class Dataset:
         y, c, groups, apart = (None if of is None else of[index] for of in (self.y, self.c, self.groups, self.apart))
         apart = apart if apart is not None and bool(apart.any()) else None
         beside = {name: replace(other, values=_rows(other.values, index)) for name, other in self.beside.items()}
-        return replace(self, x=_rows(self.x, index), y=y, c=c, names=names, beside=beside, groups=groups, apart=apart)
+        items = None if self.items is None else Taken(self.items, index)
+        x = _rows(self.x, index)
+        return replace(self, x=x, y=y, c=c, names=names, beside=beside, groups=groups, apart=apart, items=items)
 
     def split(self, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
         """Parts the items into those to train on and those to measure by.
@@ -359,14 +421,30 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of shape, dtype, units, values and labels; two data sets with the same one are the same."""
-        head = {"shape": list(self.x.shape), "units": self.units.line(), "labels": self.y is not None}
-        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
-        values = self.x.permute(0, 2, 3, 1) if self.x.ndim == 4 else self.x
-        others = [self.beside[name].values for name in sorted(self.beside)]
-        for tensor in (values, self.y, self.c, *others):
-            if tensor is not None:
-                digest.update(tensor.contiguous().cpu().numpy().data)
-        return digest.hexdigest()
+        return self.facts.fingerprint if self.items is not None else self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return facts_of(self._head, self.parts, each=False).fingerprint
+
+    @property
+    def _head(self) -> Head:
+        return Head(tuple(self.x.shape), self.units.line(), self.y, self.c, tuple(sorted(self.beside)))
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What takes a pass through all values; of items that are read when asked for it is noted beside them."""
+        if self.items is None:
+            return facts_of(self._head, self.parts)
+        notes, key = self.items.notes, self._head.key()
+        if f"{key} sums" not in notes:
+            facts = facts_of(self._head, self.parts)
+            words = torch.frombuffer(
+                bytearray(" ".join((facts.fingerprint, *facts.blocks)).encode()), dtype=torch.uint8
+            )
+            notes.update({f"{key} words": words, f"{key} plain": facts.plain, f"{key} sums": facts.sums})
+        first, *blocks = notes[f"{key} words"].numpy().tobytes().decode().split()
+        return Facts(first, tuple(blocks), notes[f"{key} sums"], notes[f"{key} plain"])
 
     def _strata(self, held_out: float) -> list[Tensor]:
         if self.y is None:
@@ -387,7 +465,15 @@ class Batches:
     `position` is the next `size` items of that sequence, wherever reading started: to resume is to ask for a position.
     """
 
-    def __init__(self, dataset: Dataset, index: Tensor | None, size: int, seed: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        index: Tensor | None,
+        size: int,
+        seed: int,
+        device: torch.device | str | None = None,
+        lane: Lane | None = None,
+    ) -> None:
         """Prepares to deal.
 
         Args:
@@ -395,6 +481,8 @@ class Batches:
             index: (n,) int64, which of them to deal, e.g. the training part of a split; None for all.
             size: items per batch; may exceed n.
             seed: decides the order.
+            device: where batches are wanted. They travel in their own units, and on CUDA before their turn.
+            lane: the way to the device; None for the usual one.
         """
         self.dataset = dataset
         self.index = torch.arange(len(dataset)) if index is None else index
@@ -402,11 +490,29 @@ class Batches:
             raise BadInput(f"batches need size >= 1 and at least one item, got {size} and {len(self.index)} items")
         self.size = size
         self.seed = seed
+        self.device = torch.device(device) if device is not None else None
         self._orders: dict[int, Tensor] = {}
+        self._ahead = self._prepared(lane)
+
+    def _prepared(self, lane: Lane | None) -> Ahead | None:
+        """What brings batches before their turn; None where nothing is gained by it."""
+        if lane is None and self.device is not None and self.device.type == "cuda":
+            lane = CudaLane(self.device)
+        items = self.dataset.items
+        if self.dataset.units.columns or (items is None and lane is None):
+            return None
+        depth = 1
+        if items is not None:
+            room = items.memory // 8 // max(1, self.size * self.dataset.item_bytes)
+            depth = max(2, min(room, 2 + 4 * threads() * AHEAD // self.size))
+        return Ahead(lambda position: self.dataset.start(self.indices(position)), self.size, depth, lane)
 
     def at(self, position: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
         """The batch that starts at image `position` (>= 0) of the sequence; see `Dataset.batch`."""
-        return self.dataset.batch(self.indices(position), device)
+        index = self.indices(position)
+        if self._ahead is None or device is not None:
+            return self.dataset.batch(index, device or self.device)
+        return self.dataset.to_model(self._ahead.at(position), index, self.device)
 
     def indices(self, position: int) -> Tensor:
         """(size,) int64: which items of the data set the batch at `position` holds."""
@@ -454,7 +560,19 @@ def _count(n: int, held_out: float) -> int:
     return min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
 
 
+class _There(dict[str, Tensor]):
+    """Items that need not be read."""
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> dict[str, Tensor]:
+        return self
+
+
 def _rows(x: Tensor, index: Tensor) -> Tensor:
+    if x.is_meta:
+        return x.new_empty((len(index), *x.shape[1:]))
     # Whole images are copied, each one contiguous: fast, and channels-last stays channels-last.
     if x.ndim == 4:
         return x.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)

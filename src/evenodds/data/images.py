@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -18,19 +19,21 @@ from evenodds.data._files import Said, content, listing
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES, decode_any
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative, untrained
-from evenodds.data._picture import MOST_PIXELS, File, Frames
-from evenodds.data._pipeline import IMAGE, FileSet, dataset, decoded, form_of, skipped
+from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Frames
+from evenodds.data._pipeline import IMAGE, FileSet, Records, dataset, decoded, form_of, skipped
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import Items, items, stacked
+from evenodds.data._stack import Items, Stack, Way, items, stacked
+from evenodds.data._unread import on_memory, reads, unread
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_labels
+from evenodds.data.items import Decoded, Part
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["READS", "images"]
+__all__ = ["READS", "images", "stack_of"]
 
 READS = ("/", *_archives.ENDINGS, *_image_tables.ENDINGS, *_lists.ENDINGS, *PICTURES, *_video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
@@ -53,6 +56,7 @@ def images(
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
+    memory: str | None = None,
     progress: OnProgress | None = None,
 ) -> Dataset:
     """All images in a folder or an archive, or one image, in the order of their names. Nothing in them is executed.
@@ -89,6 +93,8 @@ def images(
             lies within becomes 8 bits. None: the numbers, rescaled as the file says.
         range, nodata: of images of 16 bits, see `from_array`.
         most_pixels: a file with more is skipped before it is decoded: it would fill the memory.
+        memory: bytes that decoded images may take, such as "1GB". Up to half of that they are held in memory; more are
+            decoded when they are asked for, see docs/data.md. None: what the machine has.
         progress: told (files done, files in all) now and then.
 
     Returns:
@@ -102,16 +108,12 @@ def images(
     place, splits = Path(path), checked(splits)
     if frames not in ("all", "first"):
         raise unknown("choice of data.frames", frames, ("all", "first"))
-    form = form_of(place, size, fit, most_pixels, channels)
+    form = form_of(place, size, fit, most_pixels, channels, memory=memory)
     check_options(range, nodata)
     brought = numbers.Form(form.at_decoding, fit, form.most_pixels, _window(window), _every(every))
     endings, later = (PICTURES, _video.ENDINGS) if every is None else ((*PICTURES, *_video.ENDINGS), ())
-    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root)) as (
-        files,
-        others,
-        sources,
-        notes,
-    ):
+    with listing(place, form.most_pixels, Said(endings, column, label, later, True, root, form.memory)) as there:
+        files, others, sources, notes, _ = there
         kept, aside = to_read([file.name for file in files], splits)
         files = [files[k] for k in kept]
         above = _common([file.name for file in files])
@@ -126,6 +128,7 @@ def images(
             form,
             IMAGE,
             progress,
+            lazily=True,
         )
         records, strange = numbers.of_one_kind(batch.records)
         batch = replace(batch, records=records, skipped=[*batch.skipped, *strange])
@@ -139,8 +142,9 @@ def images(
             annotated = _known([known.get(name, "") for name in names], sources, unlabelled)
         else:
             annotated = _labels(below[0], below[1], parts.names, tables, unlabelled) if labels else NO_LABELS
+        close = there.kept() if batch.again is not None else nothing
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
-    stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata, may_be_empty=True)
+    stack, reading = stack_of(batch, tiles, channels, fit, range, nodata, close)
     several = [file.name for file in batch.records if len(file.pictures) > 1 and not file.note]
     patients = {file.group for file in batch.records if file.group}
     unusable = [name for file in batch.records for name in file.unusable]
@@ -154,14 +158,50 @@ def images(
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
         *ignored(others, [*tables, *parts.lists]),
         *stack.notes,
+        *on_memory(batch.again, form.memory, stack.x),
         *parts.notes,
         *aside,
         *annotated.notes,
         *untrained(annotated, parts.apart),
     )
-    made = _grouped(dataset(tiles, stack, report, labels=annotated, apart=parts.apart), batch.records, tiles)
-    there = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
-    return made if bool(there.all()) else made.take(there.nonzero().flatten())
+    made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart, reads=reading)
+    made = _grouped(made, batch.records, tiles)
+    filled = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
+    return made if bool(filled.all()) else made.take(filled.nonzero().flatten())
+
+
+def stack_of(
+    batch: Records[Frames],
+    tiles: Items,
+    channels: int | None,
+    fit: str,
+    wanted: str | Sequence[float],
+    nodata: str | float,
+    close: Callable[[], object],
+) -> tuple[Stack, Decoded | None]:
+    """The images as one array; or without values, and what reads them, where they do not fit into memory."""
+    again = batch.again
+    if again is None:
+        pictures = [picture for file in batch.records for picture in file.pictures]
+        return stacked(pictures, batch.size, channels, fit, wanted=wanted, nodata=nodata, may_be_empty=True), None
+    counts = [len(file.pictures) for file in batch.records]
+    of = [(file, k) for file in batch.records for k in builtins.range(len(file.pictures))]
+
+    def again_decoded(number: int) -> DecodedImage:
+        file, k = of[number]
+        picture: DecodedImage = again.decode(again.jobs[file.name]).pictures[k]
+        return picture
+
+    pictures = [file.pictures[k] for file, k in of]
+    stack, making = unread(
+        pictures, Way(batch.size, fit), channels, "image", wanted, nodata, again_decoded, again.memory
+    )
+    x = Part(lambda record, k: record.pictures[k], making.item)
+    return stack, reads(again, batch.records, counts, tiles, {"x": x}, close)
+
+
+def nothing() -> None:
+    """Closes nothing."""
 
 
 def _grouped(made: Dataset, records: Sequence[Frames], tiles: Items) -> Dataset:

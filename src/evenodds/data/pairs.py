@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from evenodds.data._archives import ENDINGS as ARCHIVES
-from evenodds.data._files import opened
+from evenodds.data._files import Said
+from evenodds.data._files import listing as listed_in
+from evenodds.data._fitting import Again
 from evenodds.data._halves import SIDES, alike, halves, side_of_sources, twice_as_wide
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES
@@ -41,13 +43,15 @@ from evenodds.data._placing import Size, resized
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import Items, Stack, items, stacked
+from evenodds.data._stack import Items, Stack, Way, items, stacked
+from evenodds.data._unread import Unread, on_memory, reads, unread
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.items import Decoded, Part
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["LAYOUTS", "READS", "pairs"]
+__all__ = ["LAYOUTS", "READS", "Wanted", "one_scale", "pair_of", "pairs", "stacks_of"]
 
 READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in these layouts."""
@@ -71,6 +75,7 @@ def pairs(
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     most_pixels: int = MOST_PIXELS,
+    memory: str | None = None,
     progress: OnProgress | None = None,
 ) -> Dataset:
     """Two folders of images in a folder or an archive: x is to be made, and beside it "source" is what to make it from.
@@ -94,6 +99,7 @@ def pairs(
             what is to test on is left aside.
         range, nodata: of targets and of sources, see `from_array`.
         most_pixels: of a file, see `images`.
+        memory: see `images`; of sets without partners, which are held in memory, it is of no effect.
         progress: told (pairs or files done, in all) now and then.
 
     Returns:
@@ -105,12 +111,13 @@ def pairs(
     """
     root, splits = Path(path), checked(splits)
     check_options(range, nodata)
-    form = form_of(root, size, fit, most_pixels, channels, source_channels)
+    form = form_of(root, size, fit, most_pixels, channels, source_channels, memory=memory)
     if beside not in SIDES:
         raise unknown("side of data.beside", beside, SIDES)
     wanted = Wanted((channels, source_channels), range, nodata, splits)
-    with opened(root, form.most_pixels, PICTURES) as (files, others):
-        listing = Listing(root, files, others)
+    with listed_in(root, form.most_pixels, Said(PICTURES)) as there:
+        files, others = there.files, there.others
+        listing = Listing(root, files, others, there.kept)
         named = (sources, targets)
         cut = beside in ("left", "right") and named == (None, None)
         sides = None if cut else chosen(root, files, ROLES, named)
@@ -139,6 +146,8 @@ class Listing(NamedTuple):
     root: Path
     files: Sequence[File]
     others: Sequence[File]
+    kept: Callable[[], Callable[[], None]]
+    """See `_files.Listing.kept`."""
 
 
 def _paired(listing: Listing, sides: Chosen, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
@@ -147,13 +156,13 @@ def _paired(listing: Listing, sides: Chosen, form: Form, wanted: Wanted, progres
     matches = [Match(every[k].name, every[k].second, every[k].first) for k in kept]
     matches, swapped = _larger_first(matches, sides, form)
     jobs = FileSet(matches, "pair")
-    (batch,) = decoded(listing.root, [jobs], lambda match: _pair(match, form), form, PAIR, progress)
-    scale = _one_scale(batch.records)[0]
+    (batch,) = decoded(listing.root, [jobs], lambda match: _pair(match, form), form, PAIR, progress, lazily=True)
+    scale = one_scale(batch.records)[0]
     times = "as large as" if scale == 1 else f"{scale} times as large as"
     source, target = (sides.where(role) for role in ((1, 0) if swapped else (0, 1)))
     files = {match.name: (match.first.name, match.second.name) for match in matches}
     how = f"targets from {target} {times} sources in {source}"
-    return _together(listing, batch, how, [*notes, *aside, *sides.notes], form.fit, wanted, files)
+    return _together(listing, batch, how, [*notes, *aside, *sides.notes], form, wanted, files)
 
 
 def _larger_first(matches: list[Match], sides: Chosen, form: Form) -> tuple[list[Match], bool]:
@@ -181,7 +190,7 @@ def _together(
     batch: Records[Partners],
     how: str,
     notes: Sequence[str],
-    fit: str,
+    form: Form,
     wanted: Wanted,
     files: Mapping[str, Sequence[str]],
 ) -> Dataset:
@@ -192,15 +201,13 @@ def _together(
         notes: on how they were found.
         files: the names of the files of each pair.
     """
-    scale, pairs, others = _one_scale(batch.records)
-    size = batch.size
-    targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    scale, pairs, others = one_scale(batch.records)
+    size, fit = batch.size, form.fit
+    targets = [pair.first for pair in pairs]
     stems = [pair.name for pair in pairs]
     parts = parted(stems, wanted.splits, "pair", lists_in(listing.others), [files.get(stem, ()) for stem in stems])
     tiles = items(stems, [target.size for target in targets], size, fit, "pair")
-    x = stacked(targets, size, wanted.channels[0], fit, scale, "target", wanted.range, wanted.nodata)
-    small = size[0] // scale, size[1] // scale
-    source = stacked(sources, small, wanted.channels[1], fit, 1, "source", wanted.range, wanted.nodata)
+    x, source, reading = stacks_of(batch, pairs, scale, tiles, fit, wanted, listing.kept)
     report = (
         f"Read {count(len(tiles.names), 'pair')}: {how}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
@@ -213,9 +220,58 @@ def _together(
         *parts.notes,
         *x.notes,
         *source.notes,
+        *on_memory(batch.again, form.memory, x.x, source.x),
         *ignored(listing.others, parts.lists),
     )
-    return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart)
+    return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart, reads=reading)
+
+
+def stacks_of(
+    batch: Records[Partners],
+    pairs: Sequence[Partners],
+    scale: int,
+    tiles: Items,
+    fit: str,
+    wanted: Wanted,
+    kept: Callable[[], Callable[[], None]],
+) -> tuple[Stack, Stack, Decoded | None]:
+    """Targets and sources, and what reads both where they do not fit into memory."""
+    ways = Way(batch.size, fit, scale), Way((batch.size[0] // scale, batch.size[1] // scale), fit)
+    if batch.again is not None:
+        return _unread(batch.again, pairs, ways, tiles, wanted, kept())
+    targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    x = stacked(targets, ways[0].size, wanted.channels[0], fit, scale, "target", wanted.range, wanted.nodata)
+    source = stacked(sources, ways[1].size, wanted.channels[1], fit, 1, "source", wanted.range, wanted.nodata)
+    return x, source, None
+
+
+def _unread(
+    again: Again,
+    pairs: Sequence[Partners],
+    ways: tuple[Way, Way],
+    tiles: Items,
+    wanted: Wanted,
+    close: Callable[[], object],
+) -> tuple[Stack, Stack, Decoded]:
+    """Targets and sources without values, and what reads both."""
+
+    def of(role: str, way: Way, channels: int | None, noun: str) -> Unread:
+        def again_decoded(number: int) -> DecodedImage:
+            picture: DecodedImage = getattr(again.decode(again.jobs[pairs[number].name]), role)
+            return picture
+
+        pictures = [getattr(pair, role) for pair in pairs]
+        return unread(pictures, way, channels, noun, wanted.range, wanted.nodata, again_decoded, again.memory)
+
+    x, making = of("first", ways[0], wanted.channels[0], "target")
+    source, of_source = of("second", ways[1], wanted.channels[1], "source")
+    if len(x.empty) or len(source.empty):
+        raise BadInput("some pairs hold no data at all; remove them, or set data.nodata=none")
+    parts = {
+        "x": Part(lambda pair, _: pair.first, making.item),
+        "source": Part(lambda pair, _: pair.second, of_source.item),
+    }
+    return x, source, reads(again, pairs, [1] * len(pairs), tiles, parts, close)
 
 
 def _halved(listing: Listing, side: str, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
@@ -223,29 +279,34 @@ def _halved(listing: Listing, side: str, form: Form, wanted: Wanted, progress: O
     kept, aside = to_read([file.name for file in listing.files], wanted.splits, "pair")
     files = [listing.files[k] for k in kept]
     jobs = FileSet(files, "pair")
-    (batch,) = decoded(listing.root, [jobs], lambda file: halves(file, side, form), form, PAIR, progress)
+    (batch,) = decoded(listing.root, [jobs], lambda file: halves(file, side, form), form, PAIR, progress, lazily=True)
     other = "right" if side == "left" else "left"
     how = (
         f"the {side} half of each file is the source, the {other} one the target; data.beside={other} takes them the "
         "other way round, data.sources and data.targets name folders"
     )
-    return _together(listing, alike(batch), how, aside, form.fit, wanted, {})
+    return _together(listing, alike(batch), how, aside, form, wanted, {})
 
 
 def _pair(match: Match, form: Form) -> Partners | str:
     # Whole: JPEG files decoded at a fraction, each at its own, would not lie exactly over each other.
     first, second = (decode(file, None, form.fit, form.most_pixels) for file in (match.first, match.second))
-    pair = aligned(match.name, first, second, lambda target, source: _scale(target, source) > 0)
+    return pair_of(match.name, first, second, form)
+
+
+def pair_of(name: str, first: DecodedImage | str, second: DecodedImage | str, form: Form) -> Partners | str:
+    """A target and its source, decoded whole, in the form that is wanted; or why they cannot be used."""
+    pair = aligned(name, first, second, lambda target, source: _scale(target, source) > 0)
     if isinstance(pair, str):
         return pair
     scale = _scale(pair.first.size, pair.second.size)
     if not scale:
         return (
-            f"{match.name} (its target of {_sides(pair.first.size)} is not 1, 2, 3 or 4 times its source of "
+            f"{name} (its target of {_sides(pair.first.size)} is not 1, 2, 3 or 4 times its source of "
             f"{_sides(pair.second.size)})"
         )
     if form.size and (form.size[0] % scale or form.size[1] % scale):
-        return f"{match.name} (size {_sides(form.size)} is no multiple of {scale}, by which its target is larger)"
+        return f"{name} (size {_sides(form.size)} is no multiple of {scale}, by which its target is larger)"
     pair = in_multiples(pair, scale)
     if not form.at_decoding:
         return pair
@@ -273,7 +334,7 @@ def _scale(large: Size, small: Size) -> int:
     return next((k for k in _SCALES if fits(k)), 0)
 
 
-def _one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
+def one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
     """The most common scale, the pairs that have it, and a note on the others."""
     scales = [_scale(pair.first.size, pair.second.size) for pair in pairs]
     (scale, _), *_ = sorted(Counter(scales).items(), key=lambda entry: (-entry[1], entry[0]))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import ImageFile
 
 from evenodds.data._files import opened
+from evenodds.data._partners import Partners
 from evenodds.data._picture import guarded
+from evenodds.data._shard_index import is_packed, read_index
 from evenodds.data.arrays import READS as ARRAYS
 from evenodds.data.images import READS as IMAGES
+from evenodds.data.packed import records_of
 from evenodds.errors import BadInput
 from evenodds.files.regular import open_regular
 from evenodds.files.zips import open_zip
@@ -50,6 +54,8 @@ def peek(path: str) -> Glimpse | None:
     try:
         if ending in ARRAYS:
             return _of_array(place)
+        if ending == "/" and is_packed(place):
+            return _of_records(records_of(read_index(place)))
         return _of_images(place) if ending in IMAGES else None
     except (BadInput, OSError, ValueError, LookupError):
         return None  # whoever opens it says what is wrong with it
@@ -63,6 +69,14 @@ def _of_images(place: Path) -> Glimpse | None:
         return None
     (height, width), _ = Counter(size for size, _ in forms).most_common(1)[0]
     return Glimpse(len(files), (1 if all(grey for _, grey in forms) else 3, height, width))
+
+
+def _of_records(records: Sequence[Any]) -> Glimpse:
+    """Of what was packed."""
+    pictures = [one.first if isinstance(one, Partners) else one.pictures[0] for one in records]
+    (height, width), _ = Counter(one.size for one in pictures).most_common(1)[0]
+    channels = 1 if all(one.pixels.shape[2] < 3 for one in pictures) else 3
+    return Glimpse(len(pictures), (channels, height, width))
 
 
 def _form(image: ImageFile.ImageFile) -> tuple[tuple[int, int], bool]:

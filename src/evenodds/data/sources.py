@@ -19,12 +19,14 @@ import evenodds.data
 from evenodds.data import _image_tables
 from evenodds.data._archives import is_archive
 from evenodds.data._cells import Parsed
+from evenodds.data._shard_index import is_packed
 from evenodds.data._types import placed
 from evenodds.data._wording import listed
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset, Units
 from evenodds.data.frames import frames, from_frame, is_frame, parsed_frame
+from evenodds.data.packed import packed
 from evenodds.data.table import READS as TEXT_TABLES
 from evenodds.data.table import parsed_table
 from evenodds.errors import BadInput, unknown
@@ -209,6 +211,8 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if not os.path.exists(path):
         raise BadInput(f"{unknown('data source', str(source), SOURCES)}; and no file or folder of this name exists")
     ending = "/" if path.is_dir() else ending
+    if ending == "/" and is_packed(path):
+        return partial(packed, layout=layout), (path,)
     if ending != "/" and (reason := refusal(path)):
         raise NotRegular(path, reason)
     if ending not in readers:
@@ -241,7 +245,7 @@ def _unknown_option(source: str, option: str, options_taken: list[str]) -> BadIn
 
 def _modules() -> list[Any]:
     names = sorted(info.name for info in pkgutil.iter_modules(evenodds.data.__path__))
-    return [import_module(f"evenodds.data.{name}") for name in names if name not in ("dataset", "sources")]
+    return [import_module(f"evenodds.data.{name}") for name in names if name not in ("dataset", "sources", "packing")]
 
 
 def _sources(module: Any) -> dict[str, Source]:

@@ -29,7 +29,8 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     """A discriminator that names the class of what is real (Salimans et al. 2016, section 5).
 
     In y, -1 is "no label" where at least two other classes occur and none is below it, as in sklearn.semi_supervised;
-    else it is a class. A warning says it where another class is as frequent, and where -1 and 1 are all there are. `unlabelled` says it for sure.
+    else it is a class. A warning says it where another class is as frequent, and where -1 and 1 are all there are.
+    `unlabelled` says it for sure.
 
     Args:
         network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from evenodds.data.dataset import Dataset
@@ -22,6 +23,8 @@ __all__ = ["Examination", "Step", "examine", "inside", "missing_extra", "photogr
 
 Step = Callable[[str, int, int], None]
 """Is told what is being done, how far it is, and how far it goes."""
+AT_ONCE = 2048
+"""Training items that are in memory at a time as a network sees them."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,26 @@ def examine(material: Material, features: str | None = None, step: Step = lambda
 
     real, floor = (side(what, inside(d), d.y) for what, d in (("reference", material.real), ("floor", material.floor)))
     fake = side("samples", material.fake, material.fake_labels)
-    train = side("training items", inside(material.train), None).features if material.train is not None else None
+    train = _of_training(extractor, material, step)
     near = Neighbourhood(real.features, fake.features, floor.features)
     real, fake, floor = (side.among(near, group) for group, side in enumerate((real, fake, floor)))
     return Examination(material, extractor, real, fake, floor, train)
+
+
+def _of_training(extractor: Any, material: Material, step: Step) -> Tensor | None:
+    """The features of all training items, some of which are in memory at a time; None where they are not known."""
+    data = material.train
+    if data is None:
+        return None
+    parts: list[Tensor] = []
+    for index in torch.split(torch.arange(len(data)), AT_ONCE):
+
+        def progress(done: int, _: int, before: int = int(index[0])) -> None:
+            step("features of training items", before + done, len(data))
+
+        x = data.batch(index)["x"]
+        parts.append(together(extractor, x, progress=progress, device=material.device)[0])
+    return torch.cat(parts)
 
 
 def usual_features(data: Dataset) -> str:

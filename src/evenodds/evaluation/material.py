@@ -27,6 +27,8 @@ __all__ = ["Material", "gather", "is_run"]
 Reading = Callable[[int, int], None]
 FLOOR_ITEMS = 10_000
 """At most so many real items are set apart for the floor, at most half of those at hand."""
+PER_ITEM = 8
+"""Times its size as it is stored that the memory of an item is counted: it is looked at in floats."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ def gather(
             f"judging needs at least {LEAST_HELD_OUT} items held out and {LEAST_OTHERS} others, got {found}; name more "
             "real data of the kind with --against, or train on more"
         )
-    pool, real = data.take(rest), data.take(_first(held_out, n))
+    pool, real = data.take(rest), data.take(_first(held_out, n)).in_memory()
     fit, floor = _parted(len(pool), min(FLOOR_ITEMS, len(pool) // 2), 1)
     trained = _training(session, home, data, rest, train, run_data, reading, most_pixels)
+    role += _sampled(data, fit, len(trained[1]), len(rest))
     count = min(n, len(floor))
     fake, rows, labels, resized, what = _fakes(session, subject, data, count, seed, reading, most_pixels)
     of_run = run_data or (home.config.data.name if home is not None and home.config.data is not None else None)
@@ -123,8 +126,8 @@ def gather(
     return Material(
         fake,
         real,
-        pool.take(_first(floor, n)),
-        pool.take(fit),
+        pool.take(_first(floor, n)).in_memory(),
+        pool.take(_first(fit, _most(pool))).in_memory(),
         labels,
         *trained,
         session.device if session is not None else pick_device(device),
@@ -134,6 +137,20 @@ def gather(
         resized,
         rows,
     )
+
+
+def _most(data: Dataset) -> int:
+    """So many items at most are looked at of data that are read when asked for; of others, all."""
+    if data.items is None:
+        return len(data)
+    return max(FLOOR_ITEMS, data.items.memory // (PER_ITEM * max(1, data.item_bytes)))
+
+
+def _sampled(data: Dataset, fit: Tensor, trained: int, rest: int) -> str:
+    """Of what only a part is looked at, as the end of a sentence; empty where all is."""
+    parts = {"to fit judges on": (min(len(fit), _most(data)), len(fit)), "to look for copies of": (trained, rest)}
+    fewer = [f"{part:,} of {whole:,} items {why}" for why, (part, whole) in parts.items() if 0 < part < whole]
+    return f"; as all do not fit into memory, evenly spread: {', '.join(fewer)}" if fewer else ""
 
 
 def _session(subject: Any, checkpoint: str, device: str) -> Session | None:
@@ -205,6 +222,7 @@ def _training(
         rest, _ = data.split(session.config.held_out, SPLIT_SEED)
     elif home is None:
         return None, ()
+    rest = _first(rest, _most(data))
     return data.take(rest), tuple(data.names[i] if data.names else str(i) for i in rest.tolist())
 
 
@@ -233,7 +251,7 @@ def _fakes(
     resized = "resized" if any("esized" in line for line in samples.report) else "none"
     what = {"kind": "samples", "path": _path(subject), "items": len(chosen), "images_seen": None, "seed": None}
     what |= {"notes": list(samples.report[1:])} if samples.report[1:] else {}
-    own = samples.x[chosen]
+    own = samples.take(chosen).in_memory("the samples").x
     x, rows = _units(samples, data).to_model(own), own if data.units.columns else None
     return x, rows, _labels(samples, data, chosen), resized, what
 

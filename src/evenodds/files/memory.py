@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from evenodds.errors import BadInput
@@ -12,7 +13,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["machine_bytes", "require_room"]
+__all__ = ["as_bytes", "machine_bytes", "require_room"]
 
 UNLIMITED = 1 << 50
 GROUPS = Path("/sys/fs/cgroup")
@@ -20,6 +21,30 @@ GROUPS = Path("/sys/fs/cgroup")
 OF_THIS_PROCESS = Path("/proc/self/cgroup")
 ADDRESSES = Path("/proc/self/statm")
 """Begins with the number of pages that this process has."""
+SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
+FACTORS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def as_bytes(what: str, text: str, example: str) -> int:
+    """A number of bytes as a person writes it: 256MB, 1.5GB, 2GiB, 64k; 1 KB is 1,000 and 1 KiB is 1,024.
+
+    Args:
+        what: needs it, for the message.
+        example: of such a text, for the message.
+
+    Raises:
+        BadInput: it is none, or 0.
+
+    Example:
+        >>> from evenodds.files.memory import as_bytes
+        >>> as_bytes("data.memory", "256MB", "1GB")
+        256000000
+    """
+    match = SIZE.fullmatch(text) if len(text) <= 40 else None
+    size = int(float(match[1]) * (1024 if match[3] else 1000) ** FACTORS[match[2].upper()]) if match else 0
+    if not 0 < size < UNLIMITED:
+        raise BadInput(f"{what} needs a size such as {example}, got {text[:40]!r}")
+    return size
 
 
 def machine_bytes() -> int:

@@ -207,7 +207,7 @@ class Run:
     @property
     def feed(self) -> Batches:
         """Training batches by position."""
-        return Batches(self.dataset, self.train_index, self.config.batch, self.config.seed)
+        return Batches(self.dataset, self.train_index, self.config.batch, self.config.seed, self.engine.device)
 
     @property
     def parts(self) -> dict[str, Stateful]:

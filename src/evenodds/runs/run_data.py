@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.facts import block
 from evenodds.data.sources import AS_THEY_ARE, options_of
 from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
@@ -30,8 +30,6 @@ class Elsewhere(BadInput):
     """The data of a run are not where they were."""
 
 
-BLOCKS = 256
-"""Blocks of consecutive items, of each of which a run keeps a checksum."""
 LISTED = 3
 """Names that are shown of a longer list."""
 
@@ -235,7 +233,7 @@ def _which(card: DataCard, dataset: Dataset) -> str:
     others = [k for k, (a, b) in enumerate(zip(now, before, strict=True)) if a != b]
     if not others:
         return f"{alike}, or the units are others"
-    first, last = _block(others[0], len(dataset))
+    first, last = block(others[0], len(dataset))
     name = f" ({dataset.names[first]})" if dataset.names else ""
     place = f"item {first + 1:,}" if last == first + 1 else f"one of the items {first + 1:,} to {last:,}"
     return f"{alike}: the first that differs is {place}{name}; {len(others):,} of {len(now):,} parts differ"
@@ -243,20 +241,4 @@ def _which(card: DataCard, dataset: Dataset) -> str:
 
 def block_sums(dataset: Dataset) -> list[str]:
     """A checksum, 8 hexadecimal digits, of each of at most 256 parts of consecutive items."""
-    return [_sum(dataset, *_block(k, len(dataset))) for k in range(min(BLOCKS, len(dataset)))]
-
-
-def _block(k: int, n: int) -> tuple[int, int]:
-    """The first item of a block, and the one after its last."""
-    blocks = min(BLOCKS, n)
-    return k * n // blocks, (k + 1) * n // blocks
-
-
-def _sum(dataset: Dataset, first: int, last: int) -> str:
-    digest = hashlib.sha256()
-    values = dataset.x.permute(0, 2, 3, 1) if dataset.x.ndim == 4 else dataset.x
-    beside = [dataset.beside[name].values for name in sorted(dataset.beside)]
-    for tensor in (values, dataset.y, dataset.c, *beside):
-        if tensor is not None:
-            digest.update(tensor[first:last].contiguous().cpu().numpy().data)
-    return digest.hexdigest()[:8]
+    return list(dataset.facts.blocks)

@@ -59,7 +59,8 @@ def from_data(
     if source is None:
         raise BadInput("a trial needs --data: class folders, a zip of them, or an .npz with x and y")
     options: dict[str, Any] = {} if size is None or "size" not in options_of(source) else {"size": size}
-    return Prepared(load_data(source, reading, **options), ConditionalRun(recipe, settings, listeners))
+    data = load_data(source, reading, **options).in_memory("the images of a trial")
+    return Prepared(data, ConditionalRun(recipe, settings, listeners))
 
 
 def from_run(
@@ -72,6 +73,6 @@ def from_run(
         seeds: how many parts the held-out items are split into.
     """
     session = load(run, checkpoint, device)
-    data = open_run_data(session.config, session.card, source, reading)
+    data = open_run_data(session.config, session.card, source, reading).in_memory("the images of a trial")
     maker = FinishedRun(session)
     return Prepared(data, maker, maker.splitter(data, seeds))

@@ -144,6 +144,24 @@ CASES = {
         micro=False,
     ),
     "minibatch_std": Case({"discriminator.minibatch_std": True, "penalty": "finite_difference"}, micro=False),
+    "style": Case(
+        {
+            "generator": "style", "generator.width": 8, "generator.bottom": 4, "generator.styles": 8, "penalty": "r1",
+            "discriminator": "style", "discriminator.width": 8, "discriminator.bottom": 4,
+        }
+    ),
+    "fastgan": Case(
+        {
+            "generator": "fastgan", "generator.width": 8, "generator.bottom": 4, "discriminator": "fastgan",
+            "discriminator.width": 8, "discriminator.bottom": 4, "loss": "hinge", "penalty": "r1_r2",
+        },
+        micro=False,
+    ),
+    "logan": Case({"task": "logan", "penalty": "r1"}),
+    "growing": Case({"prior": "growing", "penalty": "r1"}),
+    "mixture": Case({"prior": "mixture", "prior.components": 3}),
+    "learned": Case({"prior": "learned", "prior.components": 3}),
+    "colours": Case({"optimizer": "AdamW", "optimizer.weight_decay": 0.1, "views": "color,cutout", "penalty": "r1"}),
     "evolution": Case({"learner": "evolution", "learner.pairs": 4, "loss": "relativistic_average"}, images=False),
     "extragradient": Case({"learner": "extragradient", "penalty": "r1"}, images=False),
     "lookahead": Case({"learner": "lookahead", "learner.every": 2, "penalty": "r1"}, images=False),

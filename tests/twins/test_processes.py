@@ -32,9 +32,9 @@ TOLERANCE = 1e-10
 """Of weights and terms in float64."""
 PLAYED = (
     "lazy", "share", "differences", "top", "infogan", "segment", "batch norm of both", "minibatch_std", "evolution",
-    "classify",
+    "classify", "style", "upscale",
 )  # fmt: skip
-PIECES = ("lazy", "top", "lecam", "segment", "spectral", "classify")
+PIECES = ("lazy", "top", "lecam", "segment", "spectral", "classify", "style")
 IMAGES = 1024
 RING = {"images": IMAGES, "batch": 128, "device": "cpu", "save_share": 0.5, "watch": "off", "held_out": 0.02} | {
     "data.n": 4000, "generator.width": 16, "discriminator.width": 16, "evaluate_share": 1.0

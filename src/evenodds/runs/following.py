@@ -14,10 +14,10 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
 from evenodds.files.text import quoted
-from evenodds.game import processes
+from evenodds.game import exchange, processes
 from evenodds.game.checkpoint import newest
+from evenodds.game.exchange import agreed
 from evenodds.game.heartbeat import watched
-from evenodds.game.processes import agreed
 from evenodds.game.rules import State
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
@@ -114,7 +114,7 @@ def _handed_on(told: Mapping[str, Any], state: State | None) -> State:
     if processes.size() == 1 and state is not None:
         return state
     tensors = state.tensors if state is not None else _empty(told["tensors"])
-    processes.from_first(list(tensors.values()))
+    exchange.from_first(list(tensors.values()))
     return State(tensors, dict(told["data"]))
 
 
@@ -131,6 +131,6 @@ def require_same_data(dataset: Dataset, items: torch.Tensor) -> None:
     if processes.size() == 1:
         return
     try:
-        processes.same_on_all("the data", f"{dataset.fingerprint()} {processes.digest_of([items])}")
+        exchange.same_on_all("the data", f"{dataset.fingerprint()} {exchange.digest_of([items])}")
     except BadInput as error:
         raise BadInput(f"{error}; give all processes the same files") from error

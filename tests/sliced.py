@@ -216,12 +216,14 @@ class Wide:
         return {k: v.to(torch.get_default_dtype()) if v.is_floating_point() else v for k, v in batch.items()}
 
 
-def played(name: str, accumulate: int = 1, precision: str = "float32", rounds: int = ROUNDS) -> dict[str, Tensor]:
+def played(
+    name: str, accumulate: int = 1, precision: str = "float32", rounds: int = ROUNDS, shard: bool = False
+) -> dict[str, Tensor]:
     """The parameters, buffers, averages and latest terms of a case that was played, in torch's default type."""
     if name in BY_HAND:
         return BY_HAND[name](accumulate)
     case = CASES[name]
-    config = replace(config_of(case), accumulate=accumulate, precision=precision)
+    config = replace(config_of(case), accumulate=accumulate, precision=precision, shard_optimizer=shard)
     run = Run(config, data_of(case))
     stir(run.game.players)
     listeners = [one for name, one in run.listeners.items() if name != "leak"]  # which looks on, in float32

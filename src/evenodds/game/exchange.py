@@ -16,13 +16,19 @@ from evenodds.errors import BadInput, Diverged
 from evenodds.files.read import parse_json
 from evenodds.game.processes import collective, rank, size
 
-__all__ = ["agreed", "differing", "digest_of", "drifted", "from_first", "gather", "same_on_all", "share", "total"]
+__all__ = [
+    "agreed", "by_kind", "differing", "digest_of", "drifted", "fill", "fill_from", "gather", "handed", "same_on_all",
+    "share", "total",
+]  # fmt: skip
 
 Value = TypeVar("Value")
 
 
-def agreed(make: Callable[[], Value]) -> Value:
-    """What process 0 makes, on all of them: plain JSON values. Where it raises BadInput or Diverged, all do.
+def agreed(make: Callable[[], Value], by: int = 0) -> Value:
+    """What one process makes, on all of them: plain JSON values. Where it raises BadInput or Diverged, all do.
+
+    Args:
+        by: the number of the process.
 
     Example:
         >>> from evenodds.game.exchange import agreed
@@ -31,15 +37,15 @@ def agreed(make: Callable[[], Value]) -> Value:
     """
     if size() == 1:
         return make()
-    if rank():
-        answer = _decoded(parse_json(_broadcast(b""), "what process 0 says"))
+    if rank() != by:
+        answer = _decoded(parse_json(_broadcast(b"", by), f"what process {by} says"))
     else:
         try:
             answer = {"value": make()}
         except (BadInput, Diverged) as error:
-            _broadcast(json.dumps({"error": str(error), "diverged": isinstance(error, Diverged)}).encode())
+            _broadcast(json.dumps({"error": str(error), "diverged": isinstance(error, Diverged)}).encode(), by)
             raise
-        _broadcast(json.dumps(_encoded(answer)).encode())
+        _broadcast(json.dumps(_encoded(answer)).encode(), by)
     if "error" in answer:
         raise (Diverged if answer["diverged"] else BadInput)(answer["error"])
     value: Value = answer["value"]
@@ -67,15 +73,15 @@ def _decoded(value: Any) -> Any:
 NOT_FINITE = "not finite"
 
 
-def _broadcast(content: bytes) -> bytes:
-    """The bytes of process 0."""
+def _broadcast(content: bytes, number: int) -> bytes:
+    """The bytes of one process."""
     length = torch.tensor([len(content)])
-    collective(lambda: dist.broadcast(length, 0))
+    collective(lambda: dist.broadcast(length, number))
     data = torch.empty(int(length), dtype=torch.uint8)
     if content:
         data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     if len(data):
-        collective(lambda: dist.broadcast(data, 0))
+        collective(lambda: dist.broadcast(data, number))
     return data.numpy().tobytes()
 
 
@@ -99,10 +105,10 @@ def differing(digest: str) -> list[int]:
 
 def total(values: Sequence[Tensor]) -> None:
     """Sums tensors over all processes in place, by one all_reduce for each device and type of number."""
-    for alike in _by_kind(values):
+    for alike in by_kind(values):
         flat = torch.cat([value.reshape(-1) for value in alike])
         collective(lambda flat=flat: dist.all_reduce(flat))  # type: ignore[misc]
-        _fill(alike, flat)
+        fill(alike, flat)
 
 
 def gather(values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
@@ -128,12 +134,27 @@ def _padded(value: Tensor, rows: int) -> Tensor:
     return torch.cat([value, value.new_zeros(rows - len(value), *value.shape[1:])])
 
 
-def from_first(values: Sequence[Tensor]) -> None:
-    """Fills tensors with those of process 0, by one broadcast for each device and type of number."""
-    for alike in _by_kind(values):
+def fill_from(number: int, values: Sequence[Tensor]) -> None:
+    """Fills tensors with those of one process, by one broadcast for each device and type of number."""
+    for alike in by_kind(values):
         flat = torch.cat([value.detach().reshape(-1) for value in alike])
-        collective(lambda flat=flat: dist.broadcast(flat, 0))  # type: ignore[misc]
-        _fill(alike, flat)
+        collective(lambda flat=flat: dist.broadcast(flat, number))  # type: ignore[misc]
+        fill(alike, flat)
+
+
+def handed(number: int, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of one process, by name, on devices of the same kind; what others name is not looked at."""
+    if size() == 1:
+        return dict(named)
+
+    def shapes() -> dict[str, list[Any]]:
+        return {name: [x.device.type, str(x.dtype).removeprefix("torch."), *x.shape] for name, x in named.items()}
+
+    told = agreed(shapes, number)
+    if rank() != number:
+        named = {n: torch.empty(s, dtype=getattr(torch, kind), device=at) for n, (at, kind, *s) in told.items()}
+    fill_from(number, list(named.values()))
+    return dict(named)
 
 
 @torch.no_grad()
@@ -145,7 +166,7 @@ def share(players: Mapping[str, nn.Module]) -> None:
     """
     values = [value for name in sorted(players) for value in _values(players[name])]
     same_on_all("the players", str([(tuple(value.shape), str(value.dtype)) for value in values]))
-    from_first(values)
+    fill_from(0, values)
     same_on_all("the weights", digest_of(values))
 
 
@@ -155,7 +176,7 @@ def drifted(players: Mapping[str, nn.Module]) -> list[int]:
     values = [value for name in sorted(players) for value in _values(players[name])]
     others = differing(digest_of(values))
     if others:
-        from_first(values)
+        fill_from(0, values)
     return others
 
 
@@ -172,7 +193,7 @@ def digest_of(values: Iterable[Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _by_kind(values: Sequence[Tensor]) -> list[list[Tensor]]:
+def by_kind(values: Sequence[Tensor]) -> list[list[Tensor]]:
     """Tensors by device and type, in the order of their first ones."""
     kinds: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for value in values:
@@ -181,7 +202,8 @@ def _by_kind(values: Sequence[Tensor]) -> list[list[Tensor]]:
 
 
 @torch.no_grad()
-def _fill(values: Sequence[Tensor], flat: Tensor) -> None:
+def fill(values: Sequence[Tensor], flat: Tensor) -> None:
+    """Fills tensors with the numbers (n,) that they have together."""
     parts = torch.split(flat, [value.numel() for value in values])
     for value, part in zip(values, parts, strict=True):
         value.copy_(part.view(value.shape))

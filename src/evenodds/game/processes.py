@@ -109,8 +109,8 @@ def join() -> Link | None:
             within five minutes.
     """
     global _link
+    require_whole_launch()
     if _link is not None or not is_launched():
-        require_whole_launch()
         return _link
     if not dist.is_available():
         raise BadInput("this build of torch has no torch.distributed; start one process, without torchrun")

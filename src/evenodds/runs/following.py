@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -98,28 +98,12 @@ def agreed_states(folder: Path) -> tuple[dict[str, State], dict[str, Any]]:
         path, found, header, _ = newest(folder)
         states.update(found)
         there = {} if header.progress is None else {"images": header.images, "round": header.progress.round}
-        contents = {name: {"data": one.data, "tensors": _shapes(one)} for name, one in found.items()}
+        contents = {name: one.data for name, one in found.items()}
         return {"path": str(path), "images": header.images, "round": 0, **there, "states": contents}
 
     told = agreed(facts)
-    return {name: _handed_on(one, states.get(name)) for name, one in told["states"].items()}, told
-
-
-def _shapes(state: State) -> dict[str, list[Any]]:
-    return {name: [str(value.dtype).removeprefix("torch."), *value.shape] for name, value in state.tensors.items()}
-
-
-def _handed_on(told: Mapping[str, Any], state: State | None) -> State:
-    """A state of process 0."""
-    if processes.size() == 1 and state is not None:
-        return state
-    tensors = state.tensors if state is not None else _empty(told["tensors"])
-    exchange.from_first(list(tensors.values()))
-    return State(tensors, dict(told["data"]))
-
-
-def _empty(shapes: Mapping[str, list[Any]]) -> dict[str, torch.Tensor]:
-    return {name: torch.empty(shape, dtype=getattr(torch, kind)) for name, (kind, *shape) in shapes.items()}
+    tensors = {name: states[name].tensors if name in states else {} for name in told["states"]}
+    return {name: State(exchange.handed(0, tensors[name]), dict(data)) for name, data in told["states"].items()}, told
 
 
 def require_same_data(dataset: Dataset, items: torch.Tensor) -> None:

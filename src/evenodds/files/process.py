@@ -100,7 +100,7 @@ def require_whole_launch() -> None:
 
 def is_follower() -> bool:
     """Whether a launcher started this process beside a first one, which decides, writes and speaks."""
-    return is_launched() and int(os.environ["RANK"]) > 0
+    return is_launched() and 0 < int(os.environ["RANK"]) < int(os.environ["WORLD_SIZE"])
 
 
 def cores() -> list[int]:

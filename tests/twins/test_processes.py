@@ -9,21 +9,27 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from evenodds.apply.folder import convert_all
 from evenodds.errors import BadInput, Lost
+from evenodds.files.outputs import RECORD, Outputs
 from evenodds.files.process import LAUNCHED
 from evenodds.game import checkpoint, exchange, heartbeat, processes
 from evenodds.game.learners.sharded import Sharded
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
+from tests.behaviours.test_photos import doubled
 from tests.sliced import CASES, as_launched, float64, furthest, played
 from tests.twins.test_resume import StopAt
 
@@ -48,6 +54,7 @@ RING = {"images": IMAGES, "batch": 128, "device": "cpu", "save_share": 0.5, "wat
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which two processes leave what they have played."""
     folder = tmp_path_factory.mktemp("two")
+    photos(folder / "photos")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,6 +96,7 @@ def work(folder: Path, rank: int, port: int) -> None:
     save(folder / f"half.{rank}", played("lazy", precision="bfloat16"))
     facts["drifted"] = drifting(rank)
     facts["remembers"] = remembered()
+    facts["files"] = enlarged(folder / "photos", folder / "of-two")
     interrupted_run(folder)
     facts["other data"] = message(lambda: exchange.same_on_all("the data", str(rank)))
     (folder / f"{rank}.json").write_text(json.dumps(facts))
@@ -116,6 +124,25 @@ def message(do: Callable[[], Any]) -> str:
     except BadInput as error:
         return str(error)
     return ""
+
+
+def photos(folder: Path) -> None:
+    """Five images of different sizes, two of them in a folder, and two files that are none."""
+    (folder / "sub").mkdir(parents=True)
+    for k in range(5):
+        Image.fromarray(np.full((4 + k, 6, 3), 40 * k, np.uint8)).save(folder / f"{'sub/' if k % 2 else ''}{k}.png")
+    for name in ("broken.png", "empty.jpg"):
+        (folder / name).write_bytes(b"nothing"[: 7 * (name == "broken.png")])
+
+
+def enlarged(source: Path, out: Path) -> list[Any]:
+    """What is said while a folder is converted, and at the end; a second call, which finds all there."""
+    said: list[str] = []
+    outputs = Outputs(out, "upscale")
+    first = convert_all(source, out, partial(doubled, outputs), outputs, say=said.append)
+    again = convert_all(source, out, partial(doubled, outputs), Outputs(out, "upscale"))
+    names = [path.relative_to(out).as_posix() for path in first.written]
+    return [sorted(said), names, first.skipped, first.summary(Path("out")), again.summary(Path("out"))]
 
 
 def digest(values: dict[str, Tensor]) -> str:
@@ -206,6 +233,19 @@ def test_bfloat16_rounds_in_other_places(two: Path) -> None:
     mine = played("lazy", precision="bfloat16")
     distance, where = furthest(mine, load_file(two / "half.0"))
     assert distance < 0.01, where
+
+
+def test_processes_share_the_files_of_a_folder(two: Path) -> None:
+    alone = enlarged(two / "photos", two / "of-one")
+    first, second = (read(two / f"{rank}.json")["files"] for rank in range(2))
+    assert first == alone
+    assert second[1:] == alone[1:]
+    assert len(alone[1]) == 5
+    mine, theirs = (
+        {p.relative_to(f): p.read_bytes() for p in f.rglob("*.png")} for f in (two / "of-one", two / "of-two")
+    )
+    assert mine == theirs
+    assert len((two / "of-two" / RECORD).read_text().splitlines()) == 5
 
 
 def test_players_that_drift_apart_are_handed_over_again(two: Path) -> None:

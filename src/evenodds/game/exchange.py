@@ -17,8 +17,8 @@ from evenodds.files.read import parse_json
 from evenodds.game.processes import collective, rank, size
 
 __all__ = [
-    "agreed", "by_kind", "differing", "digest_of", "drifted", "fill", "fill_from", "gather", "handed", "same_on_all",
-    "share", "total",
+    "agreed", "by_kind", "collected", "differing", "digest_of", "drifted", "fill", "fill_from", "gather", "handed",
+    "same_on_all", "share", "total",
 ]  # fmt: skip
 
 Value = TypeVar("Value")
@@ -83,6 +83,16 @@ def _broadcast(content: bytes, number: int) -> bytes:
     if len(data):
         collective(lambda: dist.broadcast(data, number))
     return data.numpy().tobytes()
+
+
+def collected(mine: Mapping[int, Value]) -> dict[int, Value]:
+    """What the processes have by whole numbers, each by others: on all of them, in the order of the numbers.
+
+    Args:
+        mine: plain JSON values.
+    """
+    every = [agreed(lambda: [*mine.items()], number) for number in range(size())]
+    return dict(sorted((item for one in every for item in one), key=lambda item: item[0]))
 
 
 def same_on_all(what: str, digest: str) -> None:

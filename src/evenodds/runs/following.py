@@ -35,10 +35,14 @@ OTHERS = "process 0"
 
 
 @contextmanager
-def company() -> Iterator[None]:
-    """Inside, the processes that a launcher has started play together, and look after each other."""
+def company(advice: str = "nothing was written yet: start it again") -> Iterator[None]:
+    """Inside, the processes that a launcher has started work together, and look after each other.
+
+    Args:
+        advice: what to do where one is lost.
+    """
     processes.join()
-    with watched("nothing was written yet: start it again"):
+    with watched(advice):
         yield
 
 

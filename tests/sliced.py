@@ -21,7 +21,7 @@ from evenodds.parts.losses.penalties import r1
 from evenodds.parts.networks import mlp
 from evenodds.parts.priors import Normal
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import build_engine
+from evenodds.runs.build import build_engine, build_learner
 from evenodds.runs.config import Config, with_settings
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.classify import Classify, WithLabels
@@ -227,6 +227,11 @@ def played(
     run = Run(config, data_of(case))
     stir(run.game.players)
     listeners = [one for name, one in run.listeners.items() if name != "leak"]  # which looks on, in float32
+    return outcome(run, listeners, rounds)
+
+
+def outcome(run: Run, listeners: list[Any], rounds: int = ROUNDS) -> dict[str, Tensor]:
+    """What a run is left with after so many rounds."""
     return _result(run.game, run.learner, run.engine, Wide(run.feed), listeners, rounds * BATCH)
 
 
@@ -337,4 +342,7 @@ def as_launched(rank: int, size: int, port: int) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
-__all__ = ["BY_HAND", "CASES", "Players", "as_launched", "float64", "furthest", "played"]
+__all__ = [
+    "BY_HAND", "CASES", "Players", "Run", "as_launched", "build_learner", "config_of", "data_of", "float64", "furthest",
+    "outcome", "played",
+]  # fmt: skip

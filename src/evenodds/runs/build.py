@@ -223,7 +223,7 @@ def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
 
 def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
     """One optimizer for each player that has parameters; penalties with state have none."""
-    optimizers = {}
+    optimizers, held = {}, [0] * processes.size()
     for name, player in players.items():
         if not any(True for _ in player.parameters()):
             continue
@@ -235,7 +235,7 @@ def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
         plain = partial(make, f"optimizer '{config.optimizer.name}'", maker, options)
         spread = config.shard_optimizer and processes.size() > 1
         parameters = list(player.parameters())
-        optimizers[name] = Sharded(plain, parameters) if spread else plain(parameters)
+        optimizers[name] = Sharded(plain, parameters, held) if spread else plain(parameters)
     what, maker = f"learner '{config.learner.name}'", find("learners", config.learner.name)
     learner: Gradient = make(what, maker, config.learner.options, optimizers, build_decay(config))
     return learner

@@ -32,12 +32,15 @@ class Sharded(Optimizer):
     Args:
         make: the plain optimizer of some of the parameters.
         parameters: of a player, the same on all processes.
+        held: the numbers that each process owns of other players; those of this one are added.
     """
 
-    def __init__(self, make: Callable[[list[Tensor]], Optimizer], parameters: Sequence[Tensor]) -> None:
+    def __init__(
+        self, make: Callable[[list[Tensor]], Optimizer], parameters: Sequence[Tensor], held: list[int] | None = None
+    ) -> None:
         self.make, self.parameters, self.begun = make, list(parameters), False
         self.collected: Slots | None = None
-        self.owners = shares([p.numel() for p in parameters], processes.size())
+        self.owners = shares([p.numel() for p in parameters], [0] * processes.size() if held is None else held)
         plain = make(self.parameters)
         super().__init__(self.parameters, plain.defaults)
         self.param_groups = plain.param_groups
@@ -130,15 +133,19 @@ def _slots(flat: Mapping[str, Any]) -> Slots:
     return slots
 
 
-def shares(sizes: Sequence[int], processes: int) -> list[int]:
-    """Which process owns each parameter: the largest first, each to the one that has least.
+def shares(sizes: Sequence[int], held: list[int]) -> list[int]:
+    """Which process owns each parameter: the largest first, each to the one that holds least.
+
+    Args:
+        sizes: of the parameters, in numbers.
+        held: the numbers that each process holds; what it gets is added.
 
     Example:
         >>> from evenodds.game.learners.sharded import shares
-        >>> shares([10, 40, 30, 5], 2)  # 45 and 40 numbers
+        >>> shares([10, 40, 30, 5], [0, 0])  # 45 and 40 numbers
         [1, 0, 1, 0]
     """
-    held, owners = [0] * processes, [0] * len(sizes)
+    owners = [0] * len(sizes)
     for k in sorted(range(len(sizes)), key=lambda k: -sizes[k]):
         owners[k] = held.index(min(held))
         held[owners[k]] += sizes[k]

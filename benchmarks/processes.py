@@ -4,6 +4,8 @@ Matrix: small runs of every task, of every kind of penalty and of every learner 
 three processes (gloo), in micro-batches, and by two processes in micro-batches each, in float64; and in bfloat16. The
 largest difference of any weight, buffer, average or term is noted. A batch has 13 items, which nobody shares evenly.
 
+Counts: a run of two processes goes on by one, two and three.
+
 Kills: a run of two processes under torchrun loses one of them, by SIGKILL, at a random moment. All must end within a
 minute with one line, and the run that goes on must have the bits of one that nobody killed.
 
@@ -44,8 +46,12 @@ from evenodds.files.write import write_json  # noqa: E402
 from evenodds.game import checkpoint, processes  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "processes.json"
-WAYS = {"2 processes": (2, 1), "3 processes": (3, 1), "3 micro-batches": (1, 3), "2 processes, 2 micro-batches": (2, 2)}
-"""Processes, and micro-batches of each."""
+WAYS = {
+    "2 processes": (2, 1, ""), "3 processes": (3, 1, ""), "3 micro-batches": (1, 3, ""),
+    "2 processes, 2 micro-batches": (2, 2, ""), "2 processes, shard_optimizer": (2, 1, "--shard"),
+    "3 processes, shard_optimizer": (3, 1, "--shard"),
+}  # fmt: skip
+"""Processes, micro-batches of each, and whether the optimizers' state is shared."""
 HALVES = ("plain", "lazy", "differences", "batch norm", "translate")
 SETTINGS = [
     "images=6400", "batch=32", "device=cpu", "generator.width=8", "discriminator.width=8", "evaluate_share=0.5",
@@ -69,14 +75,14 @@ def environment() -> dict[str, str]:
 # --- matrix ----------------------------------------------------------------------------------------------------------
 
 
-def play_all(folder: Path, accumulate: int) -> None:
+def play_all(folder: Path, accumulate: int, shard: bool) -> None:
     """Plays all cases, as one of the processes that were started, and leaves what the first one has."""
     torch.set_num_threads(1)
     processes.join()
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*CASES, *BY_HAND):
         with float64():
-            leave(folder / f"{name}.safetensors", lambda name=name: played(name, accumulate))  # type: ignore[misc]
+            leave(folder / f"{name}.safetensors", lambda name=name: played(name, accumulate, shard=shard))  # type: ignore[misc]
     for name in HALVES:
         leave(folder / f"{name}, bfloat16.safetensors", lambda name=name: played(name, accumulate, "bfloat16"))  # type: ignore[misc]
 
@@ -96,9 +102,9 @@ def matrix(work: Path) -> dict[str, dict[str, Any]]:
     one = work / "one"
     run([sys.executable, __file__, "--play", one, "--accumulate", 1])
     table: dict[str, dict[str, Any]] = {path.stem: {} for path in sorted(one.glob("*.safetensors"))}
-    for way, (count, accumulate) in WAYS.items():
+    for way, (count, accumulate, shard) in WAYS.items():
         folder = work / way.replace(" ", "-")
-        run(torchrun(count, __file__, "--play", folder, "--accumulate", accumulate))
+        run(torchrun(count, __file__, "--play", folder, "--accumulate", accumulate, *shard.split()))
         for name, row in table.items():
             there = folder / f"{name}.safetensors"
             refusal = there.with_suffix(".txt")
@@ -202,6 +208,33 @@ def workers(launcher: int) -> dict[int, int]:
     return found
 
 
+# --- counts ----------------------------------------------------------------------------------------------------------
+
+
+def counts(work: Path) -> dict[str, Any]:
+    """A run of two that goes on from its oldest checkpoint by 1, 2 and 3, beside the one that went on by itself."""
+    whole, rows = work / "whole", {}
+    if not whole.exists():
+        run(torchrun(2, *train(whole)))
+    for count in (1, 2, 3):
+        here = work / f"by-{count}"
+        shutil.rmtree(here, ignore_errors=True)
+        shutil.copytree(whole, here)
+        first, *later = checkpoint.listing(here / "checkpoints")
+        for path in later:
+            shutil.rmtree(path)
+        words = ["-m", "evenodds", "resume", here, "--quiet"]
+        run(torchrun(count, *words) if count > 1 else [sys.executable, *words])
+        mine, theirs = tensors(here)[1], tensors(whole)[1]
+        rows[str(count)] = {
+            "resumed at": int(first.name),
+            "same bits": same(whole, here),
+            "largest difference": furthest(mine, theirs)[0],
+            "environment.json": json.loads((here / "environment.json").read_text("utf-8"))["processes"],
+        }
+    return rows
+
+
 # --- machines --------------------------------------------------------------------------------------------------------
 
 
@@ -266,18 +299,20 @@ def on_two_machines(work: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("processes-work"))
-    parser.add_argument("--only", choices=("matrix", "kills", "machines"))
+    parser.add_argument("--only", choices=("matrix", "counts", "kills", "machines"))
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--play", type=Path)
     parser.add_argument("--accumulate", type=int, default=1)
+    parser.add_argument("--shard", action="store_true")
     options = parser.parse_args()
     if options.play is not None:
-        play_all(options.play, options.accumulate)
+        play_all(options.play, options.accumulate, options.shard)
         return
     options.work.mkdir(parents=True, exist_ok=True)
     parts: dict[str, Callable[[], Any]] = {
         "matrix": lambda: matrix(options.work),
+        "counts": lambda: counts(options.work),
         "kills": lambda: kills(options.work, options.times, options.seed),
         "machines": lambda: on_two_machines(options.work),
     }

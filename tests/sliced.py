@@ -21,7 +21,7 @@ from evenodds.parts.losses.penalties import r1
 from evenodds.parts.networks import mlp
 from evenodds.parts.priors import Normal
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import build_engine
+from evenodds.runs.build import build_engine, build_learner
 from evenodds.runs.config import Config, with_settings
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.classify import Classify, WithLabels
@@ -144,6 +144,24 @@ CASES = {
         micro=False,
     ),
     "minibatch_std": Case({"discriminator.minibatch_std": True, "penalty": "finite_difference"}, micro=False),
+    "style": Case(
+        {
+            "generator": "style", "generator.width": 8, "generator.bottom": 4, "generator.styles": 8, "penalty": "r1",
+            "discriminator": "style", "discriminator.width": 8, "discriminator.bottom": 4,
+        }
+    ),
+    "fastgan": Case(
+        {
+            "generator": "fastgan", "generator.width": 8, "generator.bottom": 4, "discriminator": "fastgan",
+            "discriminator.width": 8, "discriminator.bottom": 4, "loss": "hinge", "penalty": "r1_r2",
+        },
+        micro=False,
+    ),
+    "logan": Case({"task": "logan", "penalty": "r1"}),
+    "growing": Case({"prior": "growing", "penalty": "r1"}),
+    "mixture": Case({"prior": "mixture", "prior.components": 3}),
+    "learned": Case({"prior": "learned", "prior.components": 3}),
+    "colours": Case({"optimizer": "AdamW", "optimizer.weight_decay": 0.1, "views": "color,cutout", "penalty": "r1"}),
     "evolution": Case({"learner": "evolution", "learner.pairs": 4, "loss": "relativistic_average"}, images=False),
     "extragradient": Case({"learner": "extragradient", "penalty": "r1"}, images=False),
     "lookahead": Case({"learner": "lookahead", "learner.every": 2, "penalty": "r1"}, images=False),
@@ -198,15 +216,22 @@ class Wide:
         return {k: v.to(torch.get_default_dtype()) if v.is_floating_point() else v for k, v in batch.items()}
 
 
-def played(name: str, accumulate: int = 1, precision: str = "float32", rounds: int = ROUNDS) -> dict[str, Tensor]:
+def played(
+    name: str, accumulate: int = 1, precision: str = "float32", rounds: int = ROUNDS, shard: bool = False
+) -> dict[str, Tensor]:
     """The parameters, buffers, averages and latest terms of a case that was played, in torch's default type."""
     if name in BY_HAND:
         return BY_HAND[name](accumulate)
     case = CASES[name]
-    config = replace(config_of(case), accumulate=accumulate, precision=precision)
+    config = replace(config_of(case), accumulate=accumulate, precision=precision, shard_optimizer=shard)
     run = Run(config, data_of(case))
     stir(run.game.players)
     listeners = [one for name, one in run.listeners.items() if name != "leak"]  # which looks on, in float32
+    return outcome(run, listeners, rounds)
+
+
+def outcome(run: Run, listeners: list[Any], rounds: int = ROUNDS) -> dict[str, Tensor]:
+    """What a run is left with after so many rounds."""
     return _result(run.game, run.learner, run.engine, Wide(run.feed), listeners, rounds * BATCH)
 
 
@@ -317,4 +342,7 @@ def as_launched(rank: int, size: int, port: int) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
-__all__ = ["BY_HAND", "CASES", "Players", "as_launched", "float64", "furthest", "played"]
+__all__ = [
+    "BY_HAND", "CASES", "Players", "Run", "as_launched", "build_learner", "config_of", "data_of", "float64", "furthest",
+    "outcome", "played",
+]  # fmt: skip

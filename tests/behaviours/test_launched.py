@@ -65,3 +65,21 @@ def test_a_run_that_torchrun_starts_again_goes_on(
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert main(words) == 0
     assert "resuming at 512 of 512 images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "needed"), [({"RANK": "0"}, "MASTER_ADDR, MASTER_PORT is not set"), ({**ADDRESS, "RANK": "2"}, "got '2'")]
+)
+def test_a_launcher_that_says_half_of_it_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    said: dict[str, str],
+    needed: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"WORLD_SIZE": "2", **said}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", "ring", "--images", "64"]) == 2
+    assert needed in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

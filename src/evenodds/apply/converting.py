@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +30,8 @@ from evenodds.files.outputs import Outputs
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.game.listeners.milestone import EARLIER
+from evenodds.game.processes import follows
+from evenodds.runs.folders import held
 from evenodds.runs.session import Session
 from evenodds.show.pictures import legend
 from evenodds.show.pictures import write as write_picture
@@ -79,7 +81,12 @@ def convert(
     Raises:
         Busy: many images are written, and another process or thread writes to the folder; see evenodds.files.lock.
     """
-    with _holding(session.task.command, source, out):
+
+    def hold(stack: ExitStack) -> Path:
+        stack.enter_context(_holding(session.task.command, source, out))
+        return out
+
+    with held(hold):
         return _converted(session, source, out, options, step, say)
 
 
@@ -125,7 +132,7 @@ def _converted(
         step=step,
         say=say,
     )
-    if converted.written:
+    if converted.written and not follows():
         _write_legend(session, palette, legend_file, outputs)
     return converted
 

@@ -1,4 +1,7 @@
-"""Files in, files out: one image, or a folder or zip of them, converted one by one, whatever some of them are."""
+"""Files in, files out: one image, or a folder or zip of them, converted one by one, whatever some of them are.
+
+Several processes share the files of a folder: each writes its own, and process 0 looks up what is to be done.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
@@ -17,7 +20,9 @@ from evenodds.data._png import is_whole_png
 from evenodds.data._wording import count
 from evenodds.errors import BadInput
 from evenodds.files.names import name_key, real, safe_name, safe_path
-from evenodds.files.outputs import Outputs, State, require_writable
+from evenodds.files.outputs import Outputs, State, Written, require_writable
+from evenodds.files.read import as_type
+from evenodds.game import exchange, processes
 
 __all__ = ["Convert", "Converted", "Job", "convert_all", "is_unreadable", "jobs", "many"]
 
@@ -101,29 +106,81 @@ def convert_all(
     converted = Converted()
     limit = checked_limit(most_pixels)
     with jobs(source, out, results, converted, limit) as todo:
-        left = _left(outputs, todo, again or not many(source))
-        fresh = [job.target for job in todo if job.target not in left]
-        inputs = [source, *(source / job.file.name for job in todo)]
-        outputs.require(dict.fromkeys(path for target in fresh for path in (target, *beside(target))), inputs)
-        converted.changed = sum(state is State.CHANGED for state in left.values())
-        for k, job in enumerate(todo):
-            if job.target in left:
-                converted.there.append(job.target)
-            else:
-                part = _part(step, source.name, k, len(todo))
-                part(0, _WHOLE)
-                why = _converted(job, convert, converted, limit, part)
-                if why and say is not None:
-                    say(f"skipped {why}")
-            if step is not None:
-                step(source.name, _WHOLE * (k + 1), _WHOLE * len(todo))
+        exchange.same_on_all(f"the images in {source}", str([job.file.name for job in todo]))
+        there = exchange.agreed(lambda: _looked_up(source, todo, outputs, again or not many(source), beside))
+        converted.there = [todo[int(k)].target for k in there]
+        converted.changed = sum(there.values())
+        mine = _worked(
+            source.name, todo, [k for k in range(len(todo)) if str(k) not in there], convert, limit, step, say
+        )
+        for k, (why, notes) in exchange.collected(mine).items():
+            if why is None:
+                converted.written.append(todo[k].target)
+                converted.notes.update(notes)
+                continue
+            converted.skipped.append(why)
+            if say is not None and k not in mine:
+                say(f"skipped {why}")
+        _write_down(outputs)
     return converted
 
 
-def _left(outputs: Outputs, todo: list[Job], again: bool) -> dict[Path, State]:
-    """The targets of earlier calls that are left as they are."""
-    states = {} if again else {job.target: outputs.state(job.target) for job in todo}
-    return {target: state for target, state in states.items() if state in (State.WRITTEN, State.CHANGED)}
+def _looked_up(
+    source: Path, todo: list[Job], outputs: Outputs, again: bool, beside: Callable[[Path], list[Path]]
+) -> dict[str, bool]:
+    """The numbers of the jobs whose results are left as they are, and whether these were changed since.
+
+    Raises:
+        BadInput: another result may not be written.
+    """
+    states = [State.ABSENT if again else outputs.state(job.target) for job in todo]
+    left = {str(k): state is State.CHANGED for k, state in enumerate(states) if state in (State.WRITTEN, State.CHANGED)}
+    fresh = [job.target for k, job in enumerate(todo) if str(k) not in left]
+    inputs = [source, *(source / job.file.name for job in todo)]
+    outputs.require(dict.fromkeys(path for target in fresh for path in (target, *beside(target))), inputs)
+    return left
+
+
+Outcome = tuple[str | None, list[str]]
+"""Why an image was skipped, or None; and what is to be said of it."""
+
+
+def _worked(
+    name: str,
+    todo: list[Job],
+    fresh: list[int],
+    convert: Convert,
+    most_pixels: int,
+    step: Callable[[str, int, int], None] | None,
+    say: Callable[[str], None] | None,
+) -> dict[int, Outcome]:
+    """Converts, of the jobs that are to be done, those of this process.
+
+    Args:
+        name: of the source.
+        fresh: the numbers of the jobs that are to be done, by any process.
+    """
+    outcomes: dict[int, Outcome] = {}
+    mine = fresh[processes.rank() :: processes.size()]
+    turns = list(range(len(todo))) if processes.size() == 1 else mine  # what is there already is counted as done
+    for turn, k in enumerate(turns):
+        if k in mine:
+            part = _part(step, name, turn, len(turns))
+            part(0, _WHOLE)
+            outcomes[k] = _converted(todo[k], convert, most_pixels, part)
+            if outcomes[k][0] is not None and say is not None:
+                say(f"skipped {outcomes[k][0]}")
+        if step is not None:
+            step(name, _WHOLE * (turn + 1), _WHOLE * len(turns))
+    return outcomes
+
+
+def _write_down(outputs: Outputs) -> None:
+    """The record of process 0 gets what others have recorded: a network disk may lose lines that several append."""
+    for number in range(1, processes.size()):
+        lines = as_type(exchange.agreed(lambda: [asdict(one) for one in outputs.recorded], number), list[Written], "")
+        if not processes.follows():
+            outputs.write_down(lines)
 
 
 def is_unreadable(path: Path) -> bool:
@@ -159,26 +216,20 @@ def jobs(
         yield [Job(file, out / name) for file, name in zip(files, names, strict=True)]
 
 
-def _converted(
-    job: Job, convert: Convert, converted: Converted, most_pixels: int, part: Callable[[int, int], None]
-) -> str | None:
+def _converted(job: Job, convert: Convert, most_pixels: int, part: Callable[[int, int], None]) -> Outcome:
     """Converts one; its name and the reason where that cannot be."""
     try:
         _require_inside(job.file.name)
         picture = read(job.file, most_pixels, lambda done, total: part(_READING * done // max(1, total), _WHOLE))
         if isinstance(picture, DecodedImage):
-            converted.notes.update(convert(picture, job.target, _after_reading(part)))
-            converted.written.append(job.target)
-            return None
-        why = picture
+            return None, convert(picture, job.target, _after_reading(part))
+        return picture, []
     except (Unusable, BadInput) as error:
-        why = f"{job.file.name} ({error})"
+        return f"{job.file.name} ({error})", []
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error):  # as torch says it
             raise
-        why = f"{job.file.name} (out of memory; give smaller tiles)"
-    converted.skipped.append(why)
-    return why
+        return f"{job.file.name} (out of memory; give smaller tiles)", []
 
 
 def _require_inside(name: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from evenodds.files.process import is_follower
 from evenodds.files.terminal import for_stream, say, say_count
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Steps:
 
     def __init__(self) -> None:
         console = Console(file=sys.stderr)
-        self.progress = _progress(console, transient=True, disable=not console.is_terminal)
+        self.progress = _progress(console, transient=True, disable=is_follower() or not console.is_terminal)
         self.task: TaskID | None = None
 
     def __enter__(self) -> Steps:

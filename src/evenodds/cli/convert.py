@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,7 +12,12 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, Switch, app
 from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
+from evenodds.files.process import is_follower
 from evenodds.files.terminal import result, result_table, say
+
+if TYPE_CHECKING:
+    from evenodds.apply.folder import Converted
+    from evenodds.runs.session import Session
 
 __all__ = ["fill", "segment", "translate", "upscale"]
 
@@ -176,22 +181,16 @@ def fill(
 
 
 def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -> int:
-    """Converts, prints what was written, and scores it where there are true files; 1 where files were skipped."""
-    from evenodds.apply.converting import Options, beside, convert, outputs_of
-    from evenodds.cli.bar import Steps
-    from evenodds.evaluation.truth import require_apart
-    from evenodds.runs.session import load
+    """Converts, prints what was written, and scores it where there are true files; 1 where files were skipped.
 
-    session = load(run, flags.checkpoint, flags.device)
-    if session.task.command != command:
-        task, right = session.config.task.name, session.task.command
-        raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
-    if flags.against is not None:
-        require_apart(out, flags.against)
-        outputs_of(session, out).require([beside(out, "scores.json")], [source, flags.against])
-    options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels, flags.ensemble)
-    with Steps() as step:
-        converted = convert(session, source, out, options, step, say)
+    Several processes share the files of a folder; the first one concludes.
+    """
+    from evenodds.runs.following import company
+
+    with company("start the command again, it goes on with what is left"):
+        session, converted = _written_by_all(command, run, source, out, flags)
+    if is_follower():
+        return 0
     for line in converted.summary(out):
         say(line)
     if not converted.written and not converted.there:
@@ -200,6 +199,27 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     if flags.against is not None:
         _score(session, source, out, flags.against, flags.most_pixels)
     return 1 if converted.skipped else 0
+
+
+def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Flags) -> tuple[Session, Converted]:
+    """The run, and what became of the files."""
+    from evenodds.apply.converting import Options, beside, convert, outputs_of
+    from evenodds.cli.bar import Steps
+    from evenodds.evaluation.truth import require_apart
+    from evenodds.game.engine import pick_device
+    from evenodds.game.processes import own_device
+    from evenodds.runs.session import load
+
+    session = load(run, flags.checkpoint, str(own_device(pick_device(flags.device))))
+    if session.task.command != command:
+        task, right = session.config.task.name, session.task.command
+        raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
+    if flags.against is not None:
+        require_apart(out, flags.against)
+        outputs_of(session, out).require([beside(out, "scores.json")], [source, flags.against])
+    options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels, flags.ensemble)
+    with Steps() as step:
+        return session, convert(session, source, out, options, step, say)
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

@@ -14,7 +14,7 @@ from evenodds.files.terminal import mute
 
 __all__ = ["as_launched", "is_first_to_tell", "loss_behind", "named"]
 
-TOGETHER = ("train", "resume")
+TOGETHER = ("train", "resume", "upscale", "translate", "segment")
 """Commands that all processes take part in; any other is the first one's."""
 ALIKE = 2.0
 """Seconds in which the first process says why all of them fail, before another one does."""

@@ -147,7 +147,7 @@ def _gone_on(run: Path, changes: dict[str, Any], data: str | None, quiet: bool) 
 
 def restarted_run(out: Path | None) -> bool:
     """Whether torchrun has started the command again, after a process was lost, and there is a run to go on with."""
-    from evenodds.game.processes import agreed
+    from evenodds.game.exchange import agreed
 
     again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
     if out is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):

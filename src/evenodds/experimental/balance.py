@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.dial import Dial
+from evenodds.game.exchange import agreed
 from evenodds.game.learners import Gradient
-from evenodds.game.processes import agreed
 from evenodds.game.rules import Batch, Game, Move, Players, Progress, State, mix
 from evenodds.game.trainer import Listener, Training
 from evenodds.runs.assembly import Run

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.game.processes import agreed
+from evenodds.game.exchange import agreed
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run

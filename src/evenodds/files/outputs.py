@@ -93,6 +93,8 @@ class Outputs:
     ) -> None:
         self.folder, self.command = folder, command
         self._advice, self._damaged = advice, damaged
+        self.recorded: list[Written] = []
+        """The lines that were written to the record here."""
 
     def state(self, path: Path) -> State:
         """What stands at the place of an output.
@@ -203,7 +205,15 @@ class Outputs:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
 
+    def write_down(self, lines: Iterable[Written]) -> None:
+        """Adds to the record those lines of other processes that are not in it."""
+        self.__dict__.pop("_contents", None)  # read it again
+        for line in lines:
+            if (line.bytes, line.sha256) not in self._contents.get(line.file, ()):
+                self._record(line)
+
     def _record(self, line: Written) -> None:
+        self.recorded.append(line)
         self._contents[line.file].add((line.bytes, line.sha256))
         text = json.dumps({key: value for key, value in asdict(line).items() if value is not None})
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from evenodds.errors import BadInput
+
 __all__ = [
-    "LAUNCHED", "Process", "cores", "current", "from_tag", "host_name", "is_follower", "is_launched", "tag_pattern"
+    "LAUNCHED", "Process", "cores", "current", "from_tag", "host_name", "is_follower", "is_launched",
+    "require_whole_launch", "tag_pattern",
 ]  # fmt: skip
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -80,9 +83,24 @@ def is_launched() -> bool:
     return int(numbers[1]) > 1 or "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def require_whole_launch() -> None:
+    """BadInput where a launcher has started several processes, and has not said to them all that they need to meet."""
+    count, number = (os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK"))
+    if not count.isdecimal() or int(count) < 2:
+        return
+    missing = [name for name in LAUNCHED if not os.environ.get(name)]
+    if missing:
+        raise BadInput(
+            f"WORLD_SIZE={count} says that several processes play together, but {', '.join(missing)} is not set; start "
+            "them by torchrun, which sets all of it, or unset WORLD_SIZE"
+        )
+    if not number.isdecimal() or int(number) >= int(count):
+        raise BadInput(f"RANK counts {count} processes from 0, got '{number}'; start them by torchrun, which sets it")
+
+
 def is_follower() -> bool:
     """Whether a launcher started this process beside a first one, which decides, writes and speaks."""
-    return is_launched() and int(os.environ["RANK"]) > 0
+    return is_launched() and 0 < int(os.environ["RANK"]) < int(os.environ["WORLD_SIZE"])
 
 
 def cores() -> list[int]:

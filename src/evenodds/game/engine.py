@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game import processes
+from evenodds.game import exchange
 from evenodds.game.allocator import keep_freed_memory
 from evenodds.game.norms import share_norms
 from evenodds.game.rules import Batch
@@ -174,14 +174,14 @@ class Distributed(Local):
 
     def adopt(self, players: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
         adopted = super().adopt(players)
-        processes.share(adopted)
+        exchange.share(adopted)
         return adopted
 
     def total(self, values: Sequence[Tensor]) -> None:
-        processes.total(values)
+        exchange.total(values)
 
     def gather(self, values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
-        return processes.gather(values, rows)
+        return exchange.gather(values, rows)
 
 
 def pick_device(name: str | torch.device) -> torch.device:

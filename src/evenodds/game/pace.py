@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from evenodds.game.processes import agreed
+from evenodds.game.exchange import agreed
 
 __all__ = ["Way", "rates_in_turn"]
 

@@ -22,8 +22,8 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch
 
 __all__ = [
-    "Exchange", "Playing", "Slice", "addend", "average", "items_of", "items_of_all", "own", "parted", "playing",
-    "playing_now", "pooled", "portion", "summed", "whole",
+    "Exchange", "Playing", "Slice", "addend", "average", "items_of", "items_of_all", "means_of_all", "own", "parted",
+    "playing", "playing_now", "pooled", "portion", "summed", "whole",
 ]  # fmt: skip
 
 Exchange = Callable[[Tensor, Sequence[int]], list[Tensor]]
@@ -191,6 +191,14 @@ def average(x: Tensor) -> Tensor:
     """The mean of x (n, ...), whose mean over slices by their weights is that over all items that are played."""
     now = playing_now()
     return x.mean() if now is None or now.correction == 1 else now.correction * x.mean()
+
+
+def means_of_all(*values: Tensor) -> list[Tensor]:
+    """The mean of each x (n, ...) over all items that are played, without slopes; of a micro-batch, over its own."""
+    now, means = playing_now(), [x.detach().mean() for x in values]
+    if now is None or not now.at_once:  # to exchange them would be to play every micro-batch twice
+        return means
+    return list(summed(now.slice.weight * now.correction * torch.stack(means)).unbind())
 
 
 def items_of(hand: Batch) -> int:

@@ -17,6 +17,7 @@ from evenodds.game import processes
 from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Distributed, Local, pick_device
 from evenodds.game.learners import Gradient
+from evenodds.game.learners.sharded import Sharded
 from evenodds.game.rules import mix
 from evenodds.parts import views
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
@@ -222,7 +223,7 @@ def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
 
 def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
     """One optimizer for each player that has parameters; penalties with state have none."""
-    optimizers = {}
+    optimizers, held = {}, [0] * processes.size()
     for name, player in players.items():
         if not any(True for _ in player.parameters()):
             continue
@@ -231,7 +232,10 @@ def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
         options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if rate is None else rate}
         if "fused" in accepts(maker) and pick_device(config.device).type in ("cpu", "cuda"):
             options.setdefault("fused", True)  # one pass over memory instead of one per operation
-        optimizers[name] = make(f"optimizer '{config.optimizer.name}'", maker, options, list(player.parameters()))
+        plain = partial(make, f"optimizer '{config.optimizer.name}'", maker, options)
+        spread = config.shard_optimizer and processes.size() > 1
+        parameters = list(player.parameters())
+        optimizers[name] = Sharded(plain, parameters, held) if spread else plain(parameters)
     what, maker = f"learner '{config.learner.name}'", find("learners", config.learner.name)
     learner: Gradient = make(what, maker, config.learner.options, optimizers, build_decay(config))
     return learner

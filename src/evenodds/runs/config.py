@@ -151,6 +151,12 @@ class Config:
         most=65_536,
         may_change=True,
     )
+    shard_optimizer: bool = setting(
+        False,
+        "Each of several processes keeps the optimizers' state of its share of the parameters alone (ZeRO, stage 1); "
+        "the same game, in less memory.",
+        may_change=True,
+    )
     average_half_life: float = setting(
         0.01,
         "Half-life of the generator's moving average, as a share of the run; 0 for none.",

@@ -23,7 +23,7 @@ from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs, require_writable
 from evenodds.files.read import read_json
 from evenodds.game.engine import Local
-from evenodds.game.processes import agreed
+from evenodds.game.exchange import agreed
 from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names

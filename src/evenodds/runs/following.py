@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +14,10 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
 from evenodds.files.text import quoted
-from evenodds.game import processes
+from evenodds.game import exchange, processes
 from evenodds.game.checkpoint import newest
+from evenodds.game.exchange import agreed
 from evenodds.game.heartbeat import watched
-from evenodds.game.processes import agreed
 from evenodds.game.rules import State
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
@@ -35,10 +35,14 @@ OTHERS = "process 0"
 
 
 @contextmanager
-def company() -> Iterator[None]:
-    """Inside, the processes that a launcher has started play together, and look after each other."""
+def company(advice: str = "nothing was written yet: start it again") -> Iterator[None]:
+    """Inside, the processes that a launcher has started work together, and look after each other.
+
+    Args:
+        advice: what to do where one is lost.
+    """
     processes.join()
-    with watched("nothing was written yet: start it again"):
+    with watched(advice):
         yield
 
 
@@ -98,28 +102,12 @@ def agreed_states(folder: Path) -> tuple[dict[str, State], dict[str, Any]]:
         path, found, header, _ = newest(folder)
         states.update(found)
         there = {} if header.progress is None else {"images": header.images, "round": header.progress.round}
-        contents = {name: {"data": one.data, "tensors": _shapes(one)} for name, one in found.items()}
+        contents = {name: one.data for name, one in found.items()}
         return {"path": str(path), "images": header.images, "round": 0, **there, "states": contents}
 
     told = agreed(facts)
-    return {name: _handed_on(one, states.get(name)) for name, one in told["states"].items()}, told
-
-
-def _shapes(state: State) -> dict[str, list[Any]]:
-    return {name: [str(value.dtype).removeprefix("torch."), *value.shape] for name, value in state.tensors.items()}
-
-
-def _handed_on(told: Mapping[str, Any], state: State | None) -> State:
-    """A state of process 0."""
-    if processes.size() == 1 and state is not None:
-        return state
-    tensors = state.tensors if state is not None else _empty(told["tensors"])
-    processes.from_first(list(tensors.values()))
-    return State(tensors, dict(told["data"]))
-
-
-def _empty(shapes: Mapping[str, list[Any]]) -> dict[str, torch.Tensor]:
-    return {name: torch.empty(shape, dtype=getattr(torch, kind)) for name, (kind, *shape) in shapes.items()}
+    tensors = {name: states[name].tensors if name in states else {} for name in told["states"]}
+    return {name: State(exchange.handed(0, tensors[name]), dict(data)) for name, data in told["states"].items()}, told
 
 
 def require_same_data(dataset: Dataset, items: torch.Tensor) -> None:
@@ -131,6 +119,6 @@ def require_same_data(dataset: Dataset, items: torch.Tensor) -> None:
     if processes.size() == 1:
         return
     try:
-        processes.same_on_all("the data", f"{dataset.fingerprint()} {processes.digest_of([items])}")
+        exchange.same_on_all("the data", f"{dataset.fingerprint()} {exchange.digest_of([items])}")
     except BadInput as error:
         raise BadInput(f"{error}; give all processes the same files") from error

@@ -13,6 +13,7 @@ from torch import nn
 
 from evenodds.errors import BadInput
 from evenodds.files.memory import machine_bytes
+from evenodds.game import processes
 from evenodds.game.rules import Batch
 from evenodds.runs.config import Config
 from evenodds.runs.peak import Peak, as_meta, on_meta, peak_of
@@ -129,7 +130,8 @@ def _peak(config: Config, task: Playable, one: Batch, build: Callable[[], Mappin
     averaged = ("generator",) if config.average_half_life > 0 else ()
     try:
         _ = task.contest.relative  # found from values
-        peak = peak_of(task, on_meta(build), as_meta(one, config.batch), config.optimizer.name, averaged)
+        sharing = processes.size() if config.shard_optimizer else 1
+        peak = peak_of(task, on_meta(build), as_meta(one, config.batch), config.optimizer.name, averaged, sharing)
     except BadInput:
         raise
     except Exception:

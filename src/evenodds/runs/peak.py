@@ -47,7 +47,12 @@ class Peak:
 
 
 def peak_of(
-    task: Task, players: Mapping[str, nn.Module], real: Batch, optimizer: str = "Adam", averaged: tuple[str, ...] = ()
+    task: Task,
+    players: Mapping[str, nn.Module],
+    real: Batch,
+    optimizer: str = "Adam",
+    averaged: tuple[str, ...] = (),
+    sharing: int = 1,
 ) -> Peak:
     """The peak of a round of a game.
 
@@ -57,12 +62,14 @@ def peak_of(
         real: a batch of the size of the run's, on the "meta" device.
         optimizer: the name of that of all players.
         averaged: the players of which a moving average is kept.
+        sharing: processes that share what the optimizers keep.
 
     Returns:
         What is found. A move that asks for values, which are not there, is counted as far as it came.
     """
     sizes = {name: _bytes(player) for name, player in players.items()}
-    kept = sum(sizes.values()) * (1 + MOMENTS.get(optimizer, 0)) + sum(sizes.get(name, 0) for name in averaged)
+    moments = -(-sum(sizes.values()) * MOMENTS.get(optimizer, 0) // sharing)
+    kept = sum(sizes.values()) + moments + sum(sizes.get(name, 0) for name in averaged)
     engine, live = Local(), Live()
     moves = task.moves()
     with OnMeta(), live:

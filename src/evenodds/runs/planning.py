@@ -9,9 +9,9 @@ from math import ceil
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.exchange import agreed
 from evenodds.game.listeners.lap import Lap
 from evenodds.game.listeners.watch import glance_interval
-from evenodds.game.processes import agreed
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run

@@ -10,10 +10,12 @@ from pathlib import Path
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, Diverged
 from evenodds.game import checkpoint
+from evenodds.game.exchange import agreed
+from evenodds.game.listeners.context import interval
 from evenodds.game.listeners.save import best_of
 from evenodds.game.listeners.together import Together
 from evenodds.game.listeners.watch import Watch
-from evenodds.game.processes import agreed, follows
+from evenodds.game.processes import follows
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
 from evenodds.game.watch.verdict import Verdict
@@ -126,7 +128,7 @@ def attempt(
     on_first(lambda: opening(run))
     advise(record.folder)
     progress = restored(run, record)
-    together, diverged = Together(), None
+    together, diverged = Together(interval(config, 1 / config.save_share), record.say), None
     try:
         train(
             run.game,

@@ -20,8 +20,9 @@ from evenodds.files.outputs import Outputs, owned
 from evenodds.files.read import read_json
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
+from evenodds.game.exchange import agreed
 from evenodds.game.listeners.deadline import Deadline
-from evenodds.game.processes import agreed, follows
+from evenodds.game.processes import follows
 from evenodds.game.rules import Progress
 from evenodds.game.threads import kept_threads
 from evenodds.game.trainer import Listener

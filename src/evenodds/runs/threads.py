@@ -14,7 +14,7 @@ from evenodds.files.outputs import owned
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json
 from evenodds.game.engine import pick_device
-from evenodds.game.processes import agreed
+from evenodds.game.exchange import agreed
 from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config

@@ -15,7 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
-from evenodds.game.slices import average, items_of_all, own, parted, playing_now, whole
+from evenodds.game.slices import average, items_of_all, means_of_all, own, parted, playing_now, whole
 
 __all__ = ["Adversarial", "Contest", "Cost", "Penalty", "per_item"]
 
@@ -210,6 +210,10 @@ class Contest:
         """The mean over items of what follows from compared logits."""
         return cost.mean() if playing_now() is None or self.compares else average(cost)
 
+    def _levels(self, on_real: Tensor, on_fake: Tensor) -> list[Tensor]:
+        """The mean logits of all reals and all fakes."""
+        return [on_real.mean(), on_fake.mean()] if self.compares else means_of_all(on_real, on_fake)
+
     @cached_property
     def relative(self) -> bool:
         """Whether the generator's cost depends on the real logits, found by asking for its gradient."""
@@ -239,10 +243,9 @@ class Contest:
         A relative loss fixes logits up to a shift; each is then held against the mean logit of the other side, as in
         Jolicoeur-Martineau (2018), eq. 7; and for the mean sign of D(x), against the middle of both.
         """
-        level = (on_real.mean() + on_fake.mean()) / 2 if self.relative else 0.0
-        signs = self._mean((on_real - level).sign())
-        if self.relative:
-            on_real, on_fake = on_real - on_fake.mean(), on_fake - on_real.mean()
+        real, fake = self._levels(on_real, on_fake) if self.relative else [on_real.new_zeros(())] * 2
+        signs = self._mean((on_real - (real + fake) / 2).sign())
+        on_real, on_fake = on_real - fake, on_fake - real
         facts = {"real": self._mean(on_real.sigmoid()), "fake": self._mean(on_fake.sigmoid())}
         # r_t of Karras et al. (2020), section 3, which views are adapted by.
         return facts if self.view is None else {**facts, "signs": signs}

@@ -15,6 +15,7 @@ from evenodds.game.engine import Engine
 from evenodds.game.learners.compiled import CompiledMoves
 from evenodds.game.learners.graphs import MoveGraphs
 from evenodds.game.learners.guard import Guard
+from evenodds.game.learners.sharded import Sharded
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 from evenodds.game.schedule import Schedule, constant
 from evenodds.game.slicing import Slicing
@@ -121,6 +122,12 @@ class Gradient:
                 group["lr"].fill_(base * rate)  # a graph reads it where it is
             else:
                 group["lr"] = base * rate
+
+    def collect(self) -> None:
+        """Brings the state of optimizers that processes share to process 0; all of them call it before `state`."""
+        for optimizer in self.optimizers.values():
+            if isinstance(optimizer, Sharded):
+                optimizer.collect()
 
     def state(self) -> State:
         tensors: dict[str, Tensor] = {}

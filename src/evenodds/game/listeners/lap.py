@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from evenodds.game.processes import agreed
+from evenodds.game.exchange import agreed
 from evenodds.game.trainer import Training
 
 __all__ = ["Lap"]

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.slices import whole
 from evenodds.parts.networks._conv import conv2d
 from evenodds.parts.networks._levels import (
     Down,
@@ -118,7 +119,8 @@ class Generator(nn.Module):
             w = F.leaky_relu(layer(w), 0.2) * math.sqrt(2)
         if self.training:
             with torch.no_grad():
-                self.mean_style.lerp_(w.detach().mean(0).to(self.mean_style), 1 - MEMORY)
+                mean = whole(w.detach()).mean(0)  # of all slices of the batch
+                self.mean_style.lerp_(mean.to(self.mean_style), 1 - MEMORY)
         if self.share != 1:
             w = torch.lerp(self.mean_style.to(w), w, self.share)
         return w[:, None].expand(-1, len(self.levels), -1)

@@ -8,14 +8,18 @@ import pytest
 import torch
 
 from evenodds.cli import main
+from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import Diverged
 from evenodds.game import checkpoint
+from evenodds.game.engine import Local
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.listeners.log import read_history
+from evenodds.game.listeners.save import best_of
 from evenodds.game.trainer import Training, train
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
 from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.held_out import held_out
 from evenodds.runs.run import resume, start
 from tests.clock import Clock
 from tests.faults import Plant
@@ -208,3 +212,46 @@ def test_the_report_tells_what_was_said(remedied: Path, tmp_path: Path) -> None:
 def test_a_settings_file_keeps_what_was_asked(remedied: Path) -> None:
     assert json.loads((remedied / "remedies.json").read_text())[0]["back_to"] == 0
     assert "penalty: null" in (remedied / "config.yaml").read_text()
+
+
+def test_the_best_checkpoint_is_none_whose_samples_are_copies(tmp_path: Path) -> None:
+    scores = {1: (0.1, 0.4), 2: (0.3, 0.0), 3: (0.2, 0.0)}
+    for images, (score, copies) in scores.items():
+        header = {"progress": {"total": 3}, "score": score, "copies": copies}
+        checkpoint.save(tmp_path / f"{images:012d}", {}, header)
+    assert best_of(tmp_path) == tmp_path / f"{3:012d}"
+    for images in (2, 3):
+        checkpoint.remove(tmp_path / f"{images:012d}")
+    assert best_of(tmp_path) == tmp_path / f"{1:012d}"
+
+
+class Drawing:
+    """A task whose samples are these images."""
+
+    scoring = None
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self.x = x
+
+    def request_for(self, real: dict[str, torch.Tensor], rng: torch.Generator) -> dict[str, torch.Tensor]:
+        return {"at": torch.arange(len(real["x"])) % len(self.x)}
+
+    def answer(self, players: object, request: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"x": self.x[request["at"]]}
+
+
+def test_copies_of_few_training_images_are_seen_while_a_run_learns() -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (200, 3, 16, 16), generator=rng).to(torch.uint8)
+    data = Dataset(x, Units((0.0,), (255.0,), "uint8"))
+    learned, apart = torch.arange(160), torch.arange(160, 200)
+    new = data.units.to_model(torch.randint(0, 256, (40, 3, 16, 16), generator=rng).to(torch.uint8))
+    copied = torch.cat([data.batch(learned[:20])["x"], new[:20]])
+
+    def copies(samples: torch.Tensor) -> float | None:
+        measured = held_out(Drawing(samples), data, apart, learned, 0, Local())  # type: ignore[arg-type]
+        assert measured is not None
+        return measured.measure({}).get("copies")
+
+    assert copies(new) == 0
+    assert copies(copied) == pytest.approx(0.5, abs=0.05)

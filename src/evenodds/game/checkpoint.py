@@ -136,6 +136,8 @@ class Header:
     score: float | None = None
     """On held-out data, lower is better; None where it was not measured."""
     score_interval: tuple[float | None, float | None] | None = None
+    copies: float = 0.0
+    """The share of samples that were suspected copies of training items, beyond chance."""
     score_is: str | None = None
     """What the score measures."""
     remedies: int = 0

@@ -272,7 +272,7 @@ class Run:
     @cached_property
     def scorer(self) -> HeldOut | None:
         """What measures the game by held-out items."""
-        return held_out(self.task, self.dataset, self.held_out_index, self.config.seed, self.engine)
+        return held_out(self.task, self.dataset, self.held_out_index, self.train_index, self.config.seed, self.engine)
 
     @cached_property
     def evidence(self) -> Evidence | None:

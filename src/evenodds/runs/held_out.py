@@ -19,12 +19,16 @@ from evenodds.metrics.frechet import frechet
 from evenodds.metrics.intervals import Interval, Pairs, Side, intervals
 from evenodds.metrics.kernel_statistic import KernelStatistic
 from evenodds.metrics.manifold import precision_recall_of
+from evenodds.metrics.memorisation import suspects
 from evenodds.metrics.neighbourhood import Neighbourhood
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
 
 __all__ = ["HeldOut", "held_out"]
+
+LEAST_LEARNED, MOST_LEARNED = 16, 2000
+"""Copies are looked for among so many training images: more are seldom copied."""
 
 
 class HeldOut(Protocol):
@@ -74,10 +78,12 @@ class _Items:
 @dataclass(frozen=True)
 class Samples:
     """Samples beside real items: the kernel distance, precision and recall in random features of images, the sliced
-    Wasserstein distance of others."""
+    Wasserstein distance of others. Where training images are few, copies of them are looked for too."""
 
     items: _Items
     kind: str
+    learned: Tensor
+    """The training items among which copies are looked for."""
 
     @property
     def score_is(self) -> str:
@@ -90,7 +96,22 @@ class Samples:
             return _figures(intervals(_sliced, real, fake, pairs=4, seed=self.items.seed))
         near = Neighbourhood(real.features, fake.features)
         real, fake = real.among(near, 0), fake.among(near, 1)
-        return _figures(intervals(_Appearance(), real, fake, pairs=4, seed=self.items.seed))
+        figures = _figures(intervals(_Appearance(), real, fake, pairs=4, seed=self.items.seed))
+        return figures | self._copies(fake.features)
+
+    def _copies(self, fake: Tensor) -> dict[str, float]:
+        """The share of samples that are suspected copies: 0 where it is no more than chance."""
+        if self._learned is None:
+            return {}
+        found = suspects(fake, self._learned, self._held_out.features)
+        return {"copies": found.share if found.low > found.expected_high else 0.0}
+
+    @cached_property
+    def _learned(self) -> Tensor | None:
+        """The features of the training items; None where these are too few or too many."""
+        if not LEAST_LEARNED <= len(self.learned) <= MOST_LEARNED:
+            return None
+        return self._side(self.items.dataset.batch(self.learned)["x"]).features
 
     @cached_property
     def _held_out(self) -> Side:
@@ -169,13 +190,19 @@ def _distance(real: Side, fake: Side) -> dict[str, float]:
     return {"score": float(frechet(real.features, fake.features))}
 
 
-def held_out(task: Playable, dataset: Dataset, index: Tensor, seed: int, engine: Engine) -> HeldOut | None:
-    """What measures this task by the items of index; None where these are too few to say anything."""
+def held_out(
+    task: Playable, dataset: Dataset, index: Tensor, learned: Tensor, seed: int, engine: Engine
+) -> HeldOut | None:
+    """What measures this task by the items of index; None where these are too few to say anything.
+
+    Args:
+        learned: the items that are trained on.
+    """
     if len(index) < 4:
         return None
     if task.scoring is not None:
         return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task.scoring)
-    return Samples(_Items(task, dataset, index, seed, engine, most=1000, at_once=256), dataset.kind)
+    return Samples(_Items(task, dataset, index, seed, engine, most=1000, at_once=256), dataset.kind, learned)
 
 
 def _figures(figures: Mapping[str, Interval]) -> dict[str, float]:

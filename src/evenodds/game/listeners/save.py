@@ -32,8 +32,8 @@ class Save:
         parts: what a checkpoint holds.
         every_images: interval.
         header: further JSON values to keep, such as the configuration.
-        score: held-out figures of the game, "score" (lower is better) with "score_low" and "score_high", its interval;
-            None for none. It must not touch the run's random state.
+        score: held-out figures of the game, "score" (lower is better) with "score_low" and "score_high", its interval,
+            and "copies" where they were looked for; None for none. It must not touch the run's random state.
         keep: how many of the last to keep.
         healthy: whether what stands is worth keeping; what is not is left unsaved at the end.
         saved: called after each, with the training.
@@ -95,6 +95,7 @@ class Save:
             "draws": "every draw of round r is seeded by mix(seed, r): seed and round are the whole random state",
             "score": score if score is None or math.isfinite(score) else None,
             "score_interval": [figures.get("score_low"), figures.get("score_high")],
+            "copies": figures.get("copies", 0.0),
         }
         checkpoint.save(self.folder / f"{images:012d}", self.parts, header)
         self._last = images
@@ -114,16 +115,19 @@ class Save:
 
 
 def best_of(folder: Path) -> Path | None:
-    """The checkpoint with the lowest score; None where none has one."""
+    """The checkpoint with the lowest score, of those whose samples are no copies if there are any; None without scores.
+
+    Copies of training items have good scores: they look like real ones.
+    """
     scored = []
     for path in checkpoint.listing(folder):
         try:
-            score = checkpoint.read_header(path).score
+            header = checkpoint.read_header(path)
         except checkpoint.Damaged:
             continue
-        if score is not None:
-            scored.append((score, path))
-    return min(scored)[1] if scored else None
+        if header.score is not None:
+            scored.append((header.copies > 0, header.score, path))
+    return min(scored)[2] if scored else None
 
 
 def require_finite(players: Players, images: int) -> None:

@@ -79,7 +79,7 @@ def rss() -> float:
 
 def delivered(work: Path, way: str, seconds: float) -> dict[str, Any]:
     """In a process of its own: images per second, and the threads that decode."""
-    from evenodds.data.dataset import Batches
+    from evenodds.data.batches import Batches
     from evenodds.data.items import threads
     from evenodds.data.sources import load
 
@@ -99,7 +99,7 @@ def delivered(work: Path, way: str, seconds: float) -> dict[str, Any]:
 
 def over_time(work: Path, seconds: float) -> dict[str, Any]:
     """In a process of its own: the memory of the process while a set is read that is ten times as large as is kept."""
-    from evenodds.data.dataset import Batches
+    from evenodds.data.batches import Batches
     from evenodds.data.sources import load
 
     before = rss()

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from evenodds.data._fitting import unread_all
+from evenodds.data.batches import Batches
 from evenodds.data.cache import caching
-from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.dataset import Dataset
 from evenodds.data.packing import pack
 from evenodds.data.sources import load
 from evenodds.runs.config import Config, recipe, with_settings

@@ -21,7 +21,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.files.process import cores
 
-__all__ = ["Decoded", "Items", "Part", "Pending", "Taken", "as_images", "threads"]
+__all__ = ["Decoded", "Items", "Notes", "Part", "Pending", "Taken", "as_images", "threads"]
 
 AT_ONCE = 8
 """Items that one thread decodes before it takes the next."""

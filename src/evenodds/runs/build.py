@@ -288,7 +288,9 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     reader, passed = reader_of(config.data.name, layout)
     declared = {key: value for key, value in options.items() if key in accepted}  # others are refused by `load_data`
     require_options(f"data '{config.data.name}'", reader, declared, passed)
-    return load_data(config.data.name, progress=reading, **options)
+    dataset = load_data(config.data.name, progress=reading, **options)
+    dataset.look_through(reading)
+    return dataset
 
 
 def layout_of(task: Part) -> str:

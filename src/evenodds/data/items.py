@@ -116,7 +116,7 @@ class Decoded:
             each item once, to keep the first serves as many as can be: the latest would be gone before their turn.
         notes: see `Items`.
         close: is called when nothing refers to the items any more.
-        records: what each job is decoded to, without pixels.
+        records: what each job is decoded to, without pixels, for those who pack them.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evenodds.data._fitting import NOTES, RECORDS, noted, records_in
+from evenodds.data._fitting import NOTES, RECORDS, noted, records_in, unfilled
 from evenodds.data._kinds import decode_any
 from evenodds.data._labels import NO_LABELS, Labels
 from evenodds.data._numbers import Form as Brought
@@ -121,7 +121,7 @@ def _with_form(record: Any, form: Form) -> Any:
 
     def brought(picture: DecodedImage, scale: int = 1) -> DecodedImage:
         shape = (height // scale, width // scale, picture.pixels.shape[2])
-        return picture._replace(pixels=np.broadcast_to(np.zeros((), picture.pixels.dtype), shape))
+        return picture._replace(pixels=unfilled(picture.pixels.dtype.str, shape))
 
     if isinstance(record, Partners):
         scale = max(1, record.first.size[0] // max(1, record.second.size[0]))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data.facts import ENTRIES, Facts, Head, Parts, facts_of
+from evenodds.data.facts import ENTRIES, Facts, Head, Parts, as_notes, facts_in, facts_of
 from evenodds.data.items import Items, Notes, Pending, Taken
 from evenodds.data.palette import Palette
 from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
@@ -439,15 +439,12 @@ class Dataset:
 
     def _noted(self, notes: Notes, parts: Parts) -> Facts:
         """The facts that are noted of items; they are found out where they are not."""
-        key = self._head.key()
-        if f"{key} sums" not in notes:
-            facts = facts_of(self._head, parts)
-            words = torch.frombuffer(
-                bytearray(" ".join((facts.fingerprint, *facts.blocks)).encode()), dtype=torch.uint8
-            )
-            notes.update({f"{key} words": words, f"{key} plain": facts.plain, f"{key} sums": facts.sums})
-        first, *blocks = notes[f"{key} words"].numpy().tobytes().decode().split()
-        return Facts(first, tuple(blocks), notes[f"{key} sums"], notes[f"{key} plain"])
+        head = self._head
+        facts = facts_in(notes, head)
+        if facts is None:
+            facts = facts_of(head, parts)
+            notes.update(as_notes(facts, head))
+        return facts
 
     def _strata(self, held_out: float) -> list[Tensor]:
         if self.y is None:

@@ -291,14 +291,14 @@ class Dataset:
     ) -> dict[str, Tensor]:
         """The batch of some items, whose parts are given in own units: "x", but of a table, and what lies beside."""
         if self.units.columns:
-            batch = {"x": self._seen.index_select(0, index).to(device)}
+            batch = {"x": _on(self._seen.index_select(0, index), device)}
         else:
-            batch = {"x": self.units.to_model(parts["x"].to(device))}
+            batch = {"x": self.units.to_model(_on(parts["x"], device))}
         if self.y is not None:
-            batch["y"] = self.y[index].to(device)
+            batch["y"] = _on(self.y[index], device)
         if self.c is not None and self.conditions is not None:
-            batch["c"] = self.conditions.units.to_model(self.c[index]).to(device)
-        return batch | {name: other.to_model(parts[name].to(device)) for name, other in self.beside.items()}
+            batch["c"] = _on(self.conditions.units.to_model(self.c[index]), device)
+        return batch | {name: other.to_model(_on(parts[name], device)) for name, other in self.beside.items()}
 
     def _gathered(self, index: Tensor) -> dict[str, Tensor]:
         """Items that are in memory, in their own units."""
@@ -482,6 +482,13 @@ def _nearest(order: Sequence[int], sizes: Sequence[int], wanted: int) -> list[in
 def _count(n: int, held_out: float) -> int:
     """How many of n are held out: at least one where any are and one is left, never all."""
     return min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
+
+
+def _on(value: Tensor, device: torch.device | str | None) -> Tensor:
+    """Values on a device. CUDA is not waited for: it may still be at the round before."""
+    if device is None:
+        return value
+    return value.to(device, non_blocking=torch.device(device).type == "cuda" and value.device.type == "cpu")
 
 
 class _There(dict[str, Tensor]):

@@ -29,7 +29,7 @@ import reference_classifier
 from common.stored import stored_results
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.arrays import from_array
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.files.write import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.metrics.divergence import jensen_shannon

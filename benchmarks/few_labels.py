@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds import Game, Gradient, Local, Progress, train
-from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset, Units
 from evenodds.files.write import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Players

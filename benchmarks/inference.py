@@ -35,7 +35,7 @@ from common.stored import stored_results
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
 from evenodds.data.arrays import from_array
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.files.write import write_json
 from evenodds.game.rules import Progress, Task
 from evenodds.game.schedule import cosine

@@ -30,7 +30,7 @@ import reference_classifier
 from common.stored import stored_results
 from evenodds import Game
 from evenodds.data.arrays import from_array
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.files.write import write_json
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient

@@ -3,7 +3,7 @@
 import torch
 
 from evenodds import Game, Gradient, Local, train
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.data.digits import digits
 from evenodds.parts.networks import dcgan, mlp
 from evenodds.parts.priors import Normal

@@ -3,7 +3,7 @@
 import torch
 
 from evenodds import Game, Gradient, Local, train
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.data.digits import digits
 from evenodds.game.schedule import cosine
 from evenodds.parts.fillers.images import Generator

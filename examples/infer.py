@@ -4,7 +4,7 @@ import torch
 
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.data.digits import digits
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2

@@ -19,7 +19,8 @@ import torch
 from PIL import Image, ImageOps
 
 from evenodds.data import _video, images
-from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset, Units
 from evenodds.data.sources import READERS, SOURCES, load
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from evenodds.data.ahead import Ahead, Sent
-from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset, Units
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evenodds.data.dataset import Batches
+from evenodds.data.batches import Batches
 from evenodds.data.digits import digits
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient

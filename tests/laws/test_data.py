@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from evenodds.data._picture import upright
 from evenodds.data._placing import resized
-from evenodds.data.dataset import Batches, Beside, Dataset, Units
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Beside, Dataset, Units
 from evenodds.data.encoding import encode_labels
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from evenodds.data._fitting import unread_all
+from evenodds.data.batches import Batches
 from evenodds.data.cache import caching
-from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.dataset import Dataset
 from evenodds.data.packing import pack
 from evenodds.data.sources import load
 from evenodds.runs.config import Config, recipe, with_settings
@@ -177,7 +178,7 @@ def test_arrays_are_packed_under_their_places(tmp_path: Path) -> None:
 
 def settings(data: Path, **more: Any) -> Config:
     small = {"images": 32, "batch": 8, "device": "cpu", "threads": 1, "precision": "float32", "penalty_weight": 1.0}
-    small |= {"generator.width": 8, "discriminator.width": 8, "task": "generate", "watch": "off", "views": "none"}
+    small |= {"generator.width": 8, "discriminator.width": 8, "task": "generate", "watch": "off", "views": "flip"}
     return with_settings(recipe("digits"), small | {"data": str(data), "size": 8, "simultaneous": False, **more})
 
 

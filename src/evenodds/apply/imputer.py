@@ -12,8 +12,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from evenodds.data.batches import Batches
 from evenodds.data.columns import Columns, Table
-from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient

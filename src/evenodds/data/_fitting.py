@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from evenodds.data._message import packed, unpacked
 from evenodds.data._partners import Partners
 from evenodds.data._picture import DecodedImage, Frames
+from evenodds.data._placing import Pixels
 from evenodds.data._queue import Job, Record, each
 from evenodds.data.items import Notes
 from evenodds.errors import BadInput
@@ -28,6 +30,7 @@ __all__ = [
     "holds_nothing",
     "noted",
     "records_in",
+    "unfilled",
     "unread_all",
     "without_pixels",
 ]
@@ -126,13 +129,18 @@ def _by_name(results: Sequence[Any], jobs: Sequence[Job]) -> dict[str, Job]:
 def without_pixels(record: Any) -> Any:
     """A record that has the sizes and kinds of its pictures, and no pixels that take memory."""
     if isinstance(record, DecodedImage):
-        shape, dtype = record.pixels.shape, record.pixels.dtype
-        return record._replace(pixels=np.broadcast_to(np.zeros((), dtype), shape), profile=None)
+        return record._replace(pixels=unfilled(record.pixels.dtype.str, record.pixels.shape), profile=None)
     if isinstance(record, Partners):
         return record._replace(first=without_pixels(record.first), second=without_pixels(record.second))
     if isinstance(record, Frames):
         return record._replace(pictures=[without_pixels(one) for one in record.pictures])
     return record
+
+
+@lru_cache(4096)
+def unfilled(dtype: str, shape: tuple[int, ...]) -> Pixels:
+    """An array that has a shape and a dtype, and takes no memory for values."""
+    return np.broadcast_to(np.zeros((), np.dtype(dtype)), shape)
 
 
 def noted(results: Sequence[Any]) -> torch.Tensor:
@@ -160,7 +168,7 @@ def _described(picture: DecodedImage) -> DecodedImage:
 
 def _restored(picture: DecodedImage) -> DecodedImage:
     dtype, shape = picture.pixels
-    return picture._replace(pixels=np.broadcast_to(np.zeros((), np.dtype(dtype)), shape))
+    return picture._replace(pixels=unfilled(dtype, tuple(shape)))
 
 
 def _over_pictures(record: Any, change: Callable[[DecodedImage], DecodedImage]) -> Any:

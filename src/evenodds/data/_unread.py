@@ -132,7 +132,9 @@ def reads(
     firsts = torch.searchsorted(owners, owners)
     places = torch.stack([jobs[owners], within[owners], torch.arange(len(owners)) - firsts], 1)
     named = [again.jobs[record.name] for record in records]
-    return Decoded(named, again.decode, places, parts, again.memory, NOTES.get(), close, records)
+    return Decoded(
+        named, again.decode, places, parts, again.memory, NOTES.get(), close, records if holds_nothing() else ()
+    )
 
 
 def on_memory(again: Again | None, room: int | None, *values: Tensor) -> list[str]:

@@ -13,24 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._amounts import PLAIN, NumberStyle
-from evenodds.data.ahead import Ahead, CudaLane, Lane
-from evenodds.data.facts import ENTRIES, Facts, Head, facts_of
-from evenodds.data.items import Items, Pending, Taken, threads
+from evenodds.data.facts import ENTRIES, Facts, Head, Parts, as_notes, facts_in, facts_of
+from evenodds.data.items import Items, Notes, Pending, Taken
 from evenodds.data.palette import Palette
 from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
 from evenodds.files import memory
 from evenodds.game.rules import mix
+from evenodds.game.schedule import OnProgress
 
-__all__ = ["Batches", "Beside", "Conditions", "Dataset", "Units"]
+__all__ = ["Beside", "Conditions", "Dataset", "Units", "permutation"]
 
 LARGEST = torch.finfo(torch.float32).max
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
 """The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
 PER_PART = 256
 """Items that are looked at together, of data of which all are looked at."""
-AHEAD = 8
-"""Items for each thread that are read before their turn, four times over, beside the next two batches."""
 
 
 @dataclass(frozen=True)
@@ -309,14 +307,14 @@ class Dataset:
     ) -> dict[str, Tensor]:
         """The batch of some items, whose parts are given in own units: "x", but of a table, and what lies beside."""
         if self.units.columns:
-            batch = {"x": self._seen.index_select(0, index).to(device)}
+            batch = {"x": _on(self._seen.index_select(0, index), device)}
         else:
-            batch = {"x": self.units.to_model(parts["x"].to(device))}
+            batch = {"x": self.units.to_model(_on(parts["x"], device))}
         if self.y is not None:
-            batch["y"] = self.y[index].to(device)
+            batch["y"] = _on(self.y[index], device)
         if self.c is not None and self.conditions is not None:
-            batch["c"] = self.conditions.units.to_model(self.c[index]).to(device)
-        return batch | {name: other.to_model(parts[name].to(device)) for name, other in self.beside.items()}
+            batch["c"] = _on(self.conditions.units.to_model(self.c[index]), device)
+        return batch | {name: other.to_model(_on(parts[name], device)) for name, other in self.beside.items()}
 
     def _gathered(self, index: Tensor) -> dict[str, Tensor]:
         """Items that are in memory, in their own units."""
@@ -402,7 +400,7 @@ class Dataset:
             if len(groups) == 1:
                 return _parted(torch.arange(len(self)) >= len(self) - _count(len(self), held_out))
             sizes = member.bincount(minlength=len(groups)).tolist()
-            apart = _nearest(_permutation(len(groups), seed, 0).tolist(), sizes, _count(len(self), held_out))
+            apart = _nearest(permutation(len(groups), seed, 0).tolist(), sizes, _count(len(self), held_out))
             return _parted(torch.isin(member, torch.tensor(apart, dtype=torch.int64)))
         n = len(self)
         count = _count(n, held_out)
@@ -416,7 +414,7 @@ class Dataset:
                 takes[k] += 1
         chosen = torch.zeros(n, dtype=torch.bool)
         for k, (stratum, take) in enumerate(zip(strata, takes, strict=True)):
-            chosen[stratum[_permutation(len(stratum), seed, k)[:take]]] = True
+            chosen[stratum[permutation(len(stratum), seed, k)[:take]]] = True
         return _parted(chosen)
 
     def fingerprint(self) -> str:
@@ -434,17 +432,35 @@ class Dataset:
     @cached_property
     def facts(self) -> Facts:
         """What takes a pass through all values; of items that are read when asked for it is noted beside them."""
+        return facts_of(self._head, self.parts) if self.items is None else self._noted(self.items.notes, self.parts)
+
+    def look_through(self, progress: OnProgress | None) -> None:
+        """Finds out `facts` of items that are read when asked for, if they are not known.
+
+        Args:
+            progress: told (items done, items in all).
+        """
         if self.items is None:
-            return facts_of(self._head, self.parts)
-        notes, key = self.items.notes, self._head.key()
-        if f"{key} sums" not in notes:
-            facts = facts_of(self._head, self.parts)
-            words = torch.frombuffer(
-                bytearray(" ".join((facts.fingerprint, *facts.blocks)).encode()), dtype=torch.uint8
-            )
-            notes.update({f"{key} words": words, f"{key} plain": facts.plain, f"{key} sums": facts.sums})
-        first, *blocks = notes[f"{key} words"].numpy().tobytes().decode().split()
-        return Facts(first, tuple(blocks), notes[f"{key} sums"], notes[f"{key} plain"])
+            return
+
+        def told(name: str) -> Iterator[Tensor]:
+            done = 0
+            for part in self.parts(name):
+                yield part
+                done += len(part)
+                if progress is not None:
+                    progress(done, len(self))
+
+        self._noted(self.items.notes, told)
+
+    def _noted(self, notes: Notes, parts: Parts) -> Facts:
+        """The facts that are noted of items; they are found out where they are not."""
+        head = self._head
+        facts = facts_in(notes, head)
+        if facts is None:
+            facts = facts_of(head, parts)
+            notes.update(as_notes(facts, head))
+        return facts
 
     def _strata(self, held_out: float) -> list[Tensor]:
         if self.y is None:
@@ -456,82 +472,6 @@ class Dataset:
         large = [group for group in groups if held_out * len(group) >= 1]
         small = [group for group in groups if held_out * len(group) < 1]
         return [*large, torch.cat(small)] if small else large
-
-
-class Batches:
-    """An endless sequence of batches that is a function of the seed and the position alone.
-
-    Epoch e is the permutation dealt by mix(seed, e); the epochs follow each other without a gap. The batch at image
-    `position` is the next `size` items of that sequence, wherever reading started: to resume is to ask for a position.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        index: Tensor | None,
-        size: int,
-        seed: int,
-        device: torch.device | str | None = None,
-        lane: Lane | None = None,
-    ) -> None:
-        """Prepares to deal.
-
-        Args:
-            dataset: where the items are.
-            index: (n,) int64, which of them to deal, e.g. the training part of a split; None for all.
-            size: items per batch; may exceed n.
-            seed: decides the order.
-            device: where batches are wanted. They travel in their own units, and on CUDA before their turn.
-            lane: the way to the device; None for the usual one.
-        """
-        self.dataset = dataset
-        self.index = torch.arange(len(dataset)) if index is None else index
-        if size < 1 or not len(self.index):
-            raise BadInput(f"batches need size >= 1 and at least one item, got {size} and {len(self.index)} items")
-        self.size = size
-        self.seed = seed
-        self.device = torch.device(device) if device is not None else None
-        self._orders: dict[int, Tensor] = {}
-        self._ahead = self._prepared(lane)
-
-    def _prepared(self, lane: Lane | None) -> Ahead | None:
-        """What brings batches before their turn; None where nothing is gained by it."""
-        if lane is None and self.device is not None and self.device.type == "cuda":
-            lane = CudaLane(self.device)
-        items = self.dataset.items
-        if self.dataset.units.columns or (items is None and lane is None):
-            return None
-        depth = 1
-        if items is not None:
-            room = items.memory // 8 // max(1, self.size * self.dataset.item_bytes)
-            depth = max(2, min(room, 2 + 4 * threads() * AHEAD // self.size))
-        return Ahead(lambda position: self.dataset.start(self.indices(position)), self.size, depth, lane)
-
-    def at(self, position: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
-        """The batch that starts at image `position` (>= 0) of the sequence; see `Dataset.batch`."""
-        index = self.indices(position)
-        if self._ahead is None or device is not None:
-            return self.dataset.batch(index, device or self.device)
-        return self.dataset.to_model(self._ahead.at(position), index, self.device)
-
-    def indices(self, position: int) -> Tensor:
-        """(size,) int64: which items of the data set the batch at `position` holds."""
-        if position < 0:
-            raise BadInput(f"a position in the data must be >= 0, got {position}")
-        epoch, start = divmod(position, len(self.index))
-        parts, missing = [], self.size
-        while missing:
-            parts.append(self._order(epoch)[start : start + missing])
-            missing -= len(parts[-1])
-            epoch, start = epoch + 1, 0
-        return torch.cat(parts)
-
-    def _order(self, epoch: int) -> Tensor:
-        if epoch not in self._orders:
-            # Two are kept: a batch that spans the boundary of epochs needs the old one and the new one.
-            recent = list(self._orders.items())[-1:]
-            self._orders = dict([*recent, (epoch, self.index[_permutation(len(self.index), self.seed, epoch)])])
-        return self._orders[epoch]
 
 
 def _parted(held_out: Tensor) -> tuple[Tensor, Tensor]:
@@ -560,6 +500,13 @@ def _count(n: int, held_out: float) -> int:
     return min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
 
 
+def _on(value: Tensor, device: torch.device | str | None) -> Tensor:
+    """Values on a device. CUDA is not waited for: it may still be at the round before."""
+    if device is None:
+        return value
+    return value.to(device, non_blocking=torch.device(device).type == "cuda" and value.device.type == "cpu")
+
+
 class _There(dict[str, Tensor]):
     """Items that need not be read."""
 
@@ -579,5 +526,6 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
     return x.index_select(0, index)
 
 
-def _permutation(n: int, seed: int, number: int) -> Tensor:
+def permutation(n: int, seed: int, number: int) -> Tensor:
+    """(n,) int64: an order of n items, the `number`-th of a seed."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, number)))

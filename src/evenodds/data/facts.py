@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
@@ -13,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BLOCKS", "Facts", "Head", "Parts", "block", "digests", "facts_of", "flat"]
+__all__ = ["Facts", "Head", "Parts", "as_notes", "block", "digests", "facts_in", "facts_of"]
 
 BLOCKS = 256
 """Blocks of consecutive items, of each of which there is a checksum."""
 ENTRIES = 1 << 24
 """Values that are looked at together."""
+
+_WORDS = re.compile(rb"[0-9a-f]{64}( [0-9a-f]{8})+")
 
 Parts = Callable[[str], Iterator[Tensor]]
 """The values of x, or of what lies beside it under a name, in consecutive parts."""
@@ -93,6 +96,27 @@ def facts_of(head: Head, parts: Parts, each: bool = True) -> Facts:
             seen(part, at)
     of_items = (torch.cat(sums), torch.cat(plain)) if each else (torch.empty(0), torch.empty(0))
     return Facts(whole.hexdigest(), tuple(one.hexdigest()[:8] for one in of_blocks), *of_items)
+
+
+def as_notes(facts: Facts, head: Head) -> dict[str, Tensor]:
+    """Facts as tensors by name, among those of other heads."""
+    words = " ".join((facts.fingerprint, *facts.blocks)).encode()
+    key, text = head.key(), torch.frombuffer(bytearray(words), dtype=torch.uint8)
+    return {f"{key} words": text, f"{key} sums": facts.sums, f"{key} plain": facts.plain}
+
+
+def facts_in(notes: Mapping[str, Tensor], head: Head) -> Facts | None:
+    """What `as_notes` has made of facts; None where nothing, or something else, is noted."""
+    key, n = head.key(), head.shape[0]
+    words, sums, plain = (notes.get(f"{key} {name}") for name in ("words", "sums", "plain"))
+    if words is None or sums is None or plain is None:
+        return None
+    match = _WORDS.fullmatch(words.flatten().to(torch.uint8).numpy().tobytes())
+    kinds = (sums.dtype, plain.dtype, tuple(sums.shape), tuple(plain.shape))
+    if match is None or kinds != (torch.int64, torch.bool, (n,), (n,)):
+        return None
+    first, *blocks = match[0].decode("ascii").split()
+    return Facts(first, tuple(blocks), sums, plain)
 
 
 def _placed(parts: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:

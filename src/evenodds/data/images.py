@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -185,7 +184,7 @@ def stack_of(
         pictures = [picture for file in batch.records for picture in file.pictures]
         return stacked(pictures, batch.size, channels, fit, wanted=wanted, nodata=nodata, may_be_empty=True), None
     counts = [len(file.pictures) for file in batch.records]
-    of = [(file, k) for file in batch.records for k in builtins.range(len(file.pictures))]
+    of = [(file, k) for file in batch.records for k in range(len(file.pictures))]
 
     def again_decoded(number: int) -> DecodedImage:
         file, k = of[number]

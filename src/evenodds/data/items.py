@@ -21,7 +21,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.files.process import cores
 
-__all__ = ["Decoded", "Items", "Part", "Pending", "Taken", "as_images", "threads"]
+__all__ = ["Decoded", "Items", "Notes", "Part", "Pending", "Taken", "as_images", "threads"]
 
 AT_ONCE = 8
 """Items that one thread decodes before it takes the next."""
@@ -116,7 +116,7 @@ class Decoded:
             each item once, to keep the first serves as many as can be: the latest would be gone before their turn.
         notes: see `Items`.
         close: is called when nothing refers to the items any more.
-        records: what each job is decoded to, without pixels.
+        records: what each job is decoded to, without pixels, for those who pack them.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from evenodds.data._fitting import NOTES, RECORDS, noted, records_in
+from evenodds.data._fitting import NOTES, RECORDS, noted, records_in, unfilled
 from evenodds.data._kinds import decode_any
 from evenodds.data._labels import NO_LABELS, Labels
 from evenodds.data._numbers import Form as Brought
@@ -100,7 +102,13 @@ class _Job(NamedTuple):
 def records_of(shards: Shards) -> list[Any]:
     """What items were decoded to when they were packed, without pixels."""
     try:
-        return records_in(shards.notes[RECORDS])
+        records = records_in(shards.notes[RECORDS])
+        kind = Frames if shards.card.layout == "images" else Partners
+        if len(records) != len(shards.names) or not all(isinstance(one, kind) for one in records):
+            raise ValueError("records")
+        if any(isinstance(one, Frames) and len(one.pictures) != 1 for one in records):
+            raise ValueError("records")
+        return records
     except (LookupError, TypeError, ValueError, AttributeError, BadInput) as error:
         raise BadInput(f"{shards.folder / INDEX} is damaged; pack the data again: evenodds pack") from error
 
@@ -113,7 +121,7 @@ def _with_form(record: Any, form: Form) -> Any:
 
     def brought(picture: DecodedImage, scale: int = 1) -> DecodedImage:
         shape = (height // scale, width // scale, picture.pixels.shape[2])
-        return picture._replace(pixels=np.broadcast_to(np.zeros((), picture.pixels.dtype), shape))
+        return picture._replace(pixels=unfilled(picture.pixels.dtype.str, shape))
 
     if isinstance(record, Partners):
         scale = max(1, record.first.size[0] // max(1, record.second.size[0]))
@@ -136,12 +144,28 @@ def _decode(shards: Shards, item: int, part: int, brought: Brought, numbers: boo
     """A part of an item, decoded."""
     content, ending, name = shards.read(item, part), shards.ending(item, part), shards.names[item]
     if ending == "npy":
-        values = np.load(BytesIO(content), allow_pickle=False)
+        values = _array(content)
+        if values is None:
+            return f"{name} (damaged)"
         return Frames(name, [as_picture(name, values, brought, colours=not numbers)], [])
     frames = decode_any(File(f"{name}.{ending}", lambda: BytesIO(content)), brought, "first")
     if isinstance(frames, str):
         return frames
     return frames._replace(name=name, pictures=[one._replace(name=name) for one in frames.pictures[:1]])
+
+
+def _array(content: bytes) -> NDArray[Any] | None:
+    """The numbers (H, W, C) of a .npy file; None where it is none, or shorter than it says."""
+    stream = BytesIO(content)
+    try:
+        np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        count = math.prod(shape)
+        if len(shape) != 3 or dtype.kind not in "uif" or stream.tell() + count * dtype.itemsize != len(content):
+            return None
+        return np.frombuffer(content, dtype, count, stream.tell()).reshape(shape)
+    except (ValueError, TypeError, EOFError, SyntaxError):
+        return None
 
 
 def _labels(shards: Shards, labels: bool) -> Labels:

@@ -48,8 +48,8 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
     """The data set that `source` names.
 
     Args:
-        source: the name of a source ("digits", "ring", ...), a path (a folder, archive, list or table of images, an
-            image, .npy, .npz, .h5, .csv, .tsv, .xlsx), an array or tensor (see `arrays.from_array`), a data frame of
+        source: the name of a source ("digits", "ring", ...), a path (a folder, archive, list or table of images, a
+            folder of shards, an image, .npy, .npz, .h5, .csv, .tsv, .xlsx), an array or tensor (see `arrays.from_array`), a data frame of
             pandas, or a data set, which is
             returned as it is.
         progress: told (files done, files in all) by sources that take long.

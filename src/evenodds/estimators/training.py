@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.dataset import Batches, Dataset, Units
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset, Units
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.files.terminal import result
 from evenodds.game.engine import Local, pick_device

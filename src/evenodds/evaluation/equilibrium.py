@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.rules import Batch, Costs, Game, Players, mix

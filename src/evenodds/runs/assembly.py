@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from evenodds.data.dataset import Batches, Dataset
+from evenodds.data.batches import Batches
+from evenodds.data.dataset import Dataset
 from evenodds.data.toys import DENSITIES
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly

@@ -289,10 +289,14 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
     if layout != "images" and "layout" in config.data.options:
         raise BadInput(f"recipe '{config.recipe}' reads its data as '{layout}'; leave data.layout out")
     options = {"layout": layout, **reshaping, **config.data.options}
+    if isinstance(options.get("memory"), int):
+        options["memory"] = str(options["memory"])  # bytes that were written as a number
     reader, passed = reader_of(config.data.name, layout)
     declared = {key: value for key, value in options.items() if key in accepted}  # others are refused by `load_data`
     require_options(f"data '{config.data.name}'", reader, declared, passed)
-    return load_data(config.data.name, progress=reading, **options)
+    dataset = load_data(config.data.name, progress=reading, **options)
+    dataset.look_through(reading)
+    return dataset
 
 
 def layout_of(task: Part) -> str:

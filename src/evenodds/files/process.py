@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 __all__ = [
-    "LAUNCHED", "Process", "cores", "current", "from_tag", "host_name", "is_follower", "is_launched", "tag_pattern"
+    "LAUNCHED", "Process", "cores", "current", "from_tag", "host_name", "is_follower", "is_launched",
+    "of_number", "tag_pattern",
 ]  # fmt: skip
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -64,6 +65,11 @@ class Process:
 def current() -> Process:
     """This process."""
     return _described(os.getpid())
+
+
+def of_number(pid: int) -> Process:
+    """The process of this machine that has that number now."""
+    return _described.__wrapped__(pid)  # numbers are given again, so that it is looked up each time
 
 
 def from_tag(tag: str) -> Process | None:

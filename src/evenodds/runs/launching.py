@@ -144,6 +144,10 @@ def discard(folder: Path, base: Path) -> Path:
     with locked(folder, "discard"):
         os.rename(folder, place)
         (place / NAME).unlink(missing_ok=True)
+    for one in launched(base):
+        if one.folder == str(folder):
+            for path in (Path(one.log), Path(one.log).with_suffix(".json")):
+                path.unlink(missing_ok=True)
     return place
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from inspect import signature
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI
@@ -56,6 +57,8 @@ def application(
         yield
         await asyncio.to_thread(closing)
 
+    # Later versions of FastAPI would send figures to an endpoint of OpenTelemetry that the environment names.
+    silent: dict[str, Any] = {"telemetry": {"auto_configure": False}}
     # Its own pages of documentation load scripts from elsewhere; openapi.json is shown by a page of the studio.
     app = FastAPI(
         title=title,
@@ -64,6 +67,7 @@ def application(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        **(silent if "telemetry" in signature(FastAPI).parameters else {}),
     )
     for name, value in {**state, "access": access}.items():
         setattr(app.state, name, value)

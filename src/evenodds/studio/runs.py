@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from evenodds.game.listeners.save import best_of
 from evenodds.runs import remedy
 from evenodds.runs.launching import Launched
 from evenodds.runs.watching import RunView
-from evenodds.studio.state import Studio
+from evenodds.studio.state import MOST_PROCESSES, Studio
 
 __all__ = ["router", "studio_of"]
 
@@ -45,30 +46,33 @@ def studio_of(request: Request) -> Studio:
 async def runs(request: Request) -> Response:
     """Polled by pages: with If-None-Match and the last ETag the answer is 304 where nothing has changed."""
     studio = studio_of(request)
-    version = await asyncio.to_thread(studio.look)
-    processes = [_process(studio, one) for one in studio.processes()[:50]]
-    tag = f'{version[:-1]}-{sum(one["alive"] for one in processes)}-{len(processes)}"'
+    tag = await asyncio.to_thread(studio.tag)
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"etag": tag})
-    rows = [studio.row(view) for view in studio.watching.newest_first()]
-    there = {row["run"] for row in rows if row["trouble"] == ""}
-    recent = [one for one in processes if one["alive"] or one["run"] not in there]
-    body = {"base": str(studio.base), "runs": rows, "processes": recent}
+    body = await asyncio.to_thread(_listed, studio)
     return Response(json.dumps(body), media_type="application/json", headers={"etag": tag, "cache-control": "no-cache"})
+
+
+def _listed(studio: Studio) -> dict[str, Any]:
+    """The runs, and processes that were started and have no run to show: not yet, or that ended before."""
+    rows = [studio.row(view) for view in studio.watching.newest_first()]
+    folders = {str(view.folder) for view in studio.watching.newest_first()}
+    lately = time.time() - RECENT
+    started = [one for one in studio.processes()[:MOST_PROCESSES] if one.folder not in folders and one.since > lately]
+    return {"base": str(studio.base), "runs": rows, "processes": [_process(studio, one) for one in started]}
 
 
 def _process(studio: Studio, one: Launched) -> dict[str, Any]:
     folder = Path(one.folder)
     name = folder.relative_to(studio.base).as_posix() if folder.is_relative_to(studio.base) else folder.name
-    alive = one.alive
-    return {"run": name, "command": one.command[0], "alive": alive, "since": one.since, "said": one.said()[-3:]}
+    return {"run": name, "command": one.command[0], "alive": one.alive, "since": one.since, "said": one.said()[-3:]}
 
 
 @router.get("/runs/{run}", summary="One run as it stands")
 async def one(request: Request, run: str) -> Response:
     """Figures, checkpoints, settings, remedies, changes of the verdict. With ETag, as the list."""
     studio = studio_of(request)
-    version = await asyncio.to_thread(studio.look)
+    version = await asyncio.to_thread(studio.tag)
     if request.headers.get("if-none-match") == version:
         return Response(status_code=304, headers={"etag": version})
     view = studio.view(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -17,6 +18,8 @@ from evenodds.server.places import Places
 
 __all__ = ["Studio"]
 
+MOST_PROCESSES = 50
+"""The latest, which are looked at."""
 PACE = 0.7
 """Seconds from one look at the runs to the next, however many pages ask."""
 
@@ -42,13 +45,13 @@ class Studio:
     def __post_init__(self) -> None:
         self.watching = Watching([self.base])
 
-    def look(self) -> str:
-        """Reads what has changed, at most once in `PACE` seconds; the version of what is known now."""
+    def look(self) -> int:
+        """Reads what has changed, at most once in `PACE` seconds; the number of changes so far."""
         with self._lock:
             if time.monotonic() - self._looked >= PACE:
                 self.watching.look()
                 self._looked = time.monotonic()
-            return f'"{self.start}-{self.watching.version}"'
+            return self.watching.version
 
     def again(self) -> None:
         """The next look is now, whenever the last one was, and it looks for new runs too."""
@@ -91,5 +94,13 @@ class Studio:
                 )
 
     def row(self, view: RunView) -> dict[str, Any]:
-        """A run as the list shows it."""
-        return {"run": view.name, **view.figures()}
+        """A run as the list shows it; `job`: what a process that was started from here does for it now."""
+        job = next((one for one in self.processes() if Path(one.folder) == view.folder and one.alive), None)
+        working = None if job is None else {"command": job.command[0], "said": (job.said() or [""])[-1]}
+        return {"run": view.name, "job": working, **view.figures()}
+
+    def tag(self) -> str:
+        """The version of what is known and of what processes say, as an ETag."""
+        alive = [one for one in self.processes()[:MOST_PROCESSES] if one.alive]
+        said = sum(os.stat(one.log).st_size for one in alive if os.path.exists(one.log))
+        return f'"{self.start}-{self.look()}-{len(alive)}-{len(self.processes())}-{said}"'

@@ -54,12 +54,13 @@ const series = (columns, names) => [columns.images, ...names.map((name) => colum
 export function Chart({ chart, columns, log, marks, other, otherColumns, theme }) {
   const place = useRef(null), plot = useRef(null), told = useRef(null);
   const mine = series(columns, chart.names);
-  const data = otherColumns?.images?.length ? uPlot.join([mine, series(otherColumns, chart.names)]) : mine;
+  const second = otherColumns?.images?.length ? other : "";
+  const data = second ? uPlot.join([mine, series(otherColumns, chart.names)]) : mine;
   const positive = data.slice(1).every((line) => line.every((v) => v === null || v === undefined || v > 0));
-  const key = [chart.names.join(), log, positive, otherColumns ? other : "", theme, document.documentElement.lang].join("|");
+  const key = [chart.names.join(), log, positive, second, theme, document.documentElement.lang].join("|");
   useEffect(() => {
     const node = place.current;
-    plot.current = new uPlot(options(chart, node.clientWidth, log, marks, positive, otherColumns ? other : ""), data, node);
+    plot.current = new uPlot(options(chart, node.clientWidth, log, marks, positive, second), data, node);
     const watcher = new ResizeObserver(() => plot.current?.setSize({ width: node.clientWidth, height: 240 }));
     watcher.observe(node);
     told.current = data;

@@ -59,8 +59,8 @@ export function Sparkline({ points, label }) {
 }
 
 export function Slider({ label, value, min, max, step, onInput, note, shown, disabled }) {
-  return html`<label class="slider"><span>${label} <output>${shown ?? value}</output></span>
-    <input type="range" value=${value} min=${min} max=${max} step=${step} disabled=${disabled}
+  return html`<label class="slider"><span>${label} <b aria-hidden="true">${shown ?? value}</b></span>
+    <input type="range" aria-label=${label} aria-valuetext=${String(shown ?? value)} value=${value} min=${min} max=${max} step=${step} disabled=${disabled}
       onInput=${(event) => onInput(Number(event.target.value))} />
     ${note ? html`<small>${note}</small>` : null}</label>`;
 }

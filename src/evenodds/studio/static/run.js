@@ -93,10 +93,10 @@ function Settings({ run }) {
 }
 
 function Report({ run, act }) {
-  const working = run.state === "working";
+  const working = run.job !== null || run.state === "working";
   return html`<section><div class="head"><h2>${t("tab_report")}</h2><button disabled=${working} title=${t("evaluate_why")} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}</button></div>
     <p class="muted">${t("evaluate_why")}</p>
-    ${working ? html`<${Busy} text=${t("working_on", { line: run.said[run.said.length - 1] || run.by || "" })} />` : null}
+    ${working ? html`<${Busy} text=${t("working_on", { line: run.job?.said || run.by || "" })} />` : null}
     ${run.report ? html`<p><a href=${path("runs", run.run, "report")} target="_blank" rel="noopener">${t("open_alone")}</a></p>
       <iframe class="report" title=${t("report_of", { run: run.run })} src=${path("runs", run.run, "report") + query({ at: run.changed })}></iframe>` : html`<p class="muted">${t("report_none")}</p>`}</section>`;
 }
@@ -106,9 +106,9 @@ function Actions({ run, act }) {
   if (asked) return html`<div class="actions" role="alertdialog" aria-label=${t("discard")}><p>${asked === 1 ? t("discard_ask", { run: run.run }) : t("discard_again")}</p>
     <button class="danger" onClick=${() => (asked === 1 ? setAsked(2) : act("DELETE", "", { sure: run.run }))}>${asked === 1 ? t("discard_yes") : t("discard_sure")}</button>
     <button onClick=${() => setAsked(0)}>${t("cancel")}</button></div>`;
-  const busy = run.state === "playing" || run.state === "working";
+  const busy = run.state === "playing" || run.state === "working" || run.job !== null;
   return html`<div class="actions">${busy ? html`<button onClick=${() => act("POST", "stop")} title=${t("stop_why")}>${t("stop")}</button>` : null}
-    ${run.state === "stopped" ? html`<button onClick=${() => act("POST", "resume")}>${t("resume")}</button>` : null}
+    ${run.state === "stopped" && !busy ? html`<button onClick=${() => act("POST", "resume")}>${t("resume")}</button>` : null}
     ${busy ? null : html`<button class="quiet" onClick=${() => setAsked(1)}>${t("discard")}</button>`}</div>`;
 }
 
@@ -127,7 +127,8 @@ export function RunView({ run: name, part }) {
     : part === "tools" ? html`<${ToolsView} run=${name} />`
     : part === "settings" ? html`<${Settings} run=${run} />`
     : part === "report" ? html`<${Report} run=${run} act=${act} />`
-    : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} /></div></div>
+    : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} />
+      ${run.said.length ? html`<section><details><summary>${t("said")}</summary><pre tabindex="0">${run.said.join("\n")}</pre></details></section>` : null}</div></div>
       <${Curves} run=${name} marks=${run.verdicts} version=${`${run.changed}-${run.images}`} />`;
   return html`<div class="head"><h1>${name} <${State} state=${run.state} /></h1><${Actions} run=${run} act=${act} /></div>
     <${Line} error=${error} /><${Line} error=${failed} />${run.trouble ? html`<p class="error" role="alert">${t("trouble", { line: run.trouble })}</p>` : html`<${Progress} run=${run} />`}

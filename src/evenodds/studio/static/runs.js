@@ -35,7 +35,7 @@ export function RunsView() {
   const [list, setList] = useState(null), [error, setError] = useState(null);
   useEffect(() => poll("/api/runs", 1.5, setList, setError), []);
   if (!list) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
-  const others = list.processes.filter((one) => !list.runs.some((run) => run.run === one.run && !run.trouble)).slice(0, 5);
+  const others = list.processes.slice(0, 5);
   return html`<div class="head"><h1>${t("runs")}</h1><a class="button" href="#/new">${t("new_run")}</a></div>
     <p class="muted">${t("in_folder", { base: list.base })}</p><${Line} error=${error} />
     <ul class="cards">${others.map((one) => html`<li key=${one.run + one.since} class="card run">

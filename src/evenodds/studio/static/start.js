@@ -3,7 +3,6 @@
 import { useEffect, useState } from "./vendor/preact-htm.js";
 import { get, path, query, send } from "./api.js";
 import { Busy, html, Line, whole } from "./parts.js";
-import { runLink } from "./runs.js";
 import { t } from "./strings.js";
 
 const PAGE = 24;
@@ -41,7 +40,7 @@ function Browser({ onData, chosen }) {
   };
   useEffect(() => { look(""); get("/api/recipes").then(setRecipes).catch(setError); }, []);
   const own = [...new Set(recipes.map((one) => one.data).filter(Boolean))];
-  return html`<section><h2>${t("where_data")}</h2><form class="fields" onSubmit=${(e) => { e.preventDefault(); look(text); }}><label class="long">${t("data_path")}<input value=${text} onInput=${(e) => setText(e.target.value)} spellcheck="false" /></label><button>${t("look")}</button>
+  return html`<section><h2>${t("where_data")}</h2><form class="fields" onSubmit=${(e) => { e.preventDefault(); look(text); }}><label class="long">${t("data_path")}<input value=${text} onInput=${(e) => setText(e.target.value)} spellcheck=${false} /></label><button>${t("look")}</button>
       <label>${t("built_in")}<select value=${own.includes(chosen) ? chosen : ""} onChange=${(e) => e.target.value && onData({ data: e.target.value, recipe: recipes.find((one) => one.data === e.target.value).name, reason: "" })}>
         <option value="">${t("none")}</option>${own.map((name) => html`<option value=${name}>${name}</option>`)}</select></label></form><${Line} error=${error} />
     ${seen ? html`<ul class="tags">${seen.above ? html`<li><button class="link" onClick=${() => look(seen.above)}>↑ ${t("above")}</button></li>` : null}
@@ -55,23 +54,24 @@ const plain = (value) => (typeof value === "object" && value !== null ? value.na
 
 function Field({ row, value, onInput }) {
   const list = row.words.length ? `words-${row.key}` : undefined;
-  return html`<label class="field"><span><code>${row.key}</code></span><input value=${value} list=${list} placeholder=${t("as_recipe", { value: plain(row.value) })} onInput=${(e) => onInput(e.target.value)} spellcheck="false" />
+  return html`<label class="field"><span><code>${row.key}</code></span><input value=${value} list=${list} placeholder=${t("as_recipe", { value: plain(row.value) })} onInput=${(e) => onInput(e.target.value)} spellcheck=${false} />
     ${list ? html`<datalist id=${list}>${row.words.map((word) => html`<option value=${word} />`)}</datalist>` : null}<small>${row.note}</small></label>`;
 }
 
 export function StartView() {
   const [chosen, setChosen] = useState({ data: "", recipe: "digits", reason: "" }), [recipe, setRecipe] = useState("digits"), [recipes, setRecipes] = useState([]), [rows, setRows] = useState([]);
-  const [settings, setSettings] = useState({}), [budget, setBudget] = useState(""), [seed, setSeed] = useState("0"), [error, setError] = useState(null), [busy, setBusy] = useState(false);
+  const [settings, setSettings] = useState({}), [budget, setBudget] = useState(""), [seed, setSeed] = useState("0"), [error, setError] = useState(null), [busy, setBusy] = useState(false), [others, setOthers] = useState("");
   useEffect(() => { get("/api/recipes").then(setRecipes).catch(setError); }, []);
   useEffect(() => { get("/api/settings" + query({ recipe })).then(setRows).catch(setError); }, [recipe]);
   const take = (found) => { setChosen(found); if (found.recipe) setRecipe(found.recipe); };
   const begin = async (event) => {
     event.preventDefault();
     setBusy(true); setError(null);
-    const written = Object.fromEntries(Object.entries(settings).filter(([, value]) => value.trim() !== ""));
+    const lines = others.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => [line.split("=")[0].trim(), line.slice(line.indexOf("=") + 1).trim()]);
+    const written = Object.fromEntries(Object.entries(settings).filter(([, value]) => value.trim() !== "").concat(lines));
     try {
-      const made = await send("POST", "/api/runs", { recipe, data: chosen.data, budget, seed: seed === "" ? null : Number(seed), settings: written });
-      location.hash = made.run ? "#/" : runLink(made.run);
+      await send("POST", "/api/runs", { recipe, data: chosen.data, budget, seed: seed === "" ? null : Number(seed), settings: written });
+      location.hash = "#/";
     } catch (wrong) { setError(wrong); }
     setBusy(false);
   };
@@ -82,6 +82,7 @@ export function StartView() {
       <div class="fields"><label>${t("recipe")}<select value=${recipe} onChange=${(e) => setRecipe(e.target.value)}>${recipes.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></label>
         <label>${t("budget")}<input value=${budget} placeholder="10m" onInput=${(e) => setBudget(e.target.value.trim())} /></label><label>${t("seed")}<input type="number" min="0" value=${seed} onInput=${(e) => setSeed(e.target.value)} /></label></div>
       <p>${recipes.find((one) => one.name === recipe)?.note}</p>${chosen.reason ? html`<p class="muted">${t("suggested", chosen)}</p>` : null}<p class="muted">${t("budget_why")}</p></section>
-    <section><h2>${t("main_settings")}</h2><div class="settings">${fields(main)}</div><details><summary>${t("more_settings", { n: more.length })}</summary><div class="settings">${fields(more)}</div></details></section>
+    <section><h2>${t("main_settings")}</h2><div class="settings">${fields(main)}</div><details><summary>${t("more_settings", { n: more.length })}</summary><div class="settings">${fields(more)}</div>
+      <label>${t("other_settings")}<textarea value=${others} placeholder="generator.width=32" onInput=${(e) => setOthers(e.target.value)} spellcheck=${false}></textarea></label></details></section>
     <${Line} error=${error} /><div class="actions"><button class="main" disabled=${busy}>${t("start_run")}</button></div></form>`;
 }

@@ -21,7 +21,7 @@ export const en = {
   report_of: "Report of {run}", working_on: "At work: {line}", open_alone: "Open in a tab of its own", judged_now: "The report is being made.",
   verdicts: "How it goes", verdict_at: "at {n} images", remedy: "remedy", remedies: "Remedies", checkpoints: "Checkpoints", best: "best",
   checkpoint: "Checkpoint", what: "What it is", interval: "95 % interval", none_yet: "None yet.",
-  curves: "Curves", log: "Logarithmic", with_run: "Compared with", nobody: "no other run",
+  said: "What it said", curves: "Curves", log: "Logarithmic", with_run: "Compared with", nobody: "no other run",
   zoom_help: "Drag across a chart to zoom in; a double click shows all again.", chart_of: "{name}: last value {value}",
   group_score: "Score on held-out data (lower is better)", group_speed: "Images per second", group_other: "Watched figures",
   samples_time: "Samples over time", at_images: "After {n} images", moment: "Moment",
@@ -47,7 +47,7 @@ export const en = {
   pictures_here: "{n} pictures, {others} other files", no_pictures: "No pictures or arrays here. Open a folder that has some.", in_all: "{n} in all", thumbnail: "Picture {n}", page_of: "{page} of {pages}", earlier: "Earlier", later: "Later",
   check: "Read it all and check", check_why: "Reads every file and says what is skipped, and why.", checking: "Reading: {done} of {of}", checked: "Read: {n} items of {shape}.",
   recipe: "Recipe", suggested: "Suggested: {recipe}, {reason}", budget: "Time budget", budget_why: "As in 10m or 1h30m; the length of the run is planned from a measured rate. Empty: the recipe’s length.",
-  main_settings: "Settings that matter", more_settings: "More settings ({n})", as_recipe: "recipe: {value}", start_run: "Start the run", take_this: "Use this folder",
+  main_settings: "Settings that matter", more_settings: "More settings ({n})", other_settings: "Options of parts, as for --set: one key=value a line", as_recipe: "recipe: {value}", start_run: "Start the run", take_this: "Use this folder",
   endpoint: "Endpoint", api_title: "HTTP API", api_why: "Everything that this page does goes through these endpoints. Send the token as “Authorization: Bearer TOKEN”.", parameters: "Parameters",
   trouble: "Its configuration cannot be read: {line}", second: "s", minute: "min", hour: "h", day: "d",
 };

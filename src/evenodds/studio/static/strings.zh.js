@@ -17,7 +17,7 @@ export const zh = {
   report_of: "{run} 的报告", working_on: "进行中：{line}", open_alone: "在新标签页中打开", judged_now: "正在生成报告。",
   verdicts: "进展", verdict_at: "在 {n} 张图像时", remedy: "补救", remedies: "补救措施", checkpoints: "检查点", best: "最佳",
   checkpoint: "检查点", what: "含义", interval: "95 % 区间", none_yet: "暂无。",
-  curves: "曲线", log: "对数坐标", with_run: "对比", nobody: "不对比",
+  said: "输出", curves: "曲线", log: "对数坐标", with_run: "对比", nobody: "不对比",
   zoom_help: "在图上拖动可放大，双击还原。", chart_of: "{name}：最新值 {value}",
   group_score: "留出数据上的得分（越低越好）", group_speed: "每秒图像数", group_other: "监测指标",
   samples_time: "样本随时间的变化", at_images: "{n} 张图像之后", moment: "时刻",
@@ -43,7 +43,7 @@ export const zh = {
   pictures_here: "{n} 张图片，{others} 个其他文件", no_pictures: "这里没有图片或数组，请打开有图片的文件夹。", in_all: "共 {n} 个", thumbnail: "图片 {n}", page_of: "第 {page} / {pages} 页", earlier: "上一页", later: "下一页",
   check: "全部读取并检查", check_why: "读取每个文件，并说明跳过了哪些及原因。", checking: "读取中：{done} / {of}", checked: "已读取：{n} 个 {shape} 的样本。",
   recipe: "配方", suggested: "建议：{recipe}，{reason}", budget: "时间预算", budget_why: "例如 10m 或 1h30m；按测得的速度规划长度。留空则按配方。",
-  main_settings: "主要设置", more_settings: "更多设置（{n}）", as_recipe: "配方：{value}", start_run: "开始训练", take_this: "使用此文件夹",
+  main_settings: "主要设置", more_settings: "更多设置（{n}）", other_settings: "各部分的选项，同 --set：每行一个 key=value", as_recipe: "配方：{value}", start_run: "开始训练", take_this: "使用此文件夹",
   endpoint: "端点", api_title: "HTTP 接口", api_why: "此页面的一切操作都通过这些端点。请以 “Authorization: Bearer 令牌” 发送令牌。", parameters: "参数",
   trouble: "无法读取其配置：{line}", second: "秒", minute: "分", hour: "时", day: "天",
 };

@@ -15,9 +15,6 @@ from typing import Any
 
 import pytest
 from PIL import Image
-
-pytest.importorskip("fastapi", reason="the studio was NOT tested: pip install 'evenodds[studio]'")
-
 from starlette.testclient import TestClient
 
 from evenodds.errors import BadInput
@@ -123,7 +120,9 @@ def test_who_guesses_tokens_has_to_wait_and_others_do_not() -> None:
     assert len(access.guesses._told) <= 1024
 
 
-@pytest.mark.parametrize(("host", "token", "words"), [("0.0.0.0", None, "--token"), ("127.0.0.1", "short", "at least 16")])
+@pytest.mark.parametrize(
+    ("host", "token", "words"), [("0.0.0.0", None, "--token"), ("127.0.0.1", "short", "at least 16")]
+)
 def test_nobody_else_gets_in_without_a_token_of_ones_own(host: str, token: str | None, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         require_token(host, token)
@@ -160,7 +159,9 @@ def test_no_path_leads_out(client: TestClient, path: str) -> None:
     assert "import" not in answer.text
 
 
-@pytest.mark.parametrize("place", ["/etc", "..", "../secret", "out", "out/a.png", "\0", "x" * 5000, "~", "/proc/self/environ"])
+@pytest.mark.parametrize(
+    "place", ["/etc", "..", "../secret", "out", "out/a.png", "\0", "x" * 5000, "~", "/proc/self/environ"]
+)
 def test_data_are_looked_for_in_the_folders_of_the_start_alone(client: TestClient, place: str) -> None:
     for answer in (
         client.get("/api/data", params={"place": place}),
@@ -235,7 +236,7 @@ def test_a_report_may_be_read_and_do_nothing(client: TestClient, base: Path) -> 
     assert "allow-scripts" not in policy
 
 
-# Size and time ---------------------------------------------------------------------------------------------------------
+# Size and time -------------------------------------------------------------------------------------------------------
 
 
 def bomb(side: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The studio in a real browser: one studio, one run that is started from the page, and everything that is done with it."""
+"""The studio in a real browser: one studio, a run that is started from it, and everything that is done with it."""
 
 import asyncio
 import threading
@@ -9,23 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
 import evenodds
+from evenodds.server.listening import Door, configured
+from evenodds.studio.start import studio
 from tests.browser.report_screens import NAMES, chromium
+from tests.studio import TOKEN, run_folder
 
 BROWSER = chromium()
 pytestmark = pytest.mark.skipif(
     BROWSER is None, reason=f"the studio was NOT looked at in a browser: none of {', '.join(NAMES)} is on PATH"
 )
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the studio was NOT looked at in a browser: pip install playwright"
-)
-uvicorn = pytest.importorskip("uvicorn", reason="the studio was NOT looked at: pip install 'evenodds[studio]'")
-
-from evenodds.server.listening import Door, configured
-from evenodds.studio.start import studio
-from tests.studio import TOKEN, run_folder
 
 OPTIONS = "task.crop=16\ngenerator.width=8\ngenerator.blocks=1\ndiscriminator.width=8"
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
@@ -77,7 +73,8 @@ class Watched:
         """Waits until a canvas shows more than one colour."""
         self.page.wait_for_function(
             """label => { const c = [...document.querySelectorAll('canvas')].find(c => c.ariaLabel?.startsWith(label));
-            if (!c || c.width < 2) return false; const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            if (!c || c.width < 2) return false;
+            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
             return d.some((v, k) => k > 3 && k % 4 < 3 && v !== d[k % 4]); }""",
             arg=label,
         )
@@ -121,6 +118,9 @@ def server(places: tuple[Path, Path]) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the studio was NOT looked at in a browser: pip install playwright"
+    )
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser

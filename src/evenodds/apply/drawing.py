@@ -63,7 +63,7 @@ class Drawn:
 
     def npz(self) -> bytes:
         """As a file of arrays: x in the data's own units, and y, the names of classes."""
-        labels = {} if self.y is None else {"y": np.asarray(self.session.card.classes)[self.y]}
+        labels: dict[str, Any] = {} if self.y is None else {"y": np.asarray(self.session.card.classes)[self.y]}
         file = io.BytesIO()
         np.savez_compressed(file, x=storable(self.session, self.x), **labels)
         return file.getvalue()

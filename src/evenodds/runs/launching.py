@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from evenodds.errors import BadInput
 from evenodds.files.lock import NAME, holder_of, locked

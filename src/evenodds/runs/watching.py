@@ -96,7 +96,7 @@ class RunView:
         """What a list shows of the run, as plain values."""
         lines, config = self.history.lines, self.config
         speed = next((line["images_per_second"] for line in reversed(lines) if line.get("images_per_second")), 0.0)
-        verdict = next((line for line in reversed(lines) if "verdict" in line), {})
+        verdict: dict[str, Any] = next((line for line in reversed(lines) if "verdict" in line), {})
         scores = [(int(line["images"]), float(line["score"])) for line in lines if line.get("score") is not None]
         total, playing = config.images if config is not None else 0, self.state == "playing"
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import uvicorn
@@ -80,8 +80,8 @@ class Door:
         port = taken.getsockname()[1]
         names = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else {host, "localhost", socket.gethostname()}
         hosts = frozenset(f"{name.lower()}:{port}" for name in names)
-        more = {} if token is None else {"token": token}
-        return Door(taken, host, Access(hosts, port, literal=not is_loopback(host), **more))
+        access = Access(hosts, port, literal=not is_loopback(host))
+        return Door(taken, host, access if token is None else replace(access, token=token))
 
     @property
     def address(self) -> str:

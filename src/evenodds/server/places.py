@@ -45,7 +45,9 @@ class Places:
             path = real(self.roots[0] / text)
         if path is None or not self.holds(path) or not path.exists():
             named = ", ".join(map(str, self.roots))
-            raise BadInput(f"'{visible(text)[:200]}' is not in {named}; other folders are named with --data at the start")
+            raise BadInput(
+                f"'{visible(text)[:200]}' is not in {named}; other folders are named with --data at the start"
+            )
         return path
 
     def holds(self, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The endpoints of one run at work: what it can be asked for, samples, points of its latent space and the ways between."""
+"""The endpoints of one run at work: what it can be asked for, samples, points of its latent space, ways between."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ DIRECTIONS = 8
 
 Seed = Annotated[int, Query(ge=0, lt=2**63, description="The same seed gives the same samples.")]
 Slot = Annotated[str, Query(max_length=64, description="Where the answer is shown; a later request there replaces it.")]
-Checkpoint = Annotated[str, Query(pattern="^(last|best|[0-9]{1,16})$", description="last, best, or a number of images.")]
+Checkpoint = Annotated[
+    str, Query(pattern="^(last|best|[0-9]{1,16})$", description="last, best, or a number of images.")
+]
 Truncation = Annotated[float, Query(gt=0, le=1, description="Towards the middle of z; 1 is plain sampling.")]
 ClassName = Annotated[str | None, Query(alias="class", max_length=1024, description="Of a conditional run.")]
 Words = Annotated[list[str], Query(max_length=256, description="name=number, for each attribute or value.")]
@@ -93,9 +95,9 @@ def _about(session: Session) -> dict[str, Any]:
         "binary": conditions is not None and conditions.binary,
         "ranges": [] if conditions is None else _ranges(session),
         "latent": session.latent.size if session.draws else 0,
-        "truncates": session.draws and plain and (
-            hasattr(session.latent, "truncated") or hasattr(session.players["generator"], "truncated")
-        ),
+        "truncates": session.draws
+        and plain
+        and (hasattr(session.latent, "truncated") or hasattr(session.players["generator"], "truncated")),
         "converts": None
         if conversion is None
         else {"scale": conversion.scale, "labels": conversion.labels, "restores": conversion.restores},

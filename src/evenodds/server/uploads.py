@@ -1,4 +1,4 @@
-"""What a page sends for a run to work on: bounded, streamed to files of this server's own names, decoded in a thread."""
+"""What a page sends for a run to work on: bounded, streamed to files of names of our own, decoded in a thread."""
 
 from __future__ import annotations
 

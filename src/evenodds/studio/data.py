@@ -179,7 +179,9 @@ def _check(galleries: Galleries, config: Any) -> None:
 
     try:
         dataset = open_data(config, reading)
-        counts = [] if dataset.y is None else dataset.y[dataset.y >= 0].bincount(minlength=len(dataset.classes)).tolist()
+        counts = (
+            [] if dataset.y is None else dataset.y[dataset.y >= 0].bincount(minlength=len(dataset.classes)).tolist()
+        )
         classes = [{"name": visible(n), "count": k} for n, k in zip(dataset.classes, counts, strict=False)]
         found = {"items": len(dataset), "shape": list(dataset.shape), "classes": classes[:MOST_CLASSES]}
         galleries.check |= {"state": "read", **found, "report": [visible(line) for line in dataset.report]}
@@ -192,5 +194,3 @@ def _check(galleries: Galleries, config: Any) -> None:
 async def checked(request: Request) -> dict[str, Any]:
     """state: reading, read or failed; empty where nothing was checked."""
     return dict(request.app.state.galleries.check)
-
-

@@ -1,4 +1,4 @@
-"""The endpoints of the tools: a picture that was sent, through the run: enlarged, restored, translated, segmented, filled."""
+"""The endpoints of the tools: a picture that was sent is enlarged, restored, translated, segmented or filled in."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.skipif(
     BROWSER is None, reason=f"the studio was NOT looked at in a browser: none of {', '.join(NAMES)} is on PATH"
 )
 
-OPTIONS = "task.crop=16\ngenerator.width=8\ngenerator.blocks=1\ndiscriminator.width=8"
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 
 
@@ -105,6 +104,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     evenodds.fit(
         str(data), "fill-32", out=home / "runs" / "fill-1", images=32, batch=8, size=16, device="cpu", watch="off"
     )
+    small = {"task__crop": 16, "size": 24, "generator__width": 8, "generator__blocks": 1, "discriminator__width": 8}
+    common: dict[str, Any] = {"images": 8, "batch": 4, "device": "cpu", "watch": "off"}
+    evenodds.fit(str(data), "upscale-x2", out=home / "runs" / "up-1", **small, **common)
     (home / "runs" / "fill-1" / "report.html").write_text("<h1>All is well</h1>", encoding="utf-8")
     return home / "runs", data
 
@@ -159,7 +161,8 @@ def begin(watched: Watched, recipe: str, settings: dict[str, str], options: str)
     """Starts a run from the page."""
     page = watched.page
     watched.show("#/new", ".thumbs img")
-    page.get_by_label("Recipe").select_option(recipe)
+    page.get_by_label("or data that come with evenodds").select_option(recipe)
+    assert page.get_by_label("Recipe").input_value() == recipe  # that which suits these data
     page.locator("details", has_text="More settings").evaluate("fold => { fold.open = true }")
     for key, value in settings.items():
         page.locator("label.field", has=page.locator(f"code:text-is('{key}')")).locator("input").fill(value)
@@ -168,31 +171,42 @@ def begin(watched: Watched, recipe: str, settings: dict[str, str], options: str)
 
 
 @pytest.mark.parametrize("watched", ["light-1280"], indirect=True)
-def test_a_run_is_started_goes_on_without_the_server_and_is_put_to_work(
+def test_a_run_is_started_goes_on_without_the_server_and_is_stopped(
     watched: Watched, server: Server, places: tuple[Path, Path]
 ) -> None:
     page = watched.page
-    begin(watched, "upscale-x2", {"images": "many", "batch": "4"}, "")
+    begin(watched, "ring", {"images": "many"}, "")
     page.wait_for_selector("[role=alert]:has-text('images')")  # what is wrong is said before anything is started
     assert [error[:23] for error in watched.errors] == ["Failed to load resource"]  # the browser's word for a refusal
-    begin(watched, "upscale-x2", {"images": "64", "batch": "4", "size": "24"}, OPTIONS)
-    page.wait_for_selector("li:has-text('upscale-x2-1'):has-text('starting')")
+    begin(watched, "ring", {"images": "40000000", "batch": "64"}, "save_share=0.01\nthreads=1")
+    page.wait_for_selector("li:has-text('ring-1'):has-text('starting')")
+    page.locator("li", has_text="ring-1").get_by_text("training").wait_for()
     server.end()
     server.begin()
     page.goto("about:blank")
     page.goto(server.address)
-    page.locator("li", has_text="upscale-x2-1").get_by_text("finished").wait_for()
+    page.locator("li", has_text="ring-1").get_by_text("training").wait_for()
     watched.errors.clear()  # requests while the server was away
-    watched.show("#/run/upscale-x2-1/tools", ".drop")
-    page.set_input_files(".drop input", places[1] / "dogs" / "00.png")
-    watched.drawn("after")
-    assert page.evaluate("[...document.querySelectorAll('.two canvas')].map(c => c.width)") == [48, 24]
+    watched.show("#/run/ring-1", "h2")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").wait_for()
+    page.wait_for_selector(".state.stopped")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Yes, move it").click()
     page.get_by_role("button", name="Yes, I am sure").click()
     page.wait_for_selector("h1:text-is('Runs')")
-    page.locator("li", has_text="upscale-x2-1").wait_for(state="detached")
-    assert [path.name[:12] for path in (places[0] / ".trash").iterdir()] == ["upscale-x2-1"]
+    page.locator("li", has_text="ring-1").wait_for(state="detached")
+    assert [path.name[:6] for path in (places[0] / ".trash").iterdir()] == ["ring-1"]
+
+
+@pytest.mark.parametrize("watched", ["light-1280"], indirect=True)
+def test_a_picture_that_is_dropped_is_enlarged(watched: Watched, places: tuple[Path, Path]) -> None:
+    watched.show("#/run/up-1/tools", ".drop")
+    watched.page.set_input_files(".drop input", places[1] / "dogs" / "00.png")
+    watched.drawn("after")
+    widths = watched.page.evaluate("[...document.querySelectorAll('.two canvas')].map(c => c.width)")
+    assert widths == [48, 24]
+    watched.sound()
 
 
 @pytest.mark.parametrize("watched", ["light-1280"], indirect=True)

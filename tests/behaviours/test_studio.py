@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -80,6 +81,8 @@ def test_one_run_says_what_it_is(client: TestClient) -> None:
     assert run["settings"]["recipe"] == "digits"
     assert run["data"]["shape"] == [1, 8, 8]
     assert [one["word"] for one in run["verdicts"]] == ["starting"]
+    compared = client.get("/api/compare", params={"first": "digits-1", "second": "inner ~ rows"})
+    assert "evenodds evaluate" in compared.json()["error"]
     assert "no run 'digits-2'" in client.get("/api/runs/digits-2").json()["error"]
 
 
@@ -348,19 +351,35 @@ def test_data_are_looked_at_and_checked(tmp_path: Path) -> None:
     assert any("broken.png" in line for line in found["report"])
 
 
-def test_a_picture_is_enlarged_as_the_command_does(tmp_path: Path) -> None:
+def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, started = (tmp_path / "runs").resolve(), list[list[str]]()
+    monkeypatch.setattr(
+        launching.subprocess,
+        "Popen",
+        lambda words, **more: started.append(words[3:]) or _Ended(more["start_new_session"]),
+    )
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (12, 3, 16, 16), dtype=np.uint8)
     settings = {"task__crop": 16, "size": None, "generator__width": 8, "generator__blocks": 1, "watch": "off"}
     evenodds.fit(images, "upscale-x2", out=tmp_path / "runs" / "up", images=8, batch=4, device="cpu", **settings)
     Image.fromarray(np.moveaxis(images[0], 0, -1)).save(tmp_path / "in.png")
     assert main(["upscale", str(tmp_path / "runs" / "up"), str(tmp_path / "in.png"), str(tmp_path / "out.png")]) == 0
-    with opened(tmp_path / "runs") as client:
+    with opened(base, [tmp_path]) as client:
         about = client.get("/api/runs/up/about").json()
         assert about["converts"] == {"scale": 2, "labels": False, "restores": True}
         sent = client.post("/api/uploads", content=(tmp_path / "in.png").read_bytes()).json()
         assert (sent["height"], sent["width"]) == (16, 16)
         answer = client.get("/api/runs/up/convert", params={"upload": sent["upload"], "format": "png"})
+        (base / ".studio" / "results" / "up-1").mkdir(parents=True)
+        assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-2"}
+        (base / ".studio" / "results" / "up-2").mkdir()
+        (base / ".studio" / "results" / "up-2" / "a.png").write_bytes(b"x")
+        told = client.get("/api/runs/up/folders").json()
+        packed = zipfile.ZipFile(io.BytesIO(client.get("/api/runs/up/folders/up-2/zip").content))
+        assert client.get("/api/runs/up/folders/..%2f..%2fup/zip").status_code in (400, 404)
+    assert started == [["upscale", str(base / "up"), str(tmp_path), str(base / ".studio" / "results" / "up-2")]]
+    assert [(one["name"], one["count"]) for one in told] == [("up-2", 1)]
+    assert packed.namelist() == ["a.png"]
     assert np.array_equal(np.asarray(picture(answer)), np.asarray(Image.open(tmp_path / "out.png")))
 
 

@@ -181,6 +181,7 @@ def test_a_link_among_images_shows_nothing_of_other_folders(client: TestClient, 
     shown = [answer for answer in answers if answer.status_code == 200]
     assert len(shown) == 1
     assert Image.open(io.BytesIO(shown[0].content)).size == (96, 48)
+    assert "leads out" in error(client.post("/api/runs", json={"recipe": "gray-28", "data": str(data)}))
     assert {error(answer)[:19] for answer in answers if answer.status_code != 200} == {"this file is a link"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,14 @@ class Places:
                 f"'{visible(text)[:200]}' is not in {named}; other folders are named with --data at the start"
             )
         return path
+
+    def require_closed(self, path: Path) -> None:
+        """BadInput where a link at or below a path leads out of the folders."""
+        for folder, folders, files in os.walk(path):
+            for name in (*folders, *files):
+                inside = Path(folder) / name
+                if inside.is_symlink() and not self.holds(inside):
+                    raise BadInput(f"{visible(inside)} is a link that leads out of {visible(path)}; take it away first")
 
     def holds(self, path: Path) -> bool:
         """Whether a path, links followed, lies in one of the folders."""

@@ -164,7 +164,7 @@ async def check(request: Request, asked: Check) -> dict[str, Any]:
     studio, galleries = studio_of(request), request.app.state.galleries
     if galleries.check.get("state") == "reading":
         raise BadInput("other data are being read; wait until that ends")
-    data = studio.data(asked.data)
+    data = await asyncio.to_thread(studio.data, asked.data)
     if asked.recipe not in names("recipes"):
         raise unknown("recipe", asked.recipe, names("recipes"))
     config = with_settings(read_recipe(asked.recipe), {"data": data})

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from evenodds.errors import BadInput
+from evenodds.evaluation.compare import compare
+from evenodds.evaluation.evaluate import read
 from evenodds.files.names import below
 from evenodds.files.read import read_json
 from evenodds.files.regular import NotRegular, read_regular
@@ -58,7 +60,8 @@ def _listed(studio: Studio) -> dict[str, Any]:
     rows = [studio.row(view) for view in studio.watching.newest_first()]
     folders = {str(view.folder) for view in studio.watching.newest_first()}
     lately = time.time() - RECENT
-    started = [one for one in studio.processes()[:MOST_PROCESSES] if one.folder not in folders and one.since > lately]
+    runs = [one for one in studio.processes()[:MOST_PROCESSES] if Path(one.folder).parent == studio.base]
+    started = [one for one in runs if one.folder not in folders and one.since > lately]
     return {"base": str(studio.base), "runs": rows, "processes": [_process(studio, one) for one in started]}
 
 
@@ -136,6 +139,16 @@ def _data(folder: Path) -> dict[str, Any]:
         return {}
     shown = ("kind", "shape", "classes", "class_counts", "columns", "items", "trained_on", "report", "place")
     return {key: card[key] for key in shown if key in card}
+
+
+@router.get("/compare", summary="The evaluations of two runs beside each other")
+async def compared(
+    request: Request, first: Annotated[str, Query(max_length=300)], second: Annotated[str, Query(max_length=300)]
+) -> dict[str, Any]:
+    """As `evenodds compare`: refused, with the reason, where they were not evaluated in the same way."""
+    folders = {name: studio_of(request).folder(name) for name in (first, second)}
+    ranked = await asyncio.to_thread(lambda: compare({name: read(folder) for name, folder in folders.items()}))
+    return {"scores": ranked.scores, "left_out": ranked.left_out}
 
 
 @router.get("/runs/{run}/history", summary="The curves of a run")

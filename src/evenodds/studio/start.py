@@ -16,6 +16,7 @@ from evenodds.server.gate import Gate
 from evenodds.server.loaded import Loaded
 from evenodds.server.places import Places
 from evenodds.studio import data, runs, starting, tools
+from evenodds.studio import folders as whole
 from evenodds.studio.state import Studio
 
 __all__ = ["STATIC", "studio"]
@@ -51,7 +52,16 @@ def studio(access: Access, base: Path, folders: Sequence[Path] = (), device: str
         loaded.close()
         sent.close()
 
-    routers = [runs.router, starting.router, data.router, sampling.router, tools.router, uploads.router, page]
+    routers = [
+        runs.router,
+        starting.router,
+        data.router,
+        sampling.router,
+        tools.router,
+        whole.router,
+        uploads.router,
+        page,
+    ]
     return application("evenodds studio", access, routers, state, closing=closing)
 
 

@@ -178,5 +178,6 @@ async def discard_run(request: Request, run: str, sure: Annotated[str, Query(max
 @router.get("/suited", summary="The recipe that suits data")
 async def suited(request: Request, data: Annotated[str, Query(max_length=4096)]) -> dict[str, Any]:
     """Its name, and why."""
-    found = await asyncio.to_thread(suited_recipe, studio_of(request).data(data))
+    place = await asyncio.to_thread(studio_of(request).data, data)
+    found = await asyncio.to_thread(suited_recipe, place)
     return {"recipe": found.name, "reason": found.reason}

@@ -78,7 +78,13 @@ class Studio:
 
     def data(self, text: str) -> str:
         """Data that were named, as `evenodds train --data` takes them: a source by name, or an allowed path."""
-        return text if text in names("sources") else str(self.places.allowed(text))
+        return text if text in names("sources") else self.data_at(text)
+
+    def data_at(self, text: str) -> str:
+        """An allowed path from which no link leads out of the folders."""
+        path = self.places.allowed(text)
+        self.places.require_closed(path)
+        return str(path)
 
     def require_own_data(self, view: RunView) -> None:
         """BadInput where a run's configuration names data outside of the folders: it may be a stranger's."""

@@ -92,13 +92,27 @@ function Settings({ run }) {
       ${Object.entries(run.settings).map(([key, value]) => html`<tr key=${key}><td><code>${key}</code></td><td class="break">${shown(value)}</td></tr>`)}</tbody></table></div></section></div>`;
 }
 
+function Against({ run }) {
+  const [names, setNames] = useState([]), [other, setOther] = useState(""), [ranked, setRanked] = useState(null), [error, setError] = useState(null);
+  useEffect(() => { get("/api/runs").then((list) => setNames(list.runs.map((one) => one.run).filter((name) => name !== run))).catch(setError); }, [run]);
+  useEffect(() => {
+    setRanked(null); setError(null);
+    if (other) get("/api/compare" + query({ first: run, second: other })).then(setRanked).catch(setError);
+  }, [run, other]);
+  const entry = (score, name) => { const one = score.entries.find((one) => one.name === name); return one ? `${figure(one.value)} (${figure(one.low)} – ${figure(one.high)})` : "–"; };
+  return html`<h3>${t("compare_reports")}</h3><label>${t("with_run")} <select value=${other} onChange=${(e) => setOther(e.target.value)}><option value="">${t("nobody")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
+    <${Line} error=${error} />${ranked ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("compare_reports")}><table><thead><tr><th>${t("score")}</th><th>${run}</th><th>${other}</th></tr></thead><tbody>
+      ${ranked.scores.map((score) => html`<tr key=${score.name}><td>${score.title}</td><td>${entry(score, run)}</td><td>${entry(score, other)}</td></tr>`)}</tbody></table></div>
+      ${Object.entries(ranked.left_out).map(([name, why]) => html`<p class="error">${name}: ${why}</p>`)}` : null}`;
+}
+
 function Report({ run, act }) {
   const working = run.job !== null || run.state === "working";
   return html`<section><div class="head"><h2>${t("tab_report")}</h2><button disabled=${working} title=${t("evaluate_why")} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}</button></div>
     <p class="muted">${t("evaluate_why")}</p>
     ${working ? html`<${Busy} text=${t("working_on", { line: run.job?.said || run.by || "" })} />` : null}
     ${run.report ? html`<p><a href=${path("runs", run.run, "report")} target="_blank" rel="noopener">${t("open_alone")}</a></p>
-      <iframe class="report" title=${t("report_of", { run: run.run })} src=${path("runs", run.run, "report") + query({ at: run.changed })}></iframe>` : html`<p class="muted">${t("report_none")}</p>`}</section>`;
+      <iframe class="report" title=${t("report_of", { run: run.run })} src=${path("runs", run.run, "report") + query({ at: run.changed })}></iframe>` : html`<p class="muted">${t("report_none")}</p>`}<${Against} run=${run.run} /></section>`;
 }
 
 function Actions({ run, act }) {

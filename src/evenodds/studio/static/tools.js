@@ -1,7 +1,7 @@
 // The tools of a run: a picture that is dropped is enlarged, restored, translated, segmented, filled in, or encoded.
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
-import { ask, get, path, query, send, tab } from "./api.js";
+import { ask, get, path, poll, query, send, tab } from "./api.js";
 import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider } from "./parts.js";
 import { t } from "./strings.js";
 
@@ -27,6 +27,18 @@ function Compare({ before, after, command }) {
       <span class="edge" style=${{ left: `${share}%` }}></span></div></div>
     <div class="fields"><${Slider} label=${t("divider")} value=${share} min="0" max="100" step="1" shown=${`${share} %`} onInput=${setShare} />
       <label><input type="checkbox" checked=${actual} onChange=${(e) => setActual(e.target.checked)} /> ${t("actual_size")}</label></div>`;
+}
+
+function Folders({ run }) {
+  const [list, setList] = useState([]), [place, setPlace] = useState(""), [error, setError] = useState(null), at = path("runs", run, "folders");
+  useEffect(() => poll(at, 2, setList, setError), [run]);
+  const begin = async (event) => {
+    event.preventDefault();
+    try { await send("POST", at, { place }); setError(null); } catch (wrong) { setError(wrong); }
+  };
+  return html`<section><h2>${t("whole_folder")}</h2><form class="fields" onSubmit=${begin}><label class="long">${t("data_path")}<input value=${place} onInput=${(e) => setPlace(e.target.value)} spellcheck=${false} /></label><button>${t("begin")}</button></form>
+    <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${one.alive ? "working" : "finished"}`}>${t(one.alive ? "state_working" : "failed")}</span>
+      <span class="muted break">${one.place} · ${t("files_so_far", { n: one.count })}</span> ${one.count ? html`<a class="button quiet" href=${path("runs", run, "folders", one.name, "zip")} download>ZIP</a>` : null}<small>${one.said}</small></li>`)}</ul>` : null}</section>`;
 }
 
 function Convert({ run, about }) {
@@ -159,6 +171,6 @@ export function ToolsView({ run }) {
   useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
-  return html`${about.converts ? html`<${Convert} run=${run} about=${about} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
+  return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
     ${about.draws && images ? html`<${Reconstruct} run=${run} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

@@ -257,7 +257,7 @@ def test_what_is_no_picture_or_too_large_is_refused_and_not_kept(client: TestCli
     assert answer.status_code == 400
     assert error(answer)
     app: Any = client.app
-    assert list(app._app.state.uploads._folder.iterdir()) == []
+    assert list(app._app._app.state.uploads._folder.iterdir()) == []
 
 
 def test_a_large_body_is_refused_before_it_is_read(client: TestClient) -> None:
@@ -350,6 +350,14 @@ def test_hundreds_of_silent_connections_disturb_nobody(port: int) -> None:
     finally:
         for one in silent:
             one.close()
+
+
+def test_a_head_that_never_ends_is_cut_off(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+        one.sendall(b"GET /api/runs HTTP/1.1\r\nX: ")
+        with pytest.raises(OSError):
+            one.sendall(b"x" * 2**27)
+    assert _asked(port) == 200
 
 
 def _asked(port: int) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 import evenodds
 from evenodds.errors import BadInput
@@ -42,6 +43,7 @@ def application(
     state: dict[str, Any],
     *,
     limits: Limits = Limits(),  # noqa: B008, it is frozen
+    inner: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     closing: Callable[[], None] = lambda: None,
 ) -> Gate:
     """An ASGI application that answers what its routers have, to those who may ask.
@@ -49,6 +51,7 @@ def application(
     Args:
         access: who may ask.
         state: what the endpoints find in `request.app.state`.
+        inner: what stands between the gate and the endpoints.
         closing: called when the server ends.
     """
 
@@ -82,7 +85,7 @@ def application(
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-    return Gate(app, access, limits)
+    return Gate(inner(app), access, limits)
 
 
 async def _open(key: Key, request: Request) -> Response:

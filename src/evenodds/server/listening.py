@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from evenodds.errors import BadInput
 from evenodds.server.access import Access, is_loopback, require_token
@@ -18,12 +18,20 @@ __all__ = ["Door", "serve"]
 
 PATIENCE = 10.0
 """Seconds for the head of a request, from the first byte of the connection on."""
+MOST_HEAD = 32 * 1024
+"""Bytes of the head of a request."""
 CONNECTIONS = 512
 """Connections at once; the one that has waited the longest without a request is closed for a new one."""
 
 
-class Impatient(H11Protocol):
-    """Closes a connection whose first request has no whole head after `PATIENCE` seconds, sooner where many wait."""
+class Impatient(HttpToolsProtocol):
+    """Closes a connection whose first request has no whole head after `PATIENCE` seconds, sooner where many wait.
+
+    The head of a request has at most `MOST_HEAD` bytes, with what of its body came along.
+    """
+
+    _in_head = True
+    _head = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -33,13 +41,34 @@ class Impatient(H11Protocol):
             min(silent, key=lambda one: one._waiting.when(), default=self)._give_up()
 
     def data_received(self, data: bytes) -> None:
+        if self._in_head and (taken := self._head + len(data)) > MOST_HEAD and not self._fits(data):
+            self._head = taken
+            self.transport.close()
+            return
+        self._head += len(data) if self._in_head else 0
         super().data_received(data)
         if self.cycle is not None:
             self._waiting.cancel()
 
+    def on_message_begin(self) -> None:
+        self._in_head, self._head = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_head, self._head = True, 0
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.cancel()
         super().connection_lost(exc)
+
+    def _fits(self, data: bytes) -> bool:
+        """Whether the head ends soon in these bytes, and the rest of them is of a body."""
+        return self._head == 0 and b"\r\n\r\n" in data[:MOST_HEAD]
 
     def _give_up(self) -> None:
         if self.cycle is None and not self.transport.is_closing():
@@ -107,7 +136,6 @@ def configured(app: Gate) -> uvicorn.Config:
         date_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=32 * 1024,
         proxy_headers=False,
     )
 

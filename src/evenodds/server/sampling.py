@@ -28,6 +28,8 @@ MOST = 4096
 MOST_SHOWN = 256
 """Samples of a picture."""
 DIRECTIONS = 8
+DRAWS = 4
+"""Of z that directions are averaged over: fewer than `evenodds directions` takes, for somebody waits."""
 
 Seed = Annotated[int, Query(ge=0, lt=2**63, description="The same seed gives the same samples.")]
 Slot = Annotated[str, Query(max_length=64, description="Where the answer is shown; a later request there replaces it.")]
@@ -206,7 +208,7 @@ async def points(
 
 
 def _directions(session: Session) -> Any:
-    return directions_of(session, min(DIRECTIONS, session.latent.size))
+    return directions_of(session, min(DIRECTIONS, session.latent.size), draws=DRAWS)
 
 
 def _gif(frames: list[Any], name: str) -> Response:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from evenodds.errors import BadInput
 from evenodds.server import sampling, uploads
 from evenodds.server.access import Access
 from evenodds.server.application import application
 from evenodds.server.gate import Gate
+from evenodds.server.kept_answers import KeptAnswers
 from evenodds.server.loaded import Loaded
 from evenodds.server.places import Places
 from evenodds.studio import data, runs, starting, tools
@@ -52,17 +54,13 @@ def studio(access: Access, base: Path, folders: Sequence[Path] = (), device: str
         loaded.close()
         sent.close()
 
-    routers = [
-        runs.router,
-        starting.router,
-        data.router,
-        sampling.router,
-        tools.router,
-        whole.router,
-        uploads.router,
-        page,
-    ]
-    return application("evenodds studio", access, routers, state, closing=closing)
+    rooms = (runs, starting, data, sampling, tools, whole, uploads)
+    routers = [*(room.router for room in rooms), page]
+
+    def kept(app: ASGIApp) -> ASGIApp:
+        return KeptAnswers(app, "/api/data/thumbnails/")
+
+    return application("evenodds studio", access, routers, state, inner=kept, closing=closing)
 
 
 @page.get("/")

@@ -73,11 +73,12 @@ export function poll(url, seconds, tell, fail) {
 
 // One request in flight; of those that come meanwhile, the latest is sent next and the others never.
 export class Latest {
-  constructor() { this.busy = false; this.next = null; }
+  constructor() { this.busy = false; this.next = null; this.since = Infinity; }
 
   async ask(url, use, fail) {
     if (this.busy) { this.next = [url, use, fail]; return; }
     this.busy = true;
+    this.since = performance.now();
     try {
       await use(await ask(url));
       fail(null);
@@ -85,6 +86,7 @@ export class Latest {
       if (error.status !== 409) fail(error);
     } finally {
       this.busy = false;
+      this.since = Infinity;
       const next = this.next;
       this.next = null;
       if (next) this.ask(...next);

@@ -9,8 +9,12 @@ const FRAMES = 32, ROW = 8;
 
 // A picture that follows an address: the latest wins.
 function usePicture(url, onSize) {
-  const canvas = useRef(null), latest = useRef(null), [error, setError] = useState(null);
+  const canvas = useRef(null), latest = useRef(null), [error, setError] = useState(null), [busy, setBusy] = useState(false);
   latest.current ??= new Latest();
+  useEffect(() => {
+    const timer = setInterval(() => setBusy(performance.now() - latest.current.since > 600), 300);
+    return () => clearInterval(timer);
+  }, []);
   useEffect(() => {
     if (!url) return;
     latest.current.ask(url, async (answer) => {
@@ -18,12 +22,12 @@ function usePicture(url, onSize) {
       if (size && onSize) onSize(size);
     }, setError);
   }, [url]);
-  return [canvas, error];
+  return [canvas, error, busy];
 }
 
 function Grid({ run, about, asked, picked, onPick }) {
   const side = Math.ceil(Math.sqrt(asked.n));
-  const [canvas, error] = usePicture(path("runs", run, "samples") + query({ ...asked, columns: side, format: "webp", slot: `${tab}-grid` }));
+  const [canvas, error, busy] = usePicture(path("runs", run, "samples") + query({ ...asked, columns: side, format: "webp", slot: `${tab}-grid` }));
   const rows = Math.ceil(asked.n / side), [, height, width] = about.shape;
   const cell = (k) => ({ left: `${100 * (k % side) / side}%`, top: `${100 * Math.floor(k / side) / rows}%`, width: `${100 / side}%`, height: `${100 / rows}%` });
   const click = (event) => {
@@ -40,7 +44,7 @@ function Grid({ run, about, asked, picked, onPick }) {
   return html`<div class="grid" style=${{ maxWidth: `${Math.min(640, Math.max(320, side * Math.max(height, width) * 4))}px` }}>
       <div class="cells" tabindex="0" role="slider" aria-label=${t("pick_help")} aria-valuemin="0" aria-valuemax=${asked.n - 1} aria-valuenow=${picked} onClick=${click} onKeyDown=${press}>
         <canvas ref=${canvas} class="picture big" role="img" aria-label=${t("grid_of", { n: asked.n, seed: asked.seed })} width="1" height="1"></canvas>
-        <span class="picked" style=${cell(picked)}></span></div></div><${Line} error=${error} />`;
+        <span class="picked" style=${cell(picked)}></span></div></div>${busy ? html`<${Busy} text=${t("at_work")} />` : null}<${Line} error=${error} />`;
 }
 
 // The frames of a walk, which come as one picture with eight in a row, one after the other, there and back.
@@ -70,7 +74,7 @@ function OneSample({ run, about, common, start, end, setStart, setEnd, choose })
   const [share, setShare] = useState(0), [moves, setMoves] = useState({}), [failed, setFailed] = useState(null);
   const [pins, setPins] = useStored(`pins-${run}`, []), [name, setName] = useState("");
   const words = { start, end, moves: Object.entries(moves).filter(([, by]) => by).map(([k, by]) => `${k}=${by}`), ...common };
-  const [canvas, error] = usePicture(path("runs", run, "points") + query({ ...words, share, slot: `${tab}-point` }));
+  const [canvas, error, busy] = usePicture(path("runs", run, "points") + query({ ...words, share, slot: `${tab}-point` }));
   const [playing, play, stop] = useWalk(canvas, about);
   const walk = () => (playing ? stop() : play(path("runs", run, "points") + query({ ...words, frames: FRAMES, slot: `${tab}-walk` })).catch(setFailed));
   const pin = (event) => {
@@ -82,7 +86,7 @@ function OneSample({ run, about, common, start, end, setStart, setEnd, choose })
   const file = (format, more) => path("runs", run, "points") + query({ ...words, share, format, ...more });
   return html`<section><h2>${t("one_sample")}</h2><div class="columns play">
     <div><canvas ref=${canvas} class="picture big one" role="img" aria-label=${t("sample_at", { share: share.toFixed(2), start, end: end || start })} width="1" height="1"></canvas>
-      <${Line} error=${error || failed} />
+      ${busy ? html`<${Busy} text=${t("at_work")} />` : null}<${Line} error=${error || failed} />
       <div class="actions"><button onClick=${walk} disabled=${!end}>${playing ? t("pause") : t("walk")}</button>
         <a class="button quiet" href=${file("png")} download=${`${run}.png`}>PNG</a>
         ${end ? html`<a class="button quiet" href=${file("gif", { frames: FRAMES })} download>GIF</a>` : null}</div></div>

@@ -217,8 +217,7 @@ def test_a_run_that_names_files_elsewhere_is_not_gone_on_with(client: TestClient
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     assert client.get("/api/runs").status_code == 200
     for action in ("resume", "evaluate"):
-        if "data: /etc" in text:
-            assert "--data" in error(client.post(f"/api/runs/stranger/{action}"))
+        assert "--data" in error(client.post(f"/api/runs/stranger/{action}"))
     (folder / "samples").mkdir(exist_ok=True)
     (folder / "samples" / f"{99:012d}.png").symlink_to(data.parent / "secret" / "a.png")
     (folder / "report.html").symlink_to("/etc/passwd")
@@ -226,6 +225,14 @@ def test_a_run_that_names_files_elsewhere_is_not_gone_on_with(client: TestClient
     client.get("/api/runs")
     assert "link" in error(client.get("/api/runs/stranger/snapshots/99"))
     assert "link" in error(client.get("/api/runs/stranger/report"))
+
+
+def test_no_code_that_a_run_names_is_imported(client: TestClient, base: Path, tmp_path: Path) -> None:
+    (tmp_path / "planted.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    folder = run_folder(base, "coded")
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    (folder / "config.yaml").write_text(f"{text}\nextras: ['planted:Thing']\n", encoding="utf-8")
+    assert "planted" in error(client.get("/api/runs/coded/about"))
 
 
 def test_a_report_may_be_read_and_do_nothing(client: TestClient, base: Path) -> None:

@@ -64,9 +64,9 @@ def studio(
     say(f"the studio answers at {door.address} until Ctrl-C; runs that it started go on without it")
     result(door.key)
     if browser:
-        import webbrowser
+        from webbrowser import open_new_tab
 
-        webbrowser.open(door.key)
+        open_new_tab(door.key)
     try:
         serve(gate, door)
     except KeyboardInterrupt:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from evenodds.errors import BadInput
+from evenodds.files.read import MOST_LINE, parse_json
 
 __all__ = ["Tail"]
 
@@ -84,14 +86,10 @@ class Tail:
             if not text.strip():
                 continue
             try:
-                line = json.loads(text, parse_constant=_refused)
-            except (ValueError, RecursionError):
+                line = parse_json(text, str(self.path)) if len(text) <= MOST_LINE else None
+            except BadInput:
                 line = None
             if isinstance(line, dict) and self.fits(line):
                 self.lines.append(line)
             else:
                 self.damaged += 1
-
-
-def _refused(text: str) -> float:
-    raise ValueError(f"{text} is no finite number")

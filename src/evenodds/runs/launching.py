@@ -141,7 +141,7 @@ def discard(folder: Path, base: Path) -> Path:
     place = base / BIN / f"{safe_name(folder.name)}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06d}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder, "discard"):
-        os.rename(folder, place)
+        folder.rename(place)
         (place / NAME).unlink(missing_ok=True)
     for one in launched(base):
         if one.folder == str(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -66,7 +65,8 @@ class Uploads:
     """The pictures that were sent, in a folder that goes with the server."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="evenodds-uploads-"))
+        self._home = tempfile.TemporaryDirectory(prefix="evenodds-uploads-")
+        self._folder = Path(self._home.name)
         self._there: OrderedDict[str, Upload] = OrderedDict()
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -98,7 +98,7 @@ class Uploads:
 
     def close(self) -> None:
         """Removes all."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._home.cleanup()
 
     def _forget(self) -> None:
         while len(self._there) > MOST_FILES or sum(one.size for one in self._there.values()) > MOST_BYTES:

@@ -137,13 +137,14 @@ def _thumbnail(studio: Studio, galleries: Galleries, place: str, number: int) ->
     files, _ = galleries.files(path)
     if not 0 <= number < len(files):
         raise BadInput(f"there are {len(files):,} image files, numbered from 0; got {number}")
-    where = files[number].open()
+    file = files[number]
+    where = file.open()
     if not isinstance(where, Path) or not studio.places.holds(where):
         raise BadInput("this file is a link to a place outside of the folders of this studio")
     status = where.stat()
 
     def make() -> bytes:
-        picture = decode(files[number], None, "crop", MOST_PIXELS)
+        picture = decode(file, None, "crop", MOST_PIXELS)
         if isinstance(picture, str):
             raise BadInput(picture)
         return thumbnail(picture.pixels, SIDE)

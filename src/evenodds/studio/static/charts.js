@@ -49,7 +49,15 @@ function options(chart, width, log, marks, positive, other) {
   };
 }
 
-const series = (columns, names) => [columns.images, ...names.map((name) => columns[name] ?? new Array(columns.images.length).fill(null))];
+// x and a line of values for each term. Several lines of a history may stand at the same number of images: they are one.
+function series(columns, names) {
+  const xs = [], lines = names.map(() => []);
+  columns.images.forEach((images, at) => {
+    if (images !== xs[xs.length - 1]) { xs.push(images); for (const line of lines) line.push(null); }
+    names.forEach((name, k) => { const value = columns[name]?.[at]; if (value !== null && value !== undefined) lines[k][xs.length - 1] = value; });
+  });
+  return [xs, ...lines];
+}
 
 export function Chart({ chart, columns, log, marks, other, otherColumns, theme }) {
   const place = useRef(null), plot = useRef(null), told = useRef(null);

@@ -217,7 +217,11 @@ def test_a_trial(images: Path, tmp_path: Path, encoding: str, monkeypatch: pytes
 
 def test_every_command_was_tried() -> None:
     tables = [*IMAGE_COMMANDS.values(), *(words for words, _ in PICTURE_COMMANDS.values())]
-    tried = {words[0] for words in tables} | {"segment", "trial"}
+    tried = {words[0] for words in tables} | {
+        "segment",
+        "trial",
+        "studio",
+    }  # the studio: tests/browser, tests/behaviours
     assert tried >= {name for name in whole_app() if not name.startswith("-")}
 
 

@@ -232,7 +232,7 @@ def _maps(network: Network, palette: Palette, outputs: Outputs, out: Path) -> Co
             for rows in label_rows(network, picture, progress):
                 classes = torch.from_numpy(rows)
                 of_map.add(palette.to_file(classes).numpy()[..., None])
-                of_overlay.add(_overlay(picture.pixels[top : top + len(rows)], palette.paint(classes[None])[0].numpy()))
+                of_overlay.add(overlaid(picture.pixels[top : top + len(rows)], palette.paint(classes[None])[0].numpy()))
                 top += len(rows)
         return [*notes_on(picture, same_colours=False), *_faded(network.tiling, picture)]
 
@@ -244,7 +244,7 @@ def _by_value(palette: Palette) -> Pixels:
     return palette.paint(palette.to_classes(torch.arange(256))[None, None])[0, :, 0].T.contiguous().numpy()
 
 
-def _overlay(pixels: Pixels, colours: Pixels) -> Pixels:
+def overlaid(pixels: Pixels, colours: Pixels) -> Pixels:
     """(H, W, 3) uint8: the image (H, W, C) and the colours (3, H, W) of its classes, half and half."""
     image = in_channels(pixels, 3).astype(np.uint32)
     if pixels.dtype == np.uint16:

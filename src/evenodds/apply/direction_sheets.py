@@ -23,14 +23,15 @@ __all__ = ["directions_of", "write_code_sheet", "write_directions", "write_moved
 _OF_DIRECTIONS = partial(owned, command="directions")
 
 
-def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | None = None) -> Tensor:
+def directions_of(session: Session, n: int, how: str = "jacobian", c: Tensor | None = None, draws: int = 32) -> Tensor:
     """(n, latent): the directions of z along which samples change most; see evenodds.apply.latent.directions.
 
     Args:
         c: (1, K) of a conditional run, within which they are sought; None: as for `Session.answer`.
+        draws: of z that they are averaged over.
     """
     generator = session.unconditional(session.task.default_condition if c is None else c)["generator"]
-    return directions(generator, session.latent, n, how).cpu()
+    return directions(generator, session.latent, n, how, draws=draws).cpu()
 
 
 def write_directions(

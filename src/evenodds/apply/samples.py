@@ -25,7 +25,10 @@ from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 
-__all__ = ["requested_labels", "require_not_the_data", "require_places", "write_samples", "write_walk"]
+__all__ = [
+    "requested_labels", "require_not_the_data", "require_places", "storable", "table_text", "write_samples",
+    "write_walk",
+]  # fmt: skip
 
 _SINGLE = partial(owned, command="sample")
 
@@ -99,7 +102,7 @@ def write_samples(
         if npz is not None:
             labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
             with owned(npz, "sample") as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
-                np.savez_compressed(file, x=_storable(session, x), **labels)
+                np.savez_compressed(file, x=storable(session, x), **labels)
             written.append(npz)
         return written
 
@@ -146,7 +149,7 @@ class _Placed:
             self._write_pictures(session, x, y)
         else:
             with self.outputs.replaced(first) as temporary:
-                write_text(temporary, _table(session, x, y, c))
+                write_text(temporary, table_text(session, x, y, c))
         for path in self.stale:
             self.outputs.remove(path)
         return self.outputs.folder if session.card.kind == "image" else first
@@ -177,7 +180,7 @@ def _in_folder(session: Session, n: int, y: Sequence[int] | None, folder: Path) 
     return _Placed(outputs, names, stale)
 
 
-def _table(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | None) -> str:
+def table_text(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | None) -> str:
     """The rows as CSV, with what they were asked for by and their classes, in the order of the data's own columns."""
     card = session.card
     names = list(card.columns or (f"x{k}" for k in range(x.shape[1])))
@@ -192,7 +195,7 @@ def _table(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | 
     return csv_text([[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)], card.delimiter)
 
 
-def _storable(session: Session, x: Any) -> Any:
+def storable(session: Session, x: Any) -> Any:
     """Samples as an array without objects: of a table with words or dates, its cells as they are spelled."""
     plain = session.card.cells(x[:1]).dtype != object
     return x if plain else np.array(session.card.texts(x))

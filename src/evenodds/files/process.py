@@ -15,7 +15,7 @@ from evenodds.errors import BadInput
 
 __all__ = [
     "LAUNCHED", "Process", "cores", "current", "from_tag", "host_name", "is_follower", "is_launched",
-    "require_whole_launch", "tag_pattern",
+    "of_number", "require_whole_launch", "tag_pattern",
 ]  # fmt: skip
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -67,6 +67,11 @@ class Process:
 def current() -> Process:
     """This process."""
     return _described(os.getpid())
+
+
+def of_number(pid: int) -> Process:
+    """The process of this machine that has that number now."""
+    return _described.__wrapped__(pid)  # numbers are given again, so that it is looked up each time
 
 
 def from_tag(tag: str) -> Process | None:

@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "recipe",
     "require_allowed",
+    "schema",
     "with_settings",
 ]
 
@@ -279,6 +280,21 @@ def _hints() -> dict[str, Any]:
 def documented() -> list[tuple[str, str, str]]:
     """Each key with its default and what it means."""
     return [(f.name, str(_plain(f.name, _default(f))), settings()[f.name].note) for f in fields(Config)]
+
+
+def schema(config: Config) -> list[dict[str, Any]]:
+    """Each setting as plain values: its key and value in a configuration, what it means, and what it takes.
+
+    `words` are the names that it takes, empty where it takes others; `least` and `most` bound numbers.
+    """
+    rows = []
+    for f in fields(Config):
+        about = settings()[f.name]
+        words = [*about.words, *(name for kind in about.kinds for name in names(kind)), *(["auto"] * about.auto)]
+        value = _plain(f.name, getattr(config, f.name))
+        row = {"key": f.name, "value": value, "note": about.note, "words": list(dict.fromkeys(words))}
+        rows.append({**row, "least": about.least, "most": about.most})
+    return rows
 
 
 def _plain(key: str, value: Any) -> Any:

@@ -13,12 +13,12 @@ from typing import Annotated, Any, ClassVar, Self
 from msgspec import Meta
 
 from evenodds.errors import BadInput
-from evenodds.files.read import Lines, read_json_lines
+from evenodds.files.read import Lines, as_type, read_json_lines
 from evenodds.files.write import write_json_lines
 from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.trainer import Training
 
-__all__ = ["Log", "read_history"]
+__all__ = ["Log", "is_line", "read_history"]
 
 
 @dataclass
@@ -121,6 +121,15 @@ class _Figures:
             raise BadInput("a glance has shares, spread and distance")
         if self.score is not None and None in interval:
             raise BadInput("a score has an interval")
+
+
+def is_line(value: dict[str, Any]) -> bool:
+    """Whether a value is a line of a metrics.jsonl: what others read by name has its type."""
+    try:
+        as_type(value, _Figures, "a line")
+    except BadInput:
+        return False
+    return True
 
 
 def read_history(path: Path) -> Lines[dict[str, Any]]:

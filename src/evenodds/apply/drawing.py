@@ -1,0 +1,153 @@
+"""One request for samples, as people make it: how many, of what, how true; and points of the latent space by name."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evenodds.apply.direction_sheets import directions_of
+from evenodds.apply.samples import requested_labels, storable, table_text
+from evenodds.apply.selecting import sample, truncated
+from evenodds.errors import BadInput
+from evenodds.game.rules import mix
+from evenodds.runs.session import Session
+
+__all__ = ["BLOCK", "Drawn", "Point", "Request", "between", "draw", "point_of"]
+
+BLOCK = 256
+"""Draws of z that are made at once; sample k of a seed is draw k % 256 of block k // 256."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What samples are asked for.
+
+    Args:
+        n: how many.
+        seed: the same seed gives the same samples.
+        class_: the name of their class, of a conditional run; None: as they occur.
+        given: of a run that is conditional on attributes or values, a number for each.
+        truncation: in (0, 1], see `selecting.sample`.
+        select: the selection, or None.
+    """
+
+    n: int = 16
+    seed: int = 0
+    class_: str | None = None
+    given: Mapping[str, float] | None = None
+    truncation: float = 1.0
+    select: str | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples as numbers, with their classes and what they were asked for by.
+
+    Args:
+        x: as `Session.numbers` gives them.
+        y: numbers of classes.
+        c: (N, K) attributes or values in their own units.
+    """
+
+    session: Session
+    x: NDArray[Any]
+    y: list[int] | None = None
+    c: NDArray[Any] | None = None
+
+    def npz(self) -> bytes:
+        """As a file of arrays: x in the data's own units, and y, the names of classes."""
+        labels: dict[str, Any] = {} if self.y is None else {"y": np.asarray(self.session.card.classes)[self.y]}
+        file = io.BytesIO()
+        np.savez_compressed(file, x=storable(self.session, self.x), **labels)
+        return file.getvalue()
+
+    def csv(self) -> str:
+        """As rows of a table; BadInput of images."""
+        if self.session.card.kind == "image":
+            raise BadInput("images are no rows of a table; ask for png or npz")
+        return table_text(self.session, self.x, self.y, self.c)
+
+
+def draw(session: Session, request: Request) -> Drawn:
+    """The samples of a request.
+
+    Raises:
+        BadInput: the run does not draw such samples; the message says what it can be asked for.
+    """
+    y = requested_labels(session, request.n, request.class_, None, request.seed)
+    given = None if request.given is None else dict(request.given)
+    x = sample(
+        session, request.n, request.seed, y, given, truncation=request.truncation, select=request.select, batch=BLOCK
+    )
+    return Drawn(session, x, y, session.conditions.in_own_units(request.n, request.seed, y, given))
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the latent space, by the names that people have for it.
+
+    Args:
+        seed, index: sample `index` of that seed.
+        moves: strengths along the first directions, by number from 1, in units of z.
+        truncation: in (0, 1], towards the middle of z.
+        class_: its class, of a conditional run; None: that of the sample.
+    """
+
+    seed: int = 0
+    index: int = 0
+    moves: Mapping[int, float] = field(default_factory=dict)
+    truncation: float = 1.0
+    class_: str | None = None
+
+
+def point_of(session: Session, point: Point, steps: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """z (1, latent) and c (1, K), or None, of a point.
+
+    Args:
+        steps: (D, latent), the directions that `moves` counts; found where None and needed.
+    """
+    if point.index < 0:
+        raise BadInput(f"samples are counted from 0, got {point.index}")
+    block, k = divmod(point.index, BLOCK)
+    z = session.prior(BLOCK, mix(point.seed, block))[k : k + 1]
+    if point.truncation < 1:
+        z = truncated(session.latent, z, point.truncation)
+    if point.moves:
+        steps = directions_of(session, max(point.moves)) if steps is None else steps
+        if not 1 <= min(point.moves) <= max(point.moves) <= len(steps):
+            raise BadInput(f"directions have the numbers 1 to {len(steps)}, got {sorted(point.moves)}")
+        z = z + sum(by * steps[number - 1] for number, by in point.moves.items())
+    return z, _condition(session, point)
+
+
+def _condition(session: Session, point: Point) -> Tensor | None:
+    """c (1, K) of a point; None of a run that is not conditional."""
+    if point.class_ is not None:
+        return session.conditions.to_model(y=[session.card.class_number(point.class_)])
+    sampled = session.conditions.sampled(point.index + 1, point.seed)
+    return None if sampled is None else sampled[point.index :]
+
+
+def between(
+    session: Session, first: Point, last: Point, shares: Sequence[float], steps: Tensor | None = None
+) -> NDArray[Any]:
+    """Samples on the way from one point to another, in the data's own units.
+
+    Args:
+        shares: of the way, each in [0, 1]; 0 is the first point.
+        steps: the directions, see `point_of`.
+    """
+    if not shares or not all(0 <= share <= 1 for share in shares):
+        raise BadInput("shares of a way lie in [0, 1], and at least one is needed")
+    (z, c), (other, target) = (point_of(session, point, steps) for point in (first, last))
+    t = torch.tensor(list(shares))
+    zs = session.latent.between(z[0], other[0], t) if len(t) > 1 or 0 < shares[0] < 1 else (z, other)[round(shares[0])]
+    cs = None if c is None or target is None else torch.lerp(c, target, t[:, None])
+    return session.render(zs, cs)

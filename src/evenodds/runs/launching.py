@@ -1,0 +1,157 @@
+"""Runs as processes of their own: started, asked to end, found again by who comes later, put in the bin."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evenodds.errors import BadInput
+from evenodds.files.lock import NAME, holder_of, locked
+from evenodds.files.names import below, safe_name
+from evenodds.files.process import Process, of_number
+from evenodds.files.read import read_json
+from evenodds.files.write import write_json
+
+__all__ = ["BIN", "HOME", "Launched", "discard", "launch", "launched", "new_folder", "stop"]
+
+HOME = ".studio"
+"""The folder beside the runs that holds what was started from there, and what it said."""
+BIN = ".trash"
+"""The folder beside the runs to which discarded runs go."""
+LINES = 40
+"""Lines of what a process said that are shown."""
+_SAID = 16 * 1024
+"""Bytes from the end of a log that are looked at."""
+_children: dict[int, subprocess.Popen[bytes]] = {}
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A process that was started for a run.
+
+    Args:
+        process: its number and start.
+        folder: of the run.
+        command: its words after `evenodds`.
+        log: the file of what it says.
+        since: seconds since 1970.
+    """
+
+    process: Process
+    folder: str
+    command: tuple[str, ...]
+    log: str
+    since: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        _reap(self.process.pid)
+        return self.process.alive() is not False
+
+    def said(self) -> list[str]:
+        """The last lines that it said, without what moves the cursor."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _SAID))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        lines = [_CONTROL.sub("", line.rpartition("\r")[2]).rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+        return [line for line in lines if line][-LINES:]
+
+
+def launch(words: Sequence[str], folder: Path, base: Path, environment: Mapping[str, str] | None = None) -> Launched:
+    """Starts `evenodds WORDS` as a process in a session of its own, which outlives this one.
+
+    Args:
+        folder: of the run that it is about.
+        base: of the runs; the record and the log are in its folder `HOME`.
+        environment: variables beside those of this process.
+    """
+    home = base / HOME
+    home.mkdir(parents=True, exist_ok=True)
+    name = f"{safe_name(folder.name)[:80]}-{words[0]}-{time.time_ns()}"
+    log = below(home, f"{name}.log")
+    with log.open("xb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "evenodds", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
+    _children[child.pid] = child
+    one = Launched(of_number(child.pid), str(folder), tuple(words), str(log), round(time.time(), 3))
+    write_json(below(home, f"{name}.json"), asdict(one))
+    return one
+
+
+def launched(base: Path) -> list[Launched]:
+    """What was started below a folder, the latest first; records that cannot be read are passed over."""
+    found = []
+    for path in sorted((base / HOME).glob("*.json")):
+        with suppress(BadInput, OSError):
+            one = read_json(path, Launched)
+            found.append(Launched(one.process, one.folder, one.command, str(path.with_suffix(".log")), one.since))
+    return sorted(found, key=lambda one: -one.since)
+
+
+def stop(folder: Path, base: Path) -> None:
+    """Asks the process that works on a run to end, as Ctrl-C does: the round is finished, and a checkpoint written.
+
+    Raises:
+        BadInput: no process of this machine works on it.
+    """
+    holder = holder_of(folder)
+    candidates = [holder.process] if holder is not None else []
+    candidates += [one.process for one in launched(base) if Path(one.folder) == folder]
+    alive = [process for process in candidates if process.alive()]
+    if not alive:
+        raise BadInput(f"no process of this machine works on {folder.name}; there is nothing to stop")
+    os.kill(alive[0].pid, signal.SIGTERM)  # SIGINT may be ignored in processes that were started in the background
+
+
+def new_folder(base: Path, name: str) -> Path:
+    """The first of base/name-1, base/name-2, ... that is not there and that no process was started for."""
+    name = safe_name(name)
+    taken = {Path(one.folder).name for one in launched(base) if one.alive}
+    numbers = (number for number in range(1, 10**6) if f"{name}-{number}" not in taken)
+    return next(folder for number in numbers if not os.path.lexists(folder := base / f"{name}-{number}"))
+
+
+def discard(folder: Path, base: Path) -> Path:
+    """Moves a run to the bin beside the runs; returns where it is now. To have it back, move it back.
+
+    Raises:
+        BadInput: a process works on it, or the folder is a link.
+    """
+    if folder.is_symlink():
+        raise BadInput(f"{folder} is a link; remove it yourself")
+    place = base / BIN / f"{safe_name(folder.name)}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06d}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder, "discard"):
+        folder.rename(place)
+        (place / NAME).unlink(missing_ok=True)
+    for one in launched(base):
+        if one.folder == str(folder):
+            for path in (Path(one.log), Path(one.log).with_suffix(".json")):
+                path.unlink(missing_ok=True)
+    return place
+
+
+def _reap(pid: int) -> None:
+    """Takes note of the end of a child, which is a zombie until then; nothing of other processes."""
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]

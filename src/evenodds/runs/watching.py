@@ -1,0 +1,235 @@
+"""The runs below a folder as they stand: only what has changed since the last look is read."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evenodds.errors import BadInput
+from evenodds.files.lock import NAME as LOCK
+from evenodds.files.lock import Holder, holder_of
+from evenodds.files.names import safe_name
+from evenodds.files.tail import Tail
+from evenodds.game.listeners.log import is_line
+from evenodds.runs.config import Config, read
+
+__all__ = ["RunView", "Watching", "is_run"]
+
+DEEPEST = 3
+"""Folders within each other in which runs are looked for."""
+MOST_RUNS = 2000
+POINTS = 60
+"""Of a sparkline."""
+AGAIN = 4.0
+"""Seconds from one look for new runs to the next."""
+PLAYING = ("train", "resume")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run that was begun."""
+    return (folder / "config.yaml").is_file()
+
+
+@dataclass
+class RunView:
+    """A run as it stands.
+
+    Args:
+        folder: of the run.
+        name: by which people know it.
+    """
+
+    folder: Path
+    name: str
+    history: Tail = field(init=False)
+    config: Config | None = field(init=False, default=None)
+    trouble: str = field(init=False, default="")
+    """Why its configuration cannot be read."""
+    holder: Holder | None = field(init=False, default=None)
+    samples: list[int] = field(init=False, default_factory=list)
+    """Images at which a picture of samples was written."""
+    files: frozenset[str] = field(init=False, default=frozenset())
+    """The names of what is in the folder."""
+    changed: float = field(init=False, default=0.0)
+    """Seconds since 1970 of the last change."""
+    _stamps: dict[str, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.history = Tail(self.folder / "metrics.jsonl", is_line)
+
+    def look(self) -> bool:
+        """Reads what has changed; whether anything has."""
+        changed = self.history.follow()
+        if self._moved("config.yaml"):
+            changed = True
+            self._configure()
+        if self._moved(""):
+            changed = True
+            self.files = frozenset(_names(self.folder))
+        if self._moved("samples"):
+            changed = True
+            self.samples = sorted(int(n[:-4]) for n in _names(self.folder / "samples") if _is_numbered(n))
+        if self._moved("checkpoints"):
+            changed = True
+        changed = self._held() or changed
+        self.changed = max(self._stamps.get(name, 0) for name in ("", "samples", "checkpoints", "config.yaml")) / 1e9
+        return changed
+
+    @property
+    def state(self) -> str:
+        """playing: a process trains it; working: a process does something else; finished; stopped."""
+        if self.holder is not None:
+            return "playing" if self.holder.command in PLAYING else "working"
+        total = self.config.images if self.config is not None else 0
+        return "finished" if total and self.images >= total else "stopped"
+
+    @property
+    def images(self) -> int:
+        """Real images shown so far."""
+        return int(self.history.lines[-1]["images"]) if self.history.lines else 0
+
+    def figures(self) -> dict[str, Any]:
+        """What a list shows of the run, as plain values."""
+        lines, config = self.history.lines, self.config
+        speed = next((line["images_per_second"] for line in reversed(lines) if line.get("images_per_second")), 0.0)
+        verdict: dict[str, Any] = next((line for line in reversed(lines) if "verdict" in line), {})
+        scores = [(int(line["images"]), float(line["score"])) for line in lines if line.get("score") is not None]
+        total, playing = config.images if config is not None else 0, self.state == "playing"
+        return {
+            "state": self.state,
+            "by": self.holder.command if self.holder is not None else None,
+            "recipe": config.recipe if config is not None else None,
+            "task": config.task.name if config is not None else None,
+            "data": Path(config.data.name).name if config is not None and config.data is not None else None,
+            "images": self.images,
+            "total": total,
+            "seconds": float(lines[-1].get("seconds", 0.0)) if lines else 0.0,
+            "images_per_second": speed,
+            "left": (total - self.images) / speed if playing and speed and total > self.images else None,
+            "verdict": verdict.get("verdict"),
+            "why": verdict.get("why"),
+            "scores": _thinned(scores, POINTS),
+            "score": scores[-1][1] if scores else None,
+            "best": min((score for _, score in scores), default=None),
+            "samples": self.samples[-1] if self.samples else None,
+            "report": "report.html" in self.files,
+            "changed": round(self.changed, 3),
+            "trouble": self.trouble,
+        }
+
+    def _configure(self) -> None:
+        self.trouble = ""
+        try:
+            self.config = read(self.folder / "config.yaml")
+        except (BadInput, OSError) as error:
+            self.config, self.trouble = None, str(error)
+
+    def _held(self) -> bool:
+        """Looks at who holds the folder; whether it is another one than before."""
+        holder = holder_of(self.folder) if os.path.lexists(self.folder / LOCK) else None
+        if holder is not None and holder.process.alive() is False:
+            holder = None
+        changed, self.holder = holder != self.holder, holder
+        return changed
+
+    def _moved(self, name: str) -> bool:
+        """Whether a file or folder has changed since the last look."""
+        try:
+            stamp = os.stat(self.folder / name).st_mtime_ns
+        except OSError:
+            stamp = 0
+        changed = self._stamps.get(name, -1) != stamp
+        self._stamps[name] = stamp
+        return changed
+
+
+class Watching:
+    """All runs below some folders.
+
+    Args:
+        bases: the folders.
+    """
+
+    def __init__(self, bases: Sequence[Path]) -> None:
+        self._bases = list(bases)
+        self._views: dict[str, RunView] = {}
+        self._sought = 0.0
+        self.version = 0
+        """Grows with every change."""
+
+    def __getitem__(self, name: str) -> RunView:
+        """The run of that name; BadInput where there is none: no path is made of what is asked for."""
+        if name not in self._views:
+            self.seek()
+        if name not in self._views:
+            raise BadInput(f"no run '{name[:80]}' in {', '.join(map(str, self._bases))}; see the list of runs")
+        return self._views[name]
+
+    def look(self) -> None:
+        """Reads what has changed."""
+        if time.monotonic() - self._sought > AGAIN:
+            self.seek()
+        if any([view.look() for view in self._views.values()]):
+            self.version += 1
+
+    def seek(self) -> None:
+        """Looks for runs that are new, and for those that are gone."""
+        self._sought = time.monotonic()
+        found: dict[str, RunView] = {}
+        there = {view.folder: view for view in self._views.values()}
+        for base in self._bases:
+            for folder in _runs(base, DEEPEST):
+                name = safe_name(folder.relative_to(base).as_posix().replace("/", " ~ ") or base.name)
+                while name in found:
+                    name = f"{name}+"
+                found[name] = there.get(folder) or RunView(folder, name)
+                if len(found) >= MOST_RUNS:
+                    break
+        if [view.folder for view in found.values()] != [view.folder for view in self._views.values()]:
+            self.version += 1
+        self._views = found
+        for view in found.values():
+            if view not in there.values():
+                view.look()
+
+    def newest_first(self) -> list[RunView]:
+        """The runs, those that are played first, then by their last change."""
+        return sorted(self._views.values(), key=lambda view: (view.state != "playing", -view.changed))
+
+
+def _runs(folder: Path, deepest: int) -> Iterator[Path]:
+    """Run folders at and below a folder, without following links."""
+    if is_run(folder):
+        yield folder
+        return
+    if deepest == 0:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            inside = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
+    except OSError:
+        return
+    for name in inside:
+        yield from _runs(folder / name, deepest - 1)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _is_numbered(name: str) -> bool:
+    return name.endswith(".png") and name[:-4].isdecimal() and len(name) < 20
+
+
+def _thinned(values: Sequence[Any], most: int) -> list[Any]:
+    """At most so many values, evenly spread, the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(k * (len(values) - 1) / (most - 1))] for k in range(most)]

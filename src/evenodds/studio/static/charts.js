@@ -1,0 +1,86 @@
+// Curves: zoom by dragging, a logarithmic axis, values under the pointer, two runs over each other.
+
+import { useEffect, useRef } from "./vendor/preact-htm.js";
+import uPlot from "./vendor/uplot.js";
+import { figure, html, short } from "./parts.js";
+import { t } from "./strings.js";
+
+const COLOURS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const HIDDEN = new Set(["images", "round", "seconds"]);
+
+// The terms of a history, in charts: {title, names}.
+export function groups(names) {
+  const left = names.filter((name) => !HIDDEN.has(name) && !name.endsWith("_low") && !name.endsWith("_high"));
+  const charts = [];
+  const take = (title, some) => { if (some.length) charts.push({ title, names: some }); };
+  take(t("group_score"), ["score", "score_low", "score_high"].filter((name) => names.includes(name)));
+  const players = [...new Set(left.filter((name) => name.includes("/")).map((name) => name.split("/")[0]))];
+  for (const player of players) take(player, left.filter((name) => name.startsWith(`${player}/`)).slice(0, 12));
+  take(t("group_other"), left.filter((name) => !name.includes("/") && !["score", "images_per_second"].includes(name)).slice(0, 12));
+  take(t("group_speed"), left.filter((name) => name === "images_per_second"));
+  return charts;
+}
+
+function options(chart, width, log, marks, positive, other) {
+  const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui" };
+  const label = (name) => name.split("/").pop().replaceAll("_", " ");
+  const lines = (names, dash, suffix) => names.map((name, k) => ({
+    label: label(name) + suffix, stroke: colour(COLOURS[k % COLOURS.length]), spanGaps: true, points: { show: false },
+    width: /_(low|high)$/.test(name) ? 1 : 1.8, dash: dash || (/_(low|high)$/.test(name) ? [3, 3] : undefined),
+    value: (_, value) => figure(value),
+  }));
+  return {
+    width, height: 240, cursor: { sync: { key: "evenodds" }, drag: { x: true, y: false } }, legend: { live: true },
+    scales: { x: { time: false }, y: { distr: log ? (positive ? 3 : 4) : 1 } },
+    axes: [{ ...axis, values: (_, values) => values.map(short) }, { ...axis, size: 64, values: (_, values) => values.map((v) => (v === null ? "" : figure(v))) }],
+    series: [{ label: t("images"), value: (_, value) => (value === null ? "–" : short(value)) }, ...lines(chart.names, null, ""), ...(other ? lines(chart.names, [6, 4], ` (${other})`) : [])],
+    hooks: { draw: [(plot) => {
+      const { ctx, bbox } = plot;
+      ctx.save();
+      ctx.strokeStyle = colour("--accent"); ctx.globalAlpha = 0.45; ctx.setLineDash([2, 4]);
+      for (const mark of marks) {
+        const x = plot.valToPos(mark.images, "x", true);
+        if (x < bbox.left || x > bbox.left + bbox.width) continue;
+        ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
+      }
+      ctx.restore();
+    }] },
+  };
+}
+
+// x and a line of values for each term. Several lines of a history may stand at the same number of images: they are one.
+function series(columns, names) {
+  const xs = [], lines = names.map(() => []);
+  columns.images.forEach((images, at) => {
+    if (images !== xs[xs.length - 1]) { xs.push(images); for (const line of lines) line.push(null); }
+    names.forEach((name, k) => { const value = columns[name]?.[at]; if (value !== null && value !== undefined) lines[k][xs.length - 1] = value; });
+  });
+  return [xs, ...lines];
+}
+
+export function Chart({ chart, columns, log, marks, other, otherColumns, theme }) {
+  const place = useRef(null), plot = useRef(null), told = useRef(null);
+  const mine = series(columns, chart.names);
+  const second = otherColumns?.images?.length ? other : "";
+  const data = second ? uPlot.join([mine, series(otherColumns, chart.names)]) : mine;
+  const positive = data.slice(1).every((line) => line.every((v) => v === null || v === undefined || v > 0));
+  const key = [chart.names.join(), log, positive, second, theme, document.documentElement.lang].join("|");
+  useEffect(() => {
+    const node = place.current;
+    plot.current = new uPlot(options(chart, node.clientWidth, log, marks, positive, second), data, node);
+    const watcher = new ResizeObserver(() => plot.current?.setSize({ width: node.clientWidth, height: 240 }));
+    watcher.observe(node);
+    told.current = data;
+    return () => { watcher.disconnect(); plot.current?.destroy(); plot.current = null; };
+  }, [key]);
+  useEffect(() => {
+    if (!plot.current || told.current === data || told.current?.[0].length === data[0].length) return;
+    const { min, max } = plot.current.scales.x, [first, last] = [told.current[0][0], told.current[0].at(-1)];
+    plot.current.setData(data, min === first && max === last);
+    told.current = data;
+  });
+  const value = columns[chart.names[0]]?.findLast((v) => v !== null);
+  return html`<figure class="chart"><figcaption>${chart.title}</figcaption>
+    <div ref=${place} role="group" aria-label=${t("chart_of", { name: chart.title, value: figure(value) })}></div></figure>`;
+}

@@ -1,0 +1,151 @@
+// One run: how it goes, its curves, its samples over time, what it is, and what can be done with it.
+
+import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { ask, get, path, poll, query, send } from "./api.js";
+import { Chart, groups } from "./charts.js";
+import { Busy, figure, html, Line, paint, Slider, whole } from "./parts.js";
+import { PlayView } from "./play.js";
+import { Progress, runLink, State } from "./runs.js";
+import { t } from "./strings.js";
+import { ToolsView } from "./tools.js";
+
+const PARTS = ["overview", "play", "tools", "settings", "report"];
+
+// The columns of a history, which grow with what is new.
+function useHistory(run, version) {
+  const held = useRef({ part: "", lines: 0, columns: {} });
+  const [, told] = useState(0);
+  useEffect(() => {
+    held.current = { part: "", lines: 0, columns: {} };
+  }, [run]);
+  useEffect(() => {
+    if (!run) return;
+    let ended = false;
+    get(path("runs", run, "history") + query({ since: held.current.lines, part: held.current.part })).then((fresh) => {
+      if (ended) return;
+      const before = fresh.first ? held.current.columns : {};
+      const count = fresh.first, added = fresh.lines - fresh.first;
+      const columns = {};
+      for (const name of new Set([...Object.keys(before), ...Object.keys(fresh.columns)])) {
+        columns[name] = [...(before[name] || new Array(count).fill(null)), ...(fresh.columns[name] || new Array(added).fill(null))];
+      }
+      held.current = { part: fresh.part, lines: fresh.lines, columns };
+      told((n) => n + 1);
+    }).catch(() => {});
+    return () => { ended = true; };
+  }, [run, version]);
+  return held.current.columns;
+}
+
+function Curves({ run, marks, version }) {
+  const [log, setLog] = useState(false), [other, setOther] = useState(""), [names, setNames] = useState([]);
+  const columns = useHistory(run, version), second = useHistory(other, version);
+  useEffect(() => { get("/api/runs").then((list) => setNames(list.runs.map((one) => one.run).filter((name) => name !== run))).catch(() => {}); }, [run]);
+  if (!columns.images?.length) return html`<section><h2>${t("curves")}</h2><p class="muted">${t("none_yet")}</p></section>`;
+  const theme = document.documentElement.dataset.theme || "auto";
+  return html`<section><div class="head"><h2>${t("curves")}</h2><div class="choices">
+      <label><input type="checkbox" checked=${log} onChange=${(e) => setLog(e.target.checked)} /> ${t("log")}</label>
+      <label>${t("with_run")} <select value=${other} onChange=${(e) => setOther(e.target.value)}>
+        <option value="">${t("nobody")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></label></div></div>
+    <p class="muted">${t("zoom_help")}</p>
+    <div class="charts">${groups(Object.keys(columns)).map((chart) => html`<${Chart} key=${chart.title} chart=${chart} columns=${columns} log=${log} marks=${marks}
+      other=${other} otherColumns=${other ? second : null} theme=${theme} />`)}</div></section>`;
+}
+
+function Samples({ run, snapshots }) {
+  const [chosen, setChosen] = useState(null), canvas = useRef(null), [error, setError] = useState(null);
+  const at = chosen === null ? snapshots.length - 1 : Math.min(chosen, snapshots.length - 1), images = snapshots[at];
+  useEffect(() => {
+    if (images === undefined) return;
+    let ended = false;
+    ask(path("runs", run, "snapshots", images)).then((answer) => answer.blob()).then((blob) => { if (!ended) paint(canvas.current, blob); }).catch(setError);
+    return () => { ended = true; };
+  }, [run, images]);
+  return html`<section><h2>${t("samples_time")}</h2>${images === undefined ? html`<p class="muted">${t("no_samples_yet")}</p>` : html`
+    <canvas ref=${canvas} class="picture big" role="img" aria-label=${t("samples_of", { run, n: whole(images) })} width="1" height="1"></canvas>
+    <${Slider} label=${t("moment")} value=${at} min="0" max=${snapshots.length - 1} step="1" shown=${t("at_images", { n: whole(images) })} disabled=${snapshots.length < 2}
+      onInput=${(value) => setChosen(value === snapshots.length - 1 ? null : value)} /><${Line} error=${error} />`}</section>`;
+}
+
+function Verdicts({ run }) {
+  return html`<section><h2>${t("verdicts")}</h2>${run.verdicts.length ? html`<ol class="times">${run.verdicts.slice().reverse().map((one) => html`<li key=${one.images + one.word}>
+      <b>${one.kind === "remedy" ? `${t("remedy")}: ` : ""}${one.word}</b> <span class="muted">${t("verdict_at", { n: whole(one.images) })}</span>${one.why ? html`<br />${one.why}` : null}</li>`)}</ol>` : html`<p class="muted">${t("no_verdict")}</p>`}
+    ${run.remedies.length ? html`<h3>${t("remedies")}</h3><ul>${run.remedies.map((line) => html`<li>${line}</li>`)}</ul>` : null}</section>`;
+}
+
+function Checkpoints({ run }) {
+  const is = run.checkpoints.find((one) => one.score_is)?.score_is;
+  return html`<section><h2>${t("checkpoints")}</h2>${run.checkpoints.length ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("checkpoints")}><table><thead><tr><th>${t("images")}</th><th>${t("score")}</th><th>${t("interval")}</th></tr></thead>
+    <tbody>${run.checkpoints.slice().reverse().map((one) => html`<tr key=${one.images}><td>${whole(one.images)} ${one.best ? html`<span class="state finished">${t("best")}</span>` : null}</td>
+      ${one.trouble ? html`<td colspan="2" class="error">${one.trouble}</td>` : html`<td>${figure(one.score)}</td><td>${one.interval[0] === null ? "–" : `${figure(one.interval[0])} – ${figure(one.interval[1])}`}</td>`}</tr>`)}</tbody></table></div>
+    ${is ? html`<p class="muted">${t("score")}: ${is}</p>` : null}` : html`<p class="muted">${t("none_yet")}</p>`}</section>`;
+}
+
+function Settings({ run }) {
+  const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value));
+  const data = run.data || {};
+  return html`<div class="columns"><section><h2>${t("data")}</h2>${data.shape ? html`<p>${t("items", { n: whole(data.items), shape: data.shape.join(" × ") })}, ${t("trained_on", { n: whole(data.trained_on) })}</p>` : null}
+      ${data.place ? html`<p class="muted break">${data.place}</p>` : null}
+      ${data.classes?.length ? html`<h3>${t("classes")}</h3><ul class="tags">${data.classes.map((name, k) => html`<li>${name}${data.class_counts?.[k] !== undefined ? ` · ${whole(data.class_counts[k])}` : ""}</li>`)}</ul>` : null}
+      ${data.report?.length ? html`<h3>${t("found")}</h3><ul>${data.report.map((line) => html`<li>${line}</li>`)}</ul>` : null}</section>
+    <section><h2>${t("tab_settings")}</h2><div class="wide" tabindex="0" role="region" aria-label=${t("tab_settings")}><table><thead><tr><th>${t("setting")}</th><th>${t("value")}</th></tr></thead><tbody>
+      ${Object.entries(run.settings).map(([key, value]) => html`<tr key=${key}><td><code>${key}</code></td><td class="break">${shown(value)}</td></tr>`)}</tbody></table></div></section></div>`;
+}
+
+function Against({ run }) {
+  const [names, setNames] = useState([]), [other, setOther] = useState(""), [ranked, setRanked] = useState(null), [error, setError] = useState(null);
+  useEffect(() => { get("/api/runs").then((list) => setNames(list.runs.map((one) => one.run).filter((name) => name !== run))).catch(setError); }, [run]);
+  useEffect(() => {
+    setRanked(null); setError(null);
+    if (other) get("/api/compare" + query({ first: run, second: other })).then(setRanked).catch(setError);
+  }, [run, other]);
+  const entry = (score, name) => { const one = score.entries.find((one) => one.name === name); return one ? `${figure(one.value)} (${figure(one.low)} – ${figure(one.high)})` : "–"; };
+  return html`<h3>${t("compare_reports")}</h3><label>${t("with_run")} <select value=${other} onChange=${(e) => setOther(e.target.value)}><option value="">${t("nobody")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
+    <${Line} error=${error} />${ranked ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("compare_reports")}><table><thead><tr><th>${t("score")}</th><th>${run}</th><th>${other}</th></tr></thead><tbody>
+      ${ranked.scores.map((score) => html`<tr key=${score.name}><td>${score.title}</td><td>${entry(score, run)}</td><td>${entry(score, other)}</td></tr>`)}</tbody></table></div>
+      ${Object.entries(ranked.left_out).map(([name, why]) => html`<p class="error">${name}: ${why}</p>`)}` : null}`;
+}
+
+function Report({ run, act }) {
+  const working = run.job !== null || run.state === "working";
+  return html`<section><div class="head"><h2>${t("tab_report")}</h2><button disabled=${working} title=${t("evaluate_why")} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}</button></div>
+    <p class="muted">${t("evaluate_why")}</p>
+    ${working ? html`<${Busy} text=${t("working_on", { line: run.job?.said || run.by || "" })} />` : null}
+    ${run.report ? html`<p><a href=${path("runs", run.run, "report")} target="_blank" rel="noopener">${t("open_alone")}</a></p>
+      <iframe class="report" title=${t("report_of", { run: run.run })} src=${path("runs", run.run, "report") + query({ at: run.changed })}></iframe>` : html`<p class="muted">${t("report_none")}</p>`}<${Against} run=${run.run} /></section>`;
+}
+
+function Actions({ run, act }) {
+  const [asked, setAsked] = useState(0);
+  if (asked) return html`<div class="actions" role="alertdialog" aria-label=${t("discard")}><p>${asked === 1 ? t("discard_ask", { run: run.run }) : t("discard_again")}</p>
+    <button class="danger" onClick=${() => (asked === 1 ? setAsked(2) : act("DELETE", "", { sure: run.run }))}>${asked === 1 ? t("discard_yes") : t("discard_sure")}</button>
+    <button onClick=${() => setAsked(0)}>${t("cancel")}</button></div>`;
+  const busy = run.state === "playing" || run.state === "working" || run.job !== null;
+  return html`<div class="actions">${busy ? html`<button onClick=${() => act("POST", "stop")} title=${t("stop_why")}>${t("stop")}</button>` : null}
+    ${run.state === "stopped" && !busy ? html`<button onClick=${() => act("POST", "resume")}>${t("resume")}</button>` : null}
+    ${busy ? null : html`<button class="quiet" onClick=${() => setAsked(1)}>${t("discard")}</button>`}</div>`;
+}
+
+export function RunView({ run: name, part }) {
+  const [run, setRun] = useState(null), [error, setError] = useState(null), [failed, setFailed] = useState(null);
+  useEffect(() => poll(path("runs", name), 1.2, setRun, setError), [name]);
+  const act = async (method, action, words = {}) => {
+    setFailed(null);
+    try {
+      await send(method, path("runs", name, ...(action ? [action] : [])) + query(words));
+      if (method === "DELETE") location.hash = "#/";
+    } catch (wrong) { setFailed(wrong); }
+  };
+  if (!run) return html`<h1>${name}</h1><${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
+  const view = part === "play" ? html`<${PlayView} run=${name} checkpoints=${run.checkpoints} />`
+    : part === "tools" ? html`<${ToolsView} run=${name} />`
+    : part === "settings" ? html`<${Settings} run=${run} />`
+    : part === "report" ? html`<${Report} run=${run} act=${act} />`
+    : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} />
+      ${run.said.length ? html`<section><details><summary>${t("said")}</summary><pre tabindex="0">${run.said.join("\n")}</pre></details></section>` : null}</div></div>
+      <${Curves} run=${name} marks=${run.verdicts} version=${`${run.changed}-${run.images}`} />`;
+  return html`<div class="head"><h1>${name} <${State} state=${run.state} /></h1><${Actions} run=${run} act=${act} /></div>
+    <${Line} error=${error} /><${Line} error=${failed} />${run.trouble ? html`<p class="error" role="alert">${t("trouble", { line: run.trouble })}</p>` : html`<${Progress} run=${run} />`}
+    ${run.verdict ? html`<p class="verdict"><b>${run.verdict}</b>${run.why ? `: ${run.why}` : ""}</p>` : null}
+    <nav class="tabs" aria-label=${t("views")}>${PARTS.map((one) => html`<a key=${one} href=${runLink(name, one)} aria-current=${one === part ? "page" : undefined}>${t(`tab_${one}`)}</a>`)}</nav>${view}`;
+}

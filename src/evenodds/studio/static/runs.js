@@ -1,0 +1,46 @@
+// The list of runs: newest first, live.
+
+import { useEffect, useState } from "./vendor/preact-htm.js";
+import { path, poll } from "./api.js";
+import { Busy, duration, figure, html, Line, short, Sparkline, whole } from "./parts.js";
+import { t } from "./strings.js";
+
+export const runLink = (run, part) => `#/run/${encodeURIComponent(run)}${part ? `/${part}` : ""}`;
+
+export function State({ state }) {
+  return html`<span class=${`state ${state}`}>${t(`state_${state}`)}</span>`;
+}
+
+export function Progress({ run }) {
+  const share = run.total ? Math.min(1, run.images / run.total) : 0;
+  return html`<div class="progress"><progress value=${share} max="1" aria-label=${t("of_images", { done: whole(run.images), total: whole(run.total) })}></progress>
+    <span>${t("of_images", { done: short(run.images), total: short(run.total) })}</span>
+    ${run.images_per_second && run.state === "playing" ? html`<span>${t("per_second", { n: short(run.images_per_second) })}</span>` : null}
+    ${run.left ? html`<span>${t("left", { time: duration(run.left) })}</span>` : null}</div>`;
+}
+
+function Row({ run }) {
+  const picture = run.samples === null ? html`<span class="thumb none">${t("no_samples_yet")}</span>`
+    : html`<img class="thumb" src=${path("runs", run.run, "snapshots", run.samples)} alt=${t("samples_of", { run: run.run, n: whole(run.samples) })} loading="lazy" />`;
+  return html`<li class="card run">${picture}
+    <div class="what"><h2><a href=${runLink(run.run)}>${run.run}</a> <${State} state=${run.state} /></h2>
+      <p class="muted">${[run.recipe, run.task, run.data].filter(Boolean).join(" · ")}</p>
+      ${run.trouble ? html`<p class="error">${t("trouble", { line: run.trouble })}</p>` : html`<${Progress} run=${run} />`}
+      <p class="verdict">${run.verdict ? html`<b>${run.verdict}</b>${run.why ? `: ${run.why}` : ""}` : t("no_verdict")}</p></div>
+    <div class="figures"><${Sparkline} points=${run.scores} label=${t("score_curve", { run: run.run })} />
+      ${run.score === null ? null : html`<span>${t("score")} <b>${figure(run.score)}</b></span><span class="muted">${t("best_score", { n: figure(run.best) })}</span>`}</div></li>`;
+}
+
+export function RunsView() {
+  const [list, setList] = useState(null), [error, setError] = useState(null);
+  useEffect(() => poll("/api/runs", 1.5, setList, setError), []);
+  if (!list) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
+  const others = list.processes.slice(0, 5);
+  return html`<div class="head"><h1>${t("runs")}</h1><a class="button" href="#/new">${t("new_run")}</a></div>
+    <p class="muted">${t("in_folder", { base: list.base })}</p><${Line} error=${error} />
+    <ul class="cards">${others.map((one) => html`<li key=${one.run + one.since} class="card run">
+        <div class="what"><h2>${one.run} <span class=${`state ${one.alive ? "playing" : "failed"}`}>${t(one.alive ? "starting" : "failed")}</span></h2>
+        <p class="muted">${one.said.length ? t("said_last", { line: one.said[one.said.length - 1] }) : ""}</p></div></li>`)}
+      ${list.runs.map((run) => html`<${Row} key=${run.run} run=${run} />`)}</ul>
+    ${list.runs.length + others.length ? null : html`<div class="empty"><p><b>${t("no_runs")}</b></p><p>${t("no_runs_next")}</p><a class="button" href="#/new">${t("new_run")}</a></div>`}`;
+}

@@ -1,0 +1,70 @@
+// Every word of the page. A translation has the same keys: strings.zh.js is one.
+
+import { zh } from "./strings.zh.js";
+
+export const en = {
+  language: "Language", theme: "Theme", theme_auto: "As the system", theme_light: "Light", theme_dark: "Dark",
+  skip: "Skip to content", runs: "Runs", new_run: "New run", api: "API", main_menu: "Main menu",
+  loading: "Loading …", lost: "The studio does not answer. Is it still running?", retry: "Try again",
+  no_token: "This page needs the address that the studio printed, with its token. Open that one.",
+  no_runs: "No runs in this folder yet.", no_runs_next: "Start one here, or in a terminal with “evenodds train”; it shows up by itself.",
+  in_folder: "Runs in {base}", state_playing: "training", state_working: "at work", state_finished: "finished",
+  state_stopped: "stopped", starting: "starting", failed: "ended", images: "images", of_images: "{done} of {total} images",
+  per_second: "{n} images/s", left: "{time} left", score: "score", best_score: "best {n}", no_verdict: "no verdict yet",
+  score_curve: "The score of {run} over time; lower is better", samples_of: "Samples of {run} at {n} images",
+  no_samples_yet: "no samples yet", said_last: "It said: {line}",
+  tab_overview: "Overview", tab_play: "Play", tab_tools: "Tools", tab_settings: "Settings", tab_report: "Report", views: "Views of this run",
+  stop: "Stop", stop_why: "Ends the run after its round, as Ctrl-C does. It can go on later.", resume: "Go on", discard: "Delete …",
+  discard_ask: "Move {run} to the bin?", discard_again: "Are you sure? It goes to the folder .trash beside the runs.",
+  discard_yes: "Yes, move it", discard_sure: "Yes, I am sure", cancel: "Cancel",
+  evaluate: "Make the report", evaluate_why: "Judges the run on data that it never saw.", report_none: "There is no report yet.",
+  report_of: "Report of {run}", working_on: "At work: {line}", open_alone: "Open in a tab of its own", judged_now: "The report is being made.",
+  verdicts: "How it goes", verdict_at: "at {n} images", remedy: "remedy", remedies: "Remedies", checkpoints: "Checkpoints", best: "best",
+  checkpoint: "Checkpoint", what: "What it is", interval: "95 % interval", none_yet: "None yet.",
+  said: "What it said", curves: "Curves", log: "Logarithmic", with_run: "Compared with", nobody: "no other run",
+  zoom_help: "Drag across a chart to zoom in; a double click shows all again.", chart_of: "{name}: last value {value}",
+  group_score: "Score on held-out data (lower is better)", group_speed: "Images per second", group_other: "Watched figures",
+  samples_time: "Samples over time", at_images: "After {n} images", moment: "Moment",
+  data: "Data", items: "{n} items of {shape}", trained_on: "trained on {n}", classes: "Classes", found: "What was found in the data",
+  setting: "Setting", value: "Value", meaning: "Meaning",
+  no_draws: "This run draws no samples; it makes something of pictures. See its tools.",
+  seed: "Seed", previous: "Previous seed", next: "Next seed", how_many: "Samples", class: "Class", any_class: "as they occur",
+  truncation: "Truncation", truncation_why: "Lower is truer to the data, and more alike.", grid_of: "{n} samples of seed {seed}",
+  pick_help: "Click a sample, or move with the arrow keys, to take it apart below.", download: "Download", frozen: "Attribute or value",
+  as_given: "Ask for these values", one_sample: "One sample", start_point: "From", end_point: "To", point_why: "Seed and number of a sample, as in 7:3.",
+  blend: "Blend", walk: "Play the walk", pause: "Pause", directions: "Directions", direction: "Direction {n}", reset: "Reset", show_directions: "Find the directions",
+  directions_why: "The directions of z along which samples change most; they are found at the first move of a slider.",
+  sample_at: "Sample {share} of the way from {start} to {end}", use_as_from: "Use as “From”", use_as_to: "Use as “To”",
+  pin: "Pin", pins: "Pinned", pin_name: "Name of the pin", unpin: "Remove {name}", chosen: "Chosen: {point}", which: "Checkpoint", last: "last",
+  no_tools: "There are no tools for this run: it draws samples. See Play.", drop: "Drop a picture here, or choose one", drop_limit: "PNG, JPEG, WebP, TIFF and more; at most 64 MiB and 24 million pixels.",
+  sending: "Sending …", at_work: "At work …", before: "before", after: "after", divider: "Divider between before and after", actual_size: "Actual size (1:1)",
+  result_of: "The picture before, and after {command}", legend: "Legend",
+  paint_help: "Paint what is to be filled in. With the keyboard: arrow keys move the brush, the space bar paints.", brush: "Brush size", eraser: "Eraser", undo: "Undo", clear: "Clear",
+  fill: "Fill in", fillings: "Fillings", filling: "Filling {n}", mask_area: "The picture, with the painted mask", another: "Another seed",
+  nothing_painted: "Nothing is painted yet: paint what is to be filled in.",
+  reconstruct: "Encode a picture", reconstruct_why: "Finds the z of a picture, and shows what the run makes of it.", its_answer: "What the run makes of it", your_picture: "Your picture", differs: "Root mean squared difference {n}",
+  where_data: "Data", data_path: "Folder or file", look: "Look", above: "Up one folder", folders: "Folders", files: "Files", built_in: "or data that come with evenodds", none: "none",
+  pictures_here: "{n} pictures, {others} other files", no_pictures: "No pictures or arrays here. Open a folder that has some.", in_all: "{n} in all", thumbnail: "Picture {n}", page_of: "{page} of {pages}", earlier: "Earlier", later: "Later",
+  check: "Read it all and check", check_why: "Reads every file and says what is skipped, and why.", checking: "Reading: {done} of {of}", checked: "Read: {n} items of {shape}.",
+  recipe: "Recipe", suggested: "Suggested: {recipe}, {reason}", budget: "Time budget", budget_why: "As in 10m or 1h30m; the length of the run is planned from a measured rate. Empty: the recipe’s length.",
+  main_settings: "Settings that matter", more_settings: "More settings ({n})", other_settings: "Options of parts, as for --set: one key=value a line", as_recipe: "recipe: {value}", start_run: "Start the run", take_this: "Use this folder",
+  whole_folder: "A whole folder", begin: "Begin", files_so_far: "{n} files so far", compare_reports: "Scores beside those of another run",
+  endpoint: "Endpoint", api_title: "HTTP API", api_why: "Everything that this page does goes through these endpoints. Send the token as “Authorization: Bearer TOKEN”.", parameters: "Parameters",
+  trouble: "Its configuration cannot be read: {line}", second: "s", minute: "min", hour: "h", day: "d",
+};
+
+const languages = { en, zh };
+let current = localStorage.getItem("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
+
+export const language = () => (current in languages ? current : "en");
+
+export function setLanguage(name) {
+  current = name;
+  localStorage.setItem("language", name);
+}
+
+export function t(key, values = {}) {
+  const text = languages[language()][key] ?? en[key];
+  if (text === undefined) throw new Error(`no string '${key}'`);
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}

@@ -1,0 +1,176 @@
+// The tools of a run: a picture that is dropped is enlarged, restored, translated, segmented, filled in, or encoded.
+
+import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { ask, get, path, poll, query, send, tab } from "./api.js";
+import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider } from "./parts.js";
+import { t } from "./strings.js";
+
+// A picture that is sent: {file, upload, height, width}.
+function useUpload() {
+  const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null);
+  const take = async (file) => {
+    setBusy(true); setError(null);
+    try { setSent({ file, ...(await send("POST", "/api/uploads", file)) }); } catch (wrong) { setError(wrong); }
+    setBusy(false);
+  };
+  return [sent, take, busy, error];
+}
+
+function Compare({ before, after, command }) {
+  const [share, setShare] = useState(50), [actual, setActual] = useState(false);
+  const first = useRef(null), last = useRef(null), [size, setSize] = useState(null);
+  useEffect(() => { paint(last.current, after).then(setSize); paint(first.current, before); }, [before, after]);
+  const style = actual && size ? { width: `${size.width / devicePixelRatio}px`, maxWidth: "none" } : {};
+  return html`<div class=${`compare ${actual ? "actual" : ""}`} tabindex=${actual ? 0 : undefined} role="group" aria-label=${t("result_of", { command })}><div class="two" style=${style}>
+      <canvas ref=${last} class="picture" role="img" aria-label=${t("after")} width="1" height="1"></canvas>
+      <canvas ref=${first} class="picture first" style=${{ clipPath: `inset(0 ${100 - share}% 0 0)` }} role="img" aria-label=${t("before")} width="1" height="1"></canvas>
+      <span class="edge" style=${{ left: `${share}%` }}></span></div></div>
+    <div class="fields"><${Slider} label=${t("divider")} value=${share} min="0" max="100" step="1" shown=${`${share} %`} onInput=${setShare} />
+      <label><input type="checkbox" checked=${actual} onChange=${(e) => setActual(e.target.checked)} /> ${t("actual_size")}</label></div>`;
+}
+
+function Folders({ run }) {
+  const [list, setList] = useState([]), [place, setPlace] = useState(""), [error, setError] = useState(null), at = path("runs", run, "folders");
+  useEffect(() => poll(at, 2, setList, setError), [run]);
+  const begin = async (event) => {
+    event.preventDefault();
+    try { await send("POST", at, { place }); setError(null); } catch (wrong) { setError(wrong); }
+  };
+  return html`<section><h2>${t("whole_folder")}</h2><form class="fields" onSubmit=${begin}><label class="long">${t("data_path")}<input value=${place} onInput=${(e) => setPlace(e.target.value)} spellcheck=${false} /></label><button>${t("begin")}</button></form>
+    <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${one.alive ? "working" : "finished"}`}>${t(one.alive ? "state_working" : "failed")}</span>
+      <span class="muted break">${one.place} · ${t("files_so_far", { n: one.count })}</span> ${one.count ? html`<a class="button quiet" href=${path("runs", run, "folders", one.name, "zip")} download>ZIP</a>` : null}<small>${one.said}</small></li>`)}</ul>` : null}</section>`;
+}
+
+function Convert({ run, about }) {
+  const [sent, take, busy, error] = useUpload(), [after, setAfter] = useState(null), [failed, setFailed] = useState(null), [legend, setLegend] = useState([]);
+  useEffect(() => { if (about.converts.labels) get(path("runs", run, "legend")).then(setLegend).catch(setFailed); }, [run]);
+  useEffect(() => {
+    if (!sent) return;
+    setAfter(null); setFailed(null);
+    ask(path("runs", run, "convert") + query({ upload: sent.upload, slot: `${tab}-convert` })).then((answer) => answer.blob()).then((blob) => setAfter({ blob, of: sent })).catch(setFailed);
+  }, [sent]);
+  return html`<section><h2>${about.command}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+    ${sent && !after && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${after ? html`<${Compare} before=${after.of.file} after=${after.blob} command=${about.command} />
+      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div>` : null}
+    ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>`;
+}
+
+// Strokes are kept as points, so that they can be taken back; the mask has the size of the picture.
+function MaskPainter({ sent, onMask }) {
+  const view = useRef(null), mask = useRef(null), strokes = useRef([]), drawing = useRef(null), image = useRef(null);
+  const [size, setSize] = useState(Math.round(Math.max(sent.height, sent.width) / 8)), [eraser, setEraser] = useState(false), [brush, setBrush] = useState({ x: sent.width / 2, y: sent.height / 2 }), [shown, setShown] = useState(false);
+  const stroke = (context, one) => {
+    context.globalCompositeOperation = one.eraser ? "destination-out" : "source-over";
+    context.strokeStyle = context.fillStyle = "#fff"; context.lineWidth = one.size; context.lineCap = context.lineJoin = "round";
+    context.beginPath();
+    const [[x, y], ...rest] = one.points;
+    if (!rest.length) { context.arc(x, y, one.size / 2, 0, 2 * Math.PI); context.fill(); return; }
+    context.moveTo(x, y);
+    for (const [a, b] of rest) context.lineTo(a, b);
+    context.stroke();
+  };
+  const draw = () => {
+    if (!image.current || !view.current) return;
+    mask.current ??= new OffscreenCanvas(sent.width, sent.height);
+    const context = mask.current.getContext("2d"), target = view.current.getContext("2d");
+    context.clearRect(0, 0, sent.width, sent.height);
+    for (const one of [...strokes.current, ...(drawing.current ? [drawing.current] : [])]) stroke(context, one);
+    target.drawImage(image.current, 0, 0, sent.width, sent.height);
+    const tint = new OffscreenCanvas(sent.width, sent.height), over = tint.getContext("2d");
+    over.drawImage(mask.current, 0, 0);
+    over.globalCompositeOperation = "source-in"; over.fillStyle = "#e0245e"; over.fillRect(0, 0, sent.width, sent.height);
+    target.globalAlpha = 0.7; target.drawImage(tint, 0, 0); target.globalAlpha = 1;
+  };
+  const told = async () => {
+    draw();
+    if (!strokes.current.some((one) => !one.eraser)) { onMask(null); return; }
+    const plain = new OffscreenCanvas(sent.width, sent.height), context = plain.getContext("2d");
+    context.fillStyle = "#000"; context.fillRect(0, 0, sent.width, sent.height); context.drawImage(mask.current, 0, 0);
+    onMask(await plain.convertToBlob({ type: "image/png" }));
+  };
+  useEffect(() => {
+    let ended = false;
+    strokes.current = []; mask.current = null; onMask(null);
+    createImageBitmap(sent.file, { resizeWidth: sent.width, resizeHeight: sent.height }).then((bitmap) => { if (!ended) { image.current = bitmap; draw(); } });
+    return () => { ended = true; };
+  }, [sent]);
+  const at = (event) => {
+    const box = view.current.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width * sent.width, (event.clientY - box.top) / box.height * sent.height];
+  };
+  const down = (event) => {
+    if (event.button) return;
+    event.preventDefault();
+    view.current.setPointerCapture(event.pointerId);
+    drawing.current = { size, eraser, points: [at(event)] };
+    draw();
+  };
+  const move = (event) => {
+    const [x, y] = at(event);
+    setBrush({ x, y });
+    if (!drawing.current) return;
+    drawing.current.points.push([x, y]);
+    draw();
+  };
+  const up = () => { if (drawing.current) { strokes.current.push(drawing.current); drawing.current = null; told(); } };
+  const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const press = (event) => {
+    if (event.key in keys) {
+      const [dx, dy] = keys[event.key], step = Math.max(1, size / 3);
+      setBrush({ x: Math.min(sent.width, Math.max(0, brush.x + dx * step)), y: Math.min(sent.height, Math.max(0, brush.y + dy * step)) });
+    } else if (event.key === " ") { strokes.current.push({ size, eraser, points: [[brush.x, brush.y]] }); told(); }
+    else if (event.key === "z" && (event.ctrlKey || event.metaKey)) { strokes.current.pop(); told(); }
+    else return;
+    event.preventDefault();
+  };
+  return html`<p class="muted">${t("paint_help")}</p><div class="painter" style=${{ maxWidth: `${Math.max(320, Math.min(640, sent.width * 8))}px` }}>
+      <canvas ref=${view} class="picture big" width=${sent.width} height=${sent.height} tabindex="0" role="application" aria-label=${t("mask_area")} onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerCancel=${up}
+        onPointerEnter=${() => setShown(true)} onPointerLeave=${() => setShown(false)} onFocus=${() => setShown(true)} onBlur=${() => setShown(false)} onKeyDown=${press}></canvas>
+      ${shown ? html`<span class="brush" style=${{ left: `${100 * brush.x / sent.width}%`, top: `${100 * brush.y / sent.height}%`, width: `${100 * size / sent.width}%` }}></span>` : null}</div>
+    <div class="fields"><${Slider} label=${t("brush")} value=${size} min="1" max=${Math.round(Math.max(sent.height, sent.width) / 2)} step="1" onInput=${setSize} />
+      <label><input type="checkbox" checked=${eraser} onChange=${(e) => setEraser(e.target.checked)} /> ${t("eraser")}</label>
+      <button class="quiet" onClick=${() => { strokes.current.pop(); told(); }}>${t("undo")}</button><button class="quiet" onClick=${() => { strokes.current = []; told(); }}>${t("clear")}</button></div>`;
+}
+
+function Fill({ run }) {
+  const [sent, take, busy, error] = useUpload(), [mask, setMask] = useState(null), [seed, setSeed] = useState(0), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
+  const fill = async (seed) => {
+    setFailed(null);
+    if (!mask) { setFailed(new Error(t("nothing_painted"))); return; }
+    setWorking(true); setSeed(seed);
+    try {
+      const { upload } = await send("POST", "/api/uploads", mask);
+      const answer = await send("POST", path("runs", run, "fill"), { upload: sent.upload, mask: upload, n: 4, seed });
+      setDone({ note: answer.note, fillings: answer.fillings.map(fromText) });
+    } catch (wrong) { setFailed(wrong); }
+    setWorking(false);
+  };
+  return html`<section><h2>${t("fill")}</h2><${Drop} onFile=${(file) => { setDone(null); take(file); }} busy=${busy && t("sending")} /><${Line} error=${error} />
+    ${sent ? html`<${MaskPainter} sent=${sent} onMask=${setMask} /><div class="actions"><button disabled=${working} onClick=${() => fill(seed)}>${t("fill")}</button>
+      <button class="quiet" disabled=${working || !done} onClick=${() => fill(seed + 1)}>${t("another")}</button></div>` : null}
+    <${Line} error=${failed} />${working ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<${Shown} key=${k} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} />`)}</div>` : null}</section>`;
+}
+
+function Reconstruct({ run }) {
+  const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
+  useEffect(() => {
+    if (!sent) return;
+    setWorking(true); setFailed(null); setDone(null);
+    send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch(setFailed).finally(() => setWorking(false));
+  }, [sent]);
+  return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+    ${working ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${done ? html`<div class="fillings"><figure><${Shown} blob=${done.source} class="big" label=${t("your_picture")} /><figcaption>${t("your_picture")}</figcaption></figure>
+      <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>`;
+}
+
+export function ToolsView({ run }) {
+  const [about, setAbout] = useState(null), [error, setError] = useState(null);
+  useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run]);
+  if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
+  const images = about.kind === "image";
+  return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
+    ${about.draws && images ? html`<${Reconstruct} run=${run} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
+}

@@ -1,0 +1,143 @@
+"""The endpoints of the tools: a picture that was sent is enlarged, restored, translated, segmented or filled in."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from evenodds.apply.answering import conversion_of
+from evenodds.apply.converting import network_of, overlaid, palette_of
+from evenodds.apply.filling import fillings
+from evenodds.apply.hidden import hidden
+from evenodds.apply.photo import labels, through
+from evenodds.data.sources import load_like
+from evenodds.errors import BadInput
+from evenodds.game.arithmetic import eight_bit
+from evenodds.runs.session import Session
+from evenodds.server.pictures import as_response, encoded
+from evenodds.server.sampling import worker_of
+from evenodds.server.uploads import Upload, Uploads
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/runs/{run}", tags=["tools"])
+
+MOST_RESULT = 64_000_000
+"""Pixels of a result."""
+
+Name = Annotated[str, Query(max_length=64, description="As POST /api/uploads named it.")]
+
+
+def uploads_of(request: Request) -> Uploads:
+    """The uploads of an application."""
+    uploads: Uploads = request.app.state.uploads
+    return uploads
+
+
+@router.get("/convert", summary="What the run makes of a picture that was sent")
+async def convert(
+    request: Request,
+    run: str,
+    upload: Name,
+    form: Annotated[Literal["webp", "png"], Query(alias="format")] = "webp",
+    slot: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """As `evenodds upscale`, `translate` or `segment` of one file; of labels, an overlay."""
+    sent = uploads_of(request)[upload]
+    return await worker_of(request, run).ask(lambda session: _converted(session, sent, form), slot)
+
+
+def _converted(session: Session, sent: Upload, form: str) -> Response:
+    scale = conversion_of(session).scale
+    if sent.height * sent.width * scale**2 > MOST_RESULT:
+        raise BadInput(
+            f"the result would have {sent.height * scale:,} x {sent.width * scale:,} pixels, at most "
+            f"{MOST_RESULT:,} are made here; use `evenodds {session.task.command}`"
+        )
+    network, picture = network_of(session), sent.decoded()
+    if conversion_of(session).labels:
+        palette = palette_of(session)
+        colours = palette.paint(torch.from_numpy(labels(network, picture))[None])[0].numpy()
+        x = np.moveaxis(overlaid(picture.pixels, colours), -1, 0)
+    else:
+        x = through(network, picture)
+    if form == "webp" or x.shape[0] == 2:
+        x = x[:1] if x.shape[0] == 2 else x
+        x = (x // 257).astype(np.uint8) if x.dtype == np.uint16 else x
+    return as_response(x, form, **{"x-scale": str(scale)})
+
+
+@router.get("/legend", summary="The classes of a run that segments, in their colours")
+async def legend(request: Request, run: str) -> list[dict[str, str]]:
+    """Name and colour of each."""
+
+    def work(session: Session) -> list[dict[str, str]]:
+        colours = palette_of(session).colours
+        pairs = zip(session.card.classes, colours, strict=True)
+        return [{"name": name, "colour": f"#{bytes(colour).hex()}"} for name, colour in pairs]
+
+    return await worker_of(request, run).ask(work)
+
+
+class Fill(BaseModel):
+    """A picture with a hidden part."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload: Annotated[str, Field(max_length=64)]
+    mask: Annotated[str, Field(max_length=64, description="An upload of the same proportions: white is filled in.")]
+    n: Annotated[int, Field(ge=1, le=16)] = 4
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+@router.post("/fill", summary="Fill in a part of a picture, several times")
+async def fill(request: Request, run: str, asked: Fill) -> dict[str, Any]:
+    """As `evenodds fill`: PNG files in base64, at the size of the run's images; the picture itself first."""
+    uploads = uploads_of(request)
+    sent, mask = uploads[asked.upload], uploads[asked.mask]
+    return await worker_of(request, run).ask(lambda session: _filled(session, sent, mask, asked), "fill")
+
+
+def _filled(session: Session, sent: Upload, mask: Upload, asked: Fill) -> dict[str, Any]:
+    if "mask" not in session.task.request_names:
+        raise BadInput("this run fills nothing in; train one with the recipe fill-32")
+    _, height, width = session.card.shape
+    with sent.as_image() as path, mask.as_image() as marks:
+        data = load_like(str(path), session.card, "the picture")
+        x = data.batch(torch.arange(1))["x"]
+        observed, note = hidden(marks, (height, width))
+    filled = fillings(session, x, observed, asked.n, asked.seed)
+    kept = torch.where(observed > 0, x, filled)
+    pictures = [_in_text(image) for image in eight_bit(torch.cat([x, *kept])).numpy()]
+    return {"source": pictures[0], "fillings": pictures[1:], "note": note, "height": height, "width": width}
+
+
+def _in_text(image: Any) -> str:
+    return base64.b64encode(encoded(image, "png")).decode("ascii")
+
+
+@router.post("/reconstruct", summary="The z of a picture, and what the run makes of it")
+async def reconstruct(request: Request, run: str, upload: Name) -> dict[str, Any]:
+    """As `evenodds reconstruct` of one file. The run needs its encoder: `evenodds encode` learns it."""
+    sent = uploads_of(request)[upload]
+    return await worker_of(request, run).ask(lambda session: _reconstructed(session, sent), "reconstruct")
+
+
+def _reconstructed(session: Session, sent: Upload) -> dict[str, Any]:
+    from evenodds.apply.encoder import ENCODER, encoder_of
+    from evenodds.apply.inversion import invert
+
+    if not (session.folder / ENCODER).is_file():
+        raise BadInput(f"this run has no encoder yet; learn it once, in minutes: evenodds encode {session.folder}")
+    with sent.as_image() as path:
+        x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
+    codes = invert(session, x, encoder_of(replace(session)), steps=100)
+    pictures = [_in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
+    return {"source": pictures[0], "answer": pictures[1], "error": codes.error, "z": codes.z[0].tolist()}

@@ -1,0 +1,249 @@
+"""The studio in a real browser: one studio, a run that is started from it, and everything that is done with it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+import evenodds
+from evenodds.server.listening import Door, configured
+from evenodds.studio.start import studio
+from tests.browser.report_screens import NAMES, chromium
+from tests.studio import TOKEN, run_folder
+
+BROWSER = chromium()
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason=f"the studio was NOT looked at in a browser: none of {', '.join(NAMES)} is on PATH"
+)
+
+AXE = Path(__file__).with_name("vendor") / "axe.min.js"
+
+
+class Server:
+    """A studio at a port of its own, which can be ended and started again."""
+
+    def __init__(self, base: Path, data: Path) -> None:
+        self.base, self.data, self.port = base, data, 0
+        self.begin()
+
+    def begin(self) -> None:
+        door = Door.taken(port=self.port, token=TOKEN)
+        self.port, self.address = door.access.port, door.key
+        self._server = uvicorn.Server(configured(studio(door.access, self.base, [self.data], "cpu")))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[door.socket])))
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join()
+
+
+class Watched:
+    """A page, and what went wrong on it."""
+
+    def __init__(self, context: Any, server: Server) -> None:
+        self.server, self.errors, self.foreign = server, [], []
+        self.page = context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
+        self.page.on("request", self._asked)
+        self.page.goto(server.address)
+        self.page.wait_for_selector("h1")
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((f"http://127.0.0.1:{self.server.port}/", "blob:")):
+            self.foreign.append(request.url)
+
+    def show(self, route: str, selector: str) -> None:
+        self.page.evaluate("route => { location.hash = route }", route)
+        self.page.wait_for_selector(selector)
+
+    def drawn(self, label: str) -> None:
+        """Waits until a canvas shows more than one colour."""
+        self.page.wait_for_function(
+            """label => { const c = [...document.querySelectorAll('canvas')].find(c => c.ariaLabel?.startsWith(label));
+            if (!c || c.width < 2) return false;
+            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            return d.some((v, k) => k > 3 && k % 4 < 3 && v !== d[k % 4]); }""",
+            arg=label,
+        )
+
+    def sound(self) -> None:
+        """No image without words, nothing that scrolls sideways, no serious finding of axe-core."""
+        page = self.page
+        assert page.evaluate("[...document.images].filter(i => !i.alt).length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The folder of the runs, and one of pictures with a name that holds markup."""
+    home = tmp_path_factory.mktemp("studio")
+    data = home / "data"
+    rng = np.random.default_rng(0)
+    for name in ("cats <b>x", "dogs"):
+        (data / name).mkdir(parents=True)
+        for k in range(24):
+            colours = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+            colours.resize((24, 24), Image.Resampling.BICUBIC).save(data / name / f"{k:02d}.png")
+    run_folder(home / "runs", "old digits")
+    evenodds.fit(
+        str(data), "fill-32", out=home / "runs" / "fill-1", images=32, batch=8, size=16, device="cpu", watch="off"
+    )
+    small = {"task__crop": 16, "size": 24, "generator__width": 8, "generator__blocks": 1, "discriminator__width": 8}
+    common: dict[str, Any] = {"images": 8, "batch": 4, "device": "cpu", "watch": "off"}
+    evenodds.fit(str(data), "upscale-x2", out=home / "runs" / "up-1", **small, **common)
+    (home / "runs" / "fill-1" / "report.html").write_text("<h1>All is well</h1>", encoding="utf-8")
+    return home / "runs", data
+
+
+@pytest.fixture(scope="module")
+def server(places: tuple[Path, Path]) -> Iterator[Server]:
+    server = Server(*places)
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the studio was NOT looked at in a browser: pip install playwright"
+    )
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["light-1280", "dark-390"])
+def watched(browser: Any, server: Server, request: Any) -> Iterator[Watched]:
+    scheme, width = request.param.split("-")
+    context = browser.new_context(viewport={"width": int(width), "height": 900}, color_scheme=scheme, locale="en-US")
+    watched = Watched(context, server)
+    yield watched
+    assert watched.errors == []
+    assert watched.foreign == []
+    context.close()
+
+
+def test_every_view_can_be_read_by_everybody(watched: Watched) -> None:
+    watched.page.wait_for_selector("li.run")
+    watched.sound()
+    for route, selector in (
+        ("#/new", ".thumbs img"),
+        ("#/run/old%20digits", ".uplot"),
+        ("#/run/old%20digits/play", "canvas.one"),
+        ("#/run/fill-1/tools", ".drop"),
+        ("#/run/fill-1/settings", "table"),
+        ("#/api", "details"),
+    ):
+        watched.show(route, selector)
+        watched.sound()
+    watched.show("#/run/fill-1/report", "iframe")
+    watched.page.frame_locator("iframe").get_by_text("All is well").wait_for()
+
+
+def begin(watched: Watched, recipe: str, settings: dict[str, str], options: str) -> None:
+    """Starts a run from the page."""
+    page = watched.page
+    watched.show("#/new", ".thumbs img")
+    page.get_by_label("or data that come with evenodds").select_option(recipe)
+    assert page.get_by_label("Recipe").input_value() == recipe  # that which suits these data
+    page.locator("details", has_text="More settings").evaluate("fold => { fold.open = true }")
+    for key, value in settings.items():
+        page.locator("label.field", has=page.locator(f"code:text-is('{key}')")).locator("input").fill(value)
+    page.get_by_label("Options of parts, as").fill(options)
+    page.get_by_role("button", name="Start the run").click()
+
+
+@pytest.mark.parametrize("watched", ["light-1280"], indirect=True)
+def test_a_run_is_started_goes_on_without_the_server_and_is_stopped(
+    watched: Watched, server: Server, places: tuple[Path, Path]
+) -> None:
+    page = watched.page
+    begin(watched, "ring", {"images": "many"}, "")
+    page.wait_for_selector("[role=alert]:has-text('images')")  # what is wrong is said before anything is started
+    assert [error[:23] for error in watched.errors] == ["Failed to load resource"]  # the browser's word for a refusal
+    begin(watched, "ring", {"images": "40000000", "batch": "64"}, "save_share=0.01\nthreads=1")
+    page.wait_for_selector("li:has-text('ring-1'):has-text('starting')")
+    page.locator("li", has_text="ring-1").get_by_text("training").wait_for()
+    server.end()
+    server.begin()
+    page.goto("about:blank")
+    page.goto(server.address)
+    page.locator("li", has_text="ring-1").get_by_text("training").wait_for()
+    watched.errors.clear()  # requests while the server was away
+    watched.show("#/run/ring-1", "h2")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").wait_for()
+    page.wait_for_selector(".state.stopped")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Yes, move it").click()
+    page.get_by_role("button", name="Yes, I am sure").click()
+    page.wait_for_selector("h1:text-is('Runs')")
+    page.locator("li", has_text="ring-1").wait_for(state="detached")
+    assert [path.name[:6] for path in (places[0] / ".trash").iterdir()] == ["ring-1"]
+
+
+@pytest.mark.parametrize("watched", ["light-1280"], indirect=True)
+def test_a_picture_that_is_dropped_is_enlarged(watched: Watched, places: tuple[Path, Path]) -> None:
+    watched.show("#/run/up-1/tools", ".drop")
+    watched.page.set_input_files(".drop input", places[1] / "dogs" / "00.png")
+    watched.drawn("after")
+    widths = watched.page.evaluate("[...document.querySelectorAll('.two canvas')].map(c => c.width)")
+    assert widths == [48, 24]
+    watched.sound()
+
+
+@pytest.mark.parametrize("watched", ["light-1280"], indirect=True)
+def test_samples_are_played_with(watched: Watched) -> None:
+    page = watched.page
+    watched.show("#/run/old%20digits/play", "canvas.one")
+    watched.drawn("16 samples")
+    watched.drawn("Sample 0.00")
+    before = page.evaluate("document.querySelector('canvas.one').toDataURL()")
+    page.get_by_label("Blend").fill("1")
+    page.wait_for_function("before => document.querySelector('canvas.one').toDataURL() !== before", arg=before)
+    page.get_by_label("Direction 1").fill("3")
+    page.get_by_role("button", name="Next seed").click()
+    watched.drawn("16 samples of seed 1")
+    page.get_by_role("button", name="Play the walk").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_label("Name of the pin").fill("mine")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.wait_for_selector(".tags >> text=mine")
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="NPZ").click()
+    assert np.load(waiting.value.path())["x"].shape == (16, 1, 8, 8)
+
+
+@pytest.mark.parametrize("watched", ["light-1280"], indirect=True)
+def test_a_mask_is_painted_and_filled(watched: Watched, places: tuple[Path, Path]) -> None:
+    page = watched.page
+    watched.show("#/run/fill-1/tools", ".drop")
+    page.set_input_files(".drop input >> nth=0", places[1] / "dogs" / "00.png")
+    page.wait_for_selector(".painter canvas")
+    page.get_by_role("button", name="Fill in").click()
+    page.wait_for_selector("text=Nothing is painted yet")
+    box = page.locator(".painter canvas").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 40, box["y"] + 90)  # past the edge
+    page.mouse.up()
+    page.get_by_role("button", name="Fill in").click()
+    page.wait_for_selector(".fillings canvas >> nth=3")
+    watched.drawn("Filling 4")

@@ -20,6 +20,7 @@ EXTRAS = {
     "jxl": "pillow-jxl-plugin",
     "h5": "h5py",
     "video": "av",
+    "export": "onnxruntime",
 }
 """The package that each brings."""
 

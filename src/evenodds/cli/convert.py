@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Run, Switch, app
+from evenodds.cli.app import Checkpoint, Device, Switch, app
+from evenodds.cli.opening import RunOrModel, run_or_model
 from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_table, say
@@ -77,7 +78,7 @@ DEFAULTS = Flags()
 
 @app.command
 @loads
-def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
+def upscale(run: RunOrModel, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Enlarge an image, or all images of a folder or archive, by a run that learned it (train upscale-x4, say).
 
     Images keep their kind: grey stays grey, 16 bits stay 16, transparency stays. Status 1 says that some files could
@@ -88,7 +89,7 @@ def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> i
 
 @app.command
 @loads
-def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
+def translate(run: RunOrModel, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Make an image of an image, or of all of a folder or archive, by a run that learned it (train denoise, say).
 
     Status 1 says that some files could not be done; all others were.
@@ -99,7 +100,7 @@ def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) ->
 @app.command
 @loads
 def segment(
-    run: Run,
+    run: RunOrModel,
     source: Source,
     out: Path,
     *,
@@ -152,7 +153,7 @@ def fill(
     Parameters
     ----------
     run
-        The run folder, of the task fill (evenodds train fill-32 --data FOLDER).
+        The run folder, of the task fill (evenodds train fill-32 --data FOLDER), or an .onnx file of one.
     image
         The image; it is brought to the size of the run's images.
     mask
@@ -165,9 +166,9 @@ def fill(
         Folder for one PNG each and a sheet of all [default: filled in the run folder].
     """
     from evenodds.apply.filling import write_fillings
-    from evenodds.runs.session import load
 
-    session, folder = load(run, checkpoint, device), out or run / "filled"
+    session = run_or_model(run, checkpoint, device)
+    folder = out or session.folder / "filled"
     written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
@@ -180,9 +181,8 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
     from evenodds.apply.converting import Options, beside, convert, outputs_of
     from evenodds.cli.bar import Steps
     from evenodds.evaluation.truth import require_apart
-    from evenodds.runs.session import load
 
-    session = load(run, flags.checkpoint, flags.device)
+    session = run_or_model(run, flags.checkpoint, flags.device)
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")

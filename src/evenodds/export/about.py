@@ -37,6 +37,9 @@ class Entry:
     dtype: str
     shape: tuple[str | int, ...]
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} ({', '.join(map(str, self.shape))})"
+
 
 @dataclass(frozen=True)
 class About:

@@ -18,6 +18,7 @@ from evenodds.export.inside import metadata_in
 from evenodds.export.runtime import Runtime, opened
 from evenodds.export.units import FromModel, ToModel
 from evenodds.files.regular import read_regular, refusal
+from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
 from evenodds.runs.config import from_mapping, named, require_allowed
 from evenodds.runs.session import Session
@@ -180,14 +181,16 @@ class Encoder(Player):
         return torch.cat(self.computed(x=x), 1)
 
 
-class Seen(Player):
-    """x (N, ...) -> features (N, F)."""
+class Seen(Player, Scores):
+    """x (N, ...) -> features (N, F), without logits."""
 
     role = "discriminator"
 
-    def features(self, x: Tensor) -> Tensor:
-        """(N, F)."""
-        return self.computed(x=x)[0]
+    def forward(self, x: Tensor, features: bool = False) -> tuple[Tensor, Tensor]:
+        if not features:
+            raise BadInput("this model gives features, and no probability of being real; take the run itself")
+        hidden = self.computed(x=x)[0]
+        return hidden.new_zeros(len(hidden)), hidden
 
 
 PLAYERS: Mapping[str, type[Player]] = {

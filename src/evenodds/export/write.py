@@ -38,11 +38,21 @@ class Exported:
     about: About
     parity: Parity
 
+    def lines(self) -> list[str]:
+        """Plain sentences."""
+        about, parity = self.about, self.parity
+        entries = ", ".join(map(str, about.inputs)), ", ".join(map(str, about.outputs))
+        of = "share of other labels" if about.answers == "segment" else "difference from the run, of numbers in [-1, 1],"
+        return [
+            f"{about.answers}: {entries[0]} -> {entries[1]}",
+            f"largest {of} {parity.difference:.2g} on {parity.cases} requests (at most {parity.limit:.2g} is allowed)",
+        ]
+
 
 def export(
     session: Session,
     to: str,
-    path: Path,
+    path: Path | None = None,
     options: Options = Options(),  # noqa: B008
     *,
     licence: str | None = None,
@@ -52,7 +62,7 @@ def export(
 
     Args:
         to: onnx or pt2.
-        path: the file; what this command did not write there is not replaced.
+        path: the file; what this command did not write there is not replaced. None: in the run's folder.
         licence: of the file, as text.
         encoder: gives the run's encoder, for the answer encode.
 
@@ -61,9 +71,12 @@ def export(
     """
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
-    require_owned(path, "export")
+    if path is not None:
+        require_owned(path, "export")
     session = replace(session, players={k: player.cpu() for k, player in session.players.items()}, device=_CPU)
     graph = graph_of(session, options, encoder)
+    path = session.folder / f"{graph.answers}.{to}" if path is None else path
+    require_owned(path, "export")
     full = graph if not options.half else graph_of(session, replace(options, half=False), encoder)
     about = About(
         graph.answers,

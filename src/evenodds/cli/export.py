@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Json, Run, Switch, app
-from evenodds.cli.opening import RunOrModel
-from evenodds.files.terminal import result, say
+from evenodds.cli.opening import RunOrModel, run_or_model
+from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["card", "export"]
 
@@ -25,7 +22,7 @@ def export(
     answers: str | None = None,
     uint8: Switch = False,
     fp16: Switch = False,
-    one_hot: Annotated[bool, Parameter(negative="")] = False,
+    one_hot: Switch = False,
     licence: str | None = None,
     checkpoint: Checkpoint = "last",
 ) -> None:
@@ -65,21 +62,11 @@ def export(
 @app.command
 @loads
 def card(run: RunOrModel, *, checkpoint: Checkpoint = "last", json: Json = False) -> None:
-    """Print what is known of a run, or of a file that it was exported to: data, settings, scores, where it is from.
-
-    Parameters
-    ----------
-    run
-        The run folder, or an .onnx file that `evenodds export` wrote.
-    """
-    from evenodds.cli.opening import run_or_model
+    """Print what is known of a run, or of an exported file: data, settings, scores, version; no names of files."""
     from evenodds.export.card import card_lines, card_of
 
-    facts = card_of(run_or_model(run, checkpoint, "cpu"), run)
+    facts = card_of(run_or_model(run, checkpoint, "cpu"))
     if json:
-        import json as texts
-
-        result(texts.dumps(facts, indent=2))
+        result_json(facts)
         return
-    for line in card_lines(facts):
-        result(line)
+    result_table(card_lines(facts))

@@ -103,13 +103,16 @@ def _one(session: Session, entry: Entry, shape: Sequence[int], rng: torch.Genera
     if entry.name == "y":
         return torch.arange(shape[0]) % session.task.condition_length
     if entry.name == "c":
-        c = session.task.default_condition
-        assert c is not None
-        return c.expand(*shape).contiguous()
+        by_class = session.conditions.by_class
+        return torch.eye(shape[1])[torch.arange(shape[0]) % shape[1]] if by_class else _bits(shape, rng).float()
     if entry.name == "truncation":
         return torch.full(shape, 0.7)
     if entry.name == "mask":
-        return (torch.rand(shape, generator=rng) < 0.5).to(getattr(torch, entry.dtype))
+        return _bits(shape, rng).to(getattr(torch, entry.dtype))
     if entry.dtype == "uint8":
         return torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8)
     return 2 * torch.rand(shape, generator=rng) - 1
+
+
+def _bits(shape: Sequence[int], rng: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=rng) < 0.5

@@ -165,9 +165,13 @@ def encode(
     path = out or beside(run) / "codes.npz"
     session, items, codes = _encoded("encode", run, data, path, steps, flags)
     write_codes(session, data, codes, items, path)
-    far = "" if codes.error is None else f"; the generator's answer differs from them by {codes.error:.3f} (root mean square)"
-    say(f"{len(codes.z):,} items{far}")
+    say(f"{len(codes.z):,} items{_apart(codes.error)}")
     result(path)
+
+
+def _apart(error: float | None) -> str:
+    """How far the generator's answer is from the items; empty where that is not known."""
+    return "" if error is None else f"; the generator's answer differs from them by {error:.3f} (root mean square)"
 
 
 @app.command

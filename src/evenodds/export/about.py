@@ -149,4 +149,3 @@ def read_words(words: Mapping[str, str], where: str) -> About:
         raise BadInput(f"{where} must have the metadata format={FORMAT} and evenodds, it has {have[:80]}; {advice}")
     about = as_type(parse_json(words["evenodds"].encode(), f"{where}, metadata", advice), About, where, advice)
     return about
-

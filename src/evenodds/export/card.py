@@ -39,7 +39,8 @@ def card_of(session: Session) -> dict[str, Any]:
 
 def _about(session: Session) -> About | None:
     """What an exported file says of itself; None of a run."""
-    return next((player.about for player in session.players.values() if hasattr(player, "about")), None)
+    said = (getattr(player, "about", None) for player in session.players.values())
+    return next((about for about in said if isinstance(about, About)), None)
 
 
 def _data(session: Session) -> dict[str, Any]:
@@ -79,8 +80,9 @@ def _scores(session: Session) -> dict[str, str]:
 def _evaluated(scores: Any) -> Iterator[tuple[str, str]]:
     for score in scores if isinstance(scores, list) else ():
         if isinstance(score, dict) and isinstance(score.get("value"), int | float):
-            ends = [score.get("low"), score.get("high")]
-            within = " ({:.4g} to {:.4g})".format(*ends) if all(isinstance(end, int | float) for end in ends) else ""
+            low, high = score.get("low"), score.get("high")
+            known = isinstance(low, int | float) and isinstance(high, int | float)
+            within = f" ({low:.4g} to {high:.4g})" if known else ""
             yield str(score.get("name")), f"{score['value']:.4g}{within}"
 
 

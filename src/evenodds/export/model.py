@@ -27,6 +27,8 @@ __all__ = ["load_model"]
 
 LARGEST = 2**31
 """Bytes of a file of one part: messages of protocol buffers have no more."""
+_EXACT = 1e-3
+"""What bytes differ by, in [-1, 1], from the numbers that they stand for: a level is 2 / 255 at least."""
 
 
 def load_model(path: str | Path) -> Session:
@@ -89,7 +91,8 @@ class Player(nn.Module):
 
     def image(self, value: Tensor) -> Tensor:
         """An output image in [-1, 1]."""
-        return self.to_model(value) if self.about.uint8 else value  # type: ignore[no-any-return]
+        x: Tensor = self.to_model(value) if self.about.uint8 else value
+        return x
 
     def _input(self, name: str, value: Tensor) -> Any:
         entry = next(one for one in self.about.inputs if one.name == name)
@@ -98,18 +101,13 @@ class Player(nn.Module):
         if name == "mask":
             return (value > 0).to(torch.uint8).numpy()
         content = self.to_bytes(value)
-        # Half a level of 8 bits is what 16 bits, or a mean of colours, differ by at most.
-        if float((self.to_source(content) - value.clamp(-1, 1)).abs().max()) > 1e-3:
+        again = (content.float() - self.to_bytes.middle) / self.to_bytes.reach
+        if float((again - value).abs().max()) > _EXACT:  # as of 16 bits, or of the luma of colours
             raise BadInput(
                 "this model takes images of 8 bits of its own kind, and this one has finer steps; export the run "
                 "without --uint8"
             )
         return content.numpy()
-
-    def to_source(self, content: Tensor) -> Tensor:
-        """Bytes of a source in [-1, 1]."""
-        back: Tensor = (content.float() - self.to_bytes.middle) / self.to_bytes.reach
-        return back
 
 
 class Sampler(Player):

@@ -91,10 +91,8 @@ def drawn(
     """Inputs of a graph: z of the prior, classes in turn, a truncation of 0.7, random images and masks."""
     rng = torch.Generator().manual_seed(seed)
     lengths = {BATCH: batch, **dict(zip(ANY_SIZE, sides, strict=True))}
-    return tuple(
-        _one(session, entry, [lengths.get(str(side), side) for side in entry.shape], rng)  # type: ignore[misc]
-        for entry in graph.inputs
-    )
+    shapes = ([lengths[side] if isinstance(side, str) else side for side in entry.shape] for entry in graph.inputs)
+    return tuple(_one(session, entry, shape, rng) for entry, shape in zip(graph.inputs, shapes, strict=True))
 
 
 def _one(session: Session, entry: Entry, shape: Sequence[int], rng: torch.Generator) -> Tensor:

@@ -27,7 +27,6 @@ __all__ = ["FORMATS", "Exported", "export"]
 
 OPSET, IR = 18, 10
 """What runtimes of the last two years read: onnxruntime from 1.20 of November 2024 on."""
-_SIDES = (32, 48)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Exported:
         """Plain sentences."""
         about, parity = self.about, self.parity
         entries = ", ".join(map(str, about.inputs)), ", ".join(map(str, about.outputs))
-        of = "share of other labels" if about.answers == "segment" else "difference from the run, of numbers in [-1, 1],"
+        of = "share of other labels" if about.answers == "segment" else "difference from the run, of [-1, 1],"
         return [
             f"{about.answers}: {entries[0]} -> {entries[1]}",
             f"largest {of} {parity.difference:.2g} on {parity.cases} requests (at most {parity.limit:.2g} is allowed)",
@@ -97,14 +96,14 @@ def export(
 
 def _traced(session: Session, graph: Graph) -> Any:
     """The graph as torch.export sees it, for any batch and, where they are free, sides."""
-    axes: dict[str, Any] = {BATCH: torch.export.Dim(BATCH)}
+    dim = torch.export.Dim
+    axes: dict[str, Any] = {BATCH: dim(BATCH)}
     for name in ANY_SIZE:
-        unit = torch.export.Dim(name)
-        axes[name] = unit if graph.multiple == 1 else graph.multiple * torch.export.Dim(f"{name}_units")
+        axes[name] = dim(name) if graph.multiple == 1 else graph.multiple * dim(f"{name}_units")
     shapes = tuple({k: axes[side] for k, side in enumerate(one.shape) if side in axes} for one in graph.inputs)
-    # Of a batch of 3: lengths of 1 and 2 may be taken for what they are by chance.
-    sides = tuple(-(-side // graph.multiple) * graph.multiple for side in _SIDES)
-    inputs = drawn(session, graph, 3, sides)  # type: ignore[arg-type]
+    # A length of 1 is taken for one that is always 1, also that of an image's coarsest map.
+    unit = graph.multiple
+    inputs = drawn(session, graph, 3, (max(3, -(-32 // unit)) * unit, max(4, -(-48 // unit)) * unit))
     try:
         with torch.no_grad():  # strict: otherwise len(x), which the networks ask for, fixes the batch
             return torch.export.export(_Called(graph.module).eval(), inputs, dynamic_shapes=(shapes,), strict=True)
@@ -177,14 +176,11 @@ _CPU = torch.device("cpu")
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Nothing that torch says on the way, to its own developers, reaches the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
+    before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
         try:
-            for logger in loggers:
-                logger.setLevel(logging.CRITICAL)
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(before)

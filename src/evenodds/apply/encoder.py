@@ -25,10 +25,12 @@ from evenodds.runs.find import accepts, make, network
 from evenodds.runs.session import Session
 from evenodds.tasks.infer import Infer, encoder_options
 
-__all__ = ["encoder_of"]
+__all__ = ["encoder_of", "existing_encoder"]
 
 ENCODER = "encoder.safetensors"
 """The file of a run's encoder, in the run's folder."""
+ENCODER_PLAYER = "encoder"
+"""Where an exported encoder is among the players of a session."""
 ANEW = "delete it, and the encoder is learned anew"
 
 
@@ -44,6 +46,8 @@ def encoder_of(
         samples: of the generator, to learn from.
         listeners: such as a progress bar.
     """
+    if ENCODER_PLAYER in session.players:
+        return session.players[ENCODER_PLAYER]
     conditional = session.conditions.kind is not None
     prior = _Joint(session) if conditional else session.latent
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
@@ -64,6 +68,17 @@ def encoder_of(
         state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
         write_tensors(state, temporary, {"generator_images": str(session.images)})
     return encoder.eval()
+
+
+def existing_encoder(session: Session) -> nn.Module:
+    """The encoder of a run that `evenodds encode` has learned; BadInput where there is none for these players."""
+    path = session.folder / ENCODER
+    weights = _weights_for(path, session.images)
+    if weights is None:
+        raise BadInput(f"{session.folder} has no encoder of its players as they are; run `evenodds encode` on it first")
+    encoder = _new_encoder(session, session.latent.size + session.task.condition_length, 0)
+    _set_encoder(encoder, weights, path)
+    return encoder.to(session.device).eval()
 
 
 def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:

@@ -29,9 +29,9 @@ class Codes:
 
     z: Tensor
     """(N, latent)."""
-    x: Tensor
-    """(N, ...) in [-1, 1]: the generator's answer to z."""
-    error: float
+    x: Tensor | None
+    """(N, ...) in [-1, 1]: the generator's answer to z; None where there is an encoder alone."""
+    error: float | None
     """Root mean squared difference of x and the items, in [0, 2]."""
     c: Tensor | None = None
     """(N, K) of a conditional run: what was known of the items, or told by the encoder."""
@@ -55,12 +55,15 @@ def invert(
         if session.conditions.kind is not None:
             condition = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
             conditions.append(condition.cpu())
-        generator = session.unconditional(condition)["generator"]
-        z = refine(generator, part.to(session.device), z, steps=steps) if steps else z
+        if "generator" in session.players:
+            generator = session.unconditional(condition)["generator"]
+            z = refine(generator, part.to(session.device), z, steps=steps) if steps else z
+            answers.append(session.answer(z, condition))
+        elif steps:
+            raise BadInput("an exported encoder has no generator to refine z by; leave --steps at 0, or take the run")
         codes.append(z.cpu())
-        answers.append(session.answer(z, condition))
-    again = torch.cat(answers)
-    error = float((again - x).square().mean().sqrt())
+    again = torch.cat(answers) if answers else None
+    error = None if again is None else float((again - x).square().mean().sqrt())
     return Codes(torch.cat(codes), again, error, torch.cat(conditions) if conditions else None)
 
 
@@ -93,6 +96,8 @@ def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: P
     """A sheet of rows in pairs: items above the generator's answers to their codes."""
     if session.card.kind != "image":
         raise BadInput(f"reconstructions are drawn of images; this run's data is a {session.card.kind}, use encode")
+    if codes.x is None:
+        raise BadInput("an exported encoder has no generator to reconstruct by; take the run itself")
     place = partial(owned, command="reconstruct")
     return write_paired(session, data.batch(torch.arange(len(data)))["x"], codes.x, path, columns, place)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Run, Switch, app
+from evenodds.cli.app import Checkpoint, Device, Switch, app
+from evenodds.cli.opening import RunOrModel, is_model, run_or_model
 from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
@@ -82,7 +83,7 @@ DEFAULTS = Flags()
 
 @app.command
 @loads
-def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
+def upscale(run: RunOrModel, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Enlarge an image, or all images of a folder or archive, by a run that learned it (train upscale-x4, say).
 
     Images keep their kind: grey stays grey, 16 bits stay 16, transparency stays. Status 1 says that some files could
@@ -93,7 +94,7 @@ def upscale(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> i
 
 @app.command
 @loads
-def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
+def translate(run: RunOrModel, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
     """Make an image of an image, or of all of a folder or archive, by a run that learned it (train denoise, say).
 
     Status 1 says that some files could not be done; all others were.
@@ -104,7 +105,7 @@ def translate(run: Run, source: Source, out: Out, *, flags: Flags = DEFAULTS) ->
 @app.command
 @loads
 def segment(
-    run: Run,
+    run: RunOrModel,
     source: Source,
     out: Path,
     *,
@@ -157,7 +158,7 @@ def fill(
     Parameters
     ----------
     run
-        The run folder, of the task fill (evenodds train fill-32 --data FOLDER).
+        The run folder, of the task fill (evenodds train fill-32 --data FOLDER), or an .onnx file of one.
     image
         The image; it is brought to the size of the run's images.
     mask
@@ -170,9 +171,9 @@ def fill(
         Folder for one PNG each and a sheet of all [default: filled in the run folder].
     """
     from evenodds.apply.filling import write_fillings
-    from evenodds.runs.session import load
 
-    session, folder = load(run, checkpoint, device), out or run / "filled"
+    session = run_or_model(run, checkpoint, device)
+    folder = out or session.folder / "filled"
     written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
@@ -206,11 +207,8 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     from evenodds.apply.converting import Options, beside, convert, outputs_of
     from evenodds.cli.bar import Steps
     from evenodds.evaluation.truth import require_apart
-    from evenodds.game.engine import pick_device
-    from evenodds.game.processes import own_device
-    from evenodds.runs.session import load
 
-    session = load(run, flags.checkpoint, str(own_device(pick_device(flags.device))))
+    session = run_or_model(run, flags.checkpoint, flags.device if is_model(run) else _own_device(flags.device))
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
@@ -220,6 +218,13 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels, flags.ensemble)
     with Steps() as step:
         return session, convert(session, source, out, options, step, say)
+
+
+def _own_device(device: str) -> str:
+    from evenodds.game.engine import pick_device
+    from evenodds.game.processes import own_device
+
+    return str(own_device(pick_device(device)))
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

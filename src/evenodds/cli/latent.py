@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
+from evenodds.cli.opening import RunOrModel, beside, run_or_model
 from evenodds.cli.ranges import EncoderImages, Pixels, Seed, real, whole
 from evenodds.files.terminal import result, say
 
@@ -155,17 +156,22 @@ def encode(
     Parameters
     ----------
     run
-        The run folder; the network stays there.
+        The run folder, where the network stays; or an .onnx file that encodes.
     out
         The .npz to write: z (N, latent), y and names where known [default: codes.npz in the run folder].
     """
     from evenodds.apply.inversion import write_codes
 
-    path = out or run / "codes.npz"
+    path = out or beside(run) / "codes.npz"
     session, items, codes = _encoded("encode", run, data, path, steps, flags)
     write_codes(session, data, codes, items, path)
-    say(f"{len(codes.z):,} items; the generator's answer differs from them by {codes.error:.3f} (root mean square)")
+    say(f"{len(codes.z):,} items{_apart(codes.error)}")
     result(path)
+
+
+def _apart(error: float | None) -> str:
+    """How far the generator's answer is from the items; empty where that is not known."""
+    return "" if error is None else f"; the generator's answer differs from them by {error:.3f} (root mean square)"
 
 
 @app.command
@@ -205,9 +211,8 @@ def _encoded(
     from evenodds.apply.encoding import encoded
     from evenodds.cli.bar import Bar, reading
     from evenodds.files.outputs import require_owned
-    from evenodds.runs.session import load
 
-    session = load(run, flags.checkpoint, flags.device)
+    session = run_or_model(run, flags.checkpoint, flags.device)
     require_owned(path, command, inputs=(data,))
     return session, *encoded(session, data, steps, flags.images, n, (Bar(),), reading, flags.most_pixels)
 
@@ -215,7 +220,7 @@ def _encoded(
 @app.command
 @loads
 def features(
-    run: Run,
+    run: RunOrModel,
     data: Data = None,
     *,
     out: Path | None = None,
@@ -233,10 +238,10 @@ def features(
     from evenodds.apply.features import write_features
     from evenodds.cli.bar import reading
     from evenodds.files.outputs import require_owned
-    from evenodds.runs.session import load
 
-    path = out or run / "features.npz"
+    session = run_or_model(run, checkpoint, device)
+    path = out or session.folder / "features.npz"
     require_owned(path, "features", inputs=(data,))
-    n, length = write_features(load(run, checkpoint, device), data, path, reading, most_pixels)
+    n, length = write_features(session, data, path, reading, most_pixels)
     say(f"{n:,} items, {length:,} features each")
     result(path)

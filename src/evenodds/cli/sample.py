@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Checkpoint, Device, Run, RunData, Switch, Words, app, assignments, listed_names, numbers
+from evenodds.cli.app import Checkpoint, Device, RunData, Switch, Words, app, assignments, listed_names, numbers
+from evenodds.cli.opening import RunOrModel, run_or_model
 from evenodds.cli.ranges import Number, Seed, real, whole
 from evenodds.files.terminal import result, say
 
@@ -22,7 +23,7 @@ WIDEST = 50
 @app.command
 @loads
 def sample(
-    run: Run,
+    run: RunOrModel,
     *,
     n: Number = 64,
     grid: Path | None = None,
@@ -77,11 +78,10 @@ def sample(
     from evenodds.apply.asked_rows import matching_rows
     from evenodds.apply.samples import requested_labels, require_places, write_samples
     from evenodds.apply.selecting import sample as selected
-    from evenodds.runs.session import load
 
-    session = load(run, checkpoint, device)
+    session = run_or_model(run, checkpoint, device)
     if grid is None and folder is None and npz is None:
-        grid = run / "samples.png"
+        grid = session.folder / "samples.png"
     require_places(session, grid=grid, folder=folder, npz=npz)
     y = requested_labels(session, n, class_, per_class, seed)
     options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}

@@ -21,6 +21,7 @@ EXTRAS = {
     "h5": "h5py",
     "video": "av",
     "studio": "fastapi",
+    "export": "onnxruntime",
 }
 """The package that each brings."""
 

@@ -139,5 +139,6 @@ def _reconstructed(session: Session, sent: Upload) -> dict[str, Any]:
     with sent.as_image() as path:
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
     codes = invert(session, x, encoder_of(replace(session)), steps=100)
+    assert codes.x is not None  # a run has its generator
     pictures = [_in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
     return {"source": pictures[0], "answer": pictures[1], "error": codes.error, "z": codes.z[0].tolist()}

@@ -144,9 +144,11 @@ class Condition(Generate):
         )
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
-        """Both players, for c (N, K), or (1, K) for all items."""
+        """The players that there are, for c (N, K), or (1, K) for all items."""
         if c is None:
             raise BadInput("the players of a conditional game need c (N, K); give one")
+        if "discriminator" not in players:
+            return {"generator": ConditionedGenerator(players["generator"], c)}
         generator, discriminator = self.conditioned(players, c)
         return {"generator": generator, "discriminator": discriminator}
 

@@ -48,6 +48,36 @@ def enlarged(x: Tensor, scale: int) -> Tensor:
     """x (N, C, H, W), bicubic with a = -1/2 (Keys 1981) at `scale` times its size: what image editors call bicubic."""
     if scale == 1:
         return x
+    if _is_exporting():
+        return _enlarged_by_kernel(x, scale)
     size = (x.shape[2] * scale, x.shape[3] * scale)
     # Only with antialias does PyTorch take a = -1/2; on the way up there is nothing else to it.
     return F.interpolate(x, size, mode="bicubic", antialias=True)
+
+
+def _is_exporting() -> bool:
+    """Whether torch.export traces what is computed."""
+    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())
+
+
+def _enlarged_by_kernel(x: Tensor, scale: int) -> Tensor:
+    """`enlarged` as a transposed convolution with a fixed kernel: ONNX has no antialiased resizing that is the same.
+
+    Beyond the edges nothing is; the weights of what is within them add up to 1, as PyTorch has it.
+    """
+    reach = range(-2 * scale, 3 * scale)  # of a pixel, in pixels of the result, from its own first one
+    weights = [_keys((at + 0.5) / scale - 0.5) for at in reach]
+    line = torch.tensor(weights, dtype=x.dtype)
+    kernel = torch.outer(line, line).expand(x.shape[1], 1, -1, -1)
+    sums = F.conv_transpose2d(torch.ones_like(x[:1, :1]), kernel[:1], stride=scale)
+    spread = F.conv_transpose2d(x, kernel, stride=scale, groups=x.shape[1]) / sums.clamp_min(1e-6)
+    first, height, width = 2 * scale, x.shape[2] * scale, x.shape[3] * scale
+    return spread[:, :, first : first + height, first : first + width]
+
+
+def _keys(t: float) -> float:
+    """The cubic convolution kernel with a = -1/2 (Keys 1981, eq. 15)."""
+    t = abs(t)
+    if t < 1:
+        return 1.5 * t**3 - 2.5 * t**2 + 1
+    return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0

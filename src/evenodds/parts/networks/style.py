@@ -92,7 +92,8 @@ class Generator(nn.Module):
             raise BadInput(f"style needs styles, mapping, convolutions >= 1, got {styles}, {mapping}, {convolutions}")
         sizes = level_sizes(size, bottom)
         channels_of = widths(width, growth, cap, len(sizes))
-        self.latent, self.share = latent, 1.0
+        self.latent: int = latent
+        self.share: float | Tensor = 1.0
         lengths = [input_length(latent, condition), *[styles] * mapping]
         self.mapping = nn.ModuleList([_Linear(a, b, rate=0.01) for a, b in pairwise(lengths)])
         self.register_buffer("mean_style", torch.zeros(styles))
@@ -121,7 +122,7 @@ class Generator(nn.Module):
             with torch.no_grad():
                 mean = whole(w.detach()).mean(0)  # of all slices of the batch
                 self.mean_style.lerp_(mean.to(self.mean_style), 1 - MEMORY)
-        if self.share != 1:
+        if isinstance(self.share, Tensor) or self.share != 1:
             w = torch.lerp(self.mean_style.to(w), w, self.share)
         return w[:, None].expand(-1, len(self.levels), -1)
 
@@ -139,7 +140,7 @@ class Generator(nn.Module):
         pixels: Tensor = image.tanh()
         return pixels
 
-    def truncated(self, factor: float) -> Generator:
+    def truncated(self, factor: float | Tensor) -> Generator:
         """The same generator, whose w are drawn to their mean by a factor in (0, 1] (Karras et al. 2019, section B)."""
         drawn_in = copy.copy(self)
         drawn_in.share = factor

@@ -1,0 +1,43 @@
+"""What commands that put a run to work take: its folder, or a file that it was exported to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from evenodds.errors import BadInput
+
+if TYPE_CHECKING:
+    from evenodds.runs.session import Session
+
+__all__ = ["RunOrModel", "beside", "is_model", "run_or_model"]
+
+RunOrModel = Annotated[Path, Parameter(help="The run folder, or an .onnx file that `evenodds export` wrote.")]
+MODELS = (".onnx",)
+
+
+def run_or_model(run: Path, checkpoint: str, device: str) -> Session:
+    """The run of a folder or of an exported file; BadInput where it is neither."""
+    if run.suffix.lower() == ".pt2":
+        raise BadInput(f"{run} is for torch.export.load, and evenodds opens .onnx files alone; export it --to onnx")
+    if not is_model(run):
+        from evenodds.runs.session import load
+
+        return load(run, checkpoint, device)
+    if checkpoint != "last" or device not in ("auto", "cpu"):
+        raise BadInput(f"{run} holds one checkpoint and computes on the CPU; leave --checkpoint and --device out")
+    from evenodds.export.model import load_model
+
+    return load_model(run)
+
+
+def is_model(run: Path) -> bool:
+    """Whether it is an exported file, by its name."""
+    return run.suffix.lower() in MODELS and not run.is_dir()
+
+
+def beside(run: Path) -> Path:
+    """The folder in which a command leaves its results where no other is named."""
+    return run.parent if is_model(run) else run

@@ -1,0 +1,151 @@
+"""What an exported file says of itself: enough to use it without the run, and to tell which run it is of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from evenodds.errors import BadInput
+from evenodds.files.read import as_type, parse_json
+from evenodds.runs.card import DataCard
+from evenodds.runs.session import Session
+from evenodds.version import __version__
+
+__all__ = ["ANY_SIZE", "BATCH", "FORMAT", "LICENCE", "About", "Entry", "about_run", "read_words", "run_id"]
+
+FORMAT = "evenodds-model-1"
+"""The first word of the metadata; files with another one are not evenodds'."""
+LICENCE = "not stated: ask those who trained it, and mind the licence of the data"
+BATCH = "batch"
+ANY_SIZE = ("height", "width")
+"""The names of the axes that may have any length."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An input or output.
+
+    Args:
+        dtype: float32, uint8 or int64.
+        shape: lengths, and names of those that are free.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} ({', '.join(map(str, self.shape))})"
+
+
+@dataclass(frozen=True)
+class About:
+    """What an exported file says of itself.
+
+    Args:
+        answers: sample, fill, encode, features, upscale, translate or segment.
+        run: see `run_id`.
+        images: real images that the players had seen.
+        card: of the data, without places and items.
+        config: settings of the run, without its data.
+        half: whether the networks compute in float16.
+        multiple: what heights and widths are multiples of, where they are free.
+        margin: reach of the network in pixels; None where it depends on all of the image.
+    """
+
+    answers: str
+    version: str
+    run: str
+    images: int
+    inputs: tuple[Entry, ...]
+    outputs: tuple[Entry, ...]
+    card: DataCard
+    config: Mapping[str, Any]
+    half: bool = False
+    multiple: int = 1
+    margin: int | None = None
+    licence: str = LICENCE
+
+    @property
+    def uint8(self) -> bool:
+        """Whether images are bytes."""
+        images = (*self.inputs, *self.outputs)
+        return any(one.dtype == "uint8" and one.name != "labels" for one in images)
+
+    def words(self) -> dict[str, str]:
+        """The metadata of a file: plain ones for readers in any language, and "evenodds" with all, in JSON."""
+        card = self.card
+        plain: dict[str, Any] = {
+            "format": FORMAT,
+            "answers": self.answers,
+            "evenodds_version": self.version,
+            "run": self.run,
+            "data_fingerprint": card.fingerprint or "unknown",
+            "recipe": str(self.config.get("recipe", "")),
+            "images": self.images,
+            "value_range": "the data's own units" if self.uint8 else [-1, 1],
+            "units": card.units.line(),
+            "licence": self.licence,
+        }
+        if self.multiple > 1:
+            plain["sides_are_multiples_of"] = self.multiple
+        if card.classes:
+            plain["classes"] = list(card.classes)
+        if card.columns:
+            plain["columns"] = list(card.columns)
+        if card.conditions is not None:
+            plain["conditions"] = card.conditions.to_json()
+        if "labels" in card.beside and card.beside["labels"].palette is not None:
+            plain["palette"] = card.beside["labels"].palette.to_json()
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        entries = {name: [asdict(one) for one in values[name]] for name in ("inputs", "outputs")}
+        plain["evenodds"] = {**values, **entries, "card": card.to_json()}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in plain.items()}
+
+
+def run_id(session: Session) -> str:
+    """Twelve digits that tell runs apart: of the settings, the data and the weights."""
+    digest = hashlib.sha256(json.dumps(_settings(session), sort_keys=True, default=str).encode())
+    digest.update(str(session.card.fingerprint).encode())
+    for name, player in sorted(session.players.items()):
+        for key, value in sorted(player.state_dict().items()):
+            digest.update(f"{name}/{key}".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _settings(session: Session) -> dict[str, Any]:
+    """Of the run, without where its data lie."""
+    return {**session.config.to_mapping(), "data": None}
+
+
+def about_run(session: Session, licence: str | None) -> dict[str, Any]:
+    """What a file says of the run, as arguments of About."""
+    generator = session.players.get("generator")
+    return {
+        "version": __version__,
+        "run": run_id(session),
+        "images": session.images,
+        "card": shared_card(session.card),
+        "config": _settings(session),
+        "margin": getattr(generator, "margin", None),
+        "licence": licence or LICENCE,
+    }
+
+
+def shared_card(card: DataCard) -> DataCard:
+    """A data card without places, items and what was found in files; conditions keep their examples."""
+    return replace(card, blocks=(), place=None, held_out=(), report=())
+
+
+def read_words(words: Mapping[str, str], where: str) -> About:
+    """What the metadata of a file say; BadInput where evenodds did not write them."""
+    advice = "take a file that `evenodds export` wrote"
+    if words.get("format") != FORMAT or "evenodds" not in words:
+        have = ", ".join(sorted(words)[:5]) or "none"
+        raise BadInput(f"{where} must have the metadata format={FORMAT} and evenodds, it has {have[:80]}; {advice}")
+    about = as_type(parse_json(words["evenodds"].encode(), f"{where}, metadata", advice), About, where, advice)
+    return about

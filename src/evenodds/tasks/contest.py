@@ -212,7 +212,9 @@ class Contest:
 
     def _levels(self, on_real: Tensor, on_fake: Tensor) -> list[Tensor]:
         """The mean logits of all reals and all fakes."""
-        return [on_real.mean(), on_fake.mean()] if self.compares else means_of_all(on_real, on_fake)
+        if playing_now() is None or self.compares:
+            return [on_real.mean(), on_fake.mean()]
+        return means_of_all(on_real, on_fake)
 
     @cached_property
     def relative(self) -> bool:
@@ -243,9 +245,13 @@ class Contest:
         A relative loss fixes logits up to a shift; each is then held against the mean logit of the other side, as in
         Jolicoeur-Martineau (2018), eq. 7; and for the mean sign of D(x), against the middle of both.
         """
-        real, fake = self._levels(on_real, on_fake) if self.relative else [on_real.new_zeros(())] * 2
-        signs = self._mean((on_real - (real + fake) / 2).sign())
-        on_real, on_fake = on_real - fake, on_fake - real
+        level: Tensor | float = 0.0
+        if self.relative:
+            real, fake = self._levels(on_real, on_fake)
+            level = (real + fake) / 2
+        signs = self._mean((on_real - level).sign())
+        if self.relative:
+            on_real, on_fake = on_real - fake, on_fake - real
         facts = {"real": self._mean(on_real.sigmoid()), "fake": self._mean(on_fake.sigmoid())}
         # r_t of Karras et al. (2020), section 3, which views are adapted by.
         return facts if self.view is None else {**facts, "signs": signs}

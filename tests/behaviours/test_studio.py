@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,7 +33,11 @@ from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.watching import RunView, Watching
 from evenodds.server.loaded import Loaded, Overloaded, Replaced
 from evenodds.studio import state
+from evenodds.studio.start import STATIC
 from tests.studio import opened, run_folder
+
+PARTS = ("overview", "play", "tools", "settings", "report")
+"""The views of a run."""
 
 
 @pytest.fixture(autouse=True)
@@ -393,3 +398,17 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_
         assert main(["studio", runs, "--no-browser", *words]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_every_word_of_the_page_is_in_both_languages() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
+    languages = [set(re.findall(r"[\s,](\w+): \"", texts.pop(name))) for name in ("strings.js", "strings.zh.js")]
+    code = "".join(texts.values())
+    used = set(re.findall(r"\bt\(\"(\w+)\"", code)) | set(re.findall(r"\bt\([^()\"`]*\? \"\w+\" : \"(\w+)\"", code))
+    assert languages[0] - languages[1] == languages[1] - languages[0] == set()
+    assert used - languages[0] == set()
+    assert {word for word in languages[0] if not re.search(rf"[\"_`]{word}\b", code)} <= {
+        f"{kind}_{word}"
+        for kind, words in {"state": ("playing", "working", "finished", "stopped"), "tab": PARTS}.items()
+        for word in words
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,8 +13,10 @@ from starlette.responses import Response
 
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import network_of, overlaid, palette_of
+from evenodds.apply.encoder import ENCODER, encoder_of
 from evenodds.apply.filling import fillings
 from evenodds.apply.hidden import hidden
+from evenodds.apply.inversion import invert
 from evenodds.apply.photo import labels, through
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -131,13 +132,10 @@ async def reconstruct(request: Request, run: str, upload: Name) -> dict[str, Any
 
 
 def _reconstructed(session: Session, sent: Upload) -> dict[str, Any]:
-    from evenodds.apply.encoder import ENCODER, encoder_of
-    from evenodds.apply.inversion import invert
-
     if not (session.folder / ENCODER).is_file():
         raise BadInput(f"this run has no encoder yet; learn it once, in minutes: evenodds encode {session.folder}")
     with sent.as_image() as path:
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
-    codes = invert(session, x, encoder_of(replace(session)), steps=100)
+    codes = invert(session, x, encoder_of(session), steps=100)
     pictures = [_in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
     return {"source": pictures[0], "answer": pictures[1], "error": codes.error, "z": codes.z[0].tolist()}

@@ -153,24 +153,27 @@ function Fill({ run }) {
     ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<${Shown} key=${k} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} />`)}</div>` : null}</section>`;
 }
 
-function Reconstruct({ run }) {
+function Reconstruct({ run, about, job }) {
   const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
   useEffect(() => {
     if (!sent) return;
     setWorking(true); setFailed(null); setDone(null);
     send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch(setFailed).finally(() => setWorking(false));
   }, [sent]);
-  return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+  return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p>
+    ${about.encoder ? null : html`<p>${t("encoder_none")}</p><div class="actions"><button disabled=${job !== null} onClick=${() => send("POST", path("runs", run, "encoder")).then(() => setFailed(null)).catch(setFailed)}>${t("encoder_learn")}</button></div>
+      ${job ? html`<${Busy} text=${t("working_on", { line: job.said || job.command })} />` : null}`}
+    ${about.encoder ? html`<${Drop} onFile=${take} busy=${busy && t("sending")} />` : null}<${Line} error=${error || failed} />
     ${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<div class="fillings"><figure><${Shown} blob=${done.source} class="big" label=${t("your_picture")} /><figcaption>${t("your_picture")}</figcaption></figure>
       <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>`;
 }
 
-export function ToolsView({ run }) {
+export function ToolsView({ run, job }) {
   const [about, setAbout] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run]);
+  useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run, job?.command]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
   return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
-    ${about.draws && images ? html`<${Reconstruct} run=${run} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
+    ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

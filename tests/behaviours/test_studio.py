@@ -374,6 +374,8 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
         assert about["converts"] == {"scale": 2, "labels": False, "restores": True}
         sent = client.post("/api/uploads", content=(tmp_path / "in.png").read_bytes()).json()
         assert (sent["height"], sent["width"]) == (16, 16)
+        shown = picture(client.get(f"/api/uploads/{sent['upload']}"))
+        assert np.array_equal(np.asarray(shown), np.moveaxis(images[0], 0, -1))
         answer = client.get("/api/runs/up/convert", params={"upload": sent["upload"], "format": "png"})
         (base / ".studio" / "results" / "up-1").mkdir(parents=True)
         assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-2"}

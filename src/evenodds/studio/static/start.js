@@ -47,7 +47,7 @@ function Browser({ onData, chosen, recipes }) {
         ${seen.folders.map((one) => html`<li key=${one.place}><button class="link" onClick=${() => look(one.place)}>${one.name}/</button></li>`)}${seen.files.map((one) => html`<li key=${one.place}><button class="link" onClick=${() => look(one.place)}>${one.name}</button></li>`)}</ul>
       ${seen.items ? html`<p><b>${t("items", { n: whole(seen.items), shape: seen.shape.join(" × ") })}</b>${seen.pictures === undefined ? "" : ` · ${t("pictures_here", { n: whole(seen.pictures), others: whole(seen.others) })}`}</p>
         ${seen.classes?.length ? html`<ul class="tags">${seen.classes.map((one) => html`<li key=${one.name}>${one.name} · ${whole(one.count)}</li>`)}</ul>` : null}
-        ${seen.pictures ? html`<${Thumbnails} seen=${seen} />` : null}<${Checked} data=${seen.place} recipe=${seen.recipe} />` : html`<p class="muted">${t("no_pictures")}</p>`}` : html`<${Busy} text=${t("loading")} />`}</section>`;
+        ${seen.pictures ? html`<${Thumbnails} seen=${seen} />` : null}<${Checked} data=${seen.place} recipe=${seen.recipe} />` : html`<p class="muted">${t(seen.large ? "too_large" : "no_pictures")}</p>`}` : html`<${Busy} text=${t("loading")} />`}</section>`;
 }
 
 const plain = (value) => (typeof value === "object" && value !== null ? value.name ?? JSON.stringify(value) : String(value ?? "none"));

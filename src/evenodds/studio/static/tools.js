@@ -5,12 +5,25 @@ import { ask, get, path, poll, query, send, tab } from "./api.js";
 import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider } from "./parts.js";
 import { t } from "./strings.js";
 
+// The file itself, or the studio's picture of it where the browser reads no such file.
+async function readable(file, upload) {
+  try {
+    (await createImageBitmap(file)).close();
+    return file;
+  } catch {
+    return (await ask(path("uploads", upload))).blob();
+  }
+}
+
 // A picture that is sent: {file, upload, height, width}.
 function useUpload() {
   const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null);
   const take = async (file) => {
     setBusy(true); setError(null);
-    try { setSent({ file, ...(await send("POST", "/api/uploads", file)) }); } catch (wrong) { setError(wrong); }
+    try {
+      const made = await send("POST", "/api/uploads", file);
+      setSent({ ...made, file: await readable(file, made.upload) });
+    } catch (wrong) { setError(wrong); }
     setBusy(false);
   };
   return [sent, take, busy, error];

@@ -377,6 +377,8 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
         shown = picture(client.get(f"/api/uploads/{sent['upload']}"))
         assert np.array_equal(np.asarray(shown), np.moveaxis(images[0], 0, -1))
         answer = client.get("/api/runs/up/convert", params={"upload": sent["upload"], "format": "png"})
+        true = client.post("/api/uploads", content=(tmp_path / "out.png").read_bytes()).json()["upload"]
+        scores = client.get("/api/runs/up/scores", params={"upload": sent["upload"], "truth": true}).json()
         (base / ".studio" / "results" / "up-1").mkdir(parents=True)
         assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-2"}
         (base / ".studio" / "results" / "up-2").mkdir()
@@ -387,6 +389,7 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
     assert started == [["upscale", str(base / "up"), str(tmp_path), str(base / ".studio" / "results" / "up-2")]]
     assert [(one["name"], one["count"]) for one in told] == [("up-2", 1)]
     assert packed.namelist() == ["a.png"]
+    assert (scores["kind"], scores["total"]["ssim"]) == ("images", 1.0)  # it is held against itself
     assert np.array_equal(np.asarray(picture(answer)), np.asarray(Image.open(tmp_path / "out.png")))
 
 

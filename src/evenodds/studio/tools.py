@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.converting import network_of, overlaid, palette_of
+from evenodds.apply.converting import Options, network_of, overlaid, palette_of
+from evenodds.apply.converting import convert as convert_files
 from evenodds.apply.encoder import ENCODER, encoder_of
 from evenodds.apply.filling import fillings
 from evenodds.apply.hidden import hidden
@@ -20,11 +24,12 @@ from evenodds.apply.inversion import invert
 from evenodds.apply.photo import labels, through
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.evaluation.truth import finite, scored
 from evenodds.game.arithmetic import eight_bit
 from evenodds.runs.session import Session
 from evenodds.server.pictures import as_response, encoded
 from evenodds.server.sampling import worker_of
-from evenodds.server.uploads import Upload, Uploads
+from evenodds.server.uploads import MOST_PIXELS, Upload, Uploads
 
 __all__ = ["router"]
 
@@ -73,6 +78,25 @@ def _converted(session: Session, sent: Upload, form: str) -> Response:
         x = x[:1] if x.shape[0] == 2 else x
         x = (x // 257).astype(np.uint8) if x.dtype == np.uint16 else x
     return as_response(x, form, **{"x-scale": str(scale)})
+
+
+@router.get("/scores", summary="What the run makes of a picture, held against the truth")
+async def scores(request: Request, run: str, upload: Name, truth: Name) -> dict[str, Any]:
+    """As `--against` of one file: intersection over union of labels, PSNR and SSIM of images."""
+    uploads = uploads_of(request)
+    sent, true = uploads[upload], uploads[truth]
+    return await worker_of(request, run).ask(lambda session: _scored(session, sent, true))
+
+
+def _scored(session: Session, sent: Upload, true: Upload) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="evenodds-") as name:
+        source, truth = (Path(name) / part / "picture.png" for part in ("source", "truth"))
+        for place, one in ((source, sent), (truth, true)):
+            place.parent.mkdir()
+            shutil.copyfile(one.path, place)
+        convert_files(session, source, Path(name) / "out.png", Options(most_pixels=MOST_PIXELS))
+        report = scored(session, source, Path(name) / "out.png", truth, most_pixels=MOST_PIXELS)
+    return {"kind": report.kind, "classes": list(session.card.classes), "total": finite(report.total)}
 
 
 @router.get("/legend", summary="The classes of a run that segments, in their colours")

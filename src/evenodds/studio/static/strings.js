@@ -50,6 +50,7 @@ export const en = {
   main_settings: "Settings that matter", more_settings: "More settings ({n})", other_settings: "Options of parts, as for --set: one key=value a line", as_recipe: "recipe: {value}", start_run: "Start the run",
   encoder_none: "This run has no encoder yet. It is learned once from the run’s own samples, in minutes.", encoder_learn: "Learn the encoder",
   too_large: "There are very many files below this folder; open one inside it.",
+  truth: "Against the truth", truth_why: "Drop the true picture, or the true map of labels, to score the result.",
   whole_folder: "A whole folder", begin: "Begin", files_so_far: "{n} files so far", compare_reports: "Scores beside those of another run",
   api_title: "HTTP API", api_why: "Everything that this page does goes through these endpoints. Send the token as “Authorization: Bearer TOKEN”.", parameters: "Parameters",
   trouble: "Its configuration cannot be read: {line}", second: "s", minute: "min", hour: "h", day: "d",

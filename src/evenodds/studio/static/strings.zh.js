@@ -46,6 +46,7 @@ export const zh = {
   main_settings: "主要设置", more_settings: "更多设置（{n}）", other_settings: "各部分的选项，同 --set：每行一个 key=value", as_recipe: "配方：{value}", start_run: "开始训练",
   encoder_none: "此训练还没有编码器。它只需从自身样本学习一次，约需几分钟。", encoder_learn: "学习编码器",
   too_large: "此文件夹下文件过多，请打开其中的子文件夹。",
+  truth: "与真值对比", truth_why: "拖入真实图片或真实标签图，为结果评分。",
   whole_folder: "整个文件夹", begin: "开始", files_so_far: "已有 {n} 个文件", compare_reports: "与另一训练的得分对比",
   api_title: "HTTP 接口", api_why: "此页面的一切操作都通过这些端点。请以 “Authorization: Bearer 令牌” 发送令牌。", parameters: "参数",
   trouble: "无法读取其配置：{line}", second: "秒", minute: "分", hour: "时", day: "天",

@@ -54,6 +54,20 @@ function Folders({ run }) {
       <span class="muted break">${one.place} · ${t("files_so_far", { n: one.count })}</span> ${one.count ? html`<a class="button quiet" href=${path("runs", run, "folders", one.name, "zip")} download>ZIP</a>` : null}<small>${one.said}</small></li>`)}</ul>` : null}</section>`;
 }
 
+// The truth of a picture: the result is held against it.
+function Truth({ run, sent }) {
+  const [true_, take, busy, error] = useUpload(), [scores, setScores] = useState(null), [failed, setFailed] = useState(null);
+  useEffect(() => {
+    setScores(null); setFailed(null);
+    if (true_) get(path("runs", run, "scores") + query({ upload: sent.upload, truth: true_.upload })).then(setScores).catch(setFailed);
+  }, [true_, sent]);
+  const rows = scores ? Object.entries(scores.total).filter(([, value]) => typeof value === "number") : [];
+  return html`<h3>${t("truth")}</h3><p class="muted">${t("truth_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+    ${true_ && !scores && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${scores ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("truth")}><table><tbody>${rows.map(([name, value]) => html`<tr key=${name}><th>${name.replaceAll("_", " ")}</th><td>${figure(value)}</td></tr>`)}
+      ${(scores.total.iou ?? []).map((value, k) => html`<tr key=${k}><th>IoU ${scores.classes[k]}</th><td>${figure(value)}</td></tr>`)}</tbody></table></div>` : null}`;
+}
+
 function Convert({ run, about }) {
   const [sent, take, busy, error] = useUpload(), [after, setAfter] = useState(null), [failed, setFailed] = useState(null), [legend, setLegend] = useState([]);
   useEffect(() => { if (about.converts.labels) get(path("runs", run, "legend")).then(setLegend).catch(setFailed); }, [run]);
@@ -65,7 +79,7 @@ function Convert({ run, about }) {
   return html`<section><h2>${about.command}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${sent && !after && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
     ${after ? html`<${Compare} before=${after.of.file} after=${after.blob} command=${about.command} />
-      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div>` : null}
+      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${after.of} />` : null}
     ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>`;
 }
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +19,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
 import evenodds
+from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -262,6 +265,30 @@ def test_a_run_is_read_again_when_it_has_other_checkpoints(tmp_path: Path) -> No
 
     before, after = asyncio.run(seen())
     assert before != after
+
+
+def test_a_picture_is_encoded_and_moved_from_there(tmp_path: Path) -> None:
+    run_folder(tmp_path)
+    with opened(tmp_path) as client:
+        sheet = client.get("/api/runs/digits-1/samples", params={"n": 1, "seed": 2, "format": "png"})
+        sent = client.post("/api/uploads", content=sheet.content).json()["upload"]
+        refused = client.post("/api/runs/digits-1/reconstruct", params={"upload": sent})
+        assert "evenodds encode" in refused.json()["error"]
+        encoder_of(evenodds.load(tmp_path / "digits-1", device="cpu"), 128)
+        made = client.post("/api/runs/digits-1/reconstruct", params={"upload": sent}).json()
+        at = client.get("/api/runs/digits-1/points", params={"start": made["point"], "format": "png"})
+        session = evenodds.load(tmp_path / "digits-1", device="cpu")
+        right = session.card.eight_bit(session.render(torch.tensor([made["z"]])))
+        assert np.array_equal(np.asarray(picture(at)), right[0, 0])
+        assert np.abs(_png(made["answer"]).astype(int) - right[0, 0]).max() <= 16  # which has the data's 17 steps
+        moved = client.get("/api/runs/digits-1/points", params={"start": made["point"], "end": "1:0", "share": 0.5})
+        assert moved.status_code == 200
+        gone = client.get("/api/runs/digits-1/points", params={"start": "z-nothing"})
+        assert "encode it again" in gone.json()["error"]
+
+
+def _png(base64: str) -> Any:
+    return np.asarray(Image.open(io.BytesIO(b64decode(base64))))
 
 
 # Start ----------------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.truth import finite, scored
 from evenodds.game.arithmetic import eight_bit
 from evenodds.runs.session import Session
+from evenodds.server.loaded import Worker
 from evenodds.server.pictures import as_response, encoded
 from evenodds.server.sampling import worker_of
 from evenodds.server.uploads import MOST_PIXELS, Upload, Uploads
@@ -150,16 +151,18 @@ def _in_text(image: Any) -> str:
 
 @router.post("/reconstruct", summary="The z of a picture, and what the run makes of it")
 async def reconstruct(request: Request, run: str, upload: Name) -> dict[str, Any]:
-    """As `evenodds reconstruct` of one file. The run needs its encoder: `evenodds encode` learns it."""
+    """As `evenodds reconstruct` of one file. The run needs its encoder. `point` names the z for GET points."""
     sent = uploads_of(request)[upload]
-    return await worker_of(request, run).ask(lambda session: _reconstructed(session, sent), "reconstruct")
+    worker = worker_of(request, run)
+    return await worker.ask(lambda session: _reconstructed(session, sent, worker), "reconstruct")
 
 
-def _reconstructed(session: Session, sent: Upload) -> dict[str, Any]:
+def _reconstructed(session: Session, sent: Upload, worker: Worker) -> dict[str, Any]:
     if not (session.folder / ENCODER).is_file():
         raise BadInput(f"this run has no encoder yet; learn it once, in minutes: evenodds encode {session.folder}")
     with sent.as_image() as path:
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
     codes = invert(session, x, encoder_of(session), steps=100)
     pictures = [_in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
-    return {"source": pictures[0], "answer": pictures[1], "error": codes.error, "z": codes.z[0].tolist()}
+    named = {"z": codes.z[0].tolist(), "point": worker.name_code(codes.z, codes.c)}
+    return {"source": pictures[0], "answer": pictures[1], "error": codes.error, **named}

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
 import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider } from "./parts.js";
+import { OneSample } from "./play.js";
 import { t } from "./strings.js";
 
 // The file itself, or the studio's picture of it where the browser reads no such file.
@@ -181,10 +182,10 @@ function Fill({ run }) {
 }
 
 function Reconstruct({ run, about, job }) {
-  const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
+  const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false), [start, setStart] = useState(""), [end, setEnd] = useState("0:0");
   useEffect(() => {
     if (!sent) return;
-    setWorking(true); setFailed(null); setDone(null);
+    setStart(""); setWorking(true); setFailed(null); setDone(null);
     send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch(setFailed).finally(() => setWorking(false));
   }, [sent]);
   return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p>
@@ -193,7 +194,8 @@ function Reconstruct({ run, about, job }) {
     ${about.encoder ? html`<${Drop} onFile=${take} busy=${busy && t("sending")} />` : null}<${Line} error=${error || failed} />
     ${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<div class="fillings"><figure><${Shown} blob=${done.source} class="big" label=${t("your_picture")} /><figcaption>${t("your_picture")}</figcaption></figure>
-      <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>`;
+      <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>
+    ${done ? html`<${OneSample} key=${done.point} run=${run} about=${about} common=${{}} start=${start || done.point} end=${end} setStart=${setStart} setEnd=${setEnd} choose="" />` : null}`;
 }
 
 export function ToolsView({ run, job }) {

@@ -27,6 +27,7 @@ test: .venv/test
 
 .venv/test: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
+	-$(PIP) -e '.[browser]'  # where it cannot be had, the summary says what was not looked at
 	touch $@
 
 clean:

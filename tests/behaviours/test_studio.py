@@ -4,12 +4,14 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +19,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
 import evenodds
+from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -32,7 +36,11 @@ from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.watching import RunView, Watching
 from evenodds.server.loaded import Loaded, Overloaded, Replaced
 from evenodds.studio import state
+from evenodds.studio.start import STATIC
 from tests.studio import opened, run_folder
+
+PARTS = ("overview", "play", "tools", "settings", "report")
+"""The views of a run."""
 
 
 @pytest.fixture(autouse=True)
@@ -259,6 +267,30 @@ def test_a_run_is_read_again_when_it_has_other_checkpoints(tmp_path: Path) -> No
     assert before != after
 
 
+def test_a_picture_is_encoded_and_moved_from_there(tmp_path: Path) -> None:
+    run_folder(tmp_path)
+    with opened(tmp_path) as client:
+        sheet = client.get("/api/runs/digits-1/samples", params={"n": 1, "seed": 2, "format": "png"})
+        sent = client.post("/api/uploads", content=sheet.content).json()["upload"]
+        refused = client.post("/api/runs/digits-1/reconstruct", params={"upload": sent})
+        assert "evenodds encode" in refused.json()["error"]
+        encoder_of(evenodds.load(tmp_path / "digits-1", device="cpu"), 128)
+        made = client.post("/api/runs/digits-1/reconstruct", params={"upload": sent}).json()
+        at = client.get("/api/runs/digits-1/points", params={"start": made["point"], "format": "png"})
+        session = evenodds.load(tmp_path / "digits-1", device="cpu")
+        right = session.card.eight_bit(session.render(torch.tensor([made["z"]])))
+        assert np.array_equal(np.asarray(picture(at)), right[0, 0])
+        assert np.abs(_png(made["answer"]).astype(int) - right[0, 0]).max() <= 16  # which has the data's 17 steps
+        moved = client.get("/api/runs/digits-1/points", params={"start": made["point"], "end": "1:0", "share": 0.5})
+        assert moved.status_code == 200
+        gone = client.get("/api/runs/digits-1/points", params={"start": "z-nothing"})
+        assert "encode it again" in gone.json()["error"]
+
+
+def _png(base64: str) -> Any:
+    return np.asarray(Image.open(io.BytesIO(b64decode(base64))))
+
+
 # Start ----------------------------------------------------------------------------------------------------------------
 
 
@@ -369,7 +401,11 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
         assert about["converts"] == {"scale": 2, "labels": False, "restores": True}
         sent = client.post("/api/uploads", content=(tmp_path / "in.png").read_bytes()).json()
         assert (sent["height"], sent["width"]) == (16, 16)
+        shown = picture(client.get(f"/api/uploads/{sent['upload']}"))
+        assert np.array_equal(np.asarray(shown), np.moveaxis(images[0], 0, -1))
         answer = client.get("/api/runs/up/convert", params={"upload": sent["upload"], "format": "png"})
+        true = client.post("/api/uploads", content=(tmp_path / "out.png").read_bytes()).json()["upload"]
+        scores = client.get("/api/runs/up/scores", params={"upload": sent["upload"], "truth": true}).json()
         (base / ".studio" / "results" / "up-1").mkdir(parents=True)
         assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-2"}
         (base / ".studio" / "results" / "up-2").mkdir()
@@ -380,6 +416,7 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
     assert started == [["upscale", str(base / "up"), str(tmp_path), str(base / ".studio" / "results" / "up-2")]]
     assert [(one["name"], one["count"]) for one in told] == [("up-2", 1)]
     assert packed.namelist() == ["a.png"]
+    assert (scores["kind"], scores["total"]["ssim"]) == ("images", 1.0)  # it is held against itself
     assert np.array_equal(np.asarray(picture(answer)), np.asarray(Image.open(tmp_path / "out.png")))
 
 
@@ -393,3 +430,17 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_
         assert main(["studio", runs, "--no-browser", *words]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_every_word_of_the_page_is_in_both_languages() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
+    languages = [set(re.findall(r"[\s,](\w+): \"", texts.pop(name))) for name in ("strings.js", "strings.zh.js")]
+    code = "".join(texts.values())
+    used = set(re.findall(r"\bt\(\"(\w+)\"", code)) | set(re.findall(r"\bt\([^()\"`]*\? \"\w+\" : \"(\w+)\"", code))
+    assert languages[0] - languages[1] == languages[1] - languages[0] == set()
+    assert used - languages[0] == set()
+    assert {word for word in languages[0] if not re.search(rf"[\"_`]{word}\b", code)} <= {
+        f"{kind}_{word}"
+        for kind, words in {"state": ("playing", "working", "finished", "stopped"), "tab": PARTS}.items()
+        for word in words
+    }

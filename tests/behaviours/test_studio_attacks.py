@@ -267,6 +267,15 @@ def test_what_is_no_picture_or_too_large_is_refused_and_not_kept(client: TestCli
     assert list(app._app._app.state.uploads._folder.iterdir()) == []
 
 
+def test_a_fault_of_ours_is_one_line(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: Any) -> None:
+        raise KeyError("something")
+
+    monkeypatch.setattr("evenodds.studio.runs._listed", fault)
+    answer = client.get("/api/runs")
+    assert (answer.status_code, error(answer)[:24]) == (500, "unexpected KeyError: 'so")
+
+
 def test_a_large_body_is_refused_before_it_is_read(client: TestClient) -> None:
     answer = client.post("/api/uploads", content=b"", headers={"content-length": str(2**30)})
     assert (answer.status_code, "64 MiB" in error(answer)) == (413, True)

@@ -155,6 +155,10 @@ def test_every_view_can_be_read_by_everybody(watched: Watched) -> None:
         watched.sound()
     watched.show("#/run/fill-1/report", "iframe")
     watched.page.frame_locator("iframe").get_by_text("All is well").wait_for()
+    watched.page.get_by_label("Language").select_option("zh")
+    watched.page.get_by_role("link", name="探索").click()
+    watched.page.wait_for_selector(".empty")
+    assert watched.page.evaluate("document.documentElement.lang") == "zh"
 
 
 def begin(watched: Watched, recipe: str, settings: dict[str, str], options: str) -> None:

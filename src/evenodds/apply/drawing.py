@@ -98,6 +98,7 @@ class Point:
         moves: strengths along the first directions, by number from 1, in units of z.
         truncation: in (0, 1], towards the middle of z.
         class_: its class, of a conditional run; None: that of the sample.
+        code: z (1, latent), and c (1, K) or None, in place of those of a sample, such as those of a picture.
     """
 
     seed: int = 0
@@ -105,6 +106,7 @@ class Point:
     moves: Mapping[int, float] = field(default_factory=dict)
     truncation: float = 1.0
     class_: str | None = None
+    code: tuple[Tensor, Tensor | None] | None = None
 
 
 def point_of(session: Session, point: Point, steps: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -116,7 +118,7 @@ def point_of(session: Session, point: Point, steps: Tensor | None = None) -> tup
     if point.index < 0:
         raise BadInput(f"samples are counted from 0, got {point.index}")
     block, k = divmod(point.index, BLOCK)
-    z = session.prior(BLOCK, mix(point.seed, block))[k : k + 1]
+    z = session.prior(BLOCK, mix(point.seed, block))[k : k + 1] if point.code is None else point.code[0]
     if point.truncation < 1:
         z = truncated(session.latent, z, point.truncation)
     if point.moves:
@@ -131,6 +133,8 @@ def _condition(session: Session, point: Point) -> Tensor | None:
     """c (1, K) of a point; None of a run that is not conditional."""
     if point.class_ is not None:
         return session.conditions.to_model(y=[session.card.class_number(point.class_)])
+    if point.code is not None:
+        return point.code[1]
     sampled = session.conditions.sampled(point.index + 1, point.seed)
     return None if sampled is None else sampled[point.index :]
 

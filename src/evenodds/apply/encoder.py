@@ -25,7 +25,7 @@ from evenodds.runs.find import accepts, make, network
 from evenodds.runs.session import Session
 from evenodds.tasks.infer import Infer, encoder_options
 
-__all__ = ["encoder_of", "existing_encoder"]
+__all__ = ["ENCODER", "encoder_of", "existing_encoder"]
 
 ENCODER = "encoder.safetensors"
 """The file of a run's encoder, in the run's folder."""

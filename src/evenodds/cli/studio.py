@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -67,8 +68,7 @@ def studio(
         from webbrowser import open_new_tab
 
         open_new_tab(door.key)
-    try:
+    with suppress(KeyboardInterrupt):
         serve(gate, door)
-    except KeyboardInterrupt:
-        say("the studio has ended")
+    say("the studio has ended")
     return 0

@@ -33,7 +33,7 @@ from evenodds.files.write import Place, replaced, write_text
 from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
 from evenodds.runs.session import Session
 
-__all__ = ["TruthReport", "require_apart", "scored"]
+__all__ = ["TruthReport", "finite", "require_apart", "scored"]
 
 Row = dict[str, Any]
 
@@ -67,7 +67,7 @@ class TruthReport:
         """
         content = {"kind": self.kind, "total": self.total, "files": self.rows, "notes": self.notes}
         with place(path) as temporary:
-            write_text(temporary, json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+            write_text(temporary, json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return path
 
 
@@ -204,8 +204,8 @@ def _mean(rows: list[Row]) -> Row:
     """Of finite values: an image that is the truth itself has no decibels, a grey one no colours."""
     means: Row = {}
     for name in dict.fromkeys(name for row in rows for name in row if name != "name"):
-        finite = [row[name] for row in rows if math.isfinite(row.get(name, math.nan))]
-        means[name] = sum(finite) / len(finite) if finite else math.nan
+        values = [row[name] for row in rows if math.isfinite(row.get(name, math.nan))]
+        means[name] = sum(values) / len(values) if values else math.nan
     return means
 
 
@@ -236,9 +236,10 @@ def _decoded(picture: DecodedImage | str) -> DecodedImage:
     return picture
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Plain values with None in the place of numbers that are not finite, as JSON has them."""
     if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -57,9 +57,14 @@ class Tail:
             return self._append(status.st_size) or changed
         return changed
 
+    def taken(self) -> list[dict[str, Any]]:
+        """The lines so far, which are then no longer kept here."""
+        lines, self.lines = self.lines, []
+        return lines
+
     def _begin(self, identity: tuple[int, int]) -> bool:
-        """From the beginning of another file; whether there were lines."""
-        had = bool(self.lines)
+        """From the beginning of another file; whether anything was read of the one before."""
+        had = self._read > 0
         self.lines, self.damaged, self._read, self._identity = [], 0, 0, identity
         self._begun += 1
         return had

@@ -22,6 +22,8 @@ __all__ = ["RunView", "Watching", "is_run"]
 DEEPEST = 3
 """Folders within each other in which runs are looked for."""
 MOST_RUNS = 2000
+MOST_CHANGES = 200
+"""Changes of a verdict that are kept, the latest."""
 POINTS = 60
 """Of a sparkline."""
 AGAIN = 4.0
@@ -35,6 +37,34 @@ def is_run(folder: Path) -> bool:
 
 
 @dataclass
+class Standing:
+    """How a run stands, by the lines of its history so far; the lines themselves are not kept."""
+
+    images: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    verdict: str | None = None
+    why: str | None = None
+    scores: list[tuple[int, float]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    """Lines at which the verdict became another one, and remedies."""
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Takes one more line into account."""
+        self.images, self.seconds = int(line["images"]), float(line.get("seconds", self.seconds))
+        self.images_per_second = line.get("images_per_second") or self.images_per_second
+        if line.get("score") is not None:
+            self.scores.append((self.images, float(line["score"])))
+        if "verdict" in line:
+            self.verdict, self.why = line["verdict"], line.get("why")
+        word = line.get("remedy") or line.get("verdict")
+        if word is not None and (not self.changes or self.changes[-1]["word"] != word):
+            kind = "remedy" if line.get("remedy") else "verdict"
+            self.changes = self.changes[-MOST_CHANGES:]
+            self.changes.append({"images": self.images, "kind": kind, "word": word, "why": line.get("why")})
+
+
+@dataclass
 class RunView:
     """A run as it stands.
 
@@ -45,7 +75,7 @@ class RunView:
 
     folder: Path
     name: str
-    history: Tail = field(init=False)
+    standing: Standing = field(init=False, default_factory=Standing)
     config: Config | None = field(init=False, default=None)
     trouble: str = field(init=False, default="")
     """Why its configuration cannot be read."""
@@ -56,14 +86,32 @@ class RunView:
     """The names of what is in the folder."""
     changed: float = field(init=False, default=0.0)
     """Seconds since 1970 of the last change."""
+    _tail: Tail = field(init=False)
+    _curves: Tail | None = field(init=False, default=None)
     _stamps: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.history = Tail(self.folder / "metrics.jsonl", is_line)
+        self._tail = Tail(self.folder / "metrics.jsonl", is_line)
+
+    @property
+    def damaged(self) -> int:
+        """Lines of the history that could not be read."""
+        return self._tail.damaged
+
+    def curves(self) -> Tail:
+        """All lines of the history, as they are now; kept until `forget`."""
+        if self._curves is None:
+            self._curves = Tail(self._tail.path, is_line)
+        self._curves.follow()
+        return self._curves
+
+    def forget(self) -> None:
+        """Lets the lines of the history go."""
+        self._curves = None
 
     def look(self) -> bool:
         """Reads what has changed; whether anything has."""
-        changed = self.history.follow()
+        changed = self._followed()
         if self._moved("config.yaml"):
             changed = True
             self._configure()
@@ -90,15 +138,13 @@ class RunView:
     @property
     def images(self) -> int:
         """Real images shown so far."""
-        return int(self.history.lines[-1]["images"]) if self.history.lines else 0
+        return self.standing.images
 
     def figures(self) -> dict[str, Any]:
         """What a list shows of the run, as plain values."""
-        lines, config = self.history.lines, self.config
-        speed = next((line["images_per_second"] for line in reversed(lines) if line.get("images_per_second")), 0.0)
-        verdict: dict[str, Any] = next((line for line in reversed(lines) if "verdict" in line), {})
-        scores = [(int(line["images"]), float(line["score"])) for line in lines if line.get("score") is not None]
+        standing, config, speed = self.standing, self.config, self.standing.images_per_second
         total, playing = config.images if config is not None else 0, self.state == "playing"
+        scores = standing.scores
         return {
             "state": self.state,
             "by": self.holder.command if self.holder is not None else None,
@@ -107,11 +153,11 @@ class RunView:
             "data": Path(config.data.name).name if config is not None and config.data is not None else None,
             "images": self.images,
             "total": total,
-            "seconds": float(lines[-1].get("seconds", 0.0)) if lines else 0.0,
+            "seconds": standing.seconds,
             "images_per_second": speed,
             "left": (total - self.images) / speed if playing and speed and total > self.images else None,
-            "verdict": verdict.get("verdict"),
-            "why": verdict.get("why"),
+            "verdict": standing.verdict,
+            "why": standing.why,
             "scores": _thinned(scores, POINTS),
             "score": scores[-1][1] if scores else None,
             "best": min((score for _, score in scores), default=None),
@@ -120,6 +166,16 @@ class RunView:
             "changed": round(self.changed, 3),
             "trouble": self.trouble,
         }
+
+    def _followed(self) -> bool:
+        """Reads what is new in the history; whether anything is."""
+        before = self._tail.identity
+        changed = self._tail.follow()
+        if self._tail.identity != before:
+            self.standing = Standing()
+        for line in self._tail.taken():
+            self.standing.add(line)
+        return changed
 
     def _configure(self) -> None:
         self.trouble = ""

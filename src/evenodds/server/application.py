@@ -81,7 +81,9 @@ def application(
         RequestValidationError: _misfit,
         HTTPException: _refused,
         BadInput: _bad_input,
+        OSError: _denied,
         MemoryError: _failed,
+        Exception: _unexpected,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
@@ -116,6 +118,15 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 async def _bad_input(request: Request, error: BadInput) -> Response:
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
     return _line(status, str(error))
+
+
+async def _denied(request: Request, error: OSError) -> Response:
+    named = f": {error.filename}" if error.filename else ""
+    return _line(500, f"{error.strerror or error}{named}")
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _line(500, f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where")
 
 
 async def _failed(request: Request, error: MemoryError) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import MutableMapping
@@ -104,7 +105,11 @@ class Gate:
             await _refuse(refusal, send)
             return
         limit = self._limits.upload if scope["path"] == UPLOADS else self._limits.body
-        await self._app(scope, _Bounded(receive, limit, self._limits), send)
+        try:
+            await self._app(scope, _Bounded(receive, limit, self._limits), send)
+        except Exception:  # whoever asked was told in one line
+            if os.environ.get("EVENODDS_DEBUG"):
+                raise
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers: dict[str, list[str]] = defaultdict(list)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.runs.session import Session, load
@@ -19,6 +22,8 @@ T = TypeVar("T")
 
 MOST_RUNS = 3
 """Runs in memory at once."""
+MOST_CODES = 32
+"""Pictures whose z are kept, of each run."""
 MOST_WAITING = 64
 """Requests that wait for a run."""
 
@@ -46,6 +51,8 @@ class Worker:
     device: str = "auto"
     kept: dict[Any, Any] = field(default_factory=dict)
     """What is computed once for the run, such as its directions; it goes where the players change."""
+    codes: dict[str, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    """z and c of pictures that were encoded, by the names that they have here."""
     _thread: ThreadPoolExecutor = field(init=False)
     _slots: dict[str, Future[Any]] = field(init=False, default_factory=dict)
     _session: Session | None = field(init=False, default=None)
@@ -92,6 +99,14 @@ class Worker:
         value: T = self.kept[key]
         return value
 
+    def name_code(self, z: Tensor, c: Tensor | None) -> str:
+        """A name for the z (1, latent) and c of a picture; the oldest of many is forgotten."""
+        name = f"z-{secrets.token_urlsafe(12)}"
+        self.codes[name] = (z, c)
+        while len(self.codes) > MOST_CODES:
+            del self.codes[next(iter(self.codes))]
+        return name
+
     def end(self) -> None:
         """Ends the thread when it has answered what it works on."""
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -105,6 +120,7 @@ class Worker:
         if self._session is None or stamp != self._stamp:
             self._session = None
             self.kept.clear()
+            self.codes.clear()
             self._session, self._stamp = load(self.folder, self.checkpoint, self.device), stamp
         return self._session
 

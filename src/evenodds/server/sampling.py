@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from evenodds.apply import drawing
 from evenodds.apply.direction_sheets import directions_of
+from evenodds.apply.encoder import ENCODER
 from evenodds.errors import BadInput
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
@@ -96,6 +97,7 @@ def _about(session: Session) -> dict[str, Any]:
         "conditions": [] if conditions is None else list(conditions.names),
         "binary": conditions is not None and conditions.binary,
         "ranges": [] if conditions is None else _ranges(session),
+        "encoder": (session.folder / ENCODER).is_file(),
         "latent": session.latent.size if session.draws else 0,
         "truncates": session.draws
         and plain
@@ -158,20 +160,25 @@ def _file(content: bytes, kind: str, name: str) -> Response:
     return Response(content, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
 
 
-def parsed_point(text: str, moves: list[str], truncation: float, class_: str | None) -> drawing.Point:
-    """A point that is written as `seed` or `seed:index`, with moves as `number=strength`."""
+def parsed_point(text: str, moves: list[str], truncation: float, class_: str | None, worker: Worker) -> drawing.Point:
+    """A point that is written as `seed`, `seed:index` or the name of a picture's z, with moves as `number=strength`."""
     seed, _, index = text.partition(":")
     steps = given_of(moves) or {}
+    code = worker.codes.get(text)
+    if code is None and text.startswith("z-"):
+        raise BadInput("the z of this picture is no longer here; encode it again")
+    if code is not None:
+        seed, index = "0", "0"
     if not seed.isdecimal() or not (index or "0").isdecimal() or len(text) > 40:
         raise BadInput(f"a point is a seed, or seed:index, got '{text[:40]}'; as in 7:3")
     if not all(name.isdecimal() for name in steps):
         raise BadInput("moves are number=strength, numbers of directions from 1 on; as in 2=-1.5")
     numbers = {int(name[:9]): strength for name, strength in steps.items() if strength}
-    return drawing.Point(int(seed), int(index or 0), numbers, truncation, class_)
+    return drawing.Point(int(seed), int(index or 0), numbers, truncation, class_, code)
 
 
 Moves = Annotated[list[str], Query(max_length=64, description="number=strength, along the first directions of z.")]
-PointText = Annotated[str, Query(max_length=40, description="A seed, or seed:index.")]
+PointText = Annotated[str, Query(max_length=40, description="A seed, seed:index, or the z of a picture.")]
 
 
 @router.get("/points", summary="Samples on the way from one point of the latent space to another")
@@ -190,10 +197,10 @@ async def points(
     slot: Slot = "",
 ) -> Response:
     """One sample, or the frames of a walk in one picture, eight in a row; a GIF of them goes there and back."""
-    first = parsed_point(start, moves, truncation, class_)
-    last = parsed_point(end or start, moves, truncation, class_)
-    shares = [k / max(1, frames - 1) for k in range(frames)] if frames else [share]
     worker = worker_of(request, run, checkpoint)
+    first = parsed_point(start, moves, truncation, class_, worker)
+    last = parsed_point(end or start, moves, truncation, class_, worker)
+    shares = [k / max(1, frames - 1) for k in range(frames)] if frames else [share]
 
     def work(session: Session) -> Response:
         if session.card.kind != "image":

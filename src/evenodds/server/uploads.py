@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from evenodds.apply.photo import read, write
 from evenodds.data._files import file_at
 from evenodds.data._picture import DecodedImage
 from evenodds.errors import BadInput
 from evenodds.server.gate import UPLOADS
+from evenodds.server.pictures import as_response
 
 __all__ = ["Upload", "Uploads", "router"]
 
@@ -121,3 +123,16 @@ async def send(request: Request) -> dict[str, Any]:
         raise BadInput("the connection ended before the picture was whole; send it again") from error
     upload = uploads[name]
     return {"upload": name, "height": upload.height, "width": upload.width}
+
+
+@router.get(UPLOADS + "/{name}", summary="A picture that was sent, as browsers show it")
+async def shown(request: Request, name: str) -> Response:
+    """In 8 bits, as webp: of TIFF and other files that browsers do not read themselves."""
+    uploads: Uploads = request.app.state.uploads
+    return await asyncio.to_thread(_as_shown, uploads[name])
+
+
+def _as_shown(upload: Upload) -> Response:
+    pixels = upload.decoded().pixels
+    eight = (pixels // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    return as_response(np.moveaxis(eight[..., :1] if eight.shape[2] == 2 else eight, -1, 0))

@@ -38,6 +38,8 @@ SIDE = 96
 MOST_LISTED = 500
 """Folders and files of a folder that are named."""
 MOST_CLASSES = 200
+MOST_FILES = 200_000
+"""Files and folders that are looked through to show what is in a folder; larger ones can be trained on all the same."""
 KEPT = 8
 """Folders whose files are kept in mind."""
 FRESH = 60.0
@@ -93,9 +95,9 @@ def _seen(studio: Studio, galleries: Galleries, path: Path) -> dict[str, Any]:
         "files": files,
         "items": 0,
     }
-    glimpse = peek(str(path))
+    glimpse = None if (large := _holds_more(path, MOST_FILES)) else peek(str(path))
     if glimpse is None:
-        return found
+        return {**found, "large": large}
     suited = suited_recipe(str(path))
     found |= {"items": glimpse.items, "shape": list(glimpse.shape)}
     found |= {"recipe": suited.name, "reason": suited.reason}
@@ -105,6 +107,16 @@ def _seen(studio: Studio, galleries: Galleries, path: Path) -> dict[str, Any]:
         classes = [{"name": visible(name) or ".", "count": counts[name]} for name in sorted(counts)[:MOST_CLASSES]]
         found |= {"pictures": len(images), "others": others, "classes": classes if len(counts) > 1 else []}
     return found
+
+
+def _holds_more(path: Path, most: int) -> bool:
+    """Whether there are more files below a path than are looked through while somebody waits."""
+    count = 0
+    for _, folders, files in os.walk(path):
+        count += len(files) + len(folders)
+        if count > most:
+            return True
+    return False
 
 
 def _inside(path: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:

@@ -91,10 +91,10 @@ def _described(studio: Studio, view: RunView) -> dict[str, Any]:
         "snapshots": view.samples,
         "checkpoints": _checkpoints(view.folder),
         "settings": {} if view.config is None else view.config.to_mapping(),
-        "verdicts": _verdicts(view.history.lines),
+        "verdicts": view.standing.changes,
         "remedies": _remedies(view.folder),
         "data": _data(view.folder),
-        "damaged": view.history.damaged,
+        "damaged": view.damaged,
         "said": said,
     }
 
@@ -111,17 +111,6 @@ def _checkpoints(folder: Path) -> list[dict[str, Any]]:
         figures = {"score": header.score, "interval": interval, "score_is": header.score_is}
         found.append({"images": checkpoint.images_of(path), "best": path == best, **figures})
     return found
-
-
-def _verdicts(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The verdicts at which the word changed, and remedies."""
-    found: list[dict[str, Any]] = []
-    for line in lines:
-        word = line.get("remedy") or line.get("verdict")
-        if word is not None and (not found or found[-1]["word"] != word):
-            kind = "remedy" if "remedy" in line else "verdict"
-            found.append({"images": line["images"], "kind": kind, "word": word, "why": line.get("why")})
-    return found[-200:]
 
 
 def _remedies(folder: Path) -> list[str]:
@@ -163,9 +152,8 @@ async def history(
     Only lines after `since` come, where they go on with `part`; else all, under another `part`.
     """
     studio = studio_of(request)
-    await asyncio.to_thread(studio.look)
-    lines, identity = studio.view(run).history.lines, studio.view(run).history.identity
-    current = f"{studio.start}-{identity}"
+    curves = await asyncio.to_thread(studio.curves, run)
+    lines, current = curves.lines, f"{studio.start}-{curves.identity}"
     first = since if part == current and since <= len(lines) else 0
     fresh = lines[first:]
     names = list(dict.fromkeys(name for line in fresh for name, value in line.items() if _is_number(value)))

@@ -154,6 +154,17 @@ async def evaluate_run(
     return {"run": run}
 
 
+@router.post("/runs/{run}/encoder", summary="Learn the encoder of a run", status_code=202)
+async def learn_encoder(
+    request: Request, run: str, images: Annotated[int, Query(ge=1, le=10**9)] = 200_000
+) -> dict[str, Any]:
+    """As `evenodds encode`, which learns it from so many of the run's own samples, and encodes the data of the run."""
+    studio, view = studio_of(request), studio_of(request).view(run)
+    studio.require_own_data(view)
+    await _work(studio, ["encode", str(view.folder), f"--images={images}"], view.folder)
+    return {"run": run}
+
+
 async def _work(studio: Studio, words: list[str], folder: Path) -> None:
     """Starts a process for a run; BadInput where one is at work on it."""
     if any(one.alive and Path(one.folder) == folder for one in studio.processes()):

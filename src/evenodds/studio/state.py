@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.errors import BadInput
+from evenodds.files.tail import Tail
 from evenodds.runs.find import names
 from evenodds.runs.launching import Launched, launched
 from evenodds.runs.watching import RunView, Watching
@@ -20,6 +21,8 @@ __all__ = ["Studio"]
 
 MOST_PROCESSES = 50
 """The latest, which are looked at."""
+MOST_CURVES = 6
+"""Histories that are kept in memory."""
 PACE = 0.7
 """Seconds from one look at the runs to the next, however many pages ask."""
 
@@ -41,6 +44,7 @@ class Studio:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _launched: list[Launched] = field(init=False, default_factory=list)
     _seen: int = field(init=False, default=-1)
+    _open: list[RunView] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.watching = Watching([self.base])
@@ -67,6 +71,15 @@ class Studio:
     def folder(self, run: str) -> Path:
         """The folder of a run; BadInput where there is none of that name."""
         return self.view(run).folder
+
+    def curves(self, run: str) -> Tail:
+        """The history of a run as it is now; those of few runs are kept, the latest that were asked for."""
+        with self._lock:
+            view = self.watching[run]
+            self._open = [*(one for one in self._open if one is not view), view]
+            while len(self._open) > MOST_CURVES:
+                self._open.pop(0).forget()
+            return view.curves()
 
     def processes(self) -> list[Launched]:
         """What was started from here, by this start of the studio or by one before, the latest first."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,17 +15,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.converting import network_of, overlaid, palette_of
+from evenodds.apply.converting import Options, network_of, overlaid, palette_of
+from evenodds.apply.converting import convert as convert_files
+from evenodds.apply.encoder import ENCODER, encoder_of
 from evenodds.apply.filling import fillings
 from evenodds.apply.hidden import hidden
+from evenodds.apply.inversion import invert
 from evenodds.apply.photo import labels, through
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.evaluation.truth import finite, scored
 from evenodds.game.arithmetic import eight_bit
 from evenodds.runs.session import Session
+from evenodds.server.loaded import Worker
 from evenodds.server.pictures import as_response, encoded
 from evenodds.server.sampling import worker_of
-from evenodds.server.uploads import Upload, Uploads
+from evenodds.server.uploads import MOST_PIXELS, Upload, Uploads
 
 __all__ = ["router"]
 
@@ -72,6 +79,25 @@ def _converted(session: Session, sent: Upload, form: str) -> Response:
         x = x[:1] if x.shape[0] == 2 else x
         x = (x // 257).astype(np.uint8) if x.dtype == np.uint16 else x
     return as_response(x, form, **{"x-scale": str(scale)})
+
+
+@router.get("/scores", summary="What the run makes of a picture, held against the truth")
+async def scores(request: Request, run: str, upload: Name, truth: Name) -> dict[str, Any]:
+    """As `--against` of one file: intersection over union of labels, PSNR and SSIM of images."""
+    uploads = uploads_of(request)
+    sent, true = uploads[upload], uploads[truth]
+    return await worker_of(request, run).ask(lambda session: _scored(session, sent, true))
+
+
+def _scored(session: Session, sent: Upload, true: Upload) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="evenodds-") as name:
+        source, truth = (Path(name) / part / "picture.png" for part in ("source", "truth"))
+        for place, one in ((source, sent), (truth, true)):
+            place.parent.mkdir()
+            shutil.copyfile(one.path, place)
+        convert_files(session, source, Path(name) / "out.png", Options(most_pixels=MOST_PIXELS))
+        report = scored(session, source, Path(name) / "out.png", truth, most_pixels=MOST_PIXELS)
+    return {"kind": report.kind, "classes": list(session.card.classes), "total": finite(report.total)}
 
 
 @router.get("/legend", summary="The classes of a run that segments, in their colours")
@@ -125,20 +151,19 @@ def _in_text(image: Any) -> str:
 
 @router.post("/reconstruct", summary="The z of a picture, and what the run makes of it")
 async def reconstruct(request: Request, run: str, upload: Name) -> dict[str, Any]:
-    """As `evenodds reconstruct` of one file. The run needs its encoder: `evenodds encode` learns it."""
+    """As `evenodds reconstruct` of one file. The run needs its encoder. `point` names the z for GET points."""
     sent = uploads_of(request)[upload]
-    return await worker_of(request, run).ask(lambda session: _reconstructed(session, sent), "reconstruct")
+    worker = worker_of(request, run)
+    return await worker.ask(lambda session: _reconstructed(session, sent, worker), "reconstruct")
 
 
-def _reconstructed(session: Session, sent: Upload) -> dict[str, Any]:
-    from evenodds.apply.encoder import ENCODER, encoder_of
-    from evenodds.apply.inversion import invert
-
+def _reconstructed(session: Session, sent: Upload, worker: Worker) -> dict[str, Any]:
     if not (session.folder / ENCODER).is_file():
         raise BadInput(f"this run has no encoder yet; learn it once, in minutes: evenodds encode {session.folder}")
     with sent.as_image() as path:
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
-    codes = invert(session, x, encoder_of(replace(session)), steps=100)
+    codes = invert(session, x, encoder_of(session), steps=100)
     assert codes.x is not None  # a run has its generator
     pictures = [_in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
-    return {"source": pictures[0], "answer": pictures[1], "error": codes.error, "z": codes.z[0].tolist()}
+    named = {"z": codes.z[0].tolist(), "point": worker.name_code(codes.z, codes.c)}
+    return {"source": pictures[0], "answer": pictures[1], "error": codes.error, **named}

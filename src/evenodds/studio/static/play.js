@@ -70,7 +70,7 @@ function useWalk(canvas, about) {
   return [playing, play, stop];
 }
 
-function OneSample({ run, about, common, start, end, setStart, setEnd, choose }) {
+export function OneSample({ run, about, common, start, end, setStart, setEnd, choose }) {
   const [share, setShare] = useState(0), [moves, setMoves] = useState({}), [failed, setFailed] = useState(null);
   const [pins, setPins] = useStored(`pins-${run}`, []), [name, setName] = useState("");
   const words = { start, end, moves: Object.entries(moves).filter(([, by]) => by).map(([k, by]) => `${k}=${by}`), ...common };
@@ -92,8 +92,8 @@ function OneSample({ run, about, common, start, end, setStart, setEnd, choose })
         ${end ? html`<a class="button quiet" href=${file("gif", { frames: FRAMES })} download>GIF</a>` : null}</div></div>
     <div><div class="fields"><label>${t("start_point")}<input value=${start} inputmode="numeric" onChange=${(e) => { stop(); setStart(e.target.value.trim() || "0"); }} /></label>
         <label>${t("end_point")}<input value=${end} placeholder=${t("none")} onChange=${(e) => { stop(); setEnd(e.target.value.trim()); }} /></label></div>
-      <p class="muted">${t("point_why")} ${t("chosen", { point: choose })}</p>
-      <div class="actions"><button class="quiet" onClick=${() => { stop(); setStart(choose); }}>${t("use_as_from")}</button><button class="quiet" onClick=${() => { stop(); setEnd(choose); }}>${t("use_as_to")}</button></div>
+      <p class="muted">${t("point_why")} ${choose && t("chosen", { point: choose })}</p>
+      ${choose ? html`<div class="actions"><button class="quiet" onClick=${() => { stop(); setStart(choose); }}>${t("use_as_from")}</button><button class="quiet" onClick=${() => { stop(); setEnd(choose); }}>${t("use_as_to")}</button></div>` : null}
       <${Slider} label=${t("blend")} value=${share} min="0" max="1" step="0.01" disabled=${!end} shown=${share.toFixed(2)} onInput=${(v) => { stop(); setShare(v); }} />
       <form class="fields" onSubmit=${pin}><label>${t("pin_name")}<input value=${name} maxlength="60" onInput=${(e) => setName(e.target.value)} /></label><button>${t("pin")}</button></form>
       ${pins.length ? html`<h3>${t("pins")}</h3><ul class="tags">${pins.map((one) => html`<li key=${one.name}><button class="link" onClick=${() => take(one)}>${one.name}</button>

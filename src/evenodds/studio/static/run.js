@@ -138,7 +138,7 @@ export function RunView({ run: name, part }) {
   };
   if (!run) return html`<h1>${name}</h1><${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const view = part === "play" ? html`<${PlayView} run=${name} checkpoints=${run.checkpoints} />`
-    : part === "tools" ? html`<${ToolsView} run=${name} />`
+    : part === "tools" ? html`<${ToolsView} run=${name} job=${run.job} />`
     : part === "settings" ? html`<${Settings} run=${run} />`
     : part === "report" ? html`<${Report} run=${run} act=${act} />`
     : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} />

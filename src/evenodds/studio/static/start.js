@@ -32,13 +32,13 @@ function Checked({ data, recipe }) {
       <ul class="tags">${state.classes.map((one) => html`<li>${one.name} · ${whole(one.count)}</li>`)}</ul>` : null}`;
 }
 
-function Browser({ onData, chosen }) {
-  const [seen, setSeen] = useState(null), [error, setError] = useState(null), [text, setText] = useState(""), [recipes, setRecipes] = useState([]);
+function Browser({ onData, chosen, recipes }) {
+  const [seen, setSeen] = useState(null), [error, setError] = useState(null), [text, setText] = useState("");
   const look = (place) => {
     setError(null);
     get("/api/data" + query({ place })).then((found) => { setSeen(found); setText(found.place); if (found.items) onData({ data: found.place, recipe: found.recipe, reason: found.reason }); }).catch(setError);
   };
-  useEffect(() => { look(""); get("/api/recipes").then(setRecipes).catch(setError); }, []);
+  useEffect(() => { look(""); }, []);
   const own = [...new Set(recipes.map((one) => one.data).filter(Boolean))];
   return html`<section><h2>${t("where_data")}</h2><form class="fields" onSubmit=${(e) => { e.preventDefault(); look(text); }}><label class="long">${t("data_path")}<input value=${text} onInput=${(e) => setText(e.target.value)} spellcheck=${false} /></label><button>${t("look")}</button>
       <label>${t("built_in")}<select value=${own.includes(chosen) ? chosen : ""} onChange=${(e) => e.target.value && onData({ data: e.target.value, recipe: recipes.find((one) => one.data === e.target.value).name, reason: "" })}>
@@ -47,7 +47,7 @@ function Browser({ onData, chosen }) {
         ${seen.folders.map((one) => html`<li key=${one.place}><button class="link" onClick=${() => look(one.place)}>${one.name}/</button></li>`)}${seen.files.map((one) => html`<li key=${one.place}><button class="link" onClick=${() => look(one.place)}>${one.name}</button></li>`)}</ul>
       ${seen.items ? html`<p><b>${t("items", { n: whole(seen.items), shape: seen.shape.join(" × ") })}</b>${seen.pictures === undefined ? "" : ` · ${t("pictures_here", { n: whole(seen.pictures), others: whole(seen.others) })}`}</p>
         ${seen.classes?.length ? html`<ul class="tags">${seen.classes.map((one) => html`<li key=${one.name}>${one.name} · ${whole(one.count)}</li>`)}</ul>` : null}
-        ${seen.pictures ? html`<${Thumbnails} seen=${seen} />` : null}<${Checked} data=${seen.place} recipe=${seen.recipe} />` : html`<p class="muted">${t("no_pictures")}</p>`}` : html`<${Busy} text=${t("loading")} />`}</section>`;
+        ${seen.pictures ? html`<${Thumbnails} seen=${seen} />` : null}<${Checked} data=${seen.place} recipe=${seen.recipe} />` : html`<p class="muted">${t(seen.large ? "too_large" : "no_pictures")}</p>`}` : html`<${Busy} text=${t("loading")} />`}</section>`;
 }
 
 const plain = (value) => (typeof value === "object" && value !== null ? value.name ?? JSON.stringify(value) : String(value ?? "none"));
@@ -77,7 +77,7 @@ export function StartView() {
   };
   const fields = (some) => some.map((row) => html`<${Field} key=${row.key} row=${row} value=${settings[row.key] ?? ""} onInput=${(value) => setSettings({ ...settings, [row.key]: value })} />`);
   const main = rows.filter((row) => row.main), more = rows.filter((row) => !row.main);
-  return html`<h1>${t("new_run")}</h1><${Browser} onData=${take} chosen=${chosen.data} />
+  return html`<h1>${t("new_run")}</h1><${Browser} onData=${take} chosen=${chosen.data} recipes=${recipes} />
     <form onSubmit=${begin}><section><h2>${t("recipe")}</h2><p class="muted break">${t("data")}: ${chosen.data || t("none")}</p>
       <div class="fields"><label>${t("recipe")}<select value=${recipe} onChange=${(e) => setRecipe(e.target.value)}>${recipes.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></label>
         <label>${t("budget")}<input value=${budget} placeholder="10m" onInput=${(e) => setBudget(e.target.value.trim())} /></label><label>${t("seed")}<input type="number" min="0" value=${seed} onInput=${(e) => setSeed(e.target.value)} /></label></div>

@@ -3,14 +3,28 @@
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
 import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider } from "./parts.js";
+import { OneSample } from "./play.js";
 import { t } from "./strings.js";
+
+// The file itself, or the studio's picture of it where the browser reads no such file.
+async function readable(file, upload) {
+  try {
+    (await createImageBitmap(file)).close();
+    return file;
+  } catch {
+    return (await ask(path("uploads", upload))).blob();
+  }
+}
 
 // A picture that is sent: {file, upload, height, width}.
 function useUpload() {
   const [sent, setSent] = useState(null), [busy, setBusy] = useState(false), [error, setError] = useState(null);
   const take = async (file) => {
     setBusy(true); setError(null);
-    try { setSent({ file, ...(await send("POST", "/api/uploads", file)) }); } catch (wrong) { setError(wrong); }
+    try {
+      const made = await send("POST", "/api/uploads", file);
+      setSent({ ...made, file: await readable(file, made.upload) });
+    } catch (wrong) { setError(wrong); }
     setBusy(false);
   };
   return [sent, take, busy, error];
@@ -41,6 +55,20 @@ function Folders({ run }) {
       <span class="muted break">${one.place} · ${t("files_so_far", { n: one.count })}</span> ${one.count ? html`<a class="button quiet" href=${path("runs", run, "folders", one.name, "zip")} download>ZIP</a>` : null}<small>${one.said}</small></li>`)}</ul>` : null}</section>`;
 }
 
+// The truth of a picture: the result is held against it.
+function Truth({ run, sent }) {
+  const [true_, take, busy, error] = useUpload(), [scores, setScores] = useState(null), [failed, setFailed] = useState(null);
+  useEffect(() => {
+    setScores(null); setFailed(null);
+    if (true_) get(path("runs", run, "scores") + query({ upload: sent.upload, truth: true_.upload })).then(setScores).catch(setFailed);
+  }, [true_, sent]);
+  const rows = scores ? Object.entries(scores.total).filter(([, value]) => typeof value === "number") : [];
+  return html`<h3>${t("truth")}</h3><p class="muted">${t("truth_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+    ${true_ && !scores && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
+    ${scores ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("truth")}><table><tbody>${rows.map(([name, value]) => html`<tr key=${name}><th>${name.replaceAll("_", " ")}</th><td>${figure(value)}</td></tr>`)}
+      ${(scores.total.iou ?? []).map((value, k) => html`<tr key=${k}><th>IoU ${scores.classes[k]}</th><td>${figure(value)}</td></tr>`)}</tbody></table></div>` : null}`;
+}
+
 function Convert({ run, about }) {
   const [sent, take, busy, error] = useUpload(), [after, setAfter] = useState(null), [failed, setFailed] = useState(null), [legend, setLegend] = useState([]);
   useEffect(() => { if (about.converts.labels) get(path("runs", run, "legend")).then(setLegend).catch(setFailed); }, [run]);
@@ -52,7 +80,7 @@ function Convert({ run, about }) {
   return html`<section><h2>${about.command}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${sent && !after && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
     ${after ? html`<${Compare} before=${after.of.file} after=${after.blob} command=${about.command} />
-      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div>` : null}
+      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${after.of} />` : null}
     ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>`;
 }
 
@@ -153,24 +181,28 @@ function Fill({ run }) {
     ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<${Shown} key=${k} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} />`)}</div>` : null}</section>`;
 }
 
-function Reconstruct({ run }) {
-  const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false);
+function Reconstruct({ run, about, job }) {
+  const [sent, take, busy, error] = useUpload(), [done, setDone] = useState(null), [failed, setFailed] = useState(null), [working, setWorking] = useState(false), [start, setStart] = useState(""), [end, setEnd] = useState("0:0");
   useEffect(() => {
     if (!sent) return;
-    setWorking(true); setFailed(null); setDone(null);
+    setStart(""); setWorking(true); setFailed(null); setDone(null);
     send("POST", path("runs", run, "reconstruct") + query({ upload: sent.upload })).then((answer) => setDone({ ...answer, source: fromText(answer.source), answer: fromText(answer.answer) })).catch(setFailed).finally(() => setWorking(false));
   }, [sent]);
-  return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+  return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p>
+    ${about.encoder ? null : html`<p>${t("encoder_none")}</p><div class="actions"><button disabled=${job !== null} onClick=${() => send("POST", path("runs", run, "encoder")).then(() => setFailed(null)).catch(setFailed)}>${t("encoder_learn")}</button></div>
+      ${job ? html`<${Busy} text=${t("working_on", { line: job.said || job.command })} />` : null}`}
+    ${about.encoder ? html`<${Drop} onFile=${take} busy=${busy && t("sending")} />` : null}<${Line} error=${error || failed} />
     ${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<div class="fillings"><figure><${Shown} blob=${done.source} class="big" label=${t("your_picture")} /><figcaption>${t("your_picture")}</figcaption></figure>
-      <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>`;
+      <figure><${Shown} blob=${done.answer} class="big" label=${t("its_answer")} /><figcaption>${t("its_answer")}</figcaption></figure></div><p>${t("differs", { n: figure(done.error) })}</p>` : null}</section>
+    ${done ? html`<${OneSample} key=${done.point} run=${run} about=${about} common=${{}} start=${start || done.point} end=${end} setStart=${setStart} setEnd=${setEnd} choose="" />` : null}`;
 }
 
-export function ToolsView({ run }) {
+export function ToolsView({ run, job }) {
   const [about, setAbout] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run]);
+  useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run, job?.command]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
   return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
-    ${about.draws && images ? html`<${Reconstruct} run=${run} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
+    ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

@@ -49,9 +49,8 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
 
     Args:
         source: the name of a source ("digits", "ring", ...), a path (a folder, archive, list or table of images, a
-            folder of shards, an image, .npy, .npz, .h5, .csv, .tsv, .xlsx), an array or tensor (see `arrays.from_array`), a data frame of
-            pandas, or a data set, which is
-            returned as it is.
+            folder of shards, an image, .npy, .npz, .h5, .csv, .tsv, .xlsx), an array or tensor (see
+            `arrays.from_array`), a data frame of pandas, or a data set, which is returned as it is.
         progress: told (files done, files in all) by sources that take long.
         layout: what the files of a path are to each other: "images", each for itself; "pairs" and "unpaired", see
             `pairs`; or "maps", see `maps`. An .npz file then holds, beside x, the array "source" or "labels". Of an

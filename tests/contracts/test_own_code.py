@@ -213,7 +213,7 @@ def test_every_command_that_loads_has_the_flag_and_is_tried() -> None:
         and "allow" in inspect.signature(app[name].default_command or (lambda: None)).parameters
     }
     assert with_flag == set(COMMANDS)
-    assert {name for name in app if not name.startswith("-")} == {*COMMANDS, "list", "compare"}
+    assert {name for name in app if not name.startswith("-")} == {*COMMANDS, "list", "compare", "pack"}
 
 
 TRIED = [*((place, NAMES[0], tuple(WAYS)) for place in PLACES)]

@@ -180,6 +180,7 @@ def test_arrays_are_packed_under_their_places(tmp_path: Path) -> None:
 def settings(data: Path, **more: Any) -> Config:
     small = {"images": 32, "batch": 8, "device": "cpu", "threads": 1, "precision": "float32", "penalty_weight": 1.0}
     small |= {"generator.width": 8, "discriminator.width": 8, "task": "generate", "watch": "off", "views": "flip"}
+    small |= {"evaluate_share": 1.0, "save_share": 1.0}
     return with_settings(recipe("digits"), small | {"data": str(data), "size": 8, "simultaneous": False, **more})
 
 

@@ -105,6 +105,7 @@ IMAGE_COMMANDS: dict[str, Words] = {
     "sample class": ["sample", "{run}", "--class", CLASSES[0], "-n", "2"],
     "no such class": ["sample", "{run}", "--class", "b\x1b[31m"],
     "augment": ["augment", "{run}", "--to", "{new}", "--per-class", "1", "--tries", "1", "--filters", "none"],
+    "pack": ["pack", "{data}", "{new}"],
     "walk": ["walk", "{run}", "--steps", "4", "--out", "{new}.png"],
     "directions": ["directions", "{run}", "--how", "weights", "--out", "{new}.png"],
     "encode": ["encode", "{run}", "--images", "64", "--out", "{new}.npz"],
@@ -184,6 +185,9 @@ def test_commands_of_images(name: str, images: Path, tmp_path: Path, encoding: s
     if "--json" in IMAGE_COMMANDS[name]:
         content = json.loads(out)
         assert name != "evaluate json" or content["subject"]["path"] == str(images / "run")
+    if name == "pack":
+        packed, data = load_data(new), load_data(images / "data")
+        assert (packed.names, packed.classes, packed.fingerprint()) == (data.names, data.classes, data.fingerprint())
     if name == "augment":
         data = load_data(new)
         assert data.classes == tuple(sorted(CLASSES))

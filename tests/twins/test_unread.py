@@ -20,6 +20,7 @@ from evenodds.data.cache import caching
 from evenodds.data.dataset import Dataset
 from evenodds.data.packing import pack
 from evenodds.data.sources import load
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.run import resume, start
 from tests.twins.test_resume import StopAt
@@ -179,6 +180,7 @@ def test_arrays_are_packed_under_their_places(tmp_path: Path) -> None:
 def settings(data: Path, **more: Any) -> Config:
     small = {"images": 32, "batch": 8, "device": "cpu", "threads": 1, "precision": "float32", "penalty_weight": 1.0}
     small |= {"generator.width": 8, "discriminator.width": 8, "task": "generate", "watch": "off", "views": "flip"}
+    small |= {"evaluate_share": 1.0, "save_share": 1.0}
     return with_settings(recipe("digits"), small | {"data": str(data), "size": 8, "simultaneous": False, **more})
 
 
@@ -219,6 +221,24 @@ def test_packed_in_the_size_of_the_run_nothing_is_looked_through_before_it(
     monkeypatch.setattr("evenodds.data.dataset.facts_of", lambda *_: pytest.fail("looked through"))
     with unread_all():
         assert len(load(tmp_path / "shards", size=6).fingerprint()) == 64
+
+
+def test_an_evaluation_looks_at_a_part_of_what_does_not_fit_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, data = load(coloured(tmp_path / "samples"), size=8), coloured(tmp_path / "data")
+
+    def judged(**options: Any) -> dict[str, Any]:
+        real = load(data, size=8, **options)
+        wanted = ["kernel", "memorisation"]
+        return dict(evaluate(samples, real, train=real, metrics=wanted, features="pixels").content)
+
+    held, read = judged(), judged(memory="2kB")
+    assert (held["scores"], held["memorisation"]) == (read["scores"], read["memorisation"])
+    assert "fit into memory" not in read["reference"]["role"]
+    monkeypatch.setattr("evenodds.evaluation.material.FLOOR_ITEMS", 2)
+    told = judged(memory="2kB")["reference"]["role"]
+    assert "as all do not fit into memory, evenly spread: 2 of 5 items to fit judges on" in told
 
 
 def test_decoded_items_take_no_more_than_half_of_the_memory(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ def _training(
     """What the generator was trained on, with the name of each item."""
     if train is not None:
         items = load_like(train, data, "the training data", reading, most_pixels, several=True)
+        items = items if len(items) <= _most(items) else items.take(_first(torch.arange(len(items)), _most(items)))
         return items, items.names or tuple(map(str, range(len(items))))
     if session is not None and session is not home:
         data = open_run_data(session.config, session.card, run_data, reading)

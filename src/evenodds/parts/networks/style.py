@@ -322,9 +322,10 @@ class _Conv(nn.Module):
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """The product in float32, whatever is played in: what is left of a division by 1 needs its digits."""
+    """The product in float32 at least, whatever is played in: what is left of a division by 1 needs its digits."""
+    kind = torch.promote_types(a.dtype, torch.float32)
     with torch.autocast(a.device.type, enabled=False):
-        return a.float() @ b.float()
+        return a.to(kind) @ b.to(kind)
 
 
 def _rectified(x: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class Player(nn.Module):
         expected = [one.name for one in runtime.session.get_inputs()]
         if sorted(names) != sorted(expected):
             raise BadInput(f"the model takes {', '.join(expected)[:80]}, and its metadata say otherwise; export again")
-        self.margin, self.multiple = about.margin, about.multiple
+        self.margin, self.multiple, self.numbers_per_pixel = about.margin, about.multiple, about.numbers_per_pixel
         units = about.card.units
         source = about.card.beside.get("source")
         of_source = units if source is None or source.units is None else source.units
@@ -150,7 +150,7 @@ class Filler(Player):
     """x (N, ...), mask (N, 1, ...), z (K N, latent) -> fillings (K N, ...)."""
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
-        times = len(z) // len(x)
+        times, x = len(z) // len(x), torch.where(mask > 0, x, -1.0)  # bytes have no 0 for what is hidden
         repeated = (part.repeat(times, *[1] * (part.dim() - 1)) for part in (x, mask))
         return self.image(self.computed(**dict(zip(("x", "mask"), repeated, strict=True)), z=z)[0])
 

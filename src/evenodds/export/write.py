@@ -159,7 +159,7 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
 
 def _pt2(program: Any, graph: Graph, about: About, path: Path) -> Any:
     with path.open("wb") as file:
-        torch.export.save(program, file, extra_files={"evenodds.json": json.dumps(about.words())})
+        torch.export.save(program, file, extra_files={"metadata.json": json.dumps(about.words())})
     module = program.module()
 
     def compute(named: dict[str, Any]) -> list[Any]:

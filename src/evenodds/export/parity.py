@@ -22,6 +22,8 @@ Compute = Callable[[dict[str, NDArray[np.generic]]], Outputs]
 
 FULL, HALF = 1e-3, 3e-2
 """How far answers may differ, of numbers in [-1, 1] or of the largest number where that is more; HALF with float16."""
+_ONE_BYTE = 1.01 * 2 / 255
+"""What may be rounded the other way."""
 BATCHES = (1, 2, 5)
 SIDES = ((32, 48), (40, 24))
 """Of images of any size, about."""
@@ -64,8 +66,8 @@ def compared(session: Session, graph: Graph, reference: nn.Module, compute: Comp
         named = {one.name: value.numpy() for one, value in zip(graph.inputs, inputs, strict=True)}
         for entry, a, b in zip(graph.outputs, want, compute(named), strict=True):
             worst, cases = max(worst, _difference(entry, a, b)), cases + 1
-    # A byte may be rounded the other way.
-    return Parity(worst, cases, max(HALF if half else FULL, 1.01 * 2 / 255 if bytes_out else 0.0))
+    limit = HALF if half else FULL
+    return Parity(worst, cases, max(limit, _ONE_BYTE) if bytes_out else limit)
 
 
 def _difference(entry: Entry, want: NDArray[np.generic], got: NDArray[np.generic]) -> float:

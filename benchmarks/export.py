@@ -2,14 +2,15 @@
 
 Each recipe with its own networks, untrained, for data of the kind that it is for. ONNX, ONNX in float16 and the archive
 of torch.export; the largest difference from the run at batches of 1, 2 and 5 (images of any size: of two sizes), of
-numbers in [-1, 1], of labels the share of other ones; size in bytes; seconds of a batch of 1 and of 64, beside the run's
-own, each the least of several. Images of any size are of 64 x 64 (96 x 96 for networks that need more).
+numbers in [-1, 1], of labels the share of other ones; size in bytes; seconds of a batch of 1 and of 64, beside those of
+the run, each the least of several. Images of any size are of 64 x 64 (96 x 96 for networks that need more).
 
     python benchmarks/export.py                      # 5 minutes on two idle cores
     python benchmarks/export.py --no-times --recipes ring digits --out try
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -32,6 +33,8 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.find import names
 from evenodds.runs.session import Session
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.stand_ins import data_for, settled
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,7 +46,7 @@ FILES = {
 BATCHES = (1, 64)
 SIDE, LEAST = 64, 3
 """Pixels of a side, or so many of the units that a network needs."""
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds for which a batch is repeated; it is computed twice at least."""
 
 

@@ -106,7 +106,8 @@ class About:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         entries = {name: [asdict(one) for one in values[name]] for name in ("inputs", "outputs")}
         plain["evenodds"] = {**values, **entries, "card": card.to_json()}
-        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in plain.items()}
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in plain.items()}
+        return {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
 
 
 def run_id(session: Session) -> str:

@@ -17,6 +17,7 @@ from evenodds.export.about import About, read_words
 from evenodds.export.inside import metadata_in
 from evenodds.export.runtime import Runtime, opened
 from evenodds.export.units import FromModel, ToModel
+from evenodds.files.extras import named as named_extra
 from evenodds.files.regular import read_regular, refusal
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
@@ -49,9 +50,21 @@ def load_model(path: str | Path) -> Session:
     require_allowed(config, str(path))
     with named(str(path)):
         task = build_task(config, about.card)
-    player = PLAYERS[about.answers](opened(content, str(path)), about, task.condition_length)
-    players: dict[str, nn.Module] = {player.role: player.eval()}
+    with named_extra(str(path)):
+        runtime = opened(content, str(path))
+    player = PLAYERS[about.answers](runtime, about, task.condition_length)
+    players = Players({player.role: player.eval()})
+    players.missing = f"{path} answers {about.answers} alone; export its run for this too, see evenodds export --help"
     return Session(path.parent, config, about.card, task, players, torch.device("cpu"), about.images)
+
+
+class Players(dict[str, nn.Module]):
+    """The one player of a file; asked for others it says what the file is."""
+
+    missing = ""
+
+    def __missing__(self, name: str) -> nn.Module:
+        raise BadInput(self.missing)
 
 
 def _read(path: Path) -> tuple[About, bytes]:

@@ -65,7 +65,8 @@ def compared(session: Session, graph: Graph, reference: nn.Module, compute: Comp
         want = [value.numpy() for value in (native if isinstance(native, tuple) else (native,))]
         named = {one.name: value.numpy() for one, value in zip(graph.inputs, inputs, strict=True)}
         for entry, a, b in zip(graph.outputs, want, compute(named), strict=True):
-            worst, cases = max(worst, _difference(entry, a, b)), cases + 1
+            worst = max(worst, _difference(entry, a, b))
+        cases += 1
     limit = HALF if half else FULL
     return Parity(worst, cases, max(limit, _ONE_BYTE) if bytes_out else limit)
 

@@ -19,7 +19,7 @@ from evenodds.export.about import ANY_SIZE, BATCH, About, about_run
 from evenodds.export.graphs import Graph, Options, graph_of
 from evenodds.export.parity import Parity, compared, drawn
 from evenodds.export.runtime import opened
-from evenodds.files.extras import needs
+from evenodds.files.extras import Missing, needs
 from evenodds.files.outputs import owned, require_owned
 from evenodds.runs.session import Session
 
@@ -85,7 +85,7 @@ def export(
         multiple=graph.multiple,
         **about_run(session, licence),
     )
-    with needs("export"), _quiet():
+    with _needed(), _quiet():
         program = _traced(session, graph)
         with owned(path, "export") as temporary:
             compute = FORMATS[to](program, graph, about, temporary)
@@ -173,6 +173,16 @@ def _pt2(program: Any, graph: Graph, about: About, path: Path) -> Any:
 FORMATS = {"onnx": _onnx, "pt2": _pt2}
 """The forms of a file, by name."""
 _CPU = torch.device("cpu")
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
+    """BadInput where a package that exports is not installed."""
+    try:
+        with needs("export"):
+            yield
+    except Missing as error:
+        raise BadInput(f"nothing was exported: {error.reason}") from error
 
 
 @contextmanager

@@ -33,7 +33,8 @@ def is_exporting() -> bool:
 def log_ndtr(x: Tensor) -> Tensor:
     """`torch.special.log_ndtr`: the logarithm of the standard normal distribution function."""
     if not is_exporting():
-        return torch.special.log_ndtr(x)
+        exact: Tensor = torch.special.log_ndtr(x)
+        return exact
     t = x.abs() / math.sqrt(2)
     k = 1 / (1 + 0.5 * t)
     power = torch.zeros_like(t)

@@ -28,7 +28,7 @@ from evenodds.export.graphs import Options, graph_of
 from evenodds.export.parity import drawn
 from evenodds.export.runtime import opened
 from evenodds.export.write import export
-from evenodds.files.write import write_json, write_text
+from evenodds.files.write import write_json
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.find import names
@@ -147,7 +147,6 @@ def main() -> None:
                 timed(name, folder, of_recipe)
         results = {name: dict(sorted(of.items(), key=lambda one: one[0] != "run")) for name, of in results.items()}
     write_json(RESULTS / f"{arguments.out}.json", results)
-    write_text(RESULTS / f"{arguments.out}.md", table(results))
     differences = [row["difference"] for of in results.values() for row in of.values() if "difference" in row]
     print(table(results))
     print(f"largest difference of all: {np.max(differences):.2g}")

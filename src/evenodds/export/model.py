@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.export.about import About, read_words
-from evenodds.export.inside import metadata_in
+from evenodds.export.inside import DIGEST, graph_digest, metadata_in
 from evenodds.export.runtime import Runtime, opened
 from evenodds.export.units import FromModel, ToModel
 from evenodds.files.extras import named as named_extra
@@ -72,7 +72,10 @@ def _read(path: Path) -> tuple[About, bytes]:
     if reason := refusal(path):
         raise BadInput(f"cannot read {path}: it is {reason}; name a file that `evenodds export` wrote")
     content = read_regular(path, LARGEST)
-    about = read_words(metadata_in(content, str(path)), str(path))
+    words = metadata_in(content, str(path))
+    about = read_words(words, str(path))
+    if words.get(DIGEST) != graph_digest(content, str(path)):
+        raise BadInput(f"{path} was changed or damaged since it was written; export it again")
     if about.answers not in PLAYERS:
         raise BadInput(f"{path} answers what this version does not know; use evenodds {about.version} or newer")
     return about, content

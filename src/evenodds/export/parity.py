@@ -51,14 +51,17 @@ class Parity:
             )
 
 
-def compared(session: Session, graph: Graph, reference: nn.Module, compute: Compute, half: bool) -> Parity:
+def compared(
+    session: Session, graph: Graph, reference: nn.Module, compute: Compute, half: bool, least: int = 1
+) -> Parity:
     """Compares at batches of 1, 2 and 5 and, where it takes any size, at two sizes.
 
     Args:
         reference: the graph's module in full precision.
+        least: how many units a free side has at least.
     """
     worst, cases, bytes_out = 0.0, 0, any(one.dtype == "uint8" and one.name != "labels" for one in graph.outputs)
-    for number, (batch, sides) in enumerate(_requests(graph)):
+    for number, (batch, sides) in enumerate(_requests(graph, least)):
         inputs = drawn(session, graph, batch, sides, seed=number)
         with torch.no_grad():
             native = reference(*inputs)
@@ -80,12 +83,12 @@ def _difference(entry: Entry, want: NDArray[np.generic], got: NDArray[np.generic
     return float(np.abs(want.astype(np.float64) - got.astype(np.float64)).max() / scale)
 
 
-def _requests(graph: Graph) -> Iterator[tuple[int, tuple[int, int]]]:
+def _requests(graph: Graph, least: int) -> Iterator[tuple[int, tuple[int, int]]]:
     free = any(side in ANY_SIZE for one in graph.inputs for side in one.shape)
     unit = graph.multiple
     for sides in SIDES if free else SIDES[:1]:
         for batch in BATCHES:
-            yield batch, (-(-sides[0] // unit) * unit, -(-sides[1] // unit) * unit)
+            yield batch, (max(least, -(-sides[0] // unit)) * unit, max(least, -(-sides[1] // unit)) * unit)
 
 
 def drawn(

@@ -46,10 +46,15 @@ KINDS = {
 
 
 def session_of(name: str, folder: Path) -> Session:
-    """An untrained run of a recipe, with the smallest players."""
+    """A run of a recipe, with the smallest players, whose weights are random, those too that begin at 0."""
     config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4, **SMALL[name]})
     dataset = data_for(config, images=12)
-    return Run(settled(config, dataset), dataset).session(folder, 0)
+    session = Run(settled(config, dataset), dataset).session(folder, 0)
+    rng = torch.Generator().manual_seed(0)
+    for weights in session.players["generator"].parameters():
+        spread = weights[0].numel() ** -0.5 if weights.dim() > 1 else 0.1
+        weights.data.add_(spread * torch.randn(weights.shape, generator=rng))
+    return session
 
 
 def encoder_for(session: Session) -> nn.Module:

@@ -1,9 +1,10 @@
 """Exported files beside their runs: does every recipe export, how far off are the files, how large, and how fast?
 
 Each recipe with its own networks, of random weights, for data of the kind that it is for. ONNX, ONNX in float16 and the
-archive of torch.export; the largest difference from the run at batches of 1, 2 and 5 (images of any size: of two sizes), of
-numbers in [-1, 1], of labels the share of other ones; size in bytes; seconds of a batch of 1 and of 64, beside those of
-the run, each the least of several. Images of any size are of 64 x 64 (96 x 96 for networks that need more).
+archive of torch.export; the largest difference from the run at batches of 1, 2 and 5, of images of any size at two
+sizes, of numbers in [-1, 1], of labels the share of other ones; size in bytes; seconds of a batch of 1 and of 64,
+beside those of the run, each the least of several. Images of any size are of 64 x 64 (96 x 96 for networks that need
+more).
 
     python benchmarks/export.py                      # 5 minutes on two idle cores
     python benchmarks/export.py --no-times --recipes ring digits --out try

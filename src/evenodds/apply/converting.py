@@ -32,6 +32,7 @@ from evenodds.files.write import write_text
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.processes import follows
 from evenodds.runs.folders import held
+from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.session import Session
 from evenodds.show.pictures import legend
 from evenodds.show.pictures import write as write_picture
@@ -274,24 +275,6 @@ def _affordable(network: nn.Module, inputs: int, margin: int | None, multiple: i
 
     Where a network depends on all of the image, as large as that; else as large as pays, exact where that is possible.
     """
-    probe = -(-32 // multiple) * multiple
-    per_pixel = _largest_layer(network, torch.zeros(1, inputs, probe, probe, device=device)) / probe**2
+    per_pixel = numbers_per_pixel(network, inputs, multiple, device)
     most = isqrt(int(_TILE_BYTES / (4 * _LIVE * per_pixel)))
     return max(2 * multiple, most if margin is None else min(most, max(_LARGEST_TILE, 4 * margin)))
-
-
-@torch.no_grad()
-def _largest_layer(network: nn.Module, x: Tensor) -> int:
-    """Numbers in the input and output of the layer that has most of them."""
-    sizes = [x.numel()]
-
-    def count(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        sizes.append(sum(part.numel() for part in inputs) + output.numel())
-
-    hooks = [part.register_forward_hook(count) for part in network.modules() if not list(part.children())]
-    try:
-        network(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return max(sizes)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
+from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
 from evenodds.runs.allowed import allowing
 from evenodds.runs.run_data import open_run_data, same_data
@@ -35,6 +36,8 @@ def items(
     Raises:
         BadInput: the data have another shape.
     """
+    if source is None and session.config.data is None:
+        raise BadInput("an exported file does not say where the data of its run are; name data behind it")
     if source is None:
         with allowing(session.allow):
             return open_run_data(session.config, session.card, None, reading, "name data behind the run")

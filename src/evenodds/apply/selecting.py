@@ -76,7 +76,7 @@ def sample(
         truncation = 1.0
     choose = (lambda z, target, **_: z) if select is None else _selection(select, options)
     c = session.conditions.for_samples(n, seed, batch, y, given)
-    target, blocks = _target(session, prior), []
+    target, blocks = None if select is None else _target(session, prior), []
     for k in range(0, n, batch):
         condition = c if c is None or len(c) == 1 else c[k : k + batch]
         z = choose(

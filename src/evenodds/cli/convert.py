@@ -172,7 +172,7 @@ def fill(
     """
     from evenodds.apply.filling import write_fillings
 
-    session = run_or_model(run, checkpoint, device)
+    session = run_or_model(run, checkpoint, device, "generator")
     folder = out or session.folder / "filled"
     written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
@@ -208,7 +208,8 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     from evenodds.cli.bar import Steps
     from evenodds.evaluation.truth import require_apart
 
-    session = run_or_model(run, flags.checkpoint, flags.device if is_model(run) else _own_device(flags.device))
+    device = flags.device if is_model(run) else _own_device(flags.device)
+    session = run_or_model(run, flags.checkpoint, device, "generator")
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")

@@ -212,7 +212,7 @@ def _encoded(
     from evenodds.cli.bar import Bar, reading
     from evenodds.files.outputs import require_owned
 
-    session = run_or_model(run, flags.checkpoint, flags.device)
+    session = run_or_model(run, flags.checkpoint, flags.device, "encoder")
     require_owned(path, command, inputs=(data,))
     return session, *encoded(session, data, steps, flags.images, n, (Bar(),), reading, flags.most_pixels)
 
@@ -239,7 +239,7 @@ def features(
     from evenodds.cli.bar import reading
     from evenodds.files.outputs import require_owned
 
-    session = run_or_model(run, checkpoint, device)
+    session = run_or_model(run, checkpoint, device, "discriminator")
     path = out or session.folder / "features.npz"
     require_owned(path, "features", inputs=(data,))
     n, length = write_features(session, data, path, reading, most_pixels)

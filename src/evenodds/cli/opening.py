@@ -18,8 +18,12 @@ RunOrModel = Annotated[Path, Parameter(help="The run folder, or an .onnx file th
 MODELS = (".onnx",)
 
 
-def run_or_model(run: Path, checkpoint: str, device: str) -> Session:
-    """The run of a folder or of an exported file; BadInput where it is neither."""
+def run_or_model(run: Path, checkpoint: str, device: str, role: str | None = None) -> Session:
+    """The run of a folder or of an exported file; BadInput where it is neither.
+
+    Args:
+        role: of the player that an exported file must have.
+    """
     if run.suffix.lower() == ".pt2":
         raise BadInput(f"{run} is for torch.export.load, and evenodds opens .onnx files alone; export it --to onnx")
     if not is_model(run):
@@ -30,7 +34,10 @@ def run_or_model(run: Path, checkpoint: str, device: str) -> Session:
         raise BadInput(f"{run} holds one checkpoint and computes on the CPU; leave --checkpoint and --device out")
     from evenodds.export.model import load_model
 
-    return load_model(run)
+    session = load_model(run)
+    if role is not None:
+        _ = session.players[role]  # a file that answers something else says so
+    return session
 
 
 def is_model(run: Path) -> bool:

@@ -79,7 +79,7 @@ def sample(
     from evenodds.apply.samples import requested_labels, require_places, write_samples
     from evenodds.apply.selecting import sample as selected
 
-    session = run_or_model(run, checkpoint, device)
+    session = run_or_model(run, checkpoint, device, "generator")
     if grid is None and folder is None and npz is None:
         grid = session.folder / "samples.png"
     require_places(session, grid=grid, folder=folder, npz=npz)

@@ -11,6 +11,7 @@ from typing import Any
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type, parse_json
 from evenodds.runs.card import DataCard
+from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -54,6 +55,7 @@ class About:
         half: whether the networks compute in float16.
         multiple: what heights and widths are multiples of, where they are free.
         margin: reach of the network in pixels; None where it depends on all of the image.
+        numbers_per_pixel: of a network of images, see evenodds.runs.layers.
     """
 
     answers: str
@@ -67,6 +69,7 @@ class About:
     half: bool = False
     multiple: int = 1
     margin: int | None = None
+    numbers_per_pixel: float = 0.0
     licence: str = LICENCE
 
     @property
@@ -103,7 +106,8 @@ class About:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         entries = {name: [asdict(one) for one in values[name]] for name in ("inputs", "outputs")}
         plain["evenodds"] = {**values, **entries, "card": card.to_json()}
-        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in plain.items()}
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in plain.items()}
+        return {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
 
 
 def run_id(session: Session) -> str:
@@ -125,6 +129,11 @@ def _settings(session: Session) -> dict[str, Any]:
 def about_run(session: Session, licence: str | None) -> dict[str, Any]:
     """What a file says of the run, as arguments of About."""
     generator = session.players.get("generator")
+    conversion = session.task.conversion(session.card.shape)
+    per_pixel = 0.0
+    if generator is not None and conversion is not None:
+        multiple = int(getattr(generator, "multiple", 1))
+        per_pixel = numbers_per_pixel(generator, conversion.inputs, multiple, session.device)
     return {
         "version": __version__,
         "run": run_id(session),
@@ -132,6 +141,7 @@ def about_run(session: Session, licence: str | None) -> dict[str, Any]:
         "card": shared_card(session.card),
         "config": _settings(session),
         "margin": getattr(generator, "margin", None),
+        "numbers_per_pixel": per_pixel,
         "licence": licence or LICENCE,
     }
 

@@ -6,11 +6,15 @@ An ONNX file is a message of protocol buffers: fields of a number, a kind and a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 from evenodds.errors import BadInput
 
-__all__ = ["metadata_in"]
+__all__ = ["DIGEST", "graph_digest", "metadata_in"]
+
+DIGEST = "graph_sha256"
+"""The entry of the metadata that holds `graph_digest`."""
 
 Value = int | memoryview
 _PARTS: Mapping[str, Mapping[int, str]] = {
@@ -27,6 +31,7 @@ _EXTERNAL = {13, 14}
 """Of a tensor: where in another file its numbers are, and whether they are in one."""
 _DOMAINS = (b"", b"ai.onnx")
 _DEEPEST = 64
+_GRAPH = 7
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
@@ -41,13 +46,25 @@ def metadata_in(content: bytes, where: str) -> dict[str, str]:
     """
     words: dict[str, str] = {}
     try:
-        has_graph = any(number == 7 for number, _ in _fields(memoryview(content)))
+        has_graph = any(number == _GRAPH for number, _ in _fields(memoryview(content)))
         _walk(memoryview(content), "model", words, where, 0)
     except (IndexError, UnicodeDecodeError, _Broken) as error:
         raise BadInput(f"{where} must be a whole ONNX file, and is not; export it again") from error
     if not has_graph:
         raise BadInput(f"{where} must be an ONNX file with a graph, and has none; export it again")
     return words
+
+
+def graph_digest(content: bytes, where: str) -> str:
+    """The SHA-256 of the graph of an ONNX file, in hexadecimal digits: it tells that a file was damaged or changed."""
+    digest = hashlib.sha256()
+    try:
+        for number, value in _fields(memoryview(content)):
+            if number == _GRAPH:
+                digest.update(_content(value))
+    except (IndexError, _Broken) as error:
+        raise BadInput(f"{where} must be a whole ONNX file, and is not; export it again") from error
+    return digest.hexdigest()
 
 
 class _Broken(Exception):

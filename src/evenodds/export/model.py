@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.export.about import About, read_words
-from evenodds.export.inside import metadata_in
+from evenodds.export.inside import DIGEST, graph_digest, metadata_in
 from evenodds.export.runtime import Runtime, opened
 from evenodds.export.units import FromModel, ToModel
+from evenodds.files.extras import named as named_extra
 from evenodds.files.regular import read_regular, refusal
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
@@ -49,9 +50,21 @@ def load_model(path: str | Path) -> Session:
     require_allowed(config, str(path))
     with named(str(path)):
         task = build_task(config, about.card)
-    player = PLAYERS[about.answers](opened(content, str(path)), about, task.condition_length)
-    players: dict[str, nn.Module] = {player.role: player.eval()}
+    with named_extra(str(path)):
+        runtime = opened(content, str(path))
+    player = PLAYERS[about.answers](runtime, about, task.condition_length)
+    players = Players({player.role: player.eval()})
+    players.missing = f"{path} answers {about.answers} alone; export its run for this too, see evenodds export --help"
     return Session(path.parent, config, about.card, task, players, torch.device("cpu"), about.images)
+
+
+class Players(dict[str, nn.Module]):
+    """The one player of a file; asked for others it says what the file is."""
+
+    missing = ""
+
+    def __missing__(self, name: str) -> nn.Module:
+        raise BadInput(self.missing)
 
 
 def _read(path: Path) -> tuple[About, bytes]:
@@ -59,7 +72,10 @@ def _read(path: Path) -> tuple[About, bytes]:
     if reason := refusal(path):
         raise BadInput(f"cannot read {path}: it is {reason}; name a file that `evenodds export` wrote")
     content = read_regular(path, LARGEST)
-    about = read_words(metadata_in(content, str(path)), str(path))
+    words = metadata_in(content, str(path))
+    about = read_words(words, str(path))
+    if words.get(DIGEST) != graph_digest(content, str(path)):
+        raise BadInput(f"{path} was changed or damaged since it was written; export it again")
     if about.answers not in PLAYERS:
         raise BadInput(f"{path} answers what this version does not know; use evenodds {about.version} or newer")
     return about, content
@@ -78,7 +94,7 @@ class Player(nn.Module):
         expected = [one.name for one in runtime.session.get_inputs()]
         if sorted(names) != sorted(expected):
             raise BadInput(f"the model takes {', '.join(expected)[:80]}, and its metadata say otherwise; export again")
-        self.margin, self.multiple = about.margin, about.multiple
+        self.margin, self.multiple, self.numbers_per_pixel = about.margin, about.multiple, about.numbers_per_pixel
         units = about.card.units
         source = about.card.beside.get("source")
         of_source = units if source is None or source.units is None else source.units
@@ -150,7 +166,7 @@ class Filler(Player):
     """x (N, ...), mask (N, 1, ...), z (K N, latent) -> fillings (K N, ...)."""
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
-        times = len(z) // len(x)
+        times, x = len(z) // len(x), torch.where(mask > 0, x, -1.0)  # bytes have no 0 for what is hidden
         repeated = (part.repeat(times, *[1] * (part.dim() - 1)) for part in (x, mask))
         return self.image(self.computed(**dict(zip(("x", "mask"), repeated, strict=True)), z=z)[0])
 

@@ -22,6 +22,8 @@ Compute = Callable[[dict[str, NDArray[np.generic]]], Outputs]
 
 FULL, HALF = 1e-3, 3e-2
 """How far answers may differ, of numbers in [-1, 1] or of the largest number where that is more; HALF with float16."""
+_ONE_BYTE = 1.01 * 2 / 255
+"""What may be rounded the other way."""
 BATCHES = (1, 2, 5)
 SIDES = ((32, 48), (40, 24))
 """Of images of any size, about."""
@@ -49,23 +51,27 @@ class Parity:
             )
 
 
-def compared(session: Session, graph: Graph, reference: nn.Module, compute: Compute, half: bool) -> Parity:
+def compared(
+    session: Session, graph: Graph, reference: nn.Module, compute: Compute, half: bool, least: int = 1
+) -> Parity:
     """Compares at batches of 1, 2 and 5 and, where it takes any size, at two sizes.
 
     Args:
         reference: the graph's module in full precision.
+        least: how many units a free side has at least.
     """
     worst, cases, bytes_out = 0.0, 0, any(one.dtype == "uint8" and one.name != "labels" for one in graph.outputs)
-    for number, (batch, sides) in enumerate(_requests(graph)):
+    for number, (batch, sides) in enumerate(_requests(graph, least)):
         inputs = drawn(session, graph, batch, sides, seed=number)
         with torch.no_grad():
             native = reference(*inputs)
         want = [value.numpy() for value in (native if isinstance(native, tuple) else (native,))]
         named = {one.name: value.numpy() for one, value in zip(graph.inputs, inputs, strict=True)}
         for entry, a, b in zip(graph.outputs, want, compute(named), strict=True):
-            worst, cases = max(worst, _difference(entry, a, b)), cases + 1
-    # A byte may be rounded the other way.
-    return Parity(worst, cases, max(HALF if half else FULL, 1.01 * 2 / 255 if bytes_out else 0.0))
+            worst = max(worst, _difference(entry, a, b))
+        cases += 1
+    limit = HALF if half else FULL
+    return Parity(worst, cases, max(limit, _ONE_BYTE) if bytes_out else limit)
 
 
 def _difference(entry: Entry, want: NDArray[np.generic], got: NDArray[np.generic]) -> float:
@@ -77,12 +83,12 @@ def _difference(entry: Entry, want: NDArray[np.generic], got: NDArray[np.generic
     return float(np.abs(want.astype(np.float64) - got.astype(np.float64)).max() / scale)
 
 
-def _requests(graph: Graph) -> Iterator[tuple[int, tuple[int, int]]]:
+def _requests(graph: Graph, least: int) -> Iterator[tuple[int, tuple[int, int]]]:
     free = any(side in ANY_SIZE for one in graph.inputs for side in one.shape)
     unit = graph.multiple
     for sides in SIDES if free else SIDES[:1]:
         for batch in BATCHES:
-            yield batch, (-(-sides[0] // unit) * unit, -(-sides[1] // unit) * unit)
+            yield batch, (max(least, -(-sides[0] // unit)) * unit, max(least, -(-sides[1] // unit)) * unit)
 
 
 def drawn(

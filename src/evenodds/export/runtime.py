@@ -37,7 +37,8 @@ def opened(content: bytes, where: str = "the model") -> Runtime:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # Without its fallback, which prints what it finds in a damaged file.
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:
         raise BadInput(f"{where} cannot be opened by onnxruntime: {_short(error)}; export it again") from error
     return Runtime(session)

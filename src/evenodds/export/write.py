@@ -17,14 +17,17 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput, unknown
 from evenodds.export.about import ANY_SIZE, BATCH, About, about_run
 from evenodds.export.graphs import Graph, Options, graph_of
+from evenodds.export.inside import DIGEST, graph_digest
 from evenodds.export.parity import Parity, compared, drawn
 from evenodds.export.runtime import opened
-from evenodds.files.extras import needs
+from evenodds.files.extras import Missing, needs
 from evenodds.files.outputs import owned, require_owned
 from evenodds.runs.session import Session
 
 __all__ = ["FORMATS", "Exported", "export"]
 
+LEAST_UNITS = 2
+"""Of a side in an archive of torch.export, which asks that a coarsest map is no single row."""
 OPSET, IR = 18, 10
 """What runtimes of the last two years read: onnxruntime from 1.20 of November 2024 on."""
 
@@ -85,21 +88,22 @@ def export(
         multiple=graph.multiple,
         **about_run(session, licence),
     )
-    with needs("export"), _quiet():
-        program = _traced(session, graph)
+    with _needed(), _quiet():
+        least = 1 if to == "onnx" else LEAST_UNITS
+        program = _traced(session, graph, least)
         with owned(path, "export") as temporary:
             compute = FORMATS[to](program, graph, about, temporary)
-            parity = compared(session, graph, full.module, compute, options.half)
+            parity = compared(session, graph, full.module, compute, options.half, least)
             parity.require(f"{path.name}")
     return Exported(path, about, parity)
 
 
-def _traced(session: Session, graph: Graph) -> Any:
-    """The graph as torch.export sees it, for any batch and, where they are free, sides."""
+def _traced(session: Session, graph: Graph, least: int) -> Any:
+    """The graph as torch.export sees it, for any batch and, where they are free, sides of so many units at least."""
     dim = torch.export.Dim
     axes: dict[str, Any] = {BATCH: dim(BATCH)}
     for name in ANY_SIZE:
-        axes[name] = dim(name) if graph.multiple == 1 else graph.multiple * dim(f"{name}_units")
+        axes[name] = dim(name) if graph.multiple == 1 else graph.multiple * dim(f"{name}_units", min=least)
     shapes = tuple({k: axes[side] for k, side in enumerate(one.shape) if side in axes} for one in graph.inputs)
     # A length of 1 is taken for one that is always 1, also that of an image's coarsest map.
     unit = graph.multiple
@@ -126,6 +130,8 @@ class _Called(nn.Module):
 
 
 def _cannot(graph: Graph, error: Exception) -> BadInput:
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):  # the first says most
+        error = error.__cause__
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return BadInput(f"this run's {graph.answers} cannot be exported: {reason[:160]}")
 
@@ -149,7 +155,8 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
         raise _cannot(graph, error) from error
     model.ir_version = min(model.ir_version, IR)
     model.producer_name, model.producer_version = "evenodds", about.version
-    onnx.helper.set_model_props(model, about.words())
+    digest = graph_digest(model.SerializeToString(), path.name)
+    onnx.helper.set_model_props(model, {**about.words(), DIGEST: digest})
     content = model.SerializeToString()
     path.write_bytes(content)
     return opened(content).compute
@@ -157,12 +164,15 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
 
 def _pt2(program: Any, graph: Graph, about: About, path: Path) -> Any:
     with path.open("wb") as file:
-        torch.export.save(program, file, extra_files={"evenodds.json": json.dumps(about.words())})
+        torch.export.save(program, file, extra_files={"metadata.json": json.dumps(about.words())})
     module = program.module()
 
     def compute(named: dict[str, Any]) -> list[Any]:
-        with torch.no_grad():
-            answer = module(*(torch.from_numpy(named[one.name]) for one in graph.inputs))
+        try:
+            with torch.no_grad():
+                answer = module(*(torch.from_numpy(named[one.name]) for one in graph.inputs))
+        except Exception as error:
+            raise _cannot(graph, error) from error
         return [value.numpy() for value in (answer if isinstance(answer, tuple) else (answer,))]
 
     return compute
@@ -171,6 +181,16 @@ def _pt2(program: Any, graph: Graph, about: About, path: Path) -> Any:
 FORMATS = {"onnx": _onnx, "pt2": _pt2}
 """The forms of a file, by name."""
 _CPU = torch.device("cpu")
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
+    """BadInput where a package that exports is not installed."""
+    try:
+        with needs("export"):
+            yield
+    except Missing as error:
+        raise BadInput(f"nothing was exported: {error.reason}") from error
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from evenodds.parts.exporting import log_ndtr, searchsorted
+
 __all__ = ["Block", "ChoosingGenerator", "choices_in"]
 
 Block = tuple[tuple[float, ...], bool, int]
@@ -113,7 +115,7 @@ class ChoosingGenerator(nn.Module):
         """(N, choices): 1 where a choice is taken, with the gradients of a softmax."""
         if not self.noise:
             return y[:, :0]
-        gumbel = -(-torch.special.log_ndtr(noise.float())).log()
+        gumbel = -(-log_ndtr(noise.float())).log()
         noisy = y.index_select(1, self.places).float() + gumbel
         noisy = torch.cat([noisy, noisy.new_full((len(y), 1), -torch.inf)], 1).index_select(1, self.padded.flatten())
         noisy = noisy.view(len(y), *self.padded.shape)
@@ -130,7 +132,7 @@ class ChoosingGenerator(nn.Module):
         y = y.float().clamp(self.ends[:, 0], self.ends[:, 1])
         if not self.exact.numel() or self.scores.shape[1] == 1:
             return y
-        at = torch.searchsorted(self.middles, y.detach().T.contiguous())
+        at = searchsorted(self.middles, y.detach().T.contiguous())
         nearest = torch.where(self.exact[:, None], self.scores.gather(1, at), y.detach().T).T
         return y + (nearest - y).detach()
 

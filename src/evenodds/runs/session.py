@@ -230,6 +230,9 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", a
         (3, 2)
     """
     folder = Path(run)
+    if folder.suffix == ".onnx" and folder.is_file():
+        takers = "sample, fill, upscale, translate, segment, encode, features and card"
+        raise BadInput(f"{folder} is an exported file, and this needs the run itself; {takers} take such a file")
     if folder.is_file():
         raise BadInput(f"a run is a folder with a config.yaml, got the file {folder}; evenodds opens no pickles")
     if not (folder / "config.yaml").is_file():

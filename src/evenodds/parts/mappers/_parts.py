@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.parts.exporting import is_exporting
 
 __all__ = ["SLOPE", "base", "check", "check_images", "conv", "enlarged"]
 
@@ -48,16 +49,11 @@ def enlarged(x: Tensor, scale: int) -> Tensor:
     """x (N, C, H, W), bicubic with a = -1/2 (Keys 1981) at `scale` times its size: what image editors call bicubic."""
     if scale == 1:
         return x
-    if _is_exporting():
+    if is_exporting():
         return _enlarged_by_kernel(x, scale)
     size = (x.shape[2] * scale, x.shape[3] * scale)
     # Only with antialias does PyTorch take a = -1/2; on the way up there is nothing else to it.
     return F.interpolate(x, size, mode="bicubic", antialias=True)
-
-
-def _is_exporting() -> bool:
-    """Whether torch.export traces what is computed."""
-    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())
 
 
 def _enlarged_by_kernel(x: Tensor, scale: int) -> Tensor:

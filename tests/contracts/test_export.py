@@ -1,0 +1,210 @@
+"""Every kind of run as one file: it gives what the run gives, says what it is, and one of a stranger does nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from evenodds.errors import BadInput
+from evenodds.export.about import FORMAT, About, Entry, about_run, read_words
+from evenodds.export.card import card_of
+from evenodds.export.graphs import Graph, Options, graph_of, possible
+from evenodds.export.inside import metadata_in
+from evenodds.export.model import PLAYERS, load_model
+from evenodds.export.runtime import Runtime
+from evenodds.export.write import Exported, export
+from evenodds.game.rules import Batch
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.session import Session
+from tests.stand_ins import data_for, settled
+
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "digits": {"generator.width": 4, "discriminator.width": 4},
+    "table": {"generator.width": 8, "generator.depth": 1, "discriminator.width": 8},
+    "upscale-x2": {"size": 16, "task.crop": 16, "generator.width": 4, "generator.blocks": 1, "discriminator.width": 4},
+    "segment": {"size": 32, "task.crop": None, "generator.width": 4, "discriminator.width": 4},
+    "fill-32": {"size": 8, "generator.width": 4, "discriminator.width": 4},
+}
+"""The smallest players of each kind of run."""
+KINDS = {
+    "class numbers": ("digits", Options()),
+    "shares of classes, bytes": ("digits", Options(one_hot=True, uint8=True)),
+    "features": ("digits", Options("features")),
+    "encode": ("digits", Options("encode", uint8=True)),
+    "table": ("table", Options()),
+    "upscale": ("upscale-x2", Options()),
+    "segment": ("segment", Options()),
+    "fill": ("fill-32", Options(uint8=True)),
+}
+
+
+def session_of(name: str, folder: Path) -> Session:
+    """A run of a recipe, with the smallest players, whose weights are random, those too that begin at 0."""
+    config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4, **SMALL[name]})
+    dataset = data_for(config, images=12)
+    session = Run(settled(config, dataset), dataset).session(folder, 0)
+    rng = torch.Generator().manual_seed(0)
+    for weights in session.players["generator"].parameters():
+        spread = weights[0].numel() ** -0.5 if weights.dim() > 1 else 0.1
+        weights.data.add_(spread * torch.randn(weights.shape, generator=rng))
+    return session
+
+
+def encoder_for(session: Session) -> nn.Module:
+    """One that has learned nothing."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, session.latent.size + session.task.condition_length))
+
+
+class InTorch:
+    """The graph itself in place of onnxruntime, so that no file has to be made."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.session = graph, self
+
+    def get_inputs(self) -> Sequence[Entry]:
+        return self.graph.inputs
+
+    @torch.no_grad()
+    def compute(self, named: dict[str, Any]) -> list[Any]:
+        for one in self.graph.inputs:
+            assert named[one.name].dtype.name == one.dtype
+        answer = self.graph.module(*(torch.from_numpy(named[one.name]) for one in self.graph.inputs))
+        values = [value.numpy() for value in (answer if isinstance(answer, tuple) else (answer,))]
+        for one, value in zip(self.graph.outputs, values, strict=True):
+            assert value.dtype.name == one.dtype
+            assert all(side == length for side, length in zip(one.shape, value.shape, strict=True) if side is int)
+        return values
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_graph_in_place_of_the_players_gives_what_they_give(kind: str, tmp_path: Path) -> None:
+    name, options = KINDS[kind]
+    session = session_of(name, tmp_path)
+    graph = graph_of(session, options, lambda: encoder_for(session))
+    assert graph.answers in possible(session)
+    about = About(graph.answers, inputs=graph.inputs, outputs=graph.outputs, **about_run(session, None))
+    words = read_words(about.words(), "the words")  # what is written is what is read
+    assert (words.inputs, words.card.units, words.answers) == (about.inputs, about.card.units, about.answers)
+    player = PLAYERS[graph.answers](cast(Runtime, InTorch(graph)), words, session.task.condition_length)
+    model = replace(session, players={player.role: player})
+    if graph.answers == "encode":
+        session = replace(session, players={"encoder": encoder_for(session)})
+    ours, theirs = (answers_of(one, graph.answers) for one in (session, model))
+    for entry, value in ours.items():
+        assert float((value.float() - theirs[entry].float()).abs().max()) <= 1e-5, entry
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Session, Exported]]:
+    """A file of a run by class and one of images of any size, made once."""
+    made: dict[str, tuple[Session, Exported]] = {}
+    folder = tmp_path_factory.mktemp("export")
+    for kind in ("class numbers", "upscale"):
+        session = session_of(KINDS[kind][0], folder)
+        made[kind] = session, export(session, "onnx", folder / f"{len(made)}.onnx", KINDS[kind][1])
+    return made
+
+
+@pytest.mark.parametrize(("kind", "cases"), [("class numbers", 3), ("upscale", 6)])
+def test_a_file_gives_what_its_run_gives(
+    kind: str, cases: int, files: dict[str, tuple[Session, Exported]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, exported = files[kind]
+    monkeypatch.delattr("evenodds.runs.build.build_players")  # no network is built
+    model = load_model(exported.path)
+    assert exported.parity.cases == cases
+    ours, theirs = (answers_of(one, exported.about.answers) for one in (session, model))
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert float((value.float() - theirs[name].float()).abs().max()) <= 1e-4, name
+    assert card_of(model)["run"] == card_of(session)["run"] == exported.about.run
+
+
+def answers_of(session: Session, answers: str) -> Batch:
+    """What a run or a file answers, of sizes that the file was not traced with."""
+    rng = torch.Generator().manual_seed(3)
+    shape, to_model = session.card.shape, session.card.units.to_model
+    if answers == "sample":
+        return {"x": torch.from_numpy(session.numbers(7, seed=5).astype(np.float64))}
+    bytes_ = torch.randint(0, 17, (4, *shape), generator=rng, dtype=torch.uint8)
+    if answers == "encode":
+        return {"z": session.players["encoder"](to_model(bytes_)).detach()}
+    if answers == "features":
+        return {"features": session.players["discriminator"](to_model(bytes_), features=True)[1].detach()}
+    if answers == "fill":
+        x, z = to_model(bytes_), session.prior(8, 1)
+        filled = session.reply({"x": x, "mask": (bytes_[:, :1] > 8).float(), "z": z})["x"]
+        return {"x": session.card.units.to_data(filled)}
+    return session.reply({"source": 2 * torch.rand(3, 3, 64, 96, generator=rng) - 1})
+
+
+def test_a_file_says_what_it_is(files: dict[str, tuple[Session, Exported]]) -> None:
+    session, exported = files["class numbers"]
+    words = metadata_in(exported.path.read_bytes(), "x")
+    assert words["format"] == FORMAT
+    assert words["classes"] == str(list(session.card.classes)).replace("'", '"')
+    assert words["data_fingerprint"] == (session.card.fingerprint or "unknown")
+    assert {"run", "licence", "units", "recipe", "evenodds_version"} <= words.keys()
+    assert onnx.load(exported.path).opset_import[0].version <= 18
+
+
+def test_what_is_not_ours_is_neither_replaced_nor_believed(files: dict[str, tuple[Session, Exported]]) -> None:
+    session, exported = files["class numbers"]
+    own = exported.path.with_name("own.onnx")
+    own.write_bytes(b"mine")
+    with pytest.raises(BadInput, match=r"own\.onnx is there already"):
+        export(session, "onnx", own)
+    assert own.read_bytes() == b"mine"
+    with pytest.raises(BadInput, match="must be a whole ONNX file"):
+        load_model(own)
+    model = onnx.load(exported.path)
+    for name, spoil, message in SPOILT:
+        other = onnx.ModelProto()
+        other.CopyFrom(model)
+        spoil(other)
+        path = own.with_name(f"{name}.onnx")
+        path.write_bytes(other.SerializeToString())
+        with pytest.raises(BadInput, match=message):
+            load_model(path)
+
+
+def _external(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+
+
+def _foreign_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].domain = "stranger"
+
+
+def _no_words(model: onnx.ModelProto) -> None:
+    del model.metadata_props[:]
+
+
+def _other_weights(model: onnx.ModelProto) -> None:
+    tensor = next(one for one in model.graph.initializer if one.raw_data)
+    tensor.raw_data = bytes(len(tensor.raw_data))
+
+
+SPOILT = [
+    ("weights", _other_weights, "was changed or damaged"),
+    ("external", _external, "names another file"),
+    ("operator", _foreign_operator, "operators of its own"),
+    ("words", _no_words, "must have the metadata"),
+]
+
+
+def test_a_file_that_differs_from_its_run_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evenodds.export.parity.FULL", -1.0)
+    with pytest.raises(BadInput, match=r"would differ from the run by .*; nothing was written"):
+        export(session_of("table", tmp_path), "pt2", tmp_path / "x.pt2")
+    assert not list(tmp_path.glob("*.pt2"))

@@ -181,6 +181,8 @@ def test_rows_are_shown_and_sent(client: TestClient) -> None:
     assert (about["kind"], about["draws"]) == ("table", True)
     assert picture(client.get("/api/runs/inner ~ rows/samples")).size[0] > 100
     rows = client.get("/api/runs/inner ~ rows/samples", params={"n": 3, "format": "csv"}).text.splitlines()
+    cells = client.get("/api/runs/inner ~ rows/samples", params={"n": 3, "format": "json"}).json()
+    assert [",".join(row) for row in (cells["columns"], *cells["rows"])] == rows
     assert len(rows) == 4
 
 

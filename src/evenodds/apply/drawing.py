@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.direction_sheets import directions_of
-from evenodds.apply.samples import requested_labels, storable, table_text
+from evenodds.apply.samples import requested_labels, storable, table_rows, table_text
 from evenodds.apply.selecting import sample, truncated
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
@@ -73,6 +73,12 @@ class Drawn:
         if self.session.card.kind == "image":
             raise BadInput("images are no rows of a table; ask for png or npz")
         return table_text(self.session, self.x, self.y, self.c)
+
+    def cells(self) -> list[Sequence[str]]:
+        """The names of a table's columns, then the cells of each row; BadInput of images."""
+        if self.session.card.kind == "image":
+            raise BadInput("images are no rows of a table; ask for png or npz")
+        return table_rows(self.session, self.x, self.y, self.c)
 
 
 def draw(session: Session, request: Request) -> Drawn:

@@ -26,8 +26,8 @@ from evenodds.runs.session import Session
 from evenodds.show import pictures
 
 __all__ = [
-    "requested_labels", "require_not_the_data", "require_places", "storable", "table_text", "write_samples",
-    "write_walk",
+    "requested_labels", "require_not_the_data", "require_places", "storable", "table_rows", "table_text",
+    "write_samples", "write_walk",
 ]  # fmt: skip
 
 _SINGLE = partial(owned, command="sample")
@@ -181,7 +181,15 @@ def _in_folder(session: Session, n: int, y: Sequence[int] | None, folder: Path) 
 
 
 def table_text(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | None) -> str:
-    """The rows as CSV, with what they were asked for by and their classes, in the order of the data's own columns."""
+    """The rows as CSV, as `table_rows` gives them."""
+    return csv_text(table_rows(session, x, y, c), session.card.delimiter)
+
+
+def table_rows(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any] | None) -> list[Sequence[str]]:
+    """The names of the columns, then the cells of each row, as the file of the data spells them.
+
+    What rows were asked for by, and their classes, are among them, in the order of the data's own columns.
+    """
     card = session.card
     names = list(card.columns or (f"x{k}" for k in range(x.shape[1])))
     columns = list(zip(*card.texts(x), strict=True))
@@ -192,7 +200,7 @@ def table_text(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any
         names.append(next((name for name in card.header if name not in names), "label"))
         columns.append(tuple(card.classes[k] for k in y))
     order = sorted(range(len(names)), key=lambda k: card.header.index(names[k]) if names[k] in card.header else k)
-    return csv_text([[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)], card.delimiter)
+    return [[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)]
 
 
 def storable(session: Session, x: Any) -> Any:

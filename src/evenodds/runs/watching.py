@@ -227,7 +227,8 @@ class Watching:
 
     def look(self) -> None:
         """Reads what has changed."""
-        if time.monotonic() - self._sought > AGAIN:
+        gone = not all(view.folder.is_dir() for view in self._views.values())
+        if gone or time.monotonic() - self._sought > AGAIN:
             self.seek()
         if any([view.look() for view in self._views.values()]):
             self.version += 1

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
 from evenodds.apply.direction_sheets import directions_of
@@ -127,7 +127,7 @@ async def samples(
     truncation: Truncation = 1.0,
     select: Literal["rejection", "langevin"] | None = None,
     columns: Annotated[int | None, Query(ge=1, le=64)] = None,
-    form: Annotated[Literal["webp", "png", "npz", "csv"], Query(alias="format")] = "webp",
+    form: Annotated[Literal["webp", "png", "npz", "csv", "json"], Query(alias="format")] = "webp",
     checkpoint: Checkpoint = "last",
     slot: Slot = "",
 ) -> Response:
@@ -143,6 +143,9 @@ async def samples(
             return _file(drawn.npz(), "application/zip", f"{name}.npz")
         if form == "csv":
             return _file(drawn.csv().encode(), "text/csv; charset=utf-8", f"{name}.csv")
+        if form == "json":
+            names, *rows = drawn.cells()
+            return JSONResponse({"columns": names, "rows": rows})
         least = 1 if session.card.kind == "image" else 384
         return as_response(sample_picture(session.card, drawn.x, columns, least), form, **{"x-samples": str(n)})
 
@@ -151,7 +154,7 @@ async def samples(
 
 def _more(asked: drawing.Request, form: str) -> drawing.Request:
     """Of rows, a picture shows the distributions of more than were asked for."""
-    if form in ("npz", "csv"):
+    if form in ("npz", "csv", "json"):
         return asked
     return drawing.Request(2048, asked.seed, asked.class_, asked.given, asked.truncation, asked.select)
 

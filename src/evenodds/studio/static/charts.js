@@ -49,14 +49,16 @@ function options(chart, width, log, marks, positive, other) {
   };
 }
 
-// x and a line of values for each term. Several lines of a history may stand at the same number of images: they are one.
+// x, which rises, and a line of values for each term. Several lines of a history may stand at the same number of images,
+// and a run that went back counts them again: they are one, and the latest value stands.
 function series(columns, names) {
-  const xs = [], lines = names.map(() => []);
-  columns.images.forEach((images, at) => {
-    if (images !== xs[xs.length - 1]) { xs.push(images); for (const line of lines) line.push(null); }
-    names.forEach((name, k) => { const value = columns[name]?.[at]; if (value !== null && value !== undefined) lines[k][xs.length - 1] = value; });
-  });
-  return [xs, ...lines];
+  const xs = [...new Set(columns.images)].sort((a, b) => a - b), place = new Map(xs.map((images, k) => [images, k]));
+  const line = (values) => {
+    const drawn = new Array(xs.length).fill(null);
+    values?.forEach((value, at) => { if (value !== null && value !== undefined) drawn[place.get(columns.images[at])] = value; });
+    return drawn;
+  };
+  return [xs, ...names.map((name) => line(columns[name]))];
 }
 
 export function Chart({ chart, columns, log, marks, other, otherColumns, theme }) {
@@ -75,11 +77,13 @@ export function Chart({ chart, columns, log, marks, other, otherColumns, theme }
     return () => { watcher.disconnect(); plot.current?.destroy(); plot.current = null; };
   }, [key]);
   useEffect(() => {
-    if (!plot.current || told.current === data || told.current?.[0].length === data[0].length) return;
+    if (!plot.current || told.current === data) return;
     const { min, max } = plot.current.scales.x, [first, last] = [told.current[0][0], told.current[0].at(-1)];
-    plot.current.setData(data, min === first && max === last);
+    const zoomed = told.current[0].length > 1 && (min > first || max < last);
+    plot.current.setData(data, !zoomed);
+    if (zoomed) plot.current.setScale("x", { min, max }); // draws, which new data alone do not
     told.current = data;
-  });
+  }, [columns, otherColumns]);
   const value = columns[chart.names[0]]?.findLast((v) => v !== null);
   return html`<figure class="chart"><figcaption>${chart.title}</figcaption>
     <div ref=${place} role="group" aria-label=${t("chart_of", { name: chart.title, value: figure(value) })}></div></figure>`;

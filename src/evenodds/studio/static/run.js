@@ -22,7 +22,7 @@ function useHistory(run, version) {
     if (!run) return;
     let ended = false;
     get(path("runs", run, "history") + query({ since: held.current.lines, part: held.current.part })).then((fresh) => {
-      if (ended) return;
+      if (ended || (fresh.part === held.current.part && fresh.lines === held.current.lines)) return;
       const before = fresh.first ? held.current.columns : {};
       const count = fresh.first, added = fresh.lines - fresh.first;
       const columns = {};
@@ -69,7 +69,7 @@ function Samples({ run, snapshots }) {
 
 function Verdicts({ run }) {
   return html`<section><h2>${t("verdicts")}</h2>${run.verdicts.length ? html`<ol class="times">${run.verdicts.slice().reverse().map((one) => html`<li key=${one.images + one.word}>
-      <b>${one.kind === "remedy" ? `${t("remedy")}: ` : ""}${one.word}</b> <span class="muted">${t("verdict_at", { n: whole(one.images) })}</span>${one.why ? html`<br />${one.why}` : null}</li>`)}</ol>` : html`<p class="muted">${t("no_verdict")}</p>`}
+      <b>${one.kind === "remedy" ? `${t("remedy")}: ` : ""}${one.word}</b> <span class="muted">${t("verdict_at", { n: whole(one.images) })}</span>${one.why ? html`<br />${one.why}` : null}</li>`)}</ol>` : html`<p class="muted">${t(run.state === "playing" ? "no_verdict" : "never_judged")}</p>`}
     ${run.remedies.length ? html`<h3>${t("remedies")}</h3><ul>${run.remedies.map((line) => html`<li>${line}</li>`)}</ul>` : null}</section>`;
 }
 
@@ -81,15 +81,22 @@ function Checkpoints({ run }) {
     ${is ? html`<p class="muted">${t("score")}: ${is}</p>` : null}` : html`<p class="muted">${t("none_yet")}</p>`}</section>`;
 }
 
+// A setting as --set takes it: a part has its name in one row, and each of its options in one of its own.
+function written([key, value]) {
+  if (value === null) return [[key, "none"]];
+  if (typeof value !== "object" || Array.isArray(value)) return [[key, typeof value === "object" ? JSON.stringify(value) : String(value)]];
+  const { name, ...options } = value;
+  return [...(name === undefined ? [] : [[key, String(name)]]), ...Object.entries(options).flatMap(([option, one]) => written([`${key}.${option}`, one]))];
+}
+
 function Settings({ run }) {
-  const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value));
   const data = run.data || {};
   return html`<div class="columns"><section><h2>${t("data")}</h2>${data.shape ? html`<p>${t("items", { n: whole(data.items), shape: data.shape.join(" × ") })}, ${t("trained_on", { n: whole(data.trained_on) })}</p>` : null}
       ${data.place ? html`<p class="muted break">${data.place}</p>` : null}
       ${data.classes?.length ? html`<h3>${t("classes")}</h3><ul class="tags">${data.classes.map((name, k) => html`<li>${name}${data.class_counts?.[k] !== undefined ? ` · ${whole(data.class_counts[k])}` : ""}</li>`)}</ul>` : null}
       ${data.report?.length ? html`<h3>${t("found")}</h3><ul>${data.report.map((line) => html`<li>${line}</li>`)}</ul>` : null}</section>
     <section><h2>${t("tab_settings")}</h2><div class="wide" tabindex="0" role="region" aria-label=${t("tab_settings")}><table><thead><tr><th>${t("setting")}</th><th>${t("value")}</th></tr></thead><tbody>
-      ${Object.entries(run.settings).map(([key, value]) => html`<tr key=${key}><td><code>${key}</code></td><td class="break">${shown(value)}</td></tr>`)}</tbody></table></div></section></div>`;
+      ${Object.entries(run.settings).flatMap(written).map(([key, value]) => html`<tr key=${key}><td><code>${key}</code></td><td class="break">${value}</td></tr>`)}</tbody></table></div></section></div>`;
 }
 
 function Against({ run }) {
@@ -110,7 +117,7 @@ function Report({ run, act }) {
   const working = run.job !== null || run.state === "working";
   return html`<section><div class="head"><h2>${t("tab_report")}</h2><button disabled=${working} title=${t("evaluate_why")} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}</button></div>
     <p class="muted">${t("evaluate_why")}</p>
-    ${working ? html`<${Busy} text=${t("working_on", { line: run.job?.said || run.by || "" })} />` : null}
+    ${working ? html`<${Busy} text=${t("working_on", { line: run.job?.said || run.job?.command || run.by || "" })} />` : null}
     ${run.report ? html`<p><a href=${path("runs", run.run, "report")} target="_blank" rel="noopener">${t("open_alone")}</a></p>
       <iframe class="report" title=${t("report_of", { run: run.run })} src=${path("runs", run.run, "report") + query({ at: run.changed })}></iframe>` : html`<p class="muted">${t("report_none")}</p>`}<${Against} run=${run.run} /></section>`;
 }
@@ -122,13 +129,13 @@ function Actions({ run, act }) {
     <button onClick=${() => setAsked(0)}>${t("cancel")}</button></div>`;
   const busy = run.state === "playing" || run.state === "working" || run.job !== null;
   return html`<div class="actions">${busy ? html`<button onClick=${() => act("POST", "stop")} title=${t("stop_why")}>${t("stop")}</button>` : null}
-    ${run.state === "stopped" && !busy ? html`<button onClick=${() => act("POST", "resume")}>${t("resume")}</button>` : null}
+    ${run.state === "stopped" && !busy && !run.trouble ? html`<button onClick=${() => act("POST", "resume")}>${t("resume")}</button>` : null}
     ${busy ? null : html`<button class="quiet" onClick=${() => setAsked(1)}>${t("discard")}</button>`}</div>`;
 }
 
 export function RunView({ run: name, part }) {
   const [run, setRun] = useState(null), [error, setError] = useState(null), [failed, setFailed] = useState(null);
-  useEffect(() => poll(path("runs", name), 1.2, setRun, setError), [name]);
+  useEffect(() => poll(path("runs", name), 1.2, setRun, (wrong) => { setError(wrong); if (wrong?.status === 400) setRun(null); }), [name]); // 400: it is gone
   const act = async (method, action, words = {}) => {
     setFailed(null);
     try {

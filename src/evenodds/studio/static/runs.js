@@ -26,7 +26,7 @@ function Row({ run }) {
     <div class="what"><h2><a href=${runLink(run.run)}>${run.run}</a> <${State} state=${run.state} /></h2>
       <p class="muted">${[run.recipe, run.task, run.data].filter(Boolean).join(" · ")}</p>
       ${run.trouble ? html`<p class="error">${t("trouble", { line: run.trouble })}</p>` : html`<${Progress} run=${run} />`}
-      <p class="verdict">${run.verdict ? html`<b>${run.verdict}</b>${run.why ? `: ${run.why}` : ""}` : t("no_verdict")}</p></div>
+      <p class="verdict">${run.verdict ? html`<b>${run.verdict}</b>${run.why ? `: ${run.why}` : ""}` : t(run.state === "playing" ? "no_verdict" : "never_judged")}</p></div>
     <div class="figures"><${Sparkline} points=${run.scores} label=${t("score_curve", { run: run.run })} />
       ${run.score === null ? null : html`<span>${t("score")} <b>${figure(run.score)}</b></span><span class="muted">${t("best_score", { n: figure(run.best) })}</span>`}</div></li>`;
 }

@@ -138,10 +138,12 @@ PLACES = places()
 COMMANDS: dict[str, list[str]] = {
     "augment": ["RUN", "--to", "out", "--per-class", "1"],
     "bench": ["RUN/config.yaml", "--data", "ring", "--seconds", "0.1"],
+    "card": ["RUN"],
     "directions": ["RUN"],
     "doctor": ["RUN"],
     "encode": ["RUN"],
     "evaluate": ["RUN"],
+    "export": ["RUN"],
     "features": ["RUN"],
     "fill": ["RUN", "a.png", "--mask", "b.png"],
     "mix": ["RUN"],

@@ -182,7 +182,8 @@ def work(options: argparse.Namespace) -> None:
         facts["state_bytes"] = {"each": [int(x[0]) for x in every], "shared": [int(x[1]) for x in every]}
     if processes.rank() == 0:
         print(json.dumps(facts))
-    processes.leave()
+    sys.stdout.flush()
+    os._exit(0)  # threads of gloo that are still there when Python ends abort the process now and then
 
 
 # --- what starts them ------------------------------------------------------------------------------------------------

@@ -231,6 +231,12 @@ def test_what_is_no_amount_stays_words(cells: list[str], tmp_path: Path) -> None
     assert data.units.columns[0].form == "words"
 
 
+def test_amounts_of_several_currencies_are_said_to_be_words(tmp_path: Path) -> None:
+    cells = [f"${k},500" if k % 2 else f"{k} €" for k in range(1, 61)]
+    data = load(written(tmp_path / "t.csv", [["price", "n"], *([cell, k % 7] for k, cell in enumerate(cells))]))
+    assert "different signs around them, such as '$59,500' and '60 €'; with the same ones" in " ".join(data.report)
+
+
 def test_a_table_is_written_as_it_was(tmp_path: Path) -> None:
     lines = [[f"{k},5", f"-{k + 1}.000,25 €", "Bonn" if k % 2 else "Rom; a", k % 7] for k in range(40)]
     path = written(tmp_path / "t.csv", [["sep=;"], ["höhe", "preis", "ort", "n"], *lines], delimiter=";")

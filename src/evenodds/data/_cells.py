@@ -25,6 +25,8 @@ NO_NUMBER = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", 
 """Words that stand for an empty cell among numbers, beside `UNKNOWN`."""
 LEADING_ZERO = re.compile(r"^[ \t]*0\d+[ \t]*$", re.MULTILINE)
 TOO_LONG = re.compile(r"^[ \t]*[+-]?\d{16,}[ \t]*$", re.MULTILINE)
+_LOOKED_AT = 200
+"""Words that are looked at to say what a column may have been meant to hold."""
 EXACT = 2**53
 """Whole numbers from here on are not all floats."""
 
@@ -160,7 +162,21 @@ class WordCells:
         if not as_words and (numbers := self._amounts(there, words)) is not None:
             return numbers
         ordered = sorted(words, key=_order)
-        return Parsed(self._values({word: float(k) for k, word in enumerate(ordered)}), "words", words=tuple(ordered))
+        values = self._values({word: float(k) for k, word in enumerate(ordered)})
+        notes = [] if as_words else self._differing(there)
+        return Parsed(values, "words", words=tuple(ordered), notes=notes)
+
+    def _differing(self, words: Sequence[str]) -> list[str]:
+        """That words are numbers each, but written in different ways, if they are."""
+        shown = words[:_LOOKED_AT]
+        signs = {found.style.before + found.style.after: word for word in shown if (found := amounts([word]))}
+        if len(signs) < 2 or not all(amounts([word]) for word in shown):
+            return []
+        one, other = [repr(word) for word in [*signs.values()][:2]]
+        return [
+            f"Column '{self.name}' has numbers with different signs around them, such as {one} and {other}; with the "
+            "same ones in all cells they are numbers."
+        ]
 
     def _amounts(self, there: Sequence[str], words: Sequence[str]) -> Parsed | None:
         """The column as numbers; None where it holds others."""

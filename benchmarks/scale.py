@@ -30,8 +30,7 @@ import torch.distributed as dist
 
 ROOT = Path(__file__).resolve().parents[1]
 
-from evenodds.data.dataset import Dataset  # noqa: E402
-from evenodds.data.encoding import Units  # noqa: E402
+from evenodds.data.dataset import Dataset, Units  # noqa: E402
 from evenodds.files.process import cores  # noqa: E402
 from evenodds.files.write import write_json, write_text  # noqa: E402
 from evenodds.game import processes  # noqa: E402

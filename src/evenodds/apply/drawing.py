@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.direction_sheets import directions_of
-from evenodds.apply.samples import requested_labels, storable, table_rows, table_text
+from evenodds.apply.samples import requested_labels, table_rows, table_text, write_arrays
 from evenodds.apply.selecting import sample, truncated
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
@@ -63,22 +62,23 @@ class Drawn:
 
     def npz(self) -> bytes:
         """As a file of arrays: x in the data's own units, and y, the names of classes."""
-        labels: dict[str, Any] = {} if self.y is None else {"y": np.asarray(self.session.card.classes)[self.y]}
         file = io.BytesIO()
-        np.savez_compressed(file, x=storable(self.session, self.x), **labels)
+        write_arrays(file, self.session, self.x, self.y)
         return file.getvalue()
 
     def csv(self) -> str:
         """As rows of a table; BadInput of images."""
-        if self.session.card.kind == "image":
-            raise BadInput("images are no rows of a table; ask for png or npz")
+        self._require_rows()
         return table_text(self.session, self.x, self.y, self.c)
 
     def cells(self) -> list[Sequence[str]]:
         """The names of a table's columns, then the cells of each row; BadInput of images."""
+        self._require_rows()
+        return table_rows(self.session, self.x, self.y, self.c)
+
+    def _require_rows(self) -> None:
         if self.session.card.kind == "image":
             raise BadInput("images are no rows of a table; ask for png or npz")
-        return table_rows(self.session, self.x, self.y, self.c)
 
 
 def draw(session: Session, request: Request) -> Drawn:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ from evenodds.runs.session import Session
 from evenodds.show import pictures
 
 __all__ = [
-    "requested_labels", "require_not_the_data", "require_places", "storable", "table_rows", "table_text",
-    "write_samples", "write_walk",
+    "requested_labels", "require_not_the_data", "require_places", "table_rows", "table_text",
+    "write_arrays", "write_samples", "write_walk",
 ]  # fmt: skip
 
 _SINGLE = partial(owned, command="sample")
@@ -100,9 +100,8 @@ def write_samples(
         if placed is not None:
             written.append(placed.write(session, x, y, c))
         if npz is not None:
-            labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
             with owned(npz, "sample") as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
-                np.savez_compressed(file, x=storable(session, x), **labels)
+                write_arrays(file, session, x, y)
             written.append(npz)
         return written
 
@@ -203,7 +202,13 @@ def table_rows(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any
     return [[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)]
 
 
-def storable(session: Session, x: Any) -> Any:
+def write_arrays(file: BinaryIO, session: Session, x: Any, y: Sequence[int] | None) -> None:
+    """Samples as a file of arrays: x in the data's own units, and y, the names of their classes."""
+    labels: dict[str, Any] = {} if y is None else {"y": np.asarray(session.card.classes)[list(y)]}
+    np.savez_compressed(file, x=_storable(session, x), **labels)
+
+
+def _storable(session: Session, x: Any) -> Any:
     """Samples as an array without objects: of a table with words or dates, its cells as they are spelled."""
     plain = session.card.cells(x[:1]).dtype != object
     return x if plain else np.array(session.card.texts(x))

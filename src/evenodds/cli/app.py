@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,19 +59,9 @@ def assignments(words: list[str] | None) -> dict[str, str]:
 
 def numbers(words: list[str] | None) -> dict[str, float] | None:
     """The `name=number` words of --given as a mapping."""
-    from evenodds.files.misfit import shortened
-    from evenodds.runs.values import as_number
+    from evenodds.runs.values import numbers_by_name
 
-    if words is None:
-        return None
-    values = {}
-    for text in words:
-        name, _, value = text.partition("=")
-        number = as_number(value)
-        if not name or number is None or not isfinite(number):
-            raise BadInput(f"--given takes name=number, got {shortened(text)}; for example --given angle=30")
-        values[name.strip()] = float(number)
-    return values
+    return None if words is None else numbers_by_name(words, "--given", "--given angle=30")
 
 
 def listed_names(names: list[str] | None) -> list[str] | None:

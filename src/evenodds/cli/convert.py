@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Switch, app
-from evenodds.cli.opening import RunOrModel, is_model, run_or_model
+from evenodds.cli.opening import RunOrModel, run_or_model
 from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
@@ -208,8 +208,7 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     from evenodds.cli.bar import Steps
     from evenodds.evaluation.truth import require_apart
 
-    device = flags.device if is_model(run) else _own_device(flags.device)
-    session = run_or_model(run, flags.checkpoint, device, "generator")
+    session = run_or_model(run, flags.checkpoint, flags.device, "generator")
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
@@ -219,13 +218,6 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels, flags.ensemble)
     with Steps() as step:
         return session, convert(session, source, out, options, step, say)
-
-
-def _own_device(device: str) -> str:
-    from evenodds.game.engine import pick_device
-    from evenodds.game.processes import own_device
-
-    return str(own_device(pick_device(device)))
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

@@ -12,7 +12,7 @@ from evenodds.errors import BadInput
 if TYPE_CHECKING:
     from evenodds.runs.session import Session
 
-__all__ = ["RunOrModel", "beside", "is_model", "run_or_model"]
+__all__ = ["RunOrModel", "beside", "run_or_model"]
 
 RunOrModel = Annotated[Path, Parameter(help="The run folder, or an .onnx file that `evenodds export` wrote.")]
 MODELS = (".onnx",)
@@ -26,10 +26,12 @@ def run_or_model(run: Path, checkpoint: str, device: str, role: str | None = Non
     """
     if run.suffix.lower() == ".pt2":
         raise BadInput(f"{run} is for torch.export.load, and evenodds opens .onnx files alone; export it --to onnx")
-    if not is_model(run):
+    if not _is_model(run):
+        from evenodds.game.engine import pick_device
+        from evenodds.game.processes import own_device
         from evenodds.runs.session import load
 
-        return load(run, checkpoint, device)
+        return load(run, checkpoint, str(own_device(pick_device(device))))
     if checkpoint != "last" or device not in ("auto", "cpu"):
         raise BadInput(f"{run} holds one checkpoint and computes on the CPU; leave --checkpoint and --device out")
     from evenodds.export.model import load_model
@@ -40,11 +42,11 @@ def run_or_model(run: Path, checkpoint: str, device: str, role: str | None = Non
     return session
 
 
-def is_model(run: Path) -> bool:
+def _is_model(run: Path) -> bool:
     """Whether it is an exported file, by its name."""
     return run.suffix.lower() in MODELS and not run.is_dir()
 
 
 def beside(run: Path) -> Path:
     """The folder in which a command leaves its results where no other is named."""
-    return run.parent if is_model(run) else run
+    return run.parent if _is_model(run) else run

@@ -168,11 +168,14 @@ class WordCells:
 
     def _differing(self, words: Sequence[str]) -> list[str]:
         """That words are numbers each, but written in different ways, if they are."""
-        shown = words[:_LOOKED_AT]
-        signs = {found.style.before + found.style.after: word for word in shown if (found := amounts([word]))}
-        if len(signs) < 2 or not all(amounts([word]) for word in shown):
+        shown: dict[str, str] = {}
+        for word in words[:_LOOKED_AT]:
+            if (found := amounts([word])) is None:
+                return []
+            shown[found.style.before + found.style.after] = word
+        if len(shown) < 2:
             return []
-        one, other = [repr(word) for word in [*signs.values()][:2]]
+        one, other = map(repr, [*shown.values()][:2])
         return [
             f"Column '{self.name}' has numbers with different signs around them, such as {one} and {other}; with the "
             "same ones in all cells they are numbers."

@@ -157,5 +157,4 @@ def read_words(words: Mapping[str, str], where: str) -> About:
     if words.get("format") != FORMAT or "evenodds" not in words:
         have = ", ".join(sorted(words)[:5]) or "none"
         raise BadInput(f"{where} must have the metadata format={FORMAT} and evenodds, it has {have[:80]}; {advice}")
-    about = as_type(parse_json(words["evenodds"].encode(), f"{where}, metadata", advice), About, where, advice)
-    return about
+    return as_type(parse_json(words["evenodds"].encode(), f"{where}, metadata", advice), About, where, advice)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
@@ -14,7 +15,7 @@ from evenodds.files.misfit import shortened
 from evenodds.files.read import as_type, parse_yaml
 from evenodds.runs.options import is_plain, require_plain
 
-__all__ = ["Part", "as_number", "mapping_of", "part_of", "plain", "typed", "yaml_value"]
+__all__ = ["Part", "as_number", "mapping_of", "numbers_by_name", "part_of", "plain", "typed", "yaml_value"]
 
 ADVICE = "see: evenodds list settings"
 NOTHING = ("none", "null", "")
@@ -62,6 +63,23 @@ def plain(value: Any) -> Any:
     if isinstance(value, Part):
         return {"name": value.name, **value.options} if value.options else value.name
     return [plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def numbers_by_name(words: Sequence[str], what: str, example: str) -> dict[str, float]:
+    """`name=number` words as a mapping.
+
+    Args:
+        what: takes them, for messages.
+        example: of what is typed.
+    """
+    values = {}
+    for text in words:
+        name, _, value = text.rpartition("=")
+        number = as_number(value)
+        if not name or number is None or not math.isfinite(number):
+            raise BadInput(f"{what} takes name=number, got {shortened(text)}; for example {example}")
+        values[name.strip()] = float(number)
+    return values
 
 
 def as_number(text: str) -> int | float | None:

@@ -16,6 +16,7 @@ from evenodds.apply.encoder import ENCODER
 from evenodds.errors import BadInput
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
+from evenodds.runs.values import numbers_by_name
 from evenodds.server.loaded import Loaded, Worker
 from evenodds.server.pictures import as_response
 from evenodds.show import pictures
@@ -56,21 +57,6 @@ def worker_of(request: Request, run: str, checkpoint: str = "last") -> Worker:
     runs: Runs = request.app.state.runs
     loaded: Loaded = request.app.state.loaded
     return loaded.of(runs.folder(run), checkpoint)
-
-
-def given_of(words: list[str]) -> dict[str, float] | None:
-    """`name=number` words as a mapping; None of none."""
-    given = {}
-    for word in words:
-        name, equals, value = word.rpartition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        if not equals or not np.isfinite(number):
-            raise BadInput(f"given takes name=number, got '{word[:80]}'; for example angle=30")
-        given[name] = number
-    return given or None
 
 
 @router.get("/about", summary="What a run is, and what it can be asked for")
@@ -132,7 +118,7 @@ async def samples(
     slot: Slot = "",
 ) -> Response:
     """`evenodds sample` over HTTP: the same seed gives the same samples."""
-    asked = drawing.Request(n, seed, class_, given_of(given), truncation, select)
+    asked = drawing.Request(n, seed, class_, _numbers(given, "given") or None, truncation, select)
     if form in ("webp", "png") and n > MOST_SHOWN:
         raise BadInput(f"a picture shows at most {MOST_SHOWN} samples, got n={n}; ask for npz, or for fewer")
 
@@ -152,6 +138,10 @@ async def samples(
     return await worker_of(request, run, checkpoint).ask(work, slot)
 
 
+def _numbers(words: list[str], what: str) -> dict[str, float]:
+    return numbers_by_name(words, what, "angle=30" if what == "given" else "2=-1.5")
+
+
 def _more(asked: drawing.Request, form: str) -> drawing.Request:
     """Of rows, a picture shows the distributions of more than were asked for."""
     if form in ("npz", "csv", "json"):
@@ -166,7 +156,7 @@ def _file(content: bytes, kind: str, name: str) -> Response:
 def parsed_point(text: str, moves: list[str], truncation: float, class_: str | None, worker: Worker) -> drawing.Point:
     """A point that is written as `seed`, `seed:index` or the name of a picture's z, with moves as `number=strength`."""
     seed, _, index = text.partition(":")
-    steps = given_of(moves) or {}
+    steps = _numbers(moves, "moves")
     code = worker.codes.get(text)
     if code is None and text.startswith("z-"):
         raise BadInput("the z of this picture is no longer here; encode it again")

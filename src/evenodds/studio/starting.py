@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,14 +45,6 @@ class Start(BaseModel):
     settings: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)] = {}
 
 
-@dataclass(frozen=True)
-class Words:
-    """A command after `evenodds`, and the recipe that it plays."""
-
-    words: list[str]
-    recipe: str
-
-
 @router.get("/recipes", summary="The recipes")
 async def recipes() -> list[dict[str, Any]]:
     """Name, what it is for, and the data that it brings, if any."""
@@ -81,15 +72,14 @@ async def settings(recipe: Annotated[str, Query(max_length=64)] = "") -> list[di
 async def start(request: Request, asked: Start) -> dict[str, Any]:
     """As `evenodds train` with the same words, as a process of its own that outlives the studio."""
     studio = studio_of(request)
-    made = await asyncio.to_thread(_train_words, studio, asked)
-    folder = await asyncio.to_thread(new_folder, studio.base, made.recipe)
-    words = [*made.words, "--out", str(folder), "--quiet"]
-    await asyncio.to_thread(launch, words, folder, studio.base)
+    words = await asyncio.to_thread(_train_words, studio, asked)
+    folder = await asyncio.to_thread(new_folder, studio.base, asked.recipe)
+    await asyncio.to_thread(launch, [*words, "--out", str(folder), "--quiet"], folder, studio.base)
     studio.again()
     return {"run": folder.name}
 
 
-def _train_words(studio: Studio, asked: Start) -> Words:
+def _train_words(studio: Studio, asked: Start) -> list[str]:
     """The words of a command; BadInput for what it would refuse, as far as that is known before data are read."""
     if asked.recipe not in names("recipes"):
         raise unknown("recipe", asked.recipe, names("recipes"))
@@ -109,7 +99,7 @@ def _train_words(studio: Studio, asked: Start) -> Words:
     words += [f"--seed={asked.seed}"] if asked.seed is not None else []
     for key, value in asked.settings.items():
         words += ["--set", f"{key}={value}"]
-    return Words(words, asked.recipe)
+    return words
 
 
 def _require_plain(settings: dict[str, str]) -> None:
@@ -136,11 +126,7 @@ async def resume_run(
     request: Request, run: str, images: Annotated[int | None, Query(ge=1, le=10**15)] = None
 ) -> dict[str, Any]:
     """As `evenodds resume`; `images`: another length of the run."""
-    studio, view = studio_of(request), studio_of(request).view(run)
-    studio.require_own_data(view)
-    more = [f"--images={images}"] if images is not None else []
-    await _work(studio, ["resume", str(view.folder), "--quiet", *more], view.folder)
-    return {"run": run}
+    return await _work(request, run, "resume", "--quiet", *([f"--images={images}"] if images is not None else []))
 
 
 @router.post("/runs/{run}/evaluate", summary="Judge a run, and write its report", status_code=202)
@@ -148,10 +134,7 @@ async def evaluate_run(
     request: Request, run: str, n: Annotated[int, Query(ge=16, le=10**6)] = 10_000
 ) -> dict[str, Any]:
     """As `evenodds report`."""
-    studio, view = studio_of(request), studio_of(request).view(run)
-    studio.require_own_data(view)
-    await _work(studio, ["report", str(view.folder), "-n", str(n)], view.folder)
-    return {"run": run}
+    return await _work(request, run, "report", "-n", str(n))
 
 
 @router.post("/runs/{run}/encoder", summary="Learn the encoder of a run", status_code=202)
@@ -159,17 +142,17 @@ async def learn_encoder(
     request: Request, run: str, images: Annotated[int, Query(ge=1, le=10**9)] = 200_000
 ) -> dict[str, Any]:
     """As `evenodds encode`, which learns it from so many of the run's own samples, and encodes the data of the run."""
+    return await _work(request, run, "encode", f"--images={images}")
+
+
+async def _work(request: Request, run: str, command: str, *words: str) -> dict[str, Any]:
+    """Starts a command on a run, whose data the studio may read; BadInput where a process is at work on it."""
     studio, view = studio_of(request), studio_of(request).view(run)
     studio.require_own_data(view)
-    await _work(studio, ["encode", str(view.folder), f"--images={images}"], view.folder)
+    if any(one.alive and Path(one.folder) == view.folder for one in studio.processes()):
+        raise BadInput(f"a process works on {view.folder.name} already; wait until it ends, or stop it")
+    await asyncio.to_thread(launch, [command, str(view.folder), *words], view.folder, studio.base)
     return {"run": run}
-
-
-async def _work(studio: Studio, words: list[str], folder: Path) -> None:
-    """Starts a process for a run; BadInput where one is at work on it."""
-    if any(one.alive and Path(one.folder) == folder for one in studio.processes()):
-        raise BadInput(f"a process works on {folder.name} already; wait until it ends, or stop it")
-    await asyncio.to_thread(launch, words, folder, studio.base)
 
 
 @router.delete("/runs/{run}", summary="Put a run in the bin")

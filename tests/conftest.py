@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from evenodds.game.rules import reseed
 from tests.clock import Clock
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -40,7 +41,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _own_draws() -> None:
     """No test depends on what another one drew before it, in whatever order they are played."""
-    torch.manual_seed(0)
+    reseed(torch.device("cpu"), 0)
 
 
 @pytest.fixture

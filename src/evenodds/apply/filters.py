@@ -18,7 +18,7 @@ from evenodds.apply.rejection import acceptance, log_odds
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import mix
-from evenodds.metrics.memorisation import suspects
+from evenodds.metrics.memorisation import CopyTest
 from evenodds.metrics.neighbours import nearest
 
 __all__ = ["Agreement", "Copies", "Count", "Draw", "Duplicates", "Filter", "Rejection", "drawn_until"]
@@ -97,12 +97,18 @@ class Copies:
     features: Features
     train: Mapping[int, Tensor]
     held_out: Mapping[int, Tensor]
+    _tests: dict[int, CopyTest] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, x: Tensor, label: int, rng: torch.Generator) -> Tensor:
+        if label not in self._tests:
+            self._tests[label] = self._test(label)
+        return ~self._tests[label](self.features(x)).suspected
+
+    def _test(self, label: int) -> CopyTest:
         train, held_out = self.train[label], self.held_out[label]
         if len(train) < 2 or len(held_out) < 2:  # too few of this class to know what is near: all classes together
             train, held_out = (torch.cat([*part.values()]) for part in (self.train, self.held_out))
-        return ~suspects(self.features(x), train, held_out).suspected
+        return CopyTest(train, held_out)
 
 
 @dataclass

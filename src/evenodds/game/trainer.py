@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evenodds.game.engine import Engine
 from evenodds.game.learners import Learner
-from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, mix
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, mix, reseed
 
 __all__ = ["Feed", "Listener", "Training", "train"]
 
@@ -157,7 +157,7 @@ def play_round(training: Training, players: Players, data: Feed) -> None:
     # All draws of a round are a function of (seed, round): no random state survives it, none need be saved. Processes
     # deal the same hand, of which each plays a slice; so only dropout, which draws from torch's generator, differs.
     rng = torch.Generator(engine.device).manual_seed(mix(training.seed, progress.round, 0))
-    torch.manual_seed(mix(training.seed, progress.round, engine.rank, 1))
+    reseed(engine.device, mix(training.seed, progress.round, engine.rank, 1))
     reals: list[Batch] = []
     for move in training.game.moves:
         if not move.when(progress):

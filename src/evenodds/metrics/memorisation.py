@@ -11,7 +11,7 @@ from evenodds.game.arithmetic import wilson
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
 from evenodds.metrics.neighbours import Searches, nearest, nearest_other
 
-__all__ = ["DataCopying", "Suspects", "authenticity", "data_copying", "suspects"]
+__all__ = ["CopyTest", "DataCopying", "Suspects", "authenticity", "data_copying", "suspects"]
 
 _FAR = 1e6
 # Features of one picture from two batches differ in their last digits: by this share of their length, in float32.
@@ -101,20 +101,48 @@ def suspects(
         BadInput: no matrices, different D, too few rows, values that are not finite, a level out of range, or held-out
             rows all of which are training rows.
     """
-    if not 0 < level <= 0.5:
-        raise BadInput(f"'level' must lie in (0, 0.5], got {level}; 0.01 is usual")
-    train, held_out = matching(train, held_out, least=2, names=("train", "held_out"))
-    fake, train = matching(fake, train, names=("fake", "train"))
-    searches = searches or Searches()
-    threshold, expected, n_honest = _calibrated(train, held_out, level, searches)
-    distance, index = searches.nearest(fake, train)
-    to_held_out, _ = searches.nearest(fake, held_out)
-    ratio = _ratio(distance, to_held_out)
-    suspected = ratio < threshold
-    share = float(suspected.to(torch.float64).mean())
-    low, high = wilson(share, len(fake))
-    limit = wilson(expected, n_honest)[1]
-    return Suspects(ratio, suspected, distance, index, to_held_out, threshold, expected, limit, share, low, high)
+    return CopyTest(train, held_out, level=level, searches=searches)(fake)
+
+
+class CopyTest:
+    """`suspects` for several sets of samples: the threshold, which real rows alone decide, is found once.
+
+    Args:
+        train: as for `suspects`, like the others.
+
+    Example:
+        >>> import torch
+        >>> from evenodds.metrics.memorisation import CopyTest
+        >>> rows = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
+        >>> test = CopyTest(rows[:200], rows[200:300])
+        >>> test(rows[:50]).share, test(rows[300:]).share <= 0.03
+        (1.0, True)
+    """
+
+    def __init__(
+        self, train: Tensor, held_out: Tensor, *, level: float = 0.01, searches: Searches | None = None
+    ) -> None:
+        if not 0 < level <= 0.5:
+            raise BadInput(f"'level' must lie in (0, 0.5], got {level}; 0.01 is usual")
+        self.train, self.held_out = matching(train, held_out, least=2, names=("train", "held_out"))
+        self.level, self.searches = level, searches
+        self._calibration: tuple[float, float, int] | None = None
+
+    def __call__(self, fake: Tensor) -> Suspects:
+        """What `suspects` finds among (N, D) generated rows."""
+        fake, train = matching(fake, self.train, names=("fake", "train"))
+        searches = self.searches or Searches()
+        if self._calibration is None:
+            self._calibration = _calibrated(train, self.held_out, self.level, searches)
+        threshold, expected, n_honest = self._calibration
+        distance, index = searches.nearest(fake, train)
+        to_held_out, _ = searches.nearest(fake, self.held_out)
+        ratio = _ratio(distance, to_held_out)
+        suspected = ratio < threshold
+        share = float(suspected.to(torch.float64).mean())
+        low, high = wilson(share, len(fake))
+        limit = wilson(expected, n_honest)[1]
+        return Suspects(ratio, suspected, distance, index, to_held_out, threshold, expected, limit, share, low, high)
 
 
 def authenticity(fake: Tensor, train: Tensor, searches: Searches | None = None) -> Tensor:

@@ -19,7 +19,7 @@ from evenodds.metrics.frechet import frechet
 from evenodds.metrics.intervals import Interval, Pairs, Side, intervals
 from evenodds.metrics.kernel_statistic import KernelStatistic
 from evenodds.metrics.manifold import precision_recall_of
-from evenodds.metrics.memorisation import suspects
+from evenodds.metrics.memorisation import CopyTest
 from evenodds.metrics.neighbourhood import Neighbourhood
 from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.runs.find import find
@@ -101,17 +101,18 @@ class Samples:
 
     def _copies(self, fake: Tensor) -> dict[str, float]:
         """The share of samples that are suspected copies: 0 where it is no more than chance."""
-        if self._learned is None:
+        if self._copy_test is None:
             return {}
-        found = suspects(fake, self._learned, self._held_out.features)
+        found = self._copy_test(fake)
         return {"copies": found.share if found.low > found.expected_high else 0.0}
 
     @cached_property
-    def _learned(self) -> Tensor | None:
-        """The features of the training items; None where these are too few or too many."""
+    def _copy_test(self) -> CopyTest | None:
+        """By the features of the training items; None where these are too few or too many."""
         if not LEAST_LEARNED <= len(self.learned) <= MOST_LEARNED:
             return None
-        return self._side(self.items.dataset.batch(self.learned)["x"]).features
+        learned = self._side(self.items.dataset.batch(self.learned)["x"])
+        return CopyTest(learned.features, self._held_out.features)
 
     @cached_property
     def _held_out(self) -> Side:

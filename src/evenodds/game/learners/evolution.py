@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.engine import Engine
 from evenodds.game.learners.gradient import Gradient, frozen, over_processes, play
-from evenodds.game.rules import Batch, Costs, Move, Players, State, mix
+from evenodds.game.rules import Batch, Costs, Move, Players, State, mix, reseed
 
 __all__ = ["Evolution", "ranks", "raw"]
 
@@ -86,7 +86,7 @@ class Evolution(Gradient):
             return play(move, players, hand, engine)
 
         def evaluate() -> Costs:
-            _reseed(engine.device, mix(self.seed, self.plays, *_other(engine.rank)))  # the same dropout for all
+            reseed(engine.device, mix(self.seed, self.plays, *_other(engine.rank)))  # the same dropout for all
             return self.slicing.play(move, players, hand, engine, cost, lambda hand, weight: cost(hand))
 
         table = _Table([players[name] for name in move.movers])
@@ -176,10 +176,3 @@ class _Table(nn.ModuleList):
 def _other(rank: int) -> list[int]:
     """What makes the dropout of a process another than that of the first."""
     return [rank] if rank else []
-
-
-def _reseed(device: torch.device, seed: int) -> None:
-    """Sets the generators that dropout draws from. torch.manual_seed does, and formats a traceback each time."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
+from evenodds.game.modes import at_rest
 from evenodds.parts.priors import Prior
-from evenodds.tasks.infer import at_rest
 
 __all__ = ["directions", "move", "refine"]
 

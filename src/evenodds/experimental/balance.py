@@ -15,6 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.dial import Dial
 from evenodds.game.exchange import agreed
 from evenodds.game.learners import Gradient
+from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Game, Move, Players, Progress, State, mix
 from evenodds.game.trainer import Listener, Training
 from evenodds.runs.assembly import Run
@@ -23,7 +24,6 @@ from evenodds.runs.find import find
 from evenodds.runs.listeners.leak import probed_items
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import Contest
-from evenodds.tasks.infer import at_rest
 
 __all__ = ["Balance", "Lever", "MarginControl", "PenaltyWeight", "Rate", "Steps", "Weighed", "held_out_margin"]
 

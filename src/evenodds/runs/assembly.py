@@ -22,6 +22,7 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.listeners.context import Order
+from evenodds.game.modes import at_rest
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
@@ -31,7 +32,7 @@ from evenodds.runs.config import Config
 from evenodds.runs.evidence import Evidence
 from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
-from evenodds.runs.held_out import HeldOut, held_out
+from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out
 from evenodds.runs.memory import require_round
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
@@ -249,7 +250,7 @@ class Run:
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
-        players = {name: deepcopy(player) for name, player in self.at_work().items()}
+        players = {name: deepcopy(player).eval() for name, player in self.at_work().items()}
         card = replace(self.card_light, class_counts=self._class_counts(), examples=self._examples())
         return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 
@@ -262,18 +263,23 @@ class Run:
 
     def measure(self) -> dict[str, float]:
         """Held-out figures of the game as it stands; none where too few items were held out."""
-        return {} if self.scorer is None else self.scorer.measure(self.at_work())
+        if self.scorer is None:
+            return {}
+        players = self.at_work()
+        with at_rest(*players.values()):
+            return self.scorer.measure(players)
 
     def at_work(self) -> dict[str, nn.Module]:
-        """The players that a user would get: averages in place of those that have one, in evaluation mode."""
-        averages = {} if self.average is None else self.average.copies
-        others = {name: deepcopy(player) for name, player in self.game.players.items() if name not in averages}
-        return {name: player.eval() for name, player in {**others, **averages}.items()}
+        """The players that a user would get: averages where there are any. They go on playing: no copies."""
+        return dict(self.game.players) | ({} if self.average is None else self.average.copies)
 
     @cached_property
     def scorer(self) -> HeldOut | None:
         """What measures the game by held-out items."""
-        return held_out(self.task, self.dataset, self.held_out_index, self.train_index, self.config.seed, self.engine)
+        learned = self.train_index
+        if self.config.images < LEAST_TIMES * len(learned):  # nothing is learned by heart so soon
+            learned = learned[:0]
+        return held_out(self.task, self.dataset, self.held_out_index, learned, self.config.seed, self.engine)
 
     @cached_property
     def evidence(self) -> Evidence | None:
@@ -290,4 +296,6 @@ class Run:
         """Cheap signs of trouble in the game as it stands; nothing where there is no evidence."""
         if self.evidence is None:
             return {}
-        return self.evidence.glance(deepcopy(self.sampler).eval(), self.game.players)
+        players = dict(self.game.players)
+        with at_rest(self.sampler, *players.values()):
+            return self.evidence.glance(self.sampler, players)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -71,7 +70,7 @@ class Evidence:
 
         Args:
             generator: whose samples are looked at, such as the average.
-            players: of the game, as they play.
+            players: of the game; like the generator, in evaluation mode.
 
         Returns:
             "shares": of the samples, by cell. "spread": the standard deviation of samples over that of real items.
@@ -98,12 +97,11 @@ class Evidence:
         """What D prefers; nothing where none judges x, given no more than z and c were asked for."""
         if not set(self.task.request_names) <= {"z", "c"}:
             return {}
-        still = {name: deepcopy(player).eval() for name, player in players.items()}
-        if "discriminator" not in self._unconditional(still, self.few):
+        if "discriminator" not in self._unconditional(players, self.few):
             return {}
-        fake = self._samples(still["generator"], self.few, -3)
+        fake = self._samples(players["generator"], self.few, -3)
         pairs = ((self.few, self.few["x"]), (self.trained, self.trained["x"]), (self.few, fake))
-        on_held_out, on_trained, on_fake = (self._logits(still, batch, x) for batch, x in pairs)
+        on_held_out, on_trained, on_fake = (self._logits(players, batch, x) for batch, x in pairs)
         if not all(bool(logits.isfinite().all()) for logits in (on_held_out, on_trained, on_fake)):
             return {}
         return {"d_fake": wins(on_held_out, on_fake), "d_memory": wins(on_trained, on_held_out)}

@@ -25,10 +25,13 @@ from evenodds.metrics.sliced import sliced_wasserstein
 from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
 
-__all__ = ["HeldOut", "held_out"]
+__all__ = ["LEAST_TIMES", "HeldOut", "held_out"]
 
 LEAST_LEARNED, MOST_LEARNED = 16, 2000
 """Copies are looked for among so many training images: more are seldom copied."""
+
+LEAST_TIMES = 4
+"""And where a run shows each of them so many times at least."""
 
 
 class HeldOut(Protocol):

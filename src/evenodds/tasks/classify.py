@@ -22,12 +22,12 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import View
+from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Move, Players, mix
 from evenodds.game.slices import items_of_all, summed, whole
 from evenodds.parts.priors import Prior
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._conditional import COSTS, one_hot
-from evenodds.tasks.infer import at_rest
 
 __all__ = ["Classify", "WithLabels", "draw_labels"]
 
@@ -120,8 +120,8 @@ class Classify:
             costs["adversarial"] = self.unsupervised * (F.softplus(-on_real) + F.softplus(on_fake)).mean()
             facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
         if self.consistency:
-            with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
-                calm = discriminator(hand["x"]).softmax(1)
+            with torch.no_grad(), at_rest(players["discriminator"]):
+                calm = players["discriminator"](hand["x"]).softmax(1)
             costs["consistency"] = -self.consistency * (calm * logits["real"].log_softmax(1)).sum(1).mean()
         if self.entropy:
             costs["entropy"] = self.entropy * _entropy(logits["real"]).mean()

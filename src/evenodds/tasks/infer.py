@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.parts.priors import Prior
 
-__all__ = ["Infer", "at_rest", "encode", "encoder_options"]
+__all__ = ["Infer", "encode", "encoder_options"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Infer:
     def encoder_cost(self, players: Players, hand: Batch) -> Costs:
         """How badly z is predicted from G(z): per coordinate, a mean over items and coordinates."""
         z = hand["z"]
-        with torch.no_grad(), at_rest(players["generator"]) as generator:
-            x = generator(z)
+        with torch.no_grad(), at_rest(players["generator"]):
+            x = players["generator"](z)
         mean, log_variance = encode(players["encoder"], x, self.prior.size, self.spread)
         squared = (mean - z).square()
         if log_variance is None:
@@ -108,15 +108,3 @@ def encode(encoder: nn.Module, x: Tensor, latent: int, spread: bool) -> tuple[Te
 
 LIMIT = 10.0
 """Bound on |log variance|: deviations lie between exp(-5) and exp(5)."""
-
-
-@contextmanager
-def at_rest(player: nn.Module) -> Iterator[nn.Module]:
-    """The player in evaluation mode: neither its running statistics nor its spectral norms change inside."""
-    modes = [(module, module.training) for module in player.modules()]
-    player.eval()
-    try:
-        yield player
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.errors import BadInput
+from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Players
 from evenodds.game.slices import average, items_of_all, summed
 from evenodds.parts.priors import Coded
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
-from evenodds.tasks.infer import at_rest
 
 __all__ = ["InfoGAN", "discriminator_options"]
 
@@ -103,8 +103,8 @@ class InfoGAN(Generate):
                 F.cross_entropy(inferred["classes"], category, reduction="none")
             )
             if self.consistency and first:
-                with torch.no_grad(), at_rest(players["discriminator"]) as discriminator:
-                    calm = self._inferred(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
+                with torch.no_grad(), at_rest(players["discriminator"]):
+                    calm = self._inferred(players["discriminator"](hand["x"])[:, 1:])["classes"].softmax(1)
                 viewed = self._inferred(outputs[:first])["classes"].log_softmax(1)
                 shares = summed(viewed.exp().sum(0)) / items_of_all(hand)
                 entropy = -(shares * shares.clamp_min(1e-8).log()).sum()

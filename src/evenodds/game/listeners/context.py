@@ -106,7 +106,7 @@ class RunContext(Protocol):
         ...
 
     def at_work(self) -> Mapping[str, nn.Module]:
-        """The players that a user would get, in evaluation mode."""
+        """The players that a user would get. They go on playing: no copies, and not in evaluation mode."""
         ...
 
     def measure(self) -> Mapping[str, float]:

@@ -60,7 +60,7 @@ class Milestone:
 
     @torch.no_grad()
     def _take(self) -> None:
-        self.copies = {name: deepcopy(player).requires_grad_(False) for name, player in self.players().items()}
+        self.copies = {name: deepcopy(player).eval().requires_grad_(False) for name, player in self.players().items()}
 
     def state(self) -> State:
         return State(PlayersState(self.copies).state().tensors, {"reached": self.reached})

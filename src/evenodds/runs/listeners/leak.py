@@ -16,11 +16,11 @@ from evenodds.game.arithmetic import evenly
 from evenodds.game.dial import Chanced
 from evenodds.game.listeners.context import Order
 from evenodds.game.listeners.scheduled import Periodic
+from evenodds.game.modes import at_rest
 from evenodds.game.processes import follows
 from evenodds.game.rules import mix
 from evenodds.metrics.probe import Probe, fit_probe
 from evenodds.tasks._playable import Playable
-from evenodds.tasks.infer import at_rest
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run

@@ -1,5 +1,7 @@
 """Handwritten digits that come with scikit-learn: small, real, and there without a download."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
@@ -18,15 +20,22 @@ def digits() -> Dataset:
     Raises:
         BadInput: scikit-learn cannot be imported.
     """
+    images, labels = _read()
+    return Dataset(
+        x=torch.from_numpy(images.astype(np.uint8)[:, None]),
+        units=Units((0.0,), (16.0,), "uint8"),
+        y=torch.from_numpy(labels.astype(np.int64)),
+        classes=tuple(str(digit) for digit in range(10)),
+        report=("Read 1,797 digits of 8 x 8 with 1 channel, values 0 to 16, from scikit-learn.",),
+    )
+
+
+@cache
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels; scikit-learn reads them from text, which takes a tenth of a second."""
     try:
         from sklearn.datasets import load_digits
     except Exception as error:
         raise BadInput("the data source 'digits' needs scikit-learn; pip install 'evenodds[sklearn]'") from error
     bunch = load_digits()
-    return Dataset(
-        x=torch.from_numpy(bunch.images.astype(np.uint8)[:, None]),
-        units=Units((0.0,), (16.0,), "uint8"),
-        y=torch.from_numpy(bunch.target.astype(np.int64)),
-        classes=tuple(str(digit) for digit in range(10)),
-        report=("Read 1,797 digits of 8 x 8 with 1 channel, values 0 to 16, from scikit-learn.",),
-    )
+    return bunch.images, bunch.target

@@ -372,7 +372,8 @@ def test_data_are_looked_at_and_checked(tmp_path: Path) -> None:
     (tmp_path / "data" / "b" / "broken.png").write_bytes(b"x")
     (tmp_path / "data" / "notes.txt").write_text("x", encoding="utf-8")
     with opened(tmp_path / "runs", [tmp_path / "data"]) as client:
-        seen = client.get("/api/data").json()
+        assert client.get("/api/data").json()["items"] == 0  # nothing is chosen before somebody chooses
+        seen = client.get("/api/data", params={"place": str(tmp_path / "data")}).json()
         assert (seen["items"], seen["shape"], seen["pictures"], seen["others"]) == (13, [1, 8, 8], 13, 1)
         assert [(one["name"], one["count"]) for one in seen["classes"]] == [("a", 6), ("b", 7)]
         assert (seen["recipe"], seen["above"]) == ("digits", None)

@@ -74,6 +74,8 @@ export const en = {
   whole_fill_why: "All pictures of a folder or archive on this machine, by the mask that you painted above, or by masks of your own.",
   masks_path: "Mask, or folder of masks with the pictures’ names", masks_or_painted: "Folder of masks; empty: the painted one for all",
   fillings_each: "Fillings of each", progress_of: "Progress of {name}", stop_work: "Stop {name}", zip_of: "The results of {name} as a ZIP file",
+  data_brought: "{name}, which the recipe brings", data_none: "none chosen yet",
+  choose_data: "Open the folder or file that is to be learned from.", first_rows: "The first rows", label_column: "Column with the class", seek: "Find", seek_as: "name, recipe, state …", runs_found: "{n} of {of} runs", more_runs: "Show more ({n})",
   api_title: "HTTP API", api_why: "Everything that this page does goes through these endpoints. Send the token as “Authorization: Bearer TOKEN”.", parameters: "Parameters",
   trouble: "Its configuration cannot be read: {line}", second: "s", minute: "min", hour: "h", day: "d",
 };

@@ -60,6 +60,8 @@ export const zh = {
   against_real: "与仅用真实图像相比的 macro-F1", trial_picture: "{name} 的 macro-F1 差异及其区间", report_whole: "完整报告", browse: "浏览",
   whole_why: "处理本机文件夹或压缩包中的所有图片，由单独的进程进行。", whole_fill_why: "填补本机文件夹或压缩包中的所有图片，用上面绘制的遮罩或您自己的遮罩。", masks_path: "遮罩，或与图片同名的遮罩文件夹",
   masks_or_painted: "遮罩文件夹；留空则全部使用绘制的遮罩", fillings_each: "每张的填补数", progress_of: "{name} 的进度", stop_work: "停止 {name}", zip_of: "{name} 的结果（ZIP 文件）",
+  data_brought: "{name}（配方自带）", data_none: "尚未选择",
+  choose_data: "请打开要学习的文件夹或文件。", first_rows: "前几行", label_column: "类别所在的列", seek: "查找", seek_as: "名称、配方、状态……", runs_found: "{of} 个训练中的 {n} 个", more_runs: "显示更多（{n}）",
   api_title: "HTTP 接口", api_why: "此页面的一切操作都通过这些端点。请以 “Authorization: Bearer 令牌” 发送令牌。", parameters: "参数",
   trouble: "无法读取其配置：{line}", second: "秒", minute: "分", hour: "时", day: "天",
 };

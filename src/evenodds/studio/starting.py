@@ -88,7 +88,7 @@ def _train_words(studio: Studio, asked: Start) -> list[str]:
     data = studio.data(asked.data) if asked.data else None
     _require_plain(asked.settings)
     config = read_recipe(asked.recipe)
-    with_settings(config, {**asked.settings, **({"data": data} if data else {})})
+    with_settings(config, {**({"data": data} if data else {}), **asked.settings})
     if config.data is None and data is None:
         raise BadInput(f"recipe '{asked.recipe}' needs data: name a folder")
     if asked.budget:

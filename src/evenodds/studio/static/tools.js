@@ -74,7 +74,7 @@ function Folders({ run, fills, painted }) {
     <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${state(one)}`}>${t(`state_${state(one)}`)}</span>
       ${one.percent === null ? null : html`<progress value=${one.percent} max="100" aria-label=${t("progress_of", { name: one.name })}></progress><span>${one.percent} %</span>`}
       ${one.alive ? html`<button class="quiet" aria-label=${t("stop_work", { name: one.name })} onClick=${() => stop(one.name)}>${t("stop")}</button>` : null}
-      ${one.count ? html`<a class="button quiet" aria-label=${t("zip_of", { name: one.name })} href=${path("runs", run, "folders", one.name, "zip")} download>ZIP</a>` : null}
+      ${one.count ? html`<a class="button quiet" aria-label=${t("zip_of", { name: one.name })} href=${path("runs", run, "folders", one.name, "zip")} download="">ZIP</a>` : null}
       <small>${one.place} · ${t("files_so_far", { n: one.count })}</small><small>${one.said}</small></li>`)}</ul>` : null}</section>`;
 }
 

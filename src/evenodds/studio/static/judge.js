@@ -24,8 +24,11 @@ function Copies({ copies }) {
 
 function Scores({ run }) {
   const [found, setFound] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { setError(null); get(path("runs", run.run, "evaluation")).then(setFound).catch(setError); }, [run.run, run.changed]);
-  if (!found) return error && run.report ? html`<${Line} error=${error} />` : null;
+  useEffect(() => {
+    setError(null);
+    if (run.evaluated) get(path("runs", run.run, "evaluation")).then(setFound).catch(setError);
+  }, [run.run, run.evaluated, run.changed]);
+  if (!found) return html`<${Line} error=${error} />`;
   return html`<p class=${found.sound ? "" : "error"}><b>${found.verdict[0]}</b></p>${found.verdict.slice(1).map((line) => html`<p>${line}</p>`)}
     <${Table} label=${t("scores")} head=${[t("score"), t("value"), t("interval"), t("floor"), t("better")]}
       rows=${found.scores.map((one) => [one.title, one.value === null ? html`<span class="muted">${one.refused || "–"}</span>` : html`<b>${figure(one.value)}</b>`, between(one.low, one.high), figure(one.floor), t(`better_${one.better}`)])} />

@@ -71,10 +71,11 @@ def _masks(mask: Path, first: Path) -> Callable[[Path], Path]:
     if not mask.is_dir():
         return lambda target: mask
     with jobs(mask, first) as found:
-        places = {job.target: job.file.open() for job in found}
+        files = {job.target: job.file for job in found}
 
     def of(target: Path) -> Path:
-        place = places.get(target)
+        file = files.get(target)
+        place = None if file is None else file.open()
         if not isinstance(place, Path):
             raise Unusable(f"no mask of its name in {mask}")
         return place

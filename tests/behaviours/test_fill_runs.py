@@ -50,6 +50,27 @@ def test_what_is_observed_stays_and_fillings_differ(
     assert np.array_equal(np.asarray(Image.open(written[0])), made[0])
 
 
+def test_a_folder_is_filled_in_by_masks_of_its_names(
+    session: Session, files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("in/a.png", "in/sub/b.jpg.png", "in/c.png", "masks/a.png", "masks/sub/b.jpg.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(files[name.startswith("masks")].read_bytes())
+    words = ["fill", str(session.folder), str(tmp_path / "in"), "-n", "2", "--out", str(tmp_path / "out")]
+    assert main([*words, "--mask", str(tmp_path / "masks")]) == 1
+    assert "skipped c.png (no mask of its name" in capsys.readouterr().err
+    assert {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")} == {
+        f"filling-{k}/{name}" for k in (1, 2) for name in ("a.png", "sub/b.jpg.png")
+    }
+    assert main([*words, "--mask", str(files[1])]) == 0  # what is there stays, the rest is filled in by one mask
+    assert "1 image written" in (said := capsys.readouterr().err)
+    assert "2 were there already" in said
+    alone = ["fill", str(session.folder), str(files[0]), "-n", "2", "--out", str(tmp_path / "one")]
+    assert main([*alone, "--mask", str(files[1])]) == 0
+    for k in (1, 2):
+        assert (tmp_path / f"one/filling-{k}.png").read_bytes() == (tmp_path / f"out/filling-{k}/c.png").read_bytes()
+
+
 def test_a_run_that_fills_is_a_run(session: Session, tmp_path: Path) -> None:
     assert isinstance(session.task, Fill)
     again = evenodds.load(session.folder, device="cpu")

@@ -15,6 +15,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,21 +27,33 @@ from starlette.testclient import TestClient
 import evenodds
 from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
+from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
+from evenodds.evaluation import resembling as resembling_module
+from evenodds.evaluation.resembling import Known, resembling
+from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.files.lock import locked
 from evenodds.files.process import of_number
 from evenodds.files.tail import Tail
 from evenodds.files.write import write_json
+from evenodds.metrics.features.extract import extract
 from evenodds.runs import launching
 from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.find import find
 from evenodds.runs.watching import RunView, Watching
-from evenodds.server.loaded import Loaded, Overloaded, Replaced
-from evenodds.studio import state
+from evenodds.server.loaded import Loaded, Overloaded, Replaced, Worker
+from evenodds.studio import folders, state
 from evenodds.studio.start import STATIC
 from tests.studio import opened, run_folder
 
 PARTS = ("overview", "play", "tools", "settings", "report")
 """The views of a run."""
+KINDS = {
+    "state": ("playing", "working", "finished", "stopped"),
+    "tab": PARTS,
+    "better": ("lower", "higher", "middle"),
+}
+"""Words of the page whose names are put together."""
 
 
 @pytest.fixture(autouse=True)
@@ -296,6 +309,24 @@ def _png(base64: str) -> Any:
 # Start ----------------------------------------------------------------------------------------------------------------
 
 
+def test_a_table_is_shown_and_its_class_column_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr(
+        launching.subprocess, "Popen", lambda words, **more: told.append(words) or _Ended(more["start_new_session"])
+    )
+    table = tmp_path / "data" / "people.csv"
+    table.parent.mkdir()
+    table.write_text("age;<b>;group\n1;2;a\n", encoding="utf-8")
+    with opened(tmp_path / "runs", [table.parent]) as client:
+        seen = client.get("/api/data", params={"place": str(table)}).json()
+        assert (seen["recipe"], seen["rows"]) == ("table", [["age", "<b>", "group"], ["1", "2", "a"]])
+        body = {"recipe": "table", "data": seen["data"], "settings": {"data.label": "group", "task": "condition"}}
+        assert client.post("/api/runs", json=body).status_code == 201
+        body["settings"] = {"data.name": "group"}
+        assert "no setting" in client.post("/api/runs", json=body).json()["error"]
+    assert told[0][6:10] == ["--set", "data.label=group", "--set", "task=condition"]
+
+
 def test_the_settings_are_those_of_set(client: TestClient) -> None:
     rows = client.get("/api/settings", params={"recipe": "digits"}).json()
     assert {row["key"] for row in rows if row["main"]} >= {"batch", "learning_rate", "images"}
@@ -372,7 +403,8 @@ def test_data_are_looked_at_and_checked(tmp_path: Path) -> None:
     (tmp_path / "data" / "b" / "broken.png").write_bytes(b"x")
     (tmp_path / "data" / "notes.txt").write_text("x", encoding="utf-8")
     with opened(tmp_path / "runs", [tmp_path / "data"]) as client:
-        seen = client.get("/api/data").json()
+        assert client.get("/api/data").json()["items"] == 0  # nothing is chosen before somebody chooses
+        seen = client.get("/api/data", params={"place": str(tmp_path / "data")}).json()
         assert (seen["items"], seen["shape"], seen["pictures"], seen["others"]) == (13, [1, 8, 8], 13, 1)
         assert [(one["name"], one["count"]) for one in seen["classes"]] == [("a", 6), ("b", 7)]
         assert (seen["recipe"], seen["above"]) == ("digits", None)
@@ -386,7 +418,8 @@ def test_data_are_looked_at_and_checked(tmp_path: Path) -> None:
 
 
 def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, started = (tmp_path / "runs").resolve(), list[list[str]]()
+    base, started, stopped = (tmp_path / "runs").resolve(), list[list[str]](), list[Path]()
+    monkeypatch.setattr(folders, "stop", lambda folder, base: stopped.append(folder))
     monkeypatch.setattr(
         launching.subprocess,
         "Popen",
@@ -412,14 +445,105 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
         assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-2"}
         (base / ".studio" / "results" / "up-2").mkdir()
         (base / ".studio" / "results" / "up-2" / "a.png").write_bytes(b"x")
+        next((base / ".studio").glob("up-2-*.log")).write_text("in: 20 %\nskipped b\nin: 40 %\n", encoding="utf-8")
         told = client.get("/api/runs/up/folders").json()
         packed = zipfile.ZipFile(io.BytesIO(client.get("/api/runs/up/folders/up-2/zip").content))
         assert client.get("/api/runs/up/folders/..%2f..%2fup/zip").status_code in (400, 404)
+        ended = client.post("/api/runs/up/folders/up-2/stop")
+        assert "no folder of that name" in client.post("/api/runs/up/folders/up-9/stop").json()["error"]
     assert started == [["upscale", str(base / "up"), str(tmp_path), str(base / ".studio" / "results" / "up-2")]]
-    assert [(one["name"], one["count"]) for one in told] == [("up-2", 1)]
+    assert stopped == [base / ".studio" / "results" / "up-2"]
+    assert ended.status_code == 202
+    assert [(one["name"], one["count"], one["percent"], one["said"]) for one in told] == [("up-2", 1, 40, "skipped b")]
     assert packed.namelist() == ["a.png"]
     assert (scores["kind"], scores["total"]["ssim"]) == ("images", 1.0)  # it is held against itself
     assert np.array_equal(np.asarray(picture(answer)), np.asarray(Image.open(tmp_path / "out.png")))
+
+
+def test_a_folder_to_fill_in_takes_the_painted_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, started = (tmp_path / "runs").resolve(), list[list[str]]()
+    monkeypatch.setattr(
+        launching.subprocess,
+        "Popen",
+        lambda words, **more: started.append(words[3:]) or _Ended(more["start_new_session"]),
+    )
+    monkeypatch.setattr(Worker, "ask", _answering("fill"))
+    run_folder(base)
+    mask = io.BytesIO()
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(mask, "PNG")
+    with opened(base, [tmp_path]) as client:
+        at = "/api/runs/digits-1/folders"
+        assert "needs a mask" in client.post(at, json={"place": str(tmp_path)}).json()["error"]
+        assert "is not in" in client.post(at, json={"place": str(tmp_path), "mask": "/etc"}).json()["error"]
+        sent = client.post("/api/uploads", content=mask.getvalue()).json()["upload"]
+        assert client.post(at, json={"place": str(tmp_path), "painted": sent, "n": 2}).status_code == 202
+    kept = base / ".studio" / "results" / "digits-1-1-mask.png"
+    assert np.array_equal(np.asarray(Image.open(kept)), np.eye(8) * 255)
+    run, out = str(base / "digits-1"), str(kept.with_name("digits-1-1"))
+    assert started == [["fill", run, str(tmp_path), "--mask", str(kept), "-n", "2", "--out", out]]
+
+
+def _answering(answer: Any) -> Any:
+    async def ask(*_: Any) -> Any:
+        return answer
+
+    return ask
+
+
+# Judge ----------------------------------------------------------------------------------------------------------------
+
+
+def test_samples_stand_beside_training_images(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resembling_module, "MOST_LEARNED", 200)
+    found = client.get("/api/runs/digits-1/resembling", params={"n": 5, "order": "closest"}).json()
+    ratios = [one["ratio"] for one in found["pairs"]]
+    assert ratios == sorted(ratios)
+    assert (found["judged"], found["among"], found["trained_on"]) == (256, 200, 1438)
+    assert not found["copies"]
+    sample = next(one for one in client.get("/api/runs/digits-1/resembling").json()["pairs"] if one["sample"] == 3)
+    grid = picture(client.get("/api/runs/digits-1/samples", params={"n": 4, "columns": 4, "format": "png"}))
+    assert np.array_equal(_png(sample["pictures"][0]), np.asarray(grid)[:, 27:])
+    assert "draws none" in client.get("/api/runs/inner ~ rows/resembling").json()["error"]
+
+
+def test_copies_are_found_with_the_image_that_was_copied() -> None:
+    rng = np.random.default_rng(0)
+    real = torch.from_numpy(rng.uniform(-1, 1, (300, 1, 8, 8)).astype(np.float32))
+    extractor = find("features", "random")((1, 8, 8))
+    rows = extract(extractor, real)
+    about = Known(extractor, Dataset(real, Units((-1.0,), (1.0,), "float32")), rows[:200], rows[200:], 200)
+    drawn = torch.cat([real[[7, 9]], torch.from_numpy(rng.uniform(-1, 1, (6, 1, 8, 8)).astype(np.float32))])
+    card = SimpleNamespace(shape=(1, 8, 8), to_model=lambda x: x)
+    session: Any = SimpleNamespace(card=card, numbers=lambda n, seed: drawn)
+    found = resembling(session, about, 8)
+    assert found.order(closest=True)[:2].sort().values.tolist() == [0, 1]
+    assert found.nearest[:2].tolist() == [7, 9]
+    assert found.found.suspected.tolist() == [True] * 2 + [False] * 6
+
+
+def test_scores_and_trials_are_shown_and_what_is_none_is_said(tmp_path: Path) -> None:
+    run_folder(tmp_path / "runs")
+    score = {"name": "kernel", "title": "Kernel distance", "better": "lower", "value": 0.5, "low": 0.4, "high": 0.6}
+    found = {"schema": 1, "fingerprint": {}, "scores": [{**score, "floor": None}], "sound": True, "verdict": ["well"]}
+    write_json(tmp_path / "runs/digits-1/evaluation.json", {**found, "memorisation": {"share": 0.1, "suspects": 3}})
+    figures = {name: 0.5 for name in FIGURES}
+    arms = {name: {"title": f"<{name}>", "figures": [figures, figures]} for name in ("real", "gan")}
+    test = {"figures": {PRIMARY: {"value": 0.1, "low": 0.0, "high": 0.2}}}
+    content = {"verdict": {"answer": "HELPS", "reasons": ["it does"], "recommended": {"title": "gan"}}, "arms": arms}
+    content |= {"differences": {"gan - real": test}, "classifier": "small", "classes": ["a"], "train_counts": [3]}
+    for name, told in (("good", {**content, "tested_on": [2], "seeds": 2}), ("bad", {"verdict": 3}), ("odd", [])):
+        (tmp_path / "trials" / name).mkdir(parents=True)
+        write_json(tmp_path / "trials" / name / "trial.json", told)
+    (tmp_path / "trials" / "link").symlink_to(tmp_path / "trials" / "good")
+    with opened(tmp_path / "runs", [tmp_path]) as client:
+        shown = client.get("/api/runs/digits-1/evaluation").json()
+        assert (shown["scores"][0]["value"], shown["copies"]) == (0.5, {"share": 0.1, "suspects": []})
+        told = {one["name"]: one for one in client.get("/api/trials").json()}
+        assert set(told) == {"good", "bad", "odd"}
+        assert (told["good"]["answer"], told["good"]["arms"][1]["against"]["low"]) == ("HELPS", 0.0)
+        assert "no result" in told["bad"]["trouble"]
+        assert "trial.json" in told["odd"]["trouble"]
+        assert "no trial 'x'" in client.get("/api/trials/x/picture").json()["error"]
 
 
 def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -442,7 +566,5 @@ def test_every_word_of_the_page_is_in_both_languages() -> None:
     assert languages[0] - languages[1] == languages[1] - languages[0] == set()
     assert used - languages[0] == set()
     assert {word for word in languages[0] if not re.search(rf"[\"_`]{word}\b", code)} <= {
-        f"{kind}_{word}"
-        for kind, words in {"state": ("playing", "working", "finished", "stopped"), "tab": PARTS}.items()
-        for word in words
+        f"{kind}_{word}" for kind, words in KINDS.items() for word in words
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.hidden import hidden
@@ -19,7 +21,7 @@ from evenodds.runs.session import Session
 from evenodds.runs.snapshot import in_rows
 from evenodds.show import pictures
 
-__all__ = ["fillings", "write_fillings"]
+__all__ = ["Filled", "filled_in", "fillings", "write_fillings"]
 
 
 @torch.no_grad()
@@ -37,6 +39,44 @@ def fillings(session: Session, x: Tensor, mask: Tensor, n: int = 4, seed: int = 
         raise BadInput(f"n must be at least 1, got {n}")
     requests = ({"x": x, "mask": mask, "z": session.prior(len(x), mix(seed, k))} for k in range(n))
     return torch.stack([session.reply(request)["x"] for request in requests])
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One image, and what was put into its hidden part.
+
+    Args:
+        x: (1, C, H, W) in [-1, 1], the image at the size of the run's images.
+        observed: (1, 1, H, W), 1 observed and 0 hidden.
+        fillings: (n, 1, C, H, W) in [-1, 1].
+        pixels: (C, H, W) of each filling, at the depth of the run's data.
+        notes: sentences on the image and on what is hidden.
+    """
+
+    x: Tensor
+    observed: Tensor
+    fillings: Tensor
+    pixels: list[NDArray[Any]]
+    notes: tuple[str, ...]
+
+
+def filled_in(
+    session: Session, source: Any, mask: str | Path, n: int = 4, seed: int = 0, most_pixels: int | None = None
+) -> Filled:
+    """Fills in one image n times; see `write_fillings` for the arguments."""
+    data = load_like(source, session.card, "the image", most_pixels=most_pixels)
+    if len(data) != 1 or data.kind != "image":
+        raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
+    _, height, width = session.card.shape
+    x = data.batch(torch.arange(1))["x"]
+    observed, note = hidden(mask, (height, width), source, most_pixels)
+    filled = fillings(session, x, observed, n, seed)
+    # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
+    own = (torch.where(observed > 0, data.x, data.units.to_data(one)) for one in filled)
+    deep = data.units.dtype == "uint16"
+    depths = (pixels if deep else (data.units.to_model(pixels) + 1) * 127.5 for pixels in own)
+    images = [np.asarray(one[0].float().round()).astype(np.uint16 if deep else np.uint8) for one in depths]
+    return Filled(x, observed, filled, images, (*data.report, note))
 
 
 def write_fillings(
@@ -65,26 +105,17 @@ def write_fillings(
         outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
         stale = [path for path in outputs.earlier() if path.name not in names]
         outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))
-        data = load_like(source, session.card, "the image", most_pixels=most_pixels)
-        if len(data) != 1 or data.kind != "image":
-            raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
-        _, height, width = session.card.shape
-        x = data.batch(torch.arange(1))["x"]
-        observed, note = hidden(mask, (height, width), source, most_pixels)
-        filled = fillings(session, x, observed, n, seed)
-        written = []
-        for k, one in enumerate(filled, 1):
-            # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-            pixels = torch.where(observed > 0, data.x, data.units.to_data(one))
-            depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
-            image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
-            written.append(pictures.write(folder / names[k - 1], image, outputs.replaced))
+        done = filled_in(session, source, mask, n, seed, most_pixels)
+        written = [
+            pictures.write(folder / name, image, outputs.replaced)
+            for name, image in zip(names, done.pixels, strict=False)
+        ]
         # The image, the same with the hidden part grey, the fillings.
-        sheet = in_rows([x, torch.where(observed > 0, x, 0.0), *filled], least=512)
+        sheet = in_rows([done.x, torch.where(done.observed > 0, done.x, 0.0), *done.fillings], least=512)
         written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
         for path in stale:
             outputs.remove(path)
-        return written, (*data.report, note)
+        return written, done.notes
 
 
 def _file_names(n: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -83,10 +85,16 @@ def reading(done: int, total: int) -> None:
 
 
 class Steps:
-    """Draws a bar with the time left for each step of long work, where a person is looking."""
+    """Draws a bar with the time left for each step of long work, where a person is looking.
+
+    Where a program is, such as the studio, it says lines like `features of samples: 40 %`, so many seconds apart as
+    the environment variable EVENODDS_PROGRESS says.
+    """
 
     def __init__(self) -> None:
         console = Console(file=sys.stderr)
+        self.apart = 0.0 if console.is_terminal else _seconds_apart()
+        self.said = -math.inf
         self.progress = _progress(console, transient=True, disable=is_follower() or not console.is_terminal)
         self.task: TaskID | None = None
 
@@ -99,12 +107,21 @@ class Steps:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Shows the step; a new one begins with a fresh clock."""
+        if self.apart and (time.monotonic() - self.said >= self.apart or done >= total):
+            self.said = time.monotonic()
+            say(f"{what}: {100 * done // max(1, total)} %")
         what = for_stream(what, sys.stderr)
         if self.task is None or self.progress.tasks[-1].description != what:
             for task in self.progress.task_ids:
                 self.progress.remove_task(task)
             self.task = self.progress.add_task(what, total=total)
         self.progress.update(self.task, completed=done, total=total)
+
+
+def _seconds_apart() -> float:
+    """Between two lines of progress; 0 where none are wanted."""
+    text = os.environ.get("EVENODDS_PROGRESS", "")
+    return float(text) if text.replace(".", "", 1).isdecimal() else 0.0
 
 
 class Inner:

@@ -143,42 +143,67 @@ def segment(
 @loads
 def fill(
     run: Path,
-    image: str,
+    image: Path,
     *,
-    mask: str,
+    mask: Path,
     n: Annotated[int, whole(1, 10_000, name=["-n", "--number"])] = 4,
     seed: Seed = 0,
     out: Path | None = None,
     most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
-) -> None:
-    """Fill in the hidden part of an image, several times: what is observed stays as it is.
+) -> int:
+    """Fill in the hidden part of an image, or of all of a folder or archive: what is observed stays as it is.
+
+    Status 1 says that some images of a folder could not be done; all others were.
 
     Parameters
     ----------
     run
         The run folder, of the task fill (evenodds train fill-32 --data FOLDER), or an .onnx file of one.
     image
-        The image; it is brought to the size of the run's images.
+        The image; it is brought to the size of the run's images. Or a folder, searched through and through, or archive
+        of images.
     mask
-        An image of the same proportions that is white, transparent, red or 1 where it is to be filled in.
+        An image of the same proportions that is white, transparent, red or 1 where it is to be filled in. For a folder,
+        one for all, or a folder of masks that have the names of their images.
     n
         How many different fillings.
     seed
         The same seed gives the same fillings.
     out
-        Folder for one PNG each and a sheet of all [default: filled in the run folder].
+        Folder for one PNG each and a sheet of all [default: filled in the run folder]. Of a folder of images it gets
+        filling-1/NAME.png, filling-2/NAME.png and so on.
     """
     from evenodds.apply.filling import write_fillings
+    from evenodds.apply.folder import many
 
     session = run_or_model(run, checkpoint, device, "generator")
     folder = out or session.folder / "filled"
+    if many(image):
+        return _filled_folder(session, image, mask, folder, n, seed, most_pixels)
     written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
     for path in written:
         result(path)
+    return 0
+
+
+def _filled_folder(
+    session: Session, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None
+) -> int:
+    """Fills in all images of a folder, and says what became of them; 1 where some were skipped."""
+    from evenodds.apply.filling_folders import fill_folder
+    from evenodds.cli.bar import Steps
+
+    with Steps() as step:
+        converted = fill_folder(session, source, mask, out, n, seed, most_pixels, step, say)
+    for line in converted.summary(out):
+        say(line)
+    if converted.written or converted.there:
+        result(out)
+    return 1 if converted.skipped else 0
 
 
 def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -> int:

@@ -26,6 +26,8 @@ HOME = ".studio"
 """The folder beside the runs that holds what was started from there, and what it said."""
 BIN = ".trash"
 """The folder beside the runs to which discarded runs go."""
+PROGRESS = "1"
+"""Seconds between two lines in which a process says how far it is."""
 LINES = 40
 """Lines of what a process said that are shown."""
 _SAID = 16 * 1024
@@ -89,7 +91,7 @@ def launch(words: Sequence[str], folder: Path, base: Path, environment: Mapping[
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "EVENODDS_PROGRESS": PROGRESS, **(environment or {})},
         )
     _children[child.pid] = child
     one = Launched(of_number(child.pid), str(folder), tuple(words), str(log), round(time.time(), 3))

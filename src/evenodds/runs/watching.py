@@ -163,6 +163,7 @@ class RunView:
             "best": min((score for _, score in scores), default=None),
             "samples": self.samples[-1] if self.samples else None,
             "report": "report.html" in self.files,
+            "evaluated": "evaluation.json" in self.files,
             "changed": round(self.changed, 3),
             "trouble": self.trouble,
         }

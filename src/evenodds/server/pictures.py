@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from evenodds.errors import unknown
 from evenodds.show.pictures import to_image
 
-__all__ = ["Kept", "as_response", "encoded", "thumbnail"]
+__all__ = ["Kept", "as_response", "encoded", "in_text", "thumbnail"]
 
 TYPES = {"webp": "image/webp", "png": "image/png"}
 MOST_KEPT = 64 * 2**20
@@ -33,6 +34,11 @@ def encoded(x: NDArray[Any], kind: str = "webp") -> bytes:
     else:
         image.save(file, "PNG", compress_level=3)
     return file.getvalue()
+
+
+def in_text(x: NDArray[Any]) -> str:
+    """A picture (C, H, W) as the base64 of a PNG file, for answers that hold several."""
+    return base64.b64encode(encoded(x, "png")).decode("ascii")
 
 
 def as_response(x: NDArray[Any], kind: str = "webp", **headers: str) -> Response:

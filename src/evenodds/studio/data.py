@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import itertools
 import os
 import threading
 import time
@@ -19,6 +21,7 @@ from evenodds.data._files import opened
 from evenodds.data._picture import File, decode
 from evenodds.data.peek import peek
 from evenodds.errors import BadInput, unknown
+from evenodds.files.regular import open_regular
 from evenodds.files.text import visible
 from evenodds.runs.build import open_data
 from evenodds.runs.config import recipe as read_recipe
@@ -40,6 +43,8 @@ MOST_LISTED = 500
 MOST_CLASSES = 200
 MOST_FILES = 200_000
 """Files and folders that are looked through to show what is in a folder; larger ones can be trained on all the same."""
+HEAD, ROWS, COLUMNS = 32 * 1024, 6, 64
+"""Bytes of a table's file that are looked at; its lines and columns that are shown."""
 KEPT = 8
 """Folders whose files are kept in mind."""
 FRESH = 60.0
@@ -76,15 +81,18 @@ class Galleries:
 
 @router.get("", summary="What lies at a path")
 async def look(request: Request, place: PlaceText = "") -> dict[str, Any]:
-    """Folders inside, image files by number, their sizes, folders of classes, and the recipe that suits them."""
+    """Folders inside, image files by number, their sizes, folders of classes, and the recipe that suits them.
+
+    Without a place, the first folder of the studio is opened, and what is in its files is not looked at.
+    """
     studio, galleries = studio_of(request), request.app.state.galleries
     path = studio.places.allowed(place) if place else studio.places.roots[0] if studio.places.roots else None
     if path is None:
         raise BadInput("this studio was started without folders for data; start it with --data FOLDER")
-    return await asyncio.to_thread(_seen, studio, galleries, path)
+    return await asyncio.to_thread(_seen, studio, galleries, path, bool(place))
 
 
-def _seen(studio: Studio, galleries: Galleries, path: Path) -> dict[str, Any]:
+def _seen(studio: Studio, galleries: Galleries, path: Path, named: bool) -> dict[str, Any]:
     folders, files = _inside(path) if path.is_dir() else ([], [])
     above = path.parent if studio.places.holds(path.parent) else None
     found: dict[str, Any] = {
@@ -94,19 +102,40 @@ def _seen(studio: Studio, galleries: Galleries, path: Path) -> dict[str, Any]:
         "folders": folders,
         "files": files,
         "items": 0,
+        "looked": named,
     }
+    if not named:
+        return found
     glimpse = None if (large := _holds_more(path, MOST_FILES)) else peek(str(path))
-    if glimpse is None:
+    is_file = path.is_file() and path.name.lower().endswith(FILES)
+    if glimpse is None and not is_file:
         return {**found, "large": large}
     suited = suited_recipe(str(path))
+    found |= {"recipe": suited.name, "reason": suited.reason, "data": str(path)}
+    if glimpse is None:  # a table, say: it is read when it is checked, or trained on
+        return {**found, "rows": _first_rows(path)}
     found |= {"items": glimpse.items, "shape": list(glimpse.shape)}
-    found |= {"recipe": suited.name, "reason": suited.reason}
     if path.is_dir():
         images, others = galleries.files(path)
         counts = Counter(file.name.rpartition("/")[0] for file in images)
         classes = [{"name": visible(name) or ".", "count": counts[name]} for name in sorted(counts)[:MOST_CLASSES]]
         found |= {"pictures": len(images), "others": others, "classes": classes if len(counts) > 1 else []}
     return found
+
+
+def _first_rows(path: Path) -> list[list[str]]:
+    """The first lines of a table in a text file, cell by cell; empty of other files."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return []
+    with open_regular(path) as file:
+        text = file.read(HEAD).decode("utf-8-sig", "replace")
+    lines = text.splitlines()[:ROWS]
+    try:
+        dialect: Any = csv.Sniffer().sniff("\n".join(lines), ",;\t")
+    except csv.Error:
+        dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
+    rows = itertools.islice(csv.reader(lines, dialect), ROWS)
+    return [[visible(cell)[:80] for cell in row[:COLUMNS]] for row in rows]
 
 
 def _holds_more(path: Path, most: int) -> bool:

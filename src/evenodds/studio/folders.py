@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -16,11 +18,14 @@ from starlette.responses import FileResponse, Response
 
 from evenodds.apply.answering import conversion_of
 from evenodds.errors import BadInput
-from evenodds.runs.launching import HOME, Launched, launch, new_folder
+from evenodds.files.write import replaced
+from evenodds.runs.launching import HOME, Launched, launch, new_folder, stop
 from evenodds.runs.session import Session
 from evenodds.server.sampling import worker_of
+from evenodds.server.uploads import Uploads
 from evenodds.studio.runs import studio_of
 from evenodds.studio.state import Studio
+from evenodds.studio.tools import uploads_of
 
 __all__ = ["router"]
 
@@ -32,29 +37,58 @@ MOST_BYTES = 8 * 2**30
 """Of an archive of results."""
 
 
+_PERCENT = re.compile(r": (\d{1,3}) %$")
+"""At the end of a line in which a process says how far it is."""
+
+
 class Work(BaseModel):
-    """A folder to put through a run."""
+    """A folder or archive to put through a run."""
 
     model_config = ConfigDict(extra="forbid")
 
     place: Annotated[str, Field(max_length=4096)]
+    mask: Annotated[
+        str, Field(max_length=4096, description="Of runs that fill in: a picture, or a folder of them, see `fill`.")
+    ] = ""
+    painted: Annotated[str, Field(max_length=64, description="In place of `mask`: an upload, for all pictures.")] = ""
+    n: Annotated[int, Field(ge=1, le=16, description="Fillings of each picture.")] = 4
 
 
 @router.post("", summary="Put a folder of pictures through the run", status_code=202)
 async def begin(request: Request, run: str, asked: Work) -> dict[str, Any]:
-    """As `evenodds upscale`, `translate` or `segment` of a folder or an archive."""
+    """As `evenodds upscale`, `translate`, `segment` or `fill` of a folder or an archive."""
     studio = studio_of(request)
     source = await asyncio.to_thread(studio.data_at, asked.place)
-
-    def named(session: Session) -> str:
-        conversion_of(session)  # refuses runs that make nothing of pictures
-        return session.task.command
-
-    command = await worker_of(request, run).ask(named)
-    folder = studio.folder(run)
-    out = await asyncio.to_thread(new_folder, studio.base / HOME / RESULTS, folder.name)
-    await asyncio.to_thread(launch, [command, str(folder), source, str(out)], out, studio.base)
+    command = await worker_of(request, run).ask(_command)
+    folder, home = studio.folder(run), studio.base / HOME / RESULTS
+    out = await asyncio.to_thread(new_folder, home, folder.name)
+    words = [str(folder), source, str(out)]
+    if command == "fill":
+        mask = await asyncio.to_thread(_mask, studio, uploads_of(request), asked, out)
+        words = [str(folder), source, "--mask", mask, "-n", str(asked.n), "--out", str(out)]
+    await asyncio.to_thread(launch, [command, *words], out, studio.base)
     return {"name": out.name}
+
+
+def _command(session: Session) -> str:
+    """What the run does with a folder, as typed after `evenodds`; BadInput of runs that make nothing of pictures."""
+    if "mask" in session.task.request_names:
+        return "fill"
+    conversion_of(session)
+    return session.task.command
+
+
+def _mask(studio: Studio, uploads: Uploads, asked: Work, out: Path) -> str:
+    """The mask, or the folder of masks, of a folder of pictures; one that was painted is kept beside the results."""
+    if not asked.painted:
+        if not asked.mask:
+            raise BadInput("what is to be filled in needs a mask: paint one, or name a picture or a folder of masks")
+        return studio.data_at(asked.mask)
+    path = out.with_name(f"{out.name}-mask.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with uploads[asked.painted].as_image() as picture, replaced(path) as temporary:
+        shutil.copyfile(picture, temporary)
+    return str(path)
 
 
 @router.get("", summary="The folders that were put through the run")
@@ -66,23 +100,47 @@ async def listed(request: Request, run: str) -> list[dict[str, Any]]:
 
 def _described(one: Launched) -> dict[str, Any]:
     count = sum(1 for _ in _files(Path(one.folder)))
-    said = (one.said() or [""])[-1]
-    return {"name": Path(one.folder).name, "place": one.command[2], "alive": one.alive, "count": count, "said": said}
+    said = one.said()
+    percents = [int(found[1]) for line in said if (found := _PERCENT.search(line))]
+    told = [line for line in said if not _PERCENT.search(line)]
+    return {
+        "name": Path(one.folder).name,
+        "place": one.command[2],
+        "alive": one.alive,
+        "percent": percents[-1] if percents else None,
+        "count": count,
+        "said": told[-1] if told else "",
+    }
 
 
 def _of_run(studio: Studio, run: str) -> list[Launched]:
     home, folder = studio.base / HOME / RESULTS, str(studio.folder(run))
-    mine = [one for one in studio.processes() if Path(one.folder).parent == home and len(one.command) == 4]
+    mine = [one for one in studio.processes() if Path(one.folder).parent == home and len(one.command) >= 4]
     return [one for one in mine if one.command[1] == folder]
+
+
+def _named(studio: Studio, run: str, name: str) -> Launched:
+    """The work of that name; BadInput where there is none."""
+    found = [one for one in _of_run(studio, run) if Path(one.folder).name == name]
+    if not found:
+        raise BadInput("no folder of that name was put through this run; see the list")
+    return found[0]
+
+
+@router.post("/{name}/stop", summary="Stop the work on a folder", status_code=202)
+async def stop_work(request: Request, run: str, name: str) -> dict[str, Any]:
+    """What is done stays. Begun again in a terminal with the same words, the command goes on with the rest."""
+    studio = studio_of(request)
+    one = await asyncio.to_thread(_named, studio, run, name)
+    await asyncio.to_thread(stop, Path(one.folder), studio.base)
+    return {"name": name}
 
 
 @router.get("/{name}/zip", summary="What was made of a folder, as an archive")
 async def archive(request: Request, run: str, name: str) -> Response:
     """A zip file of all results so far."""
-    found = [one for one in _of_run(studio_of(request), run) if Path(one.folder).name == name]
-    if not found:
-        raise BadInput("no folder of that name was put through this run; see the list")
-    path = await asyncio.to_thread(_packed, Path(found[0].folder))
+    one = _named(studio_of(request), run, name)
+    path = await asyncio.to_thread(_packed, Path(one.folder))
     after = BackgroundTask(path.unlink, missing_ok=True)
     return FileResponse(path, media_type="application/zip", filename=f"{name}.zip", background=after)
 

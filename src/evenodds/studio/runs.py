@@ -12,8 +12,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from evenodds.errors import BadInput
-from evenodds.evaluation.compare import compare
-from evenodds.evaluation.evaluate import read
 from evenodds.files.names import below
 from evenodds.files.read import read_json
 from evenodds.files.regular import NotRegular, read_regular
@@ -24,7 +22,7 @@ from evenodds.runs.launching import Launched
 from evenodds.runs.watching import RunView
 from evenodds.studio.state import MOST_PROCESSES, Studio
 
-__all__ = ["router", "studio_of"]
+__all__ = ["content_of", "router", "studio_of"]
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -130,16 +128,6 @@ def _data(folder: Path) -> dict[str, Any]:
     return {key: card[key] for key in shown if key in card}
 
 
-@router.get("/compare", summary="The evaluations of two runs beside each other")
-async def compared(
-    request: Request, first: Annotated[str, Query(max_length=300)], second: Annotated[str, Query(max_length=300)]
-) -> dict[str, Any]:
-    """As `evenodds compare`: refused, with the reason, where they were not evaluated in the same way."""
-    folders = {name: studio_of(request).folder(name) for name in (first, second)}
-    ranked = await asyncio.to_thread(lambda: compare({name: read(folder) for name, folder in folders.items()}))
-    return {"scores": ranked.scores, "left_out": ranked.left_out}
-
-
 @router.get("/runs/{run}/history", summary="The curves of a run")
 async def history(
     request: Request,
@@ -175,7 +163,7 @@ async def snapshot(request: Request, run: str, images: int) -> Response:
     view = studio_of(request).view(run)
     if images not in view.samples:
         raise BadInput(f"no samples were drawn at {images:,} images; the run says which there are")
-    content = await asyncio.to_thread(_content, view.folder, f"samples/{images:012d}.png")
+    content = await asyncio.to_thread(content_of, view.folder, f"samples/{images:012d}.png")
     return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 
@@ -183,14 +171,15 @@ async def snapshot(request: Request, run: str, images: int) -> Response:
 async def report(request: Request, run: str) -> Response:
     """report.html of the run folder, under a policy by which it can do nothing but be read."""
     view = studio_of(request).view(run)
-    content = await asyncio.to_thread(_content, view.folder, "report.html")
+    content = await asyncio.to_thread(content_of, view.folder, "report.html")
     headers = {"content-security-policy": SHEET_POLICY, "x-frame-options": "SAMEORIGIN"}
     return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def _content(folder: Path, name: str) -> bytes:
+def content_of(folder: Path, name: str) -> bytes:
+    """The bytes of a file of a folder; BadInput where it is not a plain file inside, or too large to be shown."""
     path = below(folder, name)  # refuses links that lead out
     try:
         return read_regular(path, MOST_PAGE)
     except NotRegular as error:
-        raise BadInput(f"{name} of this run cannot be shown: it is {error.reason}") from error
+        raise BadInput(f"{name} of {folder.name} cannot be shown: it is {error.reason}") from error

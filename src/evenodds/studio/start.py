@@ -17,7 +17,7 @@ from evenodds.server.gate import Gate
 from evenodds.server.kept_answers import KeptAnswers
 from evenodds.server.loaded import Loaded
 from evenodds.server.places import Places
-from evenodds.studio import data, runs, starting, tools
+from evenodds.studio import data, judging, runs, starting, tools
 from evenodds.studio import folders as whole
 from evenodds.studio.state import Studio
 
@@ -54,7 +54,7 @@ def studio(access: Access, base: Path, folders: Sequence[Path] = (), device: str
         loaded.close()
         sent.close()
 
-    rooms = (runs, starting, data, sampling, tools, whole, uploads)
+    rooms = (runs, judging, starting, data, sampling, tools, whole, uploads)
     routers = [*(room.router for room in rooms), page]
 
     def kept(app: ASGIApp) -> ASGIApp:

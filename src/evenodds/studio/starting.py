@@ -31,6 +31,8 @@ MAIN = ("images", "size", "channels", "batch", "learning_rate", "task", "watch",
 _KEY = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _WITHOUT = ("data", "recipe", "seed")
 """Settings that the form asks for by themselves."""
+_OF_DATA = ("data.label", "data.column", "data.dataset", "data.splits")
+"""Options of data that name no file, but what is inside."""
 
 
 class Start(BaseModel):
@@ -86,7 +88,7 @@ def _train_words(studio: Studio, asked: Start) -> list[str]:
     data = studio.data(asked.data) if asked.data else None
     _require_plain(asked.settings)
     config = read_recipe(asked.recipe)
-    with_settings(config, {**asked.settings, **({"data": data} if data else {})})
+    with_settings(config, {**({"data": data} if data else {}), **asked.settings})
     if config.data is None and data is None:
         raise BadInput(f"recipe '{asked.recipe}' needs data: name a folder")
     if asked.budget:
@@ -105,7 +107,7 @@ def _train_words(studio: Studio, asked: Start) -> list[str]:
 def _require_plain(settings: dict[str, str]) -> None:
     """BadInput for settings that name code, or files: these are named where the studio is started, or not at all."""
     for key, value in settings.items():
-        if not _KEY.fullmatch(key) or key.partition(".")[0] in _WITHOUT:
+        if not _KEY.fullmatch(key) or (key.partition(".")[0] in _WITHOUT and key not in _OF_DATA):
             raise BadInput(f"'{key[:60]}' is no setting that can be given here; data, recipe and seed have fields")
         if modules_in(value) or "/" in value or "\\" in value or not value.isprintable():
             raise BadInput(f"{key} takes no path and no code of one's own here; use the command line for those")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,7 +27,7 @@ from evenodds.evaluation.truth import finite, scored
 from evenodds.game.arithmetic import eight_bit
 from evenodds.runs.session import Session
 from evenodds.server.loaded import Worker
-from evenodds.server.pictures import as_response, encoded
+from evenodds.server.pictures import as_response, in_text
 from evenodds.server.sampling import worker_of
 from evenodds.server.uploads import MOST_PIXELS, Upload, Uploads
 
@@ -141,12 +140,8 @@ def _filled(session: Session, sent: Upload, mask: Upload, asked: Fill) -> dict[s
         observed, note = hidden(marks, (height, width))
     filled = fillings(session, x, observed, asked.n, asked.seed)
     kept = torch.where(observed > 0, x, filled)
-    pictures = [_in_text(image) for image in eight_bit(torch.cat([x, *kept])).numpy()]
+    pictures = [in_text(image) for image in eight_bit(torch.cat([x, *kept])).numpy()]
     return {"source": pictures[0], "fillings": pictures[1:], "note": note, "height": height, "width": width}
-
-
-def _in_text(image: Any) -> str:
-    return base64.b64encode(encoded(image, "png")).decode("ascii")
 
 
 @router.post("/reconstruct", summary="The z of a picture, and what the run makes of it")
@@ -164,6 +159,6 @@ def _reconstructed(session: Session, sent: Upload, worker: Worker) -> dict[str, 
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
     codes = invert(session, x, encoder_of(session), steps=100)
     assert codes.x is not None  # a run has its generator
-    pictures = [_in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
+    pictures = [in_text(image) for image in eight_bit(torch.cat([x, codes.x])).numpy()]
     named = {"z": codes.z[0].tolist(), "point": worker.name_code(codes.z, codes.c)}
     return {"source": pictures[0], "answer": pictures[1], "error": codes.error, **named}

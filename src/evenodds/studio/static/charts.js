@@ -7,6 +7,7 @@ import { t } from "./strings.js";
 
 const COLOURS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const END = /_(low|high)$/; // of an interval
 const HIDDEN = new Set(["images", "round", "seconds"]);
 
 // The terms of a history, in charts: {title, names}.
@@ -22,12 +23,20 @@ export function groups(names) {
   return charts;
 }
 
+// Between the ends of an interval the chart is tinted.
+function bands(names, first, other) {
+  const [low, high] = ["score_low", "score_high"].map((name) => names.indexOf(name));
+  if (low < 0 || high < 0) return [];
+  return [first, ...(other ? [first + names.length] : [])].map((from) => ({ series: [from + high, from + low], fill: `${colour("--line-1")}22` }));
+}
+
 function options(chart, width, log, marks, positive, other) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui" };
   const label = (name) => name.split("/").pop().replaceAll("_", " ");
-  const lines = (names, dash, suffix) => names.map((name, k) => ({
-    label: label(name) + suffix, stroke: colour(COLOURS[k % COLOURS.length]), spanGaps: true, points: { show: false },
-    width: /_(low|high)$/.test(name) ? 1 : 1.8, dash: dash || (/_(low|high)$/.test(name) ? [3, 3] : undefined),
+  const of = (names, name) => COLOURS[names.filter((one) => !END.test(one)).indexOf(name.replace(END, "")) % COLOURS.length] ?? COLOURS[0];
+  const lines = (names, dash, suffix) => names.map((name) => ({
+    label: label(name) + suffix, stroke: colour(of(names, name)), spanGaps: true, points: { show: false },
+    width: END.test(name) ? 1 : 1.8, dash: dash || (END.test(name) ? [3, 3] : undefined),
     value: (_, value) => figure(value),
   }));
   return {
@@ -35,6 +44,7 @@ function options(chart, width, log, marks, positive, other) {
     scales: { x: { time: false }, y: { distr: log ? (positive ? 3 : 4) : 1 } },
     axes: [{ ...axis, values: (_, values) => values.map(short) }, { ...axis, size: 64, values: (_, values) => values.map((v) => (v === null ? "" : figure(v))) }],
     series: [{ label: t("images"), value: (_, value) => (value === null ? "–" : short(value)) }, ...lines(chart.names, null, ""), ...(other ? lines(chart.names, [6, 4], ` (${other})`) : [])],
+    bands: bands(chart.names, 1, other),
     hooks: { draw: [(plot) => {
       const { ctx, bbox } = plot;
       ctx.save();

@@ -19,6 +19,13 @@ export function duration(seconds) {
 export const Line = ({ error }) => (error ? html`<p class="error" role="alert">${error.message}</p>` : null);
 export const Busy = ({ text }) => html`<p class="busy" role="status">${text}</p>`;
 
+// Work that says how far it is in lines such as "features of samples: 40 %".
+export function Working({ line, percent }) {
+  const said = /: (\d{1,3}) %$/.exec(line), share = percent ?? (said ? Number(said[1]) : null), text = said ? line.slice(0, said.index) : line;
+  return html`<p class="progress" role="status"><span class="busy">${t("working_on", { line: text })}</span>
+    ${share === null ? null : html`<progress value=${share} max="100" aria-label=${text || t("at_work")}></progress><span>${share} %</span>`}</p>`;
+}
+
 // Bytes of a picture, drawn when they are decoded: what was there stays until then.
 export async function paint(canvas, blob, background) {
   const bitmap = await createImageBitmap(blob);

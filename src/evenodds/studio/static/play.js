@@ -100,7 +100,7 @@ export function OneSample({ run, about, common, start, end, setStart, setEnd, ch
       ${busy ? html`<${Busy} text=${t("at_work")} />` : null}<${Line} error=${error || failed} />
       <div class="actions"><button onClick=${walk} disabled=${!end}>${playing ? t("pause") : t("walk")}</button>
         <a class="button quiet" href=${file("png")} download=${`${run}.png`}>PNG</a>
-        ${end ? html`<a class="button quiet" href=${file("gif", { frames: FRAMES })} download>GIF</a>` : null}</div></div>
+        ${end ? html`<a class="button quiet" href=${file("gif", { frames: FRAMES })} download="">GIF</a>` : null}</div></div>
     <div><div class="fields"><label>${t("start_point")}<input value=${start} inputmode="numeric" onChange=${(e) => { stop(); setStart(e.target.value.trim() || "0"); }} /></label>
         <label>${t("end_point")}<input value=${end} placeholder=${t("none")} onChange=${(e) => { stop(); setEnd(e.target.value.trim()); }} /></label></div>
       <p class="muted">${t("point_why")} ${choose && t("chosen", { point: choose })}</p>
@@ -141,7 +141,7 @@ export function PlayView({ run, checkpoints }) {
       ${about.conditions.length ? html`<fieldset><legend>${t("frozen")}</legend><label><input type="checkbox" checked=${given !== null} onChange=${(e) => setGiven(e.target.checked ? middle() : null)} /> ${t("as_given")}</label>
         ${given ? about.conditions.map((name, k) => html`<${Slider} key=${name} label=${name} value=${given[k]} min=${about.binary ? 0 : about.ranges[k][0]} max=${about.binary ? 1 : about.ranges[k][1]} step=${about.binary ? 1 : (about.ranges[k][1] - about.ranges[k][0]) / 100 || 1}
           shown=${Number(given[k].toPrecision(4))} onInput=${(v) => setGiven(given.map((one, j) => (j === k ? v : one)))} />`) : null}</fieldset>` : null}
-      <div class="actions"><span>${t("download")}:</span><a class="button quiet" href=${file("png")} download>PNG</a><a class="button quiet" href=${file("npz")} download>NPZ</a>
-        ${about.kind === "image" ? null : html`<a class="button quiet" href=${file("csv")} download>CSV</a>`}</div></div></div></section>
+      <div class="actions"><span>${t("download")}:</span><a class="button quiet" href=${file("png")} download=${`${run}-seed-${asked.seed}.png`}>PNG</a><a class="button quiet" href=${file("npz")} download="">NPZ</a>
+        ${about.kind === "image" ? null : html`<a class="button quiet" href=${file("csv")} download="">CSV</a>`}</div></div></div></section>
     ${about.kind === "image" ? html`<${OneSample} run=${run} about=${about} common=${common} start=${start} end=${end} setStart=${setStart} setEnd=${setEnd} choose=${`${asked.seed}:${Math.min(picked, asked.n - 1)}`} />` : null}`;
 }

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send } from "./api.js";
 import { Chart, groups } from "./charts.js";
+import { JudgeView } from "./judge.js";
 import { Busy, figure, html, Line, paint, Slider, whole } from "./parts.js";
 import { PlayView } from "./play.js";
 import { Progress, runLink, State } from "./runs.js";
@@ -99,29 +100,6 @@ function Settings({ run }) {
       ${Object.entries(run.settings).flatMap(written).map(([key, value]) => html`<tr key=${key}><td><code>${key}</code></td><td class="break">${value}</td></tr>`)}</tbody></table></div></section></div>`;
 }
 
-function Against({ run }) {
-  const [names, setNames] = useState([]), [other, setOther] = useState(""), [ranked, setRanked] = useState(null), [error, setError] = useState(null);
-  useEffect(() => { get("/api/runs").then((list) => setNames(list.runs.map((one) => one.run).filter((name) => name !== run))).catch(setError); }, [run]);
-  useEffect(() => {
-    setRanked(null); setError(null);
-    if (other) get("/api/compare" + query({ first: run, second: other })).then(setRanked).catch(setError);
-  }, [run, other]);
-  const entry = (score, name) => { const one = score.entries.find((one) => one.name === name); return one ? `${figure(one.value)} (${figure(one.low)} – ${figure(one.high)})` : "–"; };
-  return html`<h3>${t("compare_reports")}</h3><label>${t("with_run")} <select value=${other} onChange=${(e) => setOther(e.target.value)}><option value="">${t("nobody")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
-    <${Line} error=${error} />${ranked ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("compare_reports")}><table><thead><tr><th>${t("score")}</th><th>${run}</th><th>${other}</th></tr></thead><tbody>
-      ${ranked.scores.map((score) => html`<tr key=${score.name}><td>${score.title}</td><td>${entry(score, run)}</td><td>${entry(score, other)}</td></tr>`)}</tbody></table></div>
-      ${Object.entries(ranked.left_out).map(([name, why]) => html`<p class="error">${name}: ${why}</p>`)}` : null}`;
-}
-
-function Report({ run, act }) {
-  const working = run.job !== null || run.state === "working";
-  return html`<section><div class="head"><h2>${t("tab_report")}</h2><button disabled=${working} title=${t("evaluate_why")} onClick=${() => act("POST", "evaluate")}>${t("evaluate")}</button></div>
-    <p class="muted">${t("evaluate_why")}</p>
-    ${working ? html`<${Busy} text=${t("working_on", { line: run.job?.said || run.job?.command || run.by || "" })} />` : null}
-    ${run.report ? html`<p><a href=${path("runs", run.run, "report")} target="_blank" rel="noopener">${t("open_alone")}</a></p>
-      <iframe class="report" title=${t("report_of", { run: run.run })} src=${path("runs", run.run, "report") + query({ at: run.changed })}></iframe>` : html`<p class="muted">${t("report_none")}</p>`}<${Against} run=${run.run} /></section>`;
-}
-
 function Actions({ run, act }) {
   const [asked, setAsked] = useState(0);
   if (asked) return html`<div class="actions" role="alertdialog" aria-label=${t("discard")}><p>${asked === 1 ? t("discard_ask", { run: run.run }) : t("discard_again")}</p>
@@ -147,7 +125,7 @@ export function RunView({ run: name, part }) {
   const view = part === "play" ? html`<${PlayView} run=${name} checkpoints=${run.checkpoints} />`
     : part === "tools" ? html`<${ToolsView} run=${name} job=${run.job} />`
     : part === "settings" ? html`<${Settings} run=${run} />`
-    : part === "report" ? html`<${Report} run=${run} act=${act} />`
+    : part === "report" ? html`<${JudgeView} run=${run} act=${act} />`
     : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} />
       ${run.said.length ? html`<section><details><summary>${t("said")}</summary><pre tabindex="0">${run.said.join("\n")}</pre></details></section>` : null}</div></div>
       <${Curves} run=${name} marks=${run.verdicts} version=${`${run.changed}-${run.images}`} />`;

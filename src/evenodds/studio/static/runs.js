@@ -5,6 +5,7 @@ import { path, poll } from "./api.js";
 import { Busy, duration, figure, html, Line, short, Sparkline, whole } from "./parts.js";
 import { t } from "./strings.js";
 
+const SHOWN = 40;
 export const runLink = (run, part) => `#/run/${encodeURIComponent(run)}${part ? `/${part}` : ""}`;
 
 export function State({ state }) {
@@ -32,15 +33,19 @@ function Row({ run }) {
 }
 
 export function RunsView() {
-  const [list, setList] = useState(null), [error, setError] = useState(null);
+  const [list, setList] = useState(null), [error, setError] = useState(null), [words, setWords] = useState(""), [most, setMost] = useState(SHOWN);
   useEffect(() => poll("/api/runs", 1.5, setList, setError), []);
   if (!list) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
-  const others = list.processes.slice(0, 5);
+  const others = list.processes.slice(0, 5), sought = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = (run) => [run.run, run.recipe, run.task, run.data, t(`state_${run.state}`), run.verdict].join(" ").toLowerCase();
+  const found = sought.length ? list.runs.filter((run) => sought.every((word) => text(run).includes(word))) : list.runs;
   return html`<div class="head"><h1>${t("runs")}</h1><a class="button" href="#/new">${t("new_run")}</a></div>
     <p class="muted">${t("in_folder", { base: list.base })}</p><${Line} error=${error} />
+    ${list.runs.length > SHOWN / 4 ? html`<div class="fields"><label class="long">${t("seek")}<input type="search" value=${words} placeholder=${t("seek_as")} onInput=${(e) => setWords(e.target.value)} /></label><span class="muted" role="status">${t("runs_found", { n: whole(found.length), of: whole(list.runs.length) })}</span></div>` : null}
     <ul class="cards">${others.map((one) => html`<li key=${one.run + one.since} class="card run">
         <div class="what"><h2>${one.run} <span class=${`state ${one.alive ? "playing" : "failed"}`}>${t(one.alive ? "starting" : "failed")}</span></h2>
         <p class="muted">${one.said.length ? t("said_last", { line: one.said[one.said.length - 1] }) : ""}</p></div></li>`)}
-      ${list.runs.map((run) => html`<${Row} key=${run.run} run=${run} />`)}</ul>
+      ${found.slice(0, most).map((run) => html`<${Row} key=${run.run} run=${run} />`)}</ul>
+    ${found.length > most ? html`<div class="actions"><button class="quiet" onClick=${() => setMost(most + SHOWN)}>${t("more_runs", { n: whole(found.length - most) })}</button></div>` : null}
     ${list.runs.length + others.length ? null : html`<div class="empty"><p><b>${t("no_runs")}</b></p><p>${t("no_runs_next")}</p><a class="button" href="#/new">${t("new_run")}</a></div>`}`;
 }

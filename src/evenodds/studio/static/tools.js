@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
-import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider } from "./parts.js";
+import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider, Working } from "./parts.js";
 import { OneSample } from "./play.js";
 import { t } from "./strings.js";
 
@@ -43,16 +43,39 @@ function Compare({ before, after, command }) {
       <label><input type="checkbox" checked=${actual} onChange=${(e) => setActual(e.target.checked)} /> ${t("actual_size")}</label></div>`;
 }
 
-function Folders({ run }) {
-  const [list, setList] = useState([]), [place, setPlace] = useState(""), [error, setError] = useState(null), at = path("runs", run, "folders");
-  useEffect(() => poll(at, 2, setList, setError), [run]);
+// A place on this machine: typed, or found by walking through the folders that the studio was started with.
+function Place({ label, value, onInput }) {
+  const [seen, setSeen] = useState(null), [error, setError] = useState(null);
+  const look = (place) => get("/api/data" + query({ place })).then((found) => { setSeen(found); setError(null); if (place) onInput(found.place); }).catch(setError);
+  return html`<div class="place"><div class="fields"><label class="long">${label}<input value=${value} onInput=${(e) => onInput(e.target.value)} spellcheck=${false} /></label>
+      <button type="button" class="quiet" aria-expanded=${seen !== null} onClick=${() => (seen ? setSeen(null) : look(value))}>${t("browse")}</button></div><${Line} error=${error} />
+    ${seen ? html`<ul class="tags">${seen.above ? html`<li><button type="button" class="link" onClick=${() => look(seen.above)}>↑ ${t("above")}</button></li>` : null}
+      ${[...seen.folders.map((one) => [one, `${one.name}/`]), ...seen.files.map((one) => [one, one.name])].map(([one, name]) => html`<li key=${one.place}><button type="button" class="link" onClick=${() => look(one.place)}>${name}</button></li>`)}
+      ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: seen.shape.join(" × ") })}</li>` : null}</ul>` : null}</div>`;
+}
+
+// Whole folders, each a process of its own. `painted`: a mask for all pictures, of runs that fill in; else null.
+function Folders({ run, fills, painted }) {
+  const [list, setList] = useState([]), [place, setPlace] = useState(""), [masks, setMasks] = useState(""), [number, setNumber] = useState(4), [error, setError] = useState(null), at = path("runs", run, "folders");
+  useEffect(() => poll(at, 1.5, setList, setError), [run]);
   const begin = async (event) => {
     event.preventDefault();
-    try { await send("POST", at, { place }); setError(null); } catch (wrong) { setError(wrong); }
+    try {
+      const mask = fills && painted && !masks ? { painted: (await send("POST", "/api/uploads", painted)).upload } : fills ? { mask: masks } : {};
+      await send("POST", at, { place, ...mask, ...(fills ? { n: number } : {}) });
+      setError(null); setList(await get(at));
+    } catch (wrong) { setError(wrong); }
   };
-  return html`<section><h2>${t("whole_folder")}</h2><form class="fields" onSubmit=${begin}><label class="long">${t("data_path")}<input value=${place} onInput=${(e) => setPlace(e.target.value)} spellcheck=${false} /></label><button>${t("begin")}</button></form>
-    <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${one.alive ? "working" : "finished"}`}>${t(one.alive ? "state_working" : "failed")}</span>
-      <span class="muted break">${one.place} · ${t("files_so_far", { n: one.count })}</span> ${one.count ? html`<a class="button quiet" href=${path("runs", run, "folders", one.name, "zip")} download>ZIP</a>` : null}<small>${one.said}</small></li>`)}</ul>` : null}</section>`;
+  const stop = (name) => send("POST", path("runs", run, "folders", name, "stop")).catch(setError);
+  const state = (one) => (one.alive ? "working" : one.percent === 100 ? "finished" : "stopped");
+  return html`<section><h2>${t("whole_folder")}</h2><p class="muted">${t(fills ? "whole_fill_why" : "whole_why")}</p><form onSubmit=${begin}><${Place} label=${t("data_path")} value=${place} onInput=${setPlace} />
+      ${fills ? html`<${Place} label=${t(painted ? "masks_or_painted" : "masks_path")} value=${masks} onInput=${setMasks} /><div class="fields"><label>${t("fillings_each")}<select value=${number} onChange=${(e) => setNumber(Number(e.target.value))}>${[1, 2, 4, 8].map((n) => html`<option value=${n}>${n}</option>`)}</select></label></div>` : null}
+      <div class="actions"><button disabled=${!place}>${t("begin")}</button></div></form>
+    <${Line} error=${error} />${list.length ? html`<ul class="jobs">${list.map((one) => html`<li key=${one.name}><b>${one.name}</b> <span class=${`state ${state(one)}`}>${t(`state_${state(one)}`)}</span>
+      ${one.percent === null ? null : html`<progress value=${one.percent} max="100" aria-label=${t("progress_of", { name: one.name })}></progress><span>${one.percent} %</span>`}
+      ${one.alive ? html`<button class="quiet" aria-label=${t("stop_work", { name: one.name })} onClick=${() => stop(one.name)}>${t("stop")}</button>` : null}
+      ${one.count ? html`<a class="button quiet" aria-label=${t("zip_of", { name: one.name })} href=${path("runs", run, "folders", one.name, "zip")} download="">ZIP</a>` : null}
+      <small>${one.place} · ${t("files_so_far", { n: one.count })}</small><small>${one.said}</small></li>`)}</ul>` : null}</section>`;
 }
 
 // The truth of a picture: the result is held against it.
@@ -84,6 +107,14 @@ function Convert({ run, about }) {
     ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>`;
 }
 
+// Two colours in turn, far apart in hue and lightness: one of them is seen on any picture.
+function hatched(context, { width, height }) {
+  const side = Math.max(1, Math.round(Math.max(width, height) / 48)), tile = new OffscreenCanvas(2 * side, 2 * side), on = tile.getContext("2d");
+  on.fillStyle = "#ff2bd6"; on.fillRect(0, 0, 2 * side, 2 * side);
+  on.fillStyle = "#12131a"; on.fillRect(0, 0, side, side); on.fillRect(side, side, side, side);
+  return context.createPattern(tile, "repeat");
+}
+
 // Strokes are kept as points, so that they can be taken back; the mask has the size of the picture.
 function MaskPainter({ sent, onMask }) {
   const view = useRef(null), mask = useRef(null), strokes = useRef([]), drawing = useRef(null), image = useRef(null);
@@ -107,8 +138,8 @@ function MaskPainter({ sent, onMask }) {
     target.drawImage(image.current, 0, 0, sent.width, sent.height);
     const tint = new OffscreenCanvas(sent.width, sent.height), over = tint.getContext("2d");
     over.drawImage(mask.current, 0, 0);
-    over.globalCompositeOperation = "source-in"; over.fillStyle = "#e0245e"; over.fillRect(0, 0, sent.width, sent.height);
-    target.globalAlpha = 0.7; target.drawImage(tint, 0, 0); target.globalAlpha = 1;
+    over.globalCompositeOperation = "source-in"; over.fillStyle = hatched(over, sent); over.fillRect(0, 0, sent.width, sent.height);
+    target.globalAlpha = 0.8; target.drawImage(tint, 0, 0); target.globalAlpha = 1;
   };
   const told = async () => {
     draw();
@@ -170,7 +201,7 @@ function Fill({ run }) {
     try {
       const { upload } = await send("POST", "/api/uploads", mask);
       const answer = await send("POST", path("runs", run, "fill"), { upload: sent.upload, mask: upload, n: 4, seed });
-      setDone({ note: answer.note, fillings: answer.fillings.map(fromText) });
+      setDone({ note: answer.note, fillings: answer.fillings.map(fromText), links: answer.fillings.map((text) => `data:image/png;base64,${text}`) });
     } catch (wrong) { setFailed(wrong); }
     setWorking(false);
   };
@@ -178,7 +209,8 @@ function Fill({ run }) {
     ${sent ? html`<${MaskPainter} sent=${sent} onMask=${setMask} /><div class="actions"><button disabled=${working} onClick=${() => fill(seed)}>${t("fill")}</button>
       <button class="quiet" disabled=${working || !done} onClick=${() => fill(seed + 1)}>${t("another")}</button></div>` : null}
     <${Line} error=${failed} />${working ? html`<${Busy} text=${t("at_work")} />` : null}
-    ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<${Shown} key=${k} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} />`)}</div>` : null}</section>`;
+    ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<a key=${k} class="saved" href=${done.links[k]} download=${`filling-${k + 1}.png`} title=${t("download")}><${Shown} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} /></a>`)}</div>` : null}</section>
+    <${Folders} run=${run} fills=${true} painted=${mask} />`;
 }
 
 function Reconstruct({ run, about, job }) {
@@ -190,7 +222,7 @@ function Reconstruct({ run, about, job }) {
   }, [sent]);
   return html`<section><h2>${t("reconstruct")}</h2><p class="muted">${t("reconstruct_why")}</p>
     ${about.encoder ? null : html`<p>${t("encoder_none")}</p><div class="actions"><button disabled=${job !== null} onClick=${() => send("POST", path("runs", run, "encoder")).then(() => setFailed(null)).catch(setFailed)}>${t("encoder_learn")}</button></div>
-      ${job ? html`<${Busy} text=${t("working_on", { line: job.said || job.command })} />` : null}`}
+      ${job ? html`<${Working} line=${job.said || job.command} />` : null}`}
     ${about.encoder ? html`<${Drop} onFile=${take} busy=${busy && t("sending")} />` : null}<${Line} error=${error || failed} />
     ${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<div class="fillings"><figure><${Shown} blob=${done.source} class="big" label=${t("your_picture")} /><figcaption>${t("your_picture")}</figcaption></figure>
@@ -203,6 +235,6 @@ export function ToolsView({ run, job }) {
   useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run, job?.command]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
-  return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
+  return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} fills=${false} painted=${null} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
     ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

@@ -34,7 +34,8 @@ from evenodds.files.write import write_json
 from evenodds.runs import launching
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.watching import RunView, Watching
-from evenodds.server.loaded import Loaded, Overloaded, Replaced
+from evenodds.server.bounds import Overloaded, Replaced
+from evenodds.server.loaded import Loaded
 from evenodds.studio import state
 from evenodds.studio.start import STATIC
 from tests.studio import opened, run_folder

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.hidden import hidden
+from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -19,7 +21,7 @@ from evenodds.runs.session import Session
 from evenodds.runs.snapshot import in_rows
 from evenodds.show import pictures
 
-__all__ = ["fillings", "write_fillings"]
+__all__ = ["fillings", "pixels_of", "write_fillings"]
 
 
 @torch.no_grad()
@@ -74,17 +76,28 @@ def write_fillings(
         filled = fillings(session, x, observed, n, seed)
         written = []
         for k, one in enumerate(filled, 1):
-            # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-            pixels = torch.where(observed > 0, data.x, data.units.to_data(one))
-            depth = pixels if data.units.dtype == "uint16" else (data.units.to_model(pixels) + 1) * 127.5
-            image = np.asarray(depth[0].float().round()).astype(np.uint16 if data.units.dtype == "uint16" else np.uint8)
-            written.append(pictures.write(folder / names[k - 1], image, outputs.replaced))
+            written.append(pictures.write(folder / names[k - 1], pixels_of(data, observed, one), outputs.replaced))
         # The image, the same with the hidden part grey, the fillings.
         sheet = in_rows([x, torch.where(observed > 0, x, 0.0), *filled], least=512)
         written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
         for path in stale:
             outputs.remove(path)
         return written, (*data.report, note)
+
+
+def pixels_of(data: Dataset, observed: Tensor, filled: Tensor) -> NDArray[Any]:
+    """(C, H, W) uint8 or uint16: a filling in the depth of its image, whose observed pixels are as they were.
+
+    Args:
+        data: the one image.
+        observed: (1, 1, H, W), 1 observed and 0 hidden.
+        filled: (1, C, H, W) in [-1, 1].
+    """
+    # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
+    pixels = torch.where(observed > 0, data.x, data.units.to_data(filled))
+    deep = data.units.dtype == "uint16"
+    depth = pixels if deep else (data.units.to_model(pixels) + 1) * 127.5
+    return np.asarray(depth[0].float().round()).astype(np.uint16 if deep else np.uint8)
 
 
 def _file_names(n: int) -> list[str]:

@@ -394,7 +394,9 @@ def test_what_cannot_be_answered_is_one_line(
     ("request_", "words"),
     [
         ({"files": {"image": b"GIF89a"}}, "the image"),
-        ({"files": {"../../etc/passwd": b"x"}}, "files are named"),
+        ({"files": {"../../etc/passwd": b"x"}}, "no field"),
+        ({"data": {"image": "x"}}, "image is a file"),
+        ({"json": {"imge": "x"}}, "did you mean 'image'"),
         ({"json": {"image": "%%%"}}, "base64"),
         ({"json": {"image": [1]}}, "base64"),
         ({"json": {"rows": [[1]]}}, "an image is needed"),

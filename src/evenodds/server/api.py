@@ -7,7 +7,7 @@ from math import prod
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -16,7 +16,7 @@ from evenodds.errors import BadInput
 from evenodds.runs.values import numbers_by_name
 from evenodds.server import answers
 from evenodds.server.asking import Service
-from evenodds.server.received import Received, received
+from evenodds.server.received import Asked, Received, received
 from evenodds.server.replies import TYPES, form_of
 
 __all__ = ["CONVERSIONS", "PATHS", "router"]
@@ -41,16 +41,7 @@ def _given(value: Any) -> Any:
     return numbers_by_name([str(word) for word in _listed(value)], "given", "angle=30")
 
 
-Form = Annotated[str | None, Field(max_length=8, description="png, npz, json or csv; else as Accept says.")]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="The same seed gives the same answer.")]
-
-
-class Asked(BaseModel):
-    """What all requests may say."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    form: Form = Field(None, alias="format")
 
 
 class Sample(Asked):
@@ -72,12 +63,16 @@ class Sample(Asked):
 class Encode(Asked):
     """Pictures as `image`, or rows of a table as `rows`, a file; in JSON with `columns`."""
 
+    files = ("image", "rows")
+
     rows: list[list[Any]] | None = None
     columns: list[str] | None = None
 
 
 class Fill(Asked):
     """A picture as `image`, and as `mask` one of the same proportions that is white where it is to be filled in."""
+
+    files = ("image", "mask")
 
     count: Annotated[int, Field(ge=1, description="How many fillings.")] = 4
     seed: Seed = 0
@@ -86,6 +81,8 @@ class Fill(Asked):
 class Convert(Asked):
     """A picture as `image`."""
 
+    files = ("image",)
+
 
 class Segment(Convert):
     """A picture as `image`."""
@@ -93,17 +90,21 @@ class Segment(Convert):
     overlay: Annotated[bool, Field(description="The picture in the colours of its classes, and not the map.")] = False
 
 
-def _described(model: type[BaseModel], files: tuple[str, ...] = ()) -> dict[str, Any]:
+def _described(model: type[Asked]) -> dict[str, Any]:
     """How a request is sent, for openapi.json: what is parsed here is not seen by FastAPI."""
-    schema = model.model_json_schema()
-    texts = {name: {"type": "string", "description": "A file in base64.", "format": "byte"} for name in files}
+    schema, files = model.model_json_schema(), model.files
+    texts = {
+        name: {"type": "string", "description": "A file in base64.", "format": "byte"}
+        for name in files
+        if name != "rows"
+    }
     binary = {name: {"type": "string", "format": "binary"} for name in files}
     content: dict[str, Any] = {
         "application/json": {"schema": {**schema, "properties": {**texts, **schema["properties"]}}}
     }
     if files:
-        content["multipart/form-data"] = {"schema": {**schema, "properties": {**binary, **schema["properties"]}}}
-    if files == ("image",):
+        content["multipart/form-data"] = {"schema": {**schema, "properties": {**schema["properties"], **binary}}}
+    if "image" in files and "mask" not in files:
         content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
     replies = {"content": {kind.partition(";")[0]: {} for kind in TYPES.values()}, "description": "The answer."}
     line = {"description": 'An error: {"error": "one line"}.'}
@@ -143,9 +144,7 @@ async def sample(request: Request) -> Response:
     return await service.answer(request, work, asked.count * prod(card.shape))
 
 
-@router.post(
-    "/v1/encode", summary="The z of pictures or rows", openapi_extra=_described(Encode, ("image",)), tags=["run"]
-)
+@router.post("/v1/encode", summary="The z of pictures or rows", openapi_extra=_described(Encode), tags=["run"])
 async def encode(request: Request) -> Response:
     """As `evenodds encode` finds them: JSON or npz."""
     service = _service(request, "encode")
@@ -155,9 +154,7 @@ async def encode(request: Request) -> Response:
     return await service.answer(request, answers.encoded(service, sent, form), numbers)
 
 
-@router.post(
-    "/v1/fill", summary="Fillings of a picture", openapi_extra=_described(Fill, ("image", "mask")), tags=["run"]
-)
+@router.post("/v1/fill", summary="Fillings of a picture", openapi_extra=_described(Fill), tags=["run"])
 async def fill(request: Request) -> Response:
     """As `evenodds fill` makes them: one PNG with all beside each other, arrays (npz), or JSON."""
     service = _service(request, "fill")
@@ -181,7 +178,7 @@ def _conversion(name: str, model: type[Convert], summary: str) -> Callable[[Requ
         return await service.answer(request, work)
 
     convert.__doc__ = f"As `evenodds {name}` of one file: a PNG, an array (npz), or JSON."
-    described = _described(model, ("image",))
+    described = _described(model)
     router.post(f"/v1/{name}", name=name, summary=summary, openapi_extra=described, tags=["run"])(convert)
     return convert
 

@@ -7,22 +7,22 @@ import binascii
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from evenodds.apply.photo import read
 from evenodds.data._picture import DecodedImage, File, guarded
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.files.read import parse_json
 from evenodds.server.bounds import TooMuch
 
-__all__ = ["FILES", "Received", "decoded", "received", "size_of"]
+__all__ = ["FILES", "Asked", "Received", "decoded", "received", "size_of"]
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound="Asked")
 
 FILES = ("image", "mask", "rows")
 """Fields that are files: in JSON in base64, in forms as they are."""
@@ -30,6 +30,17 @@ MOST_SAID = 2**62
 """Pixels that a file may say it has, before that is looked at."""
 MOST_PARTS = 64
 """Of a form."""
+
+
+class Asked(BaseModel):
+    """What all requests may say. `files`: the names of the files that come with one."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    files: ClassVar[tuple[str, ...]] = ()
+
+    form: Annotated[str | None, Field(max_length=8, description="png, npz, json or csv; else as Accept says.")] = Field(
+        None, alias="format"
+    )
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,11 @@ class Received:
     files: Mapping[str, list[bytes]] = field(default_factory=dict)
 
     def as_model(self, model: type[M]) -> M:
-        """The fields as what an endpoint takes; BadInput where they are not."""
+        """The fields as what an endpoint takes; BadInput where they, or the files, are others."""
+        known = [one.alias or name for name, one in model.model_fields.items()]
+        others = [name for name in [*self.files, *self.fields] if name not in (*known, *model.files)]
+        if others:
+            raise unknown("field", others[0], {*known, *model.files})
         try:
             return model.model_validate(dict(self.fields))
         except ValidationError as error:
@@ -120,8 +135,8 @@ async def _of_form(request: Request) -> Received:
                 files.setdefault(name, []).append(await value.read())
             else:
                 words.append((name, value))
-    if unknown := [name for name in files if name not in FILES]:
-        raise BadInput(f"files are named {', '.join(FILES)}, got {unknown[0][:40]}")
+    if texts := [name for name, _ in words if name in FILES]:
+        raise BadInput(f"{texts[0]} is a file, got text; with curl: -F {texts[0]}=@FILE")
     if any(name.lstrip()[:1] == "{" for name, _ in words):  # what curl -d sends of JSON where no type is named
         raise HTTPException(415, "this is JSON: send it with the header Content-Type: application/json")
     return Received(_merged(words), files)

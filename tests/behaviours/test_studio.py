@@ -41,7 +41,8 @@ from evenodds.runs import launching
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.find import find
 from evenodds.runs.watching import RunView, Watching
-from evenodds.server.loaded import Loaded, Overloaded, Replaced, Worker
+from evenodds.server.bounds import Overloaded, Replaced
+from evenodds.server.loaded import Loaded, Worker
 from evenodds.studio import folders, state
 from evenodds.studio.start import STATIC
 from tests.studio import opened, run_folder

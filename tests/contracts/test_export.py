@@ -1,5 +1,6 @@
 """Every kind of run as one file: it gives what the run gives, says what it is, and one of a stranger does nothing."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from evenodds.errors import BadInput
@@ -23,6 +25,7 @@ from evenodds.game.rules import Batch
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.session import Session
+from tests.serving import asked
 from tests.stand_ins import data_for, settled
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
@@ -126,6 +129,28 @@ def test_a_file_gives_what_its_run_gives(
     for name, value in ours.items():
         assert float((value.float() - theirs[name].float()).abs().max()) <= 1e-4, name
     assert card_of(model)["run"] == card_of(session)["run"] == exported.about.run
+
+
+def test_a_file_is_served_as_its_run_is(files: dict[str, tuple[Session, Exported]]) -> None:
+    source = files["upscale"][1].path.with_name("in.png")
+    Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(20, 20, 3)).save(source)
+    for kind, path, request in (
+        ("class numbers", "/v1/sample", {"json": {"count": 70, "seed": 3, "format": "npz"}}),
+        ("class numbers", "/v1/sample", {"json": {"count": 3, "class": "3", "format": "npz"}}),
+        ("upscale", "/v1/upscale", {"files": {"image": source.read_bytes()}, "data": {"format": "npz"}}),
+    ):
+        session, exported = files[kind]
+        answers = []
+        for one in (session, load_model(exported.path)):
+            with asked(one) as client:
+                assert client.get("/v1/model").json()["card"]["run"] == exported.about.run
+                answer = client.post(path, **request)
+                with np.load(io.BytesIO(answer.content)) as found:
+                    answers.append({name: found[name] for name in found})
+        ours, theirs = answers
+        assert ours.keys() == theirs.keys()
+        assert np.abs(ours["x"].astype(int) - theirs["x"]).max() <= 1  # a level of 8 bits
+        assert np.array_equal(ours.get("y", []), theirs.get("y", []))
 
 
 def answers_of(session: Session, answers: str) -> Batch:

@@ -152,6 +152,7 @@ COMMANDS: dict[str, list[str]] = {
     "resume": ["RUN", "--images", "256", "--quiet"],
     "sample": ["RUN"],
     "segment": ["RUN", "a.png", "b.png"],
+    "serve": ["RUN", "--port", "0"],
     "show": ["RUN"],
     "train": ["RUN/config.yaml", "--data", "ring", "--quiet", "--out", "out"],
     "translate": ["RUN", "a.png", "b.png"],

@@ -227,8 +227,9 @@ def test_every_command_was_tried() -> None:
     tried = {words[0] for words in tables} | {
         "segment",
         "trial",
+        "serve",
         "studio",
-    }  # the studio: tests/browser, tests/behaviours
+    }  # servers: tests/browser, tests/behaviours
     assert tried >= {name for name in whole_app() if not name.startswith("-")}
 
 

@@ -37,7 +37,18 @@ from evenodds.runs.session import Session
 from evenodds.show.pictures import legend
 from evenodds.show.pictures import write as write_picture
 
-__all__ = ["Options", "beside", "convert", "is_one", "maps_in", "mixed", "network_of", "outputs_of", "palette_of"]
+__all__ = [
+    "Options",
+    "beside",
+    "colours_by_value",
+    "convert",
+    "is_one",
+    "maps_in",
+    "mixed",
+    "network_of",
+    "outputs_of",
+    "palette_of",
+]
 
 _TILE_BYTES = 400 << 20  # What a network may hold of one tile; beside it lie torch itself, the image and the result.
 _LARGEST_TILE = 256  # Larger ones are slower on CPUs, whose caches they leave: 12 s a megapixel at 512, 6 at 256.
@@ -226,7 +237,7 @@ def _maps(network: Network, palette: Palette, outputs: Outputs, out: Path) -> Co
         over, of = _overlay_of(target, out), partial(outputs.replaced, of=picture.name)
         # The map is the first to be begun and the last to be whole.
         with (
-            png_rows(target, picture.size, 1, palette=_by_value(palette), place=of) as of_map,
+            png_rows(target, picture.size, 1, palette=colours_by_value(palette), place=of) as of_map,
             png_rows(over, picture.size, 3, place=outputs.replaced) as of_overlay,
         ):
             top = 0
@@ -240,7 +251,7 @@ def _maps(network: Network, palette: Palette, outputs: Outputs, out: Path) -> Co
     return work
 
 
-def _by_value(palette: Palette) -> Pixels:
+def colours_by_value(palette: Palette) -> Pixels:
     """(256, 3) uint8: the colour of each value in files."""
     return palette.paint(palette.to_classes(torch.arange(256))[None, None])[0, :, 0].T.contiguous().numpy()
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from evenodds.apply.direction_sheets import directions_of
 from evenodds.apply.samples import requested_labels, table_rows, table_text, write_arrays
-from evenodds.apply.selecting import sample, truncated
+from evenodds.apply.selecting import drawn_in, sample, truncated
 from evenodds.errors import BadInput
 from evenodds.game.rules import mix
 from evenodds.runs.session import Session
 
-__all__ = ["BLOCK", "Drawn", "Point", "Request", "between", "draw", "point_of"]
+__all__ = ["BLOCK", "Drawn", "Point", "Request", "between", "codes_of", "draw", "drawn", "point_of"]
 
 BLOCK = 256
 """Draws of z that are made at once; sample k of a seed is draw k % 256 of block k // 256."""
@@ -35,6 +35,7 @@ class Request:
         given: of a run that is conditional on attributes or values, a number for each.
         truncation: in (0, 1], see `selecting.sample`.
         select: the selection, or None.
+        classes: the name of the class of each, in place of `class_`.
     """
 
     n: int = 16
@@ -43,6 +44,16 @@ class Request:
     given: Mapping[str, float] | None = None
     truncation: float = 1.0
     select: str | None = None
+    classes: tuple[str, ...] | None = None
+
+    def labels(self, session: Session) -> list[int] | None:
+        """The number of the class of each sample; None where the run is not conditional on classes."""
+        if self.classes is None:
+            return requested_labels(session, self.n, self.class_, None, self.seed)
+        if len(self.classes) != self.n or self.class_ is not None:
+            raise BadInput(f"{self.n} samples need {self.n} names in classes, got {len(self.classes)}, and no class")
+        requested_labels(session, self.n, self.classes[0], None, self.seed)  # refuses runs without classes
+        return [session.card.class_number(name) for name in self.classes]
 
 
 @dataclass(frozen=True)
@@ -87,12 +98,34 @@ def draw(session: Session, request: Request) -> Drawn:
     Raises:
         BadInput: the run does not draw such samples; the message says what it can be asked for.
     """
-    y = requested_labels(session, request.n, request.class_, None, request.seed)
+    y = request.labels(session)
     given = None if request.given is None else dict(request.given)
     x = sample(
         session, request.n, request.seed, y, given, truncation=request.truncation, select=request.select, batch=BLOCK
     )
     return Drawn(session, x, y, session.conditions.in_own_units(request.n, request.seed, y, given))
+
+
+def drawn(session: Session, request: Request, x: Tensor) -> Drawn:
+    """The samples of a request as numbers, of what the generator makes of its codes: x (n, ...) in [-1, 1]."""
+    y, given = request.labels(session), None if request.given is None else dict(request.given)
+    c = session.conditions.in_own_units(request.n, request.seed, y, given)
+    return Drawn(session, session.in_own_units(x), y, c)
+
+
+def codes_of(session: Session, request: Request) -> tuple[Tensor, Tensor | None]:
+    """z (n, latent), truncated where that is done in z, and c (n, K) or None, by which `draw` makes its samples.
+
+    Args:
+        request: without a selection.
+    """
+    n, seed = request.n, request.seed
+    blocks = [session.prior(BLOCK, mix(seed, k // BLOCK))[: n - k] for k in range(0, n, BLOCK)]
+    factor = drawn_in(session, request.truncation)[1]
+    z = truncated(session.latent, torch.cat(blocks), factor)
+    given = None if request.given is None else dict(request.given)
+    c = session.conditions.for_samples(n, seed, BLOCK, request.labels(session), given)
+    return z, None if c is None else c.expand(n, -1)
 
 
 @dataclass(frozen=True)

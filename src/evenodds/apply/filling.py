@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.hidden import hidden
+from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -21,7 +22,7 @@ from evenodds.runs.session import Session
 from evenodds.runs.snapshot import in_rows
 from evenodds.show import pictures
 
-__all__ = ["Filled", "filled_in", "fillings", "write_fillings"]
+__all__ = ["Filled", "filled_in", "fillings", "pixels_of", "write_fillings"]
 
 
 @torch.no_grad()
@@ -71,11 +72,7 @@ def filled_in(
     x = data.batch(torch.arange(1))["x"]
     observed, note = hidden(mask, (height, width), source, most_pixels)
     filled = fillings(session, x, observed, n, seed)
-    # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-    own = (torch.where(observed > 0, data.x, data.units.to_data(one)) for one in filled)
-    deep = data.units.dtype == "uint16"
-    depths = (pixels if deep else (data.units.to_model(pixels) + 1) * 127.5 for pixels in own)
-    images = [np.asarray(one[0].float().round()).astype(np.uint16 if deep else np.uint8) for one in depths]
+    images = [pixels_of(data, observed, one) for one in filled]
     return Filled(x, observed, filled, images, (*data.report, note))
 
 
@@ -116,6 +113,21 @@ def write_fillings(
         for path in stale:
             outputs.remove(path)
         return written, done.notes
+
+
+def pixels_of(data: Dataset, observed: Tensor, filled: Tensor) -> NDArray[Any]:
+    """(C, H, W) uint8 or uint16: a filling in the depth of its image, whose observed pixels are as they were.
+
+    Args:
+        data: the one image.
+        observed: (1, 1, H, W), 1 observed and 0 hidden.
+        filled: (1, C, H, W) in [-1, 1].
+    """
+    # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
+    pixels = torch.where(observed > 0, data.x, data.units.to_data(filled))
+    deep = data.units.dtype == "uint16"
+    depth = pixels if deep else (data.units.to_model(pixels) + 1) * 127.5
+    return np.asarray(depth[0].float().round()).astype(np.uint16 if deep else np.uint8)
 
 
 def _file_names(n: int) -> list[str]:

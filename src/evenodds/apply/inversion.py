@@ -20,7 +20,7 @@ from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks._conditional import one_hot
 
-__all__ = ["Codes", "conditions_of", "invert", "walk_between", "write_codes", "write_reconstructions"]
+__all__ = ["Codes", "conditions_of", "estimated", "invert", "walk_between", "write_codes", "write_reconstructions"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,11 @@ def invert(
         steps: of refinement: descent in z from the encoder's answer on the squared error of the generator's.
         c: (N, K) of the items, of a conditional run; None: as the encoder tells.
     """
-    latent, codes, answers, conditions = session.latent.size, [], [], []
+    codes, answers, conditions = [], [], []
     for k, part in enumerate(torch.split(x, batch)):
-        with torch.no_grad():
-            out = encoder(part.to(session.device)).view(len(part), -1)
-        z, condition = out[:, :latent], None
-        if session.conditions.kind is not None:
-            condition = _decided(session, out[:, latent:]) if c is None else c[k * batch : (k + 1) * batch]
+        z, condition = estimated(session, part, encoder)
+        if condition is not None:
+            condition = condition if c is None else c[k * batch : (k + 1) * batch]
             conditions.append(condition.cpu())
         if "generator" in session.players:
             generator = session.unconditional(condition)["generator"]
@@ -65,6 +63,13 @@ def invert(
     again = torch.cat(answers) if answers else None
     error = None if again is None else float((again - x).square().mean().sqrt())
     return Codes(torch.cat(codes), again, error, torch.cat(conditions) if conditions else None)
+
+
+@torch.no_grad()
+def estimated(session: Session, x: Tensor, encoder: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """z (N, latent) of items x (N, ...) in [-1, 1] as an encoder tells it, and c (N, K) of a conditional run."""
+    out, latent = encoder(x.to(session.device)).view(len(x), -1), session.latent.size
+    return out[:, :latent], None if session.conditions.kind is None else _decided(session, out[:, latent:])
 
 
 def conditions_of(session: Session, data: Dataset) -> Tensor | None:

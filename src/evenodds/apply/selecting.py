@@ -19,7 +19,7 @@ from evenodds.parts.priors import Prior, Spherical
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 
-__all__ = ["Target", "diffuse", "langevin", "rejection", "sample", "truncated"]
+__all__ = ["Target", "diffuse", "drawn_in", "langevin", "rejection", "sample", "truncated"]
 
 LogRatio = Callable[[Tensor], Tensor]
 """z (N, latent) -> (N,) log p_data(x) / p_g(x) at x = G(z), up to a constant: the discriminator's logits."""
@@ -65,15 +65,10 @@ def sample(
         raise BadInput(f"{', '.join(options)} needs a selection; add --select rejection or --select langevin")
     if truncation == 1 and select is None:
         return session.numbers(n, seed, batch, y, given)
-    prior = session.task.prior
-    if prior is None or not set(session.task.request_names) <= {"z", "c"}:
-        raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
+    prior = _plain_prior(session)
     if n < 1 or (y is not None and len(y) != n):
         raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
-    generator: Any = session.players["generator"]
-    if truncation < 1 and hasattr(generator, "truncated"):  # in w rather than in z
-        session = replace(session, players={**session.players, "generator": generator.truncated(truncation)})
-        truncation = 1.0
+    session, truncation = drawn_in(session, truncation)
     choose = (lambda z, target, **_: z) if select is None else _selection(select, options)
     c = session.conditions.for_samples(n, seed, batch, y, given)
     target, blocks = None if select is None else _target(session, prior), []
@@ -84,6 +79,25 @@ def sample(
         )
         blocks.append(session.render(truncated(prior, z, truncation), condition))
     return np.concatenate(blocks)
+
+
+def drawn_in(session: Session, truncation: float) -> tuple[Session, float]:
+    """A run whose samples are truncated in w, where its generator is style-based; and the factor that is left for z."""
+    if truncation == 1:
+        return session, truncation
+    _plain_prior(session)
+    generator: Any = session.players["generator"]
+    if not hasattr(generator, "truncated"):
+        return session, truncation
+    return replace(session, players={**session.players, "generator": generator.truncated(truncation)}), 1.0
+
+
+def _plain_prior(session: Session) -> Prior:
+    """The prior of a run that draws samples from z, and c, alone; BadInput of others."""
+    prior = session.task.prior
+    if prior is None or not set(session.task.request_names) <= {"z", "c"}:
+        raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
+    return prior
 
 
 def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:

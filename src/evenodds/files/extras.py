@@ -21,6 +21,7 @@ EXTRAS = {
     "h5": "h5py",
     "video": "av",
     "studio": "fastapi",
+    "serve": "prometheus-client",
     "export": "onnxruntime",
 }
 """The package that each brings."""

@@ -134,7 +134,11 @@ class Session:
 
     def render(self, z: Tensor, c: Tensor | None = None) -> NDArray[Any]:
         """The samples of z (N, latent) in the data's own units, of tables as `numbers`; c as for `answer`."""
-        return np.asarray(self.card.units.to_data(self.answer(z, c))).astype(self.card.units.dtype, copy=False)
+        return self.in_own_units(self.answer(z, c))
+
+    def in_own_units(self, x: Tensor) -> NDArray[Any]:
+        """Samples (N, ...) in [-1, 1] in the data's own units, of tables as `numbers`."""
+        return np.asarray(self.card.units.to_data(x)).astype(self.card.units.dtype, copy=False)
 
     @torch.no_grad()
     def answer(self, z: Tensor, c: Tensor | None = None) -> Tensor:

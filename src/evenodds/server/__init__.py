@@ -1,1 +1,1 @@
-"""The HTTP application: who may ask, how much, and what a run answers. `evenodds studio` is built on it."""
+"""The HTTP application: who may ask, how much, and what a run answers; of `evenodds serve` and `evenodds studio`."""

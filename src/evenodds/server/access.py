@@ -70,12 +70,14 @@ class Access:
         port: of the server; cookies of one machine are not told apart by it, so that it is in the cookie's name.
         token: that opens the server.
         literal: whether Host may also be any IP address: no site of another has such a name.
+        closed: beginnings of the paths that need the token.
     """
 
     hosts: frozenset[str]
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     literal: bool = False
+    closed: tuple[str, ...] = ("/api/",)
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     guesses: Guesses = field(default_factory=Guesses)
 
@@ -93,7 +95,7 @@ class Access:
         """
         if (wrong := self._foreign(method, headers)) is not None:
             return wrong
-        if not path.startswith("/api/") or path == SESSION:
+        if not path.startswith(self.closed) or path == SESSION:
             return None
         if self._has_cookie(headers):
             return self._unsure(headers) if method in CHANGING else None

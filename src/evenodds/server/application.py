@@ -21,13 +21,15 @@ from evenodds.errors import BadInput
 from evenodds.files.lock import Busy
 from evenodds.files.text import visible
 from evenodds.server.access import SESSION, Access
+from evenodds.server.bounds import Full, NotNow, Overloaded, Replaced, TooMuch
 from evenodds.server.gate import Gate, Limits
-from evenodds.server.loaded import Overloaded, Replaced
 
 __all__ = ["application"]
 
-STATUSES: dict[type[BadInput], int] = {Busy: 409, Replaced: 409, Overloaded: 503}
-"""Of errors that are not about what was sent; others are 400."""
+STATUSES: dict[type[BadInput], int] = {
+    Busy: 409, Replaced: 409, TooMuch: 413, Full: 429, Overloaded: 503, NotNow: 503
+}  # fmt: skip
+"""Of errors that are not about what was sent, the closest kind first; others are 400."""
 
 
 class Key(BaseModel):
@@ -45,6 +47,8 @@ def application(
     limits: Limits = Limits(),  # noqa: B008, it is frozen
     inner: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     closing: Callable[[], None] = lambda: None,
+    described_at: str = "/api/openapi.json",
+    cookies: bool = True,
 ) -> Gate:
     """An ASGI application that answers what its routers have, to those who may ask.
 
@@ -53,6 +57,8 @@ def application(
         state: what the endpoints find in `request.app.state`.
         inner: what stands between the gate and the endpoints.
         closing: called when the server ends.
+        described_at: the path of the description of the endpoints.
+        cookies: whether browsers may exchange the token for a cookie.
     """
 
     @asynccontextmanager
@@ -66,7 +72,7 @@ def application(
     app = FastAPI(
         title=title,
         version=evenodds.__version__,
-        openapi_url="/api/openapi.json",
+        openapi_url=described_at,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -74,7 +80,8 @@ def application(
     )
     for name, value in {**state, "access": access}.items():
         setattr(app.state, name, value)
-    app.add_api_route(SESSION, _open, methods=["POST"], status_code=204, tags=["access"], summary="Open the server")
+    if cookies:
+        app.add_api_route(SESSION, _open, methods=["POST"], status_code=204, tags=["access"], summary="Open the server")
     for router in routers:
         app.include_router(router)
     handlers: dict[type[Exception], Any] = {
@@ -101,8 +108,8 @@ async def _open(key: Key, request: Request) -> Response:
     return answer
 
 
-def _line(status: int, text: str) -> JSONResponse:
-    return JSONResponse({"error": " ".join(visible(text).split())}, status)
+def _line(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": " ".join(visible(text).split())}, status, headers)
 
 
 async def _misfit(request: Request, error: RequestValidationError) -> Response:
@@ -117,7 +124,7 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 
 async def _bad_input(request: Request, error: BadInput) -> Response:
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
-    return _line(status, str(error))
+    return _line(status, str(error), {"retry-after": str(error.retry_after)} if isinstance(error, Full) else None)
 
 
 async def _denied(request: Request, error: OSError) -> Response:

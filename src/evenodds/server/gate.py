@@ -46,6 +46,7 @@ class Limits:
         pause: seconds between two parts of a body.
         whole: seconds for all of it.
         changes: requests a second that change something; three times as many at once.
+        uploads: the paths at which files are uploaded.
     """
 
     body: int = 64 * 1024
@@ -53,6 +54,11 @@ class Limits:
     pause: float = 10.0
     whole: float = 60.0
     changes: float = 20.0
+    uploads: tuple[str, ...] = (UPLOADS,)
+
+    def of(self, path: str) -> int:
+        """Bytes of a request to that path."""
+        return self.upload if path in self.uploads else self.body
 
 
 @dataclass
@@ -104,9 +110,8 @@ class Gate:
         if refusal is not None:
             await _refuse(refusal, send)
             return
-        limit = self._limits.upload if scope["path"] == UPLOADS else self._limits.body
         try:
-            await self._app(scope, _Bounded(receive, limit, self._limits), send)
+            await self._app(scope, _Bounded(receive, self._limits.of(scope["path"]), self._limits), send)
         except Exception:  # whoever asked was told in one line
             if os.environ.get("EVENODDS_DEBUG"):
                 raise
@@ -118,7 +123,7 @@ class Gate:
         client = (scope.get("client") or ("",))[0]
         if (refusal := self._access.refusal(scope["method"], scope["path"], headers, client)) is not None:
             return refusal
-        limit = self._limits.upload if scope["path"] == UPLOADS else self._limits.body
+        limit = self._limits.of(scope["path"])
         lengths = headers.get("content-length", [])
         if any(not length.isdecimal() or int(length[:20]) > limit for length in lengths):
             return Refusal(413, _too_large(limit))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from evenodds.errors import BadInput
 from evenodds.server.access import Access, is_loopback, require_token
-from evenodds.server.gate import Gate
 
 __all__ = ["Door", "serve"]
 
@@ -90,8 +92,18 @@ class Door:
     access: Access
 
     @staticmethod
-    def taken(host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> Door:
+    def taken(
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        called: Sequence[str] = (),
+        closed: tuple[str, ...] = ("/api/",),
+    ) -> Door:
         """Takes a port; 0 is any that is free.
+
+        Args:
+            called: further names that the header Host may say, with the port where there is one in it.
+            closed: beginnings of the paths that need the token.
 
         Raises:
             BadInput: other machines would reach it and there is no token of the user's own; or it is in use.
@@ -110,8 +122,8 @@ class Door:
             raise BadInput(f"{host} port {port} cannot be taken: {error.strerror}; name another --port") from error
         port = taken.getsockname()[1]
         names = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else {host, "localhost", socket.gethostname()}
-        hosts = frozenset(f"{name.lower()}:{port}" for name in names)
-        access = Access(hosts, port, literal=not is_loopback(host))
+        hosts = frozenset({*(f"{name.lower()}:{port}" for name in names), *(name.lower() for name in called)})
+        access = Access(hosts, port, literal=not is_loopback(host), closed=closed)
         return Door(taken, host, access if token is None else replace(access, token=token))
 
     @property
@@ -126,8 +138,12 @@ class Door:
         return f"{self.address}#token={self.access.token}"
 
 
-def configured(app: Gate) -> uvicorn.Config:
-    """How the server runs."""
+def configured(app: ASGIApp, grace: float = 3) -> uvicorn.Config:
+    """How the server runs.
+
+    Args:
+        grace: seconds that requests have which were taken before it was asked to end.
+    """
     return uvicorn.Config(
         app,
         http=Impatient,
@@ -137,11 +153,11 @@ def configured(app: Gate) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=math.ceil(grace),
         proxy_headers=False,
     )
 
 
-def serve(app: Gate, door: Door) -> None:
-    """Answers at a port until Ctrl-C or SIGTERM."""
-    asyncio.run(uvicorn.Server(configured(app)).serve(sockets=[door.socket]))
+def serve(app: ASGIApp, door: Door, grace: float = 3) -> None:
+    """Answers at a port until Ctrl-C or SIGTERM; see `configured`."""
+    asyncio.run(uvicorn.Server(configured(app, grace)).serve(sockets=[door.socket]))

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from evenodds.errors import BadInput
 from evenodds.runs.session import Session, load
+from evenodds.server.bounds import Overloaded, Replaced
 
-__all__ = ["Loaded", "Overloaded", "Replaced", "Worker"]
+__all__ = ["Loaded", "Worker"]
 
 T = TypeVar("T")
 
@@ -26,14 +26,6 @@ MOST_CODES = 32
 """Pictures whose z are kept, of each run."""
 MOST_WAITING = 64
 """Requests that wait for a run."""
-
-
-class Overloaded(BadInput):
-    """More is asked of a run, or of runs, than can be answered in time."""
-
-
-class Replaced(BadInput):
-    """A later request for the same place has come before this one was begun."""
 
 
 @dataclass

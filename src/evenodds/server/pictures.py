@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.responses import Response
 
+from evenodds.apply.photo import write
+from evenodds.data._picture import DecodedImage
 from evenodds.errors import unknown
 from evenodds.show.pictures import to_image
 
-__all__ = ["Kept", "as_response", "encoded", "in_text", "thumbnail"]
+__all__ = ["Kept", "as_png", "as_response", "encoded", "in_text", "thumbnail"]
 
 TYPES = {"webp": "image/webp", "png": "image/png"}
 MOST_KEPT = 64 * 2**20
@@ -77,3 +82,12 @@ class Kept:
         else:
             self._values.move_to_end(key)
         return value
+
+
+@contextmanager
+def as_png(picture: DecodedImage) -> Iterator[Path]:
+    """The picture as a PNG file, for readers that go by the ending of a name."""
+    with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
+        path = Path(folder) / "picture.png"
+        write(path, np.moveaxis(picture.pixels, -1, 0))
+        yield path

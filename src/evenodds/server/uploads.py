@@ -17,12 +17,12 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from evenodds.apply.photo import read, write
+from evenodds.apply.photo import read
 from evenodds.data._files import file_at
 from evenodds.data._picture import DecodedImage
 from evenodds.errors import BadInput
 from evenodds.server.gate import UPLOADS
-from evenodds.server.pictures import as_response
+from evenodds.server.pictures import as_png, as_response
 
 __all__ = ["Upload", "Uploads", "router"]
 
@@ -57,9 +57,7 @@ class Upload:
     @contextmanager
     def as_image(self) -> Iterator[Path]:
         """The picture as a PNG file, for readers that go by the ending of a name."""
-        with tempfile.TemporaryDirectory(prefix="evenodds-") as folder:
-            path = Path(folder) / "picture.png"
-            write(path, np.moveaxis(self.decoded().pixels, -1, 0))
+        with as_png(self.decoded()) as path:
             yield path
 
 

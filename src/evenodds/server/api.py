@@ -1,0 +1,213 @@
+"""The endpoints of `evenodds serve`: what one run answers, how it is, and what it has done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BeforeValidator, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from evenodds.apply import drawing
+from evenodds.errors import BadInput
+from evenodds.runs.values import numbers_by_name
+from evenodds.server import answers
+from evenodds.server.asking import Service
+from evenodds.server.received import Asked, Received, received
+from evenodds.server.replies import TYPES, form_of
+
+__all__ = ["CONVERSIONS", "PATHS", "router"]
+
+router = APIRouter()
+
+CONVERSIONS = ("upscale", "translate", "segment")
+PATHS = tuple(f"/v1/{name}" for name in ("sample", "encode", "fill", *CONVERSIONS))
+"""Of what a run may be asked for."""
+FORMS = {"image": ("png", "npz", "json"), "table": ("json", "csv", "npz", "png"), "toy": ("json", "csv", "npz", "png")}
+"""In which samples are answered, by the kind of the data; the first where nothing is named."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _given(value: Any) -> Any:
+    """Words name=number, as forms and query strings have them, as a mapping."""
+    if not isinstance(value, str | list):
+        return value
+    return numbers_by_name([str(word) for word in _listed(value)], "given", "angle=30")
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="The same seed gives the same answer.")]
+
+
+class Sample(Asked):
+    """What samples are asked for."""
+
+    count: Annotated[int, Field(ge=1, description="How many.")] = 1
+    seed: Seed = 0
+    class_: Annotated[str | None, Field(alias="class", max_length=1024, description="The class of all.")] = None
+    classes: Annotated[
+        list[str] | None, BeforeValidator(_listed), Field(description="The class of each, in place of `class`.")
+    ] = None
+    given: Annotated[
+        dict[str, float] | None, BeforeValidator(_given), Field(description="A number for each attribute or value.")
+    ] = None
+    truncation: Annotated[float, Field(gt=0, le=1, description="Towards the middle; 1 is plain sampling.")] = 1.0
+    columns: Annotated[int | None, Field(ge=1, le=256, description="Samples in a row of a picture.")] = None
+
+
+class Encode(Asked):
+    """Pictures as `image`, or rows of a table as `rows`, a file; in JSON with `columns`."""
+
+    files = ("image", "rows")
+
+    rows: list[list[Any]] | None = None
+    columns: list[str] | None = None
+
+
+class Fill(Asked):
+    """A picture as `image`, and as `mask` one of the same proportions that is white where it is to be filled in."""
+
+    files = ("image", "mask")
+
+    count: Annotated[int, Field(ge=1, description="How many fillings.")] = 4
+    seed: Seed = 0
+
+
+class Convert(Asked):
+    """A picture as `image`."""
+
+    files = ("image",)
+
+
+class Segment(Convert):
+    """A picture as `image`."""
+
+    overlay: Annotated[bool, Field(description="The picture in the colours of its classes, and not the map.")] = False
+
+
+def _described(model: type[Asked]) -> dict[str, Any]:
+    """How a request is sent, for openapi.json: what is parsed here is not seen by FastAPI."""
+    schema, files = model.model_json_schema(), model.files
+    texts = {
+        name: {"type": "string", "description": "A file in base64.", "format": "byte"}
+        for name in files
+        if name != "rows"
+    }
+    binary = {name: {"type": "string", "format": "binary"} for name in files}
+    content: dict[str, Any] = {
+        "application/json": {"schema": {**schema, "properties": {**texts, **schema["properties"]}}}
+    }
+    if files:
+        content["multipart/form-data"] = {"schema": {**schema, "properties": {**schema["properties"], **binary}}}
+    if "image" in files and "mask" not in files:
+        content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+    replies = {"content": {kind.partition(";")[0]: {} for kind in TYPES.values()}, "description": "The answer."}
+    line = {"description": 'An error: {"error": "one line"}.'}
+    statuses = {"200": replies, "400": line, "401": line, "404": line, "413": line, "429": line, "503": line}
+    return {"requestBody": {"content": content}, "responses": statuses}
+
+
+def _service(request: Request, name: str | None = None) -> Service:
+    """What answers; a 404 where the run has no such answer."""
+    service: Service = request.app.state.service
+    if name is not None:
+        try:
+            service.offers.require(name)
+        except BadInput as error:
+            raise HTTPException(404, str(error)) from error
+    return service
+
+
+async def _with_files(service: Service, request: Request) -> Received:
+    with service.line.received():
+        return await received(request)
+
+
+@router.post("/v1/sample", summary="Samples", openapi_extra=_described(Sample), tags=["run"])
+async def sample(request: Request) -> Response:
+    """As `evenodds sample` draws them: one PNG of all, arrays (npz), JSON, rows of a table (CSV)."""
+    service = _service(request, "sample")
+    asked = (await received(request)).as_model(Sample)
+    service.line.bounds.require_count(asked.count)
+    card = service.offers.session.card
+    form = form_of(request, asked.form, FORMS[card.kind])
+    classes = None if asked.classes is None else tuple(asked.classes)
+    drawn = drawing.Request(
+        asked.count, asked.seed, asked.class_, asked.given, asked.truncation, classes=classes
+    )  # fmt: skip
+    work = answers.sampled(service, drawn, form, asked.columns)
+    return await service.answer(request, work, asked.count * prod(card.shape))
+
+
+@router.post("/v1/encode", summary="The z of pictures or rows", openapi_extra=_described(Encode), tags=["run"])
+async def encode(request: Request) -> Response:
+    """As `evenodds encode` finds them: JSON or npz."""
+    service = _service(request, "encode")
+    sent = await _with_files(service, request)
+    form = form_of(request, sent.as_model(Encode).form, ("json", "npz"))
+    numbers = prod(service.offers.session.card.shape) * len(sent.files.get("image", [1]))
+    return await service.answer(request, answers.encoded(service, sent, form), numbers)
+
+
+@router.post("/v1/fill", summary="Fillings of a picture", openapi_extra=_described(Fill), tags=["run"])
+async def fill(request: Request) -> Response:
+    """As `evenodds fill` makes them: one PNG with all beside each other, arrays (npz), or JSON."""
+    service = _service(request, "fill")
+    sent = await _with_files(service, request)
+    asked = sent.as_model(Fill)
+    service.line.bounds.require_count(asked.count, "fillings")
+    form = form_of(request, asked.form, FORMS["image"])
+    work = answers.filled(service, sent, asked.count, asked.seed, form)
+    return await service.answer(request, work, asked.count * prod(service.offers.session.card.shape))
+
+
+def _conversion(name: str, model: type[Convert], summary: str) -> Callable[[Request], Any]:
+    """The endpoint of a run that makes images of images."""
+
+    async def convert(request: Request) -> Response:
+        service = _service(request, name)
+        sent = await _with_files(service, request)
+        asked = sent.as_model(model)
+        form = form_of(request, asked.form, FORMS["image"])
+        work = answers.converted(service, sent.one("image"), form, getattr(asked, "overlay", False))
+        return await service.answer(request, work)
+
+    convert.__doc__ = f"As `evenodds {name}` of one file: a PNG, an array (npz), or JSON."
+    described = _described(model)
+    router.post(f"/v1/{name}", name=name, summary=summary, openapi_extra=described, tags=["run"])(convert)
+    return convert
+
+
+_conversion("upscale", Convert, "A picture, enlarged")
+_conversion("translate", Convert, "A picture, made into another")
+_conversion("segment", Segment, "What each pixel of a picture shows")
+
+
+@router.get("/v1/model", summary="What is served", tags=["about"])
+async def model(request: Request) -> dict[str, Any]:
+    """The card of the run, what it answers, how it can be asked, and the limits."""
+    return _service(request).about
+
+
+@router.get("/healthz", summary="Whether the server is alive", tags=["about"])
+async def healthy() -> dict[str, str]:
+    """Answers everybody, without the token."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Whether a request would be taken now", tags=["about"])
+async def ready(request: Request) -> Response:
+    """Status 503 while as many requests wait as may. Answers everybody, without the token."""
+    full = _service(request).line.is_full
+    return JSONResponse({"status": "full" if full else "ready"}, 503 if full else 200)
+
+
+@router.get("/metrics", summary="What the server has done", tags=["about"])
+async def metrics(request: Request) -> Response:
+    """In the text format of Prometheus."""
+    return Response(_service(request).meter.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

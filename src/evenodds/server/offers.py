@@ -1,0 +1,197 @@
+"""What one run, or a file that it was exported to, answers: each kind of request as rows of passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evenodds.apply.answering import conversion_of
+from evenodds.apply.converting import network_of
+from evenodds.apply.encoder import ENCODER, ENCODER_PLAYER, existing_encoder
+from evenodds.apply.inversion import estimated
+from evenodds.apply.photo import Network
+from evenodds.apply.selecting import drawn_in
+from evenodds.errors import BadInput
+from evenodds.export.model import Player
+from evenodds.game.threads import allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
+from evenodds.runs.session import Session
+from evenodds.server.passes import Kind, Rows
+
+__all__ = ["Offers", "chosen_threads"]
+
+WORDS = ("sample", "encode", "fill", "upscale", "translate", "segment")
+"""All that a run may be asked for."""
+MOST_ROWS = 64
+"""Rows of a pass."""
+NUMBERS = {"cpu": 2**14}
+"""Of the images of a pass: a CPU gains nothing by more, and one who asks alone waits for the whole of a pass."""
+ON_DEVICE = 2**20
+"""The same of other devices."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What a run answers.
+
+    Args:
+        session: the run.
+        names: of what it answers, among sample, encode, fill, upscale, translate and segment.
+        rows: of a pass; None: by the size of the images.
+        encoder: of the run, where it has one.
+        network: of a run that makes images of images.
+    """
+
+    session: Session
+    names: tuple[str, ...]
+    rows: int | None = None
+    encoder: nn.Module | None = None
+    network: Network | None = None
+
+    @staticmethod
+    def of(session: Session, rows: int | None = None) -> Offers:
+        """Those of a run; BadInput where it answers nothing that is served."""
+        task, answers = session.task, [name for name in WORDS if _has(session, name)]
+        if not answers:
+            raise BadInput(f"{session.folder} answers none of {', '.join(WORDS)}; serve a run, or another file of it")
+        encoder = existing_encoder(session) if "encode" in answers and ENCODER_PLAYER not in session.players else None
+        if "encode" in answers and encoder is None:
+            encoder = session.players[ENCODER_PLAYER]
+        network = None if task.conversion(session.card.shape) is None else network_of(session)
+        return Offers(session, tuple(answers), rows, encoder, network)
+
+    def require(self, name: str) -> None:
+        """BadInput, which says what there is, where the run does not answer it."""
+        if name not in self.names:
+            more = ""
+            if name == "encode" and self.session.draws:
+                more = "; encode needs an encoder: run `evenodds encode` on the run once, and start the server again"
+            raise BadInput(
+                f"this server answers {' and '.join(self.names)}, and no {name}: its run is of the task "
+                f"{self.session.config.task.name}{more}"
+            )
+
+    def sampling(self, truncation: float) -> Kind:
+        """z (N, latent), and c (N, K) of conditional runs -> x (N, ...) in [-1, 1]."""
+        session, left = drawn_in(self.session, truncation)
+
+        def compute(rows: Rows) -> Rows:
+            c = torch.from_numpy(rows["c"]) if "c" in rows else None
+            return {"x": session.answer(torch.from_numpy(rows["z"]), c).numpy()}
+
+        in_w = truncation if left != truncation else 1.0
+        return Kind(("sample", in_w), compute, self.size(self.session.card.shape))
+
+    def encoding(self) -> Kind:
+        """x (N, ...) in [-1, 1] -> z (N, latent), and c (N, K) of conditional runs."""
+        encoder = self.encoder
+        assert encoder is not None
+
+        def compute(rows: Rows) -> Rows:
+            z, c = estimated(self.session, torch.from_numpy(rows["x"]), encoder)
+            return {"z": z.cpu().numpy(), **({} if c is None else {"c": c.cpu().numpy()})}
+
+        return Kind("encode", compute, self.size(self.session.card.shape))
+
+    def filling(self) -> Kind:
+        """x (N, C, H, W) in [-1, 1], mask (N, 1, H, W), z (N, latent) -> x (N, C, H, W)."""
+
+        def compute(rows: Rows) -> Rows:
+            return _arrays(self.session.reply(_tensors(rows)), "x")
+
+        return Kind("fill", compute, self.size(self.session.card.shape))
+
+    def converter(self, ask: Callable[[Kind, Rows], Rows]) -> Network:
+        """The network of a run that makes images of images, each of whose windows is a row of a pass.
+
+        Args:
+            ask: waits for what is made of rows.
+        """
+        network = self.network
+        assert network is not None
+
+        def apply(windows: Tensor) -> Tensor:
+            size = self.size((network.tiling.scale**2 * windows.shape[1], *windows.shape[2:]))
+            kind = Kind(("convert", *windows.shape[1:]), _through(network), size)
+            return torch.from_numpy(ask(kind, {"source": windows.contiguous().numpy()})["x"])
+
+        return replace(network, apply=apply)
+
+    def size(self, shape: Sequence[int]) -> int:
+        """Rows of a pass, each of that shape: a power of two."""
+        if self.rows is not None:
+            return self.rows
+        rows = NUMBERS.get(self.session.device.type, ON_DEVICE) // math.prod(shape)
+        return 1 << max(1, min(MOST_ROWS, rows)).bit_length() - 1
+
+    @property
+    def scale(self) -> int:
+        """How many times larger an image is than its source."""
+        return conversion_of(self.session).scale
+
+    def trial(self) -> Callable[[], Any]:
+        """A pass of what the run answers first, with zeros in it."""
+        session, name = self.session, self.names[0]
+        if self.network is not None:
+            side = max(32, self.network.tiling.multiple)
+            source = np.zeros(
+                (self.size((self.network.inputs, side, side)), self.network.inputs, side, side), np.float32
+            )
+            return lambda: _through(self.network or network_of(session))({"source": source})
+        kind = {"sample": lambda: self.sampling(1.0), "encode": self.encoding, "fill": self.filling}[name]()
+        shape, x = session.card.shape, np.zeros((kind.size, *session.card.shape), np.float32)
+        z = np.zeros((kind.size, 1 if session.task.prior is None else session.latent.size), np.float32)
+        c = session.task.default_condition
+        given = {} if c is None else {"c": c.expand(kind.size, -1).numpy()}
+        rows: Mapping[str, Rows] = {
+            "sample": {"z": z, **given},
+            "encode": {"x": x},
+            "fill": {"x": x, "mask": np.ones((kind.size, 1, *shape[1:]), np.float32), "z": z},
+        }
+        return lambda: kind.compute(rows[name])
+
+
+def _has(session: Session, name: str) -> bool:
+    """Whether a run answers it: of an exported file, whether it is what the file answers."""
+    about = next((player.about for player in session.players.values() if isinstance(player, Player)), None)
+    if about is not None:
+        return about.answers == name
+    if name == "encode":
+        return session.draws and (session.folder / ENCODER).is_file()
+    if name == "fill":
+        return "mask" in session.task.request_names
+    if name == "sample":
+        return session.draws and set(session.task.request_names) <= {"z", "c"}
+    return session.task.command == name and session.task.conversion(session.card.shape) is not None
+
+
+def _through(network: Network) -> Callable[[Rows], Rows]:
+    def compute(rows: Rows) -> Rows:
+        with torch.no_grad():
+            return {"x": network.apply(torch.from_numpy(rows["source"])).numpy()}
+
+    return compute
+
+
+def _tensors(rows: Rows) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value) for name, value in rows.items()}
+
+
+def _arrays(answer: Mapping[str, Tensor], *names: str) -> Rows:
+    return {name: answer[name].numpy() for name in names}
+
+
+def chosen_threads(offers: Offers, asked: int | None) -> int:
+    """Threads of a pass: as asked for, as the user set them elsewhere, or the fastest of those that were tried."""
+    if asked is not None:
+        return allowed_threads(asked)
+    most = torch.get_num_threads()
+    if offers.session.device.type != "cpu" or most == 1 or fixed_by_user():
+        return most
+    play = offers.trial()
+    return fastest(rates_by_threads(lambda rounds: [play() for _ in range(rounds)], candidates(most)))

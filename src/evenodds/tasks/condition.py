@@ -147,7 +147,7 @@ class Condition(Generate):
         """The players that there are, for c (N, K), or (1, K) for all items."""
         if c is None:
             raise BadInput("the players of a conditional game need c (N, K); give one")
-        if "discriminator" not in players:
+        if "discriminator" not in players or not self.contest.oriented:
             return {"generator": ConditionedGenerator(players["generator"], c)}
         generator, discriminator = self.conditioned(players, c)
         return {"generator": generator, "discriminator": discriminator}

@@ -26,6 +26,7 @@ def members() -> dict[str, Adversarial]:
         and not name.startswith("_")
         and value.__module__ == module.__name__
         and list(inspect.signature(value).parameters)[:2] == ["real", "fake"]
+        and all(p.kind is p.KEYWORD_ONLY for p in [*inspect.signature(value).parameters.values()][2:])
     }
 
 

@@ -131,7 +131,7 @@ def test_largest_gradient_is_one_number_for_all(seed: int) -> None:
 
 
 def test_best_critic_of_the_wasserstein_divergence() -> None:
-    """Of points a distance apart: E f(real) - E f(fake) - k |slope|^p is greatest at (distance / (k p))^(1 / (p - 1))."""
+    """Of points a distance apart, f' = (distance / (k p))^(1 / (p - 1)) has the highest distance f' - k |f'|^p."""
     distance, k, power = 0.7, 2.0, 6.0
     real, fake = torch.full((N, 1), distance, dtype=torch.float64), torch.zeros(N, 1, dtype=torch.float64)
     uniform = torch.rand(N, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -196,7 +196,7 @@ class Contest:
         Then those of all items are looked at, where a batch is played in slices. Found by asking for the slope of the
         cost of one item in the logits of another.
         """
-        if self.fake_weights is not None or (self.relative and self.view is not None):
+        if self.fake_weights is not None or (self.relative and self.tells_signs):
             return True
         real, fake = (torch.linspace(-1, 1, 4).add(shift).requires_grad_() for shift in (0.3, -0.2))
         discriminator, generator = self.loss(real, fake)
@@ -217,6 +217,11 @@ class Contest:
         if playing_now() is None or self.compares:
             return [on_real.mean(), on_fake.mean()]
         return means_of_all(on_real, on_fake)
+
+    @property
+    def tells_signs(self) -> bool:
+        """Whether the mean sign of the logits of reals is reported, which chances of views follow."""
+        return self.view is not None
 
     @cached_property
     def relative(self) -> bool:
@@ -269,7 +274,7 @@ class Contest:
             on_real, on_fake = on_real - fake, on_fake - real
         facts = {"real": self._mean(on_real.sigmoid()), "fake": self._mean(on_fake.sigmoid())}
         # r_t of Karras et al. (2020), section 3, which views are adapted by.
-        return facts if self.view is None else {**facts, "signs": signs}
+        return {**facts, "signs": signs} if self.tells_signs else facts
 
     def _viewed(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if self.view is None:

@@ -47,6 +47,8 @@ class Boundary:
     @torch.no_grad()
     def after_round(self, training: Training) -> None:
         terms, share = training.terms, self.loss.dial.value
+        if not {"discriminator/adversarial", "generator/adversarial"} <= terms.keys():
+            return  # one of both has not moved yet
         fake = terms["generator/adversarial"]
         real = terms["discriminator/adversarial"] + share * fake
         gap = self.loss.diversity * real - fake

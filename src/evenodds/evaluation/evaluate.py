@@ -118,8 +118,8 @@ def evaluate(
         subject: a run's folder, a Session, or samples of any tool: a folder or archive of images, .npz, .csv, array.
         against: real data or a run whose data and split are taken; None for the data of the run that is judged.
         metrics: names of scores, and memorisation, equilibrium, duality_gap, likelihood; None for the usual ones.
-        features: pixels, random, classifier, pretrained, inception or dino; None: classifier for labelled images,
-            pretrained for other photographs where its weights are here, random for others, pixels (the values
+        features: pixels, random, classifier, pretrained, inception, clean or dino; None: classifier for labelled
+            images, pretrained for other photographs where its weights are here, random for others, pixels (the values
             themselves) for tables and toys.
         data: where the data of the run lie now; None for where they were. Only the same data are taken.
         train: what the samples' generator was trained on, to look for copies; known for runs.

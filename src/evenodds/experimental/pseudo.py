@@ -82,7 +82,7 @@ class Pseudo(Extra):
         """What turns the dial."""
         options = {"images": self.images, "target": self.target, "cap": self.cap, "every": self.every}
         given = {name: value for name, value in options.items() if value is not None}
-        return {"pseudo": run.make("pseudo", Adapt, {**usual(run), **given, "name": "pseudo"}, _dial(run.task))}
+        return {"pseudo": run.make("pseudo", Adapt, {**usual(run), **given, "prefix": "pseudo"}, _dial(run.task))}
 
 
 def _dial(task: Playable) -> Dial:

@@ -40,7 +40,7 @@ class Adapt:
         cap: the highest chance, at most 0.8.
         every: rounds from one step to the next, the paper's 4.
         term: the reported one that holds the mean sign of one move.
-        name: under which the chance is reported.
+        prefix: of the names under which the chance and the mean sign are reported.
     """
 
     dial: Dial
@@ -49,7 +49,7 @@ class Adapt:
     cap: float = CAP
     every: int = 4
     term: str = "discriminator/signs"
-    name: str = "views"
+    prefix: str = "views"
     total: Tensor = field(init=False)
     count: int = field(init=False, default=0)
     last: int = field(init=False, default=0)
@@ -88,8 +88,8 @@ class Adapt:
             step = (training.progress.images - self.last) / self.images
             self.dial.value.add_(step * (mean - self.target).sign()).clamp_(0.0, self.cap)
             self.total, self.count, self.last = torch.zeros_like(self.total), 0, training.progress.images
-            training.terms[f"{self.name}/overfitting"] = mean
-        training.terms[f"{self.name}/chance"] = self.dial.value.clone()
+            training.terms[f"{self.prefix}/overfitting"] = mean
+        training.terms[f"{self.prefix}/chance"] = self.dial.value.clone()
 
     def end(self, training: Training) -> None:
         """Nothing to close."""

@@ -256,7 +256,8 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     figures: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
     figures |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
     if session is not None and not judges_items(session):
-        figures["notes"] = [f"the task '{session.config.task.name}' has no discriminator that judges items"]
+        game = f"the task '{session.config.task.name}' with loss '{session.config.loss.name}'"
+        figures["notes"] = [f"{game} has no discriminator that judges items"]
     elif session is not None:
         conditions = _conditions(session, material)
         of_run = discriminator_report(session, real, fake, conditions)

@@ -3,7 +3,8 @@
 Every arm has the same networks, data and time, which is one thread's by the clock of the processor: 8 seconds a run,
 which is short, so that it tells what trains and stays finite, and not what is best at its end. On `ring`: modes that
 are found of 8, samples within 3 sigma of one, the held-out score. On `digits`, by class: samples that three nearest
-real digits take for the class that was asked for, and the held-out score. What the results file holds is not done again.
+real digits take for the class that was asked for, and the held-out score. What the results file holds is not done
+again.
 
     python benchmarks/parts.py                            # both stages
     python benchmarks/parts.py ring --seeds 0 1 2 --budget 8s
@@ -27,11 +28,13 @@ from evenodds.runs.session import Session
 
 BUDGET = "8s"
 WASSERSTEIN: Settings = {"loss": "wasserstein"}
+AUTOENCODER: Settings = {"discriminator.code": 1, "penalty": None}
 DISTANCE: Settings = {"discriminator.outputs": 8, "simultaneous": False}
 RING: dict[str, Settings] = {
     "the recipe (relativistic, R1 + R2)": {},
     "energy": {"loss": "energy"},
-    "boundary": {"loss": "boundary"},
+    "energy of an autoencoder": {"loss": "energy", **AUTOENCODER, "loss.margin": 0.1},
+    "boundary (BEGAN)": {"loss": "boundary", **AUTOENCODER},
     "dual contrastive": {"loss": "dual_contrastive"},
     "kernel, 8 outputs": {"loss": "kernel", **DISTANCE},
     "Cramer, 8 outputs": {"loss": "cramer", **DISTANCE},

@@ -81,7 +81,7 @@ CASES = {
     "kernel": Case({"loss": "kernel", "discriminator.outputs": 3, "penalty": "largest_gradient"}),
     "cramer": Case({"loss": "cramer", "penalty": "wasserstein_divergence"}),
     "dual": Case({"loss": "dual_contrastive", "penalty": "r1", "views": "flip", "view_chance": "adaptive"}),
-    "boundary": Case({"loss": "boundary", "loss.images": 50, "penalty": "r1"}),
+    "boundary": Case({"loss": "boundary", "loss.images": 50, "discriminator.code": 2}, images=False),
     "contrastive": Case({"task": "condition", "task.way": "contrastive", "loss": "hinge", "penalty": "r1"}),
     "multi_hinge": Case(
         {"task": "condition", "task.way": "multi_hinge", "loss": "hinge", "penalty": "r1", "penalty_share": 0.5}

@@ -19,6 +19,7 @@ from evenodds.game.trainer import Training
 from evenodds.parts.losses import adversarial, distances, divergences
 from evenodds.parts.losses.adversarial import Adversarial
 from evenodds.parts.losses.boundary import BoundaryEquilibrium
+from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Normal
 from evenodds.runs.listeners.boundary import Boundary
 from evenodds.tasks.contest import Contest
@@ -281,6 +282,26 @@ def test_best_energies_measure_total_variation(seed: int, margin: float) -> None
     assert expected(partial(adversarial.energy, margin=margin), other, p, q)[0] >= cost - 1e-6
     with pytest.raises(BadInput, match="margin > 0"):
         adversarial.energy(p, q, margin=0)
+
+
+def test_the_energy_of_an_autoencoder_is_its_error() -> None:
+    """softplus(-logit) is the mean absolute error, small or large; so the costs are those of Zhao et al., eqs. 1, 2."""
+    torch.manual_seed(0)
+    net = Discriminator((6,), width=8, code=2).double()
+    real, fake = (x.double() for x in (torch.randn(5, 6), 60 * torch.randn(5, 6)))
+    errors = [(net.decoder(net.logit(net.features(x))) - x).abs().mean(1) for x in (real, fake)]
+    discriminator, generator = adversarial.energy(net(real), net(fake), margin=50.0)
+    torch.testing.assert_close(generator, errors[1])
+    torch.testing.assert_close(discriminator, errors[0] + (50 - errors[1]).clamp(min=0))
+    nn.init.zeros_(net.decoder[-1].weight)
+    nn.init.zeros_(net.decoder[-1].bias)
+    at_rest = torch.zeros(2, 6).double().requires_grad_()
+    logits = net(at_rest)
+    torch.testing.assert_close(F.softplus(-logits), torch.full_like(logits, 1e-6))
+    assert all(slope.isfinite().all() for slope in torch.autograd.grad(logits.sum(), [*net.decoder.parameters()]))
+    for options in ({"code": -1}, {"code": 2, "outputs": 3}):
+        with pytest.raises(BadInput, match="one output"):
+            Discriminator((6,), **options)
 
 
 def test_the_share_of_fakes_holds_their_energy_at_the_diversity() -> None:

@@ -39,6 +39,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "steps, lookahead, learned, top, boundary": {
         "loss": "boundary",
         "loss.images": 500,
+        "task": "generate",
+        "discriminator": "mlp",
+        "discriminator.width": 8,
+        "discriminator.code": 4,
+        "penalty": None,
         "balance": "steps",
         "balance.gain": 4,
         "balance.target": -0.5,

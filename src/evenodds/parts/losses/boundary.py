@@ -14,8 +14,9 @@ __all__ = ["BoundaryEquilibrium", "boundary"]
 class BoundaryEquilibrium(nn.Module):
     """Energies L of reals less a share k of those of fakes: BEGAN, Berthelot et al. (2017), section 3.4.
 
-    The energy is softplus(-logit). The discriminator minimises L(x) - k L(G(z)), the generator L(G(z)). The share k is
-    the object's state, a dial that begins at 0. A listener turns it after each round, by the difference of
+    The energy is softplus(-logit), and is to be the error of an autoencoder, as in mlp with `code`: another
+    discriminator would give low energy to all items. It minimises L(x) - k L(G(z)), and the generator L(G(z)). The
+    share k is the object's state, a dial that begins at 0. A listener turns it after each round, by the difference of
     diversity * L(x) and L(G(z)), so that the energies of fakes are held at that share of the energies of reals:
     evenodds.runs.listeners.boundary.
 

@@ -35,8 +35,15 @@ class Boundary:
     @classmethod
     def for_run(cls, run: RunContext) -> Self | None:
         """On where the loss is boundary."""
-        loss = run.game.players.get("loss")
-        return cls(loss) if isinstance(loss, BoundaryEquilibrium) else None
+        loss, of = run.game.players.get("loss"), run.config.discriminator
+        if not isinstance(loss, BoundaryEquilibrium):
+            return None
+        if ":" not in of.name and not of.options.get("code"):  # it would give all items low energy, and k stay 0
+            raise BadInput(
+                "loss boundary needs a discriminator that reconstructs items; set discriminator=mlp "
+                "discriminator.code=16 penalty=none"
+            )
+        return cls(loss)
 
     def begin(self, training: Training) -> None:
         names = {move.name for move in training.game.moves}

@@ -34,7 +34,7 @@ RING: dict[str, Settings] = {
     "the recipe (relativistic, R1 + R2)": {},
     "energy": {"loss": "energy"},
     "energy of an autoencoder": {"loss": "energy", **AUTOENCODER, "loss.margin": 0.1},
-    "boundary (BEGAN)": {"loss": "boundary", **AUTOENCODER},
+    "boundary, diversity 0.9": {"loss": "boundary", "loss.diversity": 0.9, **AUTOENCODER},
     "dual contrastive": {"loss": "dual_contrastive"},
     "kernel, 8 outputs": {"loss": "kernel", **DISTANCE},
     "Cramer, 8 outputs": {"loss": "cramer", **DISTANCE},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import torch
+from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.listeners.context import Order, RunContext
@@ -30,6 +31,8 @@ class Boundary:
 
     loss: BoundaryEquilibrium
     last: int = field(init=False, default=0)
+    costs: dict[str, Tensor] = field(init=False, default_factory=dict)
+    """The latest of both players: one of them may sit a round out."""
     order: ClassVar[Order] = Order.CONTROL
 
     @classmethod
@@ -54,10 +57,12 @@ class Boundary:
     @torch.no_grad()
     def after_round(self, training: Training) -> None:
         terms, share = training.terms, self.loss.dial.value
-        if not {"discriminator/adversarial", "generator/adversarial"} <= terms.keys():
+        latest = {role: terms.get(f"{role}/adversarial") for role in ("discriminator", "generator")}
+        self.costs |= {role: cost for role, cost in latest.items() if cost is not None}
+        if len(self.costs) < len(latest):
             return  # one of both has not moved yet
-        fake = terms["generator/adversarial"]
-        real = terms["discriminator/adversarial"] + share * fake
+        fake = self.costs["generator"]
+        real = self.costs["discriminator"] + share * fake
         gap = self.loss.diversity * real - fake
         images, self.last = training.progress.images - self.last, training.progress.images
         share.add_(images / self.loss.images * gap).clamp_(0.0, 1.0)
@@ -67,7 +72,7 @@ class Boundary:
         """Nothing to close."""
 
     def state(self) -> State:
-        return State()
+        return State(dict(self.costs))
 
     def restore(self, state: State) -> None:
-        """Nothing to restore: the share is kept with the players."""
+        self.costs = {role: cost.to(self.loss.dial.value.device) for role, cost in state.tensors.items()}

@@ -20,7 +20,7 @@ from evenodds.parts.losses.adversarial import hinge, non_saturating, relativisti
 from evenodds.parts.losses.penalties import finite_difference_r1, gradient_penalty, r1, r1_r2, r2
 from evenodds.parts.networks import dcgan, mlp, modern, resnet
 from evenodds.parts.priors import Normal
-from evenodds.tasks._conditional import COSTS, ConditionedDiscriminator, balanced, one_hot
+from evenodds.tasks._conditional import COSTS, WAYS, ConditionedDiscriminator, balanced, one_hot
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 
@@ -246,21 +246,22 @@ def test_unknown_labels_do_not_enter_the_auxiliary_cost() -> None:
 def test_contrasts_are_the_papers_sums() -> None:
     """ContraGAN, eq. 8, and ReACGAN, eq. 6, item by item; items of no class are nowhere."""
     rng = np.random.default_rng(0)
-    outputs, y, t = rng.normal(size=(6, 3)), [0, 1, 1, -1, 2, 1], 0.7
-    unit = outputs / np.linalg.norm(outputs, axis=1, keepdims=True)
+    y, t = [0, 1, 1, -1, 2, 1], 0.7
+    unit, proxies = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.normal(size=(2, 6, 4)))
+    cosines = unit @ proxies[:3].T
     contrasts, cross_entropies = np.zeros(6), np.zeros(6)
     for i in (i for i in range(6) if y[i] >= 0):
         others = [k for k in range(6) if k != i and y[k] >= 0]
-        own = np.exp(unit[i, y[i]] / t)
+        own = np.exp(cosines[i, y[i]] / t)
         near, all_of_them = (
             own + sum(np.exp(unit[i] @ unit[k] / t) for k in chosen)
             for chosen in ([k for k in others if y[k] == y[i]], others)
         )
         contrasts[i] = -np.log(near / all_of_them)
-        drawn = np.exp(min(unit[i, y[i]] - 0.9, 0) / t)
+        drawn = np.exp(min(cosines[i, y[i]] - 0.9, 0) / t)
         pushed = sum(np.exp(max(unit[i] @ unit[k] - 0.1, 0) / t) for k in others if y[k] != y[i])
         cross_entropies[i] = -np.log(drawn / (drawn + pushed))
-    said, c = torch.tensor(outputs), one_hot(torch.tensor(y), 3).double()
+    said, c = torch.tensor(np.concatenate([cosines, unit], 1)), one_hot(torch.tensor(y), 3).double()
     torch.testing.assert_close(conditional.contrastive(said, c, temperature=t), torch.tensor(contrasts))
     cost = conditional.data_to_data(said, c, temperature=t, most=0.9, least=0.1)
     torch.testing.assert_close(cost, torch.tensor(cross_entropies))
@@ -300,7 +301,8 @@ def test_reals_are_the_discriminators_and_fakes_the_generators(way: str) -> None
             costs = [cost.mean() for cost in conditional.multi_hinge(on_real, on_fake, c)]
             torch.testing.assert_close([mine["adversarial"], theirs["adversarial"]], costs)
         else:
-            costs = [getattr(conditional, way)(out[:, 1:], c).mean() for out in (on_real, on_fake)]
+            sides = [WAYS[way](net, items, c)[1] for items in (x, z)]
+            costs = [getattr(conditional, way)(side, c).mean() for side in sides]
             torch.testing.assert_close([mine["auxiliary"], theirs["auxiliary"]], costs)
 
 

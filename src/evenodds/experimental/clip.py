@@ -23,7 +23,7 @@ class Clip(Extra):
     For the history: with loss=wasserstein, optimizer=RMSprop and discriminator_steps=5 it is the first Wasserstein GAN.
     The paper takes limit 0.01, and calls clipping "a clearly terrible way". Gradient penalties took its place.
 
-    Measured: benchmarks/parts.md.
+    Measured (benchmarks/parts.md): whether it trains, not yet whether it helps.
 
     Args:
         limit: of each weight; 0 for none.

@@ -23,7 +23,7 @@ class Historical(Extra):
 
     Section 3.3, after fictitious play. The mean is over the rounds of the run, its start included.
 
-    Measured: benchmarks/parts.md.
+    Measured (benchmarks/parts.md): whether it trains, not yet whether it helps.
 
     Args:
         weight: of the distance; 0 for none. The paper's cost has weight 1.

@@ -24,7 +24,7 @@ class Orthogonal(Extra):
 
     The lengths of the rows are free. The paper takes weight 0.0001 on the generator, so that it bears truncation.
 
-    Measured: benchmarks/parts.md.
+    Measured (benchmarks/parts.md): whether it trains, not yet whether it helps.
 
     Args:
         weight: the paper's beta; 0 for none.

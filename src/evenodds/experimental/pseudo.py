@@ -51,7 +51,7 @@ class Pseudo(Extra):
     below it, as that of adaptive views does. With a share a of fakes among the reals the game is that of
     (1 - a) p + a q against q, whose equilibrium is the same.
 
-    Measured: benchmarks/parts.md.
+    Measured (benchmarks/parts.md): whether it trains, not yet whether it helps.
 
     Args:
         cap: the highest chance, at most 0.8; 0 for none.

@@ -87,6 +87,17 @@ def auxiliary(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
     return out[:, 0], out[:, 1:]
 
 
+def compared(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """The logit; and the cosines of the features with the rows of the last layer, beside the features at length 1.
+
+    The rows are the proxies of the classes: Kang and Park (2020), Kang et al. (2021).
+    """
+    out, features = discriminator(x, features=True)
+    last: Any = discriminator.logit
+    unit, proxies = F.normalize(features, dim=1), F.normalize(last.weight[1:], dim=1)
+    return out[:, 0], torch.cat([unit @ proxies.T, unit], 1)
+
+
 def multi_hinge(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
     """The margin of the class that was asked for over all others and over fakes: Kavalerov et al. (2021)."""
     out: Tensor = discriminator(x)
@@ -97,8 +108,8 @@ WAYS: Mapping[str, Callable[[nn.Module, Tensor, Tensor], Answer]] = {
     "concatenation": concatenation,
     "projection": projection,
     "auxiliary": auxiliary,
-    "contrastive": auxiliary,
-    "data_to_data": auxiliary,
+    "contrastive": compared,
+    "data_to_data": compared,
     "multi_hinge": multi_hinge,
 }
 """How a discriminator judges x (n, ...) by c (n, K)."""
@@ -148,7 +159,7 @@ CONTRASTS: Mapping[str, Callable[..., Tensor]] = {
 
 
 def contrast(way: str, outputs: Tensor, c: Tensor, temperature: float) -> Tensor:
-    """Scalar mean over the items of the whole batch whose class is known, for outputs (n, K) and one-hot c."""
+    """Scalar mean over the items of the whole batch whose class is known, for outputs of `compared` and one-hot c."""
     all_outputs, all_c = whole(outputs), whole(c)
     return CONTRASTS[way](all_outputs, all_c, temperature=temperature).sum() / all_c.sum().clamp(min=1)
 

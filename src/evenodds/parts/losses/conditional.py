@@ -1,9 +1,8 @@
 """What a discriminator pays for its outputs about the class of items, unreduced.
 
 c is (N, K), one-hot, or zeros where the class is not known. The contrasts compare the items of a batch by the cosines
-of their outputs. Items of no class cost nothing there, and no other item is compared with them. The proxy of class k,
-to which its items are drawn, is the k-th unit vector: the papers learn the proxies, here the last layer turns the
-outputs towards them.
+of their features with those of other items, and with a proxy of each class, which is learned. Items of no class cost
+nothing there, and no other item is compared with them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def contrastive(outputs: Tensor, c: Tensor, *, temperature: float = 0.5) -> Tens
     """2C: near to the proxy and the items of one's class, far from all others. ContraGAN, Kang and Park (2020), eq. 8.
 
     Args:
-        outputs: (N, K) about the class.
+        outputs: (N, K + F), the cosines with the proxies, and the features at length 1.
         temperature: of the cosines, the paper's t.
 
     Returns:
@@ -39,7 +38,7 @@ def data_to_data(
     easy to tell pull no longer.
 
     Args:
-        outputs: (N, K) about the class.
+        outputs: (N, K + F), the cosines with the proxies, and the features at length 1.
         temperature: of the cosines, the paper's tau.
         most, least: the paper's margins m_p and m_n.
 
@@ -83,10 +82,9 @@ def margin(scores: Tensor, c: Tensor) -> Tensor:
 
 def _cosines(outputs: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(N,) with the proxy of one's class, (N, N) with items, and (N, N) 1 for other items of a known class."""
-    unit = F.normalize(outputs, dim=1)
-    known = c.sum(1)
+    proxies, unit, known = outputs[:, : c.shape[1]], outputs[:, c.shape[1] :], c.sum(1)
     others = known[:, None] * known[None] * (1 - torch.eye(len(c), dtype=c.dtype, device=c.device))
-    return (unit * c).sum(1), unit @ unit.T, others
+    return (proxies * c).sum(1), unit @ unit.T, others
 
 
 def _logsumexp(own: Tensor, pairs: Tensor, counted: Tensor) -> Tensor:

@@ -78,6 +78,15 @@ CASES = {
     "dragan": Case({"loss": "least_squares", "penalty": "dragan"}),
     "consistency": Case({"loss": "hinge", "penalty": "consistency"}),
     "lecam": Case({"loss": "hinge", "penalty": "lecam"}),
+    "kernel": Case({"loss": "kernel", "discriminator.outputs": 3, "penalty": "largest_gradient"}),
+    "cramer": Case({"loss": "cramer", "penalty": "wasserstein_divergence"}),
+    "dual": Case({"loss": "dual_contrastive", "penalty": "r1", "views": "flip", "view_chance": "adaptive"}),
+    "boundary": Case({"loss": "boundary", "loss.images": 50, "discriminator.code": 2}, images=False),
+    "contrastive": Case({"task": "condition", "task.way": "contrastive", "loss": "hinge", "penalty": "r1"}),
+    "multi_hinge": Case(
+        {"task": "condition", "task.way": "multi_hinge", "loss": "hinge", "penalty": "r1", "penalty_share": 0.5}
+    ),
+    "weights": Case({"loss": "energy", "historical": 0.1, "orthogonal": 0.01, "clip": 0.5, "pseudo": 0.8}),
     "average, at once": Case(
         {"loss": "relativistic_average", "penalty": "r1", "penalty_every": 2, "simultaneous": True, "fused": True}
     ),

@@ -19,11 +19,11 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import train
 from evenodds.parts import networks
-from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired
+from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import gradient_penalty, r1_r2
 from evenodds.parts.priors import Normal
 from evenodds.parts.views import jitter
-from evenodds.tasks._conditional import COSTS, WAYS
+from evenodds.tasks._conditional import CONTRASTS, COSTS, WAYS
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 from tests.games import assert_resumes_exactly
@@ -32,7 +32,8 @@ FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if
 LENGTH, LATENT = 3, 4
 PLACES = [(name, shape) for name in FAMILIES for shape in [(2, 9, 8), *([(5,)] if name == "mlp" else [])]]
 
-every_way = pytest.mark.parametrize("way", sorted(WAYS))
+BY_CLASS = sorted({*CONTRASTS, "multi_hinge"})
+every_way = pytest.mark.parametrize("way", sorted(set(WAYS) - set(BY_CLASS)))  # the others have its outputs, or fewer
 
 
 class Labelled:
@@ -106,6 +107,15 @@ def test_every_kind_in_every_way(kind: str, way: str) -> None:
     plays_restores_and_answers(task(way, kind=kind), players("mlp", (5,), way), Labelled((5,), kind))
 
 
+@pytest.mark.parametrize("way", BY_CLASS)
+def test_ways_by_class_play_classes_alone(way: str) -> None:
+    contest = Contest(hinge, gradient_penalty, view=jitter)
+    plays_restores_and_answers(task(way, contest=contest), players("mlp", (5,), way), Labelled((5,)))
+    for options, hint in (({"kind": "values"}, "needs classes"), ({"simultaneous": True}, "simultaneous=false")):
+        with pytest.raises(BadInput, match=hint):
+            task(way, contest=contest, **options)
+
+
 @every_way
 @pytest.mark.parametrize(
     "options",
@@ -141,6 +151,8 @@ def test_conditional_norms_play(name: str, way: str) -> None:
         ({"kind": "class"}, "classes"),
         ({"balance": "class"}, "classes"),
         ({"length": 0}, "length >= 1"),
+        ({"temperature": 0}, "temperature > 0"),
+        ({"way": "multi_hinge"}, "loss=hinge"),
         ({"kind": "values", "balance": "classes"}, "balance to data"),
     ],
 )

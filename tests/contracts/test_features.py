@@ -102,7 +102,9 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 
 def test_every_extractor_is_tested() -> None:
-    assert {name.partition(",")[0] for name in MAKERS} == set(names())
+    # clean is inception behind another resizing, which has its law; the network takes seconds
+    assert {name.partition(",")[0] for name in MAKERS} == set(names()) - {"clean"}
+    assert extractor("clean").__call__ is Inception.__call__
     with pytest.raises(BadInput, match="did you mean 'pixels'"):
         extractor("pixel")
 

@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from evenodds.parts import losses
+from evenodds.parts.losses import distances
 from evenodds.parts.losses.adversarial import Adversarial
+from evenodds.parts.losses.boundary import BoundaryEquilibrium
+from evenodds.runs.find import names
+from evenodds.tasks.contest import Contest
 
 
 def members() -> dict[str, Adversarial]:
-    """All public functions (real, fake) of the modules in evenodds.parts.losses."""
+    """All public functions (real, fake), which may have options, of the modules in evenodds.parts.losses."""
     modules = [import_module(f"{losses.__name__}.{found.name}") for found in pkgutil.iter_modules(losses.__path__)]
     return {
         name: value
@@ -21,16 +25,26 @@ def members() -> dict[str, Adversarial]:
         if inspect.isfunction(value)
         and not name.startswith("_")
         and value.__module__ == module.__name__
-        and list(inspect.signature(value).parameters) == ["real", "fake"]
+        and list(inspect.signature(value).parameters)[:2] == ["real", "fake"]
+        and all(p.kind is p.KEYWORD_ONLY for p in [*inspect.signature(value).parameters.values()][2:])
     }
 
 
-MEMBERS = members()
+def midway() -> BoundaryEquilibrium:
+    """Its discriminator pays for fakes, as it does once the game has begun."""
+    loss = BoundaryEquilibrium()
+    loss.dial.turn(0.5)
+    return loss
+
+
+MEMBERS = {**members(), "boundary": midway()}
+ORIENTED = sorted(set(MEMBERS) - set(distances.__all__))
 every_loss = pytest.mark.parametrize("name", sorted(MEMBERS))
+every_oriented_loss = pytest.mark.parametrize("name", ORIENTED)
 
 
 def test_discovery_finds_the_known_ones() -> None:
-    assert {"minimax", "non_saturating", "hinge", "wasserstein", "relativistic_paired", "kl", "pearson"} <= set(MEMBERS)
+    assert set(MEMBERS) == set(names("losses"))
 
 
 @every_loss
@@ -38,6 +52,7 @@ def test_is_documented_and_public(name: str) -> None:
     loss = MEMBERS[name]
     assert loss.__doc__
     assert name in import_module(loss.__module__).__all__
+    assert Contest(loss).oriented == (name in ORIENTED)
 
 
 @every_loss
@@ -51,7 +66,7 @@ def test_costs_are_unreduced_finite_and_of_the_same_kind(name: str, n: int, dtyp
         assert cost.isfinite().all()
 
 
-@every_loss
+@every_oriented_loss
 @pytest.mark.parametrize("n", [1, 7])
 def test_gradients_reach_the_logits(name: str, n: int) -> None:
     """The discriminator's cost moves reals and fakes apart, the generator's raises every fake."""
@@ -66,12 +81,25 @@ def test_gradients_reach_the_logits(name: str, n: int) -> None:
     assert (raises < 0).all()
 
 
-@every_loss
+@every_oriented_loss
 def test_patches_of_items_are_judged_like_items(name: str) -> None:
     """Logits (N, P) cost what N P items cost: nothing depends on which patch belongs to which item."""
     real, fake = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     for cost, flat in zip(MEMBERS[name](real, fake), MEMBERS[name](real.flatten(), fake.flatten()), strict=True):
         torch.testing.assert_close(cost, flat.view(4, 3))
+
+
+@pytest.mark.parametrize("name", distances.__all__)
+def test_a_distance_is_one_number_for_both_and_sees_all_features(name: str) -> None:
+    real, fake = (x.requires_grad_() for x in torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)).unbind())
+    discriminator, generator = MEMBERS[name](real, fake)
+    assert generator.shape == (5,)
+    assert torch.equal(discriminator, -generator)
+    torch.testing.assert_close(MEMBERS[name](fake, real)[1].mean(), generator.mean())
+    for slope in torch.autograd.grad(generator.mean(), (real, fake)):
+        assert slope.all()
+    contest = Contest(MEMBERS[name])
+    assert (contest.relative, contest.compares, contest.log_ratio) == (True, True, False)
 
 
 @every_loss

@@ -1,14 +1,18 @@
 """Names in settings: matched whatever their case, and spelled as their kind spells them once a Config is made."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from evenodds.evaluation import measures
 from evenodds.game.dial import Chanced
 from evenodds.runs.build import build_view
 from evenodds.runs.config import Config, Part, difference, from_mapping, recipe, settings, with_settings
-from evenodds.runs.find import KINDS, canonical, find, names
+from evenodds.runs.find import KINDS, canonical, describe, find, names
+from evenodds.runs.known import known
 
 
 def key_of(kind: str) -> str | None:
@@ -35,6 +39,23 @@ def test_a_config_spells_every_name_as_its_kind_does(key: str, name: str) -> Non
     assert (part.name if isinstance(part, Part) else part) == name
     assert from_mapping({key: name.swapcase()}) == config
     assert difference(config, with_settings(Config(), {key: name})) == []
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "metrics"])
+def test_what_is_listed_without_an_import_is_what_there_is(kind: str) -> None:
+    members = measures.documented() if kind == "metrics" else describe(kind)
+    assert known(kind) == members, "a name or its first line has changed: run `python tools/known.py`"
+
+
+def test_lists_import_no_torch() -> None:
+    script = (
+        "import sys; from evenodds.cli import main;"
+        "print([main(['list', kind]) for kind in ('kinds', 'losses', 'metrics', 'settings', 'recipes')]);"
+        "print('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.endswith("[0, 0, 0, 0, 0]\nFalse\n")
+    assert "wasserstein" in said
 
 
 def test_a_setting_looks_its_names_up_in_kinds_that_exist() -> None:

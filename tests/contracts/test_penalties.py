@@ -142,7 +142,7 @@ def test_values_do_not_depend_on_who_made_the_leaves(name: str, network: str) ->
     torch.testing.assert_close(plain, with_leaves)
 
 
-@pytest.mark.parametrize("name", STATELESS)
+@pytest.mark.parametrize("name", sorted({*STATELESS} - {"largest_gradient"}))  # which is one number for all
 @every_network
 def test_items_do_not_depend_on_each_other(name: str, network: str) -> None:
     """Item i of a batch pays what it pays alone."""

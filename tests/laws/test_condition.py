@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
+from evenodds.parts.losses import conditional
 from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import finite_difference_r1, gradient_penalty, r1, r1_r2, r2
 from evenodds.parts.networks import dcgan, mlp, modern, resnet
@@ -22,7 +24,7 @@ from evenodds.tasks._conditional import COSTS, WAYS, ConditionedDiscriminator, b
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 
-every_way = pytest.mark.parametrize("way", sorted(WAYS))
+every_way = pytest.mark.parametrize("way", ["auxiliary", "concatenation", "projection"])
 
 
 class First(nn.Module):
@@ -236,6 +238,72 @@ def test_unknown_labels_do_not_enter_the_auxiliary_cost() -> None:
         torch.testing.assert_close(whole["auxiliary"], part["auxiliary"])
         assert not torch.allclose(whole["adversarial"], part["adversarial"])
         assert cost(players, {"x": x, "z": z, "c": torch.zeros(5, 2)})["auxiliary"] == 0
+
+
+# Contrasts and the hinge of all classes
+
+
+def test_contrasts_are_the_papers_sums() -> None:
+    """ContraGAN, eq. 8, and ReACGAN, eq. 6, item by item; items of no class are nowhere."""
+    rng = np.random.default_rng(0)
+    y, t = [0, 1, 1, -1, 2, 1], 0.7
+    unit, proxies = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.normal(size=(2, 6, 4)))
+    cosines = unit @ proxies[:3].T
+    contrasts, cross_entropies = np.zeros(6), np.zeros(6)
+    for i in (i for i in range(6) if y[i] >= 0):
+        others = [k for k in range(6) if k != i and y[k] >= 0]
+        own = np.exp(cosines[i, y[i]] / t)
+        near, all_of_them = (
+            own + sum(np.exp(unit[i] @ unit[k] / t) for k in chosen)
+            for chosen in ([k for k in others if y[k] == y[i]], others)
+        )
+        contrasts[i] = -np.log(near / all_of_them)
+        drawn = np.exp(min(cosines[i, y[i]] - 0.9, 0) / t)
+        pushed = sum(np.exp(max(unit[i] @ unit[k] - 0.1, 0) / t) for k in others if y[k] != y[i])
+        cross_entropies[i] = -np.log(drawn / (drawn + pushed))
+    said, c = torch.tensor(np.concatenate([cosines, unit], 1)), one_hot(torch.tensor(y), 3).double()
+    torch.testing.assert_close(conditional.contrastive(said, c, temperature=t), torch.tensor(contrasts))
+    cost = conditional.data_to_data(said, c, temperature=t, most=0.9, least=0.1)
+    torch.testing.assert_close(cost, torch.tensor(cross_entropies))
+
+
+def test_the_hinge_of_all_classes_is_the_papers_and_that_of_one_class_is_the_hinge() -> None:
+    rng = np.random.default_rng(0)
+    real, fake, y = rng.normal(size=(5, 4)), rng.normal(size=(5, 4)), [0, 2, 1, 1, 0]
+    c = one_hot(torch.tensor(y), 3).double()
+
+    def short(scores: Any, k: int) -> float:
+        return max(0.0, 1 - scores[k] + max(np.delete(scores, k)))
+
+    discriminator = [short(a, k + 1) + short(b, 0) for a, b, k in zip(real, fake, y, strict=True)]
+    costs = conditional.multi_hinge(torch.tensor(real), torch.tensor(fake), c)
+    torch.testing.assert_close(costs[0], torch.tensor(discriminator))
+    torch.testing.assert_close(costs[1], torch.tensor([short(b, k + 1) for b, k in zip(fake, y, strict=True)]))
+    one = torch.ones(5, 1, dtype=torch.float64)
+    cost, _ = conditional.multi_hinge(torch.tensor(real)[:, :2], torch.tensor(fake)[:, :2], one)
+    difference = [torch.tensor(x[:, 1] - x[:, 0]) for x in (real, fake)]
+    torch.testing.assert_close(cost, hinge(*difference)[0])
+
+
+@pytest.mark.parametrize("way", ["contrastive", "data_to_data", "multi_hinge"])
+def test_reals_are_the_discriminators_and_fakes_the_generators(way: str) -> None:
+    """The wiring: which outputs each player pays for, in one pass over both sides or in two."""
+    torch.manual_seed(0)
+    net, y = scores(way, 3, 2, width=8), torch.tensor([0, 1, 1, 0, 1])
+    x, z = torch.randn(2, 5, 3)
+    players, c = {"generator": First(3), "discriminator": net}, one_hot(y, 2)
+    hand = {"x": x, "z": z, "c": c}
+    for fused in (False, True):
+        game = task(2, way, hinge, fused=fused)
+        mine, theirs = game.plain_cost(players, hand), game.generator_cost(players, hand)
+        on_real, on_fake = net(x), net(z)
+        if way == "multi_hinge":
+            costs = [cost.mean() for cost in conditional.multi_hinge(on_real, on_fake, c)]
+            torch.testing.assert_close([mine["adversarial"], theirs["adversarial"]], costs)
+        else:
+            sides = [WAYS[way](net, items, c)[1] for items in (x, z)]
+            costs = [getattr(conditional, way)(side, c).mean() for side in sides]
+            torch.testing.assert_close([mine["auxiliary"], theirs["auxiliary"]], costs)
 
 
 # Balance

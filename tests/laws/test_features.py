@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -19,6 +21,7 @@ from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import read_tensors, write_tensors
 from evenodds.metrics.features import dino, inception
 from evenodds.metrics.features.classifier import Classifier, trained
+from evenodds.metrics.features.clean import Clean
 from evenodds.metrics.features.dino import Dino
 from evenodds.metrics.features.inception import Inception
 from evenodds.metrics.features.pixels import Pixels
@@ -115,6 +118,19 @@ def test_the_resize_of_tensorflow_1_by_hand() -> None:
     # Places 0 and 5/2: what lies between two samples is not seen, as nothing is averaged.
     row = torch.tensor([1.0, 9.0, 2.0, 4.0, 9.0]).expand(1, 1, 5, 5)
     assert torch.equal(inception._resize(row, 2)[0, 0, 0], torch.tensor([1.0, 3.0]))
+
+
+@pytest.mark.parametrize("shape", [(700, 640), (40, 64)])
+def test_the_clean_resize_is_pillows(shape: tuple[int, int]) -> None:
+    """clean-FID resizes each channel by Pillow, in floating point: bicubic with a support that grows with the image."""
+    levels = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype(np.float32)
+    resized = object.__new__(Clean)._resized(torch.from_numpy(levels)[None])[0]
+    for channel, ours in zip(levels, resized, strict=True):
+        theirs = Image.fromarray(channel).resize((299, 299), Image.Resampling.BICUBIC)
+        torch.testing.assert_close(ours, torch.from_numpy(np.asarray(theirs).copy()), rtol=0, atol=0.01)  # of 255
+    assert Clean.name == "clean"
+    assert Clean.resize != Inception.resize
+    assert (Clean.published, Inception.published) == ("published clean-FID", "published FID")
 
 
 def test_averages_do_not_count_the_padding() -> None:

@@ -2,16 +2,28 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evenodds.parts.losses import adversarial, divergences
+from evenodds.errors import BadInput
+from evenodds.game.engine import Local
+from evenodds.game.rules import Game, Progress
+from evenodds.game.trainer import Training
+from evenodds.parts.losses import adversarial, distances, divergences
 from evenodds.parts.losses.adversarial import Adversarial
+from evenodds.parts.losses.boundary import BoundaryEquilibrium
+from evenodds.parts.networks.mlp import Discriminator
+from evenodds.parts.priors import Normal
+from evenodds.runs.listeners.boundary import Boundary
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.generate import Generate
 
 ATOMS = 6
 seeds = st.integers(0, 2**31)
@@ -210,7 +222,7 @@ def test_relativistic_losses_of_equal_logits_are_log_2() -> None:
         torch.testing.assert_close(cost, torch.full_like(logits, 2 * math.log(2)))
 
 
-@pytest.mark.parametrize("name", ["relativistic_paired", "relativistic_average"])
+@pytest.mark.parametrize("name", ["relativistic_paired", "relativistic_average", "dual_contrastive"])
 @settings(max_examples=20, deadline=None)
 @given(seed=seeds, shift=st.floats(-50, 50))
 def test_relativistic_losses_depend_on_differences_only(name: str, seed: int, shift: float) -> None:
@@ -253,3 +265,114 @@ def test_a_confident_right_answer_costs_nothing_and_a_wrong_one_its_size(name: s
     right, wrong = LOSSES[name](sure, -sure)[0], LOSSES[name](-sure, sure)[0]
     torch.testing.assert_close(right, torch.zeros(1), rtol=0, atol=1e-6)
     torch.testing.assert_close(wrong, torch.tensor([2e4]), rtol=1e-3, atol=0)
+
+
+# --- energies: Zhao et al. (2017), Berthelot et al. (2017) ---
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, st.floats(0.3, 3))
+def test_best_energies_measure_total_variation(seed: int, margin: float) -> None:
+    """Energy 0 where the data are denser and the margin elsewhere; theorem 1: the margin itself where p = q."""
+    p, q = distributions(seed)
+    energies = torch.where(p >= q, 1e-9, margin)
+    cost, _ = expected(partial(adversarial.energy, margin=margin), -energies.expm1().log(), p, q)
+    torch.testing.assert_close(cost, margin * (1 - (p - q).abs().sum() / 2))
+    other = 3 * torch.randn(ATOMS, generator=torch.Generator().manual_seed(seed), dtype=p.dtype)
+    assert expected(partial(adversarial.energy, margin=margin), other, p, q)[0] >= cost - 1e-6
+    with pytest.raises(BadInput, match="margin > 0"):
+        adversarial.energy(p, q, margin=0)
+
+
+def test_the_energy_of_an_autoencoder_is_its_error() -> None:
+    """softplus(-logit) is the mean absolute error, small or large; so the costs are those of Zhao et al., eqs. 1, 2."""
+    torch.manual_seed(0)
+    net = Discriminator((6,), width=8, code=2).double()
+    real, fake = (x.double() for x in (torch.randn(5, 6), 60 * torch.randn(5, 6)))
+    errors = [(net.decoder(net.logit(net.features(x))) - x).abs().mean(1) for x in (real, fake)]
+    discriminator, generator = adversarial.energy(net(real), net(fake), margin=50.0)
+    torch.testing.assert_close(generator, errors[1])
+    torch.testing.assert_close(discriminator, errors[0] + (50 - errors[1]).clamp(min=0))
+    nn.init.zeros_(net.decoder[-1].weight)
+    nn.init.zeros_(net.decoder[-1].bias)
+    at_rest = torch.zeros(2, 6).double().requires_grad_()
+    logits = net(at_rest)
+    torch.testing.assert_close(F.softplus(-logits), torch.full_like(logits, 1e-6))
+    assert all(slope.isfinite().all() for slope in torch.autograd.grad(logits.sum(), [*net.decoder.parameters()]))
+    for options in ({"code": -1}, {"code": 2, "outputs": 3}):
+        with pytest.raises(BadInput, match="one output"):
+            Discriminator((6,), **options)
+
+
+def test_the_share_of_fakes_holds_their_energy_at_the_diversity() -> None:
+    """Section 3.4: k <- k + rate (diversity L(x) - L(G(z))), in [0, 1]; still where the energies have that ratio."""
+    loss, reals = BoundaryEquilibrium(diversity=0.5, images=64), 16
+    game = Game(Generate(Normal(2), Contest(loss)), {name: nn.Identity() for name in ("generator", "discriminator")})
+    training = Training(game, {}, Local(), Progress(total=10_000), 0)
+    control, plain = Boundary(loss), 0.0
+    control.begin(training)
+    for real, fake in [(1.0, 0.2), (1.0, 0.5), (0.8, 0.9), (9.0, 0.1), (9.0, 0.1), (0.1, 30.0)]:
+        logits = [torch.full((reals,), -math.log(math.expm1(energy))) for energy in (real, fake)]
+        discriminator, generator = (cost.mean() for cost in loss(*logits))
+        torch.testing.assert_close(discriminator, torch.tensor(real - plain * fake))
+        training.terms |= {"discriminator/adversarial": discriminator, "generator/adversarial": generator}
+        training.progress.images += reals
+        control.after_round(training)
+        plain = min(1.0, max(0.0, plain + reals / 64 * (0.5 * real - fake)))
+        torch.testing.assert_close(loss.dial.value, torch.tensor(plain))
+        torch.testing.assert_close(training.terms["boundary/convergence"], torch.tensor(real + abs(0.5 * real - fake)))
+
+
+# --- Yu et al. (2021) ---
+
+
+def test_dual_contrastive_is_the_cross_entropy_of_finding_one_among_the_others() -> None:
+    real, fake = np.random.default_rng(0).normal(size=(2, 5))
+    plain = [
+        -np.log(np.exp(r) / (np.exp(r) + np.exp(fake).sum())) - np.log(np.exp(-f) / (np.exp(-f) + np.exp(-real).sum()))
+        for r, f in zip(real, fake, strict=True)
+    ]
+    discriminator, generator = adversarial.dual_contrastive(torch.tensor(real), torch.tensor(fake))
+    torch.testing.assert_close(discriminator, torch.tensor(plain))
+    torch.testing.assert_close(adversarial.dual_contrastive(torch.tensor(fake), torch.tensor(real))[0], generator)
+
+
+# --- distances: Binkowski et al. (2018), Bellemare et al. (2017) ---
+
+
+def mean_over_samples(loss: Adversarial, places: Tensor, p: Tensor, q: Tensor) -> Tensor:
+    """The expected generator cost over all samples of two reals ~ p and two fakes ~ q on atoms at these places."""
+    index = torch.cartesian_prod(*[torch.arange(len(p))] * 4)
+    chance = p[index[:, 0]] * p[index[:, 1]] * q[index[:, 2]] * q[index[:, 3]]
+    costs = torch.func.vmap(lambda x: loss(x[:2], x[2:])[1].mean())(places[index])
+    return (chance * costs).sum()
+
+
+def rational_quadratic(x: Tensor) -> Tensor:
+    squares = (x[:, None] - x[None]).square().sum(-1)
+    return torch.stack([(1 + squares / (2 * a)) ** -a for a in (0.2, 0.5, 1, 2, 5)]).sum(0)
+
+
+@pytest.mark.parametrize("name", ["kernel", "cramer"])
+def test_sample_distances_and_their_gradients_are_unbiased_and_zero_iff_equal(name: str) -> None:
+    """Samples of two suffice for the true distance in the mean, which those of Wasserstein do not (theorem 1)."""
+    p, q = (x[:4] / x[:4].sum() for x in distributions(3))
+    places = torch.tensor([-1.0, 0.2, 0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    loss = getattr(distances, name)
+    if name == "kernel":
+        true = (p - q) @ rational_quadratic(places[:, None]) @ (p - q)
+    else:  # twice the integral of the squared difference of the distribution functions
+        true = 2 * ((p - q).cumsum(0)[:-1].square() * places.diff()).sum()
+    estimate = mean_over_samples(loss, places, p, q)
+    torch.testing.assert_close(estimate, true)
+    torch.testing.assert_close(*(torch.autograd.grad(x, places)[0] for x in (estimate, true)))
+    assert true > 1e-3
+    assert mean_over_samples(loss, places, p, p).abs() < 1e-12
+
+
+def test_features_are_told_apart_though_no_single_one_is() -> None:
+    """Corners of a square, across for reals and for fakes: each coordinate alone has one distribution."""
+    real, fake = torch.tensor([[[0.0, 0], [1, 1]], [[0, 1], [1, 0]]], dtype=torch.float64).repeat(1, 50, 1).unbind()
+    for loss in (distances.kernel, distances.cramer):
+        assert loss(real, fake)[1].mean() > 0.05
+        assert loss(real[:, 0], fake[:, 0])[1].mean() < 0.05

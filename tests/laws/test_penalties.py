@@ -117,6 +117,38 @@ def test_one_centred_penalties_survive_a_flat_score() -> None:
     assert torch.autograd.grad(cost.sum(), flat)[0].isfinite().all()
 
 
+# --- largest gradient, Wasserstein divergence ---
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds)
+def test_largest_gradient_is_one_number_for_all(seed: int) -> None:
+    s = Scene(seed)
+    place = s.uniform[:, :1] * s.real + (1 - s.uniform[:, :1]) * s.fake
+    largest = (place @ s.a).square().sum(1).max()
+    pays = penalties.largest_gradient(s.quadratic, s.real, s.fake, uniform=s.uniform)
+    torch.testing.assert_close(pays, largest.expand(N))
+
+
+def test_best_critic_of_the_wasserstein_divergence() -> None:
+    """Of points a distance apart, f' = (distance / (k p))^(1 / (p - 1)) has the highest distance f' - k |f'|^p."""
+    distance, k, power = 0.7, 2.0, 6.0
+    real, fake = torch.full((N, 1), distance, dtype=torch.float64), torch.zeros(N, 1, dtype=torch.float64)
+    uniform = torch.rand(N, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    slope = torch.tensor((distance / (k * power)) ** (1 / (power - 1)), dtype=torch.float64, requires_grad=True)
+
+    def score(x: Tensor) -> Tensor:
+        return slope * x[:, 0]
+
+    cost = adversarial.wasserstein(score(real), score(fake))[0]
+    penalty = penalties.wasserstein_divergence(score, real, fake, uniform=uniform, power=power)
+    (pull,) = torch.autograd.grad((cost + k * penalty).mean(), slope)
+    torch.testing.assert_close(pull, torch.zeros_like(pull), rtol=0, atol=1e-12)
+    torch.testing.assert_close(penalty, (slope**power).expand(N))
+    with pytest.raises(BadInput, match="power > 1"):
+        penalties.wasserstein_divergence(score, real, fake, uniform=uniform, power=1.0)
+
+
 # --- by differences ---
 
 

@@ -36,7 +36,14 @@ SMALL: dict[str, Any] = {
 ALTERNATING = {"task": "generate", "simultaneous": False}
 ADAPTIVE = {"views": "translation,color", "view_chance": "adaptive", "view_chance.images": 1000}
 WAYS: dict[str, dict[str, Any]] = {
-    "steps, lookahead, learned, top": {
+    "steps, lookahead, learned, top, boundary": {
+        "loss": "boundary",
+        "loss.images": 500,
+        "task": "generate",
+        "discriminator": "mlp",
+        "discriminator.width": 8,
+        "discriminator.code": 4,
+        "penalty": None,
         "balance": "steps",
         "balance.gain": 4,
         "balance.target": -0.5,
@@ -46,14 +53,19 @@ WAYS: dict[str, dict[str, Any]] = {
         "prior.size": 32,
         "top": 0.5,
     },
-    "rate, extragradient, growing, densest": {
+    "rate, extragradient, growing, densest, historical, orthogonal, clip": {
+        "historical": 0.1,
+        "orthogonal": 0.001,
+        "clip": 0.1,
         "balance": "rate",
         "learner": "extragradient",
         "prior": "growing",
         "prior.size": 32,
         "densest": 0.7,
     },
-    "penalty, optimistic, logan, adaptive": {
+    "penalty, optimistic, logan, adaptive, pseudo": {
+        "pseudo": 0.8,
+        "pseudo.images": 1000,
         **ADAPTIVE,
         "balance": "penalty",
         "penalty": "lecam",

@@ -33,8 +33,8 @@ Metrics = Annotated[
 Features = Annotated[
     str | None,
     Parameter(
-        help="pixels, random, classifier, pretrained, inception or dino [default: classifier for labelled images, "
-        "pretrained for other photographs where it is installed, random for others]."
+        help="pixels, random, classifier, pretrained, inception, clean or dino [default: classifier for labelled "
+        "images, pretrained for other photographs where it is installed, random for others]."
     ),
 ]
 Most = Annotated[

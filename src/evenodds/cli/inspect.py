@@ -19,20 +19,17 @@ def list_(kind: str = "kinds") -> None:
     kind
         What to list.
     """
-    from evenodds.runs.find import KINDS, describe
+    from evenodds.runs.find import KINDS
+    from evenodds.runs.known import known
 
     if kind == "kinds":
         rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "metrics", "settings"]]
-    elif kind == "metrics":
-        from evenodds.evaluation.measures import documented as metrics
-
-        rows = metrics()
     elif kind == "settings":
         from evenodds.runs.config import documented
 
         rows = [(key, f"{note} [{default}]") for key, default, note in documented()]
     else:
-        rows = describe(kind)
+        rows = known(kind)
     result_table(aligned(rows))
 
 

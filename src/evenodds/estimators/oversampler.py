@@ -30,7 +30,8 @@ class GANOverSampler(OwnCode):
         sampling_strategy: "auto" (the same as "not majority" and "all") brings all classes up to the largest one,
             "minority" the smallest one alone; a number in (0, 1], of two classes, brings the rare one to that share of
             the other; or a dict of the items that each class named is to have.
-        way: how the discriminator sees the class: "projection", "concatenation" or "auxiliary".
+        way: how the discriminator sees the class: "projection", "concatenation", "auxiliary", "contrastive" or
+            "data_to_data".
         network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
             or the name of another network of evenodds.
         latent: length of z.
@@ -131,8 +132,9 @@ class GANOverSampler(OwnCode):
         return tags
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, Array]:
-        if self.way not in WAYS:
-            raise unknown("way", self.way, WAYS)
+        ways = [way for way in WAYS if way != "multi_hinge"]  # which plays another loss than this estimator
+        if self.way not in ways:
+            raise unknown("way", self.way, ways)
         check_counts(rows=self.rows, batch_size=self.batch_size, latent=self.latent)
         if y is None:
             raise BadInput("requires y to be passed, but the target y is None")

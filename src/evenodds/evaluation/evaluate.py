@@ -118,8 +118,8 @@ def evaluate(
         subject: a run's folder, a Session, or samples of any tool: a folder or archive of images, .npz, .csv, array.
         against: real data or a run whose data and split are taken; None for the data of the run that is judged.
         metrics: names of scores, and memorisation, equilibrium, duality_gap, likelihood; None for the usual ones.
-        features: pixels, random, classifier, pretrained, inception or dino; None: classifier for labelled images,
-            pretrained for other photographs where its weights are here, random for others, pixels (the values
+        features: pixels, random, classifier, pretrained, inception, clean or dino; None: classifier for labelled
+            images, pretrained for other photographs where its weights are here, random for others, pixels (the values
             themselves) for tables and toys.
         data: where the data of the run lie now; None for where they were. Only the same data are taken.
         train: what the samples' generator was trained on, to look for copies; known for runs.
@@ -256,7 +256,8 @@ def _equilibrium(examination: Examination, extras: Sequence[str], seed: int, ste
     figures: dict[str, Any] = {"ideal": -LOG4, "notes": [], "duality_gap": None, "fresh": None}
     figures |= dict.fromkeys(("value", "accuracy", "accuracy_low", "accuracy_high", "calibration_error", "calibration"))
     if session is not None and not judges_items(session):
-        figures["notes"] = [f"the task '{session.config.task.name}' has no discriminator that judges items"]
+        game = f"the task '{session.config.task.name}' with loss '{session.config.loss.name}'"
+        figures["notes"] = [f"{game} has no discriminator that judges items"]
     elif session is not None:
         conditions = _conditions(session, material)
         of_run = discriminator_report(session, real, fake, conditions)

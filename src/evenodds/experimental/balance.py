@@ -124,7 +124,10 @@ class Balance(Extra):
         """The controller."""
         task, config = run.task, run.config
         if "discriminator" not in task.unconditional(run.game.players, run.dataset.shape, task.default_condition):
-            raise BadInput(f"balance looks at samples, which task '{config.task.name}' does not draw; set balance=none")
+            game = f"task '{config.task.name}' with loss '{config.loss.name}'"
+            raise BadInput(
+                f"balance needs a discriminator whose logits say what is real, {game} has none; leave it out"
+            )
         lever = _lever(self.lever, run.game, run.learner)
         if isinstance(lever, Steps):
             run.game = replace(run.game, moves=lever.gate(run.game.moves))

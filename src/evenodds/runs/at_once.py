@@ -38,7 +38,9 @@ def _hindrance(config: Config, dataset: Dataset) -> str:
         Run(replace(config, simultaneous=False), dataset)  # what is wrong with both is no reason
         return str(error)
     c = torch.zeros(1, run.task.condition_length, device=run.engine.device) if run.task.condition_length else None
-    discriminator = run.task.unconditional(run.game.players, dataset.shape, c)["discriminator"]
+    discriminator = run.task.unconditional(run.game.players, dataset.shape, c).get("discriminator")
+    if discriminator is None:
+        return f"loss '{config.loss.name}' does not say which items are real"
     items = run.engine.send(dataset.batch(torch.arange(2) % len(dataset)))["x"]
     alone = scores_items_alone(discriminator, items)
     return "" if alone else "the discriminator does not score each item for itself, by one logit"

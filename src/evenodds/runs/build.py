@@ -29,7 +29,7 @@ from evenodds.runs.find import accepts, describe, find, make, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
 from evenodds.tasks._playable import DataDescription, Playable
-from evenodds.tasks.contest import Contest, Penalty
+from evenodds.tasks.contest import Adversarial, Contest, Penalty
 
 __all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of", "open_data"]
 
@@ -74,7 +74,7 @@ def _task_options(config: Config) -> dict[str, Any]:
 def build_contest(config: Config) -> Contest:
     """Loss, penalty and views."""
     contest = Contest(
-        loss=_bound(f"loss '{config.loss.name}'", find("losses", config.loss.name), config.loss.options, 2),
+        loss=build_loss(config),
         penalty=build_penalty(config),
         weight=settled(config.penalty_weight),
         every=config.penalty_every,
@@ -83,6 +83,11 @@ def build_contest(config: Config) -> Contest:
         view_dice=(4 + (config.view_chance.name != "always")) * len(config.views),
         fused=config.fused,
     )
+    if config.view_chance.name == "adaptive" and not contest.oriented:
+        raise BadInput(
+            f"view_chance=adaptive follows which items the discriminator takes for real, which loss "
+            f"'{config.loss.name}' does not say; set view_chance=fixed"
+        )
     for extra in build_extras(config):
         contest = extra.contest(contest)
     return contest
@@ -123,9 +128,9 @@ def build_players(
 
 
 def stateful_parts(task: Playable) -> dict[str, nn.Module]:
-    """What has a state of its own and is kept like a player: penalties, views with a chance, dials."""
+    """What has a state of its own and is kept like a player: losses, penalties, views with a chance, dials."""
     contest = task.contest
-    parts: dict[str, Any] = {"penalty": contest.penalty, "view": contest.view}
+    parts: dict[str, Any] = {"loss": contest.loss, "penalty": contest.penalty, "view": contest.view}
     parts["prior"] = getattr(task.prior, "dial", None)
     return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
 
@@ -197,6 +202,14 @@ def build_prior(config: Config, blocks: Sequence[Block] = ()) -> Any:
             "data.types=plain for a table of numbers alone"
         )
     return prior.widened(more) if more else prior
+
+
+def build_loss(config: Config) -> Adversarial:
+    """The loss as a function of (real, fake) logits."""
+    maker, what = find("losses", config.loss.name), f"loss '{config.loss.name}'"
+    made = make if isinstance(maker, type) else partial(_bound, fixed=2)
+    loss: Adversarial = made(what, maker, config.loss.options)
+    return loss
 
 
 def build_penalty(config: Config) -> Penalty | None:

@@ -37,7 +37,8 @@ def _experimental(is_kind: Callable[[Any], bool]) -> dict[str, Any]:
 
 
 def _losses() -> dict[str, Any]:
-    return _public("parts.losses.adversarial", "parts.losses.divergences")
+    modules = (f"parts.losses.{name}" for name in ("adversarial", "boundary", "distances", "divergences"))
+    return {name: value for name, value in _public(*modules).items() if name.islower()}
 
 
 def _penalties() -> dict[str, Any]:

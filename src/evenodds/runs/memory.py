@@ -129,7 +129,7 @@ def _peak(config: Config, task: Playable, one: Batch, build: Callable[[], Mappin
     """Of a round of the run; None where it cannot be played without values."""
     averaged = ("generator",) if config.average_half_life > 0 else ()
     try:
-        _ = task.contest.relative  # found from values
+        _ = task.contest.relative, task.contest.oriented  # found from values
         sharing = processes.size() if config.shard_optimizer else 1
         peak = peak_of(task, on_meta(build), as_meta(one, config.batch), config.optimizer.name, averaged, sharing)
     except BadInput:

@@ -36,6 +36,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "bottom": (1, 4_096),
     "cap": (0, 65_536),
     "classes": (0, 65_536),
+    "code": (0, 65_536),
     "components": (1, 65_536),
     "corners": (1, 10_000),
     "count": (1, 100_000),

@@ -62,7 +62,7 @@ def _makers(kind: str, name: str) -> list[Callable[..., Any]]:
 
 
 def _passed(kind: str, maker: Callable[..., Any]) -> int:
-    return 0 if kind == "penalties" and inspect.isclass(maker) else PASSED.get(kind, 0)
+    return 0 if kind in ("losses", "penalties") and inspect.isclass(maker) else PASSED.get(kind, 0)
 
 
 def _require_degradations(key: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Players given c: what a generator makes of z and c, and three ways for a discriminator to judge x by c.
+"""Players given c: what a generator makes of z and c, and the ways for a discriminator to judge x by c.
 
 c is (N, K) float. Whoever binds it to a player gets a player of the unconditional game: losses, penalties and views
 then act on x alone, c being fixed, and every one of them plays the conditional game unchanged.
@@ -13,14 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evenodds.game.slices import average, summed
+from evenodds.game.slices import average, summed, whole
+from evenodds.parts.losses import conditional
 
 __all__ = [
+    "CONTRASTS",
     "COSTS",
     "WAYS",
     "ConditionedDiscriminator",
     "ConditionedGenerator",
     "balanced",
+    "contrast",
     "discriminator_options",
     "one_hot",
 ]
@@ -53,7 +56,7 @@ class ConditionedDiscriminator(nn.Module):
         super().__init__()
         self.discriminator, self.c, self.way = discriminator, c, WAYS[way]
         self.condition_outputs: list[Tensor] = []
-        """(n, K) outputs about c beside the logits, call by call, in the auxiliary way."""
+        """(n, K) outputs about c beside the logits, call by call, in the ways that have a cost for them."""
 
     def forward(self, x: Tensor) -> Tensor:
         logits, of_c = self.way(self.discriminator, x, self.c.repeat(len(x) // len(self.c), 1))
@@ -84,10 +87,30 @@ def auxiliary(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
     return out[:, 0], out[:, 1:]
 
 
+def compared(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """The logit; and the cosines of the features with the rows of the last layer, beside the features at length 1.
+
+    The rows are the proxies of the classes: Kang and Park (2020), Kang et al. (2021).
+    """
+    out, features = discriminator(x, features=True)
+    last: Any = discriminator.logit
+    unit, proxies = F.normalize(features, dim=1), F.normalize(last.weight[1:], dim=1)
+    return out[:, 0], torch.cat([unit @ proxies.T, unit], 1)
+
+
+def multi_hinge(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """The margin of the class that was asked for over all others and over fakes: Kavalerov et al. (2021)."""
+    out: Tensor = discriminator(x)
+    return conditional.margin(out, c), out
+
+
 WAYS: Mapping[str, Callable[[nn.Module, Tensor, Tensor], Answer]] = {
     "concatenation": concatenation,
     "projection": projection,
     "auxiliary": auxiliary,
+    "contrastive": compared,
+    "data_to_data": compared,
+    "multi_hinge": multi_hinge,
 }
 """How a discriminator judges x (n, ...) by c (n, K)."""
 
@@ -126,6 +149,19 @@ COSTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "values": squared_error,
 }
 """What being wrong about c costs, by what c holds: one of K classes, K attributes of 0 or 1, or K values in [-1, 1]."""
+
+
+CONTRASTS: Mapping[str, Callable[..., Tensor]] = {
+    "contrastive": conditional.contrastive,
+    "data_to_data": conditional.data_to_data,
+}
+"""What outputs about the class cost by the way, where items of a batch are compared."""
+
+
+def contrast(way: str, outputs: Tensor, c: Tensor, temperature: float) -> Tensor:
+    """Scalar mean over the items of the whole batch whose class is known, for outputs of `compared` and one-hot c."""
+    all_outputs, all_c = whole(outputs), whole(c)
+    return CONTRASTS[way](all_outputs, all_c, temperature=temperature).sum() / all_c.sum().clamp(min=1)
 
 
 def one_hot(y: Tensor, classes: int) -> Tensor:

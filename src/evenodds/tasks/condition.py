@@ -10,13 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.game.rules import Batch, Costs, Players
+from evenodds.game.rules import Batch, Costs, Players, Task
+from evenodds.game.slices import average
+from evenodds.parts.losses import conditional
+from evenodds.parts.losses.adversarial import hinge
 from evenodds.tasks._conditional import (
+    CONTRASTS,
     COSTS,
     WAYS,
     ConditionedDiscriminator,
     ConditionedGenerator,
     balanced,
+    contrast,
     discriminator_options,
     one_hot,
 )
@@ -43,6 +48,10 @@ class Condition(Generate):
     - "auxiliary": p(x), and that c can be told from x. It lacks a term for the entropy of c given x, so that the
       generator gains by samples that are easy to classify: p(x | c) keeps away from the border of the classes and is
       less diverse than the data (Shu et al. 2017; Gong et al. 2019).
+    - "contrastive" (2C), "data_to_data" (D2D-CE): as "auxiliary", by a cost that compares the items of a batch, which
+      the discriminator pays for reals and the generator for fakes. For classes.
+    - "multi_hinge": one hinge of all classes and of fakes, in place of the adversarial cost. For classes, with the
+      hinge loss.
 
     The generator takes (N, latent + length): c stands behind z. Discriminators are built with
     `discriminator_options(way, shape, length)`.
@@ -53,7 +62,8 @@ class Condition(Generate):
             where unknown. "attributes": the batch has "c" (N, K) in {0, 1}. "values": it has "c" (N, K) in [-1, 1].
         way: how the discriminator sees c; None for "concatenation" of values and "projection" of all else.
         auxiliary_weight: of the auxiliary cost, for both: cross-entropy for classes (unknown ones do not enter), binary
-            cross-entropy for attributes, squared error for values.
+            cross-entropy for attributes, squared error for values; and of the costs by contrast.
+        temperature: of the cosines in the costs by contrast.
         balance: "data" leaves p(c) as it is; "classes" draws each batch again from its own items, so that every class
             in it takes an equal share, for real and fake alike. A class that is missing in a batch stays missing.
     """
@@ -64,6 +74,7 @@ class Condition(Generate):
     kind: str = "classes"
     way: str | None = None
     auxiliary_weight: float = 1.0
+    temperature: float = 0.5
     balance: str = "data"
 
     def __post_init__(self) -> None:
@@ -74,8 +85,14 @@ class Condition(Generate):
                 raise unknown(f"{option} of condition", getattr(self, option), members)
         if self.length < 1:
             raise BadInput(f"a condition needs length >= 1, got {self.length}; give the number of classes or values")
-        if self.simultaneous and self.way == "auxiliary":
-            raise BadInput("simultaneous moves leave out an auxiliary cost; choose another way, or simultaneous=false")
+        if self.simultaneous and self.way not in ("projection", "concatenation"):
+            raise BadInput(f"simultaneous moves leave out the cost of {self.way}; take another, or simultaneous=false")
+        if self.way in (*CONTRASTS, "multi_hinge") and self.kind != "classes":
+            raise BadInput(f"way {self.way} needs classes, got {self.kind}; set way to auxiliary")
+        if self.way == "multi_hinge" and self.contest.loss is not hinge:
+            raise BadInput("way multi_hinge is a hinge loss of all classes; set loss=hinge, or another way")
+        if not self.temperature > 0:
+            raise BadInput(f"a condition needs temperature > 0, got {self.temperature}; 0.5 and 1 are usual")
         if self.balance == "classes" and self.kind != "classes":
             raise BadInput(f"only classes can be balanced, got {self.kind}; set balance to data")
 
@@ -147,7 +164,7 @@ class Condition(Generate):
         """The players that there are, for c (N, K), or (1, K) for all items."""
         if c is None:
             raise BadInput("the players of a conditional game need c (N, K); give one")
-        if "discriminator" not in players:
+        if "discriminator" not in players or not self.contest.oriented:
             return {"generator": ConditionedGenerator(players["generator"], c)}
         generator, discriminator = self.conditioned(players, c)
         return {"generator": generator, "discriminator": discriminator}
@@ -173,11 +190,25 @@ class Condition(Generate):
         costs = cost({"generator": generator, "discriminator": discriminator}, hand)
         if discriminator.condition_outputs:
             # A contest asks of reals, then of fakes, or of both at once; the generator's asks of fakes first.
-            c = hand["c"].repeat(sides, 1)
-            wrong = COSTS[self.kind](torch.cat(discriminator.condition_outputs)[: len(c)], c)
-            # The paper's L_C is a mean over the reals plus one over the fakes.
-            costs["auxiliary"] = sides * self.auxiliary_weight * wrong
+            outputs = torch.cat(discriminator.condition_outputs)[: sides * len(hand["c"])]
+            costs |= self._cost_of_outputs(outputs, hand["c"], sides)
         return costs
+
+    def _cost_of_outputs(self, outputs: Tensor, c: Tensor, sides: int) -> dict[str, Tensor]:
+        """What the discriminator (2 sides, reals and fakes) or the generator (1, fakes) pays for what is said of c."""
+        if self.way == "multi_hinge":
+            costs = conditional.multi_hinge(outputs[: len(c)], outputs[-len(c) :], c)
+            return {"adversarial": average(costs[0] if sides == 2 else costs[1])}
+        if self.way in CONTRASTS:
+            wrong = contrast(str(self.way), outputs[: len(c)], c, self.temperature)
+            return {"auxiliary": self.auxiliary_weight * wrong}
+        # The paper's L_C is a mean over the reals plus one over the fakes.
+        wrong = COSTS[self.kind](outputs, c.repeat(sides, 1))
+        return {"auxiliary": sides * self.auxiliary_weight * wrong}
+
+    def value_task(self) -> Task | None:
+        """As that of Generate; none of multi_hinge, whose logit is no log ratio under another loss."""
+        return None if self.way == "multi_hinge" else super().value_task()
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """A request for one sample beside each real item, of its c."""

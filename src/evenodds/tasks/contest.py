@@ -20,7 +20,8 @@ from evenodds.game.slices import average, items_of_all, means_of_all, own, parte
 __all__ = ["Adversarial", "Contest", "Cost", "Penalty", "per_item"]
 
 Adversarial = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(real, fake) logits (N,), or (N, P) of patches -> (discriminator, generator) cost of that shape, unreduced."""
+"""(real, fake) logits (N,), or (N, P) of patches -> (discriminator, generator) cost of that shape, unreduced; distances
+take (N, K) features and give (N,)."""
 Cost = Callable[[Players, Batch], Costs]
 """What a move minimises."""
 Penalty = Callable[..., Tensor]
@@ -195,10 +196,11 @@ class Contest:
         Then those of all items are looked at, where a batch is played in slices. Found by asking for the slope of the
         cost of one item in the logits of another.
         """
-        if self.fake_weights is not None or (self.relative and self.view is not None):
+        if self.fake_weights is not None or (self.relative and self.tells_signs):
             return True
         real, fake = (torch.linspace(-1, 1, 4).add(shift).requires_grad_() for shift in (0.3, -0.2))
-        cost = torch.stack([cost[0] for cost in self.loss(real, fake)]).sum()
+        discriminator, generator = self.loss(real, fake)
+        cost = discriminator[0] + 2 * generator[0]  # the plain sum of a zero-sum game has no slope
         slopes = torch.autograd.grad(cost, (real, fake), allow_unused=True)
         return any(slope is not None and bool((slope[1:] != 0).any()) for slope in slopes)
 
@@ -216,22 +218,38 @@ class Contest:
             return [on_real.mean(), on_fake.mean()]
         return means_of_all(on_real, on_fake)
 
+    @property
+    def tells_signs(self) -> bool:
+        """Whether the mean sign of the logits of reals is reported, which chances of views follow."""
+        return self.view is not None
+
     @cached_property
     def relative(self) -> bool:
         """Whether the generator's cost depends on the real logits, found by asking for its gradient."""
-        real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+        real, fake = (torch.linspace(-1, 1, 4).add(shift).requires_grad_() for shift in (0.3, -0.2))
         cost = self.loss(real, fake)[1].sum()
         (gradient,) = torch.autograd.grad(cost, real, allow_unused=True)
         return gradient is not None and bool((gradient != 0).any())
+
+    @cached_property
+    def oriented(self) -> bool:
+        """Whether high logits are those of reals: the discriminator pays for real and fake that change places.
+
+        A distance between sets of logits is the same from both sides. Then no logit says that an item is real.
+        """
+        real, fake = (torch.linspace(-1, 1, 4).add(shift) for shift in (0.3, -0.2))
+        plain, exchanged = self.loss(real, fake)[0].mean(), self.loss(fake, real)[0].mean()
+        return not torch.allclose(plain, exchanged, rtol=1e-4)
 
     @cached_property
     def log_ratio(self) -> bool:
         """Whether the best logit is log p_data / p_g up to a constant, which sampling by the discriminator needs.
 
         Where p_data / p_g is r, the best logit balances r times the slope at the reals with that at the fakes. Relative
-        losses are not tested: a softplus of differences, as all of them are, finds the ratio up to a constant.
+        losses are not tested: a softplus of differences, as all of them are, finds the ratio up to a constant. A
+        distance between sets of logits finds none.
         """
-        return self.relative or any(self._balances(shift) for shift in (0.0, 1.0))
+        return self.oriented and (self.relative or any(self._balances(shift) for shift in (0.0, 1.0)))
 
     def _balances(self, shift: float) -> bool:
         ratio = torch.tensor([1 / 3, 1.0, 3.0], dtype=torch.float64)
@@ -240,12 +258,14 @@ class Contest:
         return bool(torch.allclose(ratio * at_real + at_fake, torch.zeros_like(ratio), atol=1e-6))
 
     def _beliefs(self, on_real: Tensor, on_fake: Tensor) -> dict[str, Tensor]:
-        """The mean probabilities of being real, D(x) and D(G(z)).
+        """The mean probabilities of being real, D(x) and D(G(z)); none where logits do not say what is real.
 
         A relative loss fixes logits up to a shift; each is then held against the mean logit of the other side, as in
         Jolicoeur-Martineau (2018), eq. 7; and for the mean sign of D(x), against the middle of both.
         """
         level: Tensor | float = 0.0
+        if not self.oriented:
+            return {}
         if self.relative:
             real, fake = self._levels(on_real, on_fake)
             level = (real + fake) / 2
@@ -254,7 +274,7 @@ class Contest:
             on_real, on_fake = on_real - fake, on_fake - real
         facts = {"real": self._mean(on_real.sigmoid()), "fake": self._mean(on_fake.sigmoid())}
         # r_t of Karras et al. (2020), section 3, which views are adapted by.
-        return facts if self.view is None else {**facts, "signs": signs}
+        return {**facts, "signs": signs} if self.tells_signs else facts
 
     def _viewed(self, real: Tensor, fake: Tensor, hand: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if self.view is None:

@@ -118,12 +118,12 @@ class Fill(Generate):
         return Costs(costs)
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
-        """The players that there are, where all is hidden."""
+        """The players that there are and that judge items, where all is hidden."""
         parameter = next(players["generator"].parameters())
         x = parameter.new_zeros(1, *shape)
         mask = x[:, :1] if x.dim() == 4 else x
         bound: dict[str, nn.Module] = {"generator": MaskedGenerator(players["generator"], x, mask, 1 + mask, {})}
-        if "discriminator" in players:
+        if "discriminator" in players and self.contest.oriented:
             bound["discriminator"] = MaskedDiscriminator(players["discriminator"], mask, 1 + mask)
         return bound
 

@@ -98,6 +98,11 @@ class Generate(DiscriminatorCosts, TaskDefaults):
         """A request for one sample beside each real item; the samples are scored."""
         return {"z": self.prior(len(real["x"]), rng)}
 
+    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
+        """The generator and, where its logits say which items are real, the discriminator, as they are."""
+        judged = super().unconditional(players, shape, c)
+        return judged if self.contest.oriented else {"generator": judged["generator"]}
+
     def value_task(self) -> Task | None:
         """The same moves, alternating and without a penalty or a view, under the non-saturating loss."""
         return replace(self, contest=Contest(non_saturating), simultaneous=False)

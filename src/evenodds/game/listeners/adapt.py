@@ -14,7 +14,7 @@ from evenodds.game.listeners.context import Order, RunContext
 from evenodds.game.rules import State
 from evenodds.game.trainer import Training
 
-__all__ = ["CAP", "RELATIVE_TARGET", "TARGET", "Adapt"]
+__all__ = ["CAP", "RELATIVE_TARGET", "TARGET", "Adapt", "usual"]
 
 CAP = 0.8
 """No chance of a view is ever above it: beyond, the generator may learn the views themselves (Karras et al. 2020,
@@ -40,6 +40,7 @@ class Adapt:
         cap: the highest chance, at most 0.8.
         every: rounds from one step to the next, the paper's 4.
         term: the reported one that holds the mean sign of one move.
+        prefix: of the names under which the chance and the mean sign are reported.
     """
 
     dial: Dial
@@ -48,6 +49,7 @@ class Adapt:
     cap: float = CAP
     every: int = 4
     term: str = "discriminator/signs"
+    prefix: str = "views"
     total: Tensor = field(init=False)
     count: int = field(init=False, default=0)
     last: int = field(init=False, default=0)
@@ -59,11 +61,7 @@ class Adapt:
         view, chance = run.game.players.get("view"), run.config.view_chance
         if not isinstance(view, Chanced) or chance.name != "adaptive":
             return None
-        usual = {
-            "images": max(1, min(500_000, run.config.images // 4)),
-            "target": RELATIVE_TARGET if run.relative else TARGET,
-        }
-        adapt: Self = run.make("view_chance 'adaptive'", cls, {**usual, **chance.options}, view.dial)
+        adapt: Self = run.make("view_chance 'adaptive'", cls, {**usual(run), **chance.options}, view.dial)
         return adapt
 
     def __post_init__(self) -> None:
@@ -90,8 +88,8 @@ class Adapt:
             step = (training.progress.images - self.last) / self.images
             self.dial.value.add_(step * (mean - self.target).sign()).clamp_(0.0, self.cap)
             self.total, self.count, self.last = torch.zeros_like(self.total), 0, training.progress.images
-            training.terms["views/overfitting"] = mean
-        training.terms["views/chance"] = self.dial.value.clone()
+            training.terms[f"{self.prefix}/overfitting"] = mean
+        training.terms[f"{self.prefix}/chance"] = self.dial.value.clone()
 
     def end(self, training: Training) -> None:
         """Nothing to close."""
@@ -102,3 +100,9 @@ class Adapt:
     def restore(self, state: State) -> None:
         self.total = state.tensors["total"].to(self.dial.value.device)
         self.count, self.last = int(str(state.data["count"])), int(str(state.data["last"]))
+
+
+def usual(run: RunContext) -> dict[str, int | float]:
+    """The options of a run of that length and loss."""
+    images = max(1, min(500_000, run.config.images // 4))
+    return {"images": images, "target": RELATIVE_TARGET if run.relative else TARGET}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -42,12 +43,14 @@ class Inception(WithProbabilities):
 
     name = "inception"
     resize = "8 bits, TensorFlow 1 bilinear to 299x299"
+    published: ClassVar[str] = "published FID"
+    side: ClassVar[int] = 299
 
     def __init__(self, shape: Sequence[int], *, state: Mapping[str, Tensor] | None = None) -> None:
         self.shape, self.comparable = check_colours(shape, self.name), ""
         if state is None:
             path = find_weights(self.name, FILE, SHA256, URL)
-            self.comparable = "published FID" if path.name == FILE else ""
+            self.comparable = self.published if path.name == FILE else ""
             state = read_weights(path)
         with torch.device("meta"):
             network = _Network()
@@ -60,11 +63,15 @@ class Inception(WithProbabilities):
         network = self.network.to(x.device)
         levels = colours(x, self.shape)
         parts = (levels[start : start + _PASS] for start in range(0, len(levels), _PASS))
-        features: Tensor = torch.cat([network((_resize(part) - 128) / 128) for part in parts])
+        features: Tensor = torch.cat([network((self._resized(part) - 128) / 128) for part in parts])
         return features, F.linear(features, network.get_parameter("fc.weight")).softmax(1)
 
+    def _resized(self, levels: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 255] -> (N, 3, 299, 299)."""
+        return _resize(levels, self.side)
 
-def _resize(x: Tensor, side: int = 299) -> Tensor:
+
+def _resize(x: Tensor, side: int = Inception.side) -> Tensor:
     """Bilinear as in TensorFlow 1: place i of the result is place i H / side of x, whatever comes after the last."""
     for dim in (3, 2):
         scale = torch.tensor(x.shape[dim], dtype=torch.float32) / side

@@ -10,8 +10,12 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
+from evenodds.errors import BadInput
+
 __all__ = [
     "Adversarial",
+    "dual_contrastive",
+    "energy",
     "hinge",
     "least_squares",
     "logistic",
@@ -64,6 +68,21 @@ def hinge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     return F.relu(1 - real) + F.relu(1 + fake), -fake
 
 
+def energy(real: Tensor, fake: Tensor, *, margin: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Reals get low energy, fakes at least the margin: EBGAN, Zhao et al. (2017), eqs. 1 and 2.
+
+    The energy is softplus(-logit), which is at least 0 as the paper's reconstruction error is. At the best
+    discriminator the cost is the margin times 1 - TV(p, q), and the margin itself where p = q (theorem 1).
+
+    Args:
+        margin: above 0. Fakes of more energy cost the discriminator nothing.
+    """
+    if not margin > 0:
+        raise BadInput(f"loss energy needs margin > 0, got {margin}; leave it out for the default 1")
+    high = F.softplus(-fake)
+    return F.softplus(-real) + F.relu(margin - high), high
+
+
 def relativistic_paired(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Jolicoeur-Martineau (2018), section 4.1: is this real more real than this fake? Real i meets fake i.
 
@@ -80,3 +99,18 @@ def relativistic_average(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """
     above, below = real - fake.mean(), fake - real.mean()
     return F.softplus(-above) + F.softplus(below), F.softplus(above) + F.softplus(-below)
+
+
+def dual_contrastive(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Each real is told from all fakes, and each fake from all reals: Yu et al. (2021), section 3.
+
+    log(1 + sum_j exp(fake_j - real_i)) + log(1 + sum_j exp(fake_i - real_j)). The generator minimises the same with
+    real and fake exchanged, as the non-saturating game does. Only the differences matter. With one real and one fake
+    each term is that of relativistic_paired.
+    """
+
+    def cost(high: Tensor, low: Tensor) -> Tensor:
+        all_low, all_high = low.flatten().logsumexp(0), (-high).flatten().logsumexp(0)
+        return F.softplus(all_low - high) + F.softplus(low + all_high)
+
+    return cost(real, fake), cost(fake, real)

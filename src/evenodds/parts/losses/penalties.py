@@ -28,10 +28,12 @@ __all__ = [
     "finite_difference_r1",
     "finite_difference_r2",
     "gradient_penalty",
+    "largest_gradient",
     "lecam",
     "r1",
     "r1_r2",
     "r2",
+    "wasserstein_divergence",
 ]
 
 Score = Callable[[Tensor], Tensor]
@@ -62,8 +64,35 @@ def gradient_penalty(score: Score, real: Tensor, fake: Tensor, *, uniform: Tenso
     Args:
         uniform: (N, 4) float in [0, 1); column 0 is the share of the real.
     """
-    share = uniform[:, 0].view(-1, *[1] * (real.dim() - 1))
-    return _one_centred(score, torch.lerp(fake.detach(), real.detach(), share))
+    return _one_centred(score, _between(real, fake, uniform))
+
+
+def largest_gradient(score: Score, real: Tensor, fake: Tensor, *, uniform: Tensor) -> Tensor:
+    """The largest squared gradient on the lines from fakes to reals: Lipschitz GANs, Zhou et al. (2019).
+
+    It bounds the Lipschitz constant, which is a maximum and no mean. Every item bears the maximum of the whole batch.
+
+    Args:
+        uniform: (N, 4) float in [0, 1); column 0 is the share of the real.
+    """
+    squares = _slopes(score, _between(real, fake, uniform)).square().sum(1)
+    return whole(squares).amax().expand(len(real))
+
+
+def wasserstein_divergence(score: Score, real: Tensor, fake: Tensor, *, uniform: Tensor, power: float = 6.0) -> Tensor:
+    """|gradient|^power on the lines from fakes to reals: WGAN-div, Wu et al. (2018), without its weight k.
+
+    With loss=wasserstein the best discriminator measures the Wasserstein divergence, without a Lipschitz constraint.
+    The paper takes power 6 and penalty_weight 2.
+
+    Args:
+        uniform: (N, 4) float in [0, 1); column 0 is the share of the real.
+        power: the paper's p, above 1.
+    """
+    if not power > 1:
+        raise BadInput(f"wasserstein_divergence needs power > 1, got {power}; leave it out for the paper's 6")
+    norms: Tensor = torch.linalg.vector_norm(_slopes(score, _between(real, fake, uniform)), dim=1)
+    return norms**power
 
 
 def dragan(score: Score, real: Tensor, fake: Tensor, *, normal: Tensor, spread: float = 0.25) -> Tensor:
@@ -144,6 +173,12 @@ class LeCam(nn.Module):
 
 lecam = LeCam
 """The name under which configurations ask for it."""
+
+
+def _between(real: Tensor, fake: Tensor, uniform: Tensor) -> Tensor:
+    """A place on the line from each fake to its real, as a leaf."""
+    share = uniform[:, 0].view(-1, *[1] * (real.dim() - 1))
+    return torch.lerp(fake.detach(), real.detach(), share).requires_grad_()
 
 
 def _slopes(score: Score, x: Tensor) -> Tensor:

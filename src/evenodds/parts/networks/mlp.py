@@ -78,6 +78,9 @@ class Discriminator(Scores):
         minibatch_std: shows the last layer the spread of its batch (Karras et al. 2018); items then see one another.
         init: weights start uniform in [-init, init], biases at 0; None leaves PyTorch's own start.
         outputs: numbers per item; with more than one the logits are (N, outputs).
+        code: above 0 the network is an autoencoder with so many units in its middle, as EBGAN (Zhao et al. 2017) and
+            BEGAN (Berthelot et al. 2017) have it. The logit is then the one whose energy softplus(-logit) is the mean
+            absolute error of the reconstruction. It is steep where that is small: play it without a gradient penalty.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Discriminator(Scores):
         minibatch_std: bool = False,
         init: float | None = None,
         outputs: int = 1,
+        code: int = 0,
     ) -> None:
         super().__init__()
         self.shape = _shape(shape)
@@ -109,6 +113,16 @@ class Discriminator(Scores):
             raise BadInput(f"'noise' is a standard deviation of at least 0, got {noise}; 0.1 to 0.5 is usual")
         self.gain, self.minibatch_std, self.noise = gain, minibatch_std, noise
         self.logit = head(sizes[-1] + minibatch_std, outputs)
+        if code < 0 or (code and (outputs > 1 or minibatch_std)):
+            raise BadInput(
+                f"an autoencoder has code >= 0, one output and no minibatch_std, got {code}, {outputs} outputs"
+            )
+        if code:
+            decoder = [size for size in (code, *reversed(sizes[1:]))]
+            self.logit = nn.Linear(sizes[-1], code)
+            hidden = [layer for a, b in pairwise(decoder) for layer in _hidden(activation, a, b, pieces)]
+            self.decoder = nn.Sequential(*hidden, nn.Linear(decoder[-1], sizes[0]))
+        self.code = code
         _start(self, init)
 
     def features(self, x: Tensor) -> Tensor:
@@ -117,6 +131,15 @@ class Discriminator(Scores):
             x = x + self.noise * torch.randn_like(x)
         features: Tensor = self.layers(self.gain * x.flatten(1))
         return beside_spread(features) if self.minibatch_std else features
+
+    def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        if not self.code:
+            return super().forward(x, features)
+        hidden = self.features(x)
+        energy = (self.decoder(self.logit(hidden)) - x.flatten(1)).abs().mean(1).clamp(min=LEAST)
+        # -log(exp(energy) - 1), finite where the exponential is not.
+        logits = -(energy + (-(-energy).expm1()).log())
+        return (logits, hidden) if features else logits
 
 
 class Maxout(nn.Module):
@@ -132,6 +155,8 @@ class Maxout(nn.Module):
         return affine.view(-1, *self.pieces).amax(1)
 
 
+LEAST = 1e-6
+"""Energy of an autoencoder below which its logit no longer grows."""
 _OUTPUTS = ("auto", "tanh", "linear")
 _ACTIVATIONS = ("leaky_relu", "relu", "maxout")
 

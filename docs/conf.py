@@ -71,14 +71,16 @@ def _page(target: str) -> str:
 
 def _moved(body: str) -> str:
     """The links of docs/README.md, as they are from the repository's root."""
-    return LINK.sub(lambda link: f"| [{link[1]}]({_page(link[2])}.md)", body)
+    return re.sub(r"\]\(([^):#]+)", lambda link: f"]({_page(link[1])}", body)
 
 
 def add_contents(app: Any, name: str, source: list[str]) -> None:
     """The front page of the site ends with the tables of docs/README.md; the benchmarks' with all of theirs."""
     if name == root_doc:
-        source[0] = source[0].replace("](docs/README.md)", "](#use)")
+        source[0] = re.sub(r"\]\(docs/README\.md(#[^)]*)?\)", lambda link: f"]({link[1] or '#use'})", source[0])
         source[0] += "\n" + contents((ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
+    if name.endswith(".zh"):  # reached from the page in English alone
+        source[0] = "---\norphan: true\n---\n" + source[0].replace("](docs/README.md)", "](README.md#use)")
     if name == "benchmarks/README":
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 

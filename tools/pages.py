@@ -1,9 +1,9 @@
 """What becomes of each fenced block of the pages: `python tools/pages.py` prints how many of each kind there are.
 
-A block of Python runs in the test suite; one of commands is checked against the parsers of the command line. A comment on
-the line before says otherwise:
+A block of Python runs in the test suite; one of commands is checked against the parsers of the command line. A comment
+on the line before says otherwise:
 
-    <!-- played: inputs -->   tools/play_pages.py plays it, as it takes too long for the suite; names of inputs may follow
+    <!-- played: inputs -->   tools/play_pages.py plays it, as it takes too long for the suite; inputs may be named
     <!-- not run: reason -->  nothing plays it here
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("", "docs", "docs/tutorials", "docs/reference", "benchmarks")
-FENCED = re.compile(r"(?:^<!-- (played|not run):? ?(.*?) -->\n)?^```([^\n]*)\n(.*?)^```", re.M | re.S)
+FENCED = re.compile(r"(?:^<!-- (played|not run)(?:: ([^\n]*))? -->\n)?^```([^\n]*)\n(.*?)^```", re.M | re.S)
 FROM_EXAMPLE = re.compile(r"`(examples/\w+\.py)`(?:, in essence| uses)[^`]*\Z")
 COMMANDS = ("sh", "bash")
 KINDS = {

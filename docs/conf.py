@@ -49,6 +49,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"evenodds\..*|Busy|Nothing|Neighbourhood|Lane"),
 ]
 
+SECTION = re.compile(r"^\.\. rubric:: (?:Returns|Yields)\n+((?:(?![:.]).*\n?)+)", re.M)
+"""What napoleon makes of a section of its own: a heading, and the text behind it."""
 ATTRIBUTES = ("attribute", "data", "property")
 TABLE = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.M | re.S)
 LINK = re.compile(r"^\| \[([^\]]+)\]\(([^)#]+)\.md\)", re.M)
@@ -105,9 +107,14 @@ def escape(app: Any, what: str, name: str, value: Any, options: Any, lines: list
 
 
 def restore(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Napoleon reads "a type: and what it means" in the first line of an attribute's docstring, which is prose."""
+    """Napoleon reads "a type: and what it means" in the first line of an attribute or of Returns, which are prose."""
     if what in ATTRIBUTES:
         lines[:] = app.env.temp_data["evenodds: an attribute"]
+    else:
+        text = "\n".join(lines)
+        lines[:] = SECTION.sub(
+            lambda found: f":returns: {found[1].strip().replace(chr(10), chr(10) + '   ')}\n\n", text
+        ).split("\n")
 
 
 def _escaped(line: str) -> str:

@@ -4,8 +4,9 @@
     python tools/play_pages.py DIR ideas research   # some of them
 
 What a block needs that no page makes is made first, from ../shared/data beside the checkout: photos/, hats/, scenes/
-and originals/. Python of a page runs in one process, also what the suite runs. Outputs go to DIR/PAGE.txt. The status is 1
-where a block failed; where Python printed something else than the page says, a line says so, as machines differ.
+and originals/. Python of a page runs in one process, also what the suite runs. Runs go to DIR/runs, and are to be new.
+Outputs go to DIR/PAGE.txt. The status is 1 where a block failed; where Python printed something else than the page
+says, a line says so, as machines differ.
 """
 
 import argparse

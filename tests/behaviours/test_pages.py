@@ -239,6 +239,15 @@ def test_every_public_name_is_listed() -> None:
     assert [name for name in evenodds.__all__ if f"`evenodds.{name}`" not in page] == []
 
 
+def test_every_module_that_has_parts_metrics_or_tasks_is_in_the_reference() -> None:
+    source = ROOT / "src" / "evenodds"
+    files = [file for room in ("metrics", "parts", "tasks") for file in (source / room).rglob("[a-z]*.py")]
+    reference = "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/reference/*.md"))
+    names = [".".join(file.relative_to(source.parent).with_suffix("").parts) for file in files]
+    assert [name for name in names if not re.search(rf"{re.escape(name)}$", reference, re.M)] == []
+    assert [name for name in evenodds.__all__ if f":: evenodds.{name}\n" not in reference] == []
+
+
 def test_every_recipe_is_on_a_page() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert [name for name in find.names("recipes") if not re.search(rf"\b{name}\b|`{name[-3:]}`", text)] == []

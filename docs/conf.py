@@ -49,6 +49,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"evenodds\..*|Busy|Nothing|Neighbourhood|Lane"),
 ]
 
+CONTENTS = ROOT / "docs" / "README.md"
+README = re.compile(r"\]\(([^):#\s]*README\.md)(#[^)]*)?\)")
 SECTION = re.compile(r"^\.\. rubric:: (?:Returns|Yields)\n+((?:(?![:.]).*\n?)+)", re.M)
 """What napoleon makes of a section of its own: a heading, and the text behind it."""
 ATTRIBUTES = ("attribute", "data", "property")
@@ -78,13 +80,21 @@ def _moved(body: str) -> str:
 
 def add_contents(app: Any, name: str, source: list[str]) -> None:
     """The front page of the site ends with the tables of docs/README.md; the benchmarks' with all of theirs."""
+    folder = Path(name).parent
+    source[0] = README.sub(lambda link: _to_front(link[0], link[1], link[2] or "#use", folder), source[0])
     if name == root_doc:
-        source[0] = re.sub(r"\]\(docs/README\.md(#[^)]*)?\)", lambda link: f"]({link[1] or '#use'})", source[0])
-        source[0] += "\n" + contents((ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
+        source[0] += "\n" + contents(CONTENTS.read_text(encoding="utf-8"))
     if name.endswith(".zh"):  # reached from the page in English alone
-        source[0] = "---\norphan: true\n---\n" + source[0].replace("](docs/README.md)", "](README.md#use)")
+        source[0] = "---\norphan: true\n---\n" + source[0]
     if name == "benchmarks/README":
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
+
+
+def _to_front(link: str, target: str, anchor: str, folder: Path) -> str:
+    """A link to docs/README.md leads to the front page, which has its tables."""
+    if (ROOT / folder / target).resolve() != CONTENTS:
+        return link
+    return f"]({'../' * len(folder.parts)}README.md{anchor})"
 
 
 def write_index(app: Any, exception: Exception | None) -> None:

@@ -31,10 +31,11 @@ myst_links_external_new_tab = False
 myst_linkify_fuzzy_links = False
 
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
 autodoc_default_options = {"members": True, "show-inheritance": False}
-add_module_names = False
+add_module_names = True
 python_use_unqualified_type_names = True
 default_role = "code"
 napoleon_google_docstring = True

@@ -5,7 +5,7 @@ BIN = .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: .venv/demo
 	$(BIN)/evenodds train digits
@@ -18,6 +18,12 @@ test: .venv/test
 	$(BIN)/deptry src
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15
 
+# Every warning is an error: a link that leads nowhere, a page without a place, a docstring that is misread.
+docs: .venv/docs
+	$(BIN)/sphinx-build -W --keep-going -n -q -d build/doctrees -c docs . build/docs
+	$(BIN)/python tools/pages.py
+	@echo "open build/docs/index.html"
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -28,6 +34,10 @@ test: .venv/test
 .venv/test: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
 	-$(PIP) -e '.[browser]'  # where it cannot be had, the summary says what was not looked at
+	touch $@
+
+.venv/docs: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[docs]'
 	touch $@
 
 clean:

@@ -10,6 +10,7 @@ import torch
 
 from evenodds.game.rules import reseed
 from tests.clock import Clock
+from tests.tools import tool
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 IN_MEMORY = Path("/dev/shm")
@@ -30,6 +31,11 @@ def pytest_collection_finish() -> None:
     # A million objects live from now to the end; looking through them for garbage takes one second in thirty.
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if any("test_pages.py" in report.nodeid for report in terminalreporter.stats.get("passed", [])):
+        terminalreporter.write_line(tool("pages").count())
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -103,7 +103,7 @@ def test_the_discriminator_judges_by_class(session: Session) -> None:
     assert session.probability_real(x, [2] * 6).shape == (6,)
     if session.config.task.options["way"] != "auxiliary":
         assert not np.array_equal(session.probability_real(x, [2] * 6), session.probability_real(x, [5] * 6))
-    with pytest.raises(BadInput, match="give one"):
+    with pytest.raises(BadInput, match="give y"):
         session.probability_real(x)
 
 

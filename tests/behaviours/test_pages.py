@@ -1,13 +1,16 @@
 """The pages say what is there: names, links, commands, flags, settings and files exist, and examples run."""
 
 import ast
+import contextlib
 import dataclasses
 import doctest
 import importlib
+import io
 import re
 import shlex
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,12 @@ from evenodds.apply import imputer
 from evenodds.estimators import training as estimator_training
 from evenodds.game import trainer
 from evenodds.runs import find, run
+from tests.tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
-CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+PAGES = tool("pages").pages()
+DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
+CODE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.M | re.S)
 INLINE = re.compile(r"`([^`\n]+)`")
 PLACEHOLDER = re.compile(r"[A-Z]|\.\.\.|<")
 """A word such as RUN, RECIPE or ... that stands for another."""
@@ -80,9 +85,16 @@ def anchors(page: Path) -> set[str]:
 
 def commands(text: str) -> Iterator[list[str]]:
     """The words of every `evenodds ...` in code, without what comes before it, a comment or the next command."""
-    outside = CODE.sub("", text)
-    lines = [line for language, body in CODE.findall(text) if language == "sh" for line in body.splitlines()]
-    for line in [*lines, *INLINE.findall(outside)]:
+    yield from _commands([*fenced_lines(text), *INLINE.findall(CODE.sub("", text))])
+
+
+def fenced_lines(text: str) -> list[str]:
+    """The lines of all fenced commands."""
+    return [line for language, body in CODE.findall(text) if language in ("sh", "bash") for line in body.splitlines()]
+
+
+def _commands(lines: list[str]) -> Iterator[list[str]]:
+    for line in lines:
         for part in re.split(r"&&|\||;", line.partition(" # ")[0]):
             words = shlex.split(part, comments=True) if part.count("'") % 2 == 0 else []
             if "evenodds" in words:
@@ -119,6 +131,16 @@ def faults(words: list[str]) -> Iterator[str]:
         yield f"no recipe {rest[0]}"
     if command == "list" and rest and rest[0] not in [*find.KINDS, "metrics", "settings", "kinds"]:
         yield f"nothing to list: {rest[0]}"
+
+
+def refusals(words: list[str]) -> Iterator[str]:
+    """What the parser of the command line says of a whole command, whose values it reads, too."""
+    from cyclopts import CycloptsError
+
+    try:
+        app().parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        yield f"{' '.join(words)}: {' '.join(str(error).split())}"
 
 
 @cache
@@ -164,6 +186,11 @@ def test_commands_flags_and_recipes_exist(page: Path) -> None:
 
 
 @pages
+def test_fenced_commands_are_understood(page: Path) -> None:
+    assert [refusal for words in _commands(fenced_lines(text_of(page))) for refusal in refusals(words)] == []
+
+
+@pages
 def test_settings_exist(page: Path) -> None:
     wrong = []
     for words in commands(text_of(page)):
@@ -186,12 +213,39 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     for folder in ("docs", "benchmarks"):
         contents = (ROOT / folder / "README.md").read_text(encoding="utf-8")
         linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", contents)}
-        assert {page.name for page in (ROOT / folder).glob("*.md")} - linked - {"README.md"} == set()
+        named = {page.relative_to(ROOT / folder).as_posix() for page in (ROOT / folder).rglob("*.md")}
+        assert {name for name in named - linked - {"README.md"} if not name.endswith(".zh.md")} == set()
+
+
+def test_every_page_has_one_place_in_the_contents_of_the_site() -> None:
+    """docs/conf.py makes them of the rows `| [name](page.md) | ...` of docs/README.md."""
+    table = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[[^\]]+\]\(([^)#]+\.md)\)", table, re.M)
+    assert sorted(rows) == sorted(set(rows))
+    placed = {(ROOT / "docs" / row).resolve() for row in rows}
+    own_contents = [page for page in PAGES if page.parent.name == "benchmarks"]
+    outside = {ROOT / "docs" / "README.md", *ROOT.glob("*.md"), *own_contents}
+    assert {page for page in {*PAGES} - placed - outside if not page.name.endswith(".zh.md")} == set()
+
+
+@pages
+def test_every_block_is_played_checked_or_marked(page: Path) -> None:
+    blocks = [block for block in tool("pages").blocks(page) if block.kind not in tool("pages").KINDS]
+    assert [f"line {block.line}: put <!-- not run: why --> before it" for block in blocks] == []
 
 
 def test_every_public_name_is_listed() -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert [name for name in evenodds.__all__ if f"`evenodds.{name}`" not in page] == []
+
+
+def test_every_module_that_has_parts_metrics_or_tasks_is_in_the_reference() -> None:
+    source = ROOT / "src" / "evenodds"
+    files = [file for room in ("metrics", "parts", "tasks") for file in (source / room).rglob("[a-z]*.py")]
+    reference = "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/reference/*.md"))
+    names = [".".join(file.relative_to(source.parent).with_suffix("").parts) for file in files]
+    assert [name for name in names if not re.search(rf"{re.escape(name)}$", reference, re.M)] == []
+    assert [name for name in evenodds.__all__ if f":: evenodds.{name}\n" not in reference] == []
 
 
 def test_every_recipe_is_on_a_page() -> None:
@@ -208,6 +262,16 @@ def test_every_benchmark_has_a_page_that_names_its_command() -> None:
     record = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "benchmarks").glob("*.md"))
     scripts = [file.name for file in (ROOT / "benchmarks").glob("*.py")]
     assert [name for name in scripts if f"python benchmarks/{name}" not in record] == []
+
+
+QUOTED = re.compile(r"^<!-- from (\S+) -->\n((?:\|.*\n)+)", re.M)
+"""A table that a page takes from another, word for word."""
+
+
+def test_tables_that_are_quoted_stand_on_their_pages() -> None:
+    quoted = [found for page in DOCS for found in QUOTED.findall(page.read_text(encoding="utf-8"))]
+    assert len(quoted) >= 15
+    assert [path for path, table in quoted if table not in (ROOT / path).read_text(encoding="utf-8")] == []
 
 
 @pages
@@ -248,6 +312,7 @@ INPUTS: dict[str, Callable[[], dict[str, Any]]] = {
     "images.md": lambda: {"evenodds": evenodds, "source": torch.rand(1, 3, 24, 24) * 2 - 1},
 }
 """What the blocks of a page are given: arrays of the reader's own."""
+SAME = doctest.OutputChecker()
 IN_ESSENCE = re.compile(r"`(examples/\w+\.py)`(?:, in essence| uses)[^`]*```python\n(.*?)^```", re.M | re.S)
 """A block that a page takes from an example, which other tests run as a whole."""
 
@@ -308,12 +373,18 @@ def test_python_on_the_pages_runs(folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(evenodds, "fit", short_fit, raising=False)
     monkeypatch.setattr(evenodds, "resume", short_resume, raising=False)
     ran = 0
-    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]:
-        names = INPUTS.get(page.name, dict)()
-        for block in blocks(IN_ESSENCE.sub("", page.read_text(encoding="utf-8")), "python"):
-            exec(compile(block, str(page), "exec"), names)
-            ran += 1
-    assert ran >= 10
+    for page in [ROOT / "README.md", *DOCS]:
+        names = INPUTS.get(page.name, dict)() | {"__name__": "page"}
+        for block, after in pairwise([*tool("pages").blocks(page), None]):
+            if block.kind == "run":
+                with contextlib.redirect_stdout(io.StringIO()) as printed:
+                    exec(compile(block.body, str(page), "exec"), names)
+                expected = after.body if after is not None and after.language == "text" else ""
+                assert not expected or SAME.check_output(expected, printed.getvalue(), doctest.NORMALIZE_WHITESPACE), (
+                    f"{page.name}:{block.line} printed {printed.getvalue()}"
+                )
+                ran += 1
+    assert ran >= 25
 
 
 def test_what_pages_take_from_examples_stands_there() -> None:
@@ -329,11 +400,10 @@ def test_what_pages_take_from_examples_stands_there() -> None:
 
 
 def test_the_tool_of_importers_knows_every_room() -> None:
-    tool: dict[str, Any] = {"__name__": "importers", "__file__": str(ROOT / "tools" / "importers.py")}
-    exec((ROOT / "tools" / "importers.py").read_text(encoding="utf-8"), tool)
-    by, level = tool["importers"](ROOT / "src"), tool["levels"](ROOT / "pyproject.toml")
+    importers = tool("importers")
+    by, level = importers.importers(ROOT / "src"), importers.levels(ROOT / "pyproject.toml")
     assert "evenodds.runs.session" in by
-    assert all(tool["room"](name) in level for name in by if name not in ("evenodds", "evenodds.__main__"))
-    height = {name: level.get(tool["room"](name), len(level)) for name in by}
-    rooms = [target for target in by if tool["room"](target) in level]  # the package itself is its public face
+    assert all(importers.room(name) in level for name in by if name not in ("evenodds", "evenodds.__main__"))
+    height = {name: level.get(importers.room(name), len(level)) for name in by}
+    rooms = [target for target in by if importers.room(target) in level]  # the package itself is its public face
     assert [(name, target) for target in rooms for name in by[target] if height[name] < height[target]] == []

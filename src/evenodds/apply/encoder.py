@@ -40,7 +40,7 @@ def encoder_of(
     """The encoder of a run: from its folder, or trained now on the generator's own samples and left there.
 
     An auxiliary network that predicts z given x, after training, as in wake-sleep: Goodfellow et al. (2014),
-    section 6, point 2. It is of the discriminator's family, and needs no data. That of a conditional run also tells c.
+    section 7, point 2. It is of the discriminator's family, and needs no data. That of a conditional run also tells c.
 
     Args:
         samples: of the generator, to learn from.

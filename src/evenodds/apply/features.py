@@ -25,7 +25,7 @@ AT_ONCE = 2048
 def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float32]:
     """What the discriminator's last layer sees: inputs for a classifier where labels are few.
 
-    Goodfellow et al. (2014), section 6, point 4: "features from the discriminator or inference net could improve
+    Goodfellow et al. (2014), section 7, point 4: "features from the discriminator or inference net could improve
     performance of classifiers when limited labeled data is available".
 
     Args:

@@ -198,6 +198,8 @@ class Session:
             x: (N, ...) in the data's own units.
             y: (N,) numbers of classes, for a conditional run.
         """
+        if y is None and self.conditions.by_class:
+            raise BadInput("this run is conditional on classes; give y, the number of the class of each item")
         players = self.unconditional(None if y is None else self.conditions.to_model(y))
         if "discriminator" not in players:
             raise BadInput(f"this run ({self.config.task.name}) has no discriminator that judges items")

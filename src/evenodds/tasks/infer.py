@@ -21,7 +21,7 @@ __all__ = ["Infer", "encode", "encoder_options"]
 class Infer:
     """An encoder learns to predict z from x = G(z), G being fixed.
 
-    Section 6, point 2, of Goodfellow et al. (2014): "Learned approximate inference can be performed by training an
+    Section 7, point 2, of Goodfellow et al. (2014): "Learned approximate inference can be performed by training an
     auxiliary network to predict z given x. This is similar to the inference net trained by the wake-sleep algorithm
     but with the advantage that the inference net may be trained for a fixed generator net". It is the sleep phase of
     Hinton et al. (1995): pairs (x, z) come from the generator alone. Real data set the pace and are not looked at.

@@ -5,7 +5,7 @@ BIN = .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test clean
+.PHONY: demo test dist clean
 
 demo: .venv/demo
 	$(BIN)/evenodds train digits
@@ -30,5 +30,14 @@ test: .venv/test
 	-$(PIP) -e '.[browser]'  # where it cannot be had, the summary says what was not looked at
 	touch $@
 
+# Builds what is published, checks it, installs it and plays with it; ARGUMENTS=--test also tests what was unpacked.
+dist: build/tools/ready
+	build/tools/bin/python tools/distribution.py $(ARGUMENTS)
+
+build/tools/ready:
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	touch $@
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs build dist

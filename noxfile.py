@@ -1,8 +1,8 @@
 """The tests under other versions of Python and torch: `nox --list`, `nox -s tests-3.12`, `nox -s lowest`.
 
-Sessions of a Python that is not there are passed over, and say so. Each makes its own environment below .nox/. Where no
-CPU build of torch is visible, PyPI brings one with CUDA, of several GB: set PIP_EXTRA_INDEX_URL to the index of CPU builds
-that pytorch.org names.
+Sessions of a Python that is not there are passed over, and say so. Each makes its own environment below .nox/. Where
+no CPU build of torch is visible, PyPI brings one with CUDA, of several GB: set PIP_EXTRA_INDEX_URL to the index of CPU
+builds that pytorch.org names.
 """
 
 import nox

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput, unknown
-from evenodds.export.about import ANY_SIZE, BATCH, Entry
+from evenodds.export.entry import ANY_SIZE, BATCH, Entry
 from evenodds.export.units import FromModel, ToModel
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.session import Session

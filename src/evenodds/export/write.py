@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.export.about import ANY_SIZE, BATCH, About, about_run
+from evenodds.export.about import About, about_run
+from evenodds.export.entry import ANY_SIZE, BATCH
 from evenodds.export.graphs import Graph, Options, graph_of
 from evenodds.export.inside import DIGEST, graph_digest
 from evenodds.export.parity import Parity, compared, drawn

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.schedule import Progress, When, always
+from evenodds.game.seeds import mix
 
 __all__ = ["Batch", "Costs", "Game", "Move", "Players", "Progress", "State", "Task", "mix"]
 
@@ -137,21 +138,3 @@ class State:
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     data: dict[str, object] = field(default_factory=dict)
-
-
-def mix(*numbers: int) -> int:
-    """One well-spread seed in [0, 2^63) from several integers (SplitMix64, Steele et al. 2014).
-
-    Every draw of a run is a function of its seed and its position, so that no random state needs to be kept:
-    the generator of round r is seeded with mix(seed, r).
-    """
-    state = 0
-    for number in numbers:
-        state = (state + (number & _WORD) + 0x9E3779B97F4A7C15) & _WORD
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _WORD
-        state ^= state >> 31
-    return state >> 1
-
-
-_WORD = (1 << 64) - 1

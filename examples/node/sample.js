@@ -2,7 +2,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { deflateSync } from "node:zlib";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { grid, metadata, request } from "../web/evenodds.js";
+import { grid, metadata, request } from "../web/model.js";
 
 const N = 16;
 const COLUMNS = 4;

@@ -1,5 +1,5 @@
 // Draws samples of model.onnx, a file of `evenodds export RUN --uint8`, in this page alone: nothing leaves it.
-import { grid, metadata, request } from "./evenodds.js";
+import { grid, metadata, request } from "./model.js";
 import * as ort from "./ort/ort.wasm.min.mjs";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;

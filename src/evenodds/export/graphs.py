@@ -99,9 +99,19 @@ class Network(nn.Module):
 
     def __init__(self, players: dict[str, nn.Module], half: bool) -> None:
         super().__init__()
-        copies = {name: deepcopy(player).cpu().eval().requires_grad_(False) for name, player in players.items()}
+        copies = {name: _whole(player) for name, player in players.items()}
         self.players = nn.ModuleDict({name: copy.half() if half else copy for name, copy in copies.items()})
         self.kind = torch.float16 if half else torch.float32
+
+
+def _whole(player: nn.Module) -> nn.Module:
+    """A copy on the CPU, with what the player uses and does not own, such as pretrained features."""
+    copy = deepcopy(player).cpu()
+    for part in copy.modules():
+        carry = getattr(part, "carry", None)
+        if carry is not None:
+            carry()
+    return copy.eval().requires_grad_(False)
 
 
 def _image(session: Session, name: str, options: Options, units: Units | None = None) -> tuple[Entry, nn.Module]:

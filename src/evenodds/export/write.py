@@ -134,7 +134,7 @@ def _cannot(graph: Graph, error: Exception) -> BadInput:
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):  # the first says most
         error = error.__cause__
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return BadInput(f"this run's {graph.answers} cannot be exported: {reason[:160]}")
+    return BadInput(f"this run's {graph.answers} cannot be exported, torch.export cannot trace it: {reason[:160]}")
 
 
 def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:

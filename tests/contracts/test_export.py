@@ -233,6 +233,13 @@ def test_a_file_says_what_it_is(files: dict[str, tuple[Session, Exported]]) -> N
     assert onnx.load(exported.path).opset_import[0].version <= 18
 
 
+def test_free_axes_have_names(files: dict[str, tuple[Session, Exported]]) -> None:
+    graph = onnx.load(files["upscale"][1].path).graph
+    described = [one.type.tensor_type.shape.dim for one in (*graph.input, *graph.output)]
+    shapes = [[axis.dim_param or axis.dim_value for axis in axes] for axes in described]
+    assert shapes == [["batch", 3, "height", "width"], ["batch", 3, "2*height", "2*width"]]
+
+
 def test_what_is_not_ours_is_neither_replaced_nor_believed(files: dict[str, tuple[Session, Exported]]) -> None:
     session, exported = files["class numbers"]
     own = exported.path.with_name("own.onnx")

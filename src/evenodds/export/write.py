@@ -154,6 +154,7 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
         model = exported.model_proto  # type: ignore[union-attr]
     except Exception as error:
         raise _cannot(graph, error) from error
+    _name_axes(model, graph)
     model.ir_version = min(model.ir_version, IR)
     model.producer_name, model.producer_version = "evenodds", about.version
     digest = graph_digest(model.SerializeToString(), path.name)
@@ -161,6 +162,20 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
     content = model.SerializeToString()
     path.write_bytes(content)
     return opened(content).compute
+
+
+def _name_axes(model: Any, graph: Graph) -> None:
+    """Calls free axes batch, height and width, where torch has names such as s27."""
+    described = [*model.graph.input, *model.graph.output]
+    names = {}
+    for value, entry in zip(described, (*graph.inputs, *graph.outputs), strict=True):
+        for axis, side in zip(value.type.tensor_type.shape.dim, entry.shape, strict=True):
+            if isinstance(side, str) and axis.dim_param:
+                names[axis.dim_param] = side
+    for value in (*described, *model.graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param in names:
+                axis.dim_param = names[axis.dim_param]
 
 
 def _pt2(program: Any, graph: Graph, about: About, path: Path) -> Any:

@@ -1,7 +1,7 @@
 """The draws of torch's generator on the CPU, by numpy: so that a file gives the samples of its run without torch.
 
 Numbers of 32 bits are those of the Mersenne Twister (Matsumoto and Nishimura 1998), bit for bit, and so are uniform
-numbers and whole ones. Normal numbers are made of them as Box and Muller (1958) do, in blocks of 16. torch computes
+numbers. Normal numbers are made of them as Box and Muller (1958) do, in blocks of 16. torch computes
 their logarithms and sines by approximations of the processor it runs on, so that they are the same to about 2e-6.
 """
 
@@ -37,10 +37,6 @@ class Draws:
     def uniform(self, n: int) -> NDArray[np.float32]:
         """(n,) in [0, 1), as torch.rand gives them."""
         return (self.words(n) & np.uint32((1 << _BITS) - 1)).astype(np.float32) * np.float32(2.0**-_BITS)
-
-    def below(self, end: int, n: int) -> NDArray[np.int64]:
-        """(n,) whole numbers from 0 to end - 1, as torch.randint gives them for ends below 2^28."""
-        return (self.words(n) % np.uint32(end)).astype(np.int64)
 
     def normal(self, n: int) -> NDArray[np.float32]:
         """(n,) standard normal numbers, at least 16, as torch.randn gives them.

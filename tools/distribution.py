@@ -48,6 +48,8 @@ def require(holds: bool, what: str) -> None:
 
 def tracked() -> set[str]:
     """Files of the repository, as they stand on the disk."""
+    if not (ROOT / ".git").exists():
+        sys.exit(f"{ROOT} must be a checkout of the repository: git says which files belong in")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     return {name for name in listed.split("\0") if name and (ROOT / name).exists()}
 
@@ -141,6 +143,7 @@ def main() -> None:
     parser.add_argument("--no-play", action="store_true", help="build and check alone")
     parser.add_argument("--test", action="store_true", help="also run the test suite of the source distribution")
     arguments = parser.parse_args()
+    tracked()
     source, wheel = built()
     check_wheel(wheel)
     folder = check_source(source)

@@ -171,12 +171,15 @@ def _why_not(needed: Requirement) -> str:
     """Why a package that is always needed does not serve, and the remedy; empty where it does."""
     version = needed.version()
     try:
-        import_module(MODULES.get(needed.package, needed.package.replace("-", "_")))
+        if needed.package in MODULES:
+            import_module(MODULES[needed.package])
     except (Exception, SystemExit) as error:  # a broken library may end with anything
         if version is None:
             return f"it is not installed, and evenodds needs it; pip install '{needed.words}'"
         again = f"pip install --force-reinstall '{needed.package}=={version}'"
         return f"{version} is installed and cannot be imported: {failure(error)}; {again}"
+    if version is None and needed.package not in MODULES:
+        return f"it is not installed, and evenodds needs it; pip install '{needed.words}'"
     if version is not None and not needed.met():
         return f"{version} is installed, and evenodds needs {needed.versions}; pip install '{needed.words}'"
     return ""

@@ -75,7 +75,7 @@ def test_files_come_in_class_folders_and_arrays_with_names(session: Session, tmp
     assert high / wide == pytest.approx(len(session.card.classes) / 3, rel=0.03)  # a row for each class
     folders = {p.name: len(list(p.iterdir())) for p in (tmp_path / "f").iterdir() if p.is_dir()}
     assert folders == dict.fromkeys(session.card.classes, 3)
-    assert {p.name for p in (tmp_path / "f").iterdir()} == {*folders, "labels.csv", ".model.jsonl"}
+    assert {p.name for p in (tmp_path / "f").iterdir()} == {*folders, "labels.csv", ".evenodds.jsonl"}
     with np.load(tmp_path / "x.npz") as arrays:
         assert arrays["y"].tolist() == [name for name in session.card.classes for _ in range(3)]
     assert main([*words[:2], "--class", "seven", "-n", "5", "--npz", str(tmp_path / "7.npz")]) == 0

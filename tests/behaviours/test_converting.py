@@ -230,7 +230,7 @@ def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_p
     one = scenes / "images" / "4.png"
     assert run("segment", segmenting.folder, one, tmp_path / "a.png") == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        ".model.jsonl", "a.png", "a-overlay.png", "a-legend.png", "a-legend.csv"
+        ".evenodds.jsonl", "a.png", "a-overlay.png", "a-legend.png", "a-legend.csv"
     }  # fmt: skip
     assert run("segment", segmenting.folder, one, tmp_path / "b.png", "--against", tmp_path / "a.png") == 0
     assert json.loads((tmp_path / "b-scores.json").read_text())["total"]["accuracy"] == 1

@@ -116,7 +116,7 @@ READERS = {
     "players.safetensors": ("sample", "resume"),
     "average.safetensors": ("sample",),
     "learner.safetensors": ("resume",),
-    ".model.jsonl": ("report", "resume"),
+    ".evenodds.jsonl": ("report", "resume"),
 }
 """The commands that read each file."""
 
@@ -172,7 +172,7 @@ def placed(run: Path, name: str) -> list[Path]:
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_may_hold_anything(name: str, trained: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # A checksum tells every change of a file of tensors in a checkpoint; a page is drawn for the others.
-    alike = ("players.safetensors", "average.safetensors", "learner.safetensors", "environment.json", ".model.jsonl")
+    alike = ("players.safetensors", "average.safetensors", "learner.safetensors", "environment.json", ".evenodds.jsonl")
     some = slice(None, None, 3 if name in alike else 1)
     for k, (what, change) in enumerate(list(WHOLE.items())[some]):
         command = READERS[name][k % len(READERS[name])]
@@ -217,7 +217,7 @@ def test_a_file_may_be_anything(name: str, trained: Path, run: Path, capsys: pyt
             elif what.startswith("a link"):
                 file.symlink_to(file if what.endswith("itself") else file.with_name("nowhere"))
         # Status 1: the run is whole, and a picture that is drawn at its end could not be written.
-        also = (1,) if name == ".model.jsonl" else ()
+        also = (1,) if name == ".evenodds.jsonl" else ()
         answered(words(READERS[name][k % len(READERS[name])], run), capsys, f"{name}: {what}", also)
         shutil.rmtree(run)
         shutil.copytree(trained, run)

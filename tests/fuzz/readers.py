@@ -187,7 +187,7 @@ READERS: Mapping[str, tuple[Reader, ...]] = {
     "choices.json": (_checked("choices.json"),),
     "environment.json": (_checked("environment.json"),),
     "encoder.safetensors": (_encoder, _checked("encoder.safetensors")),
-    ".model.jsonl": (_record,),
+    ".evenodds.jsonl": (_record,),
     ".lock": (lambda run, untouched: holder_of(run),),
     "*.png": (_checked("pictures"),),
     "*.gif": (_checked("pictures"),),

@@ -5,7 +5,7 @@ BIN = .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test docs clean
+.PHONY: demo test docs dist clean
 
 demo: .venv/demo
 	$(BIN)/evenodds train digits
@@ -40,5 +40,14 @@ docs: .venv/docs
 	$(PIP) -e '.[docs]'
 	touch $@
 
+# Builds what is published, checks it, installs it and plays with it; ARGUMENTS=--test also tests what was unpacked.
+dist: build/tools/ready
+	build/tools/bin/python tools/distribution.py $(ARGUMENTS)
+
+build/tools/ready:
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	touch $@
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs build dist

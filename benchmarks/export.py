@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from evenodds.errors import BadInput
-from evenodds.export.graphs import Options, graph_of
+from evenodds.export.graphs import Options, graph_of, possible
 from evenodds.export.parity import drawn
 from evenodds.export.runtime import opened
 from evenodds.export.write import export
@@ -56,17 +56,24 @@ def session_of(name: str, folder: Path) -> Session:
     config = with_settings(recipe(name), {"device": "cpu", "batch": 4, "held_out": 0.4})
     dataset = data_for(config, images=12)
     session = Run(settled(config, dataset), dataset).session(folder, 0)
-    shake(session.players["generator"])
+    shake(session.players["generator"], everything=possible(session)[0] == "sample")
     return session
 
 
 @torch.no_grad()
-def shake(player: torch.nn.Module) -> None:
-    """Adds noise to all weights, so that answers are large and every input counts."""
+def shake(player: torch.nn.Module, everything: bool) -> None:
+    """Gives noise to weights that begin at 0, so that every layer and input counts.
+
+    Args:
+        everything: to all others too, so that answers are large. Not of networks that mend or enlarge images: these
+            would answer by corrections of 60 and more, which are then clipped to [-1, 1]. Roundings of float16, 0.15 %
+            of these, are then as large as the range, and say nothing of trained networks.
+    """
     rng = torch.Generator().manual_seed(0)
     for weights in player.parameters():
-        spread = weights[0].numel() ** -0.5 if weights.dim() > 1 else 0.1
-        weights.add_(spread * torch.randn(weights.shape, generator=rng))
+        if everything or not weights.any():
+            spread = weights[0].numel() ** -0.5 if weights.dim() > 1 else 0.1
+            weights.add_(spread * torch.randn(weights.shape, generator=rng))
 
 
 def written(name: str, folder: Path) -> dict[str, Any]:

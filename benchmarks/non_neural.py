@@ -32,8 +32,8 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.toys import Mixture1D, Ring, mixture, ring
 from evenodds.files.write import write_json
 from evenodds.game.learners import Evolution, Fit, Learner
-from evenodds.game.rules import mix
 from evenodds.game.schedule import cosine
+from evenodds.game.seeds import mix
 from evenodds.metrics.divergence import jensen_shannon
 from evenodds.metrics.modes import mode_coverage
 from evenodds.parts.losses import adversarial

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evenodds.game.rules import reseed
+from evenodds.game.engine import reseed
 from tests.clock import Clock
 from tests.tools import tool
 

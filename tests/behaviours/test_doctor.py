@@ -10,8 +10,9 @@ import pytest
 
 import evenodds
 from evenodds.cli import main
+from evenodds.files.finding import FAULT, FINE, NOTE, Finding, sound
 from evenodds.files.write import temporary_name
-from evenodds.runs.doctor import FAULT, FINE, NOTE, Finding, examine, sound
+from evenodds.runs.doctor import examine
 
 OLD = Path(__file__).resolve().parents[1] / "fixtures" / "old_layout"
 TINY = {"images": 64, "batch": 16, "generator__width": 4, "discriminator__width": 4, "save_share": 0.5}

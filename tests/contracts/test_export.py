@@ -1,6 +1,8 @@
 """Every kind of run as one file: it gives what the run gives, says what it is, and one of a stranger does nothing."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,13 @@ import torch
 from PIL import Image
 from torch import nn
 
+from evenodds.apply.samples import requested_labels
 from evenodds.errors import BadInput
-from evenodds.export.about import FORMAT, About, Entry, about_run, read_words
+from evenodds.export import alone as alone_module
+from evenodds.export.about import About, about_run, read_words
+from evenodds.export.alone import _is_plain, _Words, alone
 from evenodds.export.card import card_of
+from evenodds.export.entry import FORMAT, Entry
 from evenodds.export.graphs import Graph, Options, graph_of, possible
 from evenodds.export.inside import metadata_in
 from evenodds.export.model import PLAYERS, load_model
@@ -24,6 +30,7 @@ from evenodds.export.write import Exported, export
 from evenodds.game.rules import Batch
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 from tests.serving import asked
 from tests.stand_ins import data_for, settled
@@ -153,6 +160,76 @@ def test_a_file_is_served_as_its_run_is(files: dict[str, tuple[Session, Exported
         assert np.array_equal(ours.get("y", []), theirs.get("y", []))
 
 
+@pytest.mark.parametrize("prior", ["normal", "uniform", "spherical"])
+def test_a_file_gives_the_same_samples_without_torch(
+    prior: str, files: dict[str, tuple[Session, Exported]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, exported = files["class numbers"]
+    size = session.latent.size
+    monkeypatch.setattr(alone_module, "_prior", lambda words: prior)
+    session = replace(
+        session, task=replace(cast(Any, session.task), prior=make("prior", find("priors", prior), {"size": size}))
+    )
+    model = alone(exported.path)
+    assert model is not None
+    y = requested_labels(session, 300, None, None, 5)
+    assert (model.sampled_classes(300, 5) == y).all()
+    want, got = session.numbers(300, 5, y=y), model.numbers(300, 5, y)
+    assert want.dtype == got.dtype
+    assert np.abs(want.astype(int) - got).max() <= 1
+    assert (want != got).mean() < 1e-3  # where a number lies between two levels
+    assert (model.card.eight_bit(got) == session.card.eight_bit(got)).all()
+
+
+def test_no_torch_is_imported_where_a_file_draws_samples(
+    files: dict[str, tuple[Session, Exported]], tmp_path: Path
+) -> None:
+    session, exported = files["class numbers"]
+    words = [
+        "sample",
+        exported.path,
+        "-n",
+        "7",
+        "--seed",
+        "3",
+        "--folder",
+        tmp_path / "out",
+        "--npz",
+        tmp_path / "x.npz",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 7
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert np.abs(arrays["x"].astype(int) - session.numbers(7, 3)).max() <= 1
+        assert {*arrays["y"]} <= {*session.card.classes}
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None  # an import of it fails
+from evenodds.cli import main
+status = main(sys.argv[1:])
+assert sys.modules["torch"] is None
+sys.exit(status)
+"""
+
+
+def test_what_needs_torch_is_not_drawn_without_it(files: dict[str, tuple[Session, Exported]]) -> None:
+    session, exported = files["class numbers"]
+    assert alone(exported.path, truncation=0.5) is not None
+    assert alone(files["upscale"][1].path) is None  # it makes images of images
+    words = _Words(
+        "sample", exported.about.inputs, exported.about.outputs, cast(Any, session.card), {"prior": {"name": "normal"}}
+    )
+    assert _is_plain(words)
+    for other in (Entry("c", "float32", ("batch", 3)), Entry("mask", "uint8", ("batch", 1))):
+        assert not _is_plain(replace(words, inputs=(*words.inputs, other)))
+    assert not _is_plain(replace(words, config={"prior": {"name": "coded"}}))
+
+
 def answers_of(session: Session, answers: str) -> Batch:
     """What a run or a file answers, of sizes that the file was not traced with."""
     rng = torch.Generator().manual_seed(3)
@@ -179,6 +256,13 @@ def test_a_file_says_what_it_is(files: dict[str, tuple[Session, Exported]]) -> N
     assert words["data_fingerprint"] == (session.card.fingerprint or "unknown")
     assert {"run", "licence", "units", "recipe", "evenodds_version"} <= words.keys()
     assert onnx.load(exported.path).opset_import[0].version <= 18
+
+
+def test_free_axes_have_names(files: dict[str, tuple[Session, Exported]]) -> None:
+    graph = onnx.load(files["upscale"][1].path).graph
+    described = [one.type.tensor_type.shape.dim for one in (*graph.input, *graph.output)]
+    shapes = [[axis.dim_param or axis.dim_value for axis in axes] for axes in described]
+    assert shapes == [["batch", 3, "height", "width"], ["batch", 3, "2*height", "2*width"]]
 
 
 def test_what_is_not_ours_is_neither_replaced_nor_believed(files: dict[str, tuple[Session, Exported]]) -> None:

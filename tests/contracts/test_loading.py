@@ -24,6 +24,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "metrics/features/extract.py",  # the files of the room
         "runs/allowed.py",  # code of one's own
         "runs/find.py",  # the files of the rooms
+        "runs/installation.py",  # the packages that are always needed, of a fixed list
     ),
     "importlib.reload": (),
     "importlib.util": (),

@@ -11,6 +11,7 @@ from evenodds.data.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
+from evenodds.export.graphs import _whole
 from evenodds.parts.networks import _beside, dcgan, fastgan
 from evenodds.pretrained import efficientnet_lite
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
@@ -52,6 +53,14 @@ def test_a_state_that_was_learned_on_other_weights_is_refused(frozen: EfficientN
     net.load_state_dict(state)
     with pytest.raises(BadInput, match="other pretrained weights"):
         net.load_state_dict(state | {"beside.weights": torch.zeros(32, dtype=torch.uint8)})
+
+
+def test_a_file_carries_the_network_that_a_player_shares(frozen: EfficientNetLite) -> None:
+    net = dcgan.Discriminator((3, 16, 16), width=4, pretrained=32).eval()
+    copy, x = _whole(net), torch.rand(2, 3, 16, 16) * 2 - 1
+    assert torch.allclose(copy(x, features=True)[1], net(x, features=True)[1], atol=1e-5)
+    assert sum(value.numel() for value in copy.state_dict().values()) > 3_000_000
+    assert len(net.state_dict()) < len(copy.state_dict())
 
 
 @pytest.mark.parametrize(

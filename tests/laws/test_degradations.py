@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.parts.degradations import Blur, Chain, Downscale, Edges, Grey, Hide, Jpeg, Noise, Realistic
 from evenodds.parts.masks import Boxes
 

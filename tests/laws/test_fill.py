@@ -11,8 +11,9 @@ from torch import Tensor
 
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
-from evenodds.game.rules import Batch, Game, mix
+from evenodds.game.rules import Batch, Game
 from evenodds.game.schedule import cosine
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import train
 from evenodds.parts.fillers.rows import Generator
 from evenodds.parts.losses import scoring

@@ -7,8 +7,9 @@ from torch import nn
 from evenodds.errors import BadInput
 from evenodds.game.engine import Engine, Local
 from evenodds.game.learners import Gradient, frozen
-from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, State, mix
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, State
 from evenodds.game.schedule import after, but_every, cosine, every, linear
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import Training, train
 from evenodds.parts.losses.penalties import dragan, gradient_penalty, r1
 from tests.games import Points, small_game, small_players, small_task

@@ -14,7 +14,8 @@ from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.engine import Local
 from evenodds.game.learners import Evolution, Fit
-from evenodds.game.rules import Game, Progress, mix
+from evenodds.game.rules import Game, Progress
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import train
 from evenodds.parts.nonneural.fitted import Classifier
 from tests.games import Points, small_players, small_task

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import train
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2

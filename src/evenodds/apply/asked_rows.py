@@ -12,7 +12,7 @@ from evenodds.data._moments import moment
 from evenodds.data.rows import Column, Values
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.session import Session
 from evenodds.runs.values import as_number
 

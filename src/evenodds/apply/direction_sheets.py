@@ -12,7 +12,7 @@ from evenodds.apply.latent import directions, move
 from evenodds.apply.paired_sheet import write_paired
 from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.parts.priors import Coded
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session

@@ -15,7 +15,7 @@ from evenodds.apply.direction_sheets import directions_of
 from evenodds.apply.samples import requested_labels, table_rows, table_text, write_arrays
 from evenodds.apply.selecting import drawn_in, sample, truncated
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.session import Session
 
 __all__ = ["BLOCK", "Drawn", "Point", "Request", "between", "codes_of", "draw", "drawn", "point_of"]

@@ -15,8 +15,9 @@ from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
 from evenodds.game.checkpoint import misfit
 from evenodds.game.learners import Gradient
-from evenodds.game.rules import Batch, Game, mix
+from evenodds.game.rules import Batch, Game
 from evenodds.game.schedule import cosine
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.allowed import allowing
 from evenodds.runs.build import build_engine

@@ -17,7 +17,7 @@ from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.session import Session
 from evenodds.runs.snapshot import in_rows
 from evenodds.show import pictures

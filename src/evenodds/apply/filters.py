@@ -17,7 +17,7 @@ from torch import Tensor
 from evenodds.apply.rejection import acceptance, log_odds
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.memorisation import CopyTest
 from evenodds.metrics.neighbours import nearest
 

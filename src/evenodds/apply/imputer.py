@@ -19,8 +19,9 @@ from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
-from evenodds.game.rules import Game, mix
+from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
 from evenodds.parts.fillers.rows import Generator
 from evenodds.parts.losses.adversarial import non_saturating

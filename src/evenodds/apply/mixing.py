@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures

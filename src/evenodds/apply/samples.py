@@ -1,4 +1,4 @@
-"""Samples and walks of a run as files: pictures, folders, arrays, tables."""
+"""Samples and walks of a run as files: pictures, folders, arrays, tables. torch is not imported here."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._labels import LABELS
+from evenodds.data._part_names import LABELS
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.memory import require_room
@@ -22,8 +22,10 @@ from evenodds.files.outputs import Outputs, owned, require_owned, require_writab
 from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.runs.sample_picture import sample_picture
-from evenodds.runs.session import Session
 from evenodds.show import pictures
+
+if TYPE_CHECKING:
+    from evenodds.runs.session import Session
 
 __all__ = [
     "requested_labels", "require_not_the_data", "require_places", "table_rows", "table_text",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evenodds.apply.rejection import acceptance
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.parts.priors import Prior, Spherical
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session

@@ -34,7 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     from evenodds.cli.streams import lasting_streams
 
     with lasting_streams(), orderly_end(), as_launched(sys.argv[1:] if arguments is None else arguments) as wanted:
-        return _status(arguments) if wanted else 0
+        try:
+            return _status(arguments) if wanted else 0
+        except ImportError as error:  # before there is a command line
+            return _fail(_missing(error), 1)
 
 
 def _status(arguments: list[str] | None) -> int:
@@ -63,6 +66,8 @@ def _status(arguments: list[str] | None) -> int:
         return _fail(behind or str(signal), 128 + signal.number, None if behind else not is_follower())
     except KeyboardInterrupt:
         return _fail("interrupted", 130, not is_follower())  # all processes are
+    except ImportError as error:
+        return _fail(_missing(error), 1)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 1)
     except Exception as error:
@@ -70,6 +75,13 @@ def _status(arguments: list[str] | None) -> int:
             return _fail("out of memory; use a smaller batch or network", 1)
         return _fail(f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
     return status if isinstance(status, int) else 0
+
+
+def _missing(error: ImportError) -> str:
+    """What is said where a package is missing or broken that evenodds needs."""
+    package = (error.name or "a package").partition(".")[0]
+    remedy = f"pip install {package}" if package in ("cyclopts", "rich") else "`evenodds doctor` names the remedy"
+    return f"{package}, which this needs, cannot be imported: {error}; {remedy}"
 
 
 def _fail(message: str, status: int, speaks: bool | None = None) -> int:

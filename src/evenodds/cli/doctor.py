@@ -1,11 +1,18 @@
-"""The command that checks a run folder: doctor."""
+"""The command that checks an installation, or a run folder: doctor."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Json, Run, RunData, Switch, app
+from evenodds.cli.app import Json, RunData, Switch, app
+from evenodds.errors import BadInput
+from evenodds.files.finding import Finding, sound
 from evenodds.files.terminal import result_json, result_table, say
 from evenodds.files.text import aligned
 
@@ -14,22 +21,46 @@ __all__ = ["doctor"]
 
 @app.command
 @loads
-def doctor(run: Run, *, data: RunData = None, skip_data: Switch = False, json: Json = False) -> int:
-    """Check a run folder from end to end: files, checkpoints, history, data, versions. Nothing in it is executed.
+def doctor(
+    run: Annotated[Path | None, Parameter(help="The run folder [default: the installation is checked].")] = None,
+    *,
+    data: RunData = None,
+    skip_data: Switch = False,
+    json: Json = False,
+) -> int:
+    """Check what is installed and what this machine computes with; or a run folder from end to end.
 
-    Status 2 says that something is broken: a fault.
+    Without RUN: evenodds, Python, packages, extras and what each would bring, devices, threads, precision, memory,
+    cache and disk, with a remedy for what is wrong. With RUN: its files, checkpoints, history, data, versions. Nothing
+    in it is executed. Status 2 says that something is broken: a fault.
 
     Parameters
     ----------
     skip_data
         Do not read the data of the run; of a stranger's run, they may be any path of yours.
     """
+    if run is None:
+        if data is not None or skip_data:
+            raise BadInput("--data and --skip-data are for a run; name its folder: evenodds doctor RUN --skip-data")
+        return _told(_of_the_machine(), None, json)
     from evenodds.cli.bar import reading
-    from evenodds.runs.doctor import examine, sound
+    from evenodds.runs.doctor import examine
 
-    findings = examine(run, data, read_data=not skip_data, reading=reading)
+    return _told(examine(run, data, read_data=not skip_data, reading=reading), run, json)
+
+
+def _of_the_machine() -> list[Finding]:
+    from evenodds.runs.installation import examine_installation
+    from evenodds.runs.machine import examine_machine
+
+    return [*examine_installation(), *examine_machine()]
+
+
+def _told(findings: Sequence[Finding], run: Path | None, json: bool) -> int:
+    """Prints what was found; the status."""
     if json:
-        result_json({"run": str(run), "sound": sound(findings), "findings": [asdict(one) for one in findings]})
+        place = {} if run is None else {"run": str(run)}
+        result_json({**place, "sound": sound(findings), "findings": [asdict(one) for one in findings]})
     else:
         result_table(aligned([(one.level, one.place, one.what) for one in findings]))
         faults = sum(one.level == "fault" for one in findings)

@@ -10,9 +10,10 @@ from cyclopts import Parameter
 from evenodds.errors import BadInput
 
 if TYPE_CHECKING:
+    from evenodds.export.alone import Alone
     from evenodds.runs.session import Session
 
-__all__ = ["RunOrModel", "beside", "run_or_model"]
+__all__ = ["RunOrModel", "beside", "run_or_model", "without_torch"]
 
 RunOrModel = Annotated[Path, Parameter(help="The run folder, or an .onnx file that `evenodds export` wrote.")]
 MODELS = (".onnx",)
@@ -40,6 +41,19 @@ def run_or_model(run: Path, checkpoint: str, device: str, role: str | None = Non
     if role is not None:
         _ = session.players[role]  # a file that answers something else says so
     return session
+
+
+def without_torch(run: Path, truncation: float, checkpoint: str, device: str) -> Alone | None:
+    """The generator of an exported file that needs no torch to draw samples; None of all else.
+
+    Args:
+        truncation: that samples are to be drawn with.
+    """
+    if not _is_model(run) or checkpoint != "last" or device not in ("auto", "cpu"):
+        return None
+    from evenodds.export.alone import alone
+
+    return alone(run, truncation)
 
 
 def _is_model(run: Path) -> bool:

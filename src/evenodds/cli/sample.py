@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, RunData, Switch, Words, app, assignments, listed_names, numbers
-from evenodds.cli.opening import RunOrModel, run_or_model
+from evenodds.cli.opening import RunOrModel, run_or_model, without_torch
 from evenodds.cli.ranges import Number, Seed, real, whole
 from evenodds.files.terminal import result, say
+
+if TYPE_CHECKING:
+    from evenodds.export.alone import Alone
+    from evenodds.runs.session import Session
 
 __all__ = ["augment", "sample"]
 
@@ -75,29 +81,78 @@ def sample(
     seed
         The same seed gives the same samples.
     """
+    options = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
+    plain = given is None and select is None and not options
+    model = without_torch(run, truncation, checkpoint, device) if plain else None
+    if model is not None:
+        samples = _drawn_without_torch(model, truncation)
+    else:
+        session = run_or_model(run, checkpoint, device, "generator")
+        samples = _drawn(session, given, {"truncation": truncation, "select": select, **options})
+    _write(samples, n, seed, (class_, per_class), {"grid": grid, "folder": folder, "npz": npz})
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """What draws samples, and how.
+
+    Args:
+        session: a run, or what stands in for it without torch.
+        draw: (n, seed, classes) -> samples and, of runs that are conditional on values, these in their own units.
+    """
+
+    session: Session
+    draw: Callable[[int, int, Sequence[int] | None], tuple[Any, Any]]
+
+
+def _drawn_without_torch(model: Alone, truncation: float) -> _Samples:
+    def draw(n: int, seed: int, y: Sequence[int] | None) -> tuple[Any, None]:
+        return model.numbers(n, seed, y, truncation), None
+
+    return _Samples(cast("Session", model), draw)
+
+
+def _drawn(session: Session, given: list[str] | None, options: Mapping[str, Any]) -> _Samples:
     from evenodds.apply.asked_rows import matching_rows
-    from evenodds.apply.samples import requested_labels, require_places, write_samples
     from evenodds.apply.selecting import sample as selected
 
-    session = run_or_model(run, checkpoint, device, "generator")
-    if grid is None and folder is None and npz is None:
-        grid = session.folder / "samples.png"
-    require_places(session, grid=grid, folder=folder, npz=npz)
-    y = requested_labels(session, n, class_, per_class, seed)
-    options: dict[str, Any] = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
-    n = n if y is None else len(y)
     by_row = given is not None and session.conditions.kind is None and bool(session.card.units.columns)
     asked = None if by_row else numbers(given)
 
-    def draw(count: int, seed: int) -> Any:
-        return selected(session, count, seed, y, asked, truncation=truncation, select=select, **options)
+    def draw(n: int, seed: int, y: Sequence[int] | None) -> tuple[Any, Any]:
+        def some(count: int, seed: int) -> Any:
+            return selected(session, count, seed, y, asked, **options)
 
-    x = matching_rows(session, n, seed, assignments(given), draw) if by_row else draw(n, seed)
-    c = session.conditions.in_own_units(n, seed, y, asked)
+        x = matching_rows(session, n, seed, assignments(given), some) if by_row else some(n, seed)
+        return x, session.conditions.in_own_units(n, seed, y, asked)
+
+    return _Samples(session, draw)
+
+
+def _write(
+    samples: _Samples,
+    n: int,
+    seed: int,
+    classes: tuple[str | None, int | None],
+    places: Mapping[str, Path | None],
+) -> None:
+    """Draws samples, writes them where they are asked for, and prints the places.
+
+    Args:
+        classes: the name of the only one, and how many of each.
+    """
+    from evenodds.apply.samples import requested_labels, require_places, write_samples
+
+    session, per_class = samples.session, classes[1]
+    if not any(places.values()):
+        places = {"grid": session.folder / "samples.png"}
+    require_places(session, **places)
+    y = requested_labels(session, n, *classes, seed)
+    x, c = samples.draw(n if y is None else len(y), seed, y)
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
-    for path in write_samples(session, x, y, grid=grid, folder=folder, npz=npz, columns=columns, c=c):
+    for path in write_samples(session, x, y, **places, columns=columns, c=c):
         result(path)
-    if folder is not None and session.card.kind == "image" and session.card.units.dtype == "float32":
+    if places.get("folder") is not None and session.card.kind == "image" and session.card.units.dtype == "float32":
         say("the pictures show the numbers in 8 bits; --npz FILE keeps them as they are")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import NamedTuple
 
+from evenodds.data._part_names import LABELS
 from evenodds.data._splits import bare
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
@@ -15,8 +16,6 @@ from evenodds.files.text import from_cell
 
 __all__ = ["LABELS", "LabelTable", "label_table"]
 
-LABELS = "labels.csv"
-"""The file's name; it lies beside the images or above their folders."""
 _PARTS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 """What may lie between cells."""
 _HEADS = ("file", "filename", "file_name", "name", "image", "image_id", "id", "path")

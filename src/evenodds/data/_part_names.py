@@ -1,6 +1,8 @@
-"""What the parts of data to train on and to test on are called, in any case."""
+"""What the parts of data to train on and to test on are called, in any case, and the file of their labels."""
 
-__all__ = ["TEST", "TRAIN"]
+__all__ = ["LABELS", "TEST", "TRAIN"]
 
 TRAIN = ("train", "training")
 TEST = ("val", "valid", "validation", "test", "testing", "eval", "holdout")
+LABELS = "labels.csv"
+"""It lies beside the images or above their folders."""

@@ -19,8 +19,8 @@ from evenodds.data.palette import Palette
 from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
 from evenodds.files import memory
-from evenodds.game.rules import mix
 from evenodds.game.schedule import OnProgress
+from evenodds.game.seeds import mix
 
 __all__ = ["Beside", "Conditions", "Dataset", "Units", "permutation"]
 

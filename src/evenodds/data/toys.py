@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 
 __all__ = [
     "DENSITIES",

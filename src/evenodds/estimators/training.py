@@ -16,8 +16,9 @@ from evenodds.files.terminal import result
 from evenodds.game.engine import Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
-from evenodds.game.rules import Game, mix
+from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, Training, train
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
 from evenodds.parts.losses.adversarial import relativistic_paired

@@ -19,7 +19,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.rows import Column
 from evenodds.evaluation.examination import Step
 from evenodds.evaluation.material import Material
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.probe import fit_probe
 
 __all__ = ["of_table"]

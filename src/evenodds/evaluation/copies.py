@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.evaluation.material import Material
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Side
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
 from evenodds.metrics.neighbours import Searches

@@ -20,8 +20,9 @@ from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
-from evenodds.game.rules import Batch, Costs, Game, Players, mix
+from evenodds.game.rules import Batch, Costs, Game, Players
 from evenodds.game.schedule import OnProgress
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import train
 from evenodds.metrics.intervals import Interval
 from evenodds.metrics.probe import fit_probe

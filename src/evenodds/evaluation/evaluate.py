@@ -25,7 +25,7 @@ from evenodds.evaluation.outside import outside
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing
 from evenodds.runs.session import Session

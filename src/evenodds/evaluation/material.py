@@ -17,7 +17,7 @@ from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
 from evenodds.errors import BadInput
 from evenodds.game.engine import pick_device
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.card import LEAST_HELD_OUT, LEAST_OTHERS, SPLIT_SEED
 from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session, load

@@ -11,7 +11,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import Examination, inside
 from evenodds.evaluation.measures import Measure, Scale, classes_of
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.features.extract import together
 from evenodds.metrics.intervals import Interval, Side, floors, intervals
 from evenodds.metrics.likelihood import parzen

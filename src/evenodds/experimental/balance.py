@@ -16,7 +16,8 @@ from evenodds.game.dial import Dial
 from evenodds.game.exchange import agreed
 from evenodds.game.learners import Gradient
 from evenodds.game.modes import at_rest
-from evenodds.game.rules import Batch, Game, Move, Players, Progress, State, mix
+from evenodds.game.rules import Batch, Game, Move, Players, Progress, State
+from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, Training
 from evenodds.runs.assembly import Run
 from evenodds.runs.extras import Extra

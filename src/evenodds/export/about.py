@@ -8,38 +8,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from evenodds.errors import BadInput
-from evenodds.files.read import as_type, parse_json
+from evenodds.export.entry import ADVICE, FORMAT, Entry, content_of
+from evenodds.files.read import as_type
 from evenodds.runs.card import DataCard
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
-__all__ = ["ANY_SIZE", "BATCH", "FORMAT", "LICENCE", "About", "Entry", "about_run", "read_words", "run_id"]
+__all__ = ["LICENCE", "About", "about_run", "read_words", "run_id"]
 
-FORMAT = "evenodds-model-1"
-"""The first word of the metadata; files with another one are not evenodds'."""
 LICENCE = "not stated: ask those who trained it, and mind the licence of the data"
-BATCH = "batch"
-ANY_SIZE = ("height", "width")
-"""The names of the axes that may have any length."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An input or output.
-
-    Args:
-        dtype: float32, uint8 or int64.
-        shape: lengths, and names of those that are free.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[str | int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.dtype} ({', '.join(map(str, self.shape))})"
 
 
 @dataclass(frozen=True)
@@ -153,8 +131,4 @@ def shared_card(card: DataCard) -> DataCard:
 
 def read_words(words: Mapping[str, str], where: str) -> About:
     """What the metadata of a file say; BadInput where evenodds did not write them."""
-    advice = "take a file that `evenodds export` wrote"
-    if words.get("format") != FORMAT or "evenodds" not in words:
-        have = ", ".join(sorted(words)[:5]) or "none"
-        raise BadInput(f"{where} must have the metadata format={FORMAT} and evenodds, it has {have[:80]}; {advice}")
-    return as_type(parse_json(words["evenodds"].encode(), f"{where}, metadata", advice), About, where, advice)
+    return as_type(content_of(words, where), About, where, ADVICE)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.data.dataset import Units
 from evenodds.errors import BadInput, unknown
-from evenodds.export.about import ANY_SIZE, BATCH, Entry
+from evenodds.export.entry import ANY_SIZE, BATCH, Entry
 from evenodds.export.units import FromModel, ToModel
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.session import Session
@@ -99,9 +99,19 @@ class Network(nn.Module):
 
     def __init__(self, players: dict[str, nn.Module], half: bool) -> None:
         super().__init__()
-        copies = {name: deepcopy(player).cpu().eval().requires_grad_(False) for name, player in players.items()}
+        copies = {name: _whole(player) for name, player in players.items()}
         self.players = nn.ModuleDict({name: copy.half() if half else copy for name, copy in copies.items()})
         self.kind = torch.float16 if half else torch.float32
+
+
+def _whole(player: nn.Module) -> nn.Module:
+    """A copy on the CPU, with what the player uses and does not own, such as pretrained features."""
+    copy = deepcopy(player).cpu()
+    for part in copy.modules():
+        carry = getattr(part, "carry", None)
+        if carry is not None:
+            carry()
+    return copy.eval().requires_grad_(False)
 
 
 def _image(session: Session, name: str, options: Options, units: Units | None = None) -> tuple[Entry, nn.Module]:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from evenodds.errors import BadInput
+from evenodds.export.entry import require_format
+from evenodds.files.regular import read_regular, refusal
 
-__all__ = ["DIGEST", "graph_digest", "metadata_in"]
+__all__ = ["DIGEST", "graph_digest", "metadata_in", "read_model"]
 
 DIGEST = "graph_sha256"
 """The entry of the metadata that holds `graph_digest`."""
 
+LARGEST = 2**31
+"""Bytes of a file of one part: messages of protocol buffers have no more."""
 Value = int | memoryview
 _PARTS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 8: "opset", 14: "word", 20: "training", 25: "function"},
@@ -53,6 +58,22 @@ def metadata_in(content: bytes, where: str) -> dict[str, str]:
     if not has_graph:
         raise BadInput(f"{where} must be an ONNX file with a graph, and has none; export it again")
     return words
+
+
+def read_model(path: Path) -> tuple[dict[str, str], bytes]:
+    """The metadata of a file, and its bytes.
+
+    Raises:
+        BadInput: it is no regular file, no ONNX file as `metadata_in` asks for, or was changed since it was written.
+    """
+    if reason := refusal(path):
+        raise BadInput(f"cannot read {path}: it is {reason}; name a file that `evenodds export` wrote")
+    content = read_regular(path, LARGEST)
+    words = metadata_in(content, str(path))
+    require_format(words, str(path))
+    if words.get(DIGEST) != graph_digest(content, str(path)):
+        raise BadInput(f"{path} was changed or damaged since it was written; export it again")
+    return words, content
 
 
 def graph_digest(content: bytes, where: str) -> str:

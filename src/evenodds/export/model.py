@@ -14,11 +14,10 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.export.about import About, read_words
-from evenodds.export.inside import DIGEST, graph_digest, metadata_in
+from evenodds.export.inside import read_model
 from evenodds.export.runtime import Runtime, opened
 from evenodds.export.units import FromModel, ToModel
 from evenodds.files.extras import named as named_extra
-from evenodds.files.regular import read_regular, refusal
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
 from evenodds.runs.config import from_mapping, named, require_allowed
@@ -26,8 +25,6 @@ from evenodds.runs.session import Session
 
 __all__ = ["load_model"]
 
-LARGEST = 2**31
-"""Bytes of a file of one part: messages of protocol buffers have no more."""
 _EXACT = 1e-3
 """What bytes differ by, in [-1, 1], from the numbers that they stand for: a level is 2 / 255 at least."""
 
@@ -69,13 +66,8 @@ class Players(dict[str, nn.Module]):
 
 def _read(path: Path) -> tuple[About, bytes]:
     """What a file says of itself, and its bytes."""
-    if reason := refusal(path):
-        raise BadInput(f"cannot read {path}: it is {reason}; name a file that `evenodds export` wrote")
-    content = read_regular(path, LARGEST)
-    words = metadata_in(content, str(path))
+    words, content = read_model(path)
     about = read_words(words, str(path))
-    if words.get(DIGEST) != graph_digest(content, str(path)):
-        raise BadInput(f"{path} was changed or damaged since it was written; export it again")
     if about.answers not in PLAYERS:
         raise BadInput(f"{path} answers what this version does not know; use evenodds {about.version} or newer")
     return about, content

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.export.about import ANY_SIZE, BATCH, Entry
+from evenodds.export.entry import ANY_SIZE, BATCH, Entry
 from evenodds.export.graphs import Graph
 from evenodds.runs.session import Session
 

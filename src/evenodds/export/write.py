@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.export.about import ANY_SIZE, BATCH, About, about_run
+from evenodds.export.about import About, about_run
+from evenodds.export.entry import ANY_SIZE, BATCH
 from evenodds.export.graphs import Graph, Options, graph_of
 from evenodds.export.inside import DIGEST, graph_digest
 from evenodds.export.parity import Parity, compared, drawn
@@ -133,7 +134,7 @@ def _cannot(graph: Graph, error: Exception) -> BadInput:
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):  # the first says most
         error = error.__cause__
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return BadInput(f"this run's {graph.answers} cannot be exported: {reason[:160]}")
+    return BadInput(f"this run's {graph.answers} cannot be exported, torch.export cannot trace it: {reason[:160]}")
 
 
 def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
@@ -153,6 +154,7 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
         model = exported.model_proto  # type: ignore[union-attr]
     except Exception as error:
         raise _cannot(graph, error) from error
+    _name_axes(model, graph)
     model.ir_version = min(model.ir_version, IR)
     model.producer_name, model.producer_version = "evenodds", about.version
     digest = graph_digest(model.SerializeToString(), path.name)
@@ -160,6 +162,20 @@ def _onnx(program: Any, graph: Graph, about: About, path: Path) -> Any:
     content = model.SerializeToString()
     path.write_bytes(content)
     return opened(content).compute
+
+
+def _name_axes(model: Any, graph: Graph) -> None:
+    """Calls free axes batch, height and width, where torch has names such as s27."""
+    described = [*model.graph.input, *model.graph.output]
+    names = {}
+    for value, entry in zip(described, (*graph.inputs, *graph.outputs), strict=True):
+        for axis, side in zip(value.type.tensor_type.shape.dim, entry.shape, strict=True):
+            if isinstance(side, str) and axis.dim_param:
+                names[axis.dim_param] = side
+    for value in (*described, *model.graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param in names:
+                axis.dim_param = names[axis.dim_param]
 
 
 def _pt2(program: Any, graph: Graph, about: About, path: Path) -> Any:

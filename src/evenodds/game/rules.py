@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.schedule import Progress, When, always
 
-__all__ = ["Batch", "Costs", "Game", "Move", "Players", "Progress", "State", "Task", "mix", "reseed"]
+__all__ = ["Batch", "Costs", "Game", "Move", "Players", "Progress", "State", "Task"]
 
 Batch = Mapping[str, Tensor]
 """Named tensors with the items along dimension 0: "x" (N, C, H, W) or (N, D) float in [-1, 1]; "y" (N,) int64, -1
@@ -137,31 +137,3 @@ class State:
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     data: dict[str, object] = field(default_factory=dict)
-
-
-def mix(*numbers: int) -> int:
-    """One well-spread seed in [0, 2^63) from several integers (SplitMix64, Steele et al. 2014).
-
-    Every draw of a run is a function of its seed and its position, so that no random state needs to be kept:
-    the generator of round r is seeded with mix(seed, r).
-    """
-    state = 0
-    for number in numbers:
-        state = (state + (number & _WORD) + 0x9E3779B97F4A7C15) & _WORD
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _WORD
-        state ^= state >> 31
-    return state >> 1
-
-
-_WORD = (1 << 64) - 1
-
-
-def reseed(device: torch.device, seed: int) -> None:
-    """Sets what dropout draws from on the CPU and on the device, as torch.manual_seed does for all devices.
-
-    That function also writes down where it was called, which takes 0.1 ms and more, each time.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type != "cpu":
-        torch.get_device_module(device).manual_seed(seed)

@@ -11,9 +11,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from evenodds.game.engine import Engine
+from evenodds.game.engine import Engine, reseed
 from evenodds.game.learners import Learner
-from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress, mix, reseed
+from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
+from evenodds.game.seeds import mix
 
 __all__ = ["Feed", "Listener", "Training", "train"]
 

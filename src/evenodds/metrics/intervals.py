@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import wilson
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.neighbourhood import Neighbourhood
 
 __all__ = [

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
 from evenodds.game.schedule import OnProgress
+from evenodds.game.seeds import mix
 
 __all__ = ["FEATURES", "Probe", "fit_probe", "new_probe", "train_probe"]
 

@@ -18,7 +18,7 @@ from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Distributed, Local, pick_device
 from evenodds.game.learners import Gradient
 from evenodds.game.learners.sharded import Sharded
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.parts import views
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
 from evenodds.parts.degradations import Chain, Degradation

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.game.arithmetic import evenly
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.features.extract import extract
 from evenodds.runs.find import find
 

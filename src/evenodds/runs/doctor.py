@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from evenodds.errors import BadInput
+from evenodds.files.finding import FAULT, FINE, NOTE, Finding
 from evenodds.files.lock import NAME as LOCK
 from evenodds.files.lock import holder_of
 from evenodds.files.misfit import shortened
@@ -33,33 +34,12 @@ from evenodds.runs.folders import versions
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
 from evenodds.runs.session import load
 
-__all__ = ["FAULT", "FINE", "NOTE", "Finding", "examine", "sound"]
+__all__ = ["examine"]
 
-FINE, NOTE, FAULT = "fine", "note", "fault"
 MOST_ENTRIES = 10_000
 """Files and folders that are looked at."""
 UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 """What a check may end with; each is a finding."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was found.
-
-    Args:
-        level: "fine"; "note": nothing is broken; "fault": something is, and a command may fail or mislead by it.
-        place: the file or folder, relative to the run.
-        what: a sentence without its end.
-    """
-
-    level: str
-    place: str
-    what: str
-
-
-def sound(findings: Sequence[Finding]) -> bool:
-    """Whether none of them is a fault."""
-    return all(finding.level != FAULT for finding in findings)
 
 
 def examine(

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from evenodds.data.dataset import Dataset
 from evenodds.data.toys import DENSITIES
 from evenodds.game.arithmetic import evenly
-from evenodds.game.rules import Batch, mix
+from evenodds.game.rules import Batch
+from evenodds.game.seeds import mix
 from evenodds.metrics._cells import class_means, clusters, shares
 from evenodds.metrics.features.pixels import Pixels
 from evenodds.metrics.neighbours import nearest_other

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from evenodds.data.dataset import Dataset
 from evenodds.game.arithmetic import evenly
 from evenodds.game.engine import Engine
-from evenodds.game.rules import Batch, mix
+from evenodds.game.rules import Batch
+from evenodds.game.seeds import mix
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.intervals import Interval, Pairs, Side, intervals

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.card import DataCard
 from evenodds.tasks._playable import Playable
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from evenodds.data.rows import Column, shares_of
-from evenodds.runs.card import DataCard
 from evenodds.show import pictures
+
+if TYPE_CHECKING:
+    from evenodds.data.rows import Column
+    from evenodds.runs.card import DataCard
 
 __all__ = ["column_picture", "sample_picture"]
 
@@ -44,6 +46,8 @@ def column_picture(columns: Sequence[Column], made: NDArray[Any], real: NDArray[
     Args:
         made, real: (N, D) in the table's own numbers.
     """
+    from evenodds.data.rows import shares_of
+
     shown = columns[:PANELS]
     sides = [
         None if rows is None else [shares_of(column, rows[:, k]) for k, column in enumerate(shown)]

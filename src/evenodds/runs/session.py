@@ -23,7 +23,8 @@ from evenodds.game.engine import pick_device
 from evenodds.game.listeners.log import read_history
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.listeners.save import best_of
-from evenodds.game.rules import Batch, State, mix
+from evenodds.game.rules import Batch, State
+from evenodds.game.seeds import mix
 from evenodds.parts.priors import Prior
 from evenodds.runs.allowed import allowed, allowing
 from evenodds.runs.build import build_players, build_task

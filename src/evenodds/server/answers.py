@@ -23,7 +23,7 @@ from evenodds.data.palette import Palette
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.text import csv_text
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.runs.session import Session
 from evenodds.server import replies
 from evenodds.server.asking import Aside, Service

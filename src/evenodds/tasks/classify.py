@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from evenodds.errors import BadInput, unknown
 from evenodds.game.dial import View
 from evenodds.game.modes import at_rest
-from evenodds.game.rules import Batch, Costs, Move, Players, mix
+from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.seeds import mix
 from evenodds.game.slices import items_of_all, summed, whole
 from evenodds.parts.priors import Prior
 from evenodds.tasks._answers import answers_by_entry

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import Batch, Costs, Move, Players, mix
+from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.seeds import mix
 from evenodds.parts.losses import scoring
 from evenodds.parts.masks import Masks
 from evenodds.tasks._playable import NetworkSpec

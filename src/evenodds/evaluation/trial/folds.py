@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 
 __all__ = ["Fold", "Splitter", "cross", "digest", "fold_of", "hashes", "mean_overlap"]
 

@@ -14,7 +14,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.evaluation.trial.classical import chosen
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
 from evenodds.evaluation.trial.proof import Ledger
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.probe import Probe
 
 __all__ = ["CHOICE", "GENERATOR", "SMALL_CLASSIFIER", "ArmInputs", "Maker", "sampled"]

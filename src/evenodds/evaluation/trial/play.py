@@ -28,7 +28,7 @@ from evenodds.files.lock import locked, unused
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
 from evenodds.files.write import replaced, write_json
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.classification import calibration_error, class_scores
 from evenodds.version import __version__
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.engine import Engine
+from evenodds.game.engine import Engine, reseed
 from evenodds.game.learners.gradient import Gradient, frozen, over_processes, play
-from evenodds.game.rules import Batch, Costs, Move, Players, State, mix, reseed
+from evenodds.game.rules import Batch, Costs, Move, Players, State
+from evenodds.game.seeds import mix
 
 __all__ = ["Evolution", "ranks", "raw"]
 

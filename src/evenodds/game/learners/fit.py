@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput, Diverged
 from evenodds.game.engine import Engine
 from evenodds.game.learners.gradient import frozen, play
-from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State, mix
+from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
+from evenodds.game.seeds import mix
 
 __all__ = ["Fit", "Fittable"]
 

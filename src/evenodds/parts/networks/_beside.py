@@ -47,6 +47,7 @@ class Heads(nn.Module):
     def __init__(self, side: int) -> None:
         super().__init__()
         self.side = side
+        self.carried: EfficientNetLite | None = None  # see `carry`
         self.first = nn.ModuleList(nn.Conv2d(channels, WIDTH, 1) for channels in RUNGS.values())
         self.second = nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in RUNGS)
         self.features = WIDTH * len(RUNGS)
@@ -57,13 +58,19 @@ class Heads(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1)
         if x.shape[2:] != (self.side, self.side):
-            x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=min(x.shape[2:]) > self.side)
-        maps = _frozen(x.device)(x)
+            smaller = min(x.shape[2:]) > self.side
+            wide = x.float()  # where smoothing in float16 is not there
+            x = F.interpolate(wide, (self.side, self.side), mode="bilinear", antialias=smaller).to(x.dtype)
+        maps = (self.carried or _frozen(x.device))(x)
         found = []
         for rung, first, second, scale in zip(maps, self.first, self.second, SCALES, strict=True):
             hidden = F.leaky_relu(first(rung / scale), 0.2)
             found.append(F.leaky_relu(second(hidden), 0.2).mean((2, 3)))
         return torch.cat(found, 1)
+
+    def carry(self) -> None:
+        """Makes the frozen network a part of this one, as a file needs it that is used elsewhere."""
+        self.carried = published()
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
         theirs = state.get(f"{prefix}weights")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 
 __all__ = ["Fourier", "Linear", "Polynomial"]
 

@@ -18,7 +18,7 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.listeners.scheduled import Periodic
 from evenodds.game.modes import at_rest
 from evenodds.game.processes import follows
-from evenodds.game.rules import mix
+from evenodds.game.seeds import mix
 from evenodds.metrics.probe import Probe, fit_probe
 from evenodds.tasks._playable import Playable
 

@@ -1,0 +1,284 @@
+"""An exported generator at work by onnxruntime and numpy alone: torch is not imported, which takes seconds.
+
+It draws what `evenodds.export.model.load_model` draws: of images and points, of no conditions or of classes by number.
+Of all else, such as rows with words, `alone` gives None, and torch is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evenodds.errors import BadInput, unknown
+from evenodds.export.draws import Draws
+from evenodds.export.entry import ADVICE, Entry, content_of
+from evenodds.export.inside import read_model
+from evenodds.export.runtime import Runtime, opened
+from evenodds.files.extras import named
+from evenodds.files.read import as_type
+from evenodds.game.seeds import mix
+
+__all__ = ["Alone", "alone"]
+
+BATCH = 256
+"""Samples of one draw of z, as `Session.numbers` has it."""
+LONGEST = 1 << 20
+"""Numbers of a z."""
+Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Of the data, see evenodds.data.dataset.Units: `low` is -1 and `high` is 1."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    dtype: str
+    whole: tuple[bool, ...] = ()
+    columns: tuple[Any, ...] = ()
+
+    def line(self, dims: int) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+        """Middle, half, low and high, along the channels of an array of so many dimensions."""
+        low, high = (np.array(part).reshape(-1, *[1] * (dims - 2)) for part in (self.low, self.high))
+        parts = ((low + high) / 2, (high - low) / 2, low, high)
+        middle, half, least, most = (part.astype(np.float32) for part in parts)
+        return middle, half, least, most
+
+    def to_data(self, x: Numbers) -> NDArray[Any]:
+        """(N, ...) in [-1, 1] -> own units; whole numbers are rounded and clipped."""
+        middle, half, low, high = self.line(x.ndim)
+        values: NDArray[Any] = x * half + middle
+        if self.dtype != "float32":
+            return _clipped(values.round(), low, high).astype(self.dtype)
+        if self.whole:
+            return _clipped(np.where(np.array(self.whole), values.round(), values), low, high)
+        return values
+
+    def to_model(self, x: NDArray[Any]) -> Numbers:
+        """(N, ...) in own units -> [-1, 1]."""
+        middle, half, _, _ = self.line(x.ndim)
+        scaled: NDArray[Any] = (x.astype(np.float32) - middle) / np.where(half == 0, np.float32(1), half)
+        return scaled
+
+
+def _clipped(x: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
+    clipped: NDArray[Any] = np.minimum(np.maximum(x, low), high)
+    return clipped
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What is known of the data, as far as samples need it; see evenodds.runs.card.DataCard."""
+
+    kind: str
+    shape: tuple[int, ...]
+    units: _Units
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    delimiter: str = ","
+    conditions: Any = None
+    class_counts: tuple[int, ...] = ()
+
+    def class_number(self, name: str) -> int:
+        """The number of a class; BadInput with the list where there is none of that name."""
+        if name not in self.classes:
+            raise unknown("class", name, self.classes)
+        return self.classes.index(name)
+
+    def cells(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Rows as they are: without words."""
+        return x
+
+    def texts(self, x: NDArray[Any]) -> list[list[str]]:
+        """Rows as text."""
+        return [[f"{value:.9g}" for value in row] for row in x]
+
+    def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
+        """Images in own units as 8 bit."""
+        levels: NDArray[Any] = ((self.units.to_model(x) + 1) * np.float32(127.5)).round()
+        return _clipped(levels, 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the settings by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What a file says of itself, as far as samples need it; see evenodds.export.about.About."""
+
+    answers: str
+    inputs: tuple[Entry, ...]
+    outputs: tuple[Entry, ...]
+    card: _Card
+    config: Mapping[str, Any]
+
+
+# Distributions of z ---------------------------------------------------------------------------------------------------
+
+
+def _normal(draws: Draws, n: int, size: int) -> Numbers:
+    return draws.normal(n * size).reshape(n, size)
+
+
+def _uniform(draws: Draws, n: int, size: int) -> Numbers:
+    return 2 * draws.uniform(n * size).reshape(n, size) - 1
+
+
+def _spherical(draws: Draws, n: int, size: int) -> Numbers:
+    z = _normal(draws, n, size)
+    length = np.linalg.norm(z, axis=1, keepdims=True).astype(np.float32)
+    scaled: Numbers = z * (np.float32(math.sqrt(size)) / np.maximum(length, np.float32(1e-12)))
+    return scaled
+
+
+PRIORS: Mapping[str, Callable[[Draws, int, int], Numbers]] = {
+    "normal": _normal,
+    "uniform": _uniform,
+    "spherical": _spherical,
+}
+"""By name, see evenodds.parts.priors: (draws, n, size) -> (n, size)."""
+SCALED = ("normal", "uniform")
+"""Those whose z is drawn towards 0."""
+
+
+# A file ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A generator in a file. It stands in for evenodds.runs.session.Session where samples are drawn and written.
+
+    Args:
+        folder: that the file is in.
+        data: always None: a file does not know where its data were.
+    """
+
+    path: Path
+    words: _Words
+    runtime: Runtime
+    data: None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the file is."""
+        return self.path.parent
+
+    @property
+    def card(self) -> _Card:
+        """Of the data."""
+        return self.words.card
+
+    @property
+    def config(self) -> Alone:
+        """Where the data were: nowhere."""
+        return self
+
+    @property
+    def conditions(self) -> Alone:
+        """What can be asked for: classes."""
+        return self
+
+    @property
+    def by_class(self) -> bool:
+        """Whether samples are asked for by class."""
+        return "y" in self._inputs
+
+    @property
+    def _inputs(self) -> set[str]:
+        return {one.name for one in self.words.inputs}
+
+    def in_own_units(self, *_: Any) -> None:
+        """There are no attributes or values."""
+
+    def sampled_classes(self, n: int, seed: int = 0) -> NDArray[np.int64] | None:
+        """(n,) the classes of n samples where none are asked for; see evenodds.runs.sample_conditions."""
+        if not self.by_class:
+            return None
+        counts = self.card.class_counts if any(self.card.class_counts) else (1,) * len(self.card.classes)
+        shares = np.array(counts, np.float32) / np.float32(sum(counts))
+        ends = shares.astype(np.float64).cumsum().astype(np.float32)[:-1]
+        draws = [Draws(mix(seed, k, 1)).uniform(BATCH) for k in range(-(-n // BATCH))]
+        return np.searchsorted(ends, np.concatenate(draws)[:n], side="left").astype(np.int64)
+
+    def prior(self, seed: int) -> Numbers:
+        """(256, latent) draws of z."""
+        return PRIORS[_prior(self.words)](Draws(seed), BATCH, _latent(self.words))
+
+    def numbers(self, n: int, seed: int, y: Sequence[int] | None, truncation: float = 1.0) -> NDArray[Any]:
+        """Draws n samples in the data's own units, those of `evenodds.apply.selecting.sample`."""
+        if n < 1 or (y is not None and len(y) != n):
+            raise BadInput(f"n must be at least 1 and one class is needed for each, got n={n}")
+        blocks = []
+        for k in range(0, n, BATCH):
+            z = self.prior(mix(seed, k // BATCH))[: n - k]
+            given: dict[str, NDArray[Any]] = {"z": z}
+            if "truncation" in self._inputs:
+                given["truncation"] = np.array([truncation], np.float32)
+            elif truncation < 1:
+                given["z"] = z * np.float32(truncation)
+            if y is not None:
+                given["y"] = np.array(y[k : k + BATCH], np.int64)
+            blocks.append(self._rendered(self.runtime.compute(given)[0]))
+        return np.concatenate(blocks)
+
+    def _rendered(self, x: NDArray[Any]) -> NDArray[Any]:
+        """An output in the data's own units."""
+        if x.shape[1:] != self.card.shape:
+            raise BadInput(f"{self.path} gives samples of another shape than it says; export it again")
+        return x if x.dtype == np.uint8 else self.card.units.to_data(x)
+
+
+def alone(path: Path, truncation: float = 1.0) -> Alone | None:
+    """A generator in a file; None where it needs torch.
+
+    Args:
+        truncation: that samples are to be drawn with.
+
+    Raises:
+        BadInput: it is no file that `evenodds export` wrote, or is damaged.
+    """
+    texts, content = read_model(path)
+    values = content_of(texts, str(path))
+    if not isinstance(values, dict) or values.get("answers") != "sample":
+        return None  # what answers something else is said where it is opened
+    words = as_type(values, _Words, str(path), ADVICE)
+    if not _is_plain(words) or (truncation < 1 and not _is_scaled(words)):
+        return None
+    with named(str(path)):
+        return Alone(path, words, opened(content, str(path)))
+
+
+def _prior(words: _Words) -> str:
+    """The name of the prior."""
+    part = as_type(words.config.get("prior"), _Part, "the prior in the settings", ADVICE)
+    return part.name.rpartition(":")[2].lower()  # of early runs, it is that of a class
+
+
+def _latent(words: _Words) -> int:
+    """The length of z; 0 where the file does not say it."""
+    lengths = [one.shape[1] for one in words.inputs if one.name == "z" and len(one.shape) == 2]
+    return lengths[0] if lengths and isinstance(lengths[0], int) and 0 < lengths[0] <= LONGEST else 0
+
+
+def _is_plain(words: _Words) -> bool:
+    """Whether a file takes and gives numbers that need nothing but numpy."""
+    inputs = {one.name for one in words.inputs}
+    units, channels = words.card.units, words.card.shape[0] if words.card.shape else 0
+    fits = len(units.low) == len(units.high) and len(units.low) in (1, channels)
+    known = inputs <= {"z", "y", "truncation"} and _latent(words) > 0 and _prior(words) in PRIORS
+    return known and fits and not units.columns and units.dtype in ("uint8", "uint16", "float32")
+
+
+def _is_scaled(words: _Words) -> bool:
+    return any(one.name == "truncation" for one in words.inputs) or _prior(words) in SCALED

@@ -12,6 +12,7 @@ from evenodds.errors import BadInput
 from evenodds.files.read import as_type, parse_json
 from evenodds.runs.card import DataCard
 from evenodds.runs.layers import numbers_per_pixel
+from evenodds.runs.origin import read_origins
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -142,7 +143,7 @@ def about_run(session: Session, licence: str | None) -> dict[str, Any]:
         "config": _settings(session),
         "margin": getattr(generator, "margin", None),
         "numbers_per_pixel": per_pixel,
-        "licence": licence or LICENCE,
+        "licence": licence or next((one.licence for one in read_origins(session.folder)[-1:]), LICENCE),
     }
 
 

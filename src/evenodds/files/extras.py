@@ -22,6 +22,11 @@ EXTRAS = {
     "video": "av",
     "studio": "fastapi",
     "export": "onnxruntime",
+    "hub": "huggingface_hub",
+    "tensorboard": "tensorboard",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
+    "trackio": "trackio",
 }
 """The package that each brings."""
 

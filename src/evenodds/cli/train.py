@@ -96,7 +96,7 @@ def train(
     if recipe is None and source is None:
         recipe, reason = suited_recipe(data, device or "auto")
         say(f"no recipe was named: taking {recipe} ({reason}; see: evenodds list recipes)")
-    flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
+    flags: dict[str, Any] = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     flags["log"] = _loggers(log)
     config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
     config = with_settings(config, _written(flags) | setting_values(settings))

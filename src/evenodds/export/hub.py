@@ -257,12 +257,12 @@ def _api(done: str) -> Any:
     """The hub's library; its token, address and cache are those of its usual places."""
     try:
         with needs("hub"):
-            from huggingface_hub import HfApi
-            from huggingface_hub.utils import disable_progress_bars, logging
+            from huggingface_hub import HfApi, utils
     except Missing as error:
         raise BadInput(f"nothing was {done}: {error.reason}") from error
-    logging.set_verbosity(logging.ERROR)  # its tries are not said one by one
-    disable_progress_bars()
+    library: Any = utils
+    library.logging.set_verbosity_error()  # its tries are not said one by one
+    library.disable_progress_bars()
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="evenodds", library_version=__version__)
 
 

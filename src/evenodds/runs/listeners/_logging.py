@@ -141,13 +141,13 @@ class Logging:
     name: ClassVar[str]
     forgets: ClassVar[bool] = False
     """Whether the store takes back what lies behind the place from which a run goes on."""
+    patience: ClassVar[float] = PATIENCE
     order: ClassVar[Order] = Order.REPORT
     facts: Facts
     log: Log
     say: Callable[[str], None]
     store: Store
     remedies: int = 0
-    patience: float = PATIENCE
     position: Position = field(init=False, default_factory=Position)
     _worker: Worker = field(init=False)
     _read: int = field(init=False, default=0)
@@ -175,8 +175,9 @@ class Logging:
         except BadInput as error:
             self._tell(error)
         if self.forgets and self.position.images > training.progress.images:
-            self.position = replace(self.position, images=training.progress.images, names=())
-            self.position = replace(self.position, pictures=min(self.position.pictures, training.progress.images))
+            behind = training.progress.images - 1
+            pictures = min(self.position.pictures, behind)
+            self.position = replace(self.position, images=behind, names=(), pictures=pictures)
         self._worker = Worker(self.store, self.facts, self.position, path)
         self._read = 0
         self._hand_over()

@@ -26,7 +26,7 @@ class _Events:
         fresh = position.images < 0
         folder = facts.folder if not position.remedies else facts.folder / f"remedy-{position.remedies}"
         # What lies behind the checkpoint from which a run goes on is hidden: it is logged again.
-        self._writer: Any = SummaryWriter(str(folder), purge_step=None if fresh else position.images + 1)  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder), purge_step=None if fresh else position.images + 1)
         if fresh:
             rows = [f"| {name} | {value} |" for name, value in facts.settings.items()]
             self._writer.add_text("settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]), 0)

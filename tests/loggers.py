@@ -50,7 +50,13 @@ def _wandb(kept: Kept) -> dict[str, Any]:
         kept.begun.append({"id": id, "name": name, "settings": config})
         return Run()
 
-    return {"init": init, "Image": lambda pixels: pixels, "Settings": lambda **settings: SimpleNamespace(**settings)}
+    def settings(
+        *, console: str, silent: bool, disable_git: bool, save_code: bool, init_timeout: float, finish_timeout: float
+    ) -> Any:
+        assert (console, disable_git, save_code) == ("off", True, False)
+        return SimpleNamespace(silent=silent)
+
+    return {"init": init, "Image": lambda pixels: pixels, "Settings": settings, "setup": lambda settings: None}
 
 
 def _trackio(kept: Kept) -> dict[str, Any]:

@@ -26,10 +26,10 @@ class _Runs:
     """Runs of an MLflow store, by its client, which has no state that a program shares."""
 
     def begin(self, facts: Facts, position: Position) -> Position:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
         import mlflow
 
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         uri = os.environ.get("MLFLOW_TRACKING_URI") or position.place or mlflow.get_tracking_uri()
         self._client: Any = mlflow.MlflowClient(uri)
         self._run = position.id or self._new(facts)

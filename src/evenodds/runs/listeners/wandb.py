@@ -15,6 +15,10 @@ from evenodds.runs.listeners._logging import Facts, Logging, Position, Store, ne
 __all__ = ["Wandb"]
 
 
+WAIT = 10.0
+"""Seconds for which W&B tries to reach its server, when the logged run is opened and closed."""
+
+
 class _Runs:
     """Runs of W&B. Neither code nor what is printed is taken."""
 
@@ -22,6 +26,10 @@ class _Runs:
         import wandb
 
         run_id = position.id or new_id()
+        settings = wandb.Settings(
+            console="off", silent=True, disable_git=True, save_code=False, init_timeout=WAIT, finish_timeout=WAIT
+        )
+        wandb.setup(settings=settings)
         facts.folder.mkdir(parents=True, exist_ok=True)
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "evenodds"),
@@ -33,7 +41,7 @@ class _Runs:
             allow_val_change=True,
             resume="allow",
             reinit="create_new",
-            settings=wandb.Settings(console="off", silent=True, disable_git=True, save_code=False),
+            settings=settings,
         )
         self._run.define_metric("images")
         self._run.define_metric("*", step_metric="images")

@@ -137,7 +137,7 @@ def from_wandb(folder: Path) -> tuple[Found, dict[str, Any]]:
             for name, value in values.items():
                 if isinstance(value, str) and not name.startswith("samples/"):
                     notes.append(value)
-                elif isinstance(value, int | float) and not name.startswith(("images", "samples", "_")):
+                elif isinstance(value, int | float) and name != "images" and not name.startswith(("samples/", "_")):
                     found[name].append(values["images"])
     kept = len(list((folder / "logged" / "wandb").glob("offline-run-*/files/media/images/*.png")))
     facts = {"files": len(files), "pictures kept": kept, "settings": settings}
@@ -231,7 +231,7 @@ def unreachable(logger: str, work: Path, plain: Path) -> list[str]:
         text=True,
         check=False,
     )
-    said = [line for line in done.stderr.splitlines() if logger in line.lower()]
+    said = [line for line in done.stderr.splitlines() if line.lower().startswith(logger)]
     same = weights(folder) == weights(plain)
     return [f"out of reach: status {done.returncode}, weights as without it: {same}", *(f"  {line}" for line in said)]
 

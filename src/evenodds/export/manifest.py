@@ -20,7 +20,7 @@ from evenodds.runs.origin import Origin
 __all__ = ["CARD", "NAME", "Entry", "Manifest", "copied", "described", "files_below", "read_manifest", "require_same"]
 __all__ += ["write_manifest"]
 
-NAME = "evenodds.json"
+NAME = "evenodds-run.json"
 """The file that lists the sums of all others."""
 CARD = "README.md"
 """The page for people. Its owner may edit it on the hub: a change is said and not refused."""

@@ -34,7 +34,7 @@ __all__ = ["FOLDER", "Facts", "Logging", "Position", "Store", "new_id", "require
 
 FOLDER = "logged"
 """In the run folder: how far each logger has come, and what stores keep there."""
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds for which the end of a run waits for a store."""
 MOST = 20_000
 """Entries that wait for a store."""
@@ -300,6 +300,8 @@ class Worker:
         self._entries: Queue[tuple[Position, _Entry | _Picture] | bool] = Queue(MOST)
         self.trouble: BaseException | None = None
         """What the store has failed with."""
+        self._late = False
+        """Whether the run has ended meanwhile: what was not taken is for the next resume."""
         self._thread = threading.Thread(target=self._work, name=f"log {path.stem}", daemon=True)
         self._thread.start()
 
@@ -317,12 +319,16 @@ class Worker:
         except Full:
             return False
         self._thread.join(patience)
-        return not self._thread.is_alive()
+        self._late = self._thread.is_alive()
+        return not self._late
 
     def _work(self) -> None:
         try:
             begun = self._store.begin(self._facts, self._begun)
+            write_json(self._path, asdict(begun))  # from here on it is known, also where the run is killed at once
             while not isinstance(item := self._entries.get(), bool):
+                if self._late:
+                    return
                 position, entry = item
                 write_json(self._path, asdict(replace(position, id=begun.id, place=begun.place)))
                 entry.give(self._store)

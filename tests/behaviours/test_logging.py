@@ -4,7 +4,9 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +22,7 @@ from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.listeners import _logging
 from evenodds.runs.listeners.tensorboard import TensorBoard
 from evenodds.runs.run import start
-from tests.loggers import installed
+from tests.loggers import Kept, installed
 
 TINY = {"images": 512, "batch": 32, "generator.width": 8, "discriminator.width": 8, "watch": "warn", "device": "cpu"}
 TINY |= {"save_share": 0.25, "evaluate_share": 0.25}
@@ -74,17 +76,38 @@ def weights(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "checkpoints" / f"{512:012d}").glob("*.safetensors")}
 
 
-def test_event_files_hold_the_history_once_and_no_bit_changes(plain: Path, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Logged:
+    """A run that was killed, resumed, and logged by all: its folder, what is said, and what stand-ins were told."""
+
+    folder: Path
+    says: list[str]
+    told: dict[str, Kept]
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    folder, says, printed = tmp_path_factory.mktemp("logged") / "run", list[str](), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        told = installed(patch)
+        interrupted(folder, ("tensorboard", *STORES), says)
+    assert printed.getvalue() == ""
+    return Logged(folder, says, told)
+
+
+def test_no_bit_of_a_run_that_is_logged_changes(plain: Path, logged: Logged) -> None:
+    assert [line for line in logged.says if "fails" in line] == []
+    assert weights(logged.folder) == weights(plain)
+    assert history(logged.folder) == history(plain)
+
+
+def test_event_files_hold_the_history_once(logged: Logged) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    says: list[str] = []
-    interrupted(tmp_path / "run", ["tensorboard"], says)
-    assert [line for line in says if "tensorboard" in line] == []
-    assert weights(tmp_path / "run") == weights(plain)
-    events = EventAccumulator(str(tmp_path / "run" / "logged"), size_guidance=dict.fromkeys(("scalars", "images"), 0))
+    events = EventAccumulator(str(logged.folder / "logged"), size_guidance=dict.fromkeys(("scalars", "images"), 0))
     events.Reload()
     scalars = {name: [event.step for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
-    assert scalars == history(tmp_path / "run") == history(plain)
+    assert scalars == history(logged.folder)
     assert {"score", "score_low", "score_high", "discriminator/adversarial"} < set(scalars)
     assert [event.step for event in events.Images("samples")] == [128, 256, 384, 512]
     settings = events.Tensors("settings/text_summary")[0].tensor_proto.string_val[0].decode()
@@ -94,26 +117,18 @@ def test_event_files_hold_the_history_once_and_no_bit_changes(plain: Path, tmp_p
     assert verdicts[0].startswith(b"    starting: ")
 
 
-def test_other_loggers_get_the_history_once_in_one_logged_run(
-    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told, says = installed(monkeypatch), list[str]()
-    interrupted(tmp_path / "run", STORES, says)
-    assert [line for line in says if "fails" in line] == []
-    assert capsys.readouterr().out == ""
-    assert weights(tmp_path / "run") == weights(plain)
-    for name in STORES:
-        kept = told[name]
-        steps = defaultdict(list)
-        for images, figure, _ in kept.points:
-            steps[figure].append(images)
-        assert dict(steps) == history(tmp_path / "run"), name
-        assert [images for images, _ in kept.pictures] == [128, 256, 384, 512]
-        assert kept.notes[0][:2] == (0, "verdict")
-        assert len({begun["id"] for begun in kept.begun}) == 1
-        assert len(kept.begun) == len(kept.ends) == 2
-    assert told["wandb"].begun[0]["settings"]["generator.width"] == 8
-    assert told["mlflow"].ends == ["KILLED", "FINISHED"]
+@pytest.mark.parametrize("name", STORES)
+def test_other_loggers_get_the_history_once_in_one_logged_run(name: str, logged: Logged) -> None:
+    kept, steps = logged.told[name], defaultdict(list)
+    for images, figure, _ in kept.points:
+        steps[figure].append(images)
+    assert dict(steps) == history(logged.folder)
+    assert [images for images, _ in kept.pictures] == [128, 256, 384, 512]
+    assert kept.notes[0][:2] == (0, "verdict")
+    assert len({begun["id"] for begun in kept.begun}) == 1
+    assert len(kept.begun) == 2
+    assert kept.ends == (["KILLED", "FINISHED"] if name == "mlflow" else [0, 0])
+    assert name == "mlflow" or kept.begun[0]["settings"]["generator.width"] == 8
 
 
 def test_a_run_that_went_back_is_another_logged_run(tmp_path: Path) -> None:

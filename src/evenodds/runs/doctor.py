@@ -30,6 +30,7 @@ from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.config import Config, difference, from_mapping, read, require_allowed, with_settings
 from evenodds.runs.folders import versions
+from evenodds.runs.origin import Origin
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
 from evenodds.runs.session import load
 
@@ -105,6 +106,7 @@ class Examination:
             ("environment.json", self._environment),
             ("choices.json", partial(self._json, "choices.json", list[dict[str, Any]])),
             ("remedies.json", self._remedies),
+            ("origin.json", partial(self._json, "origin.json", list[Origin])),
             ("evaluation.json", partial(self._json, "evaluation.json", dict[str, Any])),
             ("metrics.jsonl", self._history),
             ("checkpoints", self._checkpoints),

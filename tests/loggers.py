@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -124,9 +123,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Kept]:
     for name, make in (("mlflow", _mlflow), ("wandb", _wandb), ("trackio", _trackio)):
         told[name] = Kept()
         module = ModuleType(name)
-        module.__spec__ = ModuleSpec(name, None)
         vars(module).update(make(told[name]))
         monkeypatch.setitem(sys.modules, name, module)
+    there = dict.fromkeys((*told, "tensorboard"), "1.0")
+    monkeypatch.setattr("evenodds.runs.listeners._logging.installed", lambda: there)
     entities = ModuleType("mlflow.entities")
     vars(entities).update(Metric=lambda *values: values, Param=lambda *values: values)
     monkeypatch.setitem(sys.modules, "mlflow.entities", entities)

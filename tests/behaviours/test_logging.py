@@ -179,7 +179,7 @@ def test_a_logger_that_fails_or_hangs_is_said_once(
 def test_a_logger_that_is_not_installed_is_refused_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("evenodds.runs.listeners._logging.find_spec", lambda name: None)
+    monkeypatch.setattr("evenodds.runs.listeners._logging.installed", dict)
     assert main(["train", *SMALL, "--log", "wandb", "--out", str(tmp_path / "run")]) == 2
     assert "pip install 'evenodds[wandb]'; or leave it out with --log none" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

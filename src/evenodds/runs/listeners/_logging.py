@@ -7,7 +7,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from queue import Full, Queue
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evenodds.errors import BadInput
-from evenodds.files.extras import Missing
+from evenodds.files.extras import Missing, installed
 from evenodds.files.names import below
 from evenodds.files.read import read_json
 from evenodds.files.text import visible
@@ -125,8 +124,9 @@ class Store(Protocol):
 
 def require_loggers(names: Sequence[str]) -> None:
     """BadInput where the package of a logger is not installed."""
+    there = installed() if names else {}
     for name in names:
-        if find_spec(name) is None:
+        if name not in there:
             raise BadInput(f"log={name}: {Missing(name).reason}; or leave it out with --log none")
 
 

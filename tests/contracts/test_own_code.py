@@ -147,6 +147,7 @@ COMMANDS: dict[str, list[str]] = {
     "features": ["RUN"],
     "fill": ["RUN", "a.png", "--mask", "b.png"],
     "mix": ["RUN"],
+    "push": ["RUN", "--to", "out", "--licence", "mit"],
     "reconstruct": ["RUN"],
     "report": ["RUN"],
     "resume": ["RUN", "--images", "256", "--quiet"],
@@ -216,7 +217,7 @@ def test_every_command_that_loads_has_the_flag_and_is_tried() -> None:
         and "allow" in inspect.signature(app[name].default_command or (lambda: None)).parameters
     }
     assert with_flag == set(COMMANDS)
-    without = {"list", "compare", "pack", "studio"}  # they load no run, or import no code of one's own
+    without = {"list", "compare", "pack", "pull", "studio"}  # they load no run, or import no code of one's own
     assert {name for name in app if not name.startswith("-")} == {*COMMANDS, *without}
 
 

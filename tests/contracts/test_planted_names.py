@@ -117,6 +117,8 @@ IMAGE_COMMANDS: dict[str, Words] = {
     "report": ["report", "{run}", "--features", "pixels", "--metrics", "kernel", "memorisation"],
     "features": ["features", "{run}", "--out", "{new}.npz"],
     "export": ["export", "{run}", "--to", "pt2", "--out", "{new}.pt2"],
+    "push": ["push", "{run}", "--to", "{new}", "--licence", "mit"],
+    "no such list": ["pull", "{run}", "--to", "{new}"],
     "card": ["card", "{run}"],
     "card json": ["card", "{run}", "--json"],
     "list": ["list", "recipes"],

@@ -32,6 +32,8 @@ NOTES = {
     "metrics.jsonl": "the history, one JSON object per line",
     "choices.json": "what was chosen by the data and by the clock, such as the number of threads, and why",
     "remedies.json": "what was changed when the run went wrong, and why; a resume goes on with it",
+    "origin.json": "where the run came from, as it was pulled",
+    "logged/": "how far the run was logged elsewhere, and what TensorBoard reads",
     "environment.json": "versions and threads, on which exact bits depend",
     RECORD: "which files a command wrote for you; it replaces no others, and none that you changed",
 }

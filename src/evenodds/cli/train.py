@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Quiet, Run, RunData, Settings, app, setting_values
+from evenodds.cli.app import Quiet, Run, RunData, Settings, Words, app, listed_names, setting_values
 from evenodds.cli.ranges import SEEDS, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
@@ -46,6 +46,7 @@ def train(
     out: Path | None = None,
     device: str | None = None,
     watch: str | None = None,
+    log: Words = None,
     settings: Settings = None,
     cache: Cache = True,
     quiet: Quiet = False,
@@ -73,6 +74,8 @@ def train(
         auto, cpu, cuda, mps.
     watch
         off; warn: say how it goes; act: also go back and change something where it goes wrong [default: warn].
+    log
+        Where the run is logged beside its folder: tensorboard, mlflow, wandb, trackio, or several of them.
     settings
         Any setting: --set learning_rate=0.001 generator.width=32 (see: evenodds list settings).
     """
@@ -93,7 +96,8 @@ def train(
     if recipe is None and source is None:
         recipe, reason = suited_recipe(data, device or "auto")
         say(f"no recipe was named: taking {recipe} ({reason}; see: evenodds list recipes)")
-    flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
+    flags: dict[str, Any] = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
+    flags["log"] = _loggers(log)
     config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
     config = with_settings(config, _written(flags) | setting_values(settings))
     require_allowed(config, recipe or str(from_))
@@ -114,6 +118,7 @@ def resume(
     data: RunData = None,
     images: Length = None,
     watch: str | None = None,
+    log: Words = None,
     settings: Settings = None,
     cache: Cache = True,
     quiet: Quiet = False,
@@ -126,13 +131,15 @@ def resume(
         A new length of the run, e.g. 400k.
     watch
         off, warn or act, as for train.
+    log
+        As for train; none, to log it no more [default: where it was logged].
     settings
         Other settings that may change on resume: device, keep, save_share, patience.
     """
     from evenodds.data.cache import caching
     from evenodds.runs.following import company
 
-    changes = _written({"images": images, "watch": watch}) | setting_values(settings)
+    changes = _written({"images": images, "watch": watch, "log": _loggers(log)}) | setting_values(settings)
     with company(), caching(cache, say):
         return _gone_on(run, changes, data, quiet)
 
@@ -158,6 +165,12 @@ def restarted_run(out: Path | None) -> bool:
 def _written(flags: dict[str, Any]) -> dict[str, Any]:
     """The flags that were written."""
     return {key: value for key, value in flags.items() if value is not None}
+
+
+def _loggers(names: list[str] | None) -> list[str] | None:
+    """The names after --log; "none" is no logger, nothing is left as it was."""
+    listed = listed_names(names)
+    return [] if listed == ["none"] else listed
 
 
 def _reports(quiet: bool) -> dict[str, Any]:

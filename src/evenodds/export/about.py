@@ -12,6 +12,7 @@ from evenodds.export.entry import ADVICE, FORMAT, Entry, content_of
 from evenodds.files.read import as_type
 from evenodds.runs.card import DataCard
 from evenodds.runs.layers import numbers_per_pixel
+from evenodds.runs.origin import read_origins
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
@@ -120,7 +121,7 @@ def about_run(session: Session, licence: str | None) -> dict[str, Any]:
         "config": _settings(session),
         "margin": getattr(generator, "margin", None),
         "numbers_per_pixel": per_pixel,
-        "licence": licence or LICENCE,
+        "licence": licence or next((one.licence for one in read_origins(session.folder)[-1:]), LICENCE),
     }
 
 

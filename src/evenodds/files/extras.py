@@ -23,6 +23,11 @@ EXTRAS = {
     "studio": "fastapi",
     "serve": "prometheus-client",
     "export": "onnxruntime",
+    "hub": "huggingface_hub",
+    "tensorboard": "tensorboard",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
+    "trackio": "trackio",
 }
 """The package that each brings."""
 

@@ -31,10 +31,13 @@ from evenodds.runs.options import require_options
 from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Adversarial, Contest, Penalty
 
-__all__ = ["IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of", "open_data"]
+__all__ = ["ELSEWHERE", "IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of"]
+__all__ += ["open_data"]
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
+ELSEWHERE = "not-handed-on"
+"""The name of data whose place a run that was handed on does not tell."""
 
 
 def build_task(config: Config, data: DataDescription) -> Playable:
@@ -295,6 +298,8 @@ def open_data(config: Config, reading: Callable[[int, int], None] | None = None)
         raise BadInput(f"recipe '{config.recipe}' needs data: a folder or archive of images, an .npz or .csv file")
     if config.data.name == IN_MEMORY:
         raise BadInput("this run was fitted to data in memory; name a file of them with --data, in Python `data=` them")
+    if config.data.name == ELSEWHERE:
+        raise BadInput("the data of this run were not handed on with it; say where you have them with --data PLACE")
     shape = {"size": config.size, "channels": config.channels, "fit": config.fit}
     layout = layout_of(config.task)
     accepted = options_of(config.data.name, layout)  # an array has its own shape, a table none

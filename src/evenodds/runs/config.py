@@ -37,6 +37,8 @@ __all__ = [
     "with_settings",
 ]
 
+LOGGERS = ("tensorboard", "mlflow", "wandb", "trackio")
+"""What a run can be logged by."""
 AUTO_TASK = "auto"
 """The task that is left open until the run starts."""
 
@@ -219,6 +221,12 @@ class Config:
         words=("off", "warn", "act"),
         may_change=True,
     )
+    log: tuple[str, ...] = setting(
+        (),
+        "Where the run is logged beside its folder: none, or some of tensorboard, mlflow, wandb, trackio.",
+        words=LOGGERS,
+        may_change=True,
+    )
     patience: float = setting(
         0.0,
         "The run ends where its held-out score was flat for so great a share of it; 0: it plays to its end.",
@@ -233,6 +241,9 @@ class Config:
         _check_shares(self)
         if self.watch not in settings()["watch"].words:
             raise unknown("way to watch", self.watch, settings()["watch"].words)
+        for name in self.log:
+            if name not in LOGGERS:
+                raise unknown("logger", name, LOGGERS)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, fit for YAML and JSON; read back by from_mapping."""

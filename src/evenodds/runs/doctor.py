@@ -27,15 +27,18 @@ from evenodds.game.checkpoint import Header
 from evenodds.game.listeners.log import read_history
 from evenodds.runs import remedy
 from evenodds.runs.allowed import NotAllowed
-from evenodds.runs.build import IN_MEMORY
+from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.config import Config, difference, from_mapping, read, require_allowed, with_settings
 from evenodds.runs.folders import versions
+from evenodds.runs.origin import Origin
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
 from evenodds.runs.session import load
 
 __all__ = ["examine"]
 
+_ABSENT = {IN_MEMORY: "in memory", ELSEWHERE: "not handed on with the run"}
+"""Names of data that cannot be looked at, and where they were."""
 MOST_ENTRIES = 10_000
 """Files and folders that are looked at."""
 UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -83,6 +86,7 @@ class Examination:
             ("environment.json", self._environment),
             ("choices.json", partial(self._json, "choices.json", list[dict[str, Any]])),
             ("remedies.json", self._remedies),
+            ("origin.json", partial(self._json, "origin.json", list[Origin])),
             ("evaluation.json", partial(self._json, "evaluation.json", dict[str, Any])),
             ("metrics.jsonl", self._history),
             ("checkpoints", self._checkpoints),
@@ -209,8 +213,8 @@ class Examination:
         if self.config is None or self.card is None or self.config.data is None:
             return
         name = self.config.data.name
-        if data is None and name == IN_MEMORY:
-            yield Finding(NOTE, "the data", "were in memory; they are not looked at")
+        if data is None and name in _ABSENT:
+            yield Finding(NOTE, "the data", f"were {_ABSENT[name]}; they are not looked at")
         elif not read_data:
             yield Finding(NOTE, "the data", f"{data_place(self.config) or name} was not looked at")
         else:

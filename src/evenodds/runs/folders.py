@@ -24,7 +24,7 @@ from evenodds.files.outputs import Outputs, require_writable
 from evenodds.files.read import read_json
 from evenodds.game.engine import Local
 from evenodds.game.exchange import agreed
-from evenodds.runs.build import IN_MEMORY
+from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
@@ -36,7 +36,7 @@ __all__ = [
 
 def placed(data: Part | None) -> Part | None:
     """Paths made absolute, so that a run can be resumed from anywhere."""
-    if data is None or data.name == IN_MEMORY or not is_there(data.name) or data.name in names("sources"):
+    if data is None or data.name in (IN_MEMORY, ELSEWHERE) or not is_there(data.name) or data.name in names("sources"):
         return data
     start = data.options.get("root")  # of the paths in a list
     further = {"root": str(real(Path(start)))} if isinstance(start, str) else {}
@@ -44,7 +44,8 @@ def placed(data: Part | None) -> Part | None:
 
 
 RUN_FILES = (
-    "data.json", "environment.json", "choices.json", "remedies.json", "metrics.jsonl", "checkpoints", "samples"
+    "data.json", "environment.json", "choices.json", "remedies.json", "metrics.jsonl", "checkpoints", "samples",
+    "logged",
 )  # fmt: skip
 """What a run writes while it is played, beside config.yaml."""
 

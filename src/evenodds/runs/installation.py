@@ -24,15 +24,20 @@ BRINGS: Mapping[str, str] = {
     "export": "runs as ONNX files, and such files in place of runs",
     "h5": "HDF5 files of arrays",
     "heic": "HEIC images, as phones take them",
+    "hub": "runs handed on by a model hub",
     "jxl": "JPEG XL images",
+    "mlflow": "runs logged by MLflow",
     "pandas": "data frames and spreadsheets",
     "parquet": "tables in Parquet and Arrow files",
     "pretrained": "features of photographs, for scores and discriminators",
     "serve": "runs and exported files over HTTP",
     "sklearn": "handwritten digits, estimators for scikit-learn, classifiers of trials",
     "studio": "the studio, in the browser",
+    "tensorboard": "runs logged for TensorBoard",
     "tiff": "TIFF images of any depth",
+    "trackio": "runs logged by Trackio",
     "video": "frames of videos",
+    "wandb": "runs logged by Weights & Biases",
 }
 """What each extra is for that has packages of its own."""
 DEVELOPMENT = ("browser", "docs", "test")

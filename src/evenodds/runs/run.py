@@ -44,6 +44,7 @@ from evenodds.runs.following import (
     company,
     on_first,
 )
+from evenodds.runs.listeners._logging import require_loggers
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
@@ -164,6 +165,7 @@ def begun(
     source: Session | None = None,
 ) -> Session:
     """Plans and plays a run in a folder that this process holds; `clock`: when the budget began. See `start`."""
+    require_loggers(config.log)
     config = replace(config, data=placed(config.data))
     dataset = opened(config, dataset, say, reading)
     if source is not None:
@@ -351,6 +353,7 @@ def gone_on(
     saved = agreed_config(lambda: read_swept(folder))
     config, remedies = with_settings(saved, settings), agreed_remedies(folder)
     require_allowed(config, str(folder / "config.yaml"))
+    require_loggers(config.log)
     require_allowed(remedy.applied(config, remedies), str(folder / "remedies.json"))
     on_first(lambda: remedy.discard(folder, remedies))
     card = agreed_card(folder)

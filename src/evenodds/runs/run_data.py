@@ -17,7 +17,7 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
-from evenodds.runs.build import IN_MEMORY, layout_of, open_data
+from evenodds.runs.build import ELSEWHERE, IN_MEMORY, layout_of, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.config import Config, Part, read
 
@@ -142,7 +142,7 @@ def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | N
     if place is not None:
         part = config.data if config.data is not None else Part("")
         return replace(config, data=replace(part, name=os.fspath(place)))
-    if config.data is None or config.data.name == IN_MEMORY or _there(config.data.name):
+    if config.data is None or config.data.name in (IN_MEMORY, ELSEWHERE) or _there(config.data.name):
         return config
     before = card.place if card is not None else None
     if before is not None and Path(before).is_absolute() and is_there(before):

@@ -35,6 +35,8 @@ class Order(IntEnum):
     """The verdict on them."""
     SAVE = 60
     """Checkpoints."""
+    REPORT = 70
+    """What others are told of all that."""
 
 
 class RunContext(Protocol):

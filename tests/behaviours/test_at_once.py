@@ -44,7 +44,7 @@ def test_taken_where_the_game_has_them(values: dict[str, Any]) -> None:
     ("values", "reason"),
     [
         ({"task": "infogan", "prior": "coded"}, "cost of the code"),
-        ({"task": "condition", "task.way": "auxiliary"}, "auxiliary cost"),
+        ({"task": "condition", "task.way": "auxiliary"}, "cost of auxiliary"),
         ({"loss": "hinge"}, "slopes at every logit"),
         ({"penalty_every": 1}, "penalty_every above 1"),
         ({"discriminator_steps": 2}, "1:1"),

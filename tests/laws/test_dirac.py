@@ -30,6 +30,8 @@ SLOPES: dict[str, float] = {
     "pearson": 1,
     "squared_hellinger": 1,
     "jensen_shannon": 1 / 2,
+    "energy": 1 / 2,
+    "dual_contrastive": 1,
 }
 EVEN: dict[str, float] = {"least_squares": 1 / 2, "kl": 1}
 LOSSES: dict[str, Adversarial] = {

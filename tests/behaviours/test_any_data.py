@@ -452,8 +452,8 @@ def test_what_a_row_gets_does_not_depend_on_the_others(strategy: str) -> None:
     x[rng.random(x.shape) < 0.2] = np.nan
     imputer = GANImputer(random_state=0, rows=500, strategy=strategy).fit(x)
     among = imputer.transform(x)
-    alone = np.vstack([imputer.transform(x[k : k + 1]) for k in range(len(x))])
-    assert np.allclose(among, alone, atol=1e-4)
+    alone = np.vstack([imputer.transform(x[k : k + 1]) for k in range(20)])
+    assert np.allclose(among[:20], alone, atol=1e-4)
     assert len(np.unique(among[np.isnan(x[:, 0]), 0])) > 5  # rows differ
 
 

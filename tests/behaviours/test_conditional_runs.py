@@ -34,7 +34,7 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     np.savez(home / "digits.npz", x=images, y=names[load_digits().target])
     way = {"task__way": request.param}
-    return evenodds.fit(home / "digits.npz", "digits", out=home / "run", images=1600, **SMALL, **way)
+    return evenodds.fit(home / "digits.npz", "digits", out=home / "run", images=960, **SMALL, **way)
 
 
 def test_a_loaded_run_samples_the_same_and_says_which_classes(session: Session) -> None:

@@ -1,6 +1,6 @@
 """Run folders that a stranger, a broken disk or another version made: each command takes them, or refuses in one line.
 
-Nearly six hundred cases: each seed draws a run and a change to its files (tests/fuzz). The first are played with a
+Nearly five hundred cases: each seed draws a run and a change to its files (tests/fuzz). The first are played with a
 command that the seed draws, most with what evenodds reads the changed files with; in some it is not the run that is
 changed, but data that a command reads. benchmarks/fuzz.py plays more of them; the seeds with which it ever found a
 fault are played here as well.
@@ -22,7 +22,7 @@ from tests.fuzz.readers import Bench, play_readers
 from tests.fuzz.runs import train_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "fuzz.json"
-COMMANDS, READERS, INPUTS = range(160), range(400, 800), range(20)
+COMMANDS, READERS, INPUTS = range(160), range(400, 700), range(12)
 GROUPS = 20
 FALLS = json.loads(RESULTS.read_text("utf-8"))["falls"]
 

@@ -48,7 +48,7 @@ def used(estimator: Any) -> Any:
         GAN(**{**SMALL, "rows": 128}, windows=50),
         GANImputer(**{**SMALL, "rows": 128}, n_draws=2),
         GANOverSampler(**{**SMALL, "rows": 128}),
-        GANClassifier(rows=200, batch_size=8, noise=0.1, width=16, learning_rate=2e-2, random_state=0),
+        GANClassifier(rows=120, batch_size=8, noise=0.1, width=16, learning_rate=2e-2, random_state=0),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )

@@ -19,7 +19,7 @@ from evenodds.game.trainer import Training
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import fit, resume, start
 
-IMAGES = 1600
+IMAGES = 1120
 SMALL = {
     "images": IMAGES,
     "batch": 32,

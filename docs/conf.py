@@ -45,7 +45,7 @@ napoleon_custom_sections = ["Returns", "Yields"]  # prose, not `type: descriptio
 nitpicky = True
 nitpick_ignore_regex = [
     # Types of other packages: a link to them would need their inventories from the network.
-    ("py:.*", r"(torch|numpy|np|nn|PIL|pathlib|collections|contextlib|sklearn|pandas|os|Tensor|Path)(\..*)?"),
+    ("py:.*", r"(torch|numpy|np|nn|PIL|pathlib|collections|contextlib|sklearn|pandas|os|Tensor|NDArray|Path)(\..*)?"),
     # Types of rooms that the reference leaves out.
     ("py:.*", r"evenodds\..*|Busy|Nothing|Neighbourhood|Lane"),
 ]

@@ -1,11 +1,12 @@
 """The studio: how soon a slider's picture comes, how much it answers, and what it costs to watch.
 
-    python benchmarks/studio.py [slider] [thumbnails] [clients] [watching] [--seconds 30] [--out FILE]
+    python benchmarks/studio.py [slider] [thumbnails] [clients] [watching] [gallery] [--seconds 30] [--out FILE]
 
 `slider`: samples of 64 x 64 at points of the latent space, one after the other, as a moved slider asks for them.
 `thumbnails`: cached thumbnails by 20 connections.
 `clients`: 20 clients at once that ask for samples, each by seeds of its own; every answer is compared with that of
 a client alone.
+`gallery`: a folder of 10,000 pictures is opened: what is in it, and the thumbnails of the page's first screen.
 `watching`: 50 runs that write a line a second, and a page that looks at their list.
 
 The studio is a process of its own, as `evenodds studio` starts it; the clients are another one on the same machine.
@@ -201,7 +202,23 @@ def watching(seconds: float, runs: int = 50) -> dict[str, Any]:
         return {"runs": runs, "looks": looks, "share_of_a_core": round(share, 4)}
 
 
-BENCHMARKS = {"slider": slider, "thumbnails": thumbnails, "clients": clients, "watching": watching}
+def gallery(_: float, pictures: int = 10_000, shown: int = 24) -> dict[str, Any]:
+    """Seconds to the last thumbnail of a folder that nobody looked at before, and of its middle screen after that."""
+    with studio(1, pictures) as (server, home):
+        connection, place = server.connection(), str(home / "data").replace("/", "%2F")
+        asked(connection, "/api/runs")
+        times = []
+        for first in (0, pictures // 2):
+            begun = time.perf_counter()
+            found = json.loads(asked(connection, f"/api/data?place={place}"))
+            assert found["pictures"] == pictures
+            for k in range(first, first + shown):
+                asked(connection, f"/api/data/thumbnails/{k}?place={place}")
+            times.append(round(time.perf_counter() - begun, 2))
+        return {"pictures": pictures, "thumbnails": shown, "seconds_first": times[0], "seconds_middle": times[1]}
+
+
+BENCHMARKS = {"slider": slider, "thumbnails": thumbnails, "clients": clients, "watching": watching, "gallery": gallery}
 
 
 def main() -> None:
@@ -212,7 +229,7 @@ def main() -> None:
     options = parser.parse_args()
     results: dict[str, Any] = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
     for name in options.names or BENCHMARKS:
-        results[name] = {**BENCHMARKS[name](options.seconds), "seconds": options.seconds}
+        results[name] = {"seconds": options.seconds, **BENCHMARKS[name](options.seconds)}
         print(name, json.dumps(results[name]), flush=True)
         options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

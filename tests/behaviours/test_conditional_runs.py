@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import evenodds
+from evenodds.apply.drawing import Point, between
 from evenodds.cli import main
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
@@ -188,6 +189,14 @@ def test_what_is_asked_for_is_drawn(asked: Session, tmp_path: Path, capsys: pyte
             means.append(arrays["x"][..., :2].mean())
     capsys.readouterr()
     assert means[1] > means[0] + 60
+
+
+def test_a_point_of_the_latent_space_follows_what_is_asked_for(asked: Session) -> None:
+    numbers = [{"left": 60.0, "right": 0.5}, {"left": 140.0, "right": 0.5}]
+    if asked.card.conditions is not None and asked.card.conditions.binary:
+        numbers = [{"left": 0.0, "right": 1.0}, {"left": 1.0, "right": 1.0}]
+    dark, light = (between(asked, Point(3, given=one), Point(3, given=one), [0.0]) for one in numbers)
+    assert light[..., :2].mean() > dark[..., :2].mean() + 40
 
 
 def test_samples_that_are_not_asked_for_follow_the_data(asked: Session) -> None:

@@ -214,6 +214,7 @@ def test_a_point_is_its_sample_and_a_way_leads_from_one_to_the_other(client: Tes
     assert np.array_equal(start, at(start="5:6", end="9:1", share=0))
     assert np.array_equal(at(start="9:1"), at(start="5:6", end="9:1", share=1))
     assert not np.array_equal(start, at(start="5:6", moves="1=3"))
+    assert client.get("/api/runs/digits-1/points", params={"given": "left=1"}).status_code == 400  # by nothing
     walk = at(start="5:6", end="9:1", frames=10)
     assert walk.shape == (16, 64)
     assert np.array_equal(walk[:8, :8], start)

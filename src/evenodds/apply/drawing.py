@@ -136,7 +136,8 @@ class Point:
         seed, index: sample `index` of that seed.
         moves: strengths along the first directions, by number from 1, in units of z.
         truncation: in (0, 1], towards the middle of z.
-        class_: its class, of a conditional run; None: that of the sample.
+        class_: its class, of a run by class; None: that of the sample.
+        given: of a run that is conditional on attributes or values, a number for each; None: those of the sample.
         code: z (1, latent), and c (1, K) or None, in place of those of a sample, such as those of a picture.
     """
 
@@ -145,6 +146,7 @@ class Point:
     moves: Mapping[int, float] = field(default_factory=dict)
     truncation: float = 1.0
     class_: str | None = None
+    given: Mapping[str, float] | None = None
     code: tuple[Tensor, Tensor | None] | None = None
 
 
@@ -172,6 +174,8 @@ def _condition(session: Session, point: Point) -> Tensor | None:
     """c (1, K) of a point; None of a run that is not conditional."""
     if point.class_ is not None:
         return session.conditions.to_model(y=[session.card.class_number(point.class_)])
+    if point.given is not None:
+        return session.conditions.to_model(given=point.given)
     if point.code is not None:
         return point.code[1]
     sampled = session.conditions.sampled(point.index + 1, point.seed)

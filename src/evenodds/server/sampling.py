@@ -153,7 +153,9 @@ def _file(content: bytes, kind: str, name: str) -> Response:
     return Response(content, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
 
 
-def parsed_point(text: str, moves: list[str], truncation: float, class_: str | None, worker: Worker) -> drawing.Point:
+def parsed_point(
+    text: str, moves: list[str], truncation: float, class_: str | None, given: list[str], worker: Worker
+) -> drawing.Point:
     """A point that is written as `seed`, `seed:index` or the name of a picture's z, with moves as `number=strength`."""
     seed, _, index = text.partition(":")
     steps = _numbers(moves, "moves")
@@ -167,7 +169,8 @@ def parsed_point(text: str, moves: list[str], truncation: float, class_: str | N
     if not all(name.isdecimal() for name in steps):
         raise BadInput("moves are number=strength, numbers of directions from 1 on; as in 2=-1.5")
     numbers = {int(name[:9]): strength for name, strength in steps.items() if strength}
-    return drawing.Point(int(seed), int(index or 0), numbers, truncation, class_, code)
+    asked = _numbers(given, "given") or None
+    return drawing.Point(int(seed), int(index or 0), numbers, truncation, class_, asked, code)
 
 
 Moves = Annotated[list[str], Query(max_length=64, description="number=strength, along the first directions of z.")]
@@ -185,14 +188,15 @@ async def points(
     moves: Moves = [],  # noqa: B006
     truncation: Truncation = 1.0,
     class_: ClassName = None,
+    given: Words = [],  # noqa: B006
     form: Annotated[Literal["webp", "png", "gif"], Query(alias="format")] = "webp",
     checkpoint: Checkpoint = "last",
     slot: Slot = "",
 ) -> Response:
     """One sample, or the frames of a walk in one picture, eight in a row; a GIF of them goes there and back."""
     worker = worker_of(request, run, checkpoint)
-    first = parsed_point(start, moves, truncation, class_, worker)
-    last = parsed_point(end or start, moves, truncation, class_, worker)
+    first = parsed_point(start, moves, truncation, class_, given, worker)
+    last = parsed_point(end or start, moves, truncation, class_, given, worker)
     shares = [k / max(1, frames - 1) for k in range(frames)] if frames else [share]
 
     def work(session: Session) -> Response:

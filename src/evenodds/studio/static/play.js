@@ -123,8 +123,9 @@ export function PlayView({ run, checkpoints }) {
   useEffect(() => { get(path("runs", run, "about") + query({ checkpoint: asked.checkpoint })).then(setAbout).catch(setError); }, [run, asked.checkpoint]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   if (!about.draws) return html`<p class="empty">${t("no_draws")}</p>`;
-  const common = { truncation: asked.truncation, class: asked.class, checkpoint: asked.checkpoint };
-  const words = { ...asked, given: given ? about.conditions.map((name, k) => `${name}=${given[k]}`) : [] };
+  const frozen = given ? about.conditions.map((name, k) => `${name}=${given[k]}`) : [];
+  const common = { truncation: asked.truncation, class: asked.class, given: frozen, checkpoint: asked.checkpoint };
+  const words = { ...asked, given: frozen };
   const middle = () => about.ranges.map(([low, high]) => (about.binary ? 0 : (low + high) / 2));
   const file = (format) => path("runs", run, "samples") + query({ ...words, format });
   return html`<section><h2 class="hidden">${t("tab_play")}</h2><div class="columns play"><div>${about.kind === "image" ? html`<${Grid} run=${run} about=${about} asked=${words} picked=${Math.min(picked, asked.n - 1)} onPick=${(k) => { setPicked(k); setStart(`${asked.seed}:${k}`); }} />

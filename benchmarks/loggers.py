@@ -28,6 +28,7 @@ from evenodds.runs.run import start
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from tests.loggers import history  # noqa: E402
 
 SETTINGS = {"images": 5120, "device": "cpu", "threads": 1}
 KILLED = 2048
@@ -60,16 +61,6 @@ def killed_and_resumed(folder: Path, logger: str) -> list[str]:
     except SystemError:
         evenodds.resume(folder, say=says.append)
     return [line for line in says if logger in line]
-
-
-def history(folder: Path) -> Found:
-    """What the run's own history holds."""
-    steps = defaultdict(set)
-    for line in map(json.loads, (folder / "metrics.jsonl").read_text("utf-8").splitlines()):
-        for name, value in line.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and name != "images":
-                steps[name].add(line["images"])
-    return {name: sorted(images) for name, images in steps.items()}
 
 
 # What each store holds -----------------------------------------------------------------------------------------------

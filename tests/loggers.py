@@ -1,14 +1,17 @@
 """Stand-ins for packages that runs are logged by: they take what the packages take, and keep it."""
 
+import json
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-__all__ = ["Kept", "installed"]
+__all__ = ["Kept", "history", "installed"]
 
 
 @dataclass
@@ -131,3 +134,13 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Kept]:
     vars(entities).update(Metric=lambda *values: values, Param=lambda *values: values)
     monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
     return told
+
+
+def history(folder: Path) -> dict[str, list[int]]:
+    """At how many images each number of a history stands."""
+    steps = defaultdict(set)
+    for line in map(json.loads, (folder / "metrics.jsonl").read_text("utf-8").splitlines()):
+        for name, value in line.items():
+            if isinstance(value, int | float) and not isinstance(value, bool) and name != "images":
+                steps[name].add(line["images"])
+    return {name: sorted(images) for name, images in steps.items()}

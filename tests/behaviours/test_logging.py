@@ -22,7 +22,7 @@ from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.listeners import _logging
 from evenodds.runs.listeners.tensorboard import TensorBoard
 from evenodds.runs.run import start
-from tests.loggers import Kept, installed
+from tests.loggers import Kept, history, installed
 
 TINY = {"images": 512, "batch": 32, "generator.width": 8, "discriminator.width": 8, "watch": "warn", "device": "cpu"}
 TINY |= {"save_share": 0.25, "evaluate_share": 0.25}
@@ -52,16 +52,6 @@ def interrupted(folder: Path, log: Sequence[str], says: list[str]) -> None:
     with pytest.raises(SystemError):
         start(with_settings(recipe("ring"), {**TINY, "log": list(log)}), out=folder, listeners=[Stop(352)])
     evenodds.resume(folder, say=says.append)
-
-
-def history(folder: Path) -> dict[str, list[int]]:
-    """At how many images each number of a history stands."""
-    steps = defaultdict(set)
-    for line in map(json.loads, (folder / "metrics.jsonl").read_text("utf-8").splitlines()):
-        for name, value in line.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and name != "images":
-                steps[name].add(line["images"])
-    return {name: sorted(images) for name, images in steps.items()}
 
 
 @pytest.fixture(scope="module")

@@ -292,7 +292,7 @@ def test_the_work_of_a_client_that_goes_is_dropped(home: Path, run: str, path: s
     kind = b"application/json" if run == "digits" else b"image/png"
 
     async def play() -> list[Any]:
-        service.passes._told = lambda requests, rows, size: computed.append(rows)
+        service.passes._told = lambda requests, rows: computed.append(rows)
         first = asyncio.create_task(service.passes.ask(held.kind, {"x": np.zeros(1)}))
         messages = [{"type": "http.request", "body": body}]
 

@@ -98,19 +98,18 @@ def draw(session: Session, request: Request) -> Drawn:
     Raises:
         BadInput: the run does not draw such samples; the message says what it can be asked for.
     """
-    y = request.labels(session)
-    given = None if request.given is None else dict(request.given)
-    x = sample(
-        session, request.n, request.seed, y, given, truncation=request.truncation, select=request.select, batch=BLOCK
-    )
-    return Drawn(session, x, y, session.conditions.in_own_units(request.n, request.seed, y, given))
+    n, seed, y, given = request.n, request.seed, request.labels(session), request.given
+    x = sample(session, n, seed, y, given, truncation=request.truncation, select=request.select, batch=BLOCK)
+    return _with_conditions(session, request, x, y)
 
 
 def drawn(session: Session, request: Request, x: Tensor) -> Drawn:
     """The samples of a request as numbers, of what the generator makes of its codes: x (n, ...) in [-1, 1]."""
-    y, given = request.labels(session), None if request.given is None else dict(request.given)
-    c = session.conditions.in_own_units(request.n, request.seed, y, given)
-    return Drawn(session, session.in_own_units(x), y, c)
+    return _with_conditions(session, request, session.in_own_units(x), request.labels(session))
+
+
+def _with_conditions(session: Session, request: Request, x: NDArray[Any], y: list[int] | None) -> Drawn:
+    return Drawn(session, x, y, session.conditions.in_own_units(request.n, request.seed, y, request.given))
 
 
 def codes_of(session: Session, request: Request) -> tuple[Tensor, Tensor | None]:
@@ -123,8 +122,7 @@ def codes_of(session: Session, request: Request) -> tuple[Tensor, Tensor | None]
     blocks = [session.prior(BLOCK, mix(seed, k // BLOCK))[: n - k] for k in range(0, n, BLOCK)]
     factor = drawn_in(session, request.truncation)[1]
     z = truncated(session.latent, torch.cat(blocks), factor)
-    given = None if request.given is None else dict(request.given)
-    c = session.conditions.for_samples(n, seed, BLOCK, request.labels(session), given)
+    c = session.conditions.for_samples(n, seed, BLOCK, request.labels(session), request.given)
     return z, None if c is None else c.expand(n, -1)
 
 

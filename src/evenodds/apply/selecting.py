@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,7 +41,7 @@ def sample(
     n: int,
     seed: int = 0,
     y: Sequence[int] | None = None,
-    given: dict[str, float] | None = None,
+    given: Mapping[str, float] | None = None,
     *,
     truncation: float = 1.0,
     select: str | None = None,

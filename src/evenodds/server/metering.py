@@ -53,7 +53,7 @@ class Meter:
         ):
             Gauge(name, about, registry=self.registry).set_function(read)
 
-    def of_pass(self, requests: int, rows: int, size: int) -> None:
+    def of_pass(self, requests: int, rows: int) -> None:
         """Takes down a pass."""
         self.pass_requests.observe(requests)
         self.pass_rows.observe(rows)

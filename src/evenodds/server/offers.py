@@ -102,7 +102,8 @@ class Offers:
         """x (N, C, H, W) in [-1, 1], mask (N, 1, H, W), z (N, latent) -> x (N, C, H, W)."""
 
         def compute(rows: Rows) -> Rows:
-            return _arrays(self.session.reply(_tensors(rows)), "x")
+            answer = self.session.reply({name: torch.from_numpy(value) for name, value in rows.items()})
+            return {"x": answer["x"].numpy()}
 
         return Kind("fill", compute, self.size(self.session.card.shape))
 
@@ -176,14 +177,6 @@ def _through(network: Network) -> Callable[[Rows], Rows]:
             return {"x": network.apply(torch.from_numpy(rows["source"])).numpy()}
 
     return compute
-
-
-def _tensors(rows: Rows) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(value) for name, value in rows.items()}
-
-
-def _arrays(answer: Mapping[str, Tensor], *names: str) -> Rows:
-    return {name: answer[name].numpy() for name in names}
 
 
 def chosen_threads(offers: Offers, asked: int | None) -> int:

@@ -69,13 +69,13 @@ class Passes:
 
     Args:
         initializer: called in the thread, before its first pass.
-        told: of each pass, how many requests and rows it had and how many rows it held.
+        told: of each pass, how many requests and rows it had.
     """
 
     def __init__(
         self,
         initializer: Callable[[], None] = lambda: None,
-        told: Callable[[int, int, int], None] = lambda requests, rows, size: None,
+        told: Callable[[int, int], None] = lambda requests, rows: None,
     ) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="evenodds-pass", initializer=initializer)
         self._told = told
@@ -104,7 +104,7 @@ class Passes:
     async def _play(self) -> None:
         while self._line:
             kind, shares = self._line[0].kind, self._taken()
-            self._told(len(shares), sum(_length(share.rows) for share in shares), kind.size)
+            self._told(len(shares), sum(_length(share.rows) for share in shares))
             try:
                 self._deal(shares, await self._computed(kind, [share.rows for share in shares]))
             except Exception as error:

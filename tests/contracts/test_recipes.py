@@ -78,7 +78,16 @@ def test_every_member_says_what_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 1e-3), ("200k", 200_000), ("1.5M", 1_500_000), ("7", 7), ("-.5", -0.5), ("1_000", 1000), ("x", None)],
+    [
+        ("1e-3", 1e-3),
+        ("200k", 200_000),
+        ("1.5M", 1_500_000),
+        ("40m", 40_000_000),
+        ("7", 7),
+        ("-.5", -0.5),
+        ("1_000", 1000),
+        ("x", None),
+    ],
 )
 def test_numbers_as_people_write_them(text: str, value: float | None) -> None:
     assert as_number(text) == value

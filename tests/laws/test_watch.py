@@ -163,6 +163,8 @@ def test_the_hooks_for_copies_and_leaks() -> None:
     assert diagnose(run(copies=lambda k, line: 0.2), CELLS, TOTAL).word == "D has memorised the training set"
     assert diagnose(run(**{"views/leak": lambda k, line: 0.3}), CELLS, TOTAL).word == "augmentation leaks"
     assert diagnose(run(**{"views/leak": lambda k, line: 0.05}), CELLS, TOTAL).word == "flat"
+    far = {"views/leak": lambda k, line: 0.9, "distance": lambda k, line: 0.8 - 0.01 * k}
+    assert diagnose(run(**far)[:20], CELLS, TOTAL).word == "improving"  # such samples look like no item at all
 
 
 def test_every_word_is_known() -> None:

@@ -24,8 +24,8 @@ LONGEST_NUMBER = 60
 """Characters of a number."""
 LONGEST_NAME = 4_096
 """Characters of the name of a part, which may be a path."""
-FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
-NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([kM]?)\s*")
+FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
+NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([kKmM]?)\s*")
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ def numbers_by_name(words: Sequence[str], what: str, example: str) -> dict[str, 
 
 
 def as_number(text: str) -> int | float | None:
-    """A number with an optional factor k or M; None for anything else."""
+    """A number with an optional factor, k for thousands or M for millions in small or capital letters; else None."""
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if not match:
         return None
-    digits, factor = match[1].replace("_", ""), FACTORS[match[2]]
+    digits, factor = match[1].replace("_", ""), FACTORS[match[2].lower()]
     if not re.search(r"[.eE]", digits):
         return int(digits) * factor
     value = float(digits) * factor

@@ -174,9 +174,13 @@ def never_reached(history: RunHistory) -> Verdict | None:
 
 
 def leaks(history: RunHistory) -> Verdict | None:
-    """Samples look augmented: a detector finds more of that than among held-out items, see `coordination`."""
+    """Samples near the data look augmented: a detector finds more of that than among held-out items.
+
+    Samples that look like no item yet may fall on either side of it, see `LeakTest`.
+    """
     measured = [float(leak) for line in history.lines if isinstance(leak := line.get("views/leak"), int | float)]
-    if not measured or measured[-1] < limit.LEAK:
+    placed = history.with_figure("distance")
+    if not measured or measured[-1] < limit.LEAK or not placed or not history.halfway(placed[-1]):
         return None
     why = f"a detector of augmented images takes {measured[-1]:.0%} more of the samples for such than of held-out items"
     return Verdict("augmentation leaks", why)

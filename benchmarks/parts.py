@@ -4,10 +4,10 @@ Every arm has the same networks and data, on one thread. A run of `ring` has 8 s
 one of `digits` 20,000 images; both are short, so that they tell what trains and stays finite, and not what is best at
 its end. On `ring`: modes that
 are found of 8, samples within 3 sigma of one, the held-out score. On `digits`, by class: samples that three nearest
-real digits take for the class that was asked for, and the held-out score. What the results file holds is not done
-again.
+real digits take for the class that was asked for, and the held-out score. On `paths`, the same of a style-based
+generator, and how much the lengths of its paths vary. What the results file holds is not done again.
 
-    python benchmarks/parts.py                            # both stages
+    python benchmarks/parts.py                            # all stages
     python benchmarks/parts.py ring --seeds 0 1 2 --budget 8s
     python benchmarks/parts.py digits --arms multi_hinge
 """
@@ -25,6 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from coordination import RESULTS, Settings, held_out, one, one_thread, show, table
 from evenodds.data.toys import Ring
+from evenodds.experimental.path_length import path_lengths
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs.session import Session
 
@@ -58,6 +59,12 @@ DIGITS: dict[str, Settings] = {
     "multi_hinge": {**HINGE, "task.way": "multi_hinge"},
 }
 """Ways to tell the discriminator the class, all with the hinge loss."""
+STYLES: Settings = {
+    "task": "condition", "generator": "style", "generator.width": 16, "generator.bottom": 4, "generator.styles": 32,
+    "learning_rate": 0.015, "discriminator_learning_rate": 0.002,
+}  # fmt: skip
+PATHS: dict[str, Settings] = {"style": STYLES, "style, lengths of paths": {**STYLES, "pathlength": 2.0}}
+"""A style-based generator with the recipe's loss, without and with the cost of path lengths."""
 
 
 def on_the_ring(session: Session) -> dict[str, Any]:
@@ -83,9 +90,18 @@ def by_class(session: Session) -> dict[str, Any]:
     return {"of their class": round(right, 4), **held_out(session), "failed": right < 0.5}
 
 
+def by_paths(session: Session) -> dict[str, Any]:
+    """As `by_class`; and the deviation of the lengths of 1,000 paths over their mean, which the cost brings down."""
+    generator, k = session.players["generator"], len(session.card.classes)
+    c = torch.eye(k)[torch.arange(1000) % k]
+    lengths = path_lengths(generator, torch.cat([session.prior(1000, 1), c], 1)).detach()
+    return {**by_class(session), "deviation of lengths": round(float(lengths.std() / lengths.mean()), 4)}
+
+
 STAGES: Mapping[str, tuple[str, str, dict[str, Settings], Callable[[Session], dict[str, Any]]]] = {
     "ring": ("ring", "8s", RING, on_the_ring),
     "digits": ("digits", "20000images", {name: {"task": "condition", **way} for name, way in DIGITS.items()}, by_class),
+    "paths": ("digits", "64000images", PATHS, by_paths),
 }
 """Recipe, budget of a run, arms and figures of each stage."""
 

@@ -156,7 +156,8 @@ CASES = {
     "style": Case(
         {
             "generator": "style", "generator.width": 8, "generator.bottom": 4, "generator.styles": 8, "penalty": "r1",
-            "discriminator": "style", "discriminator.width": 8, "discriminator.bottom": 4,
+            "discriminator": "style", "discriminator.width": 8, "discriminator.bottom": 4, "pathlength": 2.0,
+            "pathlength.every": 2,
         }
     ),
     "fastgan": Case(

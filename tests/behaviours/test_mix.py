@@ -8,7 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.apply.mixing import mixed
+from evenodds.apply.encoder import encoder_of
+from evenodds.apply.inversion import invert
+from evenodds.apply.items import items
+from evenodds.apply.mixing import mixed, mixed_images
 from evenodds.apply.selecting import sample
 from evenodds.cli import main
 from evenodds.data.arrays import from_array
@@ -49,6 +52,26 @@ def test_the_command_leaves_a_sheet(session: Session, tmp_path: Path, capsys: py
     (tmp_path / "m.png").write_bytes(b"of the user")
     assert main(words) == 2
     assert (tmp_path / "m.png").read_bytes() == b"of the user"
+
+
+def test_two_images_are_mixed_as_the_run_generates_them_again(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder, names = encoder_of(session, 64), [str(tmp_path / f"{k}.png") for k in range(2)]
+    for k, name in enumerate(names):
+        Image.fromarray(np.full((16, 16, 3), 90 * k + 40, dtype=np.uint8)).save(name)
+    x = mixed_images(session, *names)
+    assert x.shape == (1, 5, 3, 16, 16)
+    for side, name in ((0, names[0]), (4, names[1])):
+        codes = invert(session, items(session, name).batch(torch.arange(1))["x"], encoder)
+        assert codes.x is not None
+        again = np.asarray(session.card.units.to_data(codes.x))
+        assert np.abs(x[0, side].astype(int) - again[0].astype(int)).max() <= 1
+    words = ["mix", str(session.folder), "--from", names[0], "--out", str(tmp_path / "two.png")]
+    assert main(words) == 2
+    assert "give the other one too" in capsys.readouterr().err
+    assert main([*words, "--to", names[1]]) == 0
+    assert (tmp_path / "two.png").is_file()
 
 
 def test_a_run_without_styles_is_told_how_to_get_them(session: Session) -> None:

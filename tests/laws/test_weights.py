@@ -13,6 +13,7 @@ from evenodds.experimental._added_costs import with_cost
 from evenodds.experimental.clip import Clip
 from evenodds.experimental.historical import Historical, History
 from evenodds.experimental.orthogonal import Orthogonal, overlap
+from evenodds.experimental.path_length import PathLength, Paths, path_lengths
 from evenodds.experimental.pseudo import Pseudo, PseudoContest
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
@@ -78,6 +79,50 @@ def test_overlap_is_that_of_the_paper_and_vanishes_for_orthogonal_rows() -> None
     nn.init.orthogonal_(apart.weight, gain=3.0)
     assert overlap(apart) < 1e-20
     assert overlap(Place(1.0)) == 0
+
+
+class Drawn(nn.Module):
+    """A linear generator of 1 x 2 x 3 images with one level of styles: w = z, x = A w + a quadratic part."""
+
+    def __init__(self, bend: float) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(0)
+        self.matrix = nn.Parameter(torch.randn(6, 4, generator=rng, dtype=torch.float64))
+        self.bend = nn.Parameter(torch.full((), bend, dtype=torch.float64))
+
+    def styles(self, z: Tensor) -> Tensor:
+        return z[:, None].clone().requires_grad_()
+
+    def hand(self, z: Tensor) -> Tensor:
+        return torch.rand(len(z), 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def synthesise(self, w: Tensor, hand: Tensor) -> Tensor:
+        x: Tensor = (w[:, 0] @ self.matrix.T) * (1 + self.bend * w[:, 0].square().sum(1, keepdim=True))
+        return x.view(-1, 1, 2, 3)
+
+
+def test_lengths_of_paths_are_those_of_the_slope_and_become_equal() -> None:
+    """Karras et al. (2020), eq. 4: E |J^T y|^2 is the squared norm of J over the pixels; its cost evens out lengths."""
+    z = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    straight, bent = Drawn(0.0), Drawn(0.2)
+    due = float(straight.matrix.detach().square().sum()) / 6
+    assert path_lengths(straight, z).square().mean().item() == pytest.approx(due, rel=0.02)
+    paths, few = Paths(1.0, 1), z[:64]
+    descent, costs = torch.optim.Adam(bent.parameters(), 0.02), []
+    for number in range(60):
+        cost = paths.cost({"generator": bent}, {"z": few})
+        descent.zero_grad()
+        cost.total().backward()
+        descent.step()
+        terms = {"path/length": cost.facts["length"]}
+        paths.after_round(SimpleNamespace(progress=Progress(10**6, number, number + 1), terms=terms))  # type: ignore[arg-type]
+        costs.append(float(cost["cost"].detach()))
+    assert costs[0] == 0  # the first round measures the mean
+    assert paths.plays == 60
+    assert costs[-1] < 0.2 * costs[1]
+    plain = SimpleNamespace(game=small_game()[0], config=SimpleNamespace(generator=SimpleNamespace(name="mlp")))
+    with pytest.raises(BadInput, match="generator with styles"):
+        PathLength(2.0).listeners(plain)  # type: ignore[arg-type]
 
 
 def test_no_weight_is_beyond_the_limit_after_a_step() -> None:

@@ -17,7 +17,7 @@ from evenodds.game.arithmetic import evenly
 from evenodds.game.trainer import Listener
 from evenodds.runs.session import Session
 
-__all__ = ["encoded", "walk_between_images"]
+__all__ = ["both_ends", "encoded", "walk_between_images"]
 
 
 def encoded(
@@ -58,7 +58,12 @@ def walk_between_images(
     Raises:
         BadInput: one of the two is missing.
     """
-    if first is None or last is None:
-        raise BadInput("a walk between two images needs both --from and --to; give the other one too")
-    ends = [items(session, name).batch(torch.arange(1))["x"] for name in (first, last)]
+    ends = [items(session, name).batch(torch.arange(1))["x"] for name in both_ends("walk", first, last)]
     return walk_between(session, ends[0], ends[1], path, steps, encoder_of(session, listeners=listeners))
+
+
+def both_ends(command: str, first: str | None, last: str | None) -> tuple[str, str]:
+    """The names of two image files; BadInput where one is missing."""
+    if first is None or last is None:
+        raise BadInput(f"a {command} between two images needs both --from and --to; give the other one too")
+    return first, last

@@ -11,6 +11,7 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.cli.ranges import SEEDS, Seed, whole
 from evenodds.files.terminal import result, say
+from evenodds.files.text import quoted
 
 __all__ = ["mix"]
 
@@ -24,11 +25,13 @@ def mix(
     with_: Annotated[int, SEEDS, Parameter(name="--with")] = 1,
     n: Annotated[int, whole(1, 256, name=["-n", "--number"])] = 8,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    to: str | None = None,
     out: Path | None = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
 ) -> None:
-    """Mix the styles of samples of two seeds: a sheet with the coarse, the middle and the fine levels exchanged.
+    """Mix the styles of samples, or of two images: a sheet with the coarse, the middle and the fine levels exchanged.
 
     Needs a run with a style-based generator: evenodds train --set generator=style.
 
@@ -42,16 +45,26 @@ def mix(
         Rows.
     class_
         All samples of this class, of a run by class.
+    from_
+        An image on the left, with --to; its z is found as by `evenodds encode`, and seeds are not used.
+    to
+        An image on the right, whose levels are taken.
     out
         The picture [default: mix.png in the run folder].
     """
-    from evenodds.apply.mixing import PARTS, require_styles, write_mix
+    from evenodds.apply.mixing import PARTS, mixed, mixed_images, require_styles, write_mix
+    from evenodds.cli.bar import Bar
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     path = out if out is not None else run / "mix.png"
     session = load(run, checkpoint, device)
     require_styles(session)
-    require_owned(path, "mix")
-    result(write_mix(session, path, n, seed, with_, class_))
+    require_owned(path, "mix", inputs=(from_, to))
+    if from_ is not None or to is not None:
+        result(write_mix(session, path, mixed_images(session, from_, to, (Bar(),))))
+        parts = ", ".join(PARTS)
+        say(f"columns: {quoted(str(from_))} as generated again; with the {parts} levels of the other; the other")
+        return
+    result(write_mix(session, path, mixed(session, n, seed, with_, class_)))
     say(f"columns: seed {seed}; with the {', '.join(PARTS)} levels of seed {with_}; seed {with_}")

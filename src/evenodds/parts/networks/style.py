@@ -2,8 +2,9 @@
 
 Karras, Laine, Aittala, Hellsten, Lehtinen and Aila, "Analyzing and Improving the Image Quality of StyleGAN" (2020):
 modulation and demodulation (section 2.2), images that are summed over the levels (section 4.1), residual discriminator,
-equalised learning rates (Karras et al. 2018, section 4.1). Left out: the penalty on path lengths, mixing while
-training. Here the image passes a tanh, and the discriminator shrinks by convolutions of 4 x 4.
+equalised learning rates (Karras et al. 2018, section 4.1). The penalty on path lengths is
+`evenodds.experimental.path_length`. Left out: mixing while training. Here the image passes a tanh, and the
+discriminator shrinks by convolutions of 4 x 4.
 
 People edit in w: `styles` gives it for each level, `synthesise` makes images of it, `truncated` draws it to its mean.
 """

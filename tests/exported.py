@@ -15,8 +15,12 @@ CLASSES = ("cats", "dogs <b>")
 UNITS = {"low": [0.0], "high": [255.0], "dtype": "uint8"}
 
 
-def small_model(path: Path) -> Path:
-    """Writes a generator of grey images of bytes, by class: a sum of waves and a level for each class."""
+def small_model(path: Path, uint8: bool = True) -> Path:
+    """Writes a generator of grey images, by class: a weighted sum of z and a level for each class.
+
+    Args:
+        uint8: whether the images are bytes; else floats in [-1, 1].
+    """
     rng = np.random.default_rng(0)
     constants = {
         "weights": rng.normal(size=(LATENT, SIDE * SIDE)).astype(np.float32) * 30,
@@ -24,6 +28,7 @@ def small_model(path: Path) -> Path:
         "shape": np.array([-1, 1, SIDE, SIDE]),
         "low": np.float32(0),
         "high": np.float32(255),
+        **({} if uint8 else {"half": np.float32(127.5), "one": np.float32(1)}),
     }
     steps = [
         ("MatMul", ["z", "weights"], "product"),
@@ -31,11 +36,13 @@ def small_model(path: Path) -> Path:
         ("Add", ["product", "level"], "sum"),
         ("Reshape", ["sum", "shape"], "image"),
         ("Clip", ["image", "low", "high"], "clipped"),
-        ("Round", ["clipped"], "rounded"),
+        *([("Round", ["clipped"], "rounded")] if uint8 else [("Div", ["clipped", "half"], "to_2")]),
     ]
     nodes = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in steps]
-    nodes.append(helper.make_node("Cast", ["rounded"], ["x"], to=TensorProto.UINT8))
-    entries = {"z": ("float32", ["batch", LATENT]), "y": ("int64", ["batch"]), "x": ("uint8", ["batch", 1, SIDE, SIDE])}
+    last = [("Cast", ["rounded"], {"to": TensorProto.UINT8})] if uint8 else [("Sub", ["to_2", "one"], {})]
+    nodes += [helper.make_node(kind, inputs, ["x"], **more) for kind, inputs, more in last]
+    image = ("uint8" if uint8 else "float32", ["batch", 1, SIDE, SIDE])
+    entries = {"z": ("float32", ["batch", LATENT]), "y": ("int64", ["batch"]), "x": image}
     kinds = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "uint8": TensorProto.UINT8}
     made = {n: helper.make_tensor_value_info(n, kinds[kind], shape) for n, (kind, shape) in entries.items()}
     inside = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]

@@ -19,13 +19,14 @@ from evenodds.apply.samples import requested_labels
 from evenodds.errors import BadInput
 from evenodds.export import alone as alone_module
 from evenodds.export.about import About, about_run, read_words
-from evenodds.export.alone import _is_plain, _Words, alone
-from evenodds.export.card import card_of
+from evenodds.export.alone import _is_plain, alone
 from evenodds.export.entry import FORMAT, Entry
 from evenodds.export.graphs import Graph, Options, graph_of, possible
 from evenodds.export.inside import metadata_in
 from evenodds.export.model import PLAYERS, load_model
+from evenodds.export.run_card import card_of
 from evenodds.export.runtime import Runtime
+from evenodds.export.words import Words
 from evenodds.export.write import Exported, export
 from evenodds.game.rules import Batch
 from evenodds.runs.assembly import Run
@@ -221,7 +222,7 @@ def test_what_needs_torch_is_not_drawn_without_it(files: dict[str, tuple[Session
     session, exported = files["class numbers"]
     assert alone(exported.path, truncation=0.5) is not None
     assert alone(files["upscale"][1].path) is None  # it makes images of images
-    words = _Words(
+    words = Words(
         "sample", exported.about.inputs, exported.about.outputs, cast(Any, session.card), {"prior": {"name": "normal"}}
     )
     assert _is_plain(words)

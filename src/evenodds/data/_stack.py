@@ -152,7 +152,7 @@ def stacked(
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
     x = torch.from_numpy(np.moveaxis(ranged.x, 1, -1)).permute(0, 3, 1, 2)
-    return Stack(x, ranged.units, way.summary(held), [*notes, *ranged.notes], empty)
+    return Stack(x, Units.of(ranged.scale), way.summary(held), [*notes, *ranged.notes], empty)
 
 
 class Way(NamedTuple):
@@ -248,13 +248,13 @@ def on_stack(
     nodata: str | float,
 ) -> Pixels:
     """An item (1, H, W, C) with the range that others were found to have, as it is held."""
-    around = _around([picture], way) if way.fit == "pad" and ranged.units.dtype != "uint8" else None
+    around = _around([picture], way) if way.fit == "pad" and ranged.scale.dtype != "uint8" else None
     if around is not None and around.any():
         values = values.copy()
         values[around] = floor
     if values.dtype == np.float32 and np.isnan(values).any():
         _gaps(values := values.copy(), nodata)
-    first = np.moveaxis(values.astype(np.int32) if ranged.units.dtype == "uint16" else values, -1, 1)
+    first = np.moveaxis(values.astype(np.int32) if ranged.scale.dtype == "uint16" else values, -1, 1)
     x = ranged.applied(first)
     if around is not None:
         _lowest_around(x, around, ranged)
@@ -281,7 +281,7 @@ def _gaps(values: Pixels, nodata: str | float) -> str | float:
 
 def _lowest_around(x: Pixels, around: NDArray[np.bool_], ranged: Ranged) -> None:
     """Gives what padding added to items (N, C, H, W) the lowest number of the range."""
-    low = np.broadcast_to(np.asarray(ranged.units.low, x.dtype), x.shape[1:2])
+    low = np.broadcast_to(np.asarray(ranged.scale.low, x.dtype), x.shape[1:2])
     np.copyto(x, low.reshape(1, -1, 1, 1), where=around[:, None])
 
 

@@ -64,7 +64,7 @@ def in_rows(rows: Sequence[Tensor], palette: Palette | None = None, least: int =
 def _pixels(row: Tensor, palette: Palette | None) -> Tensor:
     """(N, C, H, W) uint8 of images in [-1, 1], or of labels (N, H, W) in their colours."""
     if palette is not None and row.dim() == 3:
-        return palette.paint(row)
+        return torch.from_numpy(np.moveaxis(palette.paint(row.numpy()), -1, 1).copy())
     return eight_bit(row)
 
 

@@ -12,9 +12,10 @@ import torch
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
-from evenodds.apply.converting import colours_by_value, overlaid, palette_of
+from evenodds.apply.converting import overlaid
 from evenodds.apply.filling import pixels_of
 from evenodds.apply.hidden import hidden
+from evenodds.apply.making import palette_of
 from evenodds.apply.photo import Network, labels, through, write, write_through
 from evenodds.data._picture import DecodedImage
 from evenodds.data._png import png_rows
@@ -176,10 +177,10 @@ def _labelled(session: Session, network: Network, picture: DecodedImage, form: s
     if form == "npz":
         return replies.arrays({"labels": classes, "classes": np.asarray(names)})
     if overlay:
-        colours = palette.paint(torch.from_numpy(classes)[None])[0].numpy()
+        colours = palette.paint(classes)
         content = _png(np.moveaxis(overlaid(picture.pixels, colours), -1, 0))
     else:
-        content = _map(palette.to_file(torch.from_numpy(classes)).numpy(), palette)
+        content = _map(palette.to_file(classes), palette)
     if form == "png":
         return replies.picture(content)
     shares = np.bincount(classes.ravel(), minlength=len(names)) / classes.size
@@ -191,7 +192,7 @@ def _map(values: Any, palette: Palette) -> bytes:
     """A map of labels in the values of the run's files, in their colours."""
 
     def write_map(path: Path) -> None:
-        with png_rows(path, values.shape, 1, palette=colours_by_value(palette)) as png:
+        with png_rows(path, values.shape, 1, palette=palette.colours_by_value) as png:
             png.add(values[..., None])
 
     return _file(write_map)

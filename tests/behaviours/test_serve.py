@@ -25,7 +25,7 @@ from evenodds.apply.converting import Options, convert
 from evenodds.apply.encoder import encoder_of
 from evenodds.apply.encoding import encoded
 from evenodds.apply.filling import write_fillings
-from evenodds.apply.making import maker_of
+from evenodds.apply.making import filler_of, maker_of
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.server import api
@@ -143,7 +143,7 @@ def test_pixels_are_labelled_as_the_command_does(home: Path) -> None:
 
 def test_holes_are_filled_in_as_the_command_does(home: Path) -> None:
     picture, mask, session = home / "in.png", home / "mask.png", session_of("fill-32", home)
-    written, _ = write_fillings(session, str(picture), mask, home / "filled", 2, 5)
+    written, _ = write_fillings(filler_of(session), str(picture), mask, home / "filled", 2, 5)
     with asked(session) as client:
         files = {"image": picture.read_bytes(), "mask": mask.read_bytes()}
         made = arrays(client.post("/v1/fill", files=files, data={"count": "2", "seed": "5", "format": "npz"}))["x"]

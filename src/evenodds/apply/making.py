@@ -1,4 +1,4 @@
-"""The network of a run that makes images of images, or maps of labels, as what `evenodds.apply.converting` takes."""
+"""The network of a run as what files are put through: see `evenodds.apply.converting` and `evenodds.apply.filling`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from evenodds.apply.answering import conversion_of
+from evenodds.data._pictures import Pictures
+from evenodds.data._scale import Numbers
+from evenodds.data.dataset import Dataset
 from evenodds.data.palette import Palette
+from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.layers import numbers_per_pixel
-from evenodds.runs.maker import Maker
+from evenodds.runs.maker import Filler, Maker
 from evenodds.runs.session import Session
 
-__all__ = ["maker_of", "mixed", "palette_of"]
+__all__ = ["filler_of", "maker_of", "mixed", "palette_of", "pictures_of"]
 
 
 def maker_of(session: Session, mix: float | None = None) -> Maker:
@@ -84,3 +88,30 @@ def mixed(session: Session, share: float) -> nn.Module:
     }
     interpolated.load_state_dict(lerped)
     return interpolated.eval()
+
+
+def filler_of(session: Session) -> Filler:
+    """A run that fills in; BadInput of another one."""
+    if "mask" not in session.task.request_names:
+        raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
+
+    def fill(x: Numbers, mask: Numbers, z: Numbers) -> Numbers:
+        request = {"x": torch.from_numpy(x), "mask": torch.from_numpy(mask), "z": torch.from_numpy(z)}
+        return session.reply(request)["x"].numpy()
+
+    def read(source: Any, most_pixels: int | None) -> Pictures:
+        data = load_like(source, session.card, "the image", most_pixels=most_pixels)
+        if data.kind != "image":
+            raise BadInput(f"images are filled in, got a {data.kind}; give one image file")
+        return pictures_of(data)
+
+    def prior(n: int, seed: int) -> Numbers:
+        return session.prior(n, seed).numpy()
+
+    return Filler(session.folder, session.card.shape, fill, prior, read)
+
+
+def pictures_of(data: Dataset) -> Pictures:
+    """Images of a data set, in memory."""
+    data = data.in_memory("the images")
+    return Pictures(data.x.numpy(), data.units.scale, data.names, data.report)

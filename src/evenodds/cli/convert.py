@@ -18,7 +18,7 @@ from evenodds.files.terminal import result, result_table, say
 
 if TYPE_CHECKING:
     from evenodds.apply.folder import Converted
-    from evenodds.runs.maker import Maker
+    from evenodds.runs.maker import Filler, Maker
     from evenodds.runs.session import Session
 
 __all__ = ["fill", "segment", "translate", "upscale"]
@@ -179,11 +179,11 @@ def fill(
     from evenodds.apply.filling import write_fillings
     from evenodds.apply.folder import many
 
-    session = run_or_model(run, checkpoint, device, "generator")
-    folder = out or session.folder / "filled"
+    filler = _filler(run, checkpoint, device)
+    folder = out or filler.folder / "filled"
     if many(image):
-        return _filled_folder(session, image, mask, folder, n, seed, most_pixels)
-    written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
+        return _filled_folder(filler, image, mask, folder, n, seed, most_pixels)
+    written, report = write_fillings(filler, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
     for path in written:
@@ -191,15 +191,28 @@ def fill(
     return 0
 
 
+def _filler(run: Path, checkpoint: str, device: str) -> Filler:
+    """What fills in: a run, or a file that one was exported to."""
+    if is_alone(run, checkpoint, device):
+        from evenodds.export.fillers import filler_in
+
+        filler = filler_in(run)
+        if filler is not None:
+            return filler
+    from evenodds.apply.making import filler_of
+
+    return filler_of(run_or_model(run, checkpoint, device, "generator"))
+
+
 def _filled_folder(
-    session: Session, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None
+    filler: Filler, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None
 ) -> int:
     """Fills in all images of a folder, and says what became of them; 1 where some were skipped."""
     from evenodds.apply.filling_folders import fill_folder
     from evenodds.cli.bar import Steps
 
     with Steps() as step:
-        converted = fill_folder(session, source, mask, out, n, seed, most_pixels, step, say)
+        converted = fill_folder(filler, source, mask, out, n, seed, most_pixels, step, say)
     for line in converted.summary(out):
         say(line)
     if converted.written or converted.there:

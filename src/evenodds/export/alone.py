@@ -23,7 +23,7 @@ from evenodds.export.words import FileCard, Words, part_of, read_file
 from evenodds.files.extras import named
 from evenodds.game.seeds import mix
 
-__all__ = ["Alone", "alone"]
+__all__ = ["Alone", "Prior", "alone", "prior_of"]
 
 BATCH = 256
 """Samples of one draw of z, as `Session.numbers` has it."""
@@ -120,7 +120,9 @@ class Alone:
 
     def prior(self, seed: int) -> Numbers:
         """(256, latent) draws of z."""
-        return PRIORS[_prior(self.words)](Draws(seed), BATCH, _latent(self.words))
+        prior = prior_of(self.words)
+        assert prior is not None
+        return prior(Draws(seed), BATCH)
 
     def numbers(self, n: int, seed: int, y: Sequence[int] | None, truncation: float = 1.0) -> NDArray[Any]:
         """Draws n samples in the data's own units, those of `evenodds.apply.selecting.sample`."""
@@ -164,6 +166,29 @@ def alone(path: Path, truncation: float = 1.0) -> Alone | None:
         return Alone(path, words, opened(content, str(path)))
 
 
+@dataclass(frozen=True)
+class Prior:
+    """Draws of z.
+
+    Args:
+        name: among PRIORS.
+        size: of a z.
+    """
+
+    name: str
+    size: int
+
+    def __call__(self, draws: Draws, n: int) -> Numbers:
+        """(n, size)."""
+        return PRIORS[self.name](draws, n, self.size)
+
+
+def prior_of(words: Words) -> Prior | None:
+    """The draws of z of a file; None where they need torch."""
+    name, size = _prior(words), _latent(words)
+    return Prior(name, size) if name in PRIORS and size else None
+
+
 def _prior(words: Words) -> str:
     """The name of the prior."""
     return part_of(words.config, "prior")[0].rpartition(":")[2].lower()  # of early runs, it is that of a class
@@ -180,7 +205,7 @@ def _is_plain(words: Words) -> bool:
     inputs = {one.name for one in words.inputs}
     units, channels = words.card.units, words.card.shape[0] if words.card.shape else 0
     fits = len(units.low) == len(units.high) and len(units.low) in (1, channels)
-    known = inputs <= {"z", "y", "truncation"} and _latent(words) > 0 and _prior(words) in PRIORS
+    known = inputs <= {"z", "y", "truncation"} and prior_of(words) is not None
     return known and fits and not units.columns and units.dtype in ("uint8", "uint16", "float32")
 
 

@@ -1,17 +1,22 @@
-"""What makes images of images, or labels of their pixels, whatever computes it. torch is not imported here."""
+"""What makes images of images, or labels of their pixels, or fills images in, whatever computes it.
+
+torch is not imported here: it is a run, or a file that one was exported to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from evenodds.data._scale import Scale
+from evenodds.data._pictures import Pictures
+from evenodds.data._scale import Numbers, Scale
 from evenodds.data.palette import Palette
 
-__all__ = ["Maker"]
+__all__ = ["Filler", "Maker"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +50,23 @@ class Maker:
     units: Scale | None = None
     classes: tuple[str, ...] = ()
     palette: Palette | None = None
+
+
+@dataclass(frozen=True)
+class Filler:
+    """What fills images in.
+
+    Args:
+        folder: for results where no other is named.
+        shape: (C, H, W) of an image.
+        fill: x (N, C, H, W) in [-1, 1], mask (N, 1, H, W), 1 observed, and z (N, latent) -> x, which is as it was where
+            it was observed.
+        prior: (n, seed) -> (n, latent) draws of z.
+        read: (a picture, most pixels) -> it, in that shape.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    fill: Callable[[Numbers, Numbers, Numbers], Numbers]
+    prior: Callable[[int, int], Numbers]
+    read: Callable[[Any, int | None], Pictures]

@@ -15,11 +15,12 @@ from evenodds.apply import drawing
 from evenodds.apply.converting import overlaid
 from evenodds.apply.filling import pixels_of
 from evenodds.apply.hidden import hidden
-from evenodds.apply.making import palette_of
+from evenodds.apply.making import palette_of, pictures_of
 from evenodds.apply.photo import Network, labels, through, write, write_through
 from evenodds.data._picture import DecodedImage
+from evenodds.data._pictures import Pictures
 from evenodds.data._png import png_rows
-from evenodds.data.dataset import Dataset
+from evenodds.data._scale import Numbers
 from evenodds.data.palette import Palette
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -116,15 +117,15 @@ async def filled(service: Service, received: Received, n: int, seed: int, form: 
     """Fillings of a picture, as `evenodds fill` makes them."""
     session, bounds = service.offers.session, service.line.bounds
     data, observed = await service.aside(lambda: _hidden(session, received, bounds))
-    x = data.batch(torch.arange(1))["x"]
+    x = data.scale.to_model(data.x)
     z = torch.cat([session.prior(1, mix(seed, k)) for k in range(n)])
-    rows = {"x": np.repeat(x.numpy(), n, 0), "mask": np.repeat(observed.numpy(), n, 0), "z": z.numpy()}
-    made = torch.from_numpy((await service.passes.ask(service.offers.filling(), rows))["x"])
+    rows = {"x": np.repeat(x, n, 0), "mask": np.repeat(observed, n, 0), "z": z.numpy()}
+    made = (await service.passes.ask(service.offers.filling(), rows))["x"]
 
     def written() -> Response:
         images = [pixels_of(data, observed, one[None]) for one in made]
         if form == "npz":
-            return replies.arrays({"x": np.stack(images), "mask": observed[0, 0].numpy().astype(np.uint8)})
+            return replies.arrays({"x": np.stack(images), "mask": observed[0, 0].astype(np.uint8)})
         if form == "png":
             return replies.picture(_png(np.concatenate(images, 2)))
         return JSONResponse({"seed": seed, "images": [replies.in_text(_png(image)) for image in images]})
@@ -132,12 +133,12 @@ async def filled(service: Service, received: Received, n: int, seed: int, form: 
     return await service.aside(written)
 
 
-def _hidden(session: Session, received: Received, bounds: Bounds) -> tuple[Dataset, torch.Tensor]:
+def _hidden(session: Session, received: Received, bounds: Bounds) -> tuple[Pictures, Numbers]:
     """The picture in the run's shape, and what is observed of it, (1, 1, H, W)."""
     height, width = session.card.shape[1:]
     picture, mask = (decoded(received.one(name), f"the {name}", bounds.pixels) for name in ("image", "mask"))
     with as_png(picture) as path, as_png(mask) as marks:
-        data = load_like(str(path), session.card, "the image").in_memory("the image")
+        data = pictures_of(load_like(str(path), session.card, "the image"))
         return data, hidden(marks, (height, width), path).mask
 
 

@@ -20,7 +20,7 @@ from evenodds.apply.encoder import ENCODER, encoder_of
 from evenodds.apply.filling import fillings
 from evenodds.apply.hidden import hidden
 from evenodds.apply.inversion import invert
-from evenodds.apply.making import maker_of, palette_of
+from evenodds.apply.making import filler_of, maker_of, palette_of
 from evenodds.apply.photo import labels, through
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -132,16 +132,15 @@ async def fill(request: Request, run: str, asked: Fill) -> dict[str, Any]:
 
 
 def _filled(session: Session, sent: Upload, mask: Upload, asked: Fill) -> dict[str, Any]:
-    if "mask" not in session.task.request_names:
-        raise BadInput("this run fills nothing in; train one with the recipe fill-32")
+    filler = filler_of(session)
     _, height, width = session.card.shape
     with sent.as_image() as path, mask.as_image() as marks:
-        data = load_like(str(path), session.card, "the picture")
-        x = data.batch(torch.arange(1))["x"]
+        data = filler.read(str(path), None)
+        x = data.scale.to_model(data.x)
         observed, note = hidden(marks, (height, width))
-    filled = fillings(session, x, observed, asked.n, asked.seed)
-    kept = torch.where(observed > 0, x, filled)
-    pictures = [in_text(image) for image in eight_bit(torch.cat([x, *kept])).numpy()]
+    filled = fillings(filler, x, observed, asked.n, asked.seed)
+    kept = np.where(observed > 0, x, filled)
+    pictures = [in_text(image) for image in eight_bit(torch.from_numpy(np.concatenate([x, *kept]))).numpy()]
     return {"source": pictures[0], "fillings": pictures[1:], "note": note, "height": height, "width": width}
 
 

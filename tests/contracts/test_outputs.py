@@ -483,7 +483,7 @@ FOLDER_FUNCTIONS: dict[str, Callable[[Home, Path], object]] = {
     "write_fillings": lambda home, to: write_fillings(
         filler_of(evenodds.load(home.fill)), home.images / "0.png", home.mask, to
     ),
-    "fill_folder": lambda home, to: fill_folder(evenodds.load(home.fill), home.images, home.mask, to),
+    "fill_folder": lambda home, to: fill_folder(filler_of(evenodds.load(home.fill)), home.images, home.mask, to),
     "write_samples": lambda home, to: write_samples(evenodds.load(home.fill), np.zeros((2, 3, 16, 16)), folder=to),
     "augment": lambda home, to: augment(evenodds.load(home.digits), to, per_class=1, filters=[]),
     "trial": lambda home, to: trial(

@@ -178,8 +178,10 @@ def fill(
     """
     from evenodds.apply.filling import write_fillings
     from evenodds.apply.folder import many
+    from evenodds.data._kinds import PICTURES
 
-    filler = _filler(run, checkpoint, device)
+    of_pictures = many(image) or image.name.lower().endswith(PICTURES)
+    filler = _filler(run, checkpoint, device, of_pictures)
     folder = out or filler.folder / "filled"
     if many(image):
         return _filled_folder(filler, image, mask, folder, n, seed, most_pixels)
@@ -191,9 +193,9 @@ def fill(
     return 0
 
 
-def _filler(run: Path, checkpoint: str, device: str) -> Filler:
-    """What fills in: a run, or a file that one was exported to."""
-    if is_alone(run, checkpoint, device):
+def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool) -> Filler:
+    """What fills in: a run, or a file that one was exported to, which needs no torch for files of pictures."""
+    if of_pictures and is_alone(run, checkpoint, device):
         from evenodds.export.fillers import filler_in
 
         filler = filler_in(run)

@@ -51,9 +51,11 @@ def pictures_like(
         reading: told (files done, files in all).
 
     Raises:
-        BadInput: nothing in it can be read, or the shape is another one.
+        BadInput: there is no such picture, nothing can be read, or the shape is another one.
     """
     kinds = source.name.lower().endswith(PICTURES)
+    if kinds and not os.path.exists(source):
+        raise BadInput(f"no file '{source}' exists; give a picture, or a folder or archive of pictures")
     if len(shape) != 3 or not os.path.exists(source) or not (source.is_dir() or kinds or is_archive(source.name)):
         return None
     limit = checked_limit(most_pixels)

@@ -8,6 +8,11 @@ more).
 
     python benchmarks/export.py                      # 5 minutes on two idle cores
     python benchmarks/export.py --no-times --recipes ring digits --out try
+    python benchmarks/export.py --roundings --recipes colourise inpaint deblur denoise translate --out export_roundings
+
+With --roundings, what rounds in networks of images with noise on all weights: the largest difference of the network
+from itself in float32, clipped, of one image of 32 x 32: all of it in float16; all but convolutions in float32; every
+layer in float32 and what lies between them in float16; the weights alone rounded.
 """
 
 import argparse
@@ -15,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.export.graphs import Options, graph_of, possible
@@ -61,7 +68,7 @@ def session_of(name: str, folder: Path) -> Session:
 
 
 @torch.no_grad()
-def shake(player: torch.nn.Module, everything: bool) -> None:
+def shake(player: nn.Module, everything: bool) -> None:
     """Gives noise to weights that begin at 0, so that every layer and input counts.
 
     Args:
@@ -130,6 +137,48 @@ def _computing(path: Path, to: str, inputs: Any, named: dict[str, Any]) -> Calla
     return compute
 
 
+class Full(nn.Module):
+    """A layer in float32, among others in float16."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.float()).half()
+
+
+def in_half(network: nn.Module, full: Callable[[nn.Module], bool]) -> nn.Module:
+    """A copy in float16, with some of its layers in float32."""
+    half = deepcopy(network).half()
+    for part in list(half.modules()):
+        for name, layer in list(part.named_children()):
+            if not list(layer.children()) and full(layer):
+                setattr(part, name, Full(layer))
+    return half
+
+
+@torch.no_grad()
+def roundings(name: str, folder: Path) -> dict[str, Any]:
+    """What float16 changes in a network of images with noise on all weights, by what is left in float32."""
+    torch.set_num_threads(1)
+    session = session_of(name, folder)
+    network = session.players["generator"].eval()
+    shake(network, everything=True)
+    multiple = int(getattr(network, "multiple", 1))
+    side, channels = -(-32 // multiple) * multiple, session.task.conversion(session.card.shape).inputs
+    x = 2 * torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(0)) - 1
+    want = network(x)
+    made = {
+        "all float16": in_half(network, lambda layer: False)(x.half()),
+        "all but convolutions float32": in_half(network, lambda layer: not isinstance(layer, nn.Conv2d))(x.half()),
+        "layers float32, float16 between": in_half(network, lambda layer: True)(x.half()),
+        "weights float16, all else float32": deepcopy(network).half().float()(x),
+    }
+    apart = {way: float((y.float().clamp(-1, 1) - want.clamp(-1, 1)).abs().max()) for way, y in made.items()}
+    return {"largest number": float(want.abs().max()), **apart}
+
+
 def table(results: dict[str, Any]) -> str:
     """The results as a table in Markdown."""
     head = ["recipe", "file", "largest difference", "MB", *(f"ms at {batch}" for batch in BATCHES)]
@@ -154,7 +203,15 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="*", default=names("recipes"))
     parser.add_argument("--no-times", action="store_true", help="Differences and sizes alone, on a busy machine.")
     parser.add_argument("--out", default="export", help="Name of the results.")
+    parser.add_argument("--roundings", action="store_true", help="What rounds in float16, of networks of images.")
     arguments = parser.parse_args()
+    if arguments.roundings:
+        with TemporaryDirectory() as place:
+            found = {name: roundings(name, Path(place)) for name in arguments.recipes}
+        write_json(RESULTS / f"{arguments.out}.json", found)
+        for name, row in found.items():
+            print("|", " | ".join([name, *(f"{value:.2g}" for value in row.values())]), "|")
+        return
     with TemporaryDirectory() as place:
         folder = Path(place)
         with ProcessPoolExecutor(2, get_context("spawn")) as pool:

@@ -49,6 +49,7 @@ def enlarge(run: Path, source: Path, target: Path, most: int, reading: float) ->
     import torch
 
     from evenodds.apply.converting import Options, convert
+    from evenodds.apply.making import maker_of
     from evenodds.runs.session import load
 
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -63,7 +64,7 @@ def enlarge(run: Path, source: Path, target: Path, most: int, reading: float) ->
                 told.update({f"{name}_cpu_s": round(time.process_time() - begun, 1), f"{name}_mib": peak()})
                 print(json.dumps(told), flush=True)
 
-    converted = convert(session, source, target, Options(), step)
+    converted = convert(maker_of(session), source, target, Options(), step)
     told |= {"end_cpu_s": round(time.process_time() - begun, 1), "peak_mib": peak(), "skipped": converted.skipped}
     print(json.dumps(told), flush=True)
 

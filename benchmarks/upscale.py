@@ -31,7 +31,7 @@ from torch import Tensor
 import evenodds
 from common.stored import stored_results
 from evenodds.apply.answering import answered
-from evenodds.apply.converting import mixed
+from evenodds.apply.making import mixed
 from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random

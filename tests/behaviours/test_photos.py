@@ -23,6 +23,7 @@ from evenodds.data._picture import DecodedImage, File, Unusable
 from evenodds.errors import BadInput
 from evenodds.files.outputs import Outputs
 from evenodds.parts.mappers._parts import enlarged
+from tests.arrays import of_arrays
 from tests.nasty import BROKEN, DEEP, READABLE, mixed_folder
 
 
@@ -34,6 +35,10 @@ def picture(name: str) -> DecodedImage:
 
 def bicubic(scale: int) -> Callable[[Tensor], Tensor]:
     return lambda x: enlarged(x, scale).clamp(-1, 1)
+
+
+def of_bicubic(scale: int) -> Callable[[Any], Any]:
+    return of_arrays(bicubic(scale))
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -56,7 +61,7 @@ def test_a_network_that_changes_nothing_changes_nothing(name: str, channels: int
 def test_a_bicubic_network_is_bicubic_for_every_kind(name: str, channels: int, scale: int) -> None:
     """Luma and repetition commute with what is linear, so that the detour by the network's channels leaves no trace."""
     image = picture(name)
-    made = through(Network(bicubic(scale), channels, channels, Tiling(16, 2, scale)), image)
+    made = through(Network(of_bicubic(scale), channels, channels, Tiling(16, 2, scale)), image)
     full = 65535 if image.pixels.dtype == np.uint16 else 255
     x = torch.from_numpy(image.pixels.astype(np.float32)).permute(2, 0, 1)[None] / full * 2 - 1
     want = ((bicubic(scale)(x)[0] + 1) / 2 * full).round()
@@ -78,7 +83,7 @@ def test_what_cannot_be_seen_leaves_no_rim(channels: int, scale: int) -> None:
     pixels[10:20, 7:30] = (200, 100, 40, 255)
     pixels[12:14, 9:11] = 0
     made = through(
-        Network(bicubic(scale), channels, channels, Tiling(48, 2, scale)), DecodedImage("a", pixels, (30, 40))
+        Network(of_bicubic(scale), channels, channels, Tiling(48, 2, scale)), DecodedImage("a", pixels, (30, 40))
     )
     seen = made[3] > 0
     assert seen.sum() >= scale**2 * (10 * 23 - 4)
@@ -88,7 +93,7 @@ def test_what_cannot_be_seen_leaves_no_rim(channels: int, scale: int) -> None:
 
 
 def test_other_channels_out_than_in_are_the_networks() -> None:
-    colours = Network(lambda x: torch.cat([x, -x, 0 * x], 1), 1, 3, Tiling(8, 0))
+    colours = Network(lambda x: np.concatenate([x, -x, 0 * x], 1), 1, 3, Tiling(8, 0))
     assert through(colours, picture("grey-8.png")).shape == (3, 12, 17)
     assert through(colours, picture("alpha.png")).shape == (4, 12, 17)
     deep = through(colours, picture("grey-16.png"))
@@ -99,7 +104,7 @@ def test_other_channels_out_than_in_are_the_networks() -> None:
 @pytest.mark.parametrize("name", READABLE)
 def test_labels_are_of_every_pixel(name: str) -> None:
     image = picture(name)
-    found = labels(Network(lambda x: (x[:, :1] > 0).long() + 3, 3, 1, Tiling(8, 1, 1, 4)), image)
+    found = labels(Network(lambda x: (x[:, :1] > 0) + np.int64(3), 3, 1, Tiling(8, 1, 1, 4)), image)
     assert found.shape == image.size
     assert found.dtype == np.uint8
     assert set(np.unique(found)) <= {3, 4}
@@ -131,7 +136,7 @@ def double(outputs: Outputs) -> Convert:
 
 
 def doubled(outputs: Outputs, image: DecodedImage, target: Path, progress: Callable[[int, int], None]) -> list[str]:
-    network = Network(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3), 3, 3, Tiling(8, 0, 2))
+    network = Network(lambda x: x.repeat(2, 2).repeat(2, 3), 3, 3, Tiling(8, 0, 2))
     write_through(target, network, image, progress, outputs.replaced)
     return notes_on(image)
 
@@ -236,7 +241,7 @@ def test_what_cannot_be_is_said(folder: Path, tmp_path: Path, source: str, out: 
 def test_a_result_that_is_too_large_for_an_array_is_written_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, network = picture("alpha-16.png"), Network(bicubic(2), 3, 3, Tiling(8, 2, 2))
+    image, network = picture("alpha-16.png"), Network(of_bicubic(2), 3, 3, Tiling(8, 2, 2))
     whole = through(network, image)
     monkeypatch.setattr("evenodds.apply.photo._LARGEST", 3000)
     with pytest.raises(Unusable, match="cut the image into parts"):
@@ -253,7 +258,7 @@ def test_a_result_that_is_too_large_for_an_array_is_written_all_the_same(
 def test_rows_are_the_whole_and_the_file(name: str, scale: int, margin: int, tmp_path: Path) -> None:
     """By tiles that join exactly or fade, whatever the kind: what is written by rows is what the array holds."""
     image = picture(name)
-    network = Network(bicubic(scale), 3, 3, Tiling(48, margin, scale))
+    network = Network(of_bicubic(scale), 3, 3, Tiling(48, margin, scale))
     whole = through(network, image)
     assert write_through(tmp_path / "a.png", network, image) == len(whole)
     again = read(file_at(tmp_path / "a.png"))

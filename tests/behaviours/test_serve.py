@@ -25,6 +25,7 @@ from evenodds.apply.converting import Options, convert
 from evenodds.apply.encoder import encoder_of
 from evenodds.apply.encoding import encoded
 from evenodds.apply.filling import write_fillings
+from evenodds.apply.making import filler_of, maker_of
 from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.server import api
@@ -117,7 +118,7 @@ def test_codes_are_those_of_the_command(client: TestClient, home: Path) -> None:
 
 def test_pictures_are_enlarged_as_the_command_does(home: Path) -> None:
     picture, session = home / "in.png", session_of("upscale-x2", home)
-    convert(session, picture, home / "out.png", Options())
+    convert(maker_of(session), picture, home / "out.png", Options())
     with asked(session) as client:
         answer = client.post("/v1/upscale", content=picture.read_bytes(), headers={"content-type": "image/png"})
         assert np.abs(pixels(answer.content).astype(int) - pixels((home / "out.png").read_bytes())).max() <= 1
@@ -129,7 +130,7 @@ def test_pictures_are_enlarged_as_the_command_does(home: Path) -> None:
 
 def test_pixels_are_labelled_as_the_command_does(home: Path) -> None:
     picture, session = home / "in.png", session_of("segment", home)
-    convert(session, picture, home / "map.png", Options())
+    convert(maker_of(session), picture, home / "map.png", Options())
     with asked(session) as client:
         files = {"image": picture.read_bytes()}
         assert client.post("/v1/segment", files=files).content == (home / "map.png").read_bytes()
@@ -142,7 +143,7 @@ def test_pixels_are_labelled_as_the_command_does(home: Path) -> None:
 
 def test_holes_are_filled_in_as_the_command_does(home: Path) -> None:
     picture, mask, session = home / "in.png", home / "mask.png", session_of("fill-32", home)
-    written, _ = write_fillings(session, str(picture), mask, home / "filled", 2, 5)
+    written, _ = write_fillings(filler_of(session), str(picture), mask, home / "filled", 2, 5)
     with asked(session) as client:
         files = {"image": picture.read_bytes(), "mask": mask.read_bytes()}
         made = arrays(client.post("/v1/fill", files=files, data={"count": "2", "seed": "5", "format": "npz"}))["x"]

@@ -1,6 +1,7 @@
 """Every kind of run as one file: it gives what the run gives, says what it is, and one of a stranger does nothing."""
 
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,22 +17,25 @@ from PIL import Image
 from torch import nn
 
 from evenodds.apply.samples import requested_labels
+from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.export import alone as alone_module
 from evenodds.export.about import About, about_run, read_words
-from evenodds.export.alone import _is_plain, _Words, alone
-from evenodds.export.card import card_of
+from evenodds.export.alone import _is_plain, alone
 from evenodds.export.entry import FORMAT, Entry
 from evenodds.export.graphs import Graph, Options, graph_of, possible
 from evenodds.export.inside import metadata_in
 from evenodds.export.model import PLAYERS, load_model
+from evenodds.export.run_card import card_of
 from evenodds.export.runtime import Runtime
+from evenodds.export.words import Words
 from evenodds.export.write import Exported, export
 from evenodds.game.rules import Batch
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
+from tests.exported import Steps, write_graph
 from tests.serving import asked
 from tests.stand_ins import data_for, settled
 
@@ -181,39 +185,127 @@ def test_a_file_gives_the_same_samples_without_torch(
     assert (model.card.eight_bit(got) == session.card.eight_bit(got)).all()
 
 
-def test_no_torch_is_imported_where_a_file_draws_samples(
-    files: dict[str, tuple[Session, Exported]], tmp_path: Path
+def stand_in(kind: str, folder: Path) -> Path:
+    """A file as it is exported of a run, with a graph of a few operators, so that nothing has to be traced."""
+    name, options = KINDS[kind]
+    session = session_of(name, folder)
+    graph = graph_of(session, replace(options, uint8=False), lambda: encoder_for(session))
+    about = About(graph.answers, inputs=graph.inputs, outputs=graph.outputs, **about_run(session, None))
+    path = folder / f"{graph.answers}.onnx"
+    write_graph(path, *STEPS[graph.answers](graph), graph.inputs, graph.outputs, about.words())
+    return path
+
+
+def _flat(graph: Graph) -> Steps:
+    """Each output is a product of all numbers of x and random weights."""
+    rng, numbers = np.random.default_rng(0), np.prod(graph.inputs[0].shape[1:], dtype=int)
+    weights = {f"w{k}": rng.normal(size=(numbers, one.shape[1])) / 8 for k, one in enumerate(graph.outputs)}
+    products = [("MatMul", ["flat", f"w{k}"], one.name) for k, one in enumerate(graph.outputs)]
+    return [("Flatten", ["x"], "flat"), *products], {name: w.astype(np.float32) for name, w in weights.items()}
+
+
+def _filled(graph: Graph) -> Steps:
+    """z by random weights where x is hidden."""
+    (_, *shape), (_, latent) = graph.inputs[0].shape, graph.inputs[2].shape
+    weights = np.random.default_rng(0).normal(size=(latent, np.prod(shape, dtype=int))).astype(np.float32) / 8
+    steps = [("MatMul", ["z", "w"], "wz"), ("Tanh", ["wz"], "t"), ("Reshape", ["t", "shape"], "drawn")]
+    steps += [("Sub", ["one", "mask"], "h"), ("Mul", ["h", "drawn"], "a"), ("Mul", ["mask", "x"], "b")]
+    constants = {"w": weights, "shape": np.array([-1, *shape]), "one": np.float32(1)}
+    return [*steps, ("Add", ["a", "b"], "filled")], constants
+
+
+def _labelled(_: Graph) -> Steps:
+    """Whether the first channel is above the second."""
+    gathered = [("Gather", ["source", name], f"channel {name}", {"axis": 1}) for name in ("zero", "one")]
+    steps = [*gathered, ("Greater", ["channel zero", "channel one"], "above")]
+    return [*steps, ("Cast", ["above"], "labels", {"to": 2})], {"zero": np.int64(0), "one": np.int64(1)}
+
+
+STEPS = {"encode": _flat, "features": _flat, "fill": _filled, "segment": _labelled}
+
+
+def test_files_are_put_to_work_without_torch_as_with_it(
+    files: dict[str, tuple[Session, Exported]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, exported = files["class numbers"]
-    words = [
-        "sample",
-        exported.path,
-        "-n",
-        "7",
-        "--seed",
-        "3",
-        "--folder",
-        tmp_path / "out",
-        "--npz",
-        tmp_path / "x.npz",
-    ]
+    rng = np.random.default_rng(0)
+    for k, channels in enumerate((3, 4, 1)):
+        pixels = rng.integers(0, 256, (60, 44, channels), np.uint8)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(tmp_path / "in" / f"{k}.png")
+    Image.fromarray(np.repeat([[0, 255]], 30, 0).repeat(20, 1).astype(np.uint8)).resize((44, 60), 0).save(
+        tmp_path / "mask.png"
+    )
+    made = {one.stem: one for one in (stand_in(kind, tmp_path) for kind in ("segment", "fill", "encode", "features"))}
+    draws, enlarges = (files[kind][1].path for kind in ("class numbers", "upscale"))
+
+    def commands(out: str) -> list[list[str]]:
+        results = tmp_path / out
+        words = [
+            ["upscale", enlarges, tmp_path / "in", results / "upscaled", "--tile", 32, "--ensemble"],
+            ["segment", made["segment"], tmp_path / "in", results / "segmented", "--tile", 32],
+            [
+                "fill",
+                made["fill"],
+                tmp_path / "in" / "0.png",
+                "--mask",
+                tmp_path / "mask.png",
+                "--out",
+                results / "one",
+            ],
+            ["fill", made["fill"], tmp_path / "in", "--mask", tmp_path / "mask.png", "-n", 2, "--out", results / "all"],
+            ["encode", made["encode"], tmp_path / "in", "--out", results / "codes.npz"],
+            ["features", made["features"], tmp_path / "in", "--out", results / "features.npz"],
+            ["sample", draws, "-n", 7, "--seed", 3, "--folder", results / "drawn", "--npz", results / "drawn.npz"],
+            *(["card", one] for one in (draws, enlarges, *made.values())),
+        ]
+        results.mkdir()
+        return [list(map(str, line)) for line in words]
+
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", WITHOUT_TORCH, json.dumps(commands("without"))],
+        capture_output=True,
+        text=True,
+        timeout=90,
     )
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "out").rglob("*.png"))) == 7
-    with np.load(tmp_path / "x.npz") as arrays:
-        assert np.abs(arrays["x"].astype(int) - session.numbers(7, 3)).max() <= 1
-        assert {*arrays["y"]} <= {*session.card.classes}
+    for place in ("convert", "latent", "export"):
+        monkeypatch.setattr(f"evenodds.cli.{place}.is_alone", lambda *_: False)
+    monkeypatch.setattr("evenodds.cli.sample.without_torch", lambda *_: None)
+    heard = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", heard)
+    assert [main(line) for line in commands("with")] == [0] * 13
+    assert heard.getvalue().replace(str(tmp_path / "with"), str(tmp_path / "without")) == done.stdout
+    named = sorted(path.relative_to(tmp_path / "with") for path in (tmp_path / "with").rglob("*.*"))
+    assert len(named) > 30
+    assert named == sorted(path.relative_to(tmp_path / "without") for path in (tmp_path / "without").rglob("*.*"))
+    for name in named:
+        require_same(tmp_path / "with" / name, tmp_path / "without" / name)
+
+
+def require_same(one: Path, other: Path) -> None:
+    """AssertionError where pictures or arrays differ by more than rounding."""
+    if one.suffix == ".png":
+        pixels = [np.asarray(Image.open(path)).astype(int) for path in (one, other)]
+        assert np.abs(pixels[0] - pixels[1]).max() <= 1, one
+    elif one.suffix == ".npz":
+        with np.load(one) as ours, np.load(other) as theirs:
+            assert {*ours} == {*theirs}
+            for key in ours:
+                if ours[key].dtype.kind == "U":
+                    assert (ours[key] == theirs[key]).all(), key
+                else:
+                    assert np.abs(ours[key].astype(float) - theirs[key]).max() <= (1 if "drawn" in one.name else 1e-5)
 
 
 WITHOUT_TORCH = """
-import sys
+import json, sys
 sys.modules["torch"] = None  # an import of it fails
 from evenodds.cli import main
-status = main(sys.argv[1:])
+for line in json.loads(sys.argv[1]):
+    status = main(line)
+    if status:
+        sys.exit(f"{line}: status {status}")
 assert sys.modules["torch"] is None
-sys.exit(status)
 """
 
 
@@ -221,7 +313,7 @@ def test_what_needs_torch_is_not_drawn_without_it(files: dict[str, tuple[Session
     session, exported = files["class numbers"]
     assert alone(exported.path, truncation=0.5) is not None
     assert alone(files["upscale"][1].path) is None  # it makes images of images
-    words = _Words(
+    words = Words(
         "sample", exported.about.inputs, exported.about.outputs, cast(Any, session.card), {"prior": {"name": "normal"}}
     )
     assert _is_plain(words)

@@ -20,6 +20,7 @@ from evenodds.apply.augment import augment
 from evenodds.apply.converting import Options, convert
 from evenodds.apply.filling import write_fillings
 from evenodds.apply.filling_folders import fill_folder
+from evenodds.apply.making import filler_of, maker_of
 from evenodds.apply.samples import write_samples
 from evenodds.cli import main
 from evenodds.data.sources import load as load_data
@@ -477,10 +478,12 @@ def test_every_file_of_a_run_is_in_the_record_or_under_a_name_of_the_run(gone_on
 
 FOLDER_FUNCTIONS: dict[str, Callable[[Home, Path], object]] = {
     "fit": lambda home, to: evenodds.fit(home.images, "fill-32", out=to, size=16, **TINY, **NETS),
-    "convert to images": lambda home, to: convert(evenodds.load(home.upscale), home.images, to, Options()),
-    "convert to maps": lambda home, to: convert(evenodds.load(home.segment), home.images, to, Options()),
-    "write_fillings": lambda home, to: write_fillings(evenodds.load(home.fill), home.images / "0.png", home.mask, to),
-    "fill_folder": lambda home, to: fill_folder(evenodds.load(home.fill), home.images, home.mask, to),
+    "convert to images": lambda home, to: convert(maker_of(evenodds.load(home.upscale)), home.images, to, Options()),
+    "convert to maps": lambda home, to: convert(maker_of(evenodds.load(home.segment)), home.images, to, Options()),
+    "write_fillings": lambda home, to: write_fillings(
+        filler_of(evenodds.load(home.fill)), home.images / "0.png", home.mask, to
+    ),
+    "fill_folder": lambda home, to: fill_folder(filler_of(evenodds.load(home.fill)), home.images, home.mask, to),
     "write_samples": lambda home, to: write_samples(evenodds.load(home.fill), np.zeros((2, 3, 16, 16)), folder=to),
     "augment": lambda home, to: augment(evenodds.load(home.digits), to, per_class=1, filters=[]),
     "trial": lambda home, to: trial(

@@ -201,7 +201,7 @@ def test_maps_of_few_bits_hold_the_numbers_themselves(tmp_path: Path, bits: int)
     (tmp_path / "masks" / "a.png").write_bytes(packed_grey(values, bits))
     labels = load(tmp_path, layout="maps").beside["labels"]
     assert labels.palette is not None
-    assert (labels.palette.to_file(labels.values).numpy() == values).all()
+    assert (labels.palette.to_file(labels.values.numpy()) == values).all()
     assert labels.palette.values == tuple(range(min(2**bits, 50)))
 
 
@@ -217,7 +217,7 @@ def test_maps_in_colours_are_named_by_a_file_of_colours(tmp_path: Path) -> None:
     assert data.classes == ("red brick", "tree")
     palette = data.beside["labels"].palette
     assert palette is not None
-    assert (palette.to_file(data.beside["labels"].values).numpy() == index).all()
+    assert (palette.to_file(data.beside["labels"].values.numpy()) == index).all()
     assert palette.colours == ((128, 0, 0), (0, 128, 0))
     (tmp_path / "colours.txt").write_text("128 0 0 red\n0 128 0 green\n")
     with pytest.raises(BadInput, match="the colour 1 2 3 has no line"):
@@ -342,7 +342,7 @@ def test_numpy_files_hold_what_lies_beside(tmp_path: Path) -> None:
     assert data.classes == ("class 4", "class 7")
     palette = data.beside["labels"].palette
     assert palette is not None
-    assert (palette.to_file(data.beside["labels"].values).numpy() == labels).all()
+    assert (palette.to_file(data.beside["labels"].values.numpy()) == labels).all()
     for said, arrays in (
         ("needs an array 'source' of 5 items", {"x": x}),
         ("needs an array 'source' of 5 items.*got 4", {"x": x, "source": x[:4]}),

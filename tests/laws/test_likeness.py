@@ -61,11 +61,13 @@ def test_rows_of_the_enlargement_are_those_of_the_whole(scale: int) -> None:
     rows = enlarged_rows(rows_of(source, 1), scale, 3)
     assert rows.size == (17 * scale, 12 * scale)
     want = ((enlarged(whole(source).expand(-1, 3, -1, -1), scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
-    assert torch.equal(rows.take(torch.arange(17 * scale)), want)
+    apart = np.abs(rows.take(np.arange(17 * scale)) - want.numpy())
+    assert apart.max() <= 1.01 / 127.5
+    assert (apart > 1e-6).mean() < 2e-3  # where a number lies between two levels
     for top, after in ((0, 1), (5, 9), (3, 17 * scale), (17 * scale - 2, 17 * scale)):
-        part = rows.take(torch.arange(top, after))
+        part = rows.take(np.arange(top, after))
         assert part.shape == (1, 3, after - top, 12 * scale)
-        assert (part - want[..., top:after, :]).abs().max() <= 1.01 / 127.5
+        assert np.abs(part - want[..., top:after, :].numpy()).max() <= 1.01 / 127.5
 
 
 def test_only_a_strip_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +75,7 @@ def test_only_a_strip_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     x = rows_of(picture(200, 20, 3), 3)
 
-    def take(at: torch.Tensor) -> torch.Tensor:
+    def take(at: np.ndarray) -> np.ndarray:
         asked.append(len(at))
         return x.take(at)
 

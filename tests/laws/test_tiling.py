@@ -1,14 +1,24 @@
 """Tiled = untiled, wherever the margin covers the reach; whole numbers make that exact, bit for bit."""
 
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from evenodds.apply.tiling import Tiling, strips, tiled
+from evenodds.apply.tiling import Tiling, strips
+from evenodds.apply.tiling import tiled as tiled_arrays
+from tests.arrays import of_arrays
+
+
+def tiled(network: Callable[[Tensor], Tensor], x: Tensor, *more: Any, **options: Any) -> Tensor:
+    return torch.from_numpy(tiled_arrays(of_arrays(network), x.numpy(), *more, **options))
+
 
 Size = tuple[int, int]
 
@@ -145,11 +155,11 @@ def test_rows_come_in_order_and_memory_is_bounded() -> None:
     network, reach = stack(2, 3, 4, 1)
     x, heights = whole((90, 30), 1), []
     with torch.no_grad():
-        for strip in strips(network, x, Tiling(16, reach, 4)):
+        for strip in strips(of_arrays(network), x.numpy(), Tiling(16, reach, 4)):
             assert strip.shape[0::2] == (2, 120)
             heights.append(strip.shape[1])
         assert sum(heights) == 360
         assert max(heights) <= 64
-        kept = tiled(network, x, Tiling(16, reach, 4), keep=lambda y: y.clamp(0, 255).byte())
+        kept = tiled(network, x, Tiling(16, reach, 4), keep=lambda y: y.clip(0, 255).astype(np.uint8))
         assert kept.dtype == torch.uint8
         assert torch.equal(kept, network(x).clamp(0, 255).byte())

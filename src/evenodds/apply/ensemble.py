@@ -6,10 +6,10 @@ known as self-ensemble or geometric ensemble.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from evenodds.apply.tiling import Apply
+from evenodds.data._placing import Pixels
 
 __all__ = ["eightfold"]
 
@@ -18,20 +18,20 @@ def eightfold(apply: Apply) -> Apply:
     """The mean of what `apply` makes of the eight positions of an image, each turned back, in eight times the time.
 
     Example:
-        >>> import torch
+        >>> import numpy as np
         >>> from evenodds.apply.ensemble import eightfold
-        >>> shifted = eightfold(lambda x: x.roll(1, 3))  # the mean of four directions, each twice
-        >>> shifted(torch.eye(3)[None, None])[0, 0, 1]
-        tensor([0.5000, 0.0000, 0.5000])
+        >>> shifted = eightfold(lambda x: np.roll(x, 1, 3))  # the mean of four directions, each twice
+        >>> shifted(np.eye(3)[None, None])[0, 0, 1]
+        array([0.5, 0. , 0.5])
     """
 
-    def mean(x: Tensor) -> Tensor:
-        total: Tensor | None = None
+    def mean(x: Pixels) -> Pixels:
+        total: Pixels | None = None
         for mirrored in (False, True):
             for quarters in range(4):
-                seen = torch.rot90(x.flip(3) if mirrored else x, quarters, (2, 3))
-                answer = torch.rot90(apply(seen.contiguous()), -quarters, (2, 3))
-                answer = answer.flip(3) if mirrored else answer
+                seen = np.rot90(x[..., ::-1] if mirrored else x, quarters, (2, 3))
+                answer = np.rot90(apply(np.ascontiguousarray(seen)), -quarters, (2, 3))
+                answer = answer[..., ::-1] if mirrored else answer
                 total = answer if total is None else total + answer
         assert total is not None
         return total / 8

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.apply.items import facts_beside, items, write_arrays
+from evenodds.apply.items import facts_beside, items
 from evenodds.errors import BadInput
+from evenodds.files.arrays import write_arrays
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.session import Session
 

@@ -1,4 +1,4 @@
-"""A run that fills in, at work: several fillings of images, and their files."""
+"""What fills in, at work: several fillings of images, and their files. torch is not imported here."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evenodds.apply.hidden import hidden
-from evenodds.data.dataset import Dataset
-from evenodds.data.sources import load_like
+from evenodds.data._pictures import Pictures
+from evenodds.data._scale import Numbers
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs
 from evenodds.game.seeds import mix
-from evenodds.runs.session import Session
-from evenodds.runs.snapshot import in_rows
+from evenodds.runs.maker import Filler
+from evenodds.runs.sheet import in_rows
 from evenodds.show import pictures
 
 __all__ = ["Filled", "filled_in", "fillings", "pixels_of", "write_fillings"]
 
 
-@torch.no_grad()
-def fillings(session: Session, x: Tensor, mask: Tensor, n: int = 4, seed: int = 0) -> Tensor:
+def fillings(filler: Filler, x: Numbers, mask: Numbers, n: int = 4, seed: int = 0) -> Numbers:
     """n different fillings of each image, (n, N, C, H, W) in [-1, 1]; what is observed comes back bit for bit.
 
     Args:
@@ -34,12 +31,9 @@ def fillings(session: Session, x: Tensor, mask: Tensor, n: int = 4, seed: int = 
         mask: (N, 1, H, W), 1 observed and 0 hidden.
         seed: the same one gives the same fillings; the first of more are those of fewer.
     """
-    if "mask" not in session.task.request_names:
-        raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
-    requests = ({"x": x, "mask": mask, "z": session.prior(len(x), mix(seed, k))} for k in range(n))
-    return torch.stack([session.reply(request)["x"] for request in requests])
+    return np.stack([filler.fill(x, mask, filler.prior(len(x), mix(seed, k))) for k in range(n)])
 
 
 @dataclass(frozen=True)
@@ -54,30 +48,30 @@ class Filled:
         notes: sentences on the image and on what is hidden.
     """
 
-    x: Tensor
-    observed: Tensor
-    fillings: Tensor
+    x: Numbers
+    observed: Numbers
+    fillings: Numbers
     pixels: list[NDArray[Any]]
     notes: tuple[str, ...]
 
 
 def filled_in(
-    session: Session, source: Any, mask: str | Path, n: int = 4, seed: int = 0, most_pixels: int | None = None
+    filler: Filler, source: Any, mask: str | Path, n: int = 4, seed: int = 0, most_pixels: int | None = None
 ) -> Filled:
     """Fills in one image n times; see `write_fillings` for the arguments."""
-    data = load_like(source, session.card, "the image", most_pixels=most_pixels)
-    if len(data) != 1 or data.kind != "image":
-        raise BadInput(f"one image is filled in at a time, got {len(data)} items; give one image file")
-    _, height, width = session.card.shape
-    x = data.batch(torch.arange(1))["x"]
+    data = filler.read(source, most_pixels)
+    if len(data.x) != 1:
+        raise BadInput(f"one image is filled in at a time, got {len(data.x)} items; give one image file")
+    _, height, width = filler.shape
+    x = data.scale.to_model(data.x)
     observed, note = hidden(mask, (height, width), source, most_pixels)
-    filled = fillings(session, x, observed, n, seed)
+    filled = fillings(filler, x, observed, n, seed)
     images = [pixels_of(data, observed, one) for one in filled]
-    return Filled(x, observed, filled, images, (*data.report, note))
+    return Filled(x, observed, filled, images, (*data.notes, note))
 
 
 def write_fillings(
-    session: Session,
+    filler: Filler,
     source: Any,
     mask: str | Path,
     folder: Path,
@@ -102,20 +96,20 @@ def write_fillings(
         outputs, names = Outputs(folder, "fill", "name another folder with --out, or move it away"), _file_names(n)
         stale = [path for path in outputs.earlier() if path.name not in names]
         outputs.require([*(folder / name for name in names), *stale], _files_of(source, mask))
-        done = filled_in(session, source, mask, n, seed, most_pixels)
+        done = filled_in(filler, source, mask, n, seed, most_pixels)
         written = [
             pictures.write(folder / name, image, outputs.replaced)
             for name, image in zip(names, done.pixels, strict=False)
         ]
         # The image, the same with the hidden part grey, the fillings.
-        sheet = in_rows([done.x, torch.where(done.observed > 0, done.x, 0.0), *done.fillings], least=512)
+        sheet = in_rows([done.x, np.where(done.observed > 0, done.x, np.float32(0)), *done.fillings], least=512)
         written.append(pictures.write(folder / names[-1], sheet, outputs.replaced))
         for path in stale:
             outputs.remove(path)
         return written, done.notes
 
 
-def pixels_of(data: Dataset, observed: Tensor, filled: Tensor) -> NDArray[Any]:
+def pixels_of(data: Pictures, observed: Numbers, filled: Numbers) -> NDArray[Any]:
     """(C, H, W) uint8 or uint16: a filling in the depth of its image, whose observed pixels are as they were.
 
     Args:
@@ -124,10 +118,11 @@ def pixels_of(data: Dataset, observed: Tensor, filled: Tensor) -> NDArray[Any]:
         filled: (1, C, H, W) in [-1, 1].
     """
     # In the image's own units, so that observed pixels are as they were, whatever the arithmetic.
-    pixels = torch.where(observed > 0, data.x, data.units.to_data(filled))
-    deep = data.units.dtype == "uint16"
-    depth = pixels if deep else (data.units.to_model(pixels) + 1) * 127.5
-    return np.asarray(depth[0].float().round()).astype(np.uint16 if deep else np.uint8)
+    pixels = np.where(observed > 0, data.x, data.scale.to_data(filled))[0]
+    if data.scale.dtype == "uint16":
+        return np.asarray(pixels, np.uint16)
+    levels = (data.scale.to_model(pixels[None])[0] + 1) * np.float32(127.5)
+    return np.asarray(levels.round(), np.uint8)
 
 
 def _file_names(n: int) -> list[str]:

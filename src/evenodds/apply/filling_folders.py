@@ -15,14 +15,14 @@ from evenodds.data._picture import DecodedImage, Unusable
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs
-from evenodds.runs.session import Session
+from evenodds.runs.maker import Filler
 from evenodds.show import pictures
 
 __all__ = ["fill_folder"]
 
 
 def fill_folder(
-    session: Session,
+    filler: Filler,
     source: Path,
     mask: Path,
     out: Path,
@@ -45,11 +45,9 @@ def fill_folder(
         step, say: told of progress, and of each image that is skipped.
 
     Raises:
-        BadInput: the run fills nothing in; there is no such source or mask; or a file of the user's would be replaced.
+        BadInput: there is no such source or mask; or a file of the user's would be replaced.
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
-    if "mask" not in session.task.request_names:
-        raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
     if not mask.exists():
         raise BadInput(f"no mask '{mask}' exists; name a picture, or a folder of pictures with the images' names")
     outputs = Outputs(out, "fill", "name another folder with --out, or move it away", is_unreadable)
@@ -60,7 +58,7 @@ def fill_folder(
 
     with locked(out, "fill"):
         mask_of = _masks(mask, first)
-        work = _fillings(session, mask_of, others, outputs, n, seed, most_pixels)
+        work = _fillings(filler, mask_of, others, outputs, n, seed, most_pixels)
         return convert_all(
             source, first, work, outputs, results=out, most_pixels=most_pixels, beside=others, step=step, say=say
         )
@@ -84,7 +82,7 @@ def _masks(mask: Path, first: Path) -> Callable[[Path], Path]:
 
 
 def _fillings(
-    session: Session,
+    filler: Filler,
     mask_of: Callable[[Path], Path],
     others: Callable[[Path], list[Path]],
     outputs: Outputs,
@@ -96,7 +94,7 @@ def _fillings(
         mask = mask_of(target)
         with tempfile.TemporaryDirectory(prefix="evenodds-") as home:
             path = write(Path(home) / "image.png", np.moveaxis(picture.pixels, -1, 0))
-            done = filled_in(session, path, mask, n, seed, most_pixels)
+            done = filled_in(filler, path, mask, n, seed, most_pixels)
         # The file of the first filling says that all are there: it is the last to be written.
         for place, image in zip([*others(target), target], [*done.pixels[1:], done.pixels[0]], strict=True):
             pictures.write(place, image, outputs.replaced)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evenodds.data._files import file_at
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, decode, guarded, in_channels
 from evenodds.data._placing import resized
+from evenodds.data._scale import Numbers
 from evenodds.errors import BadInput
 
 __all__ = ["Hidden", "hidden"]
@@ -28,7 +27,7 @@ SQUEEZED = 0.02
 class Hidden(NamedTuple):
     """The part to be filled in."""
 
-    mask: Tensor  # (1, 1, H, W) float32: 1 observed, 0 hidden.
+    mask: Numbers  # (1, 1, H, W) float32: 1 observed, 0 hidden.
     note: str
 
 
@@ -52,7 +51,7 @@ def hidden(mask: str | Path, size: tuple[int, int], image: Any = None, most_pixe
     _require_proportions(picture, image, limit)
     where, what = _marked(picture.pixels)
     white = (where[..., None] * np.uint8(255)).astype(np.uint8)
-    observed = torch.from_numpy(resized(white, size, "crop")[..., 0] < MIDDLE)[None, None].float()
+    observed = (resized(white, size, "crop")[..., 0] < MIDDLE)[None, None].astype(np.float32)
     share = float(1 - observed.mean())
     if share in (0.0, 1.0):
         how = "nothing" if share == 0 else "all of the image, so that there is nothing to go by"

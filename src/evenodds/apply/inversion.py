@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.apply.items import facts_beside, write_arrays
+from evenodds.apply.items import facts_beside
 from evenodds.apply.latent import refine
 from evenodds.apply.paired_sheet import write_paired
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.files.arrays import write_arrays
 from evenodds.files.outputs import owned
 from evenodds.runs.session import Session
 from evenodds.show import pictures

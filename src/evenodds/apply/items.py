@@ -1,9 +1,8 @@
-"""The items that a run is put to work on, and arrays that are written of them."""
+"""The items that a run is put to work on, and what is known of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
-from evenodds.files.outputs import owned
 from evenodds.runs.allowed import allowing
 from evenodds.runs.run_data import open_run_data, same_data
 from evenodds.runs.session import Session
 
-__all__ = ["facts_beside", "items", "write_arrays"]
+__all__ = ["facts_beside", "items"]
 
 
 def items(
@@ -45,16 +43,15 @@ def items(
 
 
 def facts_beside(session: Session, data: Dataset, source: Any) -> dict[str, NDArray[Any]]:
+    """Arrays of what is known of each item: y, names, and of the run's own data which items were held out.
+
+    An exported file does not know which these are.
+    """
     beside: dict[str, NDArray[Any]] = {}
     if data.y is not None:
         beside["y"] = np.asarray([*data.classes, ""])[data.y.numpy()]
     if data.names:
         beside["names"] = np.asarray(data.names)
-    if source is None or same_data(session.card, data):
+    if session.config.data is not None and (source is None or same_data(session.card, data)):
         beside["held_out"] = np.isin(np.arange(len(data)), session.card.held_out)
     return beside
-
-
-def write_arrays(path: Path, command: str, arrays: dict[str, NDArray[Any]]) -> None:
-    with owned(path, command) as temporary, temporary.open("wb") as file:  # of a path, numpy changes the name
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

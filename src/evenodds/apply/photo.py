@@ -9,25 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
-from evenodds.apply.tiling import Apply, Keep, Rows, Tiling, strips
+from evenodds.apply.in_kind import AROUND, BICUBIC_REACH, as_input, in_kind
+from evenodds.apply.tiling import Apply, Rows, Tiling, strips
 from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, decode_deep
+from evenodds.data._placing import Pixels
 from evenodds.data._png import png_rows
-from evenodds.data.dataset import Units
+from evenodds.data._scale import Scale
 from evenodds.errors import BadInput
 from evenodds.files.write import Place, replaced
-from evenodds.game.arithmetic import luma
 from evenodds.game.schedule import OnProgress
-from evenodds.parts.mappers._parts import enlarged
 
 __all__ = ["Network", "label_rows", "labels", "notes_on", "read", "rows_through", "through", "write", "write_through"]
 
-_BICUBIC_REACH = 2
-_AROUND = 8  # Pixels from what can be seen, up to which what cannot be seen is given its colours.
 _LARGEST = 4 << 30  # Bytes of a result as one array.
 
 
@@ -48,7 +43,7 @@ class Network:
     tiling: Tiling
     restores: bool = True
     """Whether its image is the picture that it was given, only better, so that it is of the picture's own kind."""
-    units: Units | None = None
+    units: Scale | None = None
     """In which it learned: the range of pictures of the same depth. None: all that a depth holds."""
 
 
@@ -87,18 +82,15 @@ def rows_through(network: Network, picture: DecodedImage, progress: OnProgress |
     units = _units(network, picture)
     tiling = network.tiling
     if tiling.margin is not None:
-        beside = _BICUBIC_REACH if tiling.scale > 1 else 0
-        around = _AROUND if picture.pixels.shape[2] in (2, 4) else 0
+        beside = BICUBIC_REACH if tiling.scale > 1 else 0
+        around = AROUND if picture.pixels.shape[2] in (2, 4) else 0
         tiling = replace(tiling, margin=max(tiling.margin, beside) + around)
 
-    def apply(window: Tensor) -> Tensor:
-        return _in_kind_of_source(network, units.to_model(window))
+    def apply(window: Pixels) -> Pixels:
+        x, keeps = units.to_model(window), _keeps(network)
+        return in_kind(network.apply, x, network.inputs, network.outputs, tiling.scale, keeps)
 
-    def keep(rows: Tensor) -> Tensor:
-        values = units.to_data(rows)
-        return values if units.dtype == "uint8" else values.to(torch.uint16)
-
-    return _arrays(apply, picture, tiling, keep, progress)
+    return strips(apply, _rows(picture), tiling, units.to_data, progress)
 
 
 def label_rows(
@@ -107,28 +99,16 @@ def label_rows(
     """(h, W) by rows: the number of each pixel's class, by a network whose results are such numbers, (N, 1, h, w)."""
     units = _units(network, picture)
 
-    def apply(window: Tensor) -> Tensor:
-        return network.apply(_as_input(units.to_model(window), network.inputs))
+    def apply(window: Pixels) -> Pixels:
+        return network.apply(as_input(units.to_model(window), network.inputs))
 
-    for rows in _arrays(apply, picture, network.tiling, lambda rows: rows.to(torch.uint8), progress):
+    for rows in strips(apply, _rows(picture), network.tiling, lambda rows: rows.astype(np.uint8), progress):
         yield rows[0]
 
 
 def labels(network: Network, picture: DecodedImage, progress: OnProgress | None = None) -> NDArray[np.uint8]:
     """(H, W): the number of each pixel's class; see `label_rows`."""
     return np.concatenate([*label_rows(network, picture, progress)], 0)
-
-
-def _arrays(
-    apply: Apply, picture: DecodedImage, tiling: Tiling, keep: Keep, progress: OnProgress | None
-) -> Iterator[NDArray[Any]]:
-    results = strips(apply, _rows(picture), tiling, keep, progress)
-    while True:
-        with torch.no_grad():  # Not around the loop: what is done with the rows in between is not concerned.
-            rows = next(results, None)
-        if rows is None:
-            return
-        yield np.asarray(rows)
 
 
 def notes_on(picture: DecodedImage, same_colours: bool = True) -> list[str]:
@@ -222,77 +202,14 @@ def _check(network: Network) -> None:
         )
 
 
-def _units(network: Network, picture: DecodedImage) -> Units:
+def _units(network: Network, picture: DecodedImage) -> Scale:
     deep = picture.pixels.dtype == np.uint16
     if network.units is not None and network.units.dtype == picture.pixels.dtype.name and len(network.units.low) == 1:
         return network.units
-    return Units((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
+    return Scale((0.0,), (65535.0 if deep else 255.0,), "uint16" if deep else "uint8")
 
 
 def _rows(picture: DecodedImage) -> Rows:
     """In own units."""
     pixels = picture.pixels
-    wide = np.int32 if pixels.dtype == np.uint16 else np.uint8  # Torch computes little with uint16.
-
-    def take(at: Tensor) -> Tensor:
-        return torch.from_numpy(pixels[at.numpy()].astype(wide, copy=False)).permute(2, 0, 1)[None]
-
-    return Rows((pixels.shape[0], pixels.shape[1]), take)
-
-
-def _in_kind_of_source(network: Network, x: Tensor) -> Tensor:
-    """(n, C, h, w) in [-1, 1], alpha included -> (n, C', s h, s w); see `through`."""
-    clear, scale = x.shape[1] in (2, 4), network.tiling.scale
-    before = _coloured_around(x) if clear and network.inputs < 4 else x
-    output = network.apply(_as_input(before, network.inputs))
-    colour, alpha = output[:, :3], output[:, 3:]
-    if _keeps(network):
-        colour = _recoloured(colour, before[:, :-1] if clear else before, scale)
-    if not clear:
-        return colour
-    if network.outputs < 4:
-        alpha = _larger(x[:, -1:], scale).to(output)
-        if _keeps(network) and scale == 1:
-            colour = torch.where(x[:, -1:] > -1, colour, x[:, :-1].to(output))
-    return torch.cat([colour, alpha], 1)
-
-
-def _coloured_around(x: Tensor) -> Tensor:
-    """Colours and alpha in [-1, 1], with colours also where alpha is 0 near by: the mean of what is seen around.
-
-    Files hold anything there, black mostly, which would else come out as a dark rim.
-    """
-    opacity = (x[:, -1:] + 1) / 2
-    size = 2 * _AROUND + 1
-    sums = (F.avg_pool2d(part, size, 1, _AROUND) for part in ((x[:, :-1] + 1) * opacity, opacity))
-    total, weight = sums
-    around = total / weight.clamp_min(1e-9) - 1
-    colour = torch.where((opacity > 0) | (weight < 1e-9), x[:, :-1], around)
-    return torch.cat([colour, x[:, -1:]], 1)
-
-
-def _as_input(x: Tensor, inputs: int) -> Tensor:
-    """(n, 1 to 4, h, w) -> (n, inputs, h, w)."""
-    colour = x[:, :-1] if x.shape[1] in (2, 4) else x
-    if inputs == 1:
-        return luma(colour)
-    wide = colour.expand(-1, 3, -1, -1)
-    if inputs == 3:
-        return wide
-    alpha = x[:, -1:] if x.shape[1] in (2, 4) else torch.ones_like(x[:, :1])
-    return torch.cat([wide, alpha], 1)
-
-
-def _recoloured(output: Tensor, colour: Tensor, scale: int) -> Tensor:
-    """The result in as many colours as the picture has."""
-    if output.shape[1] == colour.shape[1]:
-        return output
-    if colour.shape[1] == 1:
-        return luma(output)
-    # Cb and Cr are differences to the luma, so that another luma is the same change in red, green and blue.
-    beside = _larger(colour, scale).to(output)
-    return beside + (output - luma(beside))
-
-
-def _larger(x: Tensor, scale: int) -> Tensor:
-    return enlarged(x, scale).clamp(-1, 1)
+    return Rows((pixels.shape[0], pixels.shape[1]), lambda at: np.moveaxis(pixels[at], -1, 0)[None])

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from evenodds.data._placing import Pixels
 from evenodds.errors import BadInput
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["Apply", "Keep", "Rows", "Tiling", "strips", "tiled"]
 
-Apply = Callable[[Tensor], Tensor]
+Apply = Callable[[Pixels], Pixels]
 """(N, C, h, w) -> (N, C', s h, s w)."""
-Keep = Callable[[Tensor], Tensor]
+Keep = Callable[[Pixels], Pixels]
 """Rows of a result (N, C', h, w) -> what is kept of them, number by number, e.g. bytes."""
 _ROWS = 128  # That `keep` gets at once: it may make several copies of them.
 
@@ -107,19 +108,19 @@ class Piece:
         low = 0 if self.low == 0 else self.low - ramp // 2
         return low, length if self.high == length else self.high - ramp // 2 + ramp
 
-    def weights(self, scale: int, length: int, ramp: int) -> Tensor:
+    def weights(self, scale: int, length: int, ramp: int) -> NDArray[np.float32]:
         """(pixels of the result,) of this tile's part; those of all tiles add up to 1 everywhere.
 
         Each is the difference of two ramps, one that rises at `low` and one that rises at `high`; the sum telescopes.
         """
-        at = torch.arange(scale * self.start, scale * self.stop)
-        inside = torch.ones(len(at)) if self.low == 0 else _risen(at, self.low, ramp)
+        at = np.arange(scale * self.start, scale * self.stop)
+        inside = np.ones(len(at), np.float32) if self.low == 0 else _risen(at, self.low, ramp)
         return inside if self.high == length else inside - _risen(at, self.high, ramp)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """An image of which rows are asked for, so that it need not be a tensor as a whole.
+    """An image of which rows are asked for, so that it need not be one array as a whole.
 
     Args:
         size: (H, W), each at least 1.
@@ -127,17 +128,17 @@ class Rows:
     """
 
     size: tuple[int, int]
-    take: Callable[[Tensor], Tensor]
+    take: Callable[[NDArray[np.int64]], Pixels]
 
     @staticmethod
-    def of(x: Tensor) -> Rows:
+    def of(x: Pixels) -> Rows:
         """Those of (1, C, H, W)."""
-        return Rows((x.shape[-2], x.shape[-1]), lambda at: x.index_select(-2, at.to(x.device)))
+        return Rows((x.shape[-2], x.shape[-1]), lambda at: x.take(at, -2))
 
 
 def strips(
-    apply: Apply, x: Tensor | Rows, tiling: Tiling, keep: Keep | None = None, progress: OnProgress | None = None
-) -> Iterator[Tensor]:
+    apply: Apply, x: Pixels | Rows, tiling: Tiling, keep: Keep | None = None, progress: OnProgress | None = None
+) -> Iterator[Pixels]:
     """The result by rows, from the top to the bottom, as far as they are finished.
 
     Args:
@@ -155,23 +156,23 @@ def strips(
         if keep is None or not late:
             yield strip
             continue
-        for rows in torch.split(strip, _ROWS, 1):
-            yield keep(rows[None])[0]
+        for top in range(0, strip.shape[1], _ROWS):
+            yield keep(strip[None, :, top : top + _ROWS])[0]
 
 
-def _joined(apply: Apply, x: Rows, tiling: Tiling, keep: Keep | None, progress: OnProgress | None) -> Iterator[Tensor]:
+def _joined(apply: Apply, x: Rows, tiling: Tiling, keep: Keep | None, progress: OnProgress | None) -> Iterator[Pixels]:
     """See `strips`; of tiles that fade into each other all is kept."""
     scale, (height, width) = tiling.scale, x.size
     down, across = (_extended(side, tiling.multiple) for side in (height, width))
     rows, columns, length = tiling.pieces(len(down)), tiling.pieces(len(across)), scale * len(down)
-    carried: Tensor | None = None
+    carried: Pixels | None = None
     for k, row in enumerate(rows):
         report = None if progress is None else _counted(progress, k * len(columns), len(rows) * len(columns))
         part = x.take(down[row.start : row.stop])
         band = _band(apply, part, across, columns, tiling, keep, report)[..., : scale * width]
-        ramp = row.ramp if band.is_floating_point() else 0
+        ramp = row.ramp if band.dtype.kind == "f" else 0
         if ramp:
-            band = band * row.weights(scale, length, ramp).to(band)[:, None]
+            band = band * row.weights(scale, length, ramp).astype(band.dtype)[:, None]
         begin, after = row.span(length, ramp)
         end = length if k == len(rows) - 1 else rows[k + 1].span(length, ramp)[0]
         band = band[:, begin - scale * row.start : after - scale * row.start]
@@ -183,18 +184,18 @@ def _joined(apply: Apply, x: Rows, tiling: Tiling, keep: Keep | None, progress: 
 
 def tiled(
     apply: Apply,
-    x: Tensor | Rows,
+    x: Pixels | Rows,
     tiling: Tiling,
     keep: Keep | None = None,
     progress: OnProgress | None = None,
-) -> Tensor:
+) -> Pixels:
     """The whole result, (1, C', scale H, scale W); see `strips`."""
     height, width = (tiling.scale * side for side in (x.size if isinstance(x, Rows) else x.shape[-2:]))
-    whole: Tensor | None = None
+    whole: Pixels | None = None
     at = 0
     for strip in strips(apply, x, tiling, keep, progress):
         if whole is None:
-            whole = strip.new_empty(1, strip.shape[0], height, width)
+            whole = np.empty((1, strip.shape[0], height, width), strip.dtype)
         whole[0, :, at : at + strip.shape[1]] = strip
         at += strip.shape[1]
     assert whole is not None
@@ -203,24 +204,24 @@ def tiled(
 
 def _band(
     apply: Apply,
-    rows: Tensor,
-    across: Tensor,
+    rows: Pixels,
+    across: NDArray[np.int64],
     columns: list[Piece],
     tiling: Tiling,
     keep: Keep | None,
     report: Callable[[int], None] | None,
-) -> Tensor:
+) -> Pixels:
     """(C', h, all columns): the result of one row of tiles, or what is kept of it."""
     length = tiling.scale * len(across)
-    band: Tensor | None = None
+    band: Pixels | None = None
     for first in range(0, len(columns), tiling.batch):
         part = columns[first : first + tiling.batch]
-        windows = torch.cat([rows.index_select(-1, across[piece.start : piece.stop].to(rows.device)) for piece in part])
+        windows = np.concatenate([rows.take(across[piece.start : piece.stop], -1) for piece in part])
         results = apply(windows)
         _check(windows, results, tiling.scale)
         results = results if keep is None else keep(results)
         if band is None:
-            band = results.new_zeros(*results.shape[1:3], length)
+            band = np.zeros((*results.shape[1:3], length), results.dtype)
         for piece, result in zip(part, results, strict=True):
             _join(band, piece, result, tiling.scale)
         if report is not None:
@@ -229,37 +230,37 @@ def _band(
     return band
 
 
-def _join(band: Tensor, piece: Piece, result: Tensor, scale: int) -> None:
+def _join(band: Pixels, piece: Piece, result: Pixels, scale: int) -> None:
     length = band.shape[-1]
-    ramp = piece.ramp if result.is_floating_point() else 0
+    ramp = piece.ramp if result.dtype.kind == "f" else 0
     begin, end = piece.span(length, ramp)
     here = slice(begin - scale * piece.start, end - scale * piece.start)
     if ramp:
-        band[..., begin:end] += (result * piece.weights(scale, length, ramp).to(result))[..., here]
+        band[..., begin:end] += (result * piece.weights(scale, length, ramp).astype(result.dtype))[..., here]
     else:
         band[..., begin:end] = result[..., here]
 
 
-def _risen(at: Tensor, bound: int, ramp: int) -> Tensor:
+def _risen(at: NDArray[np.int64], bound: int, ramp: int) -> NDArray[np.float32]:
     """0 before the bound, 1 after it, in a line over `ramp` pixels around it."""
     if ramp == 0:
-        return (at >= bound).float()
-    return ((at - (bound - ramp // 2) + 0.5) / ramp).clamp(0, 1)
+        return (at >= bound).astype(np.float32)
+    return np.clip((at - (bound - ramp // 2) + 0.5) / ramp, 0, 1).astype(np.float32)
 
 
-def _extended(side: int, multiple: int) -> Tensor:
+def _extended(side: int, multiple: int) -> NDArray[np.int64]:
     """(a multiple of `multiple`,) which pixel lies at each place of an axis of `side` pixels that is made longer."""
     whole = -(-side // multiple) * multiple
-    at = torch.arange(whole)
-    mirrored = torch.where(at < side, at, 2 * (side - 1) - at)
-    return mirrored if whole - side < side else at.clamp_max(side - 1)
+    at = np.arange(whole)
+    mirrored = np.where(at < side, at, 2 * (side - 1) - at)
+    return mirrored if whole - side < side else np.minimum(at, side - 1)
 
 
 def _counted(progress: OnProgress, before: int, total: int) -> Callable[[int], None]:
     return lambda done: progress(before + done, total)
 
 
-def _check(windows: Tensor, results: Tensor, scale: int) -> None:
+def _check(windows: Pixels, results: Pixels, scale: int) -> None:
     want = (len(windows), *(scale * side for side in windows.shape[2:]))
     if results.ndim != 4 or (len(results), *results.shape[2:]) != want:
         raise BadInput(

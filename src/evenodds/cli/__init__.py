@@ -80,7 +80,9 @@ def _status(arguments: list[str] | None) -> int:
 def _missing(error: ImportError) -> str:
     """What is said where a package is missing or broken that evenodds needs."""
     package = (error.name or "a package").partition(".")[0]
-    remedy = f"pip install {package}" if package in ("cyclopts", "rich") else "`evenodds doctor` names the remedy"
+    remedy = (
+        f"pip install {package}" if package in ("cyclopts", "rich", "torch") else "`evenodds doctor` names the remedy"
+    )
     return f"{package}, which this needs, cannot be imported: {error}; {remedy}"
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Switch, app
-from evenodds.cli.opening import RunOrModel, run_or_model
+from evenodds.cli.opening import RunOrModel, is_alone, run_or_model
 from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
@@ -18,6 +18,7 @@ from evenodds.files.terminal import result, result_table, say
 
 if TYPE_CHECKING:
     from evenodds.apply.folder import Converted
+    from evenodds.runs.maker import Filler, Maker
     from evenodds.runs.session import Session
 
 __all__ = ["fill", "segment", "translate", "upscale"]
@@ -177,12 +178,14 @@ def fill(
     """
     from evenodds.apply.filling import write_fillings
     from evenodds.apply.folder import many
+    from evenodds.data._kinds import PICTURES
 
-    session = run_or_model(run, checkpoint, device, "generator")
-    folder = out or session.folder / "filled"
+    of_pictures = many(image) or image.name.lower().endswith(PICTURES)
+    filler = _filler(run, checkpoint, device, of_pictures)
+    folder = out or filler.folder / "filled"
     if many(image):
-        return _filled_folder(session, image, mask, folder, n, seed, most_pixels)
-    written, report = write_fillings(session, image, mask, folder, n, seed, most_pixels)
+        return _filled_folder(filler, image, mask, folder, n, seed, most_pixels)
+    written, report = write_fillings(filler, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
     for path in written:
@@ -190,15 +193,28 @@ def fill(
     return 0
 
 
+def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool) -> Filler:
+    """What fills in: a run, or a file that one was exported to, which needs no torch for files of pictures."""
+    if of_pictures and is_alone(run, checkpoint, device):
+        from evenodds.export.fillers import filler_in
+
+        filler = filler_in(run)
+        if filler is not None:
+            return filler
+    from evenodds.apply.making import filler_of
+
+    return filler_of(run_or_model(run, checkpoint, device, "generator"))
+
+
 def _filled_folder(
-    session: Session, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None
+    filler: Filler, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None
 ) -> int:
     """Fills in all images of a folder, and says what became of them; 1 where some were skipped."""
     from evenodds.apply.filling_folders import fill_folder
     from evenodds.cli.bar import Steps
 
     with Steps() as step:
-        converted = fill_folder(session, source, mask, out, n, seed, most_pixels, step, say)
+        converted = fill_folder(filler, source, mask, out, n, seed, most_pixels, step, say)
     for line in converted.summary(out):
         say(line)
     if converted.written or converted.there:
@@ -211,26 +227,48 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 
     Several processes share the files of a folder; the first one concludes.
     """
+    if is_alone(run, flags.checkpoint, flags.device) and flags.against is None:
+        from evenodds.export.makers import maker_in
+
+        if flags.mix is not None:
+            raise BadInput(f"{run} holds one network, so there is nothing to mix; take the run itself for --mix")
+        return _concluded(_written(maker_in(run, command), source, out, flags), out)
     from evenodds.runs.following import company
 
     with company("start the command again, it goes on with what is left"):
         session, converted = _written_by_all(command, run, source, out, flags)
     if is_follower():
         return 0
+    status = _concluded(converted, out)
+    if flags.against is not None and (converted.written or converted.there):
+        _score(session, source, out, flags.against, flags.most_pixels)
+    return status
+
+
+def _concluded(converted: Converted, out: Path) -> int:
+    """Says what became of the files, and where they are; 1 where some were skipped."""
     for line in converted.summary(out):
         say(line)
     if not converted.written and not converted.there:
         return 1
     result(out if out.is_dir() or len(converted.written) != 1 else converted.written[0])
-    if flags.against is not None:
-        _score(session, source, out, flags.against, flags.most_pixels)
     return 1 if converted.skipped else 0
+
+
+def _written(maker: Maker, source: Path, out: Path, flags: Flags) -> Converted:
+    """What became of the files."""
+    from evenodds.apply.converting import Options, convert
+    from evenodds.cli.bar import Steps
+
+    options = Options(flags.tile, flags.again, flags.most_pixels, flags.ensemble)
+    with Steps() as step:
+        return convert(maker, source, out, options, step, say)
 
 
 def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Flags) -> tuple[Session, Converted]:
     """The run, and what became of the files."""
-    from evenodds.apply.converting import Options, beside, convert, outputs_of
-    from evenodds.cli.bar import Steps
+    from evenodds.apply.converting import beside, outputs_of
+    from evenodds.apply.making import maker_of
     from evenodds.evaluation.truth import require_apart
 
     session = run_or_model(run, flags.checkpoint, flags.device, "generator")
@@ -239,10 +277,8 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
     if flags.against is not None:
         require_apart(out, flags.against)
-        outputs_of(session, out).require([beside(out, "scores.json")], [source, flags.against])
-    options = Options(flags.mix, flags.tile, flags.again, flags.most_pixels, flags.ensemble)
-    with Steps() as step:
-        return session, convert(session, source, out, options, step, say)
+        outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
+    return session, _written(maker_of(session, flags.mix), source, out, flags)
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:
@@ -256,4 +292,4 @@ def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: in
     for note in scores.notes:
         say(f"not scored: {note}")
     result_table(truth_table(scores))
-    result(scores.write(beside(out, "scores.json"), outputs_of(session, out).replaced))
+    result(scores.write(beside(out, "scores.json"), outputs_of(session.task.command, out).replaced))

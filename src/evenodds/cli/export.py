@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Json, Run, Switch, app
-from evenodds.cli.opening import RunOrModel, run_or_model
+from evenodds.cli.opening import RunOrModel, is_alone, run_or_model
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["card", "export"]
@@ -63,9 +63,13 @@ def export(
 @loads
 def card(run: RunOrModel, *, checkpoint: Checkpoint = "last", json: Json = False) -> None:
     """Print what is known of a run, or of an exported file: data, settings, scores, version; no names of files."""
-    from evenodds.export.card import card_lines, card_of
+    from evenodds.export.card import card_in, card_lines
 
-    facts = card_of(run_or_model(run, checkpoint, "cpu"))
+    facts = card_in(run) if is_alone(run, checkpoint, "cpu") else None
+    if facts is None:
+        from evenodds.export.run_card import card_of
+
+        facts = card_of(run_or_model(run, checkpoint, "cpu"))
     if json:
         result_json(facts)
         return

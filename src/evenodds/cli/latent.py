@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
-from evenodds.cli.opening import RunOrModel, beside, run_or_model
+from evenodds.cli.opening import RunOrModel, beside, is_alone, run_or_model
 from evenodds.cli.ranges import EncoderImages, Pixels, Seed, real, whole
+from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
 __all__ = ["directions", "encode", "features", "reconstruct", "walk"]
@@ -160,9 +161,16 @@ def encode(
     out
         The .npz to write: z (N, latent), y and names where known [default: codes.npz in the run folder].
     """
+    path = out or beside(run) / "codes.npz"
+    if is_alone(run, flags.checkpoint, flags.device):
+        if steps:
+            raise BadInput("an exported encoder has no generator to refine z by; leave --steps at 0, or take the run")
+        arrays = _read_alone("encode", run, data, path, flags.most_pixels)
+        if arrays is not None:
+            say(f"{len(arrays['z']):,} items")
+            return result(path)
     from evenodds.apply.inversion import write_codes
 
-    path = out or beside(run) / "codes.npz"
     session, items, codes = _encoded("encode", run, data, path, steps, flags)
     write_codes(session, data, codes, items, path)
     say(f"{len(codes.z):,} items{_apart(codes.error)}")
@@ -235,6 +243,12 @@ def features(
     out
         The .npz to write: features (N, F), y and names where known [default: features.npz in the run folder].
     """
+    if is_alone(run, checkpoint, device):
+        path = out or beside(run) / "features.npz"
+        arrays = _read_alone("features", run, data, path, most_pixels)
+        if arrays is not None:
+            say(f"{len(arrays['features']):,} items, {arrays['features'].shape[1]:,} features each")
+            return result(path)
     from evenodds.apply.features import write_features
     from evenodds.cli.bar import reading
     from evenodds.files.outputs import require_owned
@@ -245,3 +259,19 @@ def features(
     n, length = write_features(session, data, path, reading, most_pixels)
     say(f"{n:,} items, {length:,} features each")
     result(path)
+
+
+def _read_alone(
+    command: str, run: Path, data: str | None, path: Path, most_pixels: int | None
+) -> dict[str, Any] | None:
+    """What an exported file says of pictures, written to `path`; None where it needs torch."""
+    from evenodds.cli.bar import reading
+    from evenodds.export.readers import read_pictures
+    from evenodds.files.arrays import write_arrays
+    from evenodds.files.outputs import require_owned
+
+    require_owned(path, command, inputs=(data,))
+    arrays = read_pictures(run, command, data, most_pixels, reading)
+    if arrays is not None:
+        write_arrays(path, command, arrays)
+    return arrays

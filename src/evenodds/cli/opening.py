@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from evenodds.errors import BadInput
+from evenodds.files.process import is_launched
 
 if TYPE_CHECKING:
     from evenodds.export.alone import Alone
     from evenodds.runs.session import Session
 
-__all__ = ["RunOrModel", "beside", "run_or_model", "without_torch"]
+__all__ = ["RunOrModel", "beside", "is_alone", "run_or_model", "without_torch"]
 
 RunOrModel = Annotated[Path, Parameter(help="The run folder, or an .onnx file that `evenodds export` wrote.")]
 MODELS = (".onnx",)
@@ -49,11 +50,16 @@ def without_torch(run: Path, truncation: float, checkpoint: str, device: str) ->
     Args:
         truncation: that samples are to be drawn with.
     """
-    if not _is_model(run) or checkpoint != "last" or device not in ("auto", "cpu"):
+    if not is_alone(run, checkpoint, device):
         return None
     from evenodds.export.alone import alone
 
     return alone(run, truncation)
+
+
+def is_alone(run: Path, checkpoint: str, device: str) -> bool:
+    """Whether it is an exported file that one process is to put to work as it is, for which torch need not be there."""
+    return _is_model(run) and checkpoint == "last" and device in ("auto", "cpu") and not is_launched()
 
 
 def _is_model(run: Path) -> bool:

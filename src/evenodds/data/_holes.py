@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 __all__ = ["SENTINELS", "filled", "is_far", "sentinel", "without_data"]
 
@@ -57,17 +54,23 @@ def filled(x: NDArray[Any], gap: NDArray[np.bool_], spare: NDArray[Any] | float 
         spare: the value, or one (C,) for each channel, of a channel without any data.
     """
     empty = np.broadcast_to(gap.all((1, 2), keepdims=True), gap.shape)
-    values = torch.from_numpy(np.where(gap, np.reshape(spare, (-1, 1, 1)), x).astype(np.float64))[None]
-    made = _from_around(values, torch.from_numpy(gap & ~empty)[None])[0].numpy()
+    values = np.where(gap, np.reshape(spare, (-1, 1, 1)), x).astype(np.float64)
+    made = _from_around(values, gap & ~empty)
     return (made.round() if x.dtype.kind in "iu" else made).astype(x.dtype)
 
 
-def _from_around(values: Tensor, gap: Tensor) -> Tensor:
-    """(1, C, H, W): each value in the gap is the mean of its block of 2 x 2, or of the smallest block with a value."""
-    there = (~gap).to(values.dtype)
-    sums, weights = (avg_pool2d(one, 2, ceil_mode=True) for one in (values * there, there))
-    coarse, empty = sums / weights.clamp_min(1e-12), weights == 0
-    if bool(empty.any()):
+def _from_around(values: NDArray[np.float64], gap: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(C, H, W): each value in the gap is the mean of its block of 2 x 2, or of the smallest block with a value."""
+    there = (~gap).astype(np.float64)
+    sums, weights = (_of_blocks(one) for one in (values * there, there))
+    coarse, empty = sums / np.maximum(weights, 1e-12), weights == 0
+    if empty.any():
         coarse = _from_around(coarse, empty)
-    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., : values.shape[2], : values.shape[3]]
-    return torch.where(gap, fine, values)
+    fine = coarse.repeat(2, 1).repeat(2, 2)[:, : values.shape[1], : values.shape[2]]
+    return np.where(gap, fine, values)
+
+
+def _of_blocks(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C, H / 2, W / 2), rounded up: the sum of each block of 2 x 2, of which what lies beyond the edges counts 0."""
+    even = np.pad(x, ((0, 0), *((0, side % 2) for side in x.shape[1:])))
+    return even[:, ::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, ::2] + even[:, 1::2, 1::2]

@@ -11,7 +11,7 @@ import numpy as np
 from evenodds.data._picture import DecodedImage, File, Frames, Unusable, check_pixels
 from evenodds.data._placing import Pixels, Size, resized
 from evenodds.data._ranges import in_single
-from evenodds.data._wording import count
+from evenodds.data._wording import count, listed
 from evenodds.files import memory
 
 __all__ = ["Form", "Plane", "as_frames", "as_picture", "of_one_kind", "require_room"]
@@ -94,6 +94,16 @@ def require_room(needed: int) -> None:
     """`Unusable` where decoding a file needs more than half of the memory."""
     if needed > (most := memory.machine_bytes() // 2):
         raise Unusable(f"its numbers need {needed / 2**30:,.1f} GiB, over half of the memory ({most / 2**30:,.1f} GiB)")
+
+
+def remarks(records: Sequence[Frames]) -> list[str]:
+    """What is to be said of how files were read."""
+    notes = dict.fromkeys(record.note for record in records if record.note)
+    return [
+        line
+        for note in notes
+        for line in listed(f"Of {{}} ({{}}): {note}.", [record.name for record in records if record.note == note])
+    ]
 
 
 def of_one_kind(records: Sequence[Frames]) -> tuple[list[Frames], list[str]]:

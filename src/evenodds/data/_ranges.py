@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data._holes import filled, sentinel
+from evenodds.data._scale import Scale
 from evenodds.data._wording import count
-from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 
 __all__ = ["Ranged", "check_options", "in_range", "in_single", "on_rounding"]
@@ -32,7 +32,7 @@ class Ranged(NamedTuple):
     """Images, and the range of their numbers."""
 
     x: NDArray[Any]  # (N, C, H, W): values without data filled in, outliers clipped.
-    units: Units
+    scale: Scale
     kept: NDArray[np.bool_]  # (N,): False where an image holds no data at all.
     notes: list[str]
     nodata: float | None = None  # The value that stands for no data; None where none does.
@@ -51,7 +51,7 @@ class Ranged(NamedTuple):
             if holes.reshape(len(x), -1).all(1).any():
                 raise BadInput("it holds no data at all; remove it, or set data.nodata=none")
             x = _filled(x, holes, np.zeros(x.shape[1]) if self.means is None else self.means)
-        return _clipped(x, self.units.low, self.units.high)[0]
+        return _clipped(x, self.scale.low, self.scale.high)[0]
 
 
 def check_options(wanted: Range, nodata: str | float) -> None:
@@ -82,7 +82,7 @@ def in_range(
     """
     check_options(wanted, nodata)
     if depth == "uint8" and wanted in ("auto", "full") and nodata in ("auto", "none"):
-        return Ranged(x, Units((0.0,), (255.0,), "uint8"), np.ones(len(x), np.bool_), [])
+        return Ranged(x, Scale((0.0,), (255.0,), "uint8"), np.ones(len(x), np.bool_), [])
     value = (sentinel(x) if depth != "uint8" else None) if nodata == "auto" else _number(nodata)
     notes: list[str] = []
     kept: NDArray[np.bool_] = np.ones(len(x), np.bool_)
@@ -101,7 +101,7 @@ def in_range(
     x, clipped = _clipped(x, low, high)
     notes += [f"Left out {count(int((~kept).sum()), noun)} without any data."] if not kept.all() else []
     notes = [*notes, *_said(depth, low, high, wanted), *clipped]
-    return Ranged(x, Units(low, high, depth), kept, notes, value, means)
+    return Ranged(x, Scale(low, high, depth), kept, notes, value, means)
 
 
 def in_single(values: NDArray[Any]) -> tuple[NDArray[np.float32], float]:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evenodds.data._holes import SENTINELS
 from evenodds.data._picture import DecodedImage, in_channels
 from evenodds.data._placing import Pixels, Size, placed, resized
 from evenodds.data._queue import Record
 from evenodds.data._ranges import Range, Ranged, in_range, on_rounding
+from evenodds.data._scale import Scale
 from evenodds.data._wording import count, listed
-from evenodds.data.dataset import Units
 from evenodds.errors import BadInput
 from evenodds.files import memory
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from evenodds.data.dataset import Units
+
 __all__ = [
-    "Held", "Items", "Stack", "Way", "common_size", "corners", "cut", "depth_of", "done", "floors", "held_as", "items",
-    "large_enough", "on_stack", "pieces", "ranged_of", "stacked",
+    "Arrayed", "Held", "Items", "Stack", "Way", "arrayed", "common_size", "corners", "cut", "depth_of", "done",
+    "floors", "held_as", "items", "large_enough", "on_stack", "pieces", "ranged_of",
 ]  # fmt: skip
 
 
@@ -36,6 +39,25 @@ class Stack(NamedTuple):
     summary: str  # How large they are, in words.
     notes: list[str]  # What had to be done.
     empty: Tensor  # (M,) int64: the items without any data.
+
+
+class Arrayed(NamedTuple):
+    """The same before they are tensors."""
+
+    x: NDArray[Any]  # (N, C, H, W).
+    scale: Scale
+    summary: str
+    notes: list[str]
+    empty: NDArray[np.int64]
+
+    def stack(self) -> Stack:
+        """As a data set holds them, with the channels of a place side by side in memory."""
+        import torch
+
+        from evenodds.data.dataset import Units
+
+        x = torch.from_numpy(np.moveaxis(self.x, 1, -1)).permute(0, 3, 1, 2)
+        return Stack(x, Units.of(self.scale), self.summary, self.notes, torch.from_numpy(self.empty))
 
 
 class Items(NamedTuple):
@@ -99,6 +121,8 @@ def _holds(stored: Size, tile: Size) -> bool:
 
 def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, noun: str = "image") -> Items:
     """The items that pictures of these names and sizes become."""
+    import torch
+
     if fit != "tiles":
         return Items(tuple(names), torch.arange(len(names)), None, [])
     parts = [len(corners(stored, size)) for stored in sizes]
@@ -110,7 +134,7 @@ def items(names: Sequence[str], sizes: Sequence[Size], size: Size, fit: str, nou
     return Items(tiles, owners, owners, [note])
 
 
-def stacked(
+def arrayed(
     pictures: Sequence[DecodedImage],
     size: Size,
     channels: int | None,
@@ -120,7 +144,7 @@ def stacked(
     wanted: Range = "auto",
     nodata: str | float = "auto",
     may_be_empty: bool = False,
-) -> Stack:
+) -> Arrayed:
     """The items of all pictures as one array, in their order.
 
     Args:
@@ -148,11 +172,10 @@ def stacked(
             k += 1
     notes = done(pictures, way, held, channels, clear, noun)
     ranged = ranged_of(values, pictures, way, depth_of(held), wanted, nodata, noun)
-    empty = torch.from_numpy(np.flatnonzero(~ranged.kept))
+    empty = np.flatnonzero(~ranged.kept)
     if len(empty) and not may_be_empty:
         raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
-    x = torch.from_numpy(np.moveaxis(ranged.x, 1, -1)).permute(0, 3, 1, 2)
-    return Stack(x, ranged.units, way.summary(held), [*notes, *ranged.notes], empty)
+    return Arrayed(ranged.x, ranged.scale, way.summary(held), [*notes, *ranged.notes], empty)
 
 
 class Way(NamedTuple):
@@ -248,13 +271,13 @@ def on_stack(
     nodata: str | float,
 ) -> Pixels:
     """An item (1, H, W, C) with the range that others were found to have, as it is held."""
-    around = _around([picture], way) if way.fit == "pad" and ranged.units.dtype != "uint8" else None
+    around = _around([picture], way) if way.fit == "pad" and ranged.scale.dtype != "uint8" else None
     if around is not None and around.any():
         values = values.copy()
         values[around] = floor
     if values.dtype == np.float32 and np.isnan(values).any():
         _gaps(values := values.copy(), nodata)
-    first = np.moveaxis(values.astype(np.int32) if ranged.units.dtype == "uint16" else values, -1, 1)
+    first = np.moveaxis(values.astype(np.int32) if ranged.scale.dtype == "uint16" else values, -1, 1)
     x = ranged.applied(first)
     if around is not None:
         _lowest_around(x, around, ranged)
@@ -281,7 +304,7 @@ def _gaps(values: Pixels, nodata: str | float) -> str | float:
 
 def _lowest_around(x: Pixels, around: NDArray[np.bool_], ranged: Ranged) -> None:
     """Gives what padding added to items (N, C, H, W) the lowest number of the range."""
-    low = np.broadcast_to(np.asarray(ranged.units.low, x.dtype), x.shape[1:2])
+    low = np.broadcast_to(np.asarray(ranged.scale.low, x.dtype), x.shape[1:2])
     np.copyto(x, low.reshape(1, -1, 1, 1), where=around[:, None])
 
 

@@ -94,7 +94,7 @@ def unread(
         sample, named = np.stack(values).astype(held.dtype, copy=False), [pictures[k] for k in some]
         floor = floors(sample, named, way)
         ranged = ranged_of(sample, named, way, depth, wanted, nodata, noun)
-        units, notes = ranged.units, ranged.notes
+        units, notes = Units.of(ranged.scale), ranged.notes
         if len(some) < len(pictures):
             notes = [
                 *notes,

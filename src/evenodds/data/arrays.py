@@ -18,6 +18,7 @@ from torch import Tensor
 from evenodds.data._cells import Parsed
 from evenodds.data._labels import negative
 from evenodds.data._ranges import Ranged, check_options, in_range, in_single, on_rounding
+from evenodds.data._scale import Scale
 from evenodds.data._types import Types
 from evenodds.data._wording import count
 from evenodds.data.dataset import Dataset, Units
@@ -149,7 +150,7 @@ def _read(
         dataset = replace(_rows_of(values, types), y=labels, classes=classes)
     else:
         ranged = _in_units(_channels_first(values, layout), wanted, nodata)
-        dataset = Dataset(torch.from_numpy(ranged.x), ranged.units, labels, classes)
+        dataset = Dataset(torch.from_numpy(ranged.x), Units.of(ranged.scale), labels, classes)
     if c is not None:
         numbers, conditions = encode_conditions(_as_numpy(c), c_names)
         if len(numbers) != len(values):
@@ -287,7 +288,7 @@ def _in_units(values: Array, wanted: str | Sequence[float], nodata: str | float)
     low, high = (values.min(), values.max()) if kind.kind in "iu" else (0, 0)
     every = np.ones(len(values), bool)
     if kind.kind == "b":
-        return Ranged(values.astype(np.uint8), Units((0,), (1,), "uint8"), every, [])
+        return Ranged(values.astype(np.uint8), Scale((0.0,), (1.0,), "uint8"), every, [])
     if kind == np.uint8 or (kind.kind in "iu" and kind != np.uint16 and low >= 0 and high <= 255):
         return in_range(values.astype(np.uint8, copy=False), "uint8", wanted, nodata)
     if kind.kind in "iu" and low >= 0 and high <= 65535:

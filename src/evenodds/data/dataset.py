@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data._amounts import PLAIN, NumberStyle
+from evenodds.data._scale import Scale
 from evenodds.data.facts import ENTRIES, Facts, Head, Parts, as_notes, facts_in, facts_of
 from evenodds.data.items import Items, Notes, Pending, Taken
 from evenodds.data.palette import Palette
@@ -66,6 +67,16 @@ class Units:
                     f"units need low <= high within the range of float32, got [{low:g}, {high:g}]; "
                     "give the range of the data"
                 )
+
+    @classmethod
+    def of(cls, scale: Scale) -> Units:
+        """Those of a scale."""
+        return cls(scale.low, scale.high, scale.dtype)
+
+    @property
+    def scale(self) -> Scale:
+        """For arrays of numpy, of data that are no table with columns."""
+        return Scale(self.low, self.high, self.dtype)
 
     def to_model(self, x: Tensor) -> Tensor:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].

@@ -23,7 +23,7 @@ from evenodds.data._pipeline import IMAGE, FileSet, Records, dataset, decoded, f
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import Items, Stack, Way, items, stacked
+from evenodds.data._stack import Items, Stack, Way, arrayed, items
 from evenodds.data._unread import on_memory, reads, unread
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
@@ -151,7 +151,7 @@ def images(
         f"Read {count(len(tiles.names) - len(stack.empty), 'image')} of {stack.summary}.",
         *listed("Took all frames of {}: {}; data.frames=first takes the first of each.", several),
         *notes,
-        *_remarks(batch.records),
+        *numbers.remarks(batch.records),
         *([f"Images of one patient are held out together; there are {len(patients):,} of these."] if patients else []),
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
@@ -182,7 +182,9 @@ def stack_of(
     again = batch.again
     if again is None:
         pictures = [picture for file in batch.records for picture in file.pictures]
-        return stacked(pictures, batch.size, channels, fit, wanted=wanted, nodata=nodata, may_be_empty=True), None
+        return arrayed(
+            pictures, batch.size, channels, fit, wanted=wanted, nodata=nodata, may_be_empty=True
+        ).stack(), None
     counts = [len(file.pictures) for file in batch.records]
     of = [(file, k) for file in batch.records for k in range(len(file.pictures))]
 
@@ -229,16 +231,6 @@ def _window(given: str | Sequence[float] | None) -> tuple[float, float] | str | 
     if len(ends) != 2 or not all(map(math.isfinite, ends)) or ends[1] <= 0:
         raise BadInput(f"data.window needs file, or a centre and a width such as 40,400, got {given!r}")
     return ends[0], ends[1]
-
-
-def _remarks(records: Sequence[Frames]) -> list[str]:
-    """What is to be said of how files were read."""
-    notes = dict.fromkeys(record.note for record in records if record.note)
-    return [
-        line
-        for note in notes
-        for line in listed(f"Of {{}} ({{}}): {note}.", [record.name for record in records if record.note == note])
-    ]
 
 
 def _common(names: Sequence[str]) -> str:

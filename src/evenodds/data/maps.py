@@ -27,7 +27,7 @@ from evenodds.data._ranges import check_options
 from evenodds.data._scheme import MIDDLE, scheme
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import cut, items, stacked
+from evenodds.data._stack import arrayed, cut, items
 from evenodds.data._wording import count
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import IGNORED
@@ -105,7 +105,7 @@ def maps(
     pictures = [pair.first for pair in batch.records]
     lossy = _lossy([pair.second for pair in batch.records])
     tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
-    stack = stacked(pictures, batch.size, channels, fit, wanted=range, nodata=nodata)
+    stack = arrayed(pictures, batch.size, channels, fit, wanted=range, nodata=nodata).stack()
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
     palette = next((pair.second.palette for pair in batch.records if pair.second.palette), {})
     colours = palette | {value: colour for colour, value in (key.colours | key.by_colour).items()}

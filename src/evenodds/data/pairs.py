@@ -43,7 +43,7 @@ from evenodds.data._placing import Size, resized
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
-from evenodds.data._stack import Items, Stack, Way, items, stacked
+from evenodds.data._stack import Items, Stack, Way, arrayed, items
 from evenodds.data._unread import Unread, on_memory, reads, unread
 from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Beside, Dataset
@@ -240,8 +240,8 @@ def stacks_of(
     if batch.again is not None:
         return _unread(batch.again, pairs, ways, tiles, wanted, kept())
     targets, sources = [pair.first for pair in pairs], [pair.second for pair in pairs]
-    x = stacked(targets, ways[0].size, wanted.channels[0], fit, scale, "target", wanted.range, wanted.nodata)
-    source = stacked(sources, ways[1].size, wanted.channels[1], fit, 1, "source", wanted.range, wanted.nodata)
+    x = arrayed(targets, ways[0].size, wanted.channels[0], fit, scale, "target", wanted.range, wanted.nodata).stack()
+    source = arrayed(sources, ways[1].size, wanted.channels[1], fit, 1, "source", wanted.range, wanted.nodata).stack()
     return x, source, None
 
 
@@ -407,7 +407,7 @@ def _side(
 ) -> tuple[Stack, Items]:
     pictures = batch.records
     tiles = items([picture.name for picture in pictures], [one.size for one in pictures], batch.size, fit, noun)
-    return stacked(pictures, batch.size, channels, fit, 1, noun, wanted.range, wanted.nodata), tiles
+    return arrayed(pictures, batch.size, channels, fit, 1, noun, wanted.range, wanted.nodata).stack(), tiles
 
 
 def _beside_each_other(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -6,8 +6,8 @@ from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from evenodds.errors import BadInput
 
@@ -67,23 +67,32 @@ class Palette:
         """The value in files of each colour."""
         return {self.ignored_colour: self.ignored} | dict(zip(self.colours, self.values, strict=True))
 
-    def to_file(self, labels: Tensor) -> Tensor:
+    def to_file(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         """Labels (...) of classes, and 255, as files hold them: (...) uint8. What is no class counts as ignored."""
-        table = torch.full((256,), self.ignored, dtype=torch.uint8)
-        table[: len(self.values)] = torch.tensor(self.values, dtype=torch.uint8)
-        return table.to(labels.device)[labels.long()]
+        table = np.full(256, self.ignored, np.uint8)
+        table[: len(self.values)] = self.values
+        return np.asarray(table[labels])
 
-    def to_classes(self, values: Tensor) -> Tensor:
+    def to_classes(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Values (...) of files in [0, 255] as labels (...) uint8; 255 where they are no class."""
-        table = torch.full((256,), IGNORED, dtype=torch.uint8)
-        table[list(self.values)] = torch.arange(len(self.values), dtype=torch.uint8)
-        return table.to(values.device)[values.long()]
+        table = np.full(256, IGNORED, np.uint8)
+        table[list(self.values)] = np.arange(len(self.values))
+        return np.asarray(table[values])
 
-    def paint(self, labels: Tensor) -> Tensor:
-        """Labels (N, H, W), 255 ignored, in their colours: (N, 3, H, W) uint8, channels-last."""
-        table = torch.tensor([self.ignored_colour] * 256, dtype=torch.uint8)
-        table[: len(self.colours)] = torch.tensor(self.colours, dtype=torch.uint8)
-        return table.to(labels.device)[labels.long()].movedim(-1, 1)
+    def paint(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Labels (H, W), 255 ignored, in their colours: (H, W, 3)."""
+        return np.asarray(self._colour_table[labels])
+
+    @property
+    def colours_by_value(self) -> NDArray[np.uint8]:
+        """(256, 3): the colour of each value in files."""
+        return np.asarray(self._colour_table[self.to_classes(np.arange(256))])
+
+    @property
+    def _colour_table(self) -> NDArray[np.uint8]:
+        table = np.full((256, 3), self.ignored_colour, np.uint8)
+        table[: len(self.colours)] = self.colours
+        return table
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""

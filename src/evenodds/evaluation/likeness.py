@@ -6,18 +6,19 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.apply.in_kind import BICUBIC_REACH, enlarged
 from evenodds.apply.tiling import Rows
 from evenodds.data._picture import DecodedImage, in_channels
+from evenodds.data._placing import Pixels
 from evenodds.metrics.psnr import decibels, video_luma
 from evenodds.metrics.ssim import ssim, window_side
-from evenodds.parts.mappers._parts import enlarged
 
 __all__ = ["enlarged_rows", "likeness", "rows_of"]
 
 _AT_ONCE = 1 << 20  # Pixels of a strip: some hundred bytes for each are in memory meanwhile.
-_BICUBIC_REACH = 2
 
 
 def rows_of(picture: DecodedImage, channels: int, size: tuple[int, int] | None = None) -> Rows:
@@ -30,9 +31,9 @@ def rows_of(picture: DecodedImage, channels: int, size: tuple[int, int] | None =
     height, width = size or picture.size
     full = np.iinfo(picture.pixels.dtype).max
 
-    def take(at: Tensor) -> Tensor:
-        pixels = in_channels(picture.pixels[at.numpy(), :width], channels).astype(np.float32)
-        return torch.from_numpy(pixels / full * 2 - 1).permute(2, 0, 1)[None]
+    def take(at: NDArray[np.int64]) -> Pixels:
+        pixels = in_channels(picture.pixels[at, :width], channels).astype(np.float32)
+        return np.moveaxis(pixels / full * 2 - 1, -1, 0)[None]
 
     return Rows((height, width), take)
 
@@ -41,11 +42,12 @@ def enlarged_rows(source: Rows, scale: int, channels: int) -> Rows:
     """The bicubic enlargement at 8 bits, by rows that follow each other; one channel is repeated."""
     height, width = source.size
 
-    def take(at: Tensor) -> Tensor:
-        first, after = int(at[0]) // scale - _BICUBIC_REACH, -(-(int(at[-1]) + 1) // scale) + _BICUBIC_REACH
+    def take(at: NDArray[np.int64]) -> Pixels:
+        first, after = int(at[0]) // scale - BICUBIC_REACH, -(-(int(at[-1]) + 1) // scale) + BICUBIC_REACH
         first, after = max(0, first), min(height, after)
-        before = source.take(torch.arange(first, after)).expand(-1, channels, -1, -1)
-        levels = ((enlarged(before, scale).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+        before = source.take(np.arange(first, after))
+        before = np.broadcast_to(before, (1, channels, *before.shape[2:]))
+        levels = ((enlarged(before, scale).clip(-1, 1) + 1) * np.float32(127.5)).round() / np.float32(127.5) - 1
         return levels[..., int(at[0]) - first * scale :, :][..., : len(at), :]
 
     return Rows((height * scale, width * scale), take)
@@ -68,8 +70,8 @@ def likeness(x: Rows, y: Rows, scale: int) -> dict[str, float]:
     squares, similar = _Squares(), 0.0 if min(inner) >= 4 else math.nan
     for top in range(0, places, per):
         after = min(places, top + per)
-        at = torch.arange(top, after + window - 1) + border
-        both = [of.take(at)[..., border : border + inner[1]] for of in (x, y)]
+        at = np.arange(top, after + window - 1) + border
+        both = [torch.from_numpy(of.take(at)[..., border : border + inner[1]].copy()) for of in (x, y)]
         luminance = [video_luma(of) for of in both]
         if min(inner) >= 4:
             similar += float(ssim(*luminance)) * ((after - top) / places)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.converting import is_one, maps_in, network_of, palette_of
+from evenodds.apply.converting import is_one, maps_in, network_of
 from evenodds.apply.folder import Job, jobs, many
+from evenodds.apply.making import maker_of, palette_of
 from evenodds.apply.photo import read
 from evenodds.data._files import file_at, opened
 from evenodds.data._map_file import read_map
@@ -143,7 +143,7 @@ def _row(job: Job, truth: File | None, compare: Comparison) -> Row | str:
 
 
 def _image_comparison(session: Session, most_pixels: int) -> Comparison:
-    network = network_of(session, tile=1)
+    network = network_of(maker_of(session), tile=1)
     scale, baseline = network.tiling.scale, "input" if network.tiling.scale == 1 else "bicubic"
 
     def compare(source: File, truth: File, target: Path) -> Row:
@@ -177,9 +177,7 @@ def _label_comparison(session: Session, most_pixels: int, by_colour: Mapping[Col
             raise BadInput(
                 f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
             )
-        y, x = (
-            palette.to_classes(torch.from_numpy(one.pixels[..., 0].astype(np.int64))).long() for one in (real, result)
-        )
+        y, x = (torch.from_numpy(palette.to_classes(one.pixels[..., 0])).long() for one in (real, result))
         matrix = confusion(y, x, classes, ignore=IGNORED)
         figures = {"mean_iou": float(mean_overlap(matrix)), "accuracy": float(pixel_accuracy(matrix))}
         return {**figures, "confusion": matrix.tolist()}

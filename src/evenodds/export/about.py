@@ -9,16 +9,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from evenodds.export.entry import ADVICE, FORMAT, Entry, content_of
+from evenodds.export.words import LICENCE
 from evenodds.files.read import as_type
+from evenodds.runs.anonymous import anonymous
 from evenodds.runs.card import DataCard
+from evenodds.runs.config import Config, origin
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.origin import read_origins
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
-__all__ = ["LICENCE", "About", "about_run", "read_words", "run_id"]
-
-LICENCE = "not stated: ask those who trained it, and mind the licence of the data"
+__all__ = ["About", "about_run", "changed_settings", "read_words", "run_id"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class About:
         multiple: what heights and widths are multiples of, where they are free.
         margin: reach of the network in pixels; None where it depends on all of the image.
         numbers_per_pixel: of a network of images, see evenodds.runs.layers.
+        settings: those that are not the recipe's, as they are shown; None in files from before.
     """
 
     answers: str
@@ -50,6 +52,7 @@ class About:
     margin: int | None = None
     numbers_per_pixel: float = 0.0
     licence: str = LICENCE
+    settings: Mapping[str, str] | None = None
 
     @property
     def uint8(self) -> bool:
@@ -121,8 +124,16 @@ def about_run(session: Session, licence: str | None) -> dict[str, Any]:
         "config": _settings(session),
         "margin": getattr(generator, "margin", None),
         "numbers_per_pixel": per_pixel,
+        "settings": changed_settings(session.config),
         "licence": licence or next((one.licence for one in read_origins(session.folder)[-1:]), LICENCE),
     }
+
+
+def changed_settings(config: Config) -> dict[str, str]:
+    """The settings that are not those of the recipe, or not the defaults where the recipe is of one's own."""
+    usual, mine = (origin(config) or Config()).to_mapping(), anonymous(config).to_mapping()
+    shown = ("recipe", "data", "images", "seed", "log")
+    return {key: str(value) for key, value in mine.items() if key not in shown and value != usual[key]}
 
 
 def shared_card(card: DataCard) -> DataCard:

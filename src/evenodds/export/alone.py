@@ -15,113 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.errors import BadInput, unknown
+from evenodds.data._scale import Numbers
+from evenodds.errors import BadInput
 from evenodds.export.draws import Draws
-from evenodds.export.entry import ADVICE, Entry, content_of
-from evenodds.export.inside import read_model
 from evenodds.export.runtime import Runtime, opened
+from evenodds.export.words import FileCard, Words, part_of, read_file
 from evenodds.files.extras import named
-from evenodds.files.read import as_type
 from evenodds.game.seeds import mix
 
-__all__ = ["Alone", "alone"]
+__all__ = ["Alone", "Prior", "alone", "prior_of"]
 
 BATCH = 256
 """Samples of one draw of z, as `Session.numbers` has it."""
 LONGEST = 1 << 20
 """Numbers of a z."""
-Numbers = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Units:
-    """Of the data, see evenodds.data.dataset.Units: `low` is -1 and `high` is 1."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    dtype: str
-    whole: tuple[bool, ...] = ()
-    columns: tuple[Any, ...] = ()
-
-    def line(self, dims: int) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-        """Middle, half, low and high, along the channels of an array of so many dimensions."""
-        low, high = (np.array(part).reshape(-1, *[1] * (dims - 2)) for part in (self.low, self.high))
-        parts = ((low + high) / 2, (high - low) / 2, low, high)
-        middle, half, least, most = (part.astype(np.float32) for part in parts)
-        return middle, half, least, most
-
-    def to_data(self, x: Numbers) -> NDArray[Any]:
-        """(N, ...) in [-1, 1] -> own units; whole numbers are rounded and clipped."""
-        middle, half, low, high = self.line(x.ndim)
-        values: NDArray[Any] = x * half + middle
-        if self.dtype != "float32":
-            return _clipped(values.round(), low, high).astype(self.dtype)
-        if self.whole:
-            return _clipped(np.where(np.array(self.whole), values.round(), values), low, high)
-        return values
-
-    def to_model(self, x: NDArray[Any]) -> Numbers:
-        """(N, ...) in own units -> [-1, 1]."""
-        middle, half, _, _ = self.line(x.ndim)
-        scaled: NDArray[Any] = (x.astype(np.float32) - middle) / np.where(half == 0, np.float32(1), half)
-        return scaled
-
-
-def _clipped(x: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
-    clipped: NDArray[Any] = np.minimum(np.maximum(x, low), high)
-    return clipped
-
-
-@dataclass(frozen=True)
-class _Card:
-    """What is known of the data, as far as samples need it; see evenodds.runs.card.DataCard."""
-
-    kind: str
-    shape: tuple[int, ...]
-    units: _Units
-    classes: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    header: tuple[str, ...] = ()
-    delimiter: str = ","
-    conditions: Any = None
-    class_counts: tuple[int, ...] = ()
-
-    def class_number(self, name: str) -> int:
-        """The number of a class; BadInput with the list where there is none of that name."""
-        if name not in self.classes:
-            raise unknown("class", name, self.classes)
-        return self.classes.index(name)
-
-    def cells(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Rows as they are: without words."""
-        return x
-
-    def texts(self, x: NDArray[Any]) -> list[list[str]]:
-        """Rows as text."""
-        return [[f"{value:.9g}" for value in row] for row in x]
-
-    def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
-        """Images in own units as 8 bit."""
-        levels: NDArray[Any] = ((self.units.to_model(x) + 1) * np.float32(127.5)).round()
-        return _clipped(levels, 0, 255).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A part of the settings by name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class _Words:
-    """What a file says of itself, as far as samples need it; see evenodds.export.about.About."""
-
-    answers: str
-    inputs: tuple[Entry, ...]
-    outputs: tuple[Entry, ...]
-    card: _Card
-    config: Mapping[str, Any]
 
 
 # Distributions of z ---------------------------------------------------------------------------------------------------
@@ -165,7 +72,7 @@ class Alone:
     """
 
     path: Path
-    words: _Words
+    words: Words
     runtime: Runtime
     data: None = None
 
@@ -175,7 +82,7 @@ class Alone:
         return self.path.parent
 
     @property
-    def card(self) -> _Card:
+    def card(self) -> FileCard:
         """Of the data."""
         return self.words.card
 
@@ -213,7 +120,9 @@ class Alone:
 
     def prior(self, seed: int) -> Numbers:
         """(256, latent) draws of z."""
-        return PRIORS[_prior(self.words)](Draws(seed), BATCH, _latent(self.words))
+        prior = prior_of(self.words)
+        assert prior is not None
+        return prior(Draws(seed), BATCH)
 
     def numbers(self, n: int, seed: int, y: Sequence[int] | None, truncation: float = 1.0) -> NDArray[Any]:
         """Draws n samples in the data's own units, those of `evenodds.apply.selecting.sample`."""
@@ -248,37 +157,57 @@ def alone(path: Path, truncation: float = 1.0) -> Alone | None:
     Raises:
         BadInput: it is no file that `evenodds export` wrote, or is damaged.
     """
-    texts, content = read_model(path)
-    values = content_of(texts, str(path))
-    if not isinstance(values, dict) or values.get("answers") != "sample":
+    words, content = read_file(path)
+    if words.answers != "sample":
         return None  # what answers something else is said where it is opened
-    words = as_type(values, _Words, str(path), ADVICE)
     if not _is_plain(words) or (truncation < 1 and not _is_scaled(words)):
         return None
     with named(str(path)):
         return Alone(path, words, opened(content, str(path)))
 
 
-def _prior(words: _Words) -> str:
+@dataclass(frozen=True)
+class Prior:
+    """Draws of z.
+
+    Args:
+        name: among PRIORS.
+        size: of a z.
+    """
+
+    name: str
+    size: int
+
+    def __call__(self, draws: Draws, n: int) -> Numbers:
+        """(n, size)."""
+        return PRIORS[self.name](draws, n, self.size)
+
+
+def prior_of(words: Words) -> Prior | None:
+    """The draws of z of a file; None where they need torch."""
+    name, size = _prior(words), _latent(words)
+    return Prior(name, size) if name in PRIORS and size else None
+
+
+def _prior(words: Words) -> str:
     """The name of the prior."""
-    part = as_type(words.config.get("prior"), _Part, "the prior in the settings", ADVICE)
-    return part.name.rpartition(":")[2].lower()  # of early runs, it is that of a class
+    return part_of(words.config, "prior")[0].rpartition(":")[2].lower()  # of early runs, it is that of a class
 
 
-def _latent(words: _Words) -> int:
+def _latent(words: Words) -> int:
     """The length of z; 0 where the file does not say it."""
     lengths = [one.shape[1] for one in words.inputs if one.name == "z" and len(one.shape) == 2]
     return lengths[0] if lengths and isinstance(lengths[0], int) and 0 < lengths[0] <= LONGEST else 0
 
 
-def _is_plain(words: _Words) -> bool:
+def _is_plain(words: Words) -> bool:
     """Whether a file takes and gives numbers that need nothing but numpy."""
     inputs = {one.name for one in words.inputs}
     units, channels = words.card.units, words.card.shape[0] if words.card.shape else 0
     fits = len(units.low) == len(units.high) and len(units.low) in (1, channels)
-    known = inputs <= {"z", "y", "truncation"} and _latent(words) > 0 and _prior(words) in PRIORS
+    known = inputs <= {"z", "y", "truncation"} and prior_of(words) is not None
     return known and fits and not units.columns and units.dtype in ("uint8", "uint16", "float32")
 
 
-def _is_scaled(words: _Words) -> bool:
+def _is_scaled(words: Words) -> bool:
     return any(one.name == "truncation" for one in words.inputs) or _prior(words) in SCALED

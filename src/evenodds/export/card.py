@@ -1,78 +1,74 @@
-"""The card of a run, or of a file that it was exported to: what is known of it, without names and places of files."""
+"""The card of a run, or of a file that it was exported to: what is known of it, without names and places of files.
+
+Of a file it is read without torch; what a run's folder tells is in `evenodds.export.run_card`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from evenodds.export.about import LICENCE, About, run_id
-from evenodds.files.read import read_json
-from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
-from evenodds.game.listeners.save import best_of
-from evenodds.runs import remedy
-from evenodds.runs.anonymous import anonymous
-from evenodds.runs.config import Config, origin
-from evenodds.runs.origin import read_origins
-from evenodds.runs.session import Session
-from evenodds.version import __version__
+from evenodds.export.words import FileCard, Words, part_of, read_file
 
-__all__ = ["card_lines", "card_of", "evaluation_of", "score_rows"]
+if TYPE_CHECKING:
+    from evenodds.export.about import About
+    from evenodds.runs.card import DataCard
+
+__all__ = ["card_in", "card_lines", "facts_of", "told"]
 
 
-def card_of(session: Session, licence: str | None = None) -> dict[str, Any]:
-    """What is known, as plain values by name: the run, its data, settings, scores, past, and what was exported.
+def card_in(path: Path) -> dict[str, Any] | None:
+    """What an exported file says of itself, as plain values by name; None of files from before, which need torch.
+
+    Raises:
+        BadInput: it is no file that `evenodds export` wrote, or is damaged.
+    """
+    words, _ = read_file(path)
+    return None if words.settings is None else told(words, words.config, words.settings)
+
+
+def told(about: About | Words, config: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
+    """What a file says of itself, as plain values by name."""
+    inputs, outputs = (", ".join(map(str, part)) for part in (about.inputs, about.outputs))
+    facts = facts_of(about.run, about.version, config, settings, about.images, about.card)
+    return facts | {"answers": about.answers, "takes": inputs, "gives": outputs, "licence": about.licence}
+
+
+def facts_of(
+    run: str,
+    version: str,
+    config: Mapping[str, Any],
+    settings: Mapping[str, str],
+    images: int,
+    data: DataCard | FileCard,
+) -> dict[str, Any]:
+    """What is known of a run and of what was exported alike.
 
     Args:
-        licence: under which it is handed on; that under which it came here where None.
+        run: see `evenodds.export.about.run_id`.
+        version: of evenodds, that wrote it.
+        config: the settings, as plain values.
+        settings: those that are shown.
+        images: real images that the players had seen.
     """
-    config = session.config
-    about = _about(session)
+    named = {key: part_of(config, key)[0] for key in ("task", "generator", "discriminator", "loss", "penalty")}
     facts: dict[str, Any] = {
-        "run": run_id(session) if about is None else about.run,
-        "evenodds": __version__ if about is None else about.version,
-        "recipe": config.recipe,
-        "task": config.task.name,
-        "trained on": f"{session.images:,} of {config.images:,} images, seed {config.seed}",
-        "data": _data(session),
-        "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
-        "contest": f"{config.loss.name}, penalty {config.penalty.name if config.penalty else 'none'}",
-        "settings": _settings(config),
+        "run": run,
+        "evenodds": version,
+        "recipe": config.get("recipe"),
+        "task": named["task"],
+        "trained on": f"{images:,} of {config.get('images', 0):,} images, seed {config.get('seed')}",
+        "data": _data(data),
+        "players": f"{named['generator']} generator, {named['discriminator']} discriminator",
+        "contest": f"{named['loss']}, penalty {named['penalty']}",
+        "settings": dict(settings),
     }
-    if about is not None:
-        inputs, outputs = (", ".join(map(str, part)) for part in (about.inputs, about.outputs))
-        facts |= {"answers": about.answers, "takes": inputs, "gives": outputs, "licence": about.licence}
-    else:
-        facts |= _of_folder(session, licence)
     return {name: value for name, value in facts.items() if value not in ({}, "", None)}
 
 
-def _of_folder(session: Session, licence: str | None) -> dict[str, Any]:
-    """What a run's folder tells beside its settings and its data."""
-    folder, past = session.folder, read_origins(session.folder)
-    evaluation = evaluation_of(session)
-    return {
-        "made with": _environment(session),
-        "verdict": _verdict(session),
-        "remedies": {f"{k}": str(one) for k, one in enumerate(remedy.read(folder), 1)},
-        "scores": _scores(session, evaluation),
-        "scores are from": _provenance(evaluation),
-        "memorisation": _memorisation(evaluation),
-        "findings": {f"{k}": str(line) for k, line in enumerate(evaluation.get("verdict") or (), 1)},
-        "past": {f"{k}": str(one) for k, one in enumerate(past, 1)},
-        "licence": licence or (past[-1].licence if past else LICENCE),
-    }
-
-
-def _about(session: Session) -> About | None:
-    """What an exported file says of itself; None of a run."""
-    said = (getattr(player, "about", None) for player in session.players.values())
-    return next((about for about in said if isinstance(about, About)), None)
-
-
-def _data(session: Session) -> dict[str, Any]:
+def _data(data: DataCard | FileCard) -> dict[str, Any]:
     """The data statement."""
-    data = session.card
     facts: dict[str, Any] = {
         "fingerprint": data.fingerprint or "unknown",
         "kind": data.kind,
@@ -88,87 +84,6 @@ def _data(session: Session) -> dict[str, Any]:
     if data.conditions is not None:
         facts["conditions"] = ", ".join(data.conditions.names)
     return facts
-
-
-def _settings(config: Config) -> dict[str, str]:
-    """The settings that are not those of the recipe, or not the defaults where the recipe is of one's own."""
-    usual, mine = (origin(config) or Config()).to_mapping(), anonymous(config).to_mapping()
-    told = ("recipe", "data", "images", "seed", "log")
-    return {key: str(value) for key, value in mine.items() if key not in told and value != usual[key]}
-
-
-def _environment(session: Session) -> str:
-    """Versions and the kind of machine."""
-    path = session.folder / "environment.json"
-    facts = read_json(path, dict[str, Any]) if path.is_file() else {}
-    told = [f"{name} {facts[name]}" for name in ("evenodds", "torch", "python") if name in facts]
-    return ", ".join([*told, *(str(facts[name]) for name in ("machine", "device") if name in facts)])
-
-
-def _verdict(session: Session) -> str:
-    """The last verdict of the watch."""
-    lines = read_history(session.folder / "metrics.jsonl").values
-    line = next((line for line in reversed(lines) if line.get("verdict")), None)
-    return "" if line is None else f"{line['verdict']}, at {line['images']:,} images: {line.get('why') or 'unknown'}"
-
-
-def evaluation_of(session: Session) -> dict[str, Any]:
-    """What `evenodds evaluate` or `report` found; empty where neither was asked."""
-    path = session.folder / "evaluation.json"
-    return read_json(path, dict[str, Any], "evaluate again") if path.is_file() else {}
-
-
-def score_rows(session: Session, evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Name, value with its interval, floor with its interval, and which way is better, of each score."""
-    best = best_of(session.folder / "checkpoints")
-    if best is not None:
-        header = checkpoint.read_header(best)
-        ends = header.score_interval or (None, None)
-        yield f"held out: {header.score_is or 'unknown'}", _within(header.score, *ends), "", "lower"
-    scores = evaluation.get("scores")
-    for score in scores if isinstance(scores, list) else ():
-        if isinstance(score, dict) and isinstance(score.get("value"), int | float):
-            value = _within(score["value"], score.get("low"), score.get("high"))
-            floor = _within(score.get("floor"), score.get("floor_low"), score.get("floor_high"))
-            yield str(score.get("name")), value, floor, str(score.get("better", ""))
-
-
-def _within(value: Any, low: Any, high: Any) -> str:
-    """A figure with its interval; empty where there is none."""
-    if not isinstance(value, int | float):
-        return ""
-    known = isinstance(low, int | float) and isinstance(high, int | float)
-    return f"{value:.4g} ({low:.4g} to {high:.4g})" if known else f"{value:.4g}"
-
-
-def _scores(session: Session, evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """The held-out score of the best checkpoint, and what an evaluation found, in words."""
-    return {
-        name: ", ".join([value, *([f"floor {floor}"] if floor else []), *([f"better: {better}"] if better else [])])
-        for name, value, floor, better in score_rows(session, evaluation)
-    }
-
-
-def _provenance(evaluation: Mapping[str, Any]) -> str:
-    """What scores rest on: only those with the same compare."""
-    facts = evaluation.get("fingerprint")
-    if not isinstance(facts, dict):
-        return ""
-    after = (evaluation.get("subject") or {}).get("images_seen")
-    seen = f"after {after:,} images; " if isinstance(after, int) else ""
-    return seen + ", ".join(f"{name} {value}" for name, value in facts.items())
-
-
-def _memorisation(evaluation: Mapping[str, Any]) -> str:
-    """What was found on copies of training items."""
-    facts = evaluation.get("memorisation")
-    if not isinstance(facts, dict) or not isinstance(facts.get("share"), int | float):
-        return "not measured: ask `evenodds report`"
-    known = [name for name in ("share", "low", "high", "expected") if isinstance(facts.get(name), int | float)]
-    shares = {name: f"{100 * facts[name]:.2g} %" for name in known}
-    within = f" ({shares['low']} to {shares['high']})" if {"low", "high"} <= set(shares) else ""
-    chance = f", by chance {shares['expected']}" if "expected" in shares else ""
-    return f"{facts.get('verdict', 'unknown')}: {shares['share']} of samples are suspected copies{within}{chance}"
 
 
 def card_lines(facts: Mapping[str, Any]) -> list[str]:

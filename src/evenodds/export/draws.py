@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws"]
+__all__ = ["LEAST", "Draws"]
 
 _BITS = 24
 """Of a uniform number in float32."""
-_BLOCK = 16
-"""Normal numbers that are made at once, of as many uniform ones."""
+LEAST = 16
+"""Normal numbers that are made at once, of as many uniform ones; fewer cannot be drawn."""
 
 
 class Draws:
@@ -43,17 +43,17 @@ class Draws:
 
         Those behind the last whole block are made anew, with the ones before them, as a block of their own.
         """
-        if n < _BLOCK:
-            raise ValueError(f"torch draws fewer than {_BLOCK} numbers in another way, got n={n}")
-        numbers = _box_muller(self.uniform(n)[: n - n % _BLOCK])
-        if not n % _BLOCK:
+        if n < LEAST:
+            raise ValueError(f"torch draws fewer than {LEAST} numbers in another way, got n={n}")
+        numbers = _box_muller(self.uniform(n)[: n - n % LEAST])
+        if not n % LEAST:
             return numbers
-        last = _box_muller(self.uniform(_BLOCK))
-        return np.concatenate([numbers[: n - _BLOCK], last])
+        last = _box_muller(self.uniform(LEAST))
+        return np.concatenate([numbers[: n - LEAST], last])
 
 
 def _box_muller(uniform: NDArray[np.float32]) -> NDArray[np.float32]:
     """Normal numbers of uniform ones, in blocks whose first half gives lengths and whose second half gives angles."""
-    first, second = np.moveaxis(uniform.reshape(-1, 2, _BLOCK // 2).astype(np.float64), 1, 0)
+    first, second = np.moveaxis(uniform.reshape(-1, 2, LEAST // 2).astype(np.float64), 1, 0)
     length, angle = np.sqrt(-2 * np.log1p(-first)), 2 * np.pi * second
     return np.stack([length * np.cos(angle), length * np.sin(angle)], 1).reshape(-1).astype(np.float32)

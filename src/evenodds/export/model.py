@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +13,9 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.export.about import About, read_words
+from evenodds.export.computing import Computing
 from evenodds.export.inside import read_model
 from evenodds.export.runtime import Runtime, opened
-from evenodds.export.units import FromModel, ToModel
 from evenodds.files.extras import named as named_extra
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
@@ -24,9 +23,6 @@ from evenodds.runs.config import from_mapping, named, require_allowed
 from evenodds.runs.session import Session
 
 __all__ = ["load_model"]
-
-_EXACT = 1e-3
-"""What bytes differ by, in [-1, 1], from the numbers that they stand for: a level is 2 / 255 at least."""
 
 
 def load_model(path: str | Path) -> Session:
@@ -80,42 +76,18 @@ class Player(nn.Module):
 
     def __init__(self, runtime: Runtime, about: About, conditions: int) -> None:
         super().__init__()
-        self.runtime, self.about, self.conditions = runtime, about, conditions
+        self.about, self.conditions = about, conditions
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
-        names = [one.name for one in about.inputs]
-        expected = [one.name for one in runtime.session.get_inputs()]
-        if sorted(names) != sorted(expected):
-            raise BadInput(f"the model takes {', '.join(expected)[:80]}, and its metadata say otherwise; export again")
         self.margin, self.multiple, self.numbers_per_pixel = about.margin, about.multiple, about.numbers_per_pixel
         units = about.card.units
         source = about.card.beside.get("source")
         of_source = units if source is None or source.units is None else source.units
-        self.to_bytes, self.to_model = FromModel(of_source), ToModel(units)
+        self.file = Computing(runtime, about.inputs, about.outputs, units.scale, of_source.scale)
 
     def computed(self, **entries: Tensor) -> list[Tensor]:
-        """The outputs for inputs by name, in float32."""
-        given = {name: self._input(name, value) for name, value in entries.items()}
-        return [torch.from_numpy(np.array(value)) for value in self.runtime.compute(given)]
-
-    def image(self, value: Tensor) -> Tensor:
-        """An output image in [-1, 1]."""
-        x: Tensor = self.to_model(value) if self.about.uint8 else value
-        return x
-
-    def _input(self, name: str, value: Tensor) -> Any:
-        entry = next(one for one in self.about.inputs if one.name == name)
-        if entry.dtype != "uint8":
-            return value.detach().contiguous().to(getattr(torch, entry.dtype)).numpy()
-        if name == "mask":
-            return (value > 0).to(torch.uint8).numpy()
-        content = self.to_bytes(value)
-        again = (content.float() - self.to_bytes.middle) / self.to_bytes.reach
-        if float((again - value).abs().max()) > _EXACT:  # as of 16 bits, or of the luma of colours
-            raise BadInput(
-                "this model takes images of 8 bits of its own kind, and this one has finer steps; export the run "
-                "without --uint8"
-            )
-        return content.numpy()
+        """The outputs for inputs by name; images are in [-1, 1]."""
+        outputs = self.file(**{name: value.detach().numpy() for name, value in entries.items()})
+        return [torch.from_numpy(np.array(value)) for value in outputs]
 
 
 class Sampler(Player):
@@ -144,7 +116,7 @@ class Sampler(Player):
             entries["c"] = zc[:, latent:]
         if "truncation" in names:
             entries["truncation"] = torch.tensor([self.factor])
-        return self.image(self.computed(**entries)[0])
+        return self.computed(**entries)[0]
 
 
 def _numbers(c: Tensor) -> Tensor:
@@ -160,14 +132,14 @@ class Filler(Player):
     def forward(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
         times, x = len(z) // len(x), torch.where(mask > 0, x, -1.0)  # bytes have no 0 for what is hidden
         repeated = (part.repeat(times, *[1] * (part.dim() - 1)) for part in (x, mask))
-        return self.image(self.computed(**dict(zip(("x", "mask"), repeated, strict=True)), z=z)[0])
+        return self.computed(**dict(zip(("x", "mask"), repeated, strict=True)), z=z)[0]
 
 
 class Converter(Player):
     """source (N, C, H, W) -> x (N, C', s H, s W)."""
 
     def forward(self, source: Tensor) -> Tensor:
-        return self.image(self.computed(source=source)[0])
+        return self.computed(source=source)[0]
 
 
 class Labeller(Player):

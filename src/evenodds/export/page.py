@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from evenodds.export.card import evaluation_of, score_rows
+from evenodds.export.run_card import evaluation_of, score_rows
 from evenodds.files.text import visible
 from evenodds.runs.anonymous import anonymous
 from evenodds.runs.build import ELSEWHERE, IN_MEMORY

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.errors import BadInput, unknown
-from evenodds.export.card import card_of
 from evenodds.export.manifest import CARD, FORMAT, Manifest, described, write_manifest
 from evenodds.export.page import LICENCES, page
+from evenodds.export.run_card import card_of
 from evenodds.files.lock import holder_of
 from evenodds.files.names import real
 from evenodds.files.outputs import RECORD, Outputs, State, Written

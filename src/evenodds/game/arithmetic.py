@@ -1,16 +1,23 @@
-"""Small arithmetic that several rooms share: spread indices, 8-bit values, luma, the interval of a share."""
+"""Small arithmetic that several rooms share: spread indices, 8-bit values, luma, the interval of a share.
+
+torch is imported where it is needed alone, as luma is of arrays of numpy too.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["LUMA", "eight_bit", "evenly", "luma", "wilson"]
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the luma of ITU-R BT.601 (1982)."""
+Pixels = TypeVar("Pixels", "Tensor", NDArray[Any])
 
 
 def evenly(n: int, k: int) -> Tensor:
@@ -19,15 +26,17 @@ def evenly(n: int, k: int) -> Tensor:
     Returns:
         (min(n, k),) int64; all of them where k >= n. A single one is 0.
     """
+    import torch
+
     return torch.linspace(0, n - 1, min(n, k)).long()
 
 
 def eight_bit(x: Tensor) -> Tensor:
     """x in [-1, 1] as uint8 in [0, 255], rounded; what lies outside is clipped."""
-    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return ((x + 1) * 127.5).round().clamp(0, 255).byte()
 
 
-def luma(x: Tensor) -> Tensor:
+def luma(x: Pixels) -> Pixels:
     """The luma of ITU-R BT.601, in the range of x.
 
     Args:

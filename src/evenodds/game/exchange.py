@@ -1,4 +1,7 @@
-"""What the processes of a game tell one another: values on which they agree, and tensors."""
+"""What the processes of a game tell one another: values on which they agree, and tensors.
+
+A process that plays alone agrees with itself, and imports no torch for that.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,21 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-
-import torch
-import torch.distributed as dist
-from torch import Tensor, nn
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.read import parse_json
 from evenodds.game.processes import collective, rank, size
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
 __all__ = [
     "agreed", "by_kind", "collected", "differing", "digest_of", "drifted", "fill", "fill_from", "gather", "handed",
-    "same_on_all", "share", "total",
+    "held", "same_on_all", "share", "total",
 ]  # fmt: skip
 
 Value = TypeVar("Value")
@@ -75,6 +80,9 @@ NOT_FINITE = "not finite"
 
 def _broadcast(content: bytes, number: int) -> bytes:
     """The bytes of one process."""
+    import torch
+    import torch.distributed as dist
+
     length = torch.tensor([len(content)])
     collective(lambda: dist.broadcast(length, number))
     data = torch.empty(int(length), dtype=torch.uint8)
@@ -95,6 +103,17 @@ def collected(mine: Mapping[int, Value]) -> dict[int, Value]:
     return dict(sorted((item for one in every for item in one), key=lambda item: item[0]))
 
 
+@contextmanager
+def held(hold: Callable[[ExitStack], Path]) -> Iterator[Path]:
+    """A folder that process 0 holds; the others know it and hold nothing.
+
+    Args:
+        hold: enters what holds the folder, and returns it.
+    """
+    with ExitStack() as stack:
+        yield Path(agreed(lambda: str(hold(stack))))
+
+
 def same_on_all(what: str, digest: str) -> None:
     """BadInput where a process has another digest than process 0; the message names the first such process."""
     if others := differing(digest):
@@ -105,6 +124,8 @@ def differing(digest: str) -> list[int]:
     """The numbers of the processes that have another digest than process 0."""
     if size() == 1:
         return []
+    import torch
+
     mine = torch.frombuffer(bytearray(hashlib.sha256(digest.encode()).digest()), dtype=torch.uint8)
     first, *others = gather([mine[None]], [1] * size())
     return [number for number, other in enumerate(others, 1) if not torch.equal(first, other)]
@@ -115,6 +136,9 @@ def differing(digest: str) -> list[int]:
 
 def total(values: Sequence[Tensor]) -> None:
     """Sums tensors over all processes in place, by one all_reduce for each device and type of number."""
+    import torch
+    import torch.distributed as dist
+
     for alike in by_kind(values):
         flat = torch.cat([value.reshape(-1) for value in alike])
         collective(lambda flat=flat: dist.all_reduce(flat))  # type: ignore[misc]
@@ -130,6 +154,9 @@ def gather(values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
     """
     if size() == 1:
         return list(values)
+    import torch
+    import torch.distributed as dist
+
     most = max(rows)
     mine = torch.stack([_padded(value, most) for value in values])
     every = [torch.empty_like(mine) for _ in range(size())]
@@ -141,11 +168,16 @@ def gather(values: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:
 def _padded(value: Tensor, rows: int) -> Tensor:
     if len(value) == rows:
         return value
+    import torch
+
     return torch.cat([value, value.new_zeros(rows - len(value), *value.shape[1:])])
 
 
 def fill_from(number: int, values: Sequence[Tensor]) -> None:
     """Fills tensors with those of one process, by one broadcast for each device and type of number."""
+    import torch
+    import torch.distributed as dist
+
     for alike in by_kind(values):
         flat = torch.cat([value.detach().reshape(-1) for value in alike])
         collective(lambda flat=flat: dist.broadcast(flat, number))  # type: ignore[misc]
@@ -156,6 +188,7 @@ def handed(number: int, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of one process, by name, on devices of the same kind; what others name is not looked at."""
     if size() == 1:
         return dict(named)
+    import torch
 
     def shapes() -> dict[str, list[Any]]:
         return {name: [x.device.type, str(x.dtype).removeprefix("torch."), *x.shape] for name, x in named.items()}
@@ -167,7 +200,6 @@ def handed(number: int, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(named)
 
 
-@torch.no_grad()
 def share(players: Mapping[str, nn.Module]) -> None:
     """Gives all processes the parameters and buffers of process 0, and compares what they have then.
 
@@ -180,7 +212,6 @@ def share(players: Mapping[str, nn.Module]) -> None:
     same_on_all("the weights", digest_of(values))
 
 
-@torch.no_grad()
 def drifted(players: Mapping[str, nn.Module]) -> list[int]:
     """The numbers of the processes whose players are no longer those of process 0; all have these again then."""
     values = [value for name in sorted(players) for value in _values(players[name])]
@@ -197,6 +228,8 @@ def _values(player: nn.Module) -> Iterator[Tensor]:
 
 def digest_of(values: Iterable[Tensor]) -> str:
     """The SHA-256 of tensors, in their order."""
+    import torch
+
     digest = hashlib.sha256()
     for value in values:
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -211,9 +244,11 @@ def by_kind(values: Sequence[Tensor]) -> list[list[Tensor]]:
     return list(kinds.values())
 
 
-@torch.no_grad()
 def fill(values: Sequence[Tensor], flat: Tensor) -> None:
     """Fills tensors with the numbers (n,) that they have together."""
+    import torch
+
     parts = torch.split(flat, [value.numel() for value in values])
-    for value, part in zip(values, parts, strict=True):
-        value.copy_(part.view(value.shape))
+    with torch.no_grad():
+        for value, part in zip(values, parts, strict=True):
+            value.copy_(part.view(value.shape))

@@ -1,7 +1,7 @@
 """The processes that play one game together: how they find one another, and what becomes of one that is lost.
 
 A launcher such as torchrun starts the same command several times and says to each, in the environment, which one it is.
-Without a launcher there is one process, and all of this does nothing.
+Without a launcher there is one process, and all of this does nothing; torch is not imported then.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.distributed as dist
-
-if dist.is_available():  # not in every build of torch
-    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
-    from torch.distributed.distributed_c10d import _set_pg_timeout
-    from torch.distributed.rendezvous import rendezvous
+if TYPE_CHECKING:
+    import torch
 
 from evenodds.errors import BadInput, Lost
 from evenodds.files.process import Process, current, from_tag, is_launched, require_whole_launch
@@ -112,7 +107,9 @@ def join() -> Link | None:
     require_whole_launch()
     if _link is not None or not is_launched():
         return _link
-    if not dist.is_available():
+    import torch.distributed as dist
+
+    if not dist.is_available():  # not in every build of torch
         raise BadInput("this build of torch has no torch.distributed; start one process, without torchrun")
     try:
         _link = _met()
@@ -126,6 +123,12 @@ def join() -> Link | None:
 
 
 def _met() -> Link:
+    import torch
+    import torch.distributed as dist
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.distributed_c10d import _set_pg_timeout
+    from torch.distributed.rendezvous import rendezvous
+
     store, number, count = next(rendezvous("env://", timeout=MEETING))
     # What was started again finds what the processes before it have left in the store of torchrun.
     store = PrefixStore(f"evenodds/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
@@ -142,7 +145,11 @@ def _met() -> Link:
 def leave() -> None:
     """Parts from the other processes."""
     global _link
-    if _link is not None and dist.is_initialized():
+    if _link is None:
+        return
+    import torch.distributed as dist
+
+    if dist.is_initialized():
         dist.destroy_process_group()
     _link = None
 
@@ -180,6 +187,8 @@ def own_device(device: torch.device) -> torch.device:
     """
     if size() == 1 or device.type == "cpu":
         return device
+    import torch
+
     if device.type != "cuda":
         raise BadInput(f"several processes play on CPUs or CUDA devices, got '{device}'; set device=cpu")
     if device.index is not None:

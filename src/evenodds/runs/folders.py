@@ -23,13 +23,13 @@ from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs, require_writable
 from evenodds.files.read import read_json
 from evenodds.game.engine import Local
-from evenodds.game.exchange import agreed
+from evenodds.game.exchange import held
 from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
 
 __all__ = [
-    "Played", "as_seconds", "claimed", "environment", "held", "locked_folder", "next_folder", "outside", "placed",
+    "Played", "as_seconds", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed",
     "processes_of", "versions",
 ]  # fmt: skip
 
@@ -143,17 +143,6 @@ def _numbers(base: Path, name: str) -> set[int]:
 def _left(folder: Path) -> bool:
     """Whether a call that was killed left nothing in a folder but its lock."""
     return (folder / NAME).is_file() and unused(folder) and lock_on(folder) is None
-
-
-@contextmanager
-def held(hold: Callable[[ExitStack], Path]) -> Iterator[Path]:
-    """A folder that process 0 holds; the others know it and hold nothing.
-
-    Args:
-        hold: enters what holds the folder, and returns it.
-    """
-    with ExitStack() as stack:
-        yield Path(agreed(lambda: str(hold(stack))))
 
 
 def environment(engine: Local) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from evenodds.files.outputs import Outputs, owned
 from evenodds.files.read import read_json
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
-from evenodds.game.exchange import agreed
+from evenodds.game.exchange import agreed, held
 from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.processes import follows
 from evenodds.game.rules import Progress
@@ -36,7 +36,7 @@ from evenodds.runs.config import Config, Part, difference, from_mapping, read, r
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import Played, as_seconds, claimed, environment, held, outside, placed, processes_of
+from evenodds.runs.folders import Played, as_seconds, claimed, environment, outside, placed, processes_of
 from evenodds.runs.following import (
     agreed_card,
     agreed_config,

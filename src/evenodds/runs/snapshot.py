@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.palette import Palette
 from evenodds.files.names import below
-from evenodds.game.arithmetic import eight_bit, evenly
+from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import Batch
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
+from evenodds.runs.sheet import in_rows
 from evenodds.show import pictures
 
-__all__ = ["compared", "in_rows", "write_snapshot"]
+__all__ = ["compared", "write_snapshot"]
 
 
 def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -> None:
@@ -47,29 +43,5 @@ def compared(session: Session, real: Batch, least: int = 384) -> NDArray[np.uint
         least: the picture is enlarged to at least so many pixels.
     """
     labels = session.card.beside.get("labels")
-    return in_rows(session.task.snapshot(real, session.reply), labels.palette if labels is not None else None, least)
-
-
-def in_rows(rows: Sequence[Tensor], palette: Palette | None = None, least: int = 384) -> NDArray[np.uint8]:
-    """Rows of one length, images (N, C, H, W) in [-1, 1] or labels (N, H, W), as one picture (C, H', W') uint8.
-
-    All are brought to the size of the last row, and to the channels of the row that has most of them.
-    """
-    pixels = [_pixels(row, palette) for row in rows]
-    size, channels = tuple(pixels[-1].shape[2:]), max(row.shape[1] for row in pixels)
-    alike = torch.cat([_alike(row, size, channels) for row in pixels])
-    return pictures.enlarge(pictures.grid(alike.numpy(), columns=len(rows[0])), least)
-
-
-def _pixels(row: Tensor, palette: Palette | None) -> Tensor:
-    """(N, C, H, W) uint8 of images in [-1, 1], or of labels (N, H, W) in their colours."""
-    if palette is not None and row.dim() == 3:
-        return palette.paint(row)
-    return eight_bit(row)
-
-
-def _alike(row: Tensor, size: tuple[int, ...], channels: int) -> Tensor:
-    """Images of another size enlarged without smoothing, of one channel repeated, of further channels cut."""
-    if tuple(row.shape[2:]) != size:
-        row = F.interpolate(row, size, mode="nearest")
-    return row.expand(-1, channels, -1, -1) if row.shape[1] == 1 else row[:, :3]
+    rows = [row.cpu().numpy() for row in session.task.snapshot(real, session.reply)]
+    return in_rows(rows, labels.palette if labels is not None else None, least)

@@ -12,13 +12,15 @@ import torch
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
-from evenodds.apply.converting import colours_by_value, overlaid, palette_of
+from evenodds.apply.converting import overlaid
 from evenodds.apply.filling import pixels_of
 from evenodds.apply.hidden import hidden
+from evenodds.apply.making import palette_of, pictures_of
 from evenodds.apply.photo import Network, labels, through, write, write_through
 from evenodds.data._picture import DecodedImage
+from evenodds.data._pictures import Pictures
 from evenodds.data._png import png_rows
-from evenodds.data.dataset import Dataset
+from evenodds.data._scale import Numbers
 from evenodds.data.palette import Palette
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -115,15 +117,15 @@ async def filled(service: Service, received: Received, n: int, seed: int, form: 
     """Fillings of a picture, as `evenodds fill` makes them."""
     session, bounds = service.offers.session, service.line.bounds
     data, observed = await service.aside(lambda: _hidden(session, received, bounds))
-    x = data.batch(torch.arange(1))["x"]
+    x = data.scale.to_model(data.x)
     z = torch.cat([session.prior(1, mix(seed, k)) for k in range(n)])
-    rows = {"x": np.repeat(x.numpy(), n, 0), "mask": np.repeat(observed.numpy(), n, 0), "z": z.numpy()}
-    made = torch.from_numpy((await service.passes.ask(service.offers.filling(), rows))["x"])
+    rows = {"x": np.repeat(x, n, 0), "mask": np.repeat(observed, n, 0), "z": z.numpy()}
+    made = (await service.passes.ask(service.offers.filling(), rows))["x"]
 
     def written() -> Response:
         images = [pixels_of(data, observed, one[None]) for one in made]
         if form == "npz":
-            return replies.arrays({"x": np.stack(images), "mask": observed[0, 0].numpy().astype(np.uint8)})
+            return replies.arrays({"x": np.stack(images), "mask": observed[0, 0].astype(np.uint8)})
         if form == "png":
             return replies.picture(_png(np.concatenate(images, 2)))
         return JSONResponse({"seed": seed, "images": [replies.in_text(_png(image)) for image in images]})
@@ -131,12 +133,12 @@ async def filled(service: Service, received: Received, n: int, seed: int, form: 
     return await service.aside(written)
 
 
-def _hidden(session: Session, received: Received, bounds: Bounds) -> tuple[Dataset, torch.Tensor]:
+def _hidden(session: Session, received: Received, bounds: Bounds) -> tuple[Pictures, Numbers]:
     """The picture in the run's shape, and what is observed of it, (1, 1, H, W)."""
     height, width = session.card.shape[1:]
     picture, mask = (decoded(received.one(name), f"the {name}", bounds.pixels) for name in ("image", "mask"))
     with as_png(picture) as path, as_png(mask) as marks:
-        data = load_like(str(path), session.card, "the image").in_memory("the image")
+        data = pictures_of(load_like(str(path), session.card, "the image"))
         return data, hidden(marks, (height, width), path).mask
 
 
@@ -176,10 +178,10 @@ def _labelled(session: Session, network: Network, picture: DecodedImage, form: s
     if form == "npz":
         return replies.arrays({"labels": classes, "classes": np.asarray(names)})
     if overlay:
-        colours = palette.paint(torch.from_numpy(classes)[None])[0].numpy()
+        colours = palette.paint(classes)
         content = _png(np.moveaxis(overlaid(picture.pixels, colours), -1, 0))
     else:
-        content = _map(palette.to_file(torch.from_numpy(classes)).numpy(), palette)
+        content = _map(palette.to_file(classes), palette)
     if form == "png":
         return replies.picture(content)
     shares = np.bincount(classes.ravel(), minlength=len(names)) / classes.size
@@ -191,7 +193,7 @@ def _map(values: Any, palette: Palette) -> bytes:
     """A map of labels in the values of the run's files, in their colours."""
 
     def write_map(path: Path) -> None:
-        with png_rows(path, values.shape, 1, palette=colours_by_value(palette)) as png:
+        with png_rows(path, values.shape, 1, palette=palette.colours_by_value) as png:
             png.add(values[..., None])
 
     return _file(write_map)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import network_of
 from evenodds.apply.encoder import ENCODER, ENCODER_PLAYER, existing_encoder
 from evenodds.apply.inversion import estimated
+from evenodds.apply.making import maker_of
 from evenodds.apply.photo import Network
 from evenodds.apply.selecting import drawn_in
 from evenodds.errors import BadInput
@@ -62,7 +64,7 @@ class Offers:
         encoder = existing_encoder(session) if "encode" in answers and ENCODER_PLAYER not in session.players else None
         if "encode" in answers and encoder is None:
             encoder = session.players[ENCODER_PLAYER]
-        network = None if task.conversion(session.card.shape) is None else network_of(session)
+        network = None if task.conversion(session.card.shape) is None else network_of(maker_of(session))
         return Offers(session, tuple(answers), rows, encoder, network)
 
     def require(self, name: str) -> None:
@@ -116,10 +118,10 @@ class Offers:
         network = self.network
         assert network is not None
 
-        def apply(windows: Tensor) -> Tensor:
+        def apply(windows: NDArray[Any]) -> NDArray[Any]:
             size = self.size((network.tiling.scale**2 * windows.shape[1], *windows.shape[2:]))
             kind = Kind(("convert", *windows.shape[1:]), _through(network), size)
-            return torch.from_numpy(ask(kind, {"source": windows.contiguous().numpy()})["x"])
+            return ask(kind, {"source": np.ascontiguousarray(windows)})["x"]
 
         return replace(network, apply=apply)
 
@@ -143,7 +145,7 @@ class Offers:
             source = np.zeros(
                 (self.size((self.network.inputs, side, side)), self.network.inputs, side, side), np.float32
             )
-            return lambda: _through(self.network or network_of(session))({"source": source})
+            return lambda: _through(self.network or network_of(maker_of(session)))({"source": source})
         kind = {"sample": lambda: self.sampling(1.0), "encode": self.encoding, "fill": self.filling}[name]()
         shape, x = session.card.shape, np.zeros((kind.size, *session.card.shape), np.float32)
         z = np.zeros((kind.size, 1 if session.task.prior is None else session.latent.size), np.float32)
@@ -173,8 +175,7 @@ def _has(session: Session, name: str) -> bool:
 
 def _through(network: Network) -> Callable[[Rows], Rows]:
     def compute(rows: Rows) -> Rows:
-        with torch.no_grad():
-            return {"x": network.apply(torch.from_numpy(rows["source"])).numpy()}
+        return {"x": network.apply(rows["source"])}
 
     return compute
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from starlette.types import ASGIApp
 
-from evenodds.export.card import card_of
+from evenodds.export.run_card import card_of
 from evenodds.runs.session import Session
 from evenodds.server import api, reference
 from evenodds.server.access import Access

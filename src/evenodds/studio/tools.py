@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.converting import Options, network_of, overlaid, palette_of
+from evenodds.apply.converting import Options, network_of, overlaid
 from evenodds.apply.converting import convert as convert_files
 from evenodds.apply.encoder import ENCODER, encoder_of
 from evenodds.apply.filling import fillings
 from evenodds.apply.hidden import hidden
 from evenodds.apply.inversion import invert
+from evenodds.apply.making import filler_of, maker_of, palette_of
 from evenodds.apply.photo import labels, through
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -67,10 +68,10 @@ def _converted(session: Session, sent: Upload, form: str) -> Response:
             f"the result would have {sent.height * scale:,} x {sent.width * scale:,} pixels, at most "
             f"{MOST_RESULT:,} are made here; use `evenodds {session.task.command}`"
         )
-    network, picture = network_of(session), sent.decoded()
+    network, picture = network_of(maker_of(session)), sent.decoded()
     if conversion_of(session).labels:
         palette = palette_of(session)
-        colours = palette.paint(torch.from_numpy(labels(network, picture))[None])[0].numpy()
+        colours = palette.paint(labels(network, picture))
         x = np.moveaxis(overlaid(picture.pixels, colours), -1, 0)
     else:
         x = through(network, picture)
@@ -94,7 +95,7 @@ def _scored(session: Session, sent: Upload, true: Upload) -> dict[str, Any]:
         for place, one in ((source, sent), (truth, true)):
             place.parent.mkdir()
             shutil.copyfile(one.path, place)
-        convert_files(session, source, Path(name) / "out.png", Options(most_pixels=MOST_PIXELS))
+        convert_files(maker_of(session), source, Path(name) / "out.png", Options(most_pixels=MOST_PIXELS))
         report = scored(session, source, Path(name) / "out.png", truth, most_pixels=MOST_PIXELS)
     return {"kind": report.kind, "classes": list(session.card.classes), "total": finite(report.total)}
 
@@ -131,16 +132,15 @@ async def fill(request: Request, run: str, asked: Fill) -> dict[str, Any]:
 
 
 def _filled(session: Session, sent: Upload, mask: Upload, asked: Fill) -> dict[str, Any]:
-    if "mask" not in session.task.request_names:
-        raise BadInput("this run fills nothing in; train one with the recipe fill-32")
+    filler = filler_of(session)
     _, height, width = session.card.shape
     with sent.as_image() as path, mask.as_image() as marks:
-        data = load_like(str(path), session.card, "the picture")
-        x = data.batch(torch.arange(1))["x"]
+        data = filler.read(str(path), None)
+        x = data.scale.to_model(data.x)
         observed, note = hidden(marks, (height, width))
-    filled = fillings(session, x, observed, asked.n, asked.seed)
-    kept = torch.where(observed > 0, x, filled)
-    pictures = [in_text(image) for image in eight_bit(torch.cat([x, *kept])).numpy()]
+    filled = fillings(filler, x, observed, asked.n, asked.seed)
+    kept = np.where(observed > 0, x, filled)
+    pictures = [in_text(image) for image in eight_bit(torch.from_numpy(np.concatenate([x, *kept]))).numpy()]
     return {"source": pictures[0], "fillings": pictures[1:], "note": note, "height": height, "width": width}
 
 

@@ -1,0 +1,117 @@
+"""The network of a run as what files are put through: see `evenodds.apply.converting` and `evenodds.apply.filling`."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from evenodds.apply.answering import conversion_of
+from evenodds.data._pictures import Pictures
+from evenodds.data._scale import Numbers
+from evenodds.data.dataset import Dataset
+from evenodds.data.palette import Palette
+from evenodds.data.sources import load_like
+from evenodds.errors import BadInput
+from evenodds.game.listeners.milestone import EARLIER
+from evenodds.runs.layers import numbers_per_pixel
+from evenodds.runs.maker import Filler, Maker
+from evenodds.runs.session import Session
+
+__all__ = ["filler_of", "maker_of", "mixed", "palette_of", "pictures_of"]
+
+
+def maker_of(session: Session, mix: float | None = None) -> Maker:
+    """The run's network.
+
+    Args:
+        mix: share of the network that an adversary taught, see `mixed`; None: the run's final network.
+
+    Raises:
+        BadInput: the run makes nothing of images, or does not say what its classes are in files.
+    """
+    task, conversion = session.task, conversion_of(session)
+    generator = session.players["generator"] if mix is None else mixed(session, mix)
+
+    @torch.no_grad()
+    def compute(x: NDArray[Any]) -> NDArray[Any]:
+        source = torch.from_numpy(np.ascontiguousarray(x)).to(session.device, memory_format=torch.channels_last)
+        answer = task.answer({"generator": generator}, {"source": source})
+        return np.asarray((answer["x"] if "x" in answer else answer["labels"][:, None]).cpu())
+
+    source = session.card.beside.get("source")
+    units = session.card.units if source is None or source.units is None else source.units
+    multiple = int(getattr(generator, "multiple", 1))
+    return Maker(
+        task.command,
+        compute,
+        conversion.inputs,
+        conversion.outputs,
+        conversion.scale,
+        conversion.restores,
+        getattr(generator, "margin", None),
+        multiple,
+        numbers_per_pixel(generator, conversion.inputs, multiple, session.device),
+        units.scale,
+        session.card.classes,
+        palette_of(session) if conversion.labels else None,
+    )
+
+
+def palette_of(session: Session) -> Palette:
+    """What the classes are in files."""
+    palette = session.card.beside["labels"].palette if "labels" in session.card.beside else None
+    if palette is None:
+        raise BadInput(f"{session.folder} does not say what its classes are in files; train it on files of labels")
+    return palette
+
+
+def mixed(session: Session, share: float) -> nn.Module:
+    """Network interpolation, Wang et al. (2018), section 3.4, eq. 4: (1 - share) of the weights of the generator as it
+    was when its adversary entered, and share of its final ones."""
+    if EARLIER not in session.players:
+        raise BadInput(
+            "this run has one network, so there is nothing to mix; runs whose adversary enters later have two "
+            "(task.adversarial_from above 0, and trained beyond it)"
+        )
+    if not 0 <= share <= 1:
+        raise BadInput(f"a mix lies in [0, 1], 0 the network before its adversary and 1 the final one, got {share:g}")
+    before, after = session.players[EARLIER].state_dict(), session.players["generator"].state_dict()
+    interpolated = deepcopy(session.players["generator"])
+    lerped = {
+        name: torch.lerp(before[name], value, share) if value.is_floating_point() else value
+        for name, value in after.items()
+    }
+    interpolated.load_state_dict(lerped)
+    return interpolated.eval()
+
+
+def filler_of(session: Session) -> Filler:
+    """A run that fills in; BadInput of another one."""
+    if "mask" not in session.task.request_names:
+        raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
+
+    def fill(x: Numbers, mask: Numbers, z: Numbers) -> Numbers:
+        request = {"x": torch.from_numpy(x), "mask": torch.from_numpy(mask), "z": torch.from_numpy(z)}
+        return session.reply(request)["x"].numpy()
+
+    def read(source: Any, most_pixels: int | None) -> Pictures:
+        data = load_like(source, session.card, "the image", most_pixels=most_pixels)
+        if data.kind != "image":
+            raise BadInput(f"images are filled in, got a {data.kind}; give one image file")
+        return pictures_of(data)
+
+    def prior(n: int, seed: int) -> Numbers:
+        return session.prior(n, seed).numpy()
+
+    return Filler(session.folder, session.card.shape, fill, prior, read)
+
+
+def pictures_of(data: Dataset) -> Pictures:
+    """Images of a data set, in memory."""
+    data = data.in_memory("the images")
+    return Pictures(data.x.numpy(), data.units.scale, data.names, data.report)

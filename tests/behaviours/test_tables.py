@@ -210,6 +210,13 @@ def test_tables_are_read_as_they_are_written(
         (["1'200.50", "7.25"], [1200.5, 7.25]),
         (["12.5 kg", "3.0 kg"], [12.5, 3]),
         (["1,234", "19,014"], [1234, 19014]),
+        (["(1,234.50)", "7.25", "(0.75)"], [-1234.5, 7.25, -0.75]),
+        (["($1,234)", "$7"], [-1234, 7]),
+        (["$ (5.00)", "$ 1,200.00"], [-5, 1200]),
+        (["(12) %", "7 %"], [-12, 7]),
+        (["1.234,50-", "2,00"], [-1234.5, 2]),
+        (["\u22121,234", "19,014"], [-1234, 19014]),
+        (["$-5", "$6"], [-5, 6]),
         (["0,5", "19,014"], [0.5, 19.014]),
     ],
 )
@@ -225,7 +232,10 @@ def test_dates_and_amounts_come_back_as_they_were_written(
     assert [column.text(value) for value in data.x[:, 0].tolist()] == expected
 
 
-@pytest.mark.parametrize("cells", [["5 kg", "5 g"], ["$5", "5 €"], ["A12", "A13"], ["01234 %", "5 %"], ["5-10", "6-7"]])
+@pytest.mark.parametrize(
+    "cells",
+    [["5 kg", "5 g"], ["$5", "5 €"], ["A12", "A13"], ["01234 %", "5 %"], ["5-10", "6-7"], ["(5", "6)"], ["(-5)", "5"]],
+)
 def test_what_is_no_amount_stays_words(cells: list[str], tmp_path: Path) -> None:
     data = load(written(tmp_path / "t.csv", [["a", "b"], *([cell, k] for k, cell in enumerate(cells))]))
     assert data.units.columns[0].form == "words"

@@ -14,7 +14,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
-__all__ = ["KINDS", "Types", "placed", "typed"]
+__all__ = ["KINDS", "Types", "placed", "type_setting", "typed"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -76,7 +76,7 @@ class Types:
         if self.numbers(name):
             raise BadInput(
                 f"{where}: column {shortened(name)} has cells that are no numbers; take it as words with "
-                f"{_setting(name, 'words')}, or leave it out with {_setting(name, 'none')}"
+                f"{type_setting(name, 'words')}, or leave it out with {type_setting(name, 'none')}"
             )
 
 
@@ -90,7 +90,7 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     for name, one in parsed.items():
         reason = None if types.all_kept or name in types.by_name else _no_column(one)
         if reason is not None:
-            kept = _setting(name, "words" if one.form == "words" else "number")
+            kept = type_setting(name, "words" if one.form == "words" else "number")
             notes.append(f"Left out column {shortened(name)}: {reason}; {kept} keeps it.")
         elif np.isnan(one.values).all() and types.all_kept:
             raise BadInput(
@@ -152,7 +152,7 @@ def _no_column(one: Parsed) -> str | None:
     return None
 
 
-def _setting(name: str, kind: str) -> str:
+def type_setting(name: str, kind: str) -> str:
     """What is typed to say that a column is of a kind."""
     if len(name) > LONGEST_TYPED:
         return f"data.types with its whole name and '{kind}'"

@@ -50,6 +50,7 @@ def maps(
     channels: int | None = None,
     ignore: int | str | None = None,
     names: Sequence[str] | str | None = None,
+    objects: str = "auto",
     fit: str = "crop",
     splits: str = "respect",
     range: str | Sequence[float] = "auto",
@@ -64,7 +65,8 @@ def maps(
     the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
     Maps in at most 64 RGB colours have a class for each, in the order of R, G and B; a file colours.txt of lines
     `R G B name`, whose numbers are the values, names them. Of Cityscapes and Pascal VOC the classes are known. Regions
-    of COCO's and labelme's JSON are drawn.
+    of COCO's and labelme's JSON are drawn. Several masks of an image, as "cat_1_mask_0.png" or "masks/cat_1/0.png",
+    make one map.
 
     Args:
         path: of what holds both folders.
@@ -76,6 +78,8 @@ def maps(
             the values are 0 and 255, 0, 128 and 255, or multiples of 51, where it is a class like the others), and a
             class named void, unlabelled, unlabeled or ignore.
         names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
+        objects: of several masks of an image, an object each: "one" class, or a class for each of the "names" that they
+            have beside that of the image. "auto": names, where they are words that images share.
         fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
         splits: what to do with folders such as train and test within both, see `images`.
         range, nodata: of images, see `from_array`.
@@ -93,7 +97,7 @@ def maps(
     check_options(range, nodata)
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels, PICTURES) as (files, others):
-        every, key, notes = found(root, files, others, (images, labels), names, form.most_pixels)
+        every, key, notes = found(root, files, others, (images, labels), names, form.most_pixels, objects)
         kept, aside = to_read([job.name for job in every], splits, "pair")
         jobs = [every[k] for k in kept]
         (batch,) = decoded(root, [FileSet(jobs, "pair")], lambda job: _pair(job, form), form, PAIR, progress)

@@ -20,7 +20,7 @@ import torch
 from evenodds.data._amounts import PLAIN, NumberStyle
 from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_number
 from evenodds.data._labels import merged, negative
-from evenodds.data._types import Types, typed
+from evenodds.data._types import Types, type_setting, typed
 from evenodds.data._wording import listed
 from evenodds.data.dataset import LARGEST, Dataset, Units
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
@@ -45,6 +45,8 @@ _STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
     "Took numbers with signs or units around them": lambda style: bool(style.before or style.after),
 }
 """What is said of numbers that are no plain ones, and of which it is said."""
+_MINUS = ("-<1>", "<-1>")
+"""How numbers below 0 are usually written."""
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
 _SAID = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
 """A first line by which Excel is told what stands between cells."""
@@ -155,6 +157,10 @@ def from_columns(
     for said, of in _STYLES.items():
         names = [name for name, column in parsed.items() if of(column.style)]
         notes += listed(f"{said} in {{}}: {{}}.", names, what="column")
+    if names := [name for name, column in parsed.items() if column.style.negative not in _MINUS]:
+        said = "Took numbers in parentheses, or with the minus behind them or no hyphen, to be below 0 in {}: {}"
+        kept = type_setting(names[0], "words")
+        notes += [f"{line}; {kept} takes them as words." for line in listed(said, names, what="column")]
     header = tuple(name for name in parsed if name in dataset.columns or name in given)
     return replace(dataset, header=header, report=(*dataset.report, *notes))
 

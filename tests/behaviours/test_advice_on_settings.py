@@ -1,4 +1,4 @@
-"""What messages on the settings of a run advise is typed as they say it, in the situation that prints it, and is taken."""
+"""What messages on settings advise is typed as they say it, in the situation that prints it: it is taken."""
 
 from __future__ import annotations
 

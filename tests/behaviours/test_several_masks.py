@@ -102,3 +102,26 @@ def test_other_maps_of_an_image_stay_apart_and_a_mask_has_two_values(tmp_path: P
     data = load(tmp_path / "labels", layout="maps")
     assert len(data) == 3
     assert any("0_0.png (more than two values, but it is one of several masks" in line for line in data.report)
+
+
+def test_numbers_of_objects_in_one_map_are_said_and_made_one_class(tmp_path: Path) -> None:
+    scene(tmp_path, "images/{k}.png", "masks/{k}{m}.png", ("",))
+    for k in range(4):
+        save(
+            tmp_path / "masks" / f"{k}.png",
+            np.repeat(np.array([[0, 2 * k + 1, 2 * k + 2]], np.uint8), 8, 0)[:, [0] * 6 + [1, 2]],
+        )
+    data = load(tmp_path, layout="maps")
+    assert "8 of 8 values occur in one map alone, as numbers of objects do; data.objects=one takes" in " ".join(
+        data.report
+    )
+    one = load(tmp_path, layout="maps", objects="one")
+    assert one.classes == ("background", "object")
+    assert values(one)[0].tolist() == [0] * 6 + [1, 1]
+    assert not any("one map alone" in line for line in one.report)
+
+
+def test_classes_that_differ_in_capitals_are_said(tmp_path: Path) -> None:
+    for name in ("Cat/0.png", "cat/1.png", "dog/2.png"):
+        save(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    assert any("capitals alone, 2 classes stay apart: Cat, cat;" in line for line in load(tmp_path).report)

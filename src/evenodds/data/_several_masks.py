@@ -17,7 +17,7 @@ from evenodds.data._scheme import MIDDLE
 from evenodds.data._sides import stem_of
 from evenodds.data._wording import count, listed
 from evenodds.data.palette import IGNORED
-from evenodds.errors import BadInput, unknown
+from evenodds.errors import BadInput
 
 __all__ = ["OBJECTS", "Masks", "Several", "several"]
 
@@ -90,8 +90,6 @@ def several(
     Raises:
         BadInput: a mask may be of several images, or names do not say whether objects are of one class.
     """
-    if objects not in OBJECTS:
-        raise unknown("way of data.objects", objects, OBJECTS)
     images, masks = _told_apart(files, folders)
     if not masks:
         images, masks = _by_words(files, words)

@@ -14,7 +14,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
-__all__ = ["KINDS", "Types", "placed", "type_setting", "typed"]
+__all__ = ["KINDS", "Types", "placed", "summed", "type_setting", "typed"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -22,6 +22,8 @@ IDENTIFIERS = 20
 """From so many rows on, a column without a repeated value may be one of identifiers."""
 LONGEST_TYPED = 100
 """Characters of a name that somebody types."""
+_TOTALS = ("total", "totals", "grand total", "sum", "average", "mean", "summe", "gesamt", "insgesamt", "somme", "suma")
+"""Words in rows that are no items."""
 LONGEST = 40
 """Characters of a name that are shown."""
 MOST_WORDS = 500
@@ -150,6 +152,15 @@ def _no_column(one: Parsed) -> str | None:
     if alone and observed.max() - observed.min() == rows - 1:
         return f"it counts from {observed.min():.0f} to {observed.max():.0f}, an index"
     return None
+
+
+def summed(parsed: Mapping[str, Parsed]) -> list[str]:
+    """That the last row seems to sum up the others, if it does."""
+    for name, column in parsed.items():
+        word = column.words[int(column.values[-1])] if column.words and not np.isnan(column.values[-1]) else ""
+        if word.lower() in _TOTALS and (column.values == column.values[-1]).sum() == 1:
+            return [f"The last row may be a sum of the others, as column '{name}' holds '{word}'; if so, take it out."]
+    return []
 
 
 def type_setting(name: str, kind: str) -> str:

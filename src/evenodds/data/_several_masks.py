@@ -184,10 +184,13 @@ def _matched(
 ) -> dict[_Place, tuple[_Place, str]]:
     """The image of each mask that has one, and what its object is called, by the way that most names follow.
 
+    None where names differ by words for labels alone.
+
     Raises:
         BadInput: two ways fit as many of them, and mean different images.
     """
     tail = _tail(words)
+    called: dict[tuple[_Place, str], _Place] = {}
     alone = Counter(place.above for place in images)
     single = {place.above: place for place in images if place.above and alone[place.above] == 1}
     ways: list[dict[_Place, tuple[_Place, str]]] = [{}, {}, {}, {}]
@@ -202,6 +205,8 @@ def _matched(
             image = _Place(mask.above, mask.below[:cut])
             told = tail.fullmatch(mask.below[cut:]) if image in images else None
             if told is not None and (told["sign"] or told["word"] or not told["mark"]):
+                if called.setdefault((image, told["mark"]), mask) != mask:
+                    return {}  # "1_mask" and "1_seg" are two kinds of labels
                 ways[2][mask] = image, _called(told["mark"])
                 break
         if mask.above in single:

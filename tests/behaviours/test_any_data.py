@@ -406,7 +406,7 @@ def test_soft_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
 # Stacks --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["tif", "gif", "webp"])
+@pytest.mark.parametrize("ending", ["tif", "gif", "webp", "png"])
 def test_all_frames_of_a_stack_are_read_and_held_out_together(ending: str, tmp_path: Path) -> None:
     for k in range(10):
         frames = [picture(10 * k + j, (8, 8)) for j in range(6)]

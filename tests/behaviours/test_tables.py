@@ -210,6 +210,13 @@ def test_tables_are_read_as_they_are_written(
         (["1'200.50", "7.25"], [1200.5, 7.25]),
         (["12.5 kg", "3.0 kg"], [12.5, 3]),
         (["1,234", "19,014"], [1234, 19014]),
+        (["(1,234.50)", "7.25", "(0.75)"], [-1234.5, 7.25, -0.75]),
+        (["($1,234)", "$7"], [-1234, 7]),
+        (["$ (5.25)", "$ 1,200.00"], [-5.25, 1200]),
+        (["(12) %", "7 %"], [-12, 7]),
+        (["1.234,55-", "2,00"], [-1234.55, 2]),
+        (["\u22121,234", "19,014"], [-1234, 19014]),
+        (["$-5", "$6"], [-5, 6]),
         (["0,5", "19,014"], [0.5, 19.014]),
     ],
 )
@@ -225,10 +232,55 @@ def test_dates_and_amounts_come_back_as_they_were_written(
     assert [column.text(value) for value in data.x[:, 0].tolist()] == expected
 
 
-@pytest.mark.parametrize("cells", [["5 kg", "5 g"], ["$5", "5 €"], ["A12", "A13"], ["01234 %", "5 %"], ["5-10", "6-7"]])
+@pytest.mark.parametrize(
+    "cells",
+    [["5 kg", "5 g"], ["$5", "5 €"], ["A12", "A13"], ["01234 %", "5 %"], ["5-10", "6-7"], ["(5", "6)"], ["(-5)", "5"]],
+)
 def test_what_is_no_amount_stays_words(cells: list[str], tmp_path: Path) -> None:
     data = load(written(tmp_path / "t.csv", [["a", "b"], *([cell, k] for k, cell in enumerate(cells))]))
     assert data.units.columns[0].form == "words"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said", "instead"),
+    [
+        (
+            ["cm", *range(40)],
+            "1 of 41 cells is no number, such as 'cm'; where it is empty it is a column of numbers",
+            "",
+        ),
+        ([*["<1"] * 4, *range(36)], "4 of 40 cells are no number, such as '<1'; where they are empty", ""),
+        (["2021-01-05", "05/02/2021"] * 20, "dates in several spellings.*written as 2021-12-31 12:30:00", "2021-12-31"),
+        (["2021-01-05T10:00+02:00", "2021-01-05T11:00+02:00"] * 20, "one that is not read", "2021-01-05 10:00:00"),
+        (["Bonn", "bonn", "Rome"] * 10, "differ in capitals alone, such as 'Bonn' and 'bonn'", "Bonn"),
+        ([*["A", "B"] * 20, "Total"], "last row may be a sum of the others, as column 'a' holds 'Total'", "A"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_said_and_no_more_once_it_is_changed(
+    cells: list[object], said: str, instead: str, tmp_path: Path
+) -> None:
+    def notes(cells: list[object]) -> str:
+        return " ".join(
+            load(written(tmp_path / "t.csv", [["a", "b"], *([c, k % 9] for k, c in enumerate(cells))])).report
+        )
+
+    odd = {"cm", "<1", "05/02/2021", "bonn", "Total", "2021-01-05T10:00+02:00", "2021-01-05T11:00+02:00"}
+    assert re.search(said, notes(cells))
+    assert not re.search(said, notes([instead if cell in odd else cell for cell in cells]))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\ninf,1\n2,3\n", r"holds inf; leave the cell empty$"),
+        ('{"a": 1, "b": 2}\n{"a": 2, "b": 3}\n', "got JSON; save it as CSV"),
+        ("# exported\na,b\n1,2\n", "row 2 has 2 cells, the first row has 1; take out what stands above the table"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_what_helps(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(BadInput, match=said):
+        load(tmp_path / "t.csv")
 
 
 def test_amounts_of_several_currencies_are_said_to_be_words(tmp_path: Path) -> None:

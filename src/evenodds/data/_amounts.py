@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,12 @@ from evenodds.errors import BadInput
 
 __all__ = ["PLAIN", "Amounts", "NumberStyle", "amounts", "is_amount"]
 
-
+MINUS = "-"
 _LONGEST = 8
 """Characters before a number, and behind it."""
+NEGATIVES = ("-<1>", "<-1>", "(<1>)", "<(1)>", "(<1)>", "<(1>)", "<1->", "<1>-", "\u2212<1>", "<\u22121>")
+"""How a number below 0 is written: < and > are what stands before and behind it, 1 its digits. Accountants write it in
+parentheses, some programs a minus behind it, typesetters a sign of its own."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +28,36 @@ class NumberStyle:
         before, after: what stands around each number, such as "$" or " %".
         group: the sign between thousands; empty where there is none.
         point: the sign before decimals.
+        negative: how a number below 0 is written, one of `NEGATIVES`.
 
     Example:
         >>> NumberStyle("$", group=",").written("-1234.50")
         '-$1,234.50'
+        >>> NumberStyle("$", group=",", negative="(<1>)").written("-1234.50")
+        '($1,234.50)'
     """
 
     before: str = ""
     after: str = ""
     group: str = ""
     point: str = "."
+    negative: str = NEGATIVES[0]
 
     def __post_init__(self) -> None:
+        if self.negative not in NEGATIVES:
+            raise BadInput(f"a style writes numbers below 0 as one of {' '.join(NEGATIVES)}")
         if len(self.group) > 1 or len(self.point) != 1 or max(len(self.before), len(self.after)) > _LONGEST:
             raise BadInput(f"a style of numbers has one sign for each end, and up to {_LONGEST} around a number")
 
     def written(self, number: str) -> str:
         """A number as Python writes it, such as "-1234.5", in this style."""
-        sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
+        below = number.startswith(MINUS)
+        digits = number[1:] if below else number
         whole, point, decimals = digits.partition(".")
         if self.group and whole.isdecimal():
             whole = f"{int(whole):,}".replace(",", self.group)
-        return f"{sign}{self.before}{whole}{self.point if point else ''}{decimals}{self.after}"
+        parts = {"<": self.before, "1": f"{whole}{self.point if point else ''}{decimals}", ">": self.after}
+        return "".join(parts.get(sign, sign) for sign in (self.negative if below else "<1>"))
 
 
 PLAIN = NumberStyle()
@@ -54,7 +66,11 @@ STYLES = (("", "."), (",", "."), (".", ","), (" ", ","), (" ", "."), ("'", "."),
 where all numbers of a column may be read so."""
 SPACES = ("\u00a0", "\u202f", "\u2009")
 """Spaces that printers put between thousands, beside the usual one."""
-_AROUND = re.compile(r"(?P<sign>[+-]?)(?P<before>[^\d.,+-]*)(?P<inner>[+-]?)(?P<body>[.,]?\d(?:.*\d)?)(?P<after>\D*)")
+_SIGN = "[+\u2212-]?"
+_AROUND = re.compile(
+    rf"(?P<sign>{_SIGN})(?P<before>[^\d.,+\u2212()-]*)(?P<inner>{_SIGN})(?P<body>[.,]?\d(?:.*\d)?)(?P<after>[^\d()]*)"
+)
+_IN_PARENTHESES = re.compile(r"(?P<before>[^()]*)\((?P<inside>[^()]+)\)(?P<after>[^()]*)")
 _UNIT = re.compile(r"\s?[^\W\d_]{1,6}")
 """A word behind a number."""
 
@@ -73,29 +89,72 @@ def amounts(words: Sequence[str]) -> Amounts | None:
     Signs around them must be the same in all: one of currency, a percent sign or one of degrees on either side, or a
     word of up to six letters behind. Percent are left as they are: "12 %" is 12.
     """
-    parts = [_AROUND.fullmatch(word) for word in words]
-    if not parts or None in parts:
+    found = [_written(word) for word in words]
+    parts = [part for part in found if part is not None]
+    if not parts or len(parts) < len(found):
         return None
-    found = [part for part in parts if part is not None]
-    around = {(part["before"], part["after"]) for part in found}
-    if len(around) > 1 or any(part["sign"] and part["inner"] for part in found):
+    around = {(part.before, part.after) for part in parts}
+    if len(around) > 1:
         return None
     before, after = around.pop()
     if not (_is_sign(before) and (_is_sign(after) or _UNIT.fullmatch(after))):
         return None
-    bodies = [part["body"] for part in found]
-    signs = [-1.0 if "-" in (part["sign"], part["inner"]) else 1.0 for part in found]
+    negatives = Counter(part.negative for part in parts if part.negative)
+    negative = negatives.most_common(1)[0][0] if negatives else NEGATIVES[0]
     for group, point in (*STYLES, *((space, sign) for space in SPACES for sign in ",.")):
-        values = _values(bodies, group, point)
+        values = _values([part.body for part in parts], group, point)
         if values is not None:
-            numbers = {word: sign * value for word, sign, value in zip(words, signs, values, strict=True)}
-            return Amounts(numbers, NumberStyle(before, after, group, point))
+            signed = [-value if part.negative else value for part, value in zip(parts, values, strict=True)]
+            style = NumberStyle(before, after, group, point, negative)
+            return Amounts(dict(zip(words, signed, strict=True)), style)
     return None
 
 
 def is_amount(word: str) -> bool:
-    """Whether a word is a number with no more than commas in it."""
-    return any(_pattern(group, point).fullmatch(word.lstrip("+-")) for group, point in ((",", "."), ("", ",")))
+    """Whether a word is a number with no more than commas in it, and what says that it is below 0."""
+    part = _written(word)
+    if part is None or part.before or part.after:
+        return False
+    return any(_pattern(group, point).fullmatch(part.body) for group, point in ((",", "."), ("", ",")))
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A number as it is written, taken apart; `negative` is empty where it is not below 0."""
+
+    before: str
+    body: str
+    after: str
+    negative: str = ""
+
+
+def _written(word: str) -> _Written | None:
+    """What a word consists of, where there are digits in it; None where there are not, or it has two signs."""
+    if (bracketed := _IN_PARENTHESES.fullmatch(word)) is not None:
+        inside = _AROUND.fullmatch(bracketed["inside"].strip(" "))
+        if inside is None or inside["sign"] or inside["inner"] or MINUS in inside["after"]:
+            return None
+        outside = (bracketed["before"], bracketed["after"])
+        if (outside[0] and inside["before"]) or (outside[1] and inside["after"]):
+            return None
+        behind = outside[1] or (outside[0] and not inside["after"])
+        form = f"{'<(' if outside[0] else '(<'}1{')>' if behind else '>)'}"
+        after = outside[1] or inside["after"]
+        return _Written(outside[0] or inside["before"], inside["body"], after, form)
+    part = _AROUND.fullmatch(word)
+    if part is None:
+        return None
+    after, ends = part["after"].replace(MINUS, "", 1), MINUS in part["after"]
+    if sum(map(bool, (part["sign"], part["inner"], ends))) > 1:
+        return None
+    if ends:
+        form = "<1->" if part["after"].startswith(MINUS) and after else "<1>-"
+        if form == "<1>-" and not part["after"].endswith(MINUS):
+            return None
+        return _Written(part["before"], part["body"], after, form)
+    sign = part["sign"] or part["inner"]
+    form = f"{sign}<1>" if part["sign"] else f"<{sign}1>"
+    return _Written(part["before"], part["body"], after, form if form in NEGATIVES else "")
 
 
 def _is_sign(text: str) -> bool:

@@ -21,8 +21,13 @@ from evenodds.files.misfit import shortened
 
 __all__ = ["NumberCells", "Parsed", "WordCells", "is_empty", "is_number"]
 
-NO_NUMBER = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
-"""Words that stand for an empty cell among numbers, beside `UNKNOWN`."""
+NO_NUMBER: tuple[str, ...] = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
+NO_NUMBER += ("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!")
+"""Words that stand for an empty cell among numbers, beside `UNKNOWN`; programs write some where they cannot compute."""
+MOST = 0.75
+"""A column of words in which so great a part of the cells are numbers may have been meant to be one of numbers."""
+_DAY = re.compile(r"(\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2})[-/.]\d{1,4}(\D.*)?")
+"""A date, however it is spelled."""
 LEADING_ZERO = re.compile(r"^[ \t]*0\d+[ \t]*$", re.MULTILINE)
 TOO_LONG = re.compile(r"^[ \t]*[+-]?\d{16,}[ \t]*$", re.MULTILINE)
 _LOOKED_AT = 200
@@ -163,7 +168,7 @@ class WordCells:
             return numbers
         ordered = sorted(words, key=_order)
         values = self._values({word: float(k) for k, word in enumerate(ordered)})
-        notes = [] if as_words else self._differing(there)
+        notes = [] if as_words else [*self._differing(there), *self._doubts(there)]
         return Parsed(values, "words", words=tuple(ordered), notes=notes)
 
     def _differing(self, words: Sequence[str]) -> list[str]:
@@ -180,6 +185,30 @@ class WordCells:
             f"Column '{self.name}' has numbers with different signs around them, such as {one} and {other}; with the "
             "same ones in all cells they are numbers."
         ]
+
+    def _doubts(self, words: Sequence[str]) -> list[str]:
+        """That words may have been meant to be numbers, dates or the same words, if it looks so."""
+        name, notes = f"Column '{self.name}'", []
+        if len(words) > 1 and all(_DAY.fullmatch(word) for word in words[:_LOOKED_AT]):
+            one, other = map(repr, (words[0], next((w for w in words if len(w) != len(words[0])), words[-1])))
+            notes.append(
+                f"{name} has dates in several spellings, or one that is not read, such as {one} and {other}; written "
+                "as 2021-12-31 12:30:00 they are dates."
+            )
+        cells = np.bincount(np.array(self.codes, np.int64), minlength=len(self.places))
+        others = [word for word in words if not is_number(word)]
+        number, odd = (int(sum(cells[self.places[word]] for word in some)) for some in (words, others))
+        if 0 < odd <= (1 - MOST) * number:
+            notes.append(
+                f"{name} is taken for words: {odd:,} of {number:,} cells {'is' if odd == 1 else 'are'} no number, "
+                f"such as {others[0]!r}; where {'it is' if odd == 1 else 'they are'} empty it is a column of numbers."
+            )
+        first: dict[str, str] = {}
+        alike = [(first[word.casefold()], word) for word in words if first.setdefault(word.casefold(), word) != word]
+        if alike:
+            one, other = map(repr, alike[0])
+            notes.append(f"{name} has words that differ in capitals alone, such as {one} and {other}: each is its own.")
+        return notes
 
     def _amounts(self, there: Sequence[str], words: Sequence[str]) -> Parsed | None:
         """The column as numbers; None where it holds others."""

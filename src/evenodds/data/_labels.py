@@ -19,7 +19,7 @@ from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.errors import BadInput
 from evenodds.files.text import from_cell
 
-__all__ = ["LABELS", "NO_LABELS", "Labels", "from_folders", "from_table", "merged", "untrained"]
+__all__ = ["LABELS", "NO_LABELS", "Labels", "capitals", "from_folders", "from_table", "merged", "untrained"]
 
 CLASS = ("class", "label")
 """Names of the column that holds the class, where there are several columns."""
@@ -59,7 +59,8 @@ def from_folders(names: list[str]) -> Labels:
     classes = tuple(sorted({folder for folder, _ in paths}))
     number = {folder: k for k, folder in enumerate(classes)}
     y = torch.tensor([number[folder] for folder, _ in paths])
-    return Labels(y, classes, notes=(f"Took {len(classes)} folders as classes; data.labels=false leaves them out.",))
+    note = f"Took {len(classes)} folders as classes; data.labels=false leaves them out."
+    return Labels(y, classes, notes=(note, *capitals(classes)))
 
 
 def from_table(
@@ -103,7 +104,7 @@ def from_table(
         notes.insert(0, f"Took {len(classes)} classes from {LABELS}; data.labels=false leaves them out.")
         unknown = int((y < 0).sum())
         notes += [f"Counted {count(unknown, 'image')} without a class in {LABELS} as unknown."] if unknown else []
-        notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes)]
+        notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes), *capitals(classes)]
     of_numbers = [k for k in range(len(columns)) if k not in of_class]
     if of_numbers:
         rows = [[_number(name, cells, columns[k], k) for k in of_numbers] for name in names]
@@ -129,6 +130,14 @@ def untrained(labels: Labels, apart: Tensor | None) -> list[str]:
     names = [labels.classes[k] for k in sorted(there[0] - there[1] - {-1})]
     sentence = "No image to train on is of {}: {}; all of them are held out, data.splits=ignore mixes."
     return listed(sentence, names, what="class")
+
+
+def capitals(classes: Sequence[str]) -> list[str]:
+    """A note on classes whose names are the same but for capitals."""
+    written = Counter(name.casefold() for name in classes)
+    several = [name for name in classes if written[name.casefold()] > 1]
+    sentence = "Differing in capitals alone, {} stay apart: {}; give them one name to make them one."
+    return listed(sentence, several, what="class")
 
 
 def negative(classes: Sequence[str]) -> list[str]:

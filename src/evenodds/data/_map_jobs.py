@@ -14,11 +14,14 @@ from evenodds.data._files import ENDINGS, content
 from evenodds.data._known import known
 from evenodds.data._map_file import colours_in, read_map
 from evenodds.data._matching import Roles, chosen, matched, refusal
+from evenodds.data._part_names import TEST, TRAIN
 from evenodds.data._picture import DecodedImage, File
 from evenodds.data._placing import Size
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names
+from evenodds.data._several_masks import Several, several
 from evenodds.data._sides import Side, Words
 from evenodds.data.palette import Colour
+from evenodds.errors import BadInput
 
 __all__ = ["Found", "Key", "MapJob", "colours_listed", "found"]
 
@@ -60,6 +63,11 @@ LABEL_WORDS += ("matte", "labelids", "labeltrainids", "gtfine_labelids", "gtfine
 """What names of files begin or end with that lie in one folder."""
 FOLDERS += tuple(product(("images", "imgs", *IMAGE_WORDS, "photos", "pictures"), ("masks", "labels", *LABEL_WORDS)))
 """Names of two folders side by side, images and maps, whatever their case."""
+_BOTH = (
+    tuple(dict.fromkeys(first for first, _ in FOLDERS if first not in (*TRAIN, *TEST))),
+    tuple(dict.fromkeys(second for _, second in FOLDERS)),
+)
+"""Names of folders of images, and of maps."""
 _BY_ENDING = frozenset(product((".jpg", ".jpeg"), (".png", ".gif", ".bmp")))
 ROLES = Roles(("images", "labels"), FOLDERS, Words(_BY_ENDING | frozenset(product(("", *IMAGE_WORDS), LABEL_WORDS))))
 
@@ -100,14 +108,16 @@ def found(
     named: tuple[str | None, str | None],
     names: Sequence[str] | str | None,
     most_pixels: int,
+    objects: str = "auto",
 ) -> Found:
-    """The images that have a map: in a file of their own by folders and names, or else described in JSON.
+    """The images that have a map: in a file of their own by folders and names, or described in JSON, or several masks.
 
     Args:
         files: images.
         others: all other files.
         named: folders or patterns of both; or None and a file of JSON.
         names: of the values, see `maps`.
+        objects: what several masks of an image are, see `maps`.
 
     Raises:
         BadInput: nothing tells which, or what is named is not there.
@@ -116,13 +126,20 @@ def found(
     document = str(named[1]) if str(named[1]).lower().endswith(".json") else None
     if document is not None and named[0] is not None:
         files = [file for file in files if f"/{file.name}".find(f"/{str(named[0]).strip('/')}/") >= 0]
-    sides = chosen(root, images, ROLES, named) if document is None else None
-    if sides is None:
-        drawn = annotated(root, files, others, document)
-        if drawn is None:
+    united = partial(several, root, images, _BOTH, LABEL_WORDS, objects) if named == (None, None) else lambda: None
+    try:
+        sides = chosen(root, images, ROLES, named) if document is None else None
+        if sides is None and (drawn := annotated(root, files, others, document)) is not None:
+            return _of_drawings(drawn, names, most_pixels)
+        if sides is None:
             raise refusal(root, files, ROLES)
-        return _of_drawings(drawn, names, most_pixels)
-    matches, notes = matched(root, images, sides, ROLES)
+        matches, notes = matched(root, images, sides, ROLES)
+    except BadInput:
+        if (masks := united()) is None:
+            raise
+        return _of_several(masks, names, most_pixels)
+    if 2 * len(matches) < len(images) and (masks := _numbered(united)) is not None:
+        return _of_several(masks, names, most_pixels)
     key = _key(root, rest, names, [match.second for match in matches], most_pixels)
     jobs = [
         MapJob(
@@ -140,10 +157,32 @@ def _from_file(file: File, by_colour: dict[Colour, int], most_pixels: int, _: Si
     return read_map(file, by_colour, most_pixels)
 
 
+def _numbered(united: Callable[[], Several | None]) -> Several | None:
+    """Several masks of images that differ by numbers alone, as "1.png" and "1_1.png"; others may be other maps."""
+    try:
+        masks = united()
+    except BadInput:
+        return None
+    return masks if masks is not None and masks.numbered else None
+
+
+def _of_several(masks: Several, names: Sequence[str] | str | None, most_pixels: int) -> Found:
+    jobs = [
+        MapJob(one.name, one.image, partial(one.draw, most_pixels), tuple(f.name for f in (one.image, *one.masks)))
+        for one in masks.images
+    ]
+    return Found(jobs, Key(_in_order(names) or masks.names), masks.notes)
+
+
+def _in_order(names: Sequence[str] | str | None) -> list[str] | None:
+    """Names of values that a user gives."""
+    in_order = names.split(",") if isinstance(names, str) else names
+    return [str(name).strip() for name in in_order] if in_order is not None else None
+
+
 def _of_drawings(drawn: Annotated, names: Sequence[str] | str | None, most_pixels: int) -> Found:
     values = drawn.values
-    in_order = names.split(",") if isinstance(names, str) else names
-    words = [str(name).strip() for name in in_order] if in_order is not None else drawn.names
+    words = _in_order(names) or drawn.names
     jobs = [
         MapJob(one.name, one.image, partial(_drawn, one, values, most_pixels), (one.image.name,))
         for one in drawn.drawings
@@ -173,9 +212,8 @@ def _key(root: Path, others: Sequence[File], names: Sequence[str] | str | None, 
         how = "in the order of R, G and B; a colours.txt of lines `R G B name` names them"
         notes.append(f"The maps are painted in {len(colours)} colours: each counts as a class, {how}.")
         listing = None  # It does not say which name is of which colour.
-    if names is not None:
-        in_order = names.split(",") if isinstance(names, str) else names
-        return Key([str(name).strip() for name in in_order], by_colour, files, notes)
+    if (in_order := _in_order(names)) is not None:
+        return Key(in_order, by_colour, files, notes)
     if listing:
         notes.append(f"Took the names of the classes from {listing.name}.")
         return Key(listed_names(content(listing), listing.name), by_colour, [*files, listing], notes)

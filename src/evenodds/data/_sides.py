@@ -11,7 +11,7 @@ from typing import NamedTuple
 from evenodds.data._kinds import PICTURES
 from evenodds.data._picture import File
 
-__all__ = ["Side", "Words", "alike", "by_names", "common", "kinds"]
+__all__ = ["Side", "Words", "alike", "by_names", "common", "kinds", "stem_of"]
 
 _ENDINGS = frozenset(PICTURES)
 _LESS = {"labeltrainids": "labelids", "gtfine_labeltrainids": "gtfine_labelids"}
@@ -51,13 +51,13 @@ class Side(NamedTuple):
         if self.folder and not name.startswith(f"{self.folder}/"):
             return None
         head, slash, tail = name[len(self.folder) + bool(self.folder) :].rpartition("/")
-        stem = _stem(tail)
+        stem = stem_of(tail)
         whole = stem if stem.endswith(self.after) else tail
         core = whole[len(self.before) : len(whole) - len(self.after)]
         if not (whole.startswith(self.before) and whole.endswith(self.after)) or not (core or head):
             return None
         # In a folder for each pair, "1/image.png" and "1/mask.png", the folder is what names share.
-        return head + slash + (_stem(core) if self.after else core) if core else head
+        return head + slash + (stem_of(core) if self.after else core) if core else head
 
     def files(self, files: Iterable[File]) -> dict[str, list[File]]:
         """The files of this role by what their names share with those of partners."""
@@ -68,7 +68,7 @@ class Side(NamedTuple):
         return by_key
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
     """A name without its ending."""
     dot = name.rfind(".")
     return name[:dot] if dot > 0 and name[dot:].lower() in _ENDINGS else name
@@ -87,14 +87,14 @@ def kinds(names: Iterable[str], folder: str, words: Collection[str]) -> dict[Sid
     every = frozenset(words)
     sides = {Side(folder, *around): word for name in names for around, word in _around(name, every)}
     there = {*sides.values()}
-    twofold = {_ending(_stem(name)) for name in names}
+    twofold = {_ending(stem_of(name)) for name in names}
     sides |= {Side(folder, "", ending): ending for ending in twofold if ending.lower() in PICTURES}
     return {Side(folder): ""} | {side: word for side, word in sides.items() if _LESS.get(word) not in there}
 
 
 def _around(name: str, words: frozenset[str]) -> Iterator[tuple[tuple[str, str], str]]:
     """What lies before and after the rest of a name, and the word in it."""
-    stem = _stem(name.rpartition("/")[2])
+    stem = stem_of(name.rpartition("/")[2])
     if stem.lower() in words:
         yield (stem, ""), stem.lower()
     behind, ahead = _patterns(words)
@@ -157,7 +157,7 @@ def _keys(side: Side, names: Iterable[str]) -> set[str]:
 
 def common(names: Sequence[str], folder: str) -> Side:
     """The files of a folder by what all their names begin and end with, up to a number or behind a sign."""
-    stems = [_stem(name.rpartition("/")[2]) for name in names]
+    stems = [stem_of(name.rpartition("/")[2]) for name in names]
     return Side(folder, _common(stems), _common([stem[::-1] for stem in stems])[::-1])
 
 

@@ -14,7 +14,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted
 
-__all__ = ["KINDS", "Types", "placed", "typed"]
+__all__ = ["KINDS", "Types", "placed", "summed", "type_setting", "typed"]
 
 KINDS = ("number", "levels", "words", "none")
 """What a user may say that a column is."""
@@ -22,6 +22,8 @@ IDENTIFIERS = 20
 """From so many rows on, a column without a repeated value may be one of identifiers."""
 LONGEST_TYPED = 100
 """Characters of a name that somebody types."""
+_TOTALS = ("total", "totals", "grand total", "sum", "average", "mean", "summe", "gesamt", "insgesamt", "somme", "suma")
+"""Words in rows that are no items."""
 LONGEST = 40
 """Characters of a name that are shown."""
 MOST_WORDS = 500
@@ -76,7 +78,7 @@ class Types:
         if self.numbers(name):
             raise BadInput(
                 f"{where}: column {shortened(name)} has cells that are no numbers; take it as words with "
-                f"{_setting(name, 'words')}, or leave it out with {_setting(name, 'none')}"
+                f"{type_setting(name, 'words')}, or leave it out with {type_setting(name, 'none')}"
             )
 
 
@@ -90,7 +92,7 @@ def typed(parsed: Mapping[str, Parsed], types: Types, where: str) -> tuple[list[
     for name, one in parsed.items():
         reason = None if types.all_kept or name in types.by_name else _no_column(one)
         if reason is not None:
-            kept = _setting(name, "words" if one.form == "words" else "number")
+            kept = type_setting(name, "words" if one.form == "words" else "number")
             notes.append(f"Left out column {shortened(name)}: {reason}; {kept} keeps it.")
         elif np.isnan(one.values).all() and types.all_kept:
             raise BadInput(
@@ -152,7 +154,16 @@ def _no_column(one: Parsed) -> str | None:
     return None
 
 
-def _setting(name: str, kind: str) -> str:
+def summed(parsed: Mapping[str, Parsed]) -> list[str]:
+    """That the last row seems to sum up the others, if it does."""
+    for name, column in parsed.items():
+        word = column.words[int(column.values[-1])] if column.words and not np.isnan(column.values[-1]) else ""
+        if word.lower() in _TOTALS and (column.values == column.values[-1]).sum() == 1:
+            return [f"The last row may be a sum of the others, as column '{name}' holds '{word}'; if so, take it out."]
+    return []
+
+
+def type_setting(name: str, kind: str) -> str:
     """What is typed to say that a column is of a kind."""
     if len(name) > LONGEST_TYPED:
         return f"data.types with its whole name and '{kind}'"

@@ -25,19 +25,23 @@ from evenodds.data._pipeline import PAIR, FileSet, Form, Records, dataset, decod
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._ranges import check_options
 from evenodds.data._scheme import MIDDLE, scheme
+from evenodds.data._several_masks import OBJECTS
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
 from evenodds.data._stack import arrayed, cut, items
 from evenodds.data._wording import count
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import IGNORED
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
 __all__ = ["LAYOUTS", "READS", "maps"]
 
 READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in this layout."""
+_OBJECT = ("background", "object")
+_FEW = 4
+"""Of fewer maps or values it is not asked whether they are numbers of objects."""
 LAYOUTS: dict[str, dict[str, Any]] = {"maps": {}}
 """What files may be to each other that are read here, and the options that say so."""
 
@@ -50,6 +54,7 @@ def maps(
     channels: int | None = None,
     ignore: int | str | None = None,
     names: Sequence[str] | str | None = None,
+    objects: str = "auto",
     fit: str = "crop",
     splits: str = "respect",
     range: str | Sequence[float] = "auto",
@@ -64,7 +69,8 @@ def maps(
     the number of the line, from 0, is the value in the maps. Without names, the values that occur are the classes.
     Maps in at most 64 RGB colours have a class for each, in the order of R, G and B; a file colours.txt of lines
     `R G B name`, whose numbers are the values, names them. Of Cityscapes and Pascal VOC the classes are known. Regions
-    of COCO's and labelme's JSON are drawn.
+    of COCO's and labelme's JSON are drawn. Several masks of an image, as "cat_1_mask_0.png" or "masks/cat_1/0.png",
+    make one map.
 
     Args:
         path: of what holds both folders.
@@ -76,6 +82,9 @@ def maps(
             the values are 0 and 255, 0, 128 and 255, or multiples of 51, where it is a class like the others), and a
             class named void, unlabelled, unlabeled or ignore.
         names: of the values 0, 1, ... in the maps, in place of those in a file; in text, commas part them.
+        objects: of several masks of an image, an object each: "one" class, or a class for each of the "names" that they
+            have beside that of the image. "auto": names, where they are words that images share. Of other maps, "one"
+            takes all values above 0 for one class.
         fit: see `images`; a map goes with its image, by the nearest neighbour. What "pad" adds is ignored.
         splits: what to do with folders such as train and test within both, see `images`.
         range, nodata: of images, see `from_array`.
@@ -91,9 +100,11 @@ def maps(
     """
     root, splits = Path(path), checked(splits)
     check_options(range, nodata)
+    if objects not in OBJECTS:
+        raise unknown("way of data.objects", objects, OBJECTS)
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels, PICTURES) as (files, others):
-        every, key, notes = found(root, files, others, (images, labels), names, form.most_pixels)
+        every, key, notes = found(root, files, others, (images, labels), names, form.most_pixels, objects)
         kept, aside = to_read([job.name for job in every], splits, "pair")
         jobs = [every[k] for k in kept]
         (batch,) = decoded(root, [FileSet(jobs, "pair")], lambda job: _pair(job, form), form, PAIR, progress)
@@ -107,6 +118,9 @@ def maps(
     tiles = items(stems, [one.size for one in pictures], batch.size, fit, "pair")
     stack = arrayed(pictures, batch.size, channels, fit, wanted=range, nodata=nodata).stack()
     values = _values([pair.second for pair in batch.records], len(tiles.names), batch.size, fit)
+    single = objects == "one" and key.names != [*_OBJECT]
+    values, key = (np.minimum(values, 1), key._replace(names=[*_OBJECT])) if single else (values, key)
+    numbers = [] if key.names or objects != "auto" else _numbered(values)
     palette = next((pair.second.palette for pair in batch.records if pair.second.palette), {})
     colours = palette | {value: colour for colour, value in (key.colours | key.by_colour).items()}
     classes = scheme(values, key.names, ignore, colours, key.void)
@@ -116,6 +130,7 @@ def maps(
         *tiles.notes,
         *key.notes,
         *classes.notes,
+        *numbers,
         *lossy,
         *notes,
         *skipped(PAIR, batch),
@@ -138,6 +153,16 @@ def _lossy(maps: Sequence[DecodedImage]) -> list[str]:
     what = "in files that change labels, such as JPEG"
     note = f"Took {count(len(lossy), 'map')} {what}, as black and white: from {MIDDLE} on a pixel counts as 255."
     return [note] if lossy else []
+
+
+def _numbered(values: Pixels) -> list[str]:
+    """A note on values that seem to number objects, as most occur in one map alone."""
+    maps = sum((np.bincount(np.unique(one[one > 0]), minlength=256) for one in values), np.zeros(256, np.int64))
+    there, alone = int((maps > 0).sum()), int((maps == 1).sum())
+    if len(values) < _FEW or there < _FEW or 2 * alone < there:
+        return []
+    how = "as numbers of objects do; data.objects=one takes all above 0 for one class"
+    return [f"{alone} of {there} values occur in one map alone, {how}."]
 
 
 def _judged(batch: Records[Partners], key: Key) -> tuple[Records[Partners], list[str]]:

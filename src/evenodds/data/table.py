@@ -19,8 +19,8 @@ import torch
 
 from evenodds.data._amounts import PLAIN, NumberStyle
 from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_number
-from evenodds.data._labels import merged, negative
-from evenodds.data._types import Types, typed
+from evenodds.data._labels import capitals, merged, negative
+from evenodds.data._types import Types, summed, type_setting, typed
 from evenodds.data._wording import listed
 from evenodds.data.dataset import LARGEST, Dataset, Units
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
@@ -45,6 +45,8 @@ _STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
     "Took numbers with signs or units around them": lambda style: bool(style.before or style.after),
 }
 """What is said of numbers that are no plain ones, and of which it is said."""
+_MINUS = ("-<1>", "<-1>")
+"""How numbers below 0 are usually written."""
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
 _SAID = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
 """A first line by which Excel is told what stands between cells."""
@@ -118,7 +120,12 @@ def with_labels(
     """
     y, classes = encode_labels(cells, unlabelled)
     unknown_rows = int((y < 0).sum())
-    notes = [*notes, *negative(classes), *([f"{unknown_rows:,} rows have no label."] if unknown_rows else [])]
+    notes = [
+        *notes,
+        *negative(classes),
+        *capitals(classes),
+        *([f"{unknown_rows:,} rows have no label."] if unknown_rows else []),
+    ]
     header = tuple(name for name in columns if name == label or name in dataset.header)
     return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *notes))
 
@@ -152,9 +159,14 @@ def from_columns(
         conditions = replace(conditions, styles=styles if any(style != PLAIN for style in styles) else ())
         dataset = replace(dataset, c=c, conditions=conditions)
     notes = [note for column in parsed.values() for note in column.notes]
+    notes += summed(parsed)
     for said, of in _STYLES.items():
         names = [name for name, column in parsed.items() if of(column.style)]
         notes += listed(f"{said} in {{}}: {{}}.", names, what="column")
+    if names := [name for name, column in parsed.items() if column.style.negative not in _MINUS]:
+        said = "Took numbers in parentheses, or with the minus behind them or no hyphen, to be below 0 in {}: {}"
+        kept = type_setting(names[0], "words")
+        notes += [f"{line}; {kept} takes them as words." for line in listed(said, names, what="column")]
     header = tuple(name for name in parsed if name in dataset.columns or name in given)
     return replace(dataset, header=header, report=(*dataset.report, *notes))
 
@@ -314,6 +326,8 @@ def _header(text: _Text, header: bool | None) -> tuple[list[str], int]:
     first, second = ([*(cells for _, cells in islice(text.rows(), 2)), [], []])[:2]
     if not first:
         raise BadInput(f"{text.path.name} needs rows, got an empty file")
+    if re.match(r'\s*(\[\s*)?\{\s*"', text.first_lines(1)[0]):
+        raise BadInput(f"{text.path.name} needs rows of cells, got JSON; save it as CSV")
     if header is None:
         header = not any(is_number(cell) for cell in first) or _names_above(first, second)
     columns = [from_cell(cell.strip()) if header else f"column {k}" for k, cell in enumerate(first, 1)]
@@ -370,7 +384,8 @@ def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
     if np.abs(observed).max() > LARGEST:
         item = int(np.abs(observed).argmax())
         row = next(islice(text.rows(), skip + item, None))[0]
-        came, advice = f"{parsed.values[item]:g}", "leave the cell empty, or divide the column by a power of ten"
+        came, finite = f"{parsed.values[item]:g}", np.isfinite(parsed.values[item])
+        advice = "leave the cell empty" + (", or divide the column by a power of ten" if finite else "")
         raise BadInput(f"{text.path.name}: row {row}, column {shortened(cells.name)} holds {came}; {advice}")
     return parsed
 
@@ -396,7 +411,10 @@ def _blocks(text: _Text, columns: Sequence[str], skip: int) -> Iterator[tuple[in
     for rows in _batched(islice(text.rows(), skip, None), _AT_ONCE):
         for row, cells in rows:
             if len(cells) != len(columns):
-                raise BadInput(f"{text.path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}")
+                advice = "take out what stands above the table" if len(columns) < len(cells) else "give it as many"
+                raise BadInput(
+                    f"{text.path.name}: row {row} has {len(cells)} cells, the first row has {len(columns)}; {advice}"
+                )
         yield rows[-1][0], list(zip(*(cells for _, cells in rows), strict=True))
 
 

@@ -150,9 +150,12 @@ def _text(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
+    """Words with commas between them, or a list as it is printed: `[flip, translation]`."""
+    if isinstance(value, str) and value.strip()[:1] == "[" and value.strip()[-1:] == "]":
+        value = parse_yaml(value, "the list")
     if isinstance(value, str):
-        return () if value in NOTHING else tuple(value.split(","))
-    return value or ()
+        return () if value in NOTHING else tuple(word.strip() for word in value.split(","))
+    return tuple(value) if isinstance(value, list) else value or ()
 
 
 TEXTS: Mapping[Any, Callable[[Any], Any]] = {tuple: _words, bool: _truth, str: _text, int: _whole, float: _number}

@@ -1,0 +1,100 @@
+"""What messages on settings advise is typed as they say it, in the situation that prints it: it is taken."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+
+import numpy as np
+import pytest
+
+from evenodds.cli.app import setting_values
+from evenodds.data.arrays import from_array
+from evenodds.data.dataset import Dataset
+from evenodds.errors import BadInput
+from evenodds.runs.assembly import Run
+from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.planning import settle, settle_task
+from tests.behaviours.test_advice import REFUSED, SETTINGS
+
+SMALL = ["device=cpu", "batch=8", "images=64", "generator.width=8", "discriminator.width=8", "watch=off"]
+IN_WORDS = (
+    (r"leave `?([\w.]+)`? false", "{}=false"),
+    (r"raise `(fillings)`", "task.{}=2"),
+    (r"use the networks of `(\w+)`", "generator={0} discriminator={0}"),
+    (r"; `(\w+)` and `\w+` go up to", "generator={}"),
+    (r"did you mean '(\w+)'", "loss={}"),
+)
+"""Advice in words, and what is typed."""
+
+
+@cache
+def data(kind: str) -> Dataset:
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    return {
+        "images": lambda: from_array(colours),
+        "classes": lambda: from_array(colours, np.arange(40) % 2),
+        "rows": lambda: from_array(rng.normal(size=(60, 3))),
+    }[kind]()
+
+
+CASES = {
+    "code": ("images", "color-32", "task=infogan"),
+    "code, simultaneous": ("images", "color-32", "task=infogan prior=coded simultaneous=true"),
+    "no classes": ("images", "color-32", "task=condition"),
+    "all classes at once": ("classes", "color-32", "task=condition task.way=multi_hinge"),
+    "a way with a cost of its own": ("classes", "color-32", "task=condition task.way=auxiliary simultaneous=true"),
+    "views of what follows": ("images", "denoise", "views=flip"),
+    "chance of no views": ("images", "color-32", "view_chance=adaptive"),
+    "no penalty to balance by": ("images", "color-32", "balance=penalty penalty=none"),
+    "balance by steps": ("images", "color-32", "balance=steps simultaneous=true"),
+    "no penalty to weigh": ("images", "color-32", "penalty_weight=auto penalty=none"),
+    "many pieces": ("images", "color-32", "accumulate=16"),
+    "no autoencoder": ("images", "color-32", "loss=boundary"),
+    "images for rows": ("rows", "table", "generator=dcgan"),
+    "an accelerator": ("images", "color-32", "device=cuda"),
+    "no enlarging": ("images", "upscale-x4", "generator=unet task.crop=8"),
+    "no sources": ("images", "translate", ""),
+    "one filling": ("images", "fill-32", "task.fillings=1"),
+    "simultaneous": ("images", "translate", "task.degradation=noise simultaneous=true"),
+    "a name": ("images", "color-32", "loss=nonsaturating"),
+}
+
+
+def assembled(kind: str, base: str, settings: list[str]) -> str:
+    """Why a run with these settings is not put together; empty where it is."""
+    try:
+        config = with_settings(recipe(base), setting_values([*SMALL, *settings]))
+        config, _ = settle_task(config, data(kind))
+        Run(settle(config, data(kind), None)[0], data(kind))
+    except BadInput as error:
+        return f"{REFUSED}{error}"
+    return ""
+
+
+def ways(message: str) -> list[list[str]]:
+    """What the message says to type."""
+    advice = message.partition(";")[2] or message
+    found = [shlex.split(way.rstrip(".,")) for way in SETTINGS.findall(advice)]
+    return found + [
+        typed.format(*at.groups()).split() for words, typed in IN_WORDS if (at := re.search(words, message))
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_advice_is_taken(name: str) -> None:
+    kind, base, more = CASES[name]
+    message = assembled(kind, base, more.split())
+    assert message.startswith(REFUSED)
+    assert ways(message)
+    for way in ways(message):
+        changed = {one.partition("=")[0] for one in way}
+        kept = [one for one in more.split() if one.partition("=")[0] not in changed]
+        assert assembled(kind, base, [*kept, *way]) == "", (message, way)
+
+
+@pytest.mark.parametrize("written", ["[flip,translation]", "[flip, translation]", "['flip', 'translation']"])
+def test_lists_are_read_as_they_are_printed(written: str) -> None:
+    assert with_settings(recipe("color-32"), {"views": written}).views == ("flip", "translation")

@@ -2,8 +2,9 @@
 
     python benchmarks/toys.py [ring grid mixture] [--seeds 0 1 2 3 4] [--budget 50s] [--threads 1]
 
-Each run is the recipe of that name, planned for the budget. Written to benchmarks/results/NAME.json, with a picture
-of the samples of the first seed beside it.
+Each run is the recipe of that name, as long as fits into the budget of processor time, by a game of two seconds before
+it. Written to benchmarks/results/NAME.json seed by seed, with a picture of the samples of the first seed beside it;
+what is there already, of the recipe as it is, is not done again.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import math
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ import torch
 from PIL import Image
 from torch.nn.functional import softplus
 
+from common.stored import stored_results
 from evenodds.data.toys import Grid, Mixture1D, Ring
+from evenodds.files.write import write_json
+from evenodds.game.trainer import Training
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs.config import recipe, with_settings
@@ -61,23 +66,44 @@ def equilibrium(session: Session) -> dict[str, Any]:
     }
 
 
+class Rate:
+    """Stops a run after so many seconds of processor time; the images shown in each of them, without the start."""
+
+    def __init__(self, seconds: float, warm_up: int = 20) -> None:
+        self.seconds, self.warm_up, self.rate = seconds, warm_up, 0.0
+
+    def begin(self, training: Training) -> None:
+        """Nothing to open."""
+
+    def after_round(self, training: Training) -> None:
+        if training.progress.round == self.warm_up:
+            self.begun, self.before = time.process_time(), training.progress.images
+        if training.progress.round > self.warm_up and (spent := time.process_time() - self.begun) > self.seconds:
+            self.rate, training.stop = (training.progress.images - self.before) / spent, True
+
+    def end(self, training: Training) -> None:
+        """Nothing to close."""
+
+
 def one(name: str, seed: int, budget: str, settings: dict[str, str]) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp())
-    begun = time.perf_counter()
     config = with_settings(recipe(name), {"seed": seed, **settings})
-    session = start(config, out=folder / "run", budget=as_seconds(budget))
-    seconds = time.perf_counter() - begun
+    start(replace(config, images=10**8), out=folder / "rate", listeners=[rate := Rate(2.0)])
+    images = int((as_seconds(budget) - 2) * rate.rate) // config.batch * config.batch
+    begun = time.process_time()
+    session = start(replace(config, images=images), out=folder / "run")
+    seconds = 2 + time.process_time() - begun
     figures = equilibrium(session) if name == "mixture" else modes(name, session)
     if seed == 0 and not settings:
         picture(session, RESULTS / f"{name}.png")
     shutil.rmtree(folder)
-    return {"recipe": name, "seed": seed, "seconds": round(seconds, 1), "images": session.images, **figures}
+    return {"recipe": name, "seed": seed, "processor_seconds": round(seconds, 1), "images": session.images, **figures}
 
 
 def picture(session: Session, path: Path) -> None:
     """Samples beside data."""
     fake = sample_picture(session.card, session.sample(20_000))[0]
-    real = picture(
+    real = sample_picture(
         session.card, DENSITIES[session.config.recipe].sample(20_000, torch.Generator().manual_seed(0)).numpy()
     )[0]
     Image.fromarray(np.hstack([real, np.full((len(real), 4), 128, np.uint8), fake])).save(path, optimize=True)
@@ -94,13 +120,18 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     settings = dict(pair.split("=", 1) for pair in arguments.settings)
     for name in arguments.names:
-        rows = []
+        path = RESULTS / f"{name}.json"
+        about: dict[str, Any] = {"budget": arguments.budget, "threads": arguments.threads, "torch": torch.__version__}
+        about["recipe"] = recipe(name).to_mapping()
+        stored = {} if settings else stored_results(path)
+        rows = stored.get("runs", []) if stored.get("recipe") == about["recipe"] else []
         for seed in arguments.seeds:
+            if any(row["seed"] == seed for row in rows):
+                continue
             rows.append(one(name, seed, arguments.budget, settings))
             print(json.dumps({**settings, **rows[-1]}), flush=True)
-        if not settings:
-            about = {"budget": arguments.budget, "threads": arguments.threads, "torch": torch.__version__}
-            (RESULTS / f"{name}.json").write_text(json.dumps({**about, "runs": rows}, indent=2) + "\n")
+            if not settings:
+                write_json(path, {**about, "runs": rows})
 
 
 if __name__ == "__main__":

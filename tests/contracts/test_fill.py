@@ -131,12 +131,15 @@ def question(shape: tuple[int, ...], n: int = 5) -> tuple[Tensor, Tensor]:
     return torch.where(mask > 0, x, 0.0), mask
 
 
-CASES = [(family, shape) for family in FAMILIES for shape in SHAPES[family]]
+CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+    *[(family, shape, {}) for family in FAMILIES for shape in SHAPES[family]],
+    ("images", (3, 9, 14), {"stem": 2, "start": "membrane", "maps": 2}),
+]
 
 
-@pytest.mark.parametrize(("family", "shape"), CASES)
-def test_filler(family: str, shape: tuple[int, ...]) -> None:
-    net, (x, mask) = filler(family, shape), question(shape)
+@pytest.mark.parametrize(("family", "shape", "options"), CASES)
+def test_filler(family: str, shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    net, (x, mask) = filler(family, shape, **options), question(shape)
     z = torch.randn(15, 6, generator=seeded())
     found = net(x, mask, z)
     assert found.shape == (15, *shape)
@@ -160,7 +163,12 @@ def test_options_have_defaults_fit_for_json(family: str) -> None:
 
 
 def test_fillers_refuse_other_shapes() -> None:
-    for make in (lambda: rows.Generator(6, (1, 8, 8)), lambda: images.Generator(6, (8,))):
+    for make in (
+        lambda: rows.Generator(6, (1, 8, 8)),
+        lambda: images.Generator(6, (8,)),
+        lambda: images.Generator(6, (1, 8, 8), stem=3),
+        lambda: images.Generator(6, (1, 8, 8), start="membran"),
+    ):
         with pytest.raises(BadInput):
             make()
     with pytest.raises(BadInput, match="memory"):
@@ -261,7 +269,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         {"fillings": 1},
         {"mean": -1.0},
         {"adversarial": 0.0, "joint": 0.0, "marginal": 0.0, "mean": 0.0},
-        {"simultaneous": True},
+        {"simultaneous": True, "adversarial": 0.0},
     ):
         with pytest.raises(BadInput):
             Fill(Normal(2), contest, masks=Scattered(), **options)

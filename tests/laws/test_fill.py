@@ -15,11 +15,12 @@ from evenodds.game.rules import Batch, Game
 from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
 from evenodds.game.trainer import train
+from evenodds.parts.fillers._membrane import membrane
 from evenodds.parts.fillers.rows import Generator
 from evenodds.parts.losses import scoring
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.losses.penalties import r1_r2
-from evenodds.parts.masks import Everything, OneOf, Scattered
+from evenodds.parts.masks import Boxes, Everything, OneOf, Scattered
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Normal
 from evenodds.tasks.contest import Contest
@@ -161,3 +162,42 @@ def test_scores_are_the_plain_sum_over_pairs_and_do_not_depend_on_what_does_not_
         apart = [plain(fillings[j, n] - fillings[k, n]) for j, k in itertools.combinations(range(4), 2)]
         assert float(ours[n]) == pytest.approx(float(to - torch.stack(apart).mean() / 2), abs=1e-6)
     assert ours[4].abs() < 1e-5
+
+
+# The membrane
+
+
+def test_the_membrane_keeps_what_is_known_and_solves_laplaces_equation_elsewhere() -> None:
+    rng = torch.Generator().manual_seed(0)
+    place = 0.4 * torch.arange(6)[:, None] + 0.3 * torch.arange(9)
+    x = torch.sin(place + 6 * torch.rand(4, 2, 1, 1, generator=rng))
+    mask = torch.cat([Scattered(0.6, 0.6)((2, 2, 6, 9), rng), Boxes()((2, 2, 6, 9), rng)])
+    rough, fine = membrane(x, mask), membrane(x, mask, sweeps=80)
+    padded = torch.nn.functional.pad(fine, (1, 1, 1, 1), mode="replicate")
+    ups, lefts = padded[:, :, :, 1:-1], padded[:, :, 1:-1]
+    around = (ups[:, :, :-2] + ups[:, :, 2:] + lefts[..., :-2] + lefts[..., 2:]) / 4
+    hidden = (mask == 0).expand_as(x)
+    assert torch.equal(fine[~hidden], x[~hidden])
+    torch.testing.assert_close(fine[hidden], around[hidden], atol=1e-4, rtol=0)
+    far = (rough - fine)[hidden].square().mean().sqrt()
+    assert far < 0.3 * fine[hidden].std(), "a few sweeps are near it"
+    assert torch.equal(membrane(torch.where(mask > 0, x, 7.0), mask), rough), "hidden values have no influence"
+    assert (membrane(x, torch.zeros_like(mask)) == 0).all()
+    torch.testing.assert_close(membrane(torch.full_like(x, 0.3), mask), torch.full_like(x, 0.3))
+
+
+# Both at once
+
+
+def test_moves_at_once_have_the_slopes_of_both_costs() -> None:
+    torch.manual_seed(0)
+    contest = Contest(non_saturating, fused=True)
+    players = {"generator": Generator(8, (4,), width=16, depth=1), "discriminator": Discriminator((12,), width=16)}
+    game = Fill(Normal(8), contest, masks=Scattered(0.2, 0.8), adversarial=0.3, simultaneous=True)
+    hand = game.deal({"x": gaussian(32, 5)}, torch.Generator().manual_seed(0))
+    for name, cost in (("generator", game.generator_cost), ("discriminator", game.plain_cost)):
+        parameters = list(players[name].parameters())
+        joint = torch.autograd.grad(game.simultaneous_cost(players, hand).total(), parameters)
+        own = torch.autograd.grad(cost(players, hand).total(), parameters)
+        for one, other in zip(joint, own, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

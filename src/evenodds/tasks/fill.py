@@ -16,6 +16,7 @@ from evenodds.game.seeds import mix
 from evenodds.parts.losses import scoring
 from evenodds.parts.masks import Masks
 from evenodds.tasks._playable import NetworkSpec
+from evenodds.tasks.contest import scaled_backward
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Fill", "MaskedDiscriminator", "MaskedGenerator", "complete"]
@@ -68,8 +69,8 @@ class Fill(Generate):
             )
         if not self.adversarial and not self._scores():
             raise BadInput("filling needs a cost: raise adversarial, joint, marginal or mean above 0")
-        if self.simultaneous:
-            raise BadInput("filling has no simultaneous moves, as its scoring rules are the generator's alone")
+        if self.simultaneous and not self.adversarial:
+            raise BadInput("simultaneous moves need a discriminator; raise adversarial above 0, or leave them")
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images of that shape."""
@@ -114,9 +115,24 @@ class Fill(Generate):
         if self.adversarial:
             adversarial = self.contest.generator_costs(bound["discriminator"], x, fillings[0], dict(hand))
             costs = {name: self.adversarial * cost for name, cost in adversarial.items()}
-        for name, weight in self._scores().items():
-            costs[name] = weight * scoring.score(fillings, x, hand["hidden"], getattr(scoring, name)).mean()
-        return Costs(costs)
+        return Costs({**costs, **self._scored(fillings, hand)})
+
+    def simultaneous_cost(self, players: Players, hand: Batch) -> Costs:
+        """Both players': the scores have no slope in the discriminator."""
+        x = hand["x"]
+        bound = self._bound(players, hand)
+        fillings = bound["generator"](hand["z"]).unflatten(0, (self.fillings, len(x)))
+        judged, factors = scaled_backward(fillings[0])
+        factors.append(judged.new_full((len(x),), self.adversarial))
+        both = self.contest.simultaneous_costs(bound["discriminator"], x, judged, dict(hand))
+        return Costs({**both, **self._scored(fillings, hand)}, both.facts)
+
+    def _scored(self, fillings: Tensor, hand: Batch) -> dict[str, Tensor]:
+        """The scores of fillings (K, N, ...), weighted."""
+        return {
+            name: weight * scoring.score(fillings, hand["x"], hand["hidden"], getattr(scoring, name)).mean()
+            for name, weight in self._scores().items()
+        }
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """The players that there are and that judge items, where all is hidden."""

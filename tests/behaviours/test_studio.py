@@ -397,7 +397,10 @@ def test_a_process_is_found_again_and_asked_to_end(tmp_path: Path) -> None:
             assert "already" in client.post("/api/runs/digits-1/resume").json()["error"]
             assert client.post("/api/runs/digits-1/stop").status_code == 202
             assert child.wait(10) == 0
-            assert client.get("/api/runs/digits-1").json()["said"] == ["at work", "stopped by the user; what is done stays"]
+            assert client.get("/api/runs/digits-1").json()["said"] == [
+                "at work",
+                "stopped by the user; what is done stays",
+            ]
             assert client.get("/api/runs").json()["runs"][0]["job"] is None
             assert "nothing to stop" in client.post("/api/runs/digits-1/stop").json()["error"]
             assert "twice" in client.delete("/api/runs/digits-1").json()["error"]

@@ -65,7 +65,8 @@ class Passes:
     """Computes rows in one thread, pass by pass, as long as somebody waits.
 
     A pass takes rows of those of one kind that have waited the longest. Who has rows left goes behind the others, so
-    that a long request holds up a short one by one pass. A fault in a pass is that of its requests; the next one goes on.
+    that a long request holds up a short one by one pass. A fault in a pass is that of its requests alone; the next pass
+    goes on.
 
     Args:
         initializer: called in the thread, before its first pass.

@@ -8,8 +8,14 @@ builds that pytorch.org names.
 import nox
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-LOWEST_TORCH = "torch==2.6.*"
-"""What pyproject.toml asks for at least, with the oldest Python; no other Python of today has it for all platforms."""
+LOWEST = (
+    "torch==2.6.*", "numpy==1.26.*", "pillow==11.3.*", "safetensors==0.4.5", "pyyaml==6.0", "rich==13.6.*",
+    "cyclopts==5.4.*", "msgspec==0.19.*", "pyarrow==15.*",
+)  # fmt: skip
+"""What pyproject.toml asks for at least, with the oldest Python; no other Python of today has it for all platforms.
+
+The extra avif needs pillow 11.3, where the rest takes 11.0. Later versions of pyarrow need numpy 2 and do not say so.
+"""
 SUITE = ("pytest", "-n", "2", "--dist", "worksteal")
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", *(f"tests-{python}" for python in PYTHONS)]
@@ -39,6 +45,6 @@ def newest(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """The test suite with the lowest torch that pyproject.toml allows."""
-    session.install(".[test]", LOWEST_TORCH)
+    """The test suite with the lowest versions of what is always needed that pyproject.toml allows."""
+    session.install(".[test]", *LOWEST)
     session.run(*SUITE, *session.posargs)

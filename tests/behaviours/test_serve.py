@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -114,6 +115,71 @@ def test_codes_are_those_of_the_command(client: TestClient, home: Path) -> None:
         assert np.allclose(answer.json()["z"], codes.z, atol=1e-4)
     two = arrays(client.post("/v1/encode?format=npz", files=[("image", picture), ("image", picture)]))
     assert two["z"].shape == (2, codes.z.shape[1])
+
+
+def test_codes_of_rows_are_those_of_the_command_in_every_form(home: Path) -> None:
+    """The rows are sent as JSON, in a form and as the body; their order of columns is free."""
+    cities = ("Paris", "Köln", "New York, NY")
+    lines = [f'{k % 7 or ""},"{cities[k % 3]}",2024-01-{k % 28 + 1:02},{("no", "yes")[k % 2]}' for k in range(40)]
+    (home / "people.csv").write_text("\n".join(["age,city,day,member", *lines]), encoding="utf-8")
+    small = {"generator__width": 4, "generator__depth": 1, "discriminator__width": 4, "watch": "off", "device": "cpu"}
+    data, options = str(home / "people.csv"), {"data__label": "member", "task": "condition", **small}
+    session = evenodds.fit(data, "table", out=home / "people", images=16, batch=8, **options)
+    encoder_of(session, 64)
+    with asked(session) as client:
+        body = {"count": 3, "seed": 5, "classes": ["no", "yes", "no"]}
+        told, text = client.post("/v1/sample", json=body).json(), client.post("/v1/sample?format=csv", json=body).text
+        assert [row[-1] for row in told["rows"]] == body["classes"]
+        assert "need 2 names in classes" in error(client.post("/v1/sample", json={**body, "count": 2}), 400)
+        (home / "rows.csv").write_text(text, encoding="utf-8")
+        _, codes = encoded(session, home / "rows.csv")
+        sent = {"columns": told["columns"][::-1], "rows": [row[::-1] for row in told["rows"]]}
+        for answer in (
+            client.post("/v1/encode", json=sent),
+            client.post("/v1/encode", files={"rows": text.encode()}),
+            client.post("/v1/encode", content=text, headers={"content-type": "text/csv"}),
+        ):
+            assert np.allclose(answer.json()["z"], codes.z, atol=1e-4), answer.text
+            assert set(answer.json()["classes"]) <= {"no", "yes"}
+        z = arrays(client.post("/v1/encode", files={"rows": text.encode()}, data={"format": "npz"}))["z"]
+        assert np.allclose(z, codes.z, atol=1e-4)
+        one = {"columns": told["columns"], "rows": [told["rows"][0]]}
+        for request, status, words in (
+            ({"json": {**sent, "rows": []}}, 400, "rows are needed"),
+            ({"json": {**one, "rows": [["1", "Atlantis", "2024-01-01", "no"]]}}, 400, "Atlantis"),
+            ({"json": {**sent, "rows": [[1]]}}, 400, "as many cells"),
+            ({"json": {**one, "columns": [f"{name}?" for name in one["columns"]]}}, 400, "is missing"),
+            ({"json": {**one, "rows": [[{"a": 1}] * len(one["columns"])]}}, 400, "column"),
+            ({"json": {**one, "rows": one["rows"] * 5000}}, 413, "at most 4,096 rows"),
+            ({"json": {**one, "image": "aGVsbG8="}}, 400, "no images"),
+            ({"files": {"rows": b"\0\1"}}, 400, "needs text"),
+            ({"files": [("rows", text.encode())] * 2}, 400, "one file of rows is needed, got 2"),
+            ({"files": {"rows": text.encode()}, "data": {"columns": ["a", "b"]}}, 400, "came twice"),
+        ):
+            assert words in error(client.post("/v1/encode", **request), status)
+
+
+def test_pictures_are_translated_as_the_command_does_in_every_form(home: Path) -> None:
+    picture, session = home / "in.png", session_of("denoise", home)
+    convert(session, picture, home / "clean.png", Options())
+    true, content = pixels((home / "clean.png").read_bytes()), picture.read_bytes()
+    with asked(session) as client:
+        for more in ({"content": content, "headers": {"content-type": "image/png"}}, {"files": {"image": content}}):
+            answer = pixels(client.post("/v1/translate", **more).content)
+            assert np.abs(answer.astype(int) - true).max() <= 1  # passes of another size
+        told = client.post("/v1/translate", json={"image": base64.b64encode(content).decode(), "format": "json"}).json()
+        assert (told["height"], told["width"]) == true.shape[:2]
+        assert np.array_equal(pixels(base64.b64decode(told["image"])), answer)
+        x = arrays(client.post("/v1/translate?format=npz", files={"image": content}))["x"]
+        assert np.array_equal(np.moveaxis(x, 0, -1), answer)
+        for request, status, words in (
+            ({}, 400, "one image is needed, got 0"),
+            ({"files": {"image": content}, "data": {"overlay": "true"}}, 400, "no field 'overlay'"),
+            ({"files": {"image": b"age,city"}}, 400, "not an image"),
+            ({"files": {"image": content}, "data": {"format": "csv"}}, 400, "png, npz, json"),
+        ):
+            assert words in error(client.post("/v1/translate", **request), status)
+        assert "answers translate, and no upscale" in error(client.post("/v1/upscale", files={"image": content}), 404)
 
 
 def test_pictures_are_enlarged_as_the_command_does(home: Path) -> None:
@@ -236,6 +302,36 @@ def test_the_fault_of_one_request_is_that_of_no_other_and_a_long_one_waits_for_s
     answers = asyncio.run(play())
     assert (answers[0], answers[1], str(answers[2]), answers[3]) == ([14] * 20, [2], "it is -1", [4, 6])
     assert order.index(2) < len(order) - order[::-1].index(7) - 1
+
+
+def test_a_fault_beside_the_network_is_answered_and_logged_and_the_next_pass_goes_on(home: Path) -> None:
+    app, service = server(home / "digits", seconds=5)
+    faults, lines = [RuntimeError("no\x1b room"), KeyError("no figure")], list[str]()
+    logged = logging.Handler()
+    logged.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+
+    def told(requests: int, rows: int) -> None:
+        if faults:
+            raise faults.pop(0)
+
+    async def play(client: Any) -> list[Any]:
+        service.passes._told = told
+        body = {"count": 1000, "format": "npz"}
+        first = await client.post("/v1/sample", json=body)  # of several passes
+        return [first, await client.post("/v1/sample"), await client.post("/v1/sample", json=body)]
+
+    logging.getLogger("evenodds").addHandler(logged)
+    try:
+        first, second, last = together(app, play)
+    finally:
+        logging.getLogger("evenodds").removeHandler(logged)
+    assert "unexpected RuntimeError: no\\x1b room" in error(first, 500)
+    assert (second.status_code, last.status_code) == (500, 200)
+    assert [line.split(";")[0] for line in lines] == [
+        "POST /v1/sample: unexpected RuntimeError: no\\x1b room",
+        "POST /v1/sample: unexpected KeyError: 'no figure'",
+    ]
+    assert service.line.waiting == service.line.numbers == len(service.passes) == 0
 
 
 class Held:

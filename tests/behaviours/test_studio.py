@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -369,10 +368,23 @@ class _Ended:
         return 0
 
 
+WORK = r"""
+import time
+from evenodds.cli.signals import Ended, orderly_end
+
+try:
+    with orderly_end():
+        print("\033[2Kat work", flush=True)
+        time.sleep(60)
+except Ended as signal:
+    print("evenodds:", signal)
+"""
+
+
 def test_a_process_is_found_again_and_asked_to_end(tmp_path: Path) -> None:
     """By another studio than the one that started it."""
     folder = run_folder(tmp_path)
-    command = [sys.executable, "-c", "import time; print('\\033[2Kat work', flush=True); time.sleep(60)"]
+    command = [sys.executable, "-c", WORK]
     log = tmp_path / ".studio" / "digits-1-train-1.log"
     log.parent.mkdir()
     with log.open("wb") as out, subprocess.Popen(command, stdout=out) as child:
@@ -384,7 +396,11 @@ def test_a_process_is_found_again_and_asked_to_end(tmp_path: Path) -> None:
             assert client.get("/api/runs").json()["runs"][0]["job"] == {"command": "train", "said": "at work"}
             assert "already" in client.post("/api/runs/digits-1/resume").json()["error"]
             assert client.post("/api/runs/digits-1/stop").status_code == 202
-            assert child.wait(10) == -signal.SIGTERM
+            assert child.wait(10) == 0
+            assert client.get("/api/runs/digits-1").json()["said"] == [
+                "at work",
+                "stopped by the user; what is done stays",
+            ]
             assert client.get("/api/runs").json()["runs"][0]["job"] is None
             assert "nothing to stop" in client.post("/api/runs/digits-1/stop").json()["error"]
             assert "twice" in client.delete("/api/runs/digits-1").json()["error"]
@@ -445,6 +461,7 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
         scores = client.get("/api/runs/up/scores", params={"upload": sent["upload"], "truth": true}).json()
         (base / ".studio" / "results" / "up-1").mkdir(parents=True)
         assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-2"}
+        assert client.post("/api/runs/up/folders", json={"place": str(tmp_path)}).json() == {"name": "up-3"}
         (base / ".studio" / "results" / "up-2").mkdir()
         (base / ".studio" / "results" / "up-2" / "a.png").write_bytes(b"x")
         next((base / ".studio").glob("up-2-*.log")).write_text("in: 20 %\nskipped b\nin: 40 %\n", encoding="utf-8")
@@ -453,10 +470,14 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
         assert client.get("/api/runs/up/folders/..%2f..%2fup/zip").status_code in (400, 404)
         ended = client.post("/api/runs/up/folders/up-2/stop")
         assert "no folder of that name" in client.post("/api/runs/up/folders/up-9/stop").json()["error"]
-    assert started == [["upscale", str(base / "up"), str(tmp_path), str(base / ".studio" / "results" / "up-2")]]
+    out = base / ".studio" / "results"
+    assert started == [["upscale", str(base / "up"), str(tmp_path), str(out / name)] for name in ("up-2", "up-3")]
     assert stopped == [base / ".studio" / "results" / "up-2"]
     assert ended.status_code == 202
-    assert [(one["name"], one["count"], one["percent"], one["said"]) for one in told] == [("up-2", 1, 40, "skipped b")]
+    assert [(one["name"], one["count"], one["percent"], one["said"]) for one in told] == [
+        ("up-3", 0, None, ""),
+        ("up-2", 1, 40, "skipped b"),
+    ]
     assert packed.namelist() == ["a.png"]
     assert (scores["kind"], scores["total"]["ssim"]) == ("images", 1.0)  # it is held against itself
     assert np.array_equal(np.asarray(picture(answer)), np.asarray(Image.open(tmp_path / "out.png")))

@@ -43,6 +43,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "digits": {"generator.width": 4, "discriminator.width": 4},
     "table": {"generator.width": 8, "generator.depth": 1, "discriminator.width": 8},
     "upscale-x2": {"size": 16, "task.crop": 16, "generator.width": 4, "generator.blocks": 1, "discriminator.width": 4},
+    "denoise": {"size": 16, "task.crop": 16, "generator.width": 4, "generator.blocks": 1, "discriminator.width": 4},
     "segment": {"size": 32, "task.crop": None, "generator.width": 4, "discriminator.width": 4},
     "fill-32": {"size": 8, "generator.width": 4, "discriminator.width": 4},
 }

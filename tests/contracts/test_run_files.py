@@ -311,6 +311,18 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     assert name in line
 
 
+def test_who_may_read_the_configuration_may_read_the_states(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in (run / "checkpoints").rglob("*.*")}
+    assert modes == {(run / "config.yaml").stat().st_mode & 0o777}
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).endswith("players.safetensors"))
+    status, line = answered(words("sample", run), capsys, "players.safetensors")
+    assert status == 2
+    assert "players.safetensors may not be read by this user" in line
+    assert "damaged" not in line
+
+
 def test_a_checkpoint_of_other_shapes_names_itself_and_another(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["generator"]["width"] = 4

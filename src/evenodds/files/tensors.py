@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -26,7 +27,9 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str, str] | None = None) -> None:
-    """Writes a safetensors file.
+    """Writes a safetensors file that those may read who may read other files: safetensors itself lets only its owner.
+
+    A file that is there keeps its mode.
 
     Args:
         tensors: by name; contiguous, and none shares memory with another.
@@ -38,6 +41,8 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str,
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
     try:
         save_file(dict(tensors), path, None if words is None else dict(words))
     except SafetensorError as error:
@@ -45,6 +50,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str,
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), path.name) from error
+    path.chmod(mode)
 
 
 def has_declared_size(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -181,6 +182,7 @@ def load(
 
     Raises:
         Damaged: a file is missing or its checksum differs.
+        BadInput: a file may not be read by this user.
     """
     header = read_header(folder)
     names = [name for name in header.parts if needed is None or name in needed]
@@ -190,6 +192,8 @@ def load(
 def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> State:
     """One file of states."""
     file = folder / f"{name}.safetensors"
+    if file.is_file() and not os.access(file, os.R_OK):
+        raise BadInput(f"{file} may not be read by this user; its owner can let you: chmod -R go+rX {folder}")
     try:
         if not has_declared_size(file) or sha256_of(file) != part.sha256:
             raise BadInput(f"{file.name} is missing or its checksum differs")

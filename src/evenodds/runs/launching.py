@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from evenodds.errors import BadInput
@@ -33,6 +33,8 @@ LINES = 40
 _SAID = 16 * 1024
 """Bytes from the end of a log that are looked at."""
 _children: dict[int, subprocess.Popen[bytes]] = {}
+_ENDED = re.compile(r"^.*\bended by SIGTERM$")
+"""The line of a command that was asked to end."""
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -46,6 +48,7 @@ class Launched:
         command: its words after `evenodds`.
         log: the file of what it says.
         since: seconds since 1970.
+        stopped: whether `stop` asked it to end.
     """
 
     process: Process
@@ -53,6 +56,7 @@ class Launched:
     command: tuple[str, ...]
     log: str
     since: float
+    stopped: bool = False
 
     @property
     def alive(self) -> bool:
@@ -69,6 +73,8 @@ class Launched:
         except OSError:
             return []
         lines = [_CONTROL.sub("", line.rpartition("\r")[2]).rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+        if self.stopped:
+            lines = [_ENDED.sub("stopped by the user; what is done stays", line) for line in lines]
         return [line for line in lines if line][-LINES:]
 
 
@@ -105,7 +111,7 @@ def launched(base: Path) -> list[Launched]:
     for path in sorted((base / HOME).glob("*.json")):
         with suppress(BadInput, OSError):
             one = read_json(path, Launched)
-            found.append(Launched(one.process, one.folder, one.command, str(path.with_suffix(".log")), one.since))
+            found.append(replace(one, log=str(path.with_suffix(".log"))))
     return sorted(found, key=lambda one: -one.since)
 
 
@@ -116,20 +122,22 @@ def stop(folder: Path, base: Path) -> None:
         BadInput: no process of this machine works on it.
     """
     holder = holder_of(folder)
+    mine = [one for one in launched(base) if Path(one.folder) == folder]
     candidates = [holder.process] if holder is not None else []
-    candidates += [one.process for one in launched(base) if Path(one.folder) == folder]
-    alive = [process for process in candidates if process.alive()]
+    alive = [process for process in (*candidates, *(one.process for one in mine)) if process.alive()]
     if not alive:
         raise BadInput(f"no process of this machine works on {folder.name}; there is nothing to stop")
+    for one in mine:
+        if one.process == alive[0]:
+            write_json(Path(one.log).with_suffix(".json"), asdict(replace(one, stopped=True)))
     os.kill(alive[0].pid, signal.SIGTERM)  # SIGINT may be ignored in processes that were started in the background
 
 
-def new_folder(base: Path, name: str) -> Path:
-    """The first of base/name-1, base/name-2, ... that is not there and that no process was started for."""
-    name = safe_name(name)
-    taken = {Path(one.folder).name for one in launched(base) if one.alive}
-    numbers = (number for number in range(1, 10**6) if f"{name}-{number}" not in taken)
-    return next(folder for number in numbers if not os.path.lexists(folder := base / f"{name}-{number}"))
+def new_folder(base: Path, name: str, started: Iterable[Launched]) -> Path:
+    """The first of base/name-1, base/name-2, ... that is not there and that none of the processes was started for."""
+    name, taken = safe_name(name), {one.folder for one in started}
+    folders = (base / f"{name}-{number}" for number in range(1, 10**6))
+    return next(folder for folder in folders if str(folder) not in taken and not os.path.lexists(folder))
 
 
 def discard(folder: Path, base: Path) -> Path:

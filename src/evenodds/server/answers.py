@@ -78,7 +78,11 @@ async def encoded(service: Service, received: Received, form: str) -> Response:
 def _items(session: Session, received: Received, bounds: Bounds) -> Any:
     """(N, ...) in [-1, 1] of what was sent, in the shape that the run knows."""
     if session.card.kind != "image":
+        if "image" in received.files:
+            raise BadInput("this run knows rows and no images; send `rows`")
         return _loaded(session, _table(received), bounds)
+    if "rows" in received.files or received.fields.keys() & {"rows", "columns"}:
+        raise BadInput("this run knows images and no rows; an image is needed, as `image`")
     images = received.files.get("image", [])
     bounds.require_count(len(images), "images")
     if not images:
@@ -92,9 +96,11 @@ def _items(session: Session, received: Received, bounds: Bounds) -> Any:
 
 def _table(received: Received) -> bytes:
     """The rows that were sent, as a CSV file."""
-    if "rows" in received.files:
-        return received.one("rows")
     rows, columns = received.fields.get("rows"), received.fields.get("columns")
+    if "rows" in received.files:
+        if rows is not None or columns is not None:
+            raise BadInput("the rows came twice: send a CSV file with a line of names, or `rows` and `columns` in JSON")
+        return received.one("rows")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) for row in rows):
         raise BadInput('rows are needed: a CSV file, or in JSON {"columns": ["a", "b"], "rows": [[1, 2]]}')
     head = [columns] if isinstance(columns, list) else []

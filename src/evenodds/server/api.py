@@ -106,6 +106,8 @@ def _described(model: type[Asked]) -> dict[str, Any]:
         content["multipart/form-data"] = {"schema": {**schema, "properties": {**schema["properties"], **binary}}}
     if "image" in files and "mask" not in files:
         content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+    if "rows" in files:
+        content["text/csv"] = {"schema": {"type": "string"}}
     replies = {"content": {kind.partition(";")[0]: {} for kind in TYPES.values()}, "description": "The answer."}
     line = {"description": 'An error: {"error": "one line"}.'}
     statuses = {"200": replies, "400": line, "401": line, "404": line, "413": line, "429": line, "503": line}

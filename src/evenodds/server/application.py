@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from inspect import signature
@@ -25,6 +26,9 @@ from evenodds.server.bounds import Full, NotNow, Overloaded, Replaced, TooMuch
 from evenodds.server.gate import Gate, Limits
 
 __all__ = ["application"]
+
+log = logging.getLogger(__name__)
+"""Of faults of the server's own: one line each, on stderr where nobody has said otherwise."""
 
 STATUSES: dict[type[BadInput], int] = {
     Busy: 409, Replaced: 409, TooMuch: 413, Full: 429, Overloaded: 503, NotNow: 503
@@ -133,7 +137,9 @@ async def _denied(request: Request, error: OSError) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    return _line(500, f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where")
+    said = f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where"
+    log.error("%s", " ".join(visible(f"{request.method} {request.url.path}: {said}").split()))
+    return _line(500, said)
 
 
 async def _failed(request: Request, error: MemoryError) -> Response:

@@ -65,7 +65,8 @@ class Passes:
     """Computes rows in one thread, pass by pass, as long as somebody waits.
 
     A pass takes rows of those of one kind that have waited the longest. Who has rows left goes behind the others, so
-    that a long request holds up a short one by one pass.
+    that a long request holds up a short one by one pass. A fault in a pass is that of its requests alone; the next pass
+    goes on.
 
     Args:
         initializer: called in the thread, before its first pass.
@@ -104,7 +105,11 @@ class Passes:
     async def _play(self) -> None:
         while self._line:
             kind, shares = self._line[0].kind, self._taken()
-            self._told(len(shares), sum(_length(share.rows) for share in shares))
+            try:
+                self._told(len(shares), sum(_length(share.rows) for share in shares))
+            except Exception as error:
+                _fail(shares, error)
+                continue
             try:
                 self._deal(shares, await self._computed(kind, [share.rows for share in shares]))
             except Exception as error:
@@ -136,8 +141,7 @@ class Passes:
                     raise error
                 self._deal([share], await self._computed(kind, [share.rows]))
             except Exception as own:
-                if not share.job.result.done():
-                    share.job.result.set_exception(own)
+                _fail([share], own)
 
     def _deal(self, shares: list[_Share], results: Rows) -> None:
         """Gives each job its results; it is answered when it has all."""
@@ -148,6 +152,13 @@ class Passes:
             at += n
             if not job.left and not job.result.done():
                 job.result.set_result({name: np.concatenate([part[name] for part in job.parts]) for name in results})
+
+
+def _fail(shares: list[_Share], error: Exception) -> None:
+    """Answers the requests of a pass with what went wrong in it."""
+    for job, _ in shares:
+        if not job.result.done():
+            job.result.set_exception(error)
 
 
 def _length(rows: Rows) -> int:

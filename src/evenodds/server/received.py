@@ -72,7 +72,9 @@ class Received:
         """The only file of that name."""
         files = self.files.get(name, [])
         if len(files) != 1:
-            raise BadInput(f"one {name} is needed, got {len(files)}; send it as a file of a form, or in base64 in JSON")
+            other = "as the body with Content-Type: text/csv" if name == "rows" else "in base64 in JSON"
+            what = "file of rows" if name == "rows" else name
+            raise BadInput(f"one {what} is needed, got {len(files)}; send it as a file of a form, or {other}")
         return files[0]
 
 

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 from evenodds.apply.answering import conversion_of
 from evenodds.errors import BadInput
 from evenodds.files.write import replaced
-from evenodds.runs.launching import HOME, Launched, launch, new_folder, stop
+from evenodds.runs.launching import HOME, Launched, launch, launched, new_folder, stop
 from evenodds.runs.session import Session
 from evenodds.server.sampling import worker_of
 from evenodds.server.uploads import Uploads
@@ -60,14 +60,21 @@ async def begin(request: Request, run: str, asked: Work) -> dict[str, Any]:
     studio = studio_of(request)
     source = await asyncio.to_thread(studio.data_at, asked.place)
     command = await worker_of(request, run).ask(_command)
-    folder, home = studio.folder(run), studio.base / HOME / RESULTS
-    out = await asyncio.to_thread(new_folder, home, folder.name)
-    words = [str(folder), source, str(out)]
-    if command == "fill":
-        mask = await asyncio.to_thread(_mask, studio, uploads_of(request), asked, out)
-        words = [str(folder), source, "--mask", mask, "-n", str(asked.n), "--out", str(out)]
-    await asyncio.to_thread(launch, [command, *words], out, studio.base)
+    out = await asyncio.to_thread(_begun, studio, studio.folder(run), source, command, asked, uploads_of(request))
     return {"name": out.name}
+
+
+def _begun(studio: Studio, folder: Path, source: str, command: str, asked: Work, uploads: Uploads) -> Path:
+    """The folder of results of work that was started. No two have one name, also before anything is written."""
+    home = studio.base / HOME / RESULTS
+    with studio.naming:
+        out = new_folder(home, folder.name, launched(studio.base))
+        words = [str(folder), source, str(out)]
+        if command == "fill":
+            mask = _mask(studio, uploads, asked, out)
+            words = [str(folder), source, "--mask", mask, "-n", str(asked.n), "--out", str(out)]
+        launch([command, *words], out, studio.base)
+    return out
 
 
 def _command(session: Session) -> str:

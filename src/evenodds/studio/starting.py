@@ -17,7 +17,7 @@ from evenodds.runs.config import schema, with_settings
 from evenodds.runs.default_recipe import suited_recipe
 from evenodds.runs.find import describe, names
 from evenodds.runs.folders import as_seconds
-from evenodds.runs.launching import discard, launch, new_folder, stop
+from evenodds.runs.launching import discard, launch, launched, new_folder, stop
 from evenodds.server.loaded import Loaded
 from evenodds.studio.runs import studio_of
 from evenodds.studio.state import Studio
@@ -75,10 +75,17 @@ async def start(request: Request, asked: Start) -> dict[str, Any]:
     """As `evenodds train` with the same words, as a process of its own that outlives the studio."""
     studio = studio_of(request)
     words = await asyncio.to_thread(_train_words, studio, asked)
-    folder = await asyncio.to_thread(new_folder, studio.base, asked.recipe)
-    await asyncio.to_thread(launch, [*words, "--out", str(folder), "--quiet"], folder, studio.base)
+    folder = await asyncio.to_thread(_begun, studio, asked.recipe, words)
     studio.again()
     return {"run": folder.name}
+
+
+def _begun(studio: Studio, recipe: str, words: list[str]) -> Path:
+    """The folder of a run that was started; where one failed before it wrote anything, the next takes its name."""
+    with studio.naming:
+        folder = new_folder(studio.base, recipe, (one for one in launched(studio.base) if one.alive))
+        launch([*words, "--out", str(folder), "--quiet"], folder, studio.base)
+    return folder
 
 
 def _train_words(studio: Studio, asked: Start) -> list[str]:

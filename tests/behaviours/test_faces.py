@@ -182,7 +182,7 @@ def test_looks_take_a_twentieth_of_a_budget_at_most() -> None:
 
 
 def test_nothing_optional_is_needed(tmp_path: Path) -> None:
-    """Training from an array works where scikit-learn and matplotlib cannot be imported."""
+    """Training from an array works where scikit-learn and matplotlib cannot be imported, and loads no compiler."""
     code = f"""
 import sys
 for name in ("sklearn", "matplotlib", "torchvision"):
@@ -191,8 +191,9 @@ import numpy as np, evenodds
 from evenodds.apply.finish import finish
 x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
 s = evenodds.fit(x, "digits", out={str(tmp_path / "run")!r}, images=64, batch=16, device="cpu", generator__width=8)
-print(sorted(p.name for p in finish(s).written))
+print(sorted(p.name for p in finish(s).written), "torch._dynamo" in sys.modules)
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "samples.png" in said.stdout, said.stderr
     assert "history.svg" in said.stdout
+    assert said.stdout.splitlines()[-1].endswith("] False")

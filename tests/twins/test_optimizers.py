@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from evenodds.game.optimizers import eager
 from evenodds.runs.find import find, names
@@ -45,11 +46,18 @@ def test_hooks_and_schedules_see_the_step() -> None:
     seen: list[str] = []
     parameter = nn.Parameter(torch.ones(1))
     adam = eager(torch.optim.Adam)([parameter], lr=0.1)
-    adam.register_step_pre_hook(lambda *_: seen.append("before"))
+    before = register_optimizer_step_pre_hook(lambda *_: seen.append("before all"))
     adam.register_step_post_hook(lambda *_: seen.append("after"))
     schedule = torch.optim.lr_scheduler.StepLR(adam, 1)
     parameter.grad = torch.ones(1)
     assert adam.step(lambda: seen.append("closure") or torch.zeros(())) == 0
     schedule.step()
-    assert seen == ["before", "closure", "after"]
+    before.remove()
+    assert seen == ["before all", "closure", "after"]
     assert adam.param_groups[0]["lr"] == pytest.approx(0.01)
+    with torch.profiler.profile() as profiler:
+        adam.step()
+        adam.zero_grad()
+    assert {"Optimizer.step#Adam.step", "Optimizer.zero_grad#Adam.zero_grad"} <= {
+        e.key for e in profiler.key_averages()
+    }

@@ -1,7 +1,8 @@
 """Handwritten digits that come with scikit-learn: small, real, and there without a download."""
 
+from contextlib import suppress
 from functools import cache
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,10 @@ def digits() -> Dataset:
 @cache
 def _read() -> tuple[np.ndarray, np.ndarray]:
     """Images and labels from the file of scikit-learn, whose import takes a second."""
-    spec = find_spec("sklearn")
-    places = (spec.submodule_search_locations or []) if spec is not None else []
-    for file in (Path(place) / "datasets" / "data" / "digits.csv.gz" for place in places):
-        if file.is_file():
-            rows = np.loadtxt(file, delimiter=",")  # 64 pixels, row by row, and the label
-            return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
+    with suppress(PackageNotFoundError, OSError):
+        file = Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
+        rows = np.loadtxt(file, delimiter=",")  # 64 pixels, row by row, and the label
+        return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
     try:
         from sklearn.datasets import load_digits
     except Exception as error:

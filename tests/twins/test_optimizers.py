@@ -1,10 +1,11 @@
-"""Optimizers without torch's compiler step as torch's own do, bit for bit."""
+"""Optimizers step as torch's own do, bit for bit, without its compiler; tensors of players are found as torch does."""
 
 import pytest
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from evenodds.game.members import buffers_of, parameters_of
 from evenodds.game.optimizers import eager
 from evenodds.runs.find import find, names
 
@@ -40,6 +41,16 @@ def test_the_same_bits_and_the_same_state(name: str) -> None:
     assert repr(state) == repr(plain_state)
     assert eager(kind) is eager(kind)
     assert issubclass(eager(kind), kind)
+
+
+def test_tensors_of_players_are_those_of_torch_in_its_order() -> None:
+    shared = nn.BatchNorm1d(3)
+    tied = nn.Linear(3, 3, bias=False)
+    player = nn.Sequential(nn.Linear(2, 3), shared, nn.ModuleList([tied, nn.Dropout()]), shared, nn.Linear(3, 3))
+    player[4].weight = tied.weight
+    assert [*map(id, parameters_of(player))] == [*map(id, player.parameters())]
+    assert [*map(id, buffers_of(player))] == [*map(id, player.buffers())]
+    assert len(parameters_of(player)) == 6
 
 
 def test_hooks_and_schedules_see_the_step() -> None:

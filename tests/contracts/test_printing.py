@@ -1,13 +1,10 @@
 """Text reaches terminals and files at one place each: no other call of the package prints, or opens text bare."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
-import evenodds
+from tests.tools import trees
 
-ROOT = Path(evenodds.__file__).parent
 PRINTS = "files/terminal.py"
 NO_TEXT = ("Image.open", "os.open", "file.open", "archive.open", "av.open")
 
@@ -15,11 +12,7 @@ NO_TEXT = ("Image.open", "os.open", "file.open", "archive.open", "av.open")
 @cache
 def calls() -> dict[str, list[ast.Call]]:
     """The calls of every module."""
-    return {path.relative_to(ROOT).as_posix(): list(_calls(path)) for path in sorted(ROOT.rglob("*.py"))}
-
-
-def _calls(path: Path) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
+    return {path: [node for node in ast.walk(tree) if isinstance(node, ast.Call)] for path, tree in trees().items()}
 
 
 def test_only_one_module_prints() -> None:

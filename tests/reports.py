@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,13 @@ LONG = "a/very/deep/folder/of/chest-radiographs/" + "patient_without_any_break_i
 
 def digits(n: int, start: int = 0) -> NDArray[np.uint8]:
     """(n, 1, 8, 8) uint8."""
-    found: NDArray[np.uint8] = (load_digits().images[start : start + n, None] * 15.9).astype(np.uint8)
-    return found
+    return _digits()[start : start + n].copy()
+
+
+@cache
+def _digits() -> NDArray[np.uint8]:
+    images: NDArray[np.uint8] = (load_digits().images[:, None] * 15.9).astype(np.uint8)
+    return images
 
 
 def blurred(x: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
@@ -38,6 +44,11 @@ def film(frames: NDArray[np.uint8]) -> bytes:
 
 
 def some_pictures() -> dict[str, Picture]:
+    return dict(_some_pictures())
+
+
+@cache
+def _some_pictures() -> dict[str, Picture]:
     real, train = digits(64), digits(12, 200)
     pairs = np.concatenate([np.stack([a, b]) for a, b in zip(real[:24], blurred(real[:24], 1), strict=True)])
     gradient = np.broadcast_to(np.linspace(0, 255, 200).astype(np.uint8), (3, 120, 200))

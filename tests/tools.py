@@ -1,12 +1,16 @@
-"""The tools of the repository, as modules."""
+"""The tools of the repository, as modules; and the modules of the package, as text."""
 
+import ast
 import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import evenodds
+
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
+PACKAGE = Path(evenodds.__file__).parent
 
 
 @cache
@@ -19,3 +23,10 @@ def tool(name: str) -> ModuleType:
     sys.modules[specification.name] = module  # dataclasses look there
     specification.loader.exec_module(module)
     return module
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The modules of the package by path."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}

@@ -314,6 +314,7 @@ def test_columns_that_are_swapped_and_attributes_in_words(tmp_path: Path) -> Non
 
 
 SHORT = ["--images", "32", "--quiet", "--set", "batch=8", "size=8", "generator.width=8", "discriminator.width=8"]
+SHORT += [f"{name}={share}" for name, share in AT_THE_END.items()]
 
 
 def test_runs_within_the_data_are_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,13 @@ from evenodds.runs.build import build_task, open_data
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, read, recipe, with_settings
 from evenodds.runs.run import resume, start
+from tests.short import AT_THE_END
 from tests.stand_ins import data_for
 from tests.twins.test_resume import StopAt
 
 SMALL: dict[str, Any] = {
     "task": "generate", "simultaneous": "auto", "batch": 8, "images": 64, "generator.width": 8,
-    "discriminator.width": 8, "device": "cpu", "watch": "off",
+    "discriminator.width": 8, "device": "cpu", "watch": "off", **AT_THE_END,
 }  # fmt: skip
 
 

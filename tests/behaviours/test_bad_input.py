@@ -13,7 +13,7 @@ from evenodds.cli import main
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState
 
-QUICK = ["--set", "generator.width=8", "discriminator.width=8", "batch=16", "device=cpu"]
+QUICK = ["--set", "generator.width=8", "discriminator.width=8", "batch=16", "device=cpu", "evaluate_share=1"]
 
 
 @pytest.fixture(scope="module")

@@ -110,14 +110,15 @@ def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch
     clock.costs(monkeypatch, Save, "save", 0.2)
     begun = clock.now
     said: list[str] = []
-    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu"})
+    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "data.n": 4000})
     session = start(config, out=tmp_path / "a", budget=6, say=said.append)
     lines = session.history()
     assert 4 < clock.now - begun <= 6
     assert 3 < lines[-1]["seconds"] < 6
     assert lines[-1]["images"] == session.config.images
     assert not any("will fit the budget" in line for line in said)  # as fast as it was measured to be
-    again = evenodds.fit("ring", "ring", out=tmp_path / "b", images=session.config.images, batch=64, device="cpu")
+    same = {"images": session.config.images, "batch": 64, "device": "cpu", "data__n": 4000}
+    again = evenodds.fit("ring", "ring", out=tmp_path / "b", **same)
     for a, b in zip(session.players["generator"].parameters(), again.players["generator"].parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -125,7 +126,7 @@ def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch
 def test_a_budget_too_short_says_the_least(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     clock.costs_of_moves(monkeypatch, 0.05)
     clock.costs(monkeypatch, Run, "measure", 0.3)
-    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "images": 64})
+    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "images": 64, "data.n": 4000})
     with pytest.raises(BadInput, match=r"a budget of 2 s leaves .* give at least (\d+) s") as refused:
         start(config, out=tmp_path / "a", budget=2)
     least = re.search(r"at least (\d+) s", str(refused.value))
@@ -140,7 +141,7 @@ def test_a_short_budget_is_not_spent_on_evaluations(
     clock.costs(monkeypatch, Run, "measure", 1.0)
     begun = clock.now
     said: list[str] = []
-    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu"})
+    config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "data.n": 4000})
     session = start(config, out=tmp_path / "a", budget=8, say=said.append)
     assert any("only 3 of them fit the budget; --set evaluate_share=0.5 save_share=0.5" in line for line in said)
     assert 1 <= sum("score" in line for line in session.history()) <= 3
@@ -182,7 +183,7 @@ def test_looks_take_a_twentieth_of_a_budget_at_most() -> None:
 
 
 def test_nothing_optional_is_needed(tmp_path: Path) -> None:
-    """Training from an array works where scikit-learn and matplotlib cannot be imported."""
+    """Training from an array works where scikit-learn and matplotlib cannot be imported, and loads no compiler."""
     code = f"""
 import sys
 for name in ("sklearn", "matplotlib", "torchvision"):
@@ -191,8 +192,9 @@ import numpy as np, evenodds
 from evenodds.apply.finish import finish
 x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
 s = evenodds.fit(x, "digits", out={str(tmp_path / "run")!r}, images=64, batch=16, device="cpu", generator__width=8)
-print(sorted(p.name for p in finish(s).written))
+print(sorted(p.name for p in finish(s).written), "torch._dynamo" in sys.modules)
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "samples.png" in said.stdout, said.stderr
     assert "history.svg" in said.stdout
+    assert said.stdout.splitlines()[-1].endswith("] False")

@@ -25,7 +25,7 @@ from evenodds.runs.run import start
 from tests.loggers import Kept, history, installed
 
 TINY = {"images": 512, "batch": 32, "generator.width": 8, "discriminator.width": 8, "watch": "warn", "device": "cpu"}
-TINY |= {"save_share": 0.25, "evaluate_share": 0.25}
+TINY |= {"save_share": 0.25, "evaluate_share": 0.25, "data.n": 4000}
 SMALL = ["ring", "--quiet", "--set", *(f"{name}={value}" for name, value in TINY.items())]
 STORES = ("mlflow", "wandb", "trackio")
 

@@ -34,12 +34,27 @@ INLINE = re.compile(r"`([^`\n]+)`")
 PLACEHOLDER = re.compile(r"[A-Z]|\.\.\.|<")
 """A word such as RUN, RECIPE or ... that stands for another."""
 
-pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+def on_every_page(faults: Callable[[Path], list[str]]) -> Callable[[], None]:
+    """A test that names every page with faults, and these."""
+
+    def test() -> None:
+        found = {page.relative_to(ROOT).as_posix(): faults(page) for page in PAGES}
+        assert len(found) > 100
+        assert {page: wrong for page, wrong in found.items() if wrong} == {}
+
+    return test
+
+
+@cache
+def read(page: Path) -> str:
+    """The page as it is."""
+    return page.read_text(encoding="utf-8")
 
 
 def text_of(page: Path) -> str:
     """The page; of tables that tell where a module was before, the last column alone."""
-    text = page.read_text(encoding="utf-8")
+    text = read(page)
     if page.name != "CHANGELOG.md":
         return text
     return re.sub(r"^\|.*\|([^|\n]*)\|$", r"\1", text, flags=re.M)
@@ -77,9 +92,10 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """The anchors of a page."""
-    prose = CODE.sub("", page.read_text(encoding="utf-8"))
+    prose = CODE.sub("", read(page))
     return {slug(heading) for heading in re.findall(r"^#+ (.*)$", prose, re.M)}
 
 
@@ -151,47 +167,47 @@ def settings() -> frozenset[str]:
     return frozenset(re.split(r"[.\s]", row[0])[0] for row in documented())
 
 
-@pages
-def test_dotted_names_exist(page: Path) -> None:
+@on_every_page
+def test_dotted_names_exist(page: Path) -> list[str]:
     names = set(re.findall(r"(?<!\.)\bevenodds(?:\.[A-Za-z_]\w*)+", text_of(page)))
-    assert [name for name in sorted(names) if not exists(name)] == []
+    return [name for name in sorted(names) if not exists(name)]
 
 
-@pages
-def test_python_blocks_parse_and_their_imports_exist(page: Path) -> None:
+@on_every_page
+def test_python_blocks_parse_and_their_imports_exist(page: Path) -> list[str]:
     wrong = []
     for block in blocks(text_of(page), "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "evenodds":
                 wrong += [name for alias in node.names if not exists(name := f"{node.module}.{alias.name}")]
-    assert wrong == []
+    return wrong
 
 
-@pages
-def test_relative_links_resolve(page: Path) -> None:
+@on_every_page
+def test_relative_links_resolve(page: Path) -> list[str]:
     wrong = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", page.read_text(encoding="utf-8"))):
+    for target in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", read(page))):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         if not file.exists() or (anchor and anchor not in anchors(file)):
             wrong.append(target)
-    assert wrong == []
+    return wrong
 
 
-@pages
-def test_commands_flags_and_recipes_exist(page: Path) -> None:
-    assert [fault for words in commands(text_of(page)) for fault in faults(words)] == []
+@on_every_page
+def test_commands_flags_and_recipes_exist(page: Path) -> list[str]:
+    return [fault for words in commands(text_of(page)) for fault in faults(words)]
 
 
-@pages
-def test_fenced_commands_are_understood(page: Path) -> None:
-    assert [refusal for words in _commands(fenced_lines(text_of(page))) for refusal in refusals(words)] == []
+@on_every_page
+def test_fenced_commands_are_understood(page: Path) -> list[str]:
+    return [refusal for words in _commands(fenced_lines(text_of(page))) for refusal in refusals(words)]
 
 
-@pages
-def test_settings_exist(page: Path) -> None:
+@on_every_page
+def test_settings_exist(page: Path) -> list[str]:
     wrong = []
     for words in commands(text_of(page)):
         for word in words[words.index("--set") + 1 :] if "--set" in words else []:
@@ -200,13 +216,13 @@ def test_settings_exist(page: Path) -> None:
             key = word.partition("=")[0].partition(".")[0]
             if "=" in word and not PLACEHOLDER.search(key) and key not in settings():
                 wrong.append(word)
-    assert wrong == []
+    return wrong
 
 
-@pages
-def test_files_that_are_named_exist(page: Path) -> None:
+@on_every_page
+def test_files_that_are_named_exist(page: Path) -> list[str]:
     names = set(re.findall(r"\b(?:benchmarks|examples|tools|tests)/[\w/]+\.(?:py|md)\b", text_of(page)))
-    assert [name for name in sorted(names) if not (ROOT / name).is_file()] == []
+    return [name for name in sorted(names) if not (ROOT / name).is_file()]
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:
@@ -228,10 +244,10 @@ def test_every_page_has_one_place_in_the_contents_of_the_site() -> None:
     assert {page for page in {*PAGES} - placed - outside if not page.name.endswith(".zh.md")} == set()
 
 
-@pages
-def test_every_block_is_played_checked_or_marked(page: Path) -> None:
+@on_every_page
+def test_every_block_is_played_checked_or_marked(page: Path) -> list[str]:
     blocks = [block for block in tool("pages").blocks(page) if block.kind not in tool("pages").KINDS]
-    assert [f"line {block.line}: put <!-- not run: why --> before it" for block in blocks] == []
+    return [f"line {block.line}: put <!-- not run: why --> before it" for block in blocks]
 
 
 def test_every_public_name_is_listed() -> None:
@@ -242,14 +258,14 @@ def test_every_public_name_is_listed() -> None:
 def test_every_module_that_has_parts_metrics_or_tasks_is_in_the_reference() -> None:
     source = ROOT / "src" / "evenodds"
     files = [file for room in ("metrics", "parts", "tasks") for file in (source / room).rglob("[a-z]*.py")]
-    reference = "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/reference/*.md"))
+    reference = "".join(read(page) for page in ROOT.glob("docs/reference/*.md"))
     names = [".".join(file.relative_to(source.parent).with_suffix("").parts) for file in files]
     assert [name for name in names if not re.search(rf"{re.escape(name)}$", reference, re.M)] == []
     assert [name for name in evenodds.__all__ if f":: evenodds.{name}\n" not in reference] == []
 
 
 def test_every_recipe_is_on_a_page() -> None:
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = "".join(read(page) for page in PAGES)
     assert [name for name in find.names("recipes") if not re.search(rf"\b{name}\b|`{name[-3:]}`", text)] == []
 
 
@@ -259,7 +275,7 @@ def test_every_command_is_on_a_page() -> None:
 
 
 def test_every_benchmark_has_a_page_that_names_its_command() -> None:
-    record = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "benchmarks").glob("*.md"))
+    record = "".join(read(page) for page in (ROOT / "benchmarks").glob("*.md"))
     scripts = [file.name for file in (ROOT / "benchmarks").glob("*.py")]
     assert [name for name in scripts if f"python benchmarks/{name}" not in record] == []
 
@@ -269,16 +285,16 @@ QUOTED = re.compile(r"^<!-- from (\S+) -->\n((?:\|.*\n)+)", re.M)
 
 
 def test_tables_that_are_quoted_stand_on_their_pages() -> None:
-    quoted = [found for page in DOCS for found in QUOTED.findall(page.read_text(encoding="utf-8"))]
+    quoted = [found for page in DOCS for found in QUOTED.findall(read(page))]
     assert len(quoted) >= 15
     assert [path for path, table in quoted if table not in (ROOT / path).read_text(encoding="utf-8")] == []
 
 
-@pages
-def test_long_pages_have_contents(page: Path) -> None:
-    if page.name == "CHANGELOG.md" or len((text := page.read_text(encoding="utf-8")).splitlines()) < 80:
-        return
-    assert re.search(r"\]\(#", text), "a page of 80 lines or more needs links to its parts"
+@on_every_page
+def test_long_pages_have_contents(page: Path) -> list[str]:
+    lines = read(page).splitlines()
+    contents = len(lines) < 80 or page.name == "CHANGELOG.md" or re.search(r"\]\(#", read(page))
+    return [] if contents else ["a page of 80 lines or more needs links to its parts"]
 
 
 def test_the_modules_of_the_change_log_moved() -> None:
@@ -391,7 +407,7 @@ def test_what_pages_take_from_examples_stands_there() -> None:
     taken = [
         (path, line)
         for page in ROOT.glob("docs/*.md")
-        for path, block in IN_ESSENCE.findall(page.read_text(encoding="utf-8"))
+        for path, block in IN_ESSENCE.findall(read(page))
         for line in block.splitlines()
     ]
     assert len({path for path, _ in taken}) >= 3

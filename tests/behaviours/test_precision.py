@@ -13,9 +13,11 @@ from evenodds.runs.build import open_data
 from evenodds.runs.config import read, recipe, with_settings
 from evenodds.runs.probing import Probe
 from evenodds.runs.run import resume, start
+from tests.short import AT_THE_END
 from tests.twins.test_resume import StopAt
 
 SMALL: dict[str, Any] = {"precision": "auto", "images": 512, "batch": 64, "device": "cpu", "watch": "off"}
+SMALL |= {"data.n": 4000, **AT_THE_END}
 
 
 def played(folder: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: float, **settings: Any) -> list[str]:

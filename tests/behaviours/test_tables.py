@@ -25,8 +25,9 @@ from evenodds.runs.card import read_card
 from evenodds.runs.config import Part, read
 from evenodds.runs.run_data import open_run_data
 from tests.sheets import write_sheet
+from tests.short import AT_THE_END
 
-SHORT = {"images": 512, "batch": 64, "watch": "off"}
+SHORT = {"images": 512, "batch": 64, "watch": "off", **AT_THE_END}
 
 
 def rows(n: int = 120) -> list[list[Any]]:

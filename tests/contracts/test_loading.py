@@ -6,13 +6,11 @@ import ast
 import builtins
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-import evenodds
+from tests.tools import trees
 
-ROOT = Path(evenodds.__file__).parent
 READER = ("files/read.py",)
 ALLOWED: Mapping[str, tuple[str, ...]] = {
     # Modules by name. Where files take part, only the one place that asks what the user allowed imports a stranger's.
@@ -120,13 +118,6 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 """What may be used where. A name stands for all that is within it."""
 GROUPS = ("os.exec", "os.spawn", "os.posix_spawn")
 """These stand also for names that go on with letters, as os.execvp."""
-
-
-@cache
-def trees() -> Mapping[str, ast.Module]:
-    """The modules of the package by path."""
-    paths = sorted(ROOT.rglob("*.py"))
-    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
 
 
 def imported(tree: ast.Module) -> dict[str, str]:

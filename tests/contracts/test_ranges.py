@@ -1,6 +1,5 @@
 """Every flag that takes a number has a range, which is checked before any work."""
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -18,14 +17,13 @@ from evenodds.runs.values import as_number
 NEVER = ["1e12x", "1e300", "-1e300", "nan", "inf", "-inf", "", "wide", "9" * 5000, "0x10", "1,5", "[red]", "\x1b[31m"]
 
 
-def arguments() -> Iterator[tuple[str, Any]]:
+@cache
+def arguments() -> list[tuple[str, Any]]:
     """Every argument of every command."""
     app = whole_app()
-    for command in app:
-        if not command.startswith("-"):
-            for argument in app[command].assemble_argument_collection():
-                if not argument.children:
-                    yield command, argument
+    commands = [command for command in app if not command.startswith("-")]
+    found = [(command, argument) for command in commands for argument in app[command].assemble_argument_collection()]
+    return [(command, argument) for command, argument in found if not argument.children]
 
 
 def takes_numbers(hint: Any) -> bool:

@@ -19,8 +19,6 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-import torch._dynamo  # noqa: F401  # optimizers import it when the first is made, which takes a second
-
 from evenodds.cli import main
 from tests.fuzz.mutations import mutate
 from tests.fuzz.runs import FAMILIES

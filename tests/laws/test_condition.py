@@ -365,7 +365,7 @@ def played(game: Condition, columns: int, draw: Any, rounds: int) -> dict[str, n
         "generator": mlp.Generator(game.prior.size, (columns,), width=64, condition=game.length),
         "discriminator": mlp.Discriminator(**shapes, width=64, gain=3.0),
     }
-    adam = {name: torch.optim.Adam(p.parameters(), 3e-3, betas=(0.0, 0.99)) for name, p in players.items()}
+    adam = {name: torch.optim.Adam(p.parameters(), 3e-3, betas=(0.0, 0.99), fused=True) for name, p in players.items()}
     train(Game(game, players), Feed(draw), Gradient(adam, cosine(0.2, 0.05)), Local(), images=rounds * Feed.size)
     return players
 

@@ -132,7 +132,10 @@ def test_the_category_finds_the_clusters() -> None:
         "generator": Generator(prior.size, (2,), width=32),
         "discriminator": Discriminator((2,), width=32, **discriminator_options(prior)),
     }
-    adam = {name: torch.optim.Adam(player.parameters(), 3e-3, betas=(0.0, 0.99)) for name, player in both.items()}
+    adam = {
+        name: torch.optim.Adam(player.parameters(), 3e-3, betas=(0.0, 0.99), fused=True)
+        for name, player in both.items()
+    }
     train(Game(task, both), Clusters(), Gradient(adam, cosine()), Local(), images=64 * 400)
     batch = Clusters().at(10**6)
     told = task.answer(both, batch)["y"]

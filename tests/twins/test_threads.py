@@ -29,7 +29,7 @@ from tests.games import small_game
 from tests.short import AT_THE_END
 from tests.twins.test_resume import StopAt
 
-SMALL = {"images": 1024, "batch": 32, "device": "cpu", "watch": "off", **AT_THE_END}
+SMALL = {"images": 1024, "batch": 32, "device": "cpu", "watch": "off", "data.n": 4000, **AT_THE_END}
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from evenodds.errors import BadInput
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
 from evenodds.game.checkpoint import misfit
+from evenodds.game.engine import reseed
 from evenodds.game.learners import Gradient
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Batch, Game
 from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
@@ -61,7 +63,7 @@ def encoder_of(
     generator = session.players["generator"] if conditional else session.unconditional()["generator"]
     players = {"encoder": encoder, "generator": deepcopy(generator)}
     engine.adopt(players)
-    rate = torch.optim.Adam(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
+    rate = eager(torch.optim.Adam)(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
     game = Game(Infer(prior), players)
     learner = Gradient({"encoder": rate}, cosine())
     train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
@@ -124,7 +126,7 @@ def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
     """A network of the discriminator's family with so many outputs: one for each entry of z, and of c."""
     part: Part = session.config.discriminator
     with torch.random.fork_rng():
-        torch.manual_seed(mix(seed, -3))
+        reseed(torch.get_default_device(), mix(seed, -3))
         with allowing(session.allow):
             maker = network(part.name, "Discriminator")
         # Neither the noise nor the bounded slopes of a discriminator suit an encoder.

@@ -16,9 +16,10 @@ from evenodds.data.batches import Batches
 from evenodds.data.columns import Columns, Table
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
-from evenodds.game.engine import Local
+from evenodds.game.engine import Local, reseed
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
@@ -173,7 +174,7 @@ def _players(common: Tensor, settings: Settings, seed: int) -> tuple[Tensor, dic
     place = torch.full((len(common),), -1)
     place[index] = torch.arange(memory)
     with torch.random.fork_rng():
-        torch.manual_seed(mix(seed, -1))
+        reseed(torch.get_default_device(), mix(seed, -1))
         generator = Generator(
             settings.latent,
             (columns,),
@@ -211,11 +212,11 @@ def _learner(players: dict[str, nn.Module], settings: Settings) -> Gradient:
         {"params": [p for p in parts if p.dim() < 2], "weight_decay": 0.0},
     ]
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "generator": torch.optim.AdamW(groups, settings.rate, betas=(0.9, 0.99), fused=True)
+        "generator": eager(torch.optim.AdamW)(groups, settings.rate, betas=(0.9, 0.99), fused=True)
     }
     if "discriminator" in players:
         parameters = list(players["discriminator"].parameters())
-        optimizers["discriminator"] = torch.optim.Adam(parameters, settings.rate, betas=(0.0, 0.99), fused=True)
+        optimizers["discriminator"] = eager(torch.optim.Adam)(parameters, settings.rate, betas=(0.0, 0.99), fused=True)
     return Gradient(optimizers, cosine())
 
 

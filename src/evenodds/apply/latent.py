@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.game.modes import at_rest
+from evenodds.game.optimizers import eager
 from evenodds.parts.priors import Prior
 
 __all__ = ["directions", "move", "refine"]
@@ -44,7 +45,7 @@ def refine(
 
     with _fixed(generator), torch.enable_grad():
         z = z0.detach().clone().requires_grad_()
-        adam, best, least = torch.optim.Adam([z], rate), z0.detach(), torch.full_like(z0[:, 0], math.inf)
+        adam, best, least = eager(torch.optim.Adam)([z], rate), z0.detach(), torch.full_like(z0[:, 0], math.inf)
         for step in range(steps + 1):
             costs = cost(z)
             best = torch.where((costs.detach() < least)[:, None], z.detach(), best)

@@ -13,9 +13,10 @@ from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset, Units
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.files.terminal import result
-from evenodds.game.engine import Local, pick_device
+from evenodds.game.engine import Local, pick_device, reseed
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
@@ -121,7 +122,7 @@ def train_averaged(
     engine.adopt(players)
     average = Average(players, (player,), half_life_images=rows / 50)
     learner = Gradient(
-        {name: torch.optim.Adam(p.parameters(), training.rate, betas=(0.0, 0.9)) for name, p in players.items()},
+        {name: eager(torch.optim.Adam)(p.parameters(), training.rate, betas=(0.0, 0.9)) for name, p in players.items()},
         cosine(start=0.3, end=0.02),
     )
     listeners: list[Listener] = [average, *([PrintProgress()] if training.verbose else [])]
@@ -146,7 +147,7 @@ def new_players(name: str, options: Mapping[str, Mapping[str, Any]], seed: int) 
     players: dict[str, nn.Module] = {}
     with torch.random.fork_rng():
         for number, (role, arguments) in enumerate(options.items()):
-            torch.manual_seed(mix(seed, -1, number))
+            reseed(torch.get_default_device(), mix(seed, -1, number))
             with allowing(modules_in(name)):  # the user typed it, as a parameter of the estimator
                 maker = network(name, role.capitalize())
             require_memory(f"{role} '{name}'", maker, arguments)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
 
 from evenodds.errors import BadInput
 
@@ -30,6 +31,7 @@ EXTRAS = {
     "trackio": "trackio",
 }
 """The package that each brings."""
+_VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 
 
 class Missing(BadInput):
@@ -45,7 +47,8 @@ def installed() -> dict[str, str]:
     found = {}
     for extra, package in EXTRAS.items():
         with suppress(PackageNotFoundError):
-            found[extra] = version(package)
+            told = _VERSION.search(distribution(package).read_text("METADATA") or "")  # `version` parses all of it
+            found[extra] = told[1] if told else ""
     return found
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
+from evenodds.game.optimizers import eager
 from evenodds.game.schedule import OnProgress
 from evenodds.game.seeds import mix
 
@@ -186,7 +187,7 @@ def train_probe(
     """
     if steps < 1 or len(x) < 1:
         raise BadInput(f"a probe is trained for at least 1 step on at least 1 item, got {steps} and {len(x)}")
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.01, fused=fused)
+    optimizer = eager(torch.optim.AdamW)(probe.parameters(), lr=rate, weight_decay=0.01, fused=fused)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps + 1, pct_start=0.15, cycle_momentum=False)
     for step, index in enumerate(_batch_indices(len(x), steps, batch, seed), 1):
         rows = index.to(x.device)

@@ -1,5 +1,6 @@
 """The Wasserstein distance between two sets of points, along straight lines."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -59,7 +60,10 @@ def _lines(directions: Tensor | int, columns: int, rng: torch.Generator | None) 
 def _sorted(x: Tensor, lines: Tensor) -> Tensor:
     """(N, K) float64: where the points lie along each line, in order."""
     parts = [x[part].to(torch.float64) @ lines.T for part in portions(len(x), x.shape[1], 1 << 22)]
-    return torch.cat(parts).sort(0).values
+    along = torch.cat(parts)
+    if along.device.type != "cpu":
+        return along.sort(0).values
+    return torch.from_numpy(np.sort(along.numpy(), 0))  # a third of torch's time, which also looks for the places
 
 
 def _staircases(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

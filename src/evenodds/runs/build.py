@@ -15,9 +15,10 @@ from evenodds.data.sources import options_of, reader_of
 from evenodds.errors import BadInput, unknown
 from evenodds.game import processes
 from evenodds.game.dial import Chanced, View
-from evenodds.game.engine import Distributed, Local, pick_device
+from evenodds.game.engine import Distributed, Local, pick_device, reseed
 from evenodds.game.learners import Gradient
 from evenodds.game.learners.sharded import Sharded
+from evenodds.game.optimizers import eager
 from evenodds.game.seeds import mix
 from evenodds.parts import views
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
@@ -118,12 +119,12 @@ def build_players(
             )
             require_options(what, maker, options, len(arguments))
             require_memory(what, maker, options, arguments)
-            torch.manual_seed(mix(config.seed, -1, number))
+            reseed(torch.get_default_device(), mix(config.seed, -1, number))
             player = make(what, maker, options, *arguments)
             players[name] = ChoosingGenerator(player, blocks) if draws else player
         wrapped = getattr(task.prior, "wrapped", None)
         if wrapped is not None:  # a prior that learns is a part of the generator
-            torch.manual_seed(mix(config.seed, -1, len(players)))
+            reseed(torch.get_default_device(), mix(config.seed, -1, len(players)))
             players["generator"] = wrapped(players["generator"])
     for extra in build_extras(config):
         players |= extra.players(task)
@@ -244,6 +245,7 @@ def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
         if not any(True for _ in player.parameters()):
             continue
         maker = find("optimizers", config.optimizer.name)
+        maker = eager(maker) if maker.__module__.startswith(("torch.", "evenodds.")) else maker
         rate = config.discriminator_learning_rate if name.startswith("discriminator") else None
         options = {**_tuples(config.optimizer.options), "lr": config.learning_rate if rate is None else rate}
         if "fused" in accepts(maker) and pick_device(config.device).type in ("cpu", "cuda"):

@@ -37,7 +37,6 @@ def require_memory(
         build: makes it of `arguments` and `options`. It is called once, on torch's "meta" device, which allocates
             nothing and draws no random numbers; what cannot be built there is not counted.
     """
-    most = machine_bytes()
     defaults = {name: one.default for name, one in signature(build).parameters.items()}
     if _bound({**defaults, **options}, arguments) < SMALL:
         return
@@ -47,6 +46,7 @@ def require_memory(
     except Exception:
         return
     needed = 2 * sum(one.numel() * one.element_size() for one in (*network.parameters(), *network.buffers()))
+    most = machine_bytes()
     if needed > most:
         raise BadInput(
             f"{what} needs {needed / 2**30:,.1f} GiB for its parameters, and this machine has {most / 2**30:,.1f}; "

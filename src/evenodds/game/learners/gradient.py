@@ -16,6 +16,7 @@ from evenodds.game.learners.compiled import CompiledMoves
 from evenodds.game.learners.graphs import MoveGraphs
 from evenodds.game.learners.guard import Guard
 from evenodds.game.learners.sharded import Sharded
+from evenodds.game.members import parameters_of
 from evenodds.game.rules import Batch, Costs, Move, Players, Progress, State
 from evenodds.game.schedule import Schedule, constant
 from evenodds.game.slicing import Slicing
@@ -186,7 +187,7 @@ def frozen(players: Players, but: tuple[str, ...]) -> Iterator[None]:
         parameter
         for name, player in players.items()
         if name not in but
-        for parameter in player.parameters()
+        for parameter in parameters_of(player)
         if parameter.requires_grad
     ]
     for parameter in frozen_parameters:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from evenodds.errors import Diverged
+from evenodds.game.members import buffers_of
 from evenodds.game.rules import Move, Players
 
 __all__ = ["Guard"]
@@ -44,7 +45,7 @@ class Guard:
     @contextmanager
     def over(self, move: Move, players: Players, optimizers: Sequence[Optimizer]) -> Iterator[FiniteCheck]:
         """A move: differentiate inside, ask the check for `fit` afterwards, and step by its leave."""
-        buffers = [b for player in players.values() for b in player.buffers()]
+        buffers = [b for player in players.values() for b in buffers_of(player)]
         check = FiniteCheck(self, move.name, optimizers, buffers, [b.clone() for b in buffers])
         yield check
         check.undo()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.listeners.context import Order, RunContext
+from evenodds.game.members import buffers_of, parameters_of
 from evenodds.game.rules import Players, State
 from evenodds.game.trainer import Training
 
@@ -78,4 +79,4 @@ class Average:
 
 
 def _values(player: nn.Module) -> list[Tensor]:
-    return [*player.parameters(), *player.buffers()]
+    return [*parameters_of(player), *buffers_of(player)]

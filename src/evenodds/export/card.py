@@ -8,8 +8,8 @@ from typing import Any
 from evenodds.export.about import LICENCE, About, run_id
 from evenodds.files.read import read_json
 from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
-from evenodds.game.listeners.save import best_of
+from evenodds.game.checkpoint import best_of
+from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.anonymous import anonymous
 from evenodds.runs.config import Config, origin

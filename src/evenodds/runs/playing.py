@@ -10,9 +10,9 @@ from pathlib import Path
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, Diverged
 from evenodds.game import checkpoint
+from evenodds.game.checkpoint import best_of
 from evenodds.game.exchange import agreed
 from evenodds.game.listeners.context import interval
-from evenodds.game.listeners.save import best_of
 from evenodds.game.listeners.together import Together
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.processes import follows

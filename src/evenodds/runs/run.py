@@ -36,7 +36,8 @@ from evenodds.runs.config import Config, Part, difference, from_mapping, read, r
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import Played, as_seconds, claimed, environment, held, outside, placed, processes_of
+from evenodds.runs.folder_facts import Played, processes_of, require_run
+from evenodds.runs.folders import as_seconds, claimed, environment, held, outside, placed
 from evenodds.runs.following import (
     agreed_card,
     agreed_config,
@@ -248,7 +249,7 @@ def planned(
     config, pause = plan(config, dataset, budget - spent, say, spent)
     config = agreed_config(lambda: config)
     pauses = pause * max(1 / config.save_share, 1 / config.evaluate_share)
-    return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say, pauses))
+    return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses))
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:
@@ -332,13 +333,6 @@ def held_run(folder: str | Path) -> Iterator[Path]:
 
     with held(hold) as here:
         yield here
-
-
-def require_run(folder: str | Path) -> Path:
-    """The folder; BadInput where it holds no run that was begun."""
-    if not (Path(folder) / "config.yaml").is_file():
-        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
-    return Path(folder)
 
 
 def gone_on(

@@ -50,6 +50,7 @@ from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.remedy import Remedy
+from evenodds.runs.room import with_room
 from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import choose_threads, use_threads
@@ -173,7 +174,7 @@ def begun(
         require_kind(source, dataset)
     config, choices = settle_task(config, dataset, say)
     dataset = checked(config, dataset, say)
-    plan = planned(config, dataset, choices, clock, budget, say)
+    plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, say), say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []
     opening = partial(begin, folder=folder, plan=plan, source=source, say=say)
     session = play(plan.config, dataset, folder, [*ending, *listeners], say, opening)

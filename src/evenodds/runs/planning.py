@@ -184,7 +184,7 @@ def with_glances(
         glance: seconds of one.
         looked: seconds of all evaluations with checkpoints.
     """
-    many, fit = FIRST_GLANCES + 1 / config.glance_share, BESIDE * seconds - looked
+    many, fit = FIRST_GLANCES + 1 / config.glance_share, max(0.0, BESIDE * seconds - looked)
     if many * glance <= fit or many <= LEAST_GLANCES:
         return config
     most = max(LEAST_GLANCES, int(fit / glance))

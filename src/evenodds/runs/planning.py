@@ -10,6 +10,7 @@ from math import ceil
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.exchange import agreed
+from evenodds.game.listeners.deadline import SPARE
 from evenodds.game.listeners.lap import Lap
 from evenodds.game.listeners.watch import FIRST_GLANCES, glance_interval
 from evenodds.game.rules import Progress
@@ -58,7 +59,7 @@ def plan(
     config, many = with_looks(config, seconds, look, say)
     config = with_glances(config, seconds, glance := agreed(lambda: glance_seconds(run)), many * look, say)
     spent_here = agreed(lambda: time.perf_counter() - begun)
-    left = seconds - spent_here - (many + 2) * look  # more for the first, which prepares, and the pictures at the end
+    left = seconds - spent_here - (many + SPARE) * look
     images = int(KEPT * images_beside(config, rate, left, glance)) // config.batch * config.batch
     if images < LEAST * config.batch:
         needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate

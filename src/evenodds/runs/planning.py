@@ -56,8 +56,10 @@ def plan(
     run = Run(replace(config, images=10**9), dataset)
     rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
     look = agreed(lambda: look_seconds(run, seconds))
-    config, many = with_looks(config, seconds, look, say)
-    config = with_glances(config, seconds, glance := agreed(lambda: glance_seconds(run)), many * look, say)
+    glance = agreed(lambda: glance_seconds(run))
+    to_play = agreed(lambda: seconds - (time.perf_counter() - begun))
+    config, many = with_looks(config, to_play, look, say)
+    config = with_glances(config, to_play, glance, many * look, say)
     spent_here = agreed(lambda: time.perf_counter() - begun)
     left = seconds - spent_here - (many + SPARE) * look
     images = int(KEPT * images_beside(config, rate, left, glance)) // config.batch * config.batch

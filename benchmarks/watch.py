@@ -39,8 +39,8 @@ from evenodds.data.toys import DENSITIES
 from evenodds.errors import Diverged
 from evenodds.files.write import write_json
 from evenodds.game import checkpoint
+from evenodds.game.checkpoint import best_of
 from evenodds.game.engine import Local
-from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Listener, train
 from evenodds.game.watch.trend import plateau

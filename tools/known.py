@@ -11,15 +11,15 @@ from pathlib import Path
 
 from evenodds.evaluation.measures import documented
 from evenodds.files.write import write_json
-from evenodds.runs import known
-from evenodds.runs.find import KINDS, describe
+from evenodds.runs import find
+from evenodds.runs.find import KINDS, WRITTEN, describe
 
 
 def listed() -> dict[str, dict[str, str]]:
-    """What the file is to hold."""
-    by_kind = {kind: dict(describe(kind)) for kind in KINDS if kind not in known.LIVE}
+    """What the file is to hold; recipes are files themselves."""
+    by_kind = {kind: dict(describe(kind)) for kind in KINDS if kind != "recipes"}
     return {**by_kind, "metrics": dict(documented())}
 
 
 if __name__ == "__main__":
-    write_json(Path(known.__file__).with_name(known.FILE), listed())
+    write_json(Path(find.__file__).with_name(WRITTEN), listed())

@@ -24,8 +24,8 @@ from evenodds.files.lock import locked, locked_beside
 from evenodds.files.tensors import write_tensors
 from evenodds.files.write import temporary_name
 from evenodds.game import checkpoint
+from evenodds.game.history import read_history
 from evenodds.game.listeners.interrupt import Interrupt
-from evenodds.game.listeners.log import read_history
 from evenodds.game.trainer import Training, end
 from evenodds.runs import assembly
 

@@ -15,7 +15,8 @@ import pytest
 
 import evenodds
 from evenodds.cli import main
-from evenodds.game.listeners.log import Log, read_history
+from evenodds.game.history import read_history
+from evenodds.game.listeners.log import Log
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Training
 from evenodds.runs.config import recipe, with_settings

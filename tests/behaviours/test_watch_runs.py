@@ -11,10 +11,10 @@ from evenodds.cli import main
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import Diverged
 from evenodds.game import checkpoint
+from evenodds.game.checkpoint import best_of
 from evenodds.game.engine import Local
+from evenodds.game.history import read_history
 from evenodds.game.listeners.deadline import Deadline
-from evenodds.game.listeners.log import read_history
-from evenodds.game.listeners.save import best_of
 from evenodds.game.trainer import Training, train
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy

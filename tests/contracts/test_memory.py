@@ -1,14 +1,18 @@
 """A run that the memory does not hold is refused before any is asked for, and none that it holds is."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import evenodds
+from evenodds.cli import main
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.learners import Gradient
 from evenodds.game.trainer import train
 from evenodds.runs import memory
 from evenodds.runs.assembly import Run
@@ -18,6 +22,7 @@ from evenodds.runs.find import names
 from evenodds.runs.memory import require_round, round_bound
 from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of
 from evenodds.runs.planning import settle_task
+from evenodds.runs.run import start
 from evenodds.tasks._playable import Playable
 from tests.stand_ins import data_for
 
@@ -115,3 +120,50 @@ def test_what_is_too_large_is_refused_with_what_fits(
     assert advice in str(error.value)
     assert "this machine has 4.0" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class Small:
+    """A device on which a round with fewer micro-batches than `needed` runs out of memory, from round `since` on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, needed: int, since: int = 3) -> None:
+        real = Gradient.improve
+
+        def improve(self: Any, move: Any, players: Any, hand: Any, engine: Any, progress: Any) -> Any:
+            if progress.round >= since and engine.accumulate < needed:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(self, move, players, hand, engine, progress)
+
+        monkeypatch.setattr(Gradient, "improve", improve)
+
+
+TINY: dict[str, Any] = {"images": 256, "batch": 32, "watch": "off", "device": "cpu", "simultaneous": False}
+
+
+@pytest.mark.parametrize("since", [0, 5])
+def test_a_game_that_memory_does_not_hold_goes_on_in_smaller_micro_batches(
+    since: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evenodds.fit("ring", "ring", out=tmp_path / "whole", accumulate=4, **TINY)
+    Small(monkeypatch, needed=4, since=since)
+    said: list[str] = []
+    config = with_settings(recipe("ring"), {"data": "ring", **TINY})
+    session = start(config, out=tmp_path / "small", say=said.append)
+    assert [line.count("accumulate=") for line in said if "memory" in line] == [1, 1]
+    assert session.config.accumulate == evenodds.load(tmp_path / "small").config.accumulate == 4
+    assert [line["images"] for line in session.history()] == [line["images"] for line in whole.history()]
+    close = 0.0 if since == 0 else 0.1  # the first rounds were played in one piece: Adam's first steps enlarge rounding
+    np.testing.assert_allclose(session.sample(16, seed=1), whole.sample(16, seed=1), rtol=close, atol=close)
+
+
+def test_a_game_that_no_micro_batches_help_ends_with_what_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--quiet", *(f"--set={key}={value}" for key, value in TINY.items())]
+    with monkeypatch.context() as patch:
+        Small(patch, needed=1000, since=0)
+        assert main(["train", "ring", "--data", "ring", "--out", str(tmp_path / "one"), *words]) == 1
+    assert "out of memory; use a smaller batch or network" in capsys.readouterr().err
+    Small(monkeypatch, needed=2, since=0)
+    norm = "--set=discriminator.norm=batch"
+    assert main(["train", "digits", "--out", str(tmp_path / "norm"), *words, norm]) == 2
+    assert "does not hold a batch of 32; give fewer, such as --set batch=16" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import evenodds
 from evenodds.evaluation import measures
 from evenodds.game.dial import Chanced
 from evenodds.runs.build import build_view
@@ -56,6 +57,17 @@ def test_lists_import_no_torch() -> None:
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.endswith("[0, 0, 0, 0, 0]\nFalse\n")
     assert "wasserstein" in said
+
+
+def test_a_run_is_shown_without_torch(tmp_path: Path) -> None:
+    run = evenodds.fit("ring", "ring", out=tmp_path / "run", images=512, watch="off").folder
+    script = (
+        f"import sys; from evenodds.cli import main; print(main(['show', {str(run)!r}]));"
+        "print('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "512 of 512 images" in said
+    assert said.endswith("0\nFalse\n")
 
 
 def test_a_setting_looks_its_names_up_in_kinds_that_exist() -> None:

@@ -31,8 +31,8 @@ from evenodds.files.lock import holder_of
 from evenodds.files.outputs import Outputs
 from evenodds.files.tensors import read_tensors_and_words
 from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
-from evenodds.game.listeners.save import best_of
+from evenodds.game.checkpoint import best_of
+from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.build import build_learner, build_players, build_task
 from evenodds.runs.card import DataCard, read_card

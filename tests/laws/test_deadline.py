@@ -1,6 +1,7 @@
 """A run with a budget ends in time, its decay played to the end, under loads that come and go."""
 
 import random
+from bisect import bisect_right
 from collections.abc import Callable
 
 import pytest
@@ -22,15 +23,19 @@ class Simulated:
     Args:
         rate: images per second where the machine is free.
         planned: images.
-        look: seconds of an evaluation.
+        look: seconds of an evaluation where the machine is free.
+        at_plan: the share of the machine that there was when the evaluation was measured.
     """
 
-    def __init__(self, clock: Clock, load: Load, planned: int, rate: float = 900.0, look: float = 0.5) -> None:
+    def __init__(
+        self, clock: Clock, load: Load, planned: int, rate: float = 900.0, look: float = 0.5, at_plan: float = 1.0
+    ) -> None:
         self.clock, self.load, self.rate, self.look = clock, load, rate, look
         self.said: list[str] = []
         game, learner, engine = small_game()
         self.begun, self.shares, self.looks = clock.now, [0.0], 0
-        self.deadline = Deadline(clock.now + BUDGET, 2 * look, self.said.append, PARTS * look)
+        measured = look / at_plan
+        self.deadline = Deadline(clock.now + BUDGET, measured, self.said.append, PARTS * measured)
         progress = Progress(planned)
         self.training = Training(game, dict.fromkeys(game.players, learner), engine, progress, 0, length=planned)
         self.every = planned // PARTS
@@ -85,23 +90,15 @@ def in_turn(seconds: float) -> float:
     return 1.0 if int(seconds / 7) % 2 else 0.4
 
 
-def random_load(seed: int) -> Load:
-    """Other processes come and go, each for some seconds."""
-    rng = random.Random(seed)
-    steps = [(1 / (1 + rng.choice([0, 0, 1, 2])), rng.uniform(1, 12)) for _ in range(500)]
-
-    def share(seconds: float) -> float:
-        for value, length in steps:
-            if seconds < length:
-                return value
-            seconds -= length
-        return 1.0
-
-    return share
+def steps_of(rng: random.Random) -> Load:
+    """A load that changes at random times, and stays as it is between them."""
+    changes = sorted(rng.uniform(0, BUDGET) for _ in range(rng.choice([0, 1, 2, 4, 11])))
+    shares = [rng.choice(SHARES) for _ in range(len(changes) + 1)]
+    return lambda seconds: shares[bisect_right(changes, seconds)]
 
 
 LOADS = {load.__name__: load for load in (free, busy, freed, taken, in_turn)}
-LOADS |= {f"random_{seed}": random_load(seed) for seed in range(8)}
+SHARES = (1.0, 1.0, 1 / 2, 2 / 5, 1 / 3)
 
 
 @pytest.mark.parametrize("planned", [10_000, 40_000, 49_000, 120_000])
@@ -113,6 +110,17 @@ def test_a_budget_is_kept_and_used_under_every_load(clock: Clock, load: str, pla
     assert len(run.said) <= 3
     assert all(before <= after for before, after in zip(run.shares, run.shares[1:], strict=False))
     assert PARTS - 1 <= run.looks <= PARTS + 1
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_the_end_is_within_a_twentieth_of_the_budget_whatever_else_runs(clock: Clock, seed: int) -> None:
+    """Whatever the load was when the length was planned: a round is below a hundredth of the budget, a look below 3."""
+    rng = random.Random(seed)
+    rate, look, at_plan = rng.choice([350.0, 900.0]), rng.choice([0.02, 0.2, 0.5, 0.6]), rng.choice(SHARES)
+    run = Simulated(clock, steps_of(rng), int(0.93 * BUDGET * at_plan * rate), rate, look, at_plan).play()
+    assert 0.95 * BUDGET <= run.seconds <= 1.05 * BUDGET
+    assert run.training.progress.share > 0.97
+    assert len(run.said) <= 3
 
 
 def test_nothing_changes_where_the_machine_is_as_fast_as_it_was_measured_to_be(clock: Clock) -> None:

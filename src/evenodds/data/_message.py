@@ -14,6 +14,7 @@ from evenodds.files.read import parse_json
 __all__ = ["packed", "unpacked"]
 
 _KINDS: dict[str, Any] = {"image": DecodedImage, "partners": Partners, "frames": Frames}
+_PLAIN = {type(None), bool, int, float, str}  # Of what a small image holds, most: it is taken as it is, without a call.
 _LENGTH = 4  # Bytes that tell how long the JSON is.
 
 
@@ -55,7 +56,7 @@ def _described(value: Any, parts: list[bytes]) -> Any:
     if isinstance(value, dict):
         return {"mapping": [[_described(part, parts) for part in pair] for pair in value.items()]}
     kind = next((name for name, cls in _KINDS.items() if isinstance(value, cls)), "tuple")
-    return {kind: [_described(part, parts) for part in value]}
+    return {kind: [part if type(part) in _PLAIN else _described(part, parts) for part in value]}
 
 
 def _restored(value: Any, rest: _Rest) -> Any:
@@ -70,5 +71,5 @@ def _restored(value: Any, rest: _Rest) -> Any:
         return bytes(rest.next(content))
     if kind == "mapping":
         return {_restored(key, rest): _restored(part, rest) for key, part in content}
-    restored = [_restored(part, rest) for part in content]
+    restored = [_restored(part, rest) if type(part) is dict else part for part in content]
     return _KINDS[kind](*restored) if kind in _KINDS else tuple(restored)

@@ -10,8 +10,8 @@ from evenodds.export.card import facts_of, told
 from evenodds.export.words import LICENCE
 from evenodds.files.read import read_json
 from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
-from evenodds.game.listeners.save import best_of
+from evenodds.game.checkpoint import best_of
+from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.origin import read_origins
 from evenodds.runs.session import Session

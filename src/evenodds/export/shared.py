@@ -22,7 +22,7 @@ from evenodds.files.regular import sha256_of
 from evenodds.files.text import visible
 from evenodds.files.write import write_json, write_json_lines, write_text
 from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
+from evenodds.game.history import read_history
 from evenodds.runs.anonymous import anonymous
 from evenodds.runs.card import read_card
 from evenodds.runs.config import from_mapping, read

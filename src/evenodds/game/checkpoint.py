@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
@@ -20,14 +17,20 @@ from evenodds.files.regular import sha256_of
 from evenodds.files.tensors import has_declared_size, read_tensors, write_tensors
 from evenodds.files.text import quoted
 from evenodds.files.write import remove_folder, replaced_folder, write_json
-from evenodds.game.rules import State
 from evenodds.game.schedule import Progress
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from evenodds.game.rules import State
+
 __all__ = [
-    "Damaged", "Header", "Part", "PlayersState", "Stateful", "images_of", "is_removable", "listing", "load", "newest",
-    "read_header", "remove", "restore", "save",
+    "Damaged", "Header", "Part", "PlayersState", "Stateful", "best_of", "images_of", "is_removable", "listing", "load",
+    "newest", "newest_header", "read_header", "remove", "restore", "save",
 ]  # fmt: skip
 
+T = TypeVar("T")
 FORMAT = 1
 HEADER = "checkpoint.json"
 LARGEST = 10**15
@@ -64,6 +67,8 @@ class PlayersState:
     players: Mapping[str, nn.Module]
 
     def state(self) -> State:
+        from evenodds.game.rules import State
+
         return State({f"{n}/{k}": v for n, player in self.players.items() for k, v in player.state_dict().items()})
 
     def restore(self, state: State) -> None:
@@ -191,6 +196,8 @@ def load(
 
 def _state(folder: Path, name: str, part: Part, device: torch.device | str) -> State:
     """One file of states."""
+    from evenodds.game.rules import State
+
     file = folder / f"{name}.safetensors"
     if file.is_file() and not os.access(file, os.R_OK):
         raise BadInput(f"{file} may not be read by this user; its owner can let you: chmod -R go+rX {folder}")
@@ -268,11 +275,35 @@ def newest(
     Returns:
         Its folder, its states, its header, and a sentence for each damaged one that was passed over.
     """
+    path, (states, header), complaints = _newest(folder, lambda path: load(path, device, needed))
+    return path, states, header, complaints
+
+
+def newest_header(folder: Path) -> tuple[Header, list[str]]:
+    """What the newest checkpoint says of which no file is cut short, and a sentence for each that was passed over.
+
+    Checksums are not compared, and no tensor is read.
+    """
+    _, header, complaints = _newest(folder, _of_whole_files)
+    return header, complaints
+
+
+def _of_whole_files(folder: Path) -> Header:
+    """The header of a checkpoint; Damaged where a file of it is missing or cut short."""
+    header = read_header(folder)
+    for name in header.parts:
+        if not has_declared_size(folder / f"{name}.safetensors"):
+            raise Damaged(folder, f"{name}.safetensors is missing or cut short")
+    return header
+
+
+def _newest(folder: Path, read: Callable[[Path], T]) -> tuple[Path, T, list[str]]:
+    """The newest checkpoint that can be read, what is read of it, and a sentence for each that was passed over."""
     complaints: list[str] = []
     damaged: Damaged | None = None
     for path in reversed(listing(folder)):
         try:
-            return (path, *load(path, device, needed), complaints)
+            return path, read(path), complaints
         except Damaged as error:
             complaints.append(f"{error.reason}; falling back to the one before")
             damaged = damaged or error
@@ -282,3 +313,19 @@ def newest(
         f"no checkpoint in {folder}; the run stopped before its first was written: "
         f"evenodds resume {quoted(folder.parent)} starts it from the beginning"
     )
+
+
+def best_of(folder: Path) -> Path | None:
+    """The checkpoint with the lowest score, of those whose samples are no copies if there are any; None without scores.
+
+    Copies of training items have good scores: they look like real ones.
+    """
+    scored = []
+    for path in listing(folder):
+        try:
+            header = read_header(path)
+        except Damaged:
+            continue
+        if header.score is not None:
+            scored.append((header.copies > 0, header.score, path))
+    return min(scored)[2] if scored else None

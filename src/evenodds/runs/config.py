@@ -331,10 +331,14 @@ def origin(config: Config) -> Config | None:
     return recipe(config.recipe) if config.recipe in names("recipes") else None
 
 
-def read(path: Path) -> Config:
-    """A configuration from a YAML file."""
+def read(path: Path, with_parts: bool = True) -> Config:
+    """A configuration from a YAML file.
+
+    Args:
+        with_parts: whether the options of parts are compared with what the parts take; these are imported for it.
+    """
     values = _texts(mapping_of(read_yaml(path), str(path)), from_utf8)
-    config = from_mapping({"recipe": path.stem, **values}, str(path))
+    config = from_mapping({"recipe": path.stem, **values}, str(path), with_parts)
     return replace(config, data=_located(config.data, path))
 
 
@@ -358,23 +362,24 @@ def _located(data: Part | None, path: Path) -> Part | None:
     return data if not is_there(str(place)) and is_there(data.name) else replace(data, name=str(place))
 
 
-def from_mapping(values: Mapping[str, Any], where: str = "the configuration") -> Config:
+def from_mapping(values: Mapping[str, Any], where: str = "the configuration", with_parts: bool = True) -> Config:
     """A configuration from plain values.
 
     Args:
         where: where the values are from, for messages.
+        with_parts: see `read`.
 
     Raises:
         BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
             that it is for.
     """
     try:
-        values = with_extras(values)
+        values = with_extras(values, settings())
         for key in values:
             if key not in settings():
                 raise unknown(f"key in {where}", key, [*settings(), *names("extras")])
         config = Config(**{key: _typed(key, value) for key, value in values.items()})
-        for key, about in settings().items():
+        for key, about in settings().items() if with_parts else ():
             for part in _parts(getattr(config, key)):
                 require_part(key, about.kinds, part)
         return config

@@ -24,7 +24,7 @@ from evenodds.files.tensors import read_tensors
 from evenodds.files.write import is_temporary
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import Header
-from evenodds.game.listeners.log import read_history
+from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.allowed import NotAllowed
 from evenodds.runs.build import ELSEWHERE, IN_MEMORY

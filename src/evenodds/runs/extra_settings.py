@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from evenodds.runs.find import accepts, canonical, find
@@ -17,13 +17,17 @@ def is_extra(key: str) -> bool:
     return ":" not in key and canonical("extras", key.partition(".")[0]) is not None
 
 
-def with_extras(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a configuration, with those whose key names an extra moved into `extras`."""
+def with_extras(values: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
+    """Plain values of a configuration, with those whose key names an extra moved into `extras`.
+
+    Args:
+        fixed: keys of settings, which name no extra: where there are no others, no extra is imported.
+    """
     parts: tuple[Part, ...] = typed("extras", tuple[Part, ...], values.get("extras"))
-    for key, value in values.items():
-        if is_extra(key):
-            parts = with_extra(parts, key, value)
-    others = {key: value for key, value in values.items() if key != "extras" and not is_extra(key)}
+    named = {key: value for key, value in values.items() if key not in fixed and is_extra(key)}
+    for key, value in named.items():
+        parts = with_extra(parts, key, value)
+    others = {key: value for key, value in values.items() if key != "extras" and key not in named}
     return {**others, "extras": parts} if parts else others
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from evenodds.errors import BadInput, unknown
+from evenodds.files.read import as_type, parse_json
 from evenodds.runs.allowed import imported, is_external
 from evenodds.runs.moved import current
 from evenodds.runs.options import accepts, require_options
@@ -190,10 +191,27 @@ def names(kind: str) -> list[str]:
     return sorted(_members(kind))
 
 
+WRITTEN = "known.json"
+"""Kind -> name -> first line of its documentation. `python tools/known.py` writes it; a contract compares it."""
+
+
+@cache
+def written() -> dict[str, dict[str, str]]:
+    """What the file beside the code says that there is to name: a name is known before what it names is imported."""
+    content = (resources.files("evenodds.runs") / WRITTEN).read_bytes()
+    return as_type(parse_json(content, WRITTEN), dict[str, dict[str, str]], WRITTEN)
+
+
 @cache
 def _spellings(kind: str) -> dict[str, str]:
     """Each name of a kind by its lower case."""
     return {name.lower(): name for name in _members(kind)}
+
+
+@cache
+def _written_spellings(kind: str) -> dict[str, str]:
+    """Those that are written down: a name that was added since is found among the members."""
+    return {name.lower(): name for name in written().get(kind, ())}
 
 
 def canonical(kind: str, name: str) -> str | None:
@@ -205,8 +223,11 @@ def canonical(kind: str, name: str) -> str | None:
     if ":" in name:
         return name
     family, dot, role = name.partition(".") if kind == "networks" else (name, "", "")
-    spellings, lower = _spellings(kind), family.lower()
-    spelling = spellings.get(lower, spellings.get(lower.replace("-", "_")))
+    lower = family.lower()
+    for spellings in (_written_spellings, _spellings):
+        spelling = spellings(kind).get(lower, spellings(kind).get(lower.replace("-", "_")))
+        if spelling is not None:
+            break
     return None if spelling is None else f"{spelling}{dot}{role}"
 
 
@@ -217,10 +238,10 @@ def find(kind: str, name: str) -> Any:
     """
     if ":" in name:
         return _with_colon(kind, name)
-    spelling = canonical(kind, name)
-    if spelling is None:
+    member = _members(kind).get(canonical(kind, name) or "")  # an older torch lacks optimizers that are written down
+    if member is None:
         raise unknown(KINDS[kind][0], name, _members(kind))
-    return _members(kind)[spelling]
+    return member
 
 
 def network(name: str, role: str) -> Any:

@@ -7,7 +7,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,15 @@ from evenodds.files.lock import NAME, Busy, lock_on, locked, unused
 from evenodds.files.misfit import shortened
 from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs, require_writable
-from evenodds.files.read import read_json
 from evenodds.game.engine import Local
 from evenodds.game.exchange import held
 from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.config import Part
 from evenodds.runs.find import names
+from evenodds.runs.folder_facts import Played
 
 __all__ = [
-    "Played", "as_seconds", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed",
-    "processes_of", "versions",
+    "as_seconds", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed", "versions",
 ]  # fmt: skip
 
 
@@ -149,33 +148,6 @@ def environment(engine: Local) -> dict[str, Any]:
     """What the bits of a run depend on, beside its configuration: of processes, how many there are from when on."""
     facts = {**versions(), "device": str(engine.device), "threads": torch.get_num_threads()}
     return {**facts, "processes": [asdict(Played(0, engine.size))]}
-
-
-@dataclass(frozen=True)
-class Played:
-    """By how many processes a run was played, from so many images on."""
-
-    images: int = 0
-    processes: int = 1
-
-
-@dataclass(frozen=True)
-class _Environment:
-    """What is read of environment.json."""
-
-    processes: list[Played] = field(default_factory=list)
-
-
-def processes_of(path: Path) -> list[Played] | None:
-    """By how many processes a run was played; empty where it says nothing of them, None where it cannot be read.
-
-    Args:
-        path: of environment.json.
-    """
-    try:
-        return read_json(path, _Environment).processes if path.is_file() else []
-    except BadInput:
-        return None
 
 
 def versions() -> dict[str, str]:

@@ -10,10 +10,12 @@ from math import ceil
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.exchange import agreed
+from evenodds.game.listeners.deadline import SPARE
 from evenodds.game.listeners.lap import Lap
-from evenodds.game.listeners.watch import glance_interval
+from evenodds.game.listeners.watch import FIRST_GLANCES, glance_interval
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
+from evenodds.game.watch.thresholds import LONG
 from evenodds.runs.assembly import Run
 from evenodds.runs.at_once import chosen_moves
 from evenodds.runs.card import SPLIT_SEED
@@ -24,10 +26,10 @@ from evenodds.runs.find import find
 
 __all__ = ["plan", "settle", "settle_task"]
 
-LOOKED, GLANCED = 0.03, 0.02
-"""The parts of a budget that evaluations with checkpoints, and glances, may take."""
-LEAST_LOOKS, LEAST_GLANCES = 3, 10
-"""So many there are whatever they take."""
+BESIDE, LOOKED = 0.05, 0.03
+"""The parts of a budget that all that is no round, and of it evaluations with checkpoints, may take."""
+LEAST_LOOKS, LEAST_GLANCES = 2, FIRST_GLANCES + LONG
+"""So many there are whatever they take; of glances, those of the first rounds and as many as a verdict may need."""
 KEPT = 0.99
 """The part of the time that is planned; a run that gets slower or faster on its way changes its length."""
 LEAST = 10
@@ -54,10 +56,12 @@ def plan(
     run = Run(replace(config, images=10**9), dataset)
     rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
     look = agreed(lambda: look_seconds(run, seconds))
-    config, many = with_looks(config, seconds, look, say)
-    config = with_glances(config, seconds, glance := agreed(lambda: glance_seconds(run)), say)
+    glance = agreed(lambda: glance_seconds(run))
+    to_play = agreed(lambda: seconds - (time.perf_counter() - begun))
+    config, many = with_looks(config, to_play, look, say)
+    config = with_glances(config, to_play, glance, many * look, say)
     spent_here = agreed(lambda: time.perf_counter() - begun)
-    left = seconds - spent_here - (many + 1) * look  # one more for the pictures after the run
+    left = seconds - spent_here - (many + SPARE) * look
     images = int(KEPT * images_beside(config, rate, left, glance)) // config.batch * config.batch
     if images < LEAST * config.batch:
         needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
@@ -153,11 +157,11 @@ def with_looks(
     Returns:
         It, and how many there are.
     """
-    many = max(1 / config.save_share, 1 / config.evaluate_share) + 1
+    many = max(1 / config.save_share, 1 / config.evaluate_share)
     if many * look <= LOOKED * seconds:
         return config, many
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
-    shares = {name: max(1 / (most - 1), getattr(config, name)) for name in ("evaluate_share", "save_share")}
+    shares = {name: max(1 / most, getattr(config, name)) for name in ("evaluate_share", "save_share")}
     more = " ".join(f"{name}={share:.3g}" for name, share in shares.items())
     say(f"an evaluation with a checkpoint takes {look:.1f} s: only {most} of them fit the budget; --set {more}")
     return replace(config, **shares), most
@@ -174,25 +178,28 @@ def glance_seconds(run: Run) -> float:
 
 
 def with_glances(
-    config: Config, seconds: float, glance: float, say: Callable[[str], None] = lambda line: None
+    config: Config, seconds: float, glance: float, looked: float = 0.0, say: Callable[[str], None] = lambda line: None
 ) -> Config:
-    """The configuration with at most as many glances of the watch as fit into their part of a budget.
+    """The configuration with at most as many glances of the watch as fit into what evaluations leave of their part.
 
     Args:
         seconds: of the budget.
         glance: seconds of one.
+        looked: seconds of all evaluations with checkpoints.
     """
-    many = 1 / config.glance_share
-    if many * glance <= GLANCED * seconds or many <= LEAST_GLANCES:
+    many, fit = FIRST_GLANCES + 1 / config.glance_share, max(0.0, BESIDE * seconds - looked)
+    if many * glance <= fit or many <= LEAST_GLANCES:
         return config
-    most = max(LEAST_GLANCES, int(GLANCED * seconds / glance))
-    say(f"a glance takes {glance:.2f} s: only {most} of them fit the budget; --set glance_share={1 / most:.3g}")
-    return replace(config, glance_share=1 / most)
+    most = max(LEAST_GLANCES, int(fit / glance))
+    share = 1 / (most - FIRST_GLANCES)
+    say(f"a glance takes {glance:.2f} s: only {most} of them fit the budget; --set glance_share={share:.3g}")
+    return replace(config, glance_share=share)
 
 
 def images_beside(config: Config, rate: float, seconds: float, glance: float) -> float:
     """Images that fit into `seconds` at a rate of images per second, beside the glances of the watch."""
     if seconds <= 0:
         return rate * seconds
+    seconds = max(0.0, seconds - FIRST_GLANCES * glance)
     often = seconds / (1 / rate + glance / glance_interval(config, 0))
     return max(rate * (seconds - glance / config.glance_share), often)

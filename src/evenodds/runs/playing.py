@@ -10,9 +10,9 @@ from pathlib import Path
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, Diverged
 from evenodds.game import checkpoint
+from evenodds.game.checkpoint import best_of
 from evenodds.game.exchange import agreed
 from evenodds.game.listeners.context import interval
-from evenodds.game.listeners.save import best_of
 from evenodds.game.listeners.together import Together
 from evenodds.game.listeners.watch import Watch
 from evenodds.game.processes import follows
@@ -31,6 +31,8 @@ from evenodds.runs.following import (
     require_same_data,
 )
 from evenodds.runs.remedy import Remedy
+from evenodds.runs.room import with_room
+from evenodds.runs.run_data import write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import use_threads
 
@@ -48,16 +50,28 @@ def play(
     """Plays a run from its newest checkpoint, or anew, to its end, and leaves everything in its folder.
 
     Where the watch raises an alarm and may act, the run goes back to the last checkpoint before the trouble, changes
-    one thing and plays on; after a few such tries it ends with what was good.
+    one thing and plays on; after a few such tries it ends with what was good. Where the memory of the device is too
+    small, it goes on from the last checkpoint in smaller micro-batches.
 
     Args:
         opening: called with the run, built and not yet played.
     """
+
+    def attempted(smaller: Config) -> tuple[Outcome, Config]:
+        def opened(run: Run) -> None:
+            nonlocal opening
+            opening(run)
+            opening = _nothing
+            if smaller is not config:
+                write_config(folder, smaller)
+
+        record = Record(folder, smaller, len(remedies), say, not follows())
+        return attempt(smaller, dataset, record, remedies, listeners, opened), smaller
+
     while True:
         remedies = agreed_remedies(folder)
         on_first(partial(remedy.discard, folder, remedies))
-        record = Record(folder, config, len(remedies), say, not follows())
-        outcome = attempt(config, dataset, record, remedies, listeners, opening)
+        outcome, config = with_room(config, attempted, say)
         if outcome.alarm is None:
             return outcome.session() if follows() else load(folder, device=outcome.device)
         if agreed(partial(given_up, folder, outcome.alarm, remedies, say)):

@@ -12,7 +12,7 @@ from evenodds.errors import Diverged
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_json_lines
 from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
+from evenodds.game.history import read_history
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs.config import Config, origin, with_settings
 

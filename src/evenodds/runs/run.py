@@ -36,7 +36,8 @@ from evenodds.runs.config import Config, Part, difference, from_mapping, read, r
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
-from evenodds.runs.folders import Played, as_seconds, claimed, environment, outside, placed, processes_of
+from evenodds.runs.folder_facts import Played, processes_of, require_run
+from evenodds.runs.folders import as_seconds, claimed, environment, outside, placed
 from evenodds.runs.following import (
     agreed_card,
     agreed_config,
@@ -49,6 +50,7 @@ from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.remedy import Remedy
+from evenodds.runs.room import with_room
 from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import choose_threads, use_threads
@@ -172,7 +174,7 @@ def begun(
         require_kind(source, dataset)
     config, choices = settle_task(config, dataset, say)
     dataset = checked(config, dataset, say)
-    plan = planned(config, dataset, choices, clock, budget, say)
+    plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, say), say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []
     opening = partial(begin, folder=folder, plan=plan, source=source, say=say)
     session = play(plan.config, dataset, folder, [*ending, *listeners], say, opening)
@@ -248,7 +250,7 @@ def planned(
     config, pause = plan(config, dataset, budget - spent, say, spent)
     config = agreed_config(lambda: config)
     pauses = pause * max(1 / config.save_share, 1 / config.evaluate_share)
-    return RunPlan(config, choices, Deadline(clock + budget, 2 * pause, say, pauses))
+    return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses))
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:
@@ -332,13 +334,6 @@ def held_run(folder: str | Path) -> Iterator[Path]:
 
     with held(hold) as here:
         yield here
-
-
-def require_run(folder: str | Path) -> Path:
-    """The folder; BadInput where it holds no run that was begun."""
-    if not (Path(folder) / "config.yaml").is_file():
-        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
-    return Path(folder)
 
 
 def gone_on(

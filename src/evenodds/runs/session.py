@@ -18,11 +18,10 @@ from evenodds.errors import BadInput, Remark
 from evenodds.files.misfit import shortened
 from evenodds.files.text import visible
 from evenodds.game import checkpoint
-from evenodds.game.checkpoint import PlayersState
+from evenodds.game.checkpoint import PlayersState, best_of
 from evenodds.game.engine import pick_device
-from evenodds.game.listeners.log import read_history
+from evenodds.game.history import read_history
 from evenodds.game.listeners.milestone import EARLIER
-from evenodds.game.listeners.save import best_of
 from evenodds.game.rules import Batch, State
 from evenodds.game.seeds import mix
 from evenodds.parts.priors import Prior
@@ -30,6 +29,7 @@ from evenodds.runs.allowed import allowed, allowing
 from evenodds.runs.build import build_players, build_task
 from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.config import Config, named, read, require_allowed
+from evenodds.runs.folder_facts import require_run
 from evenodds.runs.sample_conditions import SampleConditions
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import per_item
@@ -242,8 +242,7 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", a
         raise BadInput(f"{folder} is an exported file, and this needs the run itself; {takers} take such a file")
     if folder.is_file():
         raise BadInput(f"a run is a folder with a config.yaml, got the file {folder}; evenodds opens no pickles")
-    if not (folder / "config.yaml").is_file():
-        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+    require_run(folder)
     with allowing(allow):
         return _loaded(folder, checkpoint_name, device)
 

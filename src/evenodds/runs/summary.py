@@ -1,45 +1,75 @@
-"""How a run stands, as a few lines of words."""
+"""How a run stands, as a few lines of words. Nothing is built, and torch is not loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
-from evenodds.files.read import Lines
+from evenodds.errors import Remark
+from evenodds.files.read import Lines, read_json
+from evenodds.files.text import visible
 from evenodds.game import checkpoint
-from evenodds.game.listeners.log import read_history
-from evenodds.game.listeners.save import best_of
+from evenodds.game.checkpoint import best_of
+from evenodds.game.history import read_history
 from evenodds.runs import remedy
-from evenodds.runs.folders import processes_of
-from evenodds.runs.session import Session, load
+from evenodds.runs.config import Config, read, require_allowed
+from evenodds.runs.folder_facts import processes_of, require_run
 
 __all__ = ["summary"]
 
 
+@dataclass(frozen=True)
+class _Units:
+    """What is read of the units in data.json."""
+
+    columns: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is read of data.json."""
+
+    shape: list[int]
+    units: _Units
+    columns: list[str] = field(default_factory=list)
+    items: int = 0
+    trained_on: int = 0
+
+
 def summary(folder: Path) -> dict[str, str]:
-    """What a run is and how it stands, by name, in the order in which it is shown."""
-    session, history = load(folder), read_history(folder / "metrics.jsonl")
-    remedies = {f"remedy {k}": str(one) for k, one in enumerate(remedy.read(folder), 1)}
+    """What a run is and how it stands, by name, in the order in which it is shown.
+
+    Raises:
+        BadInput: there is no run in the folder, or no checkpoint of which the files are there at their full length; or
+            the run names code of a module that is not allowed.
+    """
+    config = read(require_run(folder) / "config.yaml", with_parts=False)
+    require_allowed(config, str(folder / "config.yaml"))
+    header, complaints = checkpoint.newest_header(folder / "checkpoints")
+    for complaint in complaints:
+        warn(visible(complaint), Remark, stacklevel=2)
+    data = read_json(folder / "data.json", _Data)
+    history, remedies = read_history(folder / "metrics.jsonl"), remedy.read(folder)
     return (
-        _identity(session)
-        | _progress(session, history.values)
+        _identity(folder, remedy.applied(config, remedies), data)
+        | _progress(folder, header.images, config.images, history.values)
         | _processes(folder / "environment.json")
         | _best(folder)
         | _watched(history.values[::-1])
         | _damage(history)
-        | remedies
+        | {f"remedy {k}": str(one) for k, one in enumerate(remedies, 1)}
     )
 
 
-def _identity(session: Session) -> dict[str, str]:
+def _identity(folder: Path, config: Config, data: _Data) -> dict[str, str]:
     """Recipe, data, players and what they play."""
-    config = remedy.applied(session.config, remedy.read(session.folder))
-    data, shape = session.card, " x ".join(map(str, session.card.shape))
-    of = f"rows of {len(data.columns)} columns" if data.units.columns else f"of {shape}"
+    of = f"rows of {len(data.columns)} columns" if data.units.columns else f"of {' x '.join(map(str, data.shape))}"
     source = config.data.name if config.data else ""
     return {
-        "run": str(session.folder),
+        "run": str(folder),
         "recipe": f"{config.recipe}, seed {config.seed}",
         "data": f"{source}: {data.items:,} {of}, trained on {data.trained_on:,}",
         "players": f"{config.generator.name} generator, {config.discriminator.name} discriminator",
@@ -47,13 +77,13 @@ def _identity(session: Session) -> dict[str, str]:
     }
 
 
-def _progress(session: Session, history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _progress(folder: Path, images: int, length: int, history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Length, speed and what is kept."""
     last = history[-1] if history else {}
     return {
-        "progress": f"{session.images:,} of {session.config.images:,} images",
+        "progress": f"{images:,} of {length:,} images",
         "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
-        "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(session.folder / "checkpoints")),
+        "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(folder / "checkpoints")),
     }
 
 

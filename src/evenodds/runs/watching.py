@@ -14,7 +14,7 @@ from evenodds.files.lock import NAME as LOCK
 from evenodds.files.lock import Holder, holder_of
 from evenodds.files.names import safe_name
 from evenodds.files.tail import Tail
-from evenodds.game.listeners.log import is_line
+from evenodds.game.history import is_line
 from evenodds.runs.config import Config, read
 
 __all__ = ["RunView", "Watching", "is_run"]

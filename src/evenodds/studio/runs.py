@@ -16,7 +16,7 @@ from evenodds.files.names import below
 from evenodds.files.read import read_json
 from evenodds.files.regular import NotRegular, read_regular
 from evenodds.game import checkpoint
-from evenodds.game.listeners.save import best_of
+from evenodds.game.checkpoint import best_of
 from evenodds.runs import remedy
 from evenodds.runs.launching import Launched
 from evenodds.runs.watching import RunView

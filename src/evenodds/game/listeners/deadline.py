@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from evenodds.game.schedule import Progress
 from evenodds.game.trainer import Training
 
 __all__ = ["Deadline"]
@@ -20,6 +21,10 @@ APART = 0.5
 LATE, EARLY, FORESIGHT = 0.005, 0.02, 0.07
 """How much later or earlier than planned a run may end before its length is changed: shares of the whole time, and of
 the time that is left, over which a forecast is uncertain."""
+SPARE = 1.25
+"""The time kept back for the last evaluation and checkpoint, in times that it will take at the pace of late."""
+LATELY = 1.0
+"""Seconds of rounds over which that pace is measured."""
 AIM = 0.005
 """Share of the whole time before the deadline at which a changed length ends."""
 LINES = 3
@@ -39,13 +44,14 @@ class Deadline:
 
     Args:
         until: when the run must be over, on the clock of time.perf_counter.
-        reserve: seconds to keep back for the last evaluation and checkpoint, and for what follows the run.
+        pause: seconds of one evaluation with a checkpoint, measured at the pace that was planned. The last one, after
+            the last round, is kept time for; where the machine has become slower or faster since, more or less.
         say: gets a sentence where the length changes much, at most three times.
         pauses: seconds that evaluations and checkpoints are planned to take over the whole run.
     """
 
     until: float
-    reserve: float = 0.0
+    pause: float = 0.0
     say: Callable[[str], None] = lambda line: None
     pauses: float = 0.0
     total: int = field(init=False, default=0)
@@ -55,6 +61,10 @@ class Deadline:
     _begun: float = field(init=False, default=0.0)
     _first: float = field(init=False, default=0.0)
     """Share of the run that was over at the beginning."""
+    _work: float | None = field(init=False, default=None)
+    """A long pause as the images that would have been shown in it: this does not depend on what else runs."""
+    _unsettled: tuple[float, float, float] | None = field(init=False, default=None)
+    """The last pause, the pace before it, and the seconds without pauses then; the pace after it is not known yet."""
     _paused: float = field(init=False, default=0.0)
     """Seconds in pauses so far."""
     _looked: float = field(init=False, default=0.0)
@@ -76,11 +86,13 @@ class Deadline:
 
     def after_round(self, training: Training) -> None:
         now, progress = time.perf_counter(), training.progress
-        self._note_pause(now, training.playing, progress.share)
+        self._note_pause(now, training.playing, progress)
+        if self._unsettled is not None and now - self._begun - self._paused >= self._unsettled[2] + LATELY:
+            self._settle(now, progress.images)
         if now >= self._next:
             self._next = now + max(0.1, 0.01 * (self.until - now))
             self._foresee(training, now)
-        if now >= self.until - self.reserve or progress.images >= progress.total:
+        if now >= self._end(now, progress.images) or progress.images >= progress.total:
             training.stop = True
 
     def end(self, training: Training) -> None:
@@ -91,22 +103,38 @@ class Deadline:
         """Seconds from the beginning to the deadline."""
         return self.until - self._begun
 
-    def _note_pause(self, now: float, playing: float, share: float) -> None:
-        """Counts what lies between two rounds; the reserve follows the longest of late."""
-        before, played = self._last
+    def _end(self, now: float, images: int) -> float:
+        """When the last round must be over; the last evaluation and checkpoint follow."""
+        last = self.pause if self._work is None else self._work * self._late_pace(now, images)
+        return self.until - SPARE * last
+
+    def _note_pause(self, now: float, playing: float, progress: Progress) -> None:
+        """Counts what lies between two rounds; what is kept back follows the longest of late."""
+        clock, played = self._last
         self._last = (now, playing)
-        pause = (now - before) - (playing - played)
+        pause = (now - clock) - (playing - played)
         if pause < LONG:
             return
         self._paused += pause
-        if 8 * pause >= self.reserve:
-            self._looked = share
-        self.reserve = max(0.95 * self.reserve, 2 * pause)
+        pace = self._late_pace(now, progress.images)
+        if 4 * pause >= (self.pause if self._work is None else self._work * pace):
+            self._looked = progress.share
+        self._settle(now, progress.images)
+        self._unsettled = (pause, pace, now - self._begun - self._paused)
+
+    def _settle(self, now: float, images: int) -> None:
+        """Takes the last pause for what it was at the slower of the paces before and after it."""
+        if self._unsettled is None:
+            return
+        pause, pace, _ = self._unsettled
+        pace = max(pace, self._late_pace(now, images))
+        before = self.pause / pace if self._work is None else self._work
+        self._work, self._unsettled = max(0.9 * before, pause / pace), None
 
     def _foresee(self, training: Training, now: float) -> None:
         """Changes the length where the run would end too early or too late."""
-        progress, end = training.progress, self.until - self.reserve
-        left = end - now
+        progress = training.progress
+        left = self._end(now, progress.images) - now
         pace, pauses = self._pace(now, progress.images, left), self._pauses_left(progress.share)
         early = left - pauses - (progress.total - progress.images) * pace
         uncertain = FORESIGHT * max(0.0, left)
@@ -125,6 +153,14 @@ class Deadline:
         since, first = self._laps[0]
         self._laps.append((active, images))
         return max(1e-9, active - since) / max(1, images - first)
+
+    def _late_pace(self, now: float, images: int) -> float:
+        """Seconds per image, without pauses, over the last second of rounds; that of the plan at the beginning."""
+        active = now - self._begun - self._paused
+        since, first = next((lap for lap in reversed(self._laps) if lap[0] <= active - LATELY), self._laps[0])
+        if images <= first:
+            return (self._whole - self.pauses) / max(1, self._told)
+        return max(1e-9, active - since) / (images - first)
 
     def _pauses_left(self, share: float) -> float:
         """Seconds of pauses in the rest of the run."""

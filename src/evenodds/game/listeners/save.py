@@ -20,7 +20,7 @@ from evenodds.game.listeners.watch import Watch
 from evenodds.game.rules import Players
 from evenodds.game.trainer import Training
 
-__all__ = ["Save", "best_of"]
+__all__ = ["Save"]
 
 
 @dataclass
@@ -108,26 +108,14 @@ class Save:
 
         That after 0 images stays too: it is the start of a run from the weights of another.
         """
-        spared = {best_of(self.folder), *checkpoint.listing(self.folder)[-self.keep :], self.folder / f"{0:012d}"}
+        spared = {
+            checkpoint.best_of(self.folder),
+            *checkpoint.listing(self.folder)[-self.keep :],
+            self.folder / f"{0:012d}",
+        }
         for path in checkpoint.listing(self.folder):
             if path not in spared and checkpoint.is_removable(path):
                 checkpoint.remove(path)
-
-
-def best_of(folder: Path) -> Path | None:
-    """The checkpoint with the lowest score, of those whose samples are no copies if there are any; None without scores.
-
-    Copies of training items have good scores: they look like real ones.
-    """
-    scored = []
-    for path in checkpoint.listing(folder):
-        try:
-            header = checkpoint.read_header(path)
-        except checkpoint.Damaged:
-            continue
-        if header.score is not None:
-            scored.append((header.copies > 0, header.score, path))
-    return min(scored)[2] if scored else None
 
 
 def require_finite(players: Players, images: int) -> None:

@@ -20,6 +20,8 @@ __all__ = ["Watch", "glance_interval"]
 
 EARLY = (8, 16, 32, 64, 128)
 """Rounds at which a glance is due whatever the interval: runs that fail, mostly fail at once."""
+FIRST_GLANCES = 1 + len(EARLY)
+"""Those of the first rounds, and that of the untrained generator."""
 
 
 def glance_interval(config: Any, images: int) -> int:

@@ -1,0 +1,45 @@
+"""What is read of a run's folder without torch: whether it is one, and by how many processes it was played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evenodds.errors import BadInput
+from evenodds.files.read import read_json
+
+__all__ = ["Played", "processes_of", "require_run"]
+
+
+def require_run(folder: str | Path) -> Path:
+    """The folder; BadInput where it holds no run that was begun."""
+    if not (Path(folder) / "config.yaml").is_file():
+        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+    return Path(folder)
+
+
+@dataclass(frozen=True)
+class Played:
+    """By how many processes a run was played, from so many images on."""
+
+    images: int = 0
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What is read of environment.json."""
+
+    processes: list[Played] = field(default_factory=list)
+
+
+def processes_of(path: Path) -> list[Played] | None:
+    """By how many processes a run was played; empty where it says nothing of them, None where it cannot be read.
+
+    Args:
+        path: of environment.json.
+    """
+    try:
+        return read_json(path, _Environment).processes if path.is_file() else []
+    except BadInput:
+        return None

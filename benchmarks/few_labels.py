@@ -11,6 +11,7 @@ What results/few_labels.json holds already is not done again.
 
     python benchmarks/few_labels.py                       # 3 seeds of 10 minutes each, on one thread
     python benchmarks/few_labels.py --seeds 1 --minutes 3
+    python benchmarks/few_labels.py --dataset fashion_mnist --labels 100
 """
 
 import argparse
@@ -203,7 +204,7 @@ def probe_error(network: nn.Module, labelled: dict[str, Tensor], test: dict[str,
 def cell(data: Dataset, test: dict[str, Tensor], arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """All errors for one draw of the labels."""
     assert data.y is not None
-    index = draw_labels(data.y, 10, seed)
+    index = draw_labels(data.y, arguments.labels // 10, seed)
     labelled = data.batch(index)
     feed = WithLabels(Batches(data, None, 100, seed), labelled, 100, seed)
     begin = data.batch(torch.arange(500))["x"]
@@ -227,19 +228,22 @@ def images(x: Any, y: Any) -> Dataset:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="mnist", choices=["mnist", "fashion_mnist"])
+    parser.add_argument("--labels", type=int, default=100, help="in all, as many of each of ten classes")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=10, help="of processor time for each semi-supervised run")
     parser.add_argument("--neighbours", type=int, default=10_000, help="unlabelled images of label spreading")
-    parser.add_argument("--data", type=Path, help="folder with mnist.npz; default ../shared/data")
+    parser.add_argument("--data", type=Path, help="folder with the .npz; default ../shared/data")
     parser.add_argument("--out", type=Path, default=FILE)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    arrays = read("mnist", arguments.data)
+    arrays = read(arguments.dataset, arguments.data)
     data, held_out = images(arrays["x_train"], arrays["y_train"]), images(arrays["x_test"], arrays["y_test"])
     test = held_out.batch(torch.arange(len(held_out)))
     known = json.loads(arguments.out.read_text())["cells"] if arguments.out.exists() else {}
     for seed in range(arguments.seeds):
-        key = f"100 labels, {arguments.minutes:g} minutes, seed {seed}"
+        key = f"{arguments.labels} labels, {arguments.minutes:g} minutes, seed {seed}"
+        key = key if arguments.dataset == "mnist" else f"{arguments.dataset}, {key}"
         if key not in known:
             known[key] = cell(data, test, arguments, seed)
             write_json(arguments.out, {"published": PUBLISHED, "torch": torch.__version__, "cells": known})

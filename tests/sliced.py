@@ -105,8 +105,8 @@ CASES = {
     ),
     "infogan": Case(
         {
-            "task": "infogan", "task.consistency": 0.5, "prior": "coded", "prior.noise": 4, "prior.classes": 3,
-            "views": "translation", "penalty": "r1", "penalty_share": 0.5,
+            "task": "infogan", "task.consistency": 0.5, "task.agreement": 0.5, "prior": "coded", "prior.noise": 4,
+            "prior.classes": 3, "views": "translation", "penalty": "r1", "penalty_share": 0.5,
         }
     ),
     "fill": Case(

@@ -61,6 +61,7 @@ def test_codes_are_drawn_on_a_sheet(session: Session, capsys: pytest.CaptureFixt
         (lambda contest: InfoGAN(Coded(4), contest, simultaneous=True), "simultaneous"),
         (lambda contest: InfoGAN(Coded(4), contest, classes_weight=-1), "at least 0"),
         (lambda contest: InfoGAN(Coded(4), contest, consistency=1), "needs views"),
+        (lambda contest: InfoGAN(Coded(4), contest, agreement=1), "agreement of infogan needs views"),
         (lambda contest: Coded(4, 1, 0), "classes of 0 or at least 2"),
         (lambda contest: Coded(4, 0, 0), "one of both"),
     ],

@@ -17,7 +17,7 @@ from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks.mlp import Discriminator, Generator
 from evenodds.parts.priors import Coded
 from evenodds.tasks.contest import Contest
-from evenodds.tasks.infogan import InfoGAN, discriminator_options
+from evenodds.tasks.infogan import InfoGAN, discriminator_options, view_agreement
 
 PRIOR = Coded(2, 4, 1)
 
@@ -97,9 +97,23 @@ def test_consistency_asks_reals_twice_and_balances_them() -> None:
     viewed = both["discriminator"].layer(2 * hand["x"])[:, 1:5].log_softmax(1)
     mean = viewed.exp().mean(0)
     torch.testing.assert_close(found, 0.5 * (-(calm * viewed).sum(1).mean() + 3 * (mean * mean.log()).sum()))
+    task = InfoGAN(PRIOR, contest, agreement=0.5, balance=3.0)
+    joint = (calm[:, :, None] * viewed.exp()[:, None]).mean(0)
+    joint = (joint + joint.T) / 2
+    gained = 3 * -(joint.sum(1) * joint.sum(1).log()).sum() + (joint * joint.log()).sum()
+    torch.testing.assert_close(task.plain_cost(both, hand)["agreement"], -0.5 * gained)
     found.backward()
     assert both["generator"].weight.grad is None
     assert "consistency" not in task.generator_cost(both, hand)
+
+
+def test_agreement_is_the_mutual_information_of_two_views() -> None:
+    joint = torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
+    joint = (joint + joint.T) / (joint + joint.T).sum()
+    independent = joint.sum(1)[:, None] * joint.sum(0)
+    torch.testing.assert_close(view_agreement(joint), (joint * (joint / independent).log()).sum())
+    torch.testing.assert_close(view_agreement(independent), torch.tensor(0.0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(view_agreement(torch.eye(3) / 3), torch.tensor(3.0).log(), atol=1e-5, rtol=0)
 
 
 def test_codes_have_equal_shares_and_uniform_values() -> None:

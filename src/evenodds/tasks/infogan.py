@@ -18,7 +18,7 @@ from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
 
-__all__ = ["InfoGAN", "discriminator_options"]
+__all__ = ["InfoGAN", "discriminator_options", "view_agreement"]
 
 InferredCode = dict[str, Tensor]
 """Logits "classes" (N, K) and means "values" (N, V) of the code of each item."""
@@ -34,7 +34,8 @@ class InfoGAN(Generate):
 
     eq. 5 of the paper: a lower bound on the mutual information of code and x, up to the constant entropy of the code.
     The categorical part pays the cross-entropy; the values pay half their squared error, which is a Gaussian of unit
-    variance. Real items do not enter, but for `consistency`. Penalties see the logit of being real alone.
+    variance. Real items do not enter, but for `consistency` and `agreement`. Penalties see the logit of being real
+    alone.
 
     Discriminators are built with `discriminator_options(prior)`: the logit, then the logits of the classes, then the
     means of the values.
@@ -49,6 +50,9 @@ class InfoGAN(Generate):
             The first moves the borders of the categories to where there are few items, the second keeps all in use.
         balance: how much the entropy counts within it. At 1 a digit may stay split in two categories while two others
             share one; Hu et al. have 4.
+        agreement: weight of another cost in its place, less what `view_agreement` says of the same two readings with
+            that `balance` (Ji et al. 2019). It also sharpens what is read, and needs no generator for that, so that a
+            discriminator may be trained by it before the game.
     """
 
     prior: Coded = field(kw_only=False)
@@ -56,14 +60,16 @@ class InfoGAN(Generate):
     values_weight: float = 0.1
     consistency: float = 0.0
     balance: float = 4.0
+    agreement: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.prior, Coded):
             raise BadInput(f"task 'infogan' needs the prior 'coded', got {type(self.prior).__name__}; set prior=coded")
-        if min(self.classes_weight, self.values_weight, self.consistency, self.balance) < 0:
+        if min(self.classes_weight, self.values_weight, self.consistency, self.balance, self.agreement) < 0:
             raise BadInput("weights of infogan must be at least 0; 0 leaves a cost out")
-        if self.consistency and (self.contest.view is None or not self.prior.classes):
-            raise BadInput("consistency of infogan needs views and categories; set views, or consistency=0")
+        for name, weight in (("consistency", self.consistency), ("agreement", self.agreement)):
+            if weight and (self.contest.view is None or not self.prior.classes):
+                raise BadInput(f"{name} of infogan needs views and categories; set views, or {name}=0")
         if self.simultaneous:
             raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
 
@@ -102,19 +108,28 @@ class InfoGAN(Generate):
             costs["classes"] = self.classes_weight * average(
                 F.cross_entropy(inferred["classes"], category, reduction="none")
             )
-            if self.consistency and first:
-                with torch.no_grad(), at_rest(players["discriminator"]):
-                    calm = self._inferred(players["discriminator"](hand["x"])[:, 1:])["classes"].softmax(1)
+            if first and (self.consistency or self.agreement):
                 viewed = self._inferred(outputs[:first])["classes"].log_softmax(1)
-                shares = summed(viewed.exp().sum(0)) / items_of_all(hand)
-                entropy = -(shares * shares.clamp_min(1e-8).log()).sum()
-                surprise = -average((calm * viewed).sum(1)) - self.balance * entropy
-                costs["consistency"] = self.consistency * surprise
+                costs |= self._costs_of_real(players["discriminator"], hand, viewed)
             costs.facts["right"] = average((inferred["classes"].argmax(1) == category).float()).detach()
         if self.prior.values:
             squared = (inferred["values"] - code[:, classes:]).square()
             costs["values"] = self.values_weight * 0.5 * average(squared.sum(1))
             costs.facts["error"] = average(squared).detach()
+        return costs
+
+    def _costs_of_real(self, discriminator: nn.Module, hand: Batch, viewed: Tensor) -> dict[str, Tensor]:
+        """Of log probabilities (N, classes) that are read in views of the real items."""
+        with torch.no_grad(), at_rest(discriminator):
+            calm = self._inferred(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
+        costs = {}
+        if self.consistency:
+            shares = summed(viewed.exp().sum(0)) / items_of_all(hand)
+            entropy = -(shares * shares.clamp_min(1e-8).log()).sum()
+            costs["consistency"] = self.consistency * (-average((calm * viewed).sum(1)) - self.balance * entropy)
+        if self.agreement:
+            joint = summed(calm.T @ viewed.exp()) / items_of_all(hand)
+            costs["agreement"] = -self.agreement * view_agreement(joint, self.balance)
         return costs
 
     @property
@@ -174,3 +189,24 @@ class CodeReader(nn.Module):
 def discriminator_options(prior: Coded) -> dict[str, int]:
     """What a discriminator is to be built with, beside the shape of x."""
     return {"outputs": 1 + prior.classes + prior.values}
+
+
+def view_agreement(joint: Tensor, balance: float = 2.0) -> Tensor:
+    """How well the categories that are read in two views of the same items agree, a scalar; more is better.
+
+    balance * H(mean) - H(joint), with the symmetrical joint distribution of both (Ji et al. 2019, eq. 3). At balance 2
+    it is the mutual information of both, from 0 to log K; above 2, categories that are used alike count more.
+
+    Args:
+        joint: (K, K), the mean over items of the outer product of both distributions.
+        balance: weight of the entropy of the mean.
+
+    Example:
+        >>> import torch
+        >>> from evenodds.tasks.infogan import view_agreement
+        >>> round(view_agreement(torch.eye(2) / 2).item(), 4)  # both views say the same: log 2
+        0.6931
+    """
+    joint = ((joint + joint.T) / 2).clamp_min(1e-8)
+    mean = joint.sum(1)
+    return (joint * joint.log()).sum() - balance * (mean * mean.log()).sum()

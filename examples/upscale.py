@@ -6,7 +6,7 @@ import torch
 
 import evenodds
 from evenodds.apply.answering import answered
-from evenodds.apply.converting import mixed
+from evenodds.apply.making import mixed
 from evenodds.data.digits import digits
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Downscale

@@ -161,7 +161,7 @@ def test_codes_of_rows_are_those_of_the_command_in_every_form(home: Path) -> Non
 
 def test_pictures_are_translated_as_the_command_does_in_every_form(home: Path) -> None:
     picture, session = home / "in.png", session_of("denoise", home)
-    convert(session, picture, home / "clean.png", Options())
+    convert(maker_of(session), picture, home / "clean.png", Options())
     true, content = pixels((home / "clean.png").read_bytes()), picture.read_bytes()
     with asked(session) as client:
         for more in ({"content": content, "headers": {"content-type": "image/png"}}, {"files": {"image": content}}):

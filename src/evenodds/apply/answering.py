@@ -29,7 +29,7 @@ def answered(session: Session, source: Tensor, generator: nn.Module | None = Non
     """What the run makes of sources (N, C, H, W) in [-1, 1], on the CPU; see the task's `answer`.
 
     Args:
-        generator: in place of the run's own, such as a mixture of two (`converting.mixed`); on the run's device.
+        generator: in place of the run's own, such as a mixture of two (`making.mixed`); on the run's device.
     """
     conversion_of(session)
     if generator is None:

@@ -158,7 +158,7 @@ def test_a_game_that_memory_does_not_hold_goes_on_in_smaller_micro_batches(
 def test_a_game_that_no_micro_batches_help_ends_with_what_to_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--quiet", *(f"--set={key}={value}" for key, value in TINY.items())]
+    words = ["--quiet", *(f"--set={key}={value}" for key, value in {**TINY, "batch": 8}.items())]
     with monkeypatch.context() as patch:
         Small(patch, needed=1000, since=0)
         assert main(["train", "ring", "--data", "ring", "--out", str(tmp_path / "one"), *words]) == 1
@@ -166,4 +166,4 @@ def test_a_game_that_no_micro_batches_help_ends_with_what_to_change(
     Small(monkeypatch, needed=2, since=0)
     norm = "--set=discriminator.norm=batch"
     assert main(["train", "digits", "--out", str(tmp_path / "norm"), *words, norm]) == 2
-    assert "does not hold a batch of 32; give fewer, such as --set batch=16" in capsys.readouterr().err
+    assert "does not hold a batch of 8; give fewer, such as --set batch=4" in capsys.readouterr().err

@@ -8,12 +8,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from evenodds.data._placing import Pixels
+from evenodds.data._scale import Numbers
 from evenodds.game.arithmetic import luma
 
 __all__ = ["AROUND", "BICUBIC_REACH", "as_input", "enlarged", "in_kind"]
-
-from evenodds.data._placing import Pixels
-from evenodds.data._scale import Numbers
 
 BICUBIC_REACH = 2
 AROUND = 8

@@ -14,6 +14,7 @@ from evenodds.game.rules import Batch, Costs, Move, Players, State
 from evenodds.game.schedule import every
 from evenodds.game.slices import average
 from evenodds.game.trainer import Listener, Training
+from evenodds.parts.networks.style import dealt_noise
 from evenodds.runs.assembly import Run
 from evenodds.runs.extras import Extra
 
@@ -122,7 +123,7 @@ def path_lengths(generator: nn.Module, z: Tensor) -> Tensor:
     w, hand = network.styles(z), network.hand(z)
     x = network.synthesise(w, hand)
     steps = torch.randint(1, 64, (hand.shape[1], x[0].numel()), generator=torch.Generator().manual_seed(0))
-    y = ((hand @ steps.to(hand)).remainder(1) - 0.5) * math.sqrt(12 / math.prod(x.shape[2:]))
+    y = dealt_noise(hand, steps.to(hand.device)) / math.sqrt(math.prod(x.shape[2:]))
     (slope,) = torch.autograd.grad((x.flatten(1) * y.to(x)).sum(), w, create_graph=True)
     lengths: Tensor = slope.square().sum(2).mean(1).sqrt()
     return lengths

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 __all__ = ["buffers_of", "parameters_of"]
@@ -16,31 +18,26 @@ def parameters_of(player: nn.Module) -> list[nn.Parameter]:
         >>> [tuple(p.shape) for p in parameters_of(nn.Linear(3, 2))]
         [(2, 3), (2,)]
     """
-    found: dict[int, nn.Parameter] = {}
-    _add_parameters(player, found)
-    return list(found.values())
+    return _found(player, "_parameters")
 
 
 def buffers_of(player: nn.Module) -> list[Tensor]:
     """Those of `player.buffers()`, in its order."""
-    found: dict[int, Tensor] = {}
-    _add_buffers(player, found)
+    return _found(player, "_buffers")
+
+
+def _found(player: nn.Module, kind: str) -> list[Any]:
+    found: dict[int, Any] = {}
+    _add(player, kind, found)
     return list(found.values())
 
 
-def _add_parameters(part: nn.Module, found: dict[int, nn.Parameter]) -> None:
-    for parameter in part._parameters.values():
-        if parameter is not None:
-            found[id(parameter)] = parameter
-    for inner in part._modules.values():
+def _add(part: nn.Module, kind: str, found: dict[int, Any]) -> None:
+    """Adds the tensors that a module and those in it keep under `_parameters` or `_buffers`, each once."""
+    kept = vars(part)
+    for tensor in kept[kind].values():
+        if tensor is not None:
+            found[id(tensor)] = tensor
+    for inner in kept["_modules"].values():
         if inner is not None:
-            _add_parameters(inner, found)
-
-
-def _add_buffers(part: nn.Module, found: dict[int, Tensor]) -> None:
-    for buffer in part._buffers.values():
-        if buffer is not None:
-            found[id(buffer)] = buffer
-    for inner in part._modules.values():
-        if inner is not None:
-            _add_buffers(inner, found)
+            _add(inner, kind, found)

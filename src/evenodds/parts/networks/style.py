@@ -36,7 +36,7 @@ from evenodds.parts.networks._levels import (
 )
 from evenodds.parts.networks._roles import Scores, head, input_length
 
-__all__ = ["Discriminator", "Generator"]
+__all__ = ["Discriminator", "Generator", "dealt_noise"]
 
 MEMORY = 0.998
 """Of the mean of w, from a batch to the next."""
@@ -263,7 +263,7 @@ class _Styled(_Modulated):
     def forward(self, x: Tensor, w: Tensor, hand: Tensor) -> Tensor:  # type: ignore[override]
         y = super().forward(x, w) + self.bias
         if "strength" in self._parameters:
-            noise = (_product(hand, self.get_buffer("steps")).remainder(1) - 0.5) * math.sqrt(12)
+            noise = dealt_noise(hand, self.get_buffer("steps"))
             y = y + self.strength * noise.view(-1, 1, *self.size).to(y)
         return _rectified(y)
 
@@ -320,6 +320,11 @@ class _Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return conv2d(x, self.weight * self.gain, self.bias, stride=self.stride, padding=self.padding)
+
+
+def dealt_noise(hand: Tensor, steps: Tensor) -> Tensor:
+    """(N, places): uniform, of mean 0 and variance 1, from hands (N, 4) by whole steps (4, places)."""
+    return (_product(hand, steps).remainder(1) - 0.5) * math.sqrt(12)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.listeners.average import Average
 from evenodds.game.listeners.context import Order
+from evenodds.game.members import parameters_of
 from evenodds.game.modes import at_rest
 from evenodds.game.rules import Game
 from evenodds.game.trainer import Listener, Training
@@ -177,7 +178,8 @@ class Run:
         if evidence is None:
             return None
         sizes = len(evidence.few["x"]), len(evidence.trained["x"])
-        return Cells(evidence.names, evidence.due, *sizes, ground_truth=evidence.ground_truth)
+        fixed = "generator" in self.task.roles and not parameters_of(self.game.players["generator"])
+        return Cells(evidence.names, evidence.due, *sizes, ground_truth=evidence.ground_truth, fixed=fixed)
 
     def say(self, line: str) -> None:
         """Tells the user a sentence."""

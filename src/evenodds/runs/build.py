@@ -49,7 +49,7 @@ def build_task(config: Config, data: DataDescription) -> Playable:
         raise BadInput("simultaneous=auto is chosen when a run starts; give true or false to build a game by hand")
     what, maker, options = f"task '{config.task.name}'", find("tasks", config.task.name), _task_options(config)
     settings = {
-        "prior": build_prior(config, data.row_blocks),
+        "prior": build_prior(config, data.shape, data.row_blocks),
         "contest": build_contest(config),
         "discriminator_steps": config.discriminator_steps,
         "generator_steps": config.generator_steps,
@@ -112,11 +112,10 @@ def build_players(
             part = config.discriminator if spec.kind == "Discriminator" else config.generator
             draws = bool(blocks) and spec.kind == "Generator"
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
-            what, maker, options = (
-                f"{name} '{part.name}'",
-                network(part.name, spec.kind),
-                {**part.options, **spec.options},
-            )
+            what, maker = f"{name} '{part.name}'", network(part.name, spec.kind)
+            options = {**part.options, **spec.options}
+            if "blocks" in accepts(maker):
+                maker = partial(maker, blocks=blocks)
             require_options(what, maker, options, len(arguments))
             require_memory(what, maker, options, arguments)
             reseed(torch.get_default_device(), mix(config.seed, -1, number))
@@ -196,10 +195,14 @@ def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[st
     return degradation
 
 
-def build_prior(config: Config, blocks: Sequence[Block] = ()) -> Any:
-    """The prior of z, with the noise that a generator of such rows makes its choices by."""
+def build_prior(config: Config, shape: Sequence[int] = (), blocks: Sequence[Block] = ()) -> Any:
+    """The prior of z, with the noise that a generator of such rows makes its choices by.
+
+    A generator that says how many `numbers` of z it needs for such items gets so many.
+    """
     prior = make(f"prior '{config.prior.name}'", find("priors", config.prior.name), config.prior.options)
-    more = choices_in(blocks)
+    needed = getattr(network(config.generator.name, "Generator"), "numbers", None) if shape else None
+    more = choices_in(blocks) + (0 if needed is None else max(0, needed(shape, blocks) - prior.size))
     if more and not hasattr(prior, "widened"):
         raise BadInput(
             f"prior '{config.prior.name}' has no noise to choose words and levels by; set prior=normal, or "

@@ -36,6 +36,7 @@ from evenodds.runs.config import Config, Part, difference, from_mapping, read, r
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
+from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import Played, processes_of, require_run
 from evenodds.runs.folders import as_seconds, claimed, environment, outside, placed
 from evenodds.runs.following import (
@@ -254,14 +255,17 @@ def planned(
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:
-    """Writes what is known of a run before it is played; its start too, where that is taken from another run.
+    """Writes what is known of a run before it is played; its start too, where that is no draw of weights.
 
-    That start is a checkpoint after 0 images, so that going on with the run never needs the other one.
+    Such a start, from another run or fitted to the data, is a checkpoint after 0 images, so that going on with the run
+    never needs the other one, nor fits again.
     """
-    if source is not None:
-        choice = transfer(source, run)
+    choices = [transfer(source, run)] if source is not None else []
+    choices += fitted_players(run)
+    for choice in choices:
         say(choice.reason)
-        plan = replace(plan, choices=[*plan.choices, choice])
+    if choices:
+        plan = replace(plan, choices=[*plan.choices, *choices])
         header = {**run.header, "progress": asdict(Progress(total=run.config.images))}
         checkpoint.save(below(folder, "checkpoints") / f"{0:012d}", run.parts, header)
     write(run, folder, plan)

@@ -47,7 +47,7 @@ def not_finite(history: RunHistory) -> Verdict | None:
 def moved_away(history: RunHistory) -> Verdict | None:
     """Samples are further from the data than those of the untrained generator, or half of what was learned is lost."""
     glances = history.glances
-    if len(glances) < 3 or not all("distance" in line for line in (glances[0], *glances[-2:])):
+    if history.cells.fixed or len(glances) < 3 or not all("distance" in line for line in (glances[0], *glances[-2:])):
         return None
     why = _why_away(history.series("distance"), _is_fault_by_now(history))
     if why is None:

@@ -28,6 +28,8 @@ class Cells:
     """Training items that D scores in a glance."""
     ground_truth: bool = True
     """Whether the cells are modes or classes of the data, not estimated clusters."""
+    fixed: bool = False
+    """Whether the samples never change, as those of a generator that was fitted before the game."""
 
     @property
     def reported_loss(self) -> float:
@@ -95,8 +97,8 @@ class RunHistory:
         return bool(line["images"] >= part * self.total)
 
     def halfway(self, line: Line) -> bool:
-        """Whether samples have covered half of the way to the data: before that, cells say little."""
-        return float(line["distance"]) < limit.HALFWAY * float(self.glances[0].get("distance", 0.0))
+        """Whether samples have covered half of the way to the data, if they have one: before that, cells say little."""
+        return self.cells.fixed or float(line["distance"]) < limit.HALFWAY * float(self.glances[0].get("distance", 0.0))
 
 
 def round_of(line: Line) -> int:

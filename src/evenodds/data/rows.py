@@ -115,6 +115,21 @@ class Column:
         return self.scores, self.exact, self.choices
 
     @property
+    def places(self) -> tuple[float, ...]:
+        """Of each choice that is no amount, where it lies among the scores of the amounts; nan of an empty cell.
+
+        A level beyond all knots lies as far beyond their scores as levels are from it, in steps of 1.
+        """
+        if not self.knots:
+            return ()
+        below = [level for level in self.levels if level < self.knots[0]]
+        above = [level for level in self.levels if level > self.knots[-1]]
+        at = {level: self.scores[0] - (len(below) - k) for k, level in enumerate(below)}
+        at |= {level: self.scores[-1] + 1 + k for k, level in enumerate(above)}
+        inside = [at.get(level, float(np.interp(level, self.knots, self.scores))) for level in self.levels]
+        return (*inside, *[math.nan] * self.missing)
+
+    @property
     def ends(self) -> tuple[float, float]:
         """The least and the greatest number in it."""
         numbers = (*self.knots[:1], *self.knots[-1:], *self.levels)

@@ -29,7 +29,8 @@ def fitted_players(run: Run) -> list[Choice]:
             continue
         begun = time.process_time()
         index = run.train_index[evenly(len(run.train_index), MOST)]
-        fit(run.dataset.batch(index)["x"], mix(run.config.seed, -2, number) % 2**63)
+        places = [column.places for column in run.dataset.units.columns]
+        fit(run.dataset.batch(index)["x"], mix(run.config.seed, -2, number), places)
         if run.average is not None and name in run.average.copies:
             run.average.copies[name].load_state_dict(player.state_dict())
         seconds = round(time.process_time() - begun, 1)

@@ -74,6 +74,8 @@ class Generator(nn.Module):
     """(K, A, GRID) of amounts."""
     floors: Tensor
     """(A,) of amounts, their least number."""
+    levels: Tensor
+    """(A, choices) where the choices that are numbers lie among the amounts; not a number for others."""
 
     def __init__(self, latent: int, shape: Sequence[int], *, classes: int = 8, blocks: Sequence[Block] = ()) -> None:
         super().__init__()
@@ -93,6 +95,7 @@ class Generator(nn.Module):
         self.register_buffer("cuts", torch.zeros(classes, len(layout.counts), max(layout.counts, default=2) - 1))
         self.register_buffer("quantiles", torch.zeros(classes, amounts, GRID))
         self.register_buffer("floors", torch.zeros(amounts))
+        self.register_buffer("levels", torch.full((amounts, max((1, *layout.beside)) - 1), torch.nan))
 
     @staticmethod
     def numbers(shape: Sequence[int], blocks: Sequence[Block] = ()) -> int:
@@ -104,30 +107,38 @@ class Generator(nn.Module):
         which = (_shares(z[:, :1]) > self.chances).sum(1)
         latents = torch.einsum("nl,kml->nkm", z[:, 1 : 1 + layout.size].float(), self.factors) + self.means
         latents = latents.gather(1, which[:, None, None].expand(-1, 1, layout.size)).squeeze(1)
-        amounts, choices = latents.split([len(layout.amounts), len(layout.counts)], 1)
+        amounts, choices = torch.split(latents, [len(layout.amounts), len(layout.counts)], 1)
         picked = (choices[:, :, None] > self.cuts.index_select(0, which)).sum(2)
+        picked, more = torch.split(picked, [len(layout.choices), len(layout.amounts)], 1)
         place = (_shares(amounts) * GRID).long().clamp(0, GRID - 1)
         first = GRID * torch.arange(amounts.shape[1], device=z.device)
         made = self.quantiles.flatten(1).index_select(0, which).gather(1, first + place)
+        made = torch.where(more > 0, made, self.floors)
         parts = [made]
         for k, (_, count) in enumerate(layout.choices):
-            parts.append(SURE * (picked[:, k, None] == torch.arange(count, device=z.device)))
-        if layout.bare:
-            more = torch.ones_like(made, dtype=torch.bool)
-            more[:, layout.bare] = picked[:, len(layout.choices) :] > 0
-            parts[0] = torch.where(more, made, self.floors)
+            pick = picked[:, k, None] == torch.arange(count, device=z.device)
+            if (amount := layout.amount_of[k]) >= 0:
+                level = pick[:, :1] & (made[:, amount, None] == self.levels[amount, : count - 1])
+                pick = torch.cat([pick[:, :1] & ~level.any(1, keepdim=True), pick[:, 1:] | level], 1)
+            parts.append(SURE * pick)
         return torch.cat(parts, 1).index_select(1, layout.order.to(z.device))
 
     @torch.no_grad()
-    def fit(self, rows: Tensor, seed: int = 0) -> None:
-        """Becomes the generator of rows like these; the same rows and seed, the same generator.
+    def fit(self, rows: Tensor, seed: int = 0, places: Sequence[Sequence[float]] = ()) -> None:
+        """Becomes the generator of rows like these; the same arguments, the same generator.
 
         Args:
             rows: (N, D) as players see them.
             seed: of what is drawn while it learns.
+            places: of each block, where its choices lie among its amounts: a number that stands out by its share has a
+                place in their order; nan of a choice that has none. Without, none has.
         """
         rng = torch.Generator().manual_seed(seed)
-        seen = _Seen.of(self.layout, rows.detach().cpu().double())
+        for k, amount in enumerate(self.layout.amount_of):
+            if amount >= 0 and places:
+                own = places[self.layout.block_of[k]]
+                self.levels[amount, : len(own)] = torch.tensor(own)
+        seen = _Seen.of(self.layout, rows.detach().cpu(), self.levels.cpu())
         label = _classes(seen, max(1, min(len(self.means), len(rows) // ROWS)), rng)
         counts = torch.bincount(label, minlength=len(self.means))
         self.chances.copy_((counts.double().cumsum(0) / len(rows))[:-1])
@@ -142,26 +153,28 @@ class Generator(nn.Module):
 
 @dataclass(frozen=True)
 class _Layout:
-    """What of a row is what: latent numbers are those of amounts, then those of choices, then those of bare amounts."""
+    """What of a row is what: latent numbers are those of amounts, of choices, and of which amounts are the least."""
 
     amounts: list[int]
     """Columns of the row."""
-    gates: list[int]
-    """Of each amount the column that says whether a cell is one; -1 where each is."""
     choices: list[tuple[int, int]]
     """The first column, and how many there are."""
+    amount_of: list[int]
+    """Of each choice the amount that its first one stands for; -1 where there is none."""
+    block_of: list[int]
+    """Of each choice."""
     order: Tensor
     """Of the row's columns among amounts and choices."""
 
     @property
-    def bare(self) -> list[int]:
-        """Amounts beside which there is no choice: whether a cell is more than the least is one."""
-        return [k for k, gate in enumerate(self.gates) if gate < 0]
+    def beside(self) -> list[int]:
+        """How many choices there are, where one of them is an amount."""
+        return [count for (_, count), amount in zip(self.choices, self.amount_of, strict=True) if amount >= 0]
 
     @property
     def counts(self) -> list[int]:
-        """How many choices there are."""
-        return [*(count for _, count in self.choices), *(2 for _ in self.bare)]
+        """How many choices there are; two of whether an amount is the least."""
+        return [*(count for _, count in self.choices), *(2 for _ in self.amounts)]
 
     @property
     def size(self) -> int:
@@ -171,19 +184,20 @@ class _Layout:
     @classmethod
     def of(cls, width: int, blocks: Sequence[Block]) -> _Layout:
         amounts: list[int] = []
-        gates: list[int] = []
         choices: list[tuple[int, int]] = []
+        amount_of: list[int] = []
+        block_of: list[int] = []
         at = 0
-        for scores, _, count in blocks or [((0.0,), False, 0)] * width:
+        for number, (scores, _, count) in enumerate(blocks or [((0.0,), False, 0)] * width):
+            if count:
+                choices.append((at + bool(scores), count))
+                amount_of.append(len(amounts) if scores else -1)
+                block_of.append(number)
             if scores:
                 amounts.append(at)
-                gates.append(at + 1 if count else -1)
-                at += 1
-            if count:
-                choices.append((at, count))
-                at += count
+            at += bool(scores) + count
         written = [*amounts, *(start + k for start, count in choices for k in range(count))]
-        return cls(amounts, gates, choices, torch.tensor(written, dtype=torch.int64).argsort())
+        return cls(amounts, choices, amount_of, block_of, torch.tensor(written, dtype=torch.int64).argsort())
 
 
 @dataclass(frozen=True)
@@ -201,19 +215,24 @@ class _Seen:
     """(A,) the least amount."""
 
     @classmethod
-    def of(cls, layout: _Layout, rows: Tensor) -> _Seen:
-        n = len(rows)
+    def of(cls, layout: _Layout, rows: Tensor, levels: Tensor) -> _Seen:
+        """Rows (N, D); `levels` (A, choices): where choices lie among the amounts."""
         amounts = rows[:, layout.amounts]
-        floors = amounts.amin(0)
         known = torch.ones(amounts.shape, dtype=torch.bool)
-        for k, gate in enumerate(layout.gates):
-            if gate >= 0:
-                known[:, k] = rows[:, gate] > 0.5
-            elif float((more := amounts[:, k] > floors[k]).double().mean()) <= 1 - FLOOR:
-                known[:, k] = more
         codes = [rows[:, at : at + count].argmax(1) for at, count in layout.choices]
-        codes += [known[:, k].long() for k in layout.bare]
-        return cls(layout, amounts, known, torch.stack(codes, 1) if codes else torch.zeros(n, 0).long(), floors)
+        for k, amount in enumerate(layout.amount_of):
+            if amount >= 0:
+                place = torch.cat([torch.full((1,), torch.nan), levels[amount]])[codes[k]]
+                amounts[:, amount] = torch.where(place.isnan(), amounts[:, amount], place)
+                codes[k] = torch.where(place.isnan(), codes[k], 0)
+                known[:, amount] = codes[k] == 0
+        floors = amounts.where(known, torch.inf).amin(0)
+        floors = floors.where(floors.isfinite(), 0)
+        more = known & (amounts > floors)
+        apart = (known & ~more).sum(0) >= FLOOR * known.sum(0)
+        codes += list((more | ~(apart & known)).long().T)
+        known = torch.where(apart, more, known)
+        return cls(layout, amounts.double(), known, torch.stack(codes, 1), floors)
 
     def at(self, index: Tensor) -> _Seen:
         """Some of the rows."""
@@ -241,7 +260,7 @@ class _Seen:
 
     def quantiles(self) -> Tensor:
         """(A, GRID) of the amounts that are known; their floor where none is."""
-        made = self.floors[:, None].repeat(1, GRID)
+        made = self.floors.double()[:, None].repeat(1, GRID)
         places = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
         for k in range(len(made)):
             cells = self.amounts[self.known[:, k], k].sort().values
@@ -254,7 +273,7 @@ class _Seen:
         low, high = (torch.full((len(self.codes), self.layout.size), end, dtype=torch.float64) for end in (-INF, INF))
         for k in range(len(self.floors)):
             known = self.known[:, k]
-            _, place, counts = self.amounts[known, k].unique(return_inverse=True, return_counts=True)
+            _, place, counts = torch.unique(self.amounts[known, k], return_inverse=True, return_counts=True)
             tops = counts.cumsum(0).double() / max(1, int(known.sum()))
             low[known, k], high[known, k] = (
                 _scores(tops - counts / max(1, int(known.sum())))[place],

@@ -120,7 +120,7 @@ def test_the_data_choose_a_recipe(data: str | None, recipe_: str) -> None:
         ((1, 28, 28), "gray-28"),
         ((3, 32, 32), "color-32"),
         ((3, 64, 64), "photos-64"),
-        ((5,), "table"),
+        ((5,), "small-table"),
     ],
 )
 def test_data_in_memory_choose_a_recipe_by_their_shape(shape: tuple[int, ...], recipe_: str) -> None:
@@ -157,7 +157,7 @@ def test_many_large_photographs_choose_the_largest_recipe_on_an_accelerator(monk
 
 @pytest.mark.parametrize(
     ("shape", "recipe_"),
-    [((28, 28), "gray-28"), ((32, 32, 3), "color-32"), ((3, 64, 64), "photos-64"), ((5,), "table")],
+    [((28, 28), "gray-28"), ((32, 32, 3), "color-32"), ((3, 64, 64), "photos-64"), ((5,), "small-table")],
 )
 def test_array_files_choose_a_recipe_by_their_headers(shape: tuple[int, ...], recipe_: str, tmp_path: Path) -> None:
     x = np.zeros((4, *shape), np.uint8)

@@ -27,6 +27,7 @@ __all__ = ["Glimpse", "peek"]
 
 LOOKED_AT = 64
 """Image files whose headers are read, spread evenly over the names."""
+LINES = (".csv", ".tsv")
 _GREY = ("1", "L", "LA", "La", "I", "F")
 
 
@@ -34,13 +35,13 @@ class Glimpse(NamedTuple):
     """What a source holds, as far as can be told at once."""
 
     items: int
-    """Image files, or items of an array."""
+    """Image files, items of an array, or about so many rows of a table."""
     shape: tuple[int, ...]
     """(C, H, W) of images, (D,) of rows. Of files: the most common size, and C = 1 where all are grey, else 3."""
 
 
 def peek(path: str) -> Glimpse | None:
-    """What lies at a path; None where it holds neither images nor an array, or cannot be read.
+    """What lies at a path; None where it holds neither images nor an array nor lines of cells, or cannot be read.
 
     Example:
         >>> import numpy as np
@@ -54,6 +55,8 @@ def peek(path: str) -> Glimpse | None:
     try:
         if ending in ARRAYS:
             return _of_array(place)
+        if ending in LINES:
+            return _of_lines(place)
         if ending == "/" and is_packed(place):
             return _of_records(records_of(read_index(place)))
         return _of_images(place) if ending in IMAGES else None
@@ -77,6 +80,15 @@ def _of_records(records: Sequence[Any]) -> Glimpse:
     (height, width), _ = Counter(one.size for one in pictures).most_common(1)[0]
     channels = 1 if all(one.pixels.shape[2] < 3 for one in pictures) else 3
     return Glimpse(len(pictures), (channels, height, width))
+
+
+def _of_lines(place: Path) -> Glimpse | None:
+    """Of a table in lines, by the line breaks of the file and the delimiters of its first line."""
+    with open_regular(place) as stream:
+        first = stream.readline()
+        lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
+    columns = 1 + max(first.count(mark) for mark in (b",", b";", b"\t"))
+    return Glimpse(lines, (columns,)) if lines and columns > 1 else None
 
 
 def _form(image: ImageFile.ImageFile) -> tuple[tuple[int, int], bool]:

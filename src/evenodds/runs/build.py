@@ -26,7 +26,7 @@ from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
 from evenodds.runs.config import AUTO_TASK, Config, Part
 from evenodds.runs.extras import build_extras
-from evenodds.runs.find import accepts, describe, find, make, network
+from evenodds.runs.find import accepts, canonical, describe, find, make, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
 from evenodds.tasks._playable import DataDescription, Playable
@@ -201,14 +201,21 @@ def build_prior(config: Config, shape: Sequence[int] = (), blocks: Sequence[Bloc
     A generator that says how many `numbers` of z it needs for such items gets so many.
     """
     prior = make(f"prior '{config.prior.name}'", find("priors", config.prior.name), config.prior.options)
-    needed = getattr(network(config.generator.name, "Generator"), "numbers", None) if shape else None
-    more = choices_in(blocks) + (0 if needed is None else max(0, needed(shape, blocks) - prior.size))
+    more = choices_in(blocks) + _missing(config.generator.name, prior.size, shape, blocks)
     if more and not hasattr(prior, "widened"):
         raise BadInput(
             f"prior '{config.prior.name}' has no noise to choose words and levels by; set prior=normal, or "
             "data.types=plain for a table of numbers alone"
         )
     return prior.widened(more) if more else prior
+
+
+def _missing(generator: str, size: int, shape: Sequence[int], blocks: Sequence[Block]) -> int:
+    """The numbers of z that a generator needs beyond those of the prior, where it says how many it needs for rows."""
+    if len(shape) != 1 or not (":" in generator or canonical("networks", generator)):
+        return 0
+    numbers = getattr(network(generator, "Generator"), "numbers", None)
+    return 0 if numbers is None else max(0, numbers(shape, blocks) - size)
 
 
 def build_loss(config: Config) -> Adversarial:

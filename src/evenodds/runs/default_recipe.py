@@ -26,6 +26,10 @@ BY_SUFFIX = {
 MANY = 5000
 """Photographs that the largest recipe is taken for; fewer are shown too often before its networks have learned."""
 
+ROWS, COLUMNS = 100, 200
+"""Rows for each column from which on a network learns more of them than a fitted generator, which is for tables of at
+most so many columns."""
+
 
 class Suited(NamedTuple):
     """A recipe, and why it is taken."""
@@ -49,9 +53,8 @@ def suited_recipe(data: str | Dataset | None, device: str = "auto") -> Suited:
     if data is None:
         return Suited("digits", "no data were named")
     if isinstance(data, Dataset):
-        if data.kind != "image":
-            return Suited("table", "the data are rows of numbers")
-        return _for_items(Glimpse(len(data), data.shape), device)
+        columns = (len(data.units.columns),) if data.units.columns else data.shape
+        return _for_items(Glimpse(len(data), columns), device)
     if named := canonical("recipes", data):
         return Suited(named, f"it is the recipe for {data}")
     seen = peek(data)
@@ -63,9 +66,10 @@ def suited_recipe(data: str | Dataset | None, device: str = "auto") -> Suited:
 
 def _for_items(seen: Glimpse, device: str) -> Suited:
     """The recipe for items of that shape; rows of numbers in arrays are a table."""
-    many = f"{seen.items:,} {'item' if len(seen.shape) == 1 else 'image'}{'s' if seen.items != 1 else ''}"
+    many = f"{seen.items:,} {'row' if len(seen.shape) == 1 else 'image'}{'s' if seen.items != 1 else ''}"
     if len(seen.shape) == 1:
-        return Suited("table", f"for {many} of {seen.shape[0]:,} numbers")
+        few = seen.items < ROWS * seen.shape[0] and seen.shape[0] <= COLUMNS
+        return Suited("small-table" if few else "table", f"for {many} of {seen.shape[0]:,} columns")
     (channels, height, width), side = seen.shape, max(seen.shape[1:])
     of = f"for {many} of {height} x {width}, {'grey' if channels == 1 else 'in colour'}"
     if side <= 12:

@@ -74,8 +74,10 @@ def _families(room: str) -> dict[str, Any]:
 
 
 def _networks() -> dict[str, Any]:
-    mappers = _families("parts.mappers")
-    return _families("parts.networks") | {name: m for name, m in mappers.items() if hasattr(m, "Discriminator")}
+    mappers = _families("parts.mappers").items()
+    fitted = _families("parts.nonneural").items()
+    kept = {name: m for name, m in mappers if hasattr(m, "Discriminator")}
+    return _families("parts.networks") | kept | {name: m for name, m in fitted if hasattr(m, "Generator")}
 
 
 def _fillers() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from evenodds.game.arithmetic import evenly
 from evenodds.game.seeds import mix
@@ -23,14 +24,15 @@ def fitted_players(run: Run) -> list[Choice]:
     """
     choices = []
     for number, (name, player) in enumerate(run.game.players.items()):
-        inner = getattr(player, "generator", player)
-        fit = getattr(inner, "fit", None)
+        fit: Any = next((part.fit for part in player.modules() if hasattr(part, "fit")), None)
         if not name.startswith("generator") or fit is None:
             continue
         begun = time.process_time()
         index = run.train_index[evenly(len(run.train_index), MOST)]
         places = [column.places for column in run.dataset.units.columns]
-        fit(run.dataset.batch(index)["x"], mix(run.config.seed, -2, number), places)
+        rows = run.dataset.batch(index)
+        labels = rows.get("y") if run.task.condition_kind == "classes" else None
+        fit(rows["x"], mix(run.config.seed, -2, number), places, labels)
         if run.average is not None and name in run.average.copies:
             run.average.copies[name].load_state_dict(player.state_dict())
         seconds = round(time.process_time() - begun, 1)

@@ -18,6 +18,10 @@ def trend(history: RunHistory) -> Verdict:
     scored = [line for line in history.lines if line.get("score") is not None]
     if len(scored) < 3 or not history.covered(scored[-1], limit.SPAN):
         return _start(history)
+    if history.cells.fixed:
+        best = _lowest(scored)
+        why = "the generator was fitted before the game, and does not learn in it"
+        return Verdict("flat", f"{why}; held-out score {best['score']:.3g} ({_range(best)})")
     falls = _falls(history.lines, history.total, limit.SPAN)
     return _start(history) if falls is None else _by_score(scored, falls)
 

@@ -37,6 +37,7 @@ FLOOR = 0.1
 LEAST_SPREAD, RIDGE = 0.15, 1e-3
 GRID = 512
 """Quantiles of an amount that are kept for each class."""
+MOST_CLASSES, MOST_COLUMNS = 256, 500
 SURE = 1e4
 """A logit that no noise outweighs."""
 
@@ -52,6 +53,7 @@ class Generator(nn.Module):
         latent: length of z, at least `numbers(shape, blocks)`.
         shape: (D,) of a row.
         classes: latent classes, at most so many; fewer where the table has less than 25 rows for each.
+        condition: length of c, one-hot, which stands behind z; each label has latent classes of its own.
         blocks: of a row, see evenodds.parts.choosing; none: every number is an amount.
 
     Example:
@@ -64,7 +66,7 @@ class Generator(nn.Module):
     """
 
     chances: Tensor
-    """(K - 1,) the share of the rows up to a class."""
+    """(labels, K - 1) the share of the rows up to a class; behind it, K counts the classes of all labels."""
     means: Tensor
     factors: Tensor
     """(K, L, L) the latent numbers' covariance, as its Cholesky factor."""
@@ -77,19 +79,28 @@ class Generator(nn.Module):
     levels: Tensor
     """(A, choices) where the choices that are numbers lie among the amounts; not a number for others."""
 
-    def __init__(self, latent: int, shape: Sequence[int], *, classes: int = 8, blocks: Sequence[Block] = ()) -> None:
+    def __init__(
+        self, latent: int, shape: Sequence[int], *, classes: int = 8, condition: int = 0, blocks: Sequence[Block] = ()
+    ) -> None:
         super().__init__()
         if len(shape) != 1:
             raise BadInput(
                 f"copula makes rows of a table, and these data are images {tuple(shape)}; take another generator"
             )
-        if classes < 1:
-            raise BadInput(f"copula needs classes >= 1, got {classes}; 8 is usual")
+        if not 1 <= classes <= MOST_CLASSES:
+            raise BadInput(f"copula needs classes in [1, {MOST_CLASSES}], got {classes}; 8 is usual")
+        if shape[0] > MOST_COLUMNS:
+            raise BadInput(
+                f"copula relates all columns to each other, at most {MOST_COLUMNS:,} of them, got {shape[0]:,}; set "
+                "generator=mlp"
+            )
         self.layout = layout = _Layout.of(shape[0], blocks)
+        self.latent, self.condition, self.classes = latent, condition, classes
         if latent < (needed := self.numbers(shape, blocks)):
             raise BadInput(f"copula needs z of at least {needed} numbers for such rows, got {latent}")
         amounts, size = len(layout.amounts), layout.size
-        self.register_buffer("chances", torch.full((classes,), 1 / classes).cumsum(0)[:-1])
+        self.register_buffer("chances", torch.arange(1, classes).div(classes).repeat(max(1, condition), 1))
+        classes *= max(1, condition)
         self.register_buffer("means", torch.zeros(classes, size))
         self.register_buffer("factors", torch.eye(size).repeat(classes, 1, 1))
         self.register_buffer("cuts", torch.zeros(classes, len(layout.counts), max(layout.counts, default=2) - 1))
@@ -104,7 +115,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         layout = self.layout
-        which = (_shares(z[:, :1]) > self.chances).sum(1)
+        label = z[:, self.latent :].argmax(1) if self.condition else z[:, 0].long() * 0
+        which = label * self.classes + (_shares(z[:, :1]) > self.chances.index_select(0, label)).sum(1)
         latents = torch.einsum("nl,kml->nkm", z[:, 1 : 1 + layout.size].float(), self.factors) + self.means
         latents = latents.gather(1, which[:, None, None].expand(-1, 1, layout.size)).squeeze(1)
         amounts, choices = torch.split(latents, [len(layout.amounts), len(layout.counts)], 1)
@@ -124,7 +136,9 @@ class Generator(nn.Module):
         return torch.cat(parts, 1).index_select(1, layout.order.to(z.device))
 
     @torch.no_grad()
-    def fit(self, rows: Tensor, seed: int = 0, places: Sequence[Sequence[float]] = ()) -> None:
+    def fit(
+        self, rows: Tensor, seed: int = 0, places: Sequence[Sequence[float]] = (), labels: Tensor | None = None
+    ) -> None:
         """Becomes the generator of rows like these; the same arguments, the same generator.
 
         Args:
@@ -132,23 +146,38 @@ class Generator(nn.Module):
             seed: of what is drawn while it learns.
             places: of each block, where its choices lie among its amounts: a number that stands out by its share has a
                 place in their order; nan of a choice that has none. Without, none has.
+            labels: (N,) int64 in [0, condition), where c says them; rows of a negative one are left out.
+
+        Raises:
+            BadInput: c says something else than labels.
         """
+        if self.condition and labels is None:
+            raise BadInput("copula follows classes alone; name one column of them, or set generator=mlp")
+        if labels is not None:
+            rows, labels = rows[labels >= 0], labels[labels >= 0]
         rng = torch.Generator().manual_seed(seed)
         for k, amount in enumerate(self.layout.amount_of):
             if amount >= 0 and places:
                 own = places[self.layout.block_of[k]]
                 self.levels[amount, : len(own)] = torch.tensor(own)
         seen = _Seen.of(self.layout, rows.detach().cpu(), self.levels.cpu())
-        label = _classes(seen, max(1, min(len(self.means), len(rows) // ROWS)), rng)
-        counts = torch.bincount(label, minlength=len(self.means))
-        self.chances.copy_((counts.double().cumsum(0) / len(rows))[:-1])
         self.floors.copy_(seen.floors)
         covariance = _drawn(seen, rng)[1]
+        for label in range(max(1, self.condition)):
+            chosen = torch.arange(len(rows)) if labels is None else (labels.cpu() == label).nonzero().flatten()
+            if len(chosen):
+                self._fit_label(label, seen.at(chosen), covariance, rng)
+
+    def _fit_label(self, label: int, seen: _Seen, covariance: Tensor, rng: torch.Generator) -> None:
+        """Learns the rows of one label."""
+        part = _classes(seen, max(1, min(self.classes, len(seen.codes) // ROWS)), rng)
+        counts = torch.bincount(part, minlength=self.classes)
+        self.chances[label] = (counts.double().cumsum(0) / len(part))[:-1]
         for k in counts.nonzero().flatten().tolist():
-            inside = seen.at(label == k)
-            self.means[k], within = _drawn(inside, rng, covariance)
-            self.factors[k] = torch.linalg.cholesky(within)
-            self.cuts[k], self.quantiles[k] = inside.cuts(), inside.quantiles()
+            inside, at = seen.at(part == k), label * self.classes + k
+            self.means[at], within = _drawn(inside, rng, covariance)
+            self.factors[at] = torch.linalg.cholesky(within)
+            self.cuts[at], self.quantiles[at] = inside.cuts(), inside.quantiles()
 
 
 @dataclass(frozen=True)

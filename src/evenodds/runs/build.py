@@ -114,8 +114,8 @@ def build_players(
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
             what, maker = f"{name} '{part.name}'", network(part.name, spec.kind)
             options = {**part.options, **spec.options}
-            if "blocks" in accepts(maker):
-                maker = partial(maker, blocks=blocks)
+            if "row_blocks" in accepts(maker):
+                maker = partial(maker, row_blocks=blocks)
             require_options(what, maker, options, len(arguments))
             require_memory(what, maker, options, arguments)
             reseed(torch.get_default_device(), mix(config.seed, -1, number))

@@ -50,11 +50,11 @@ class Generator(nn.Module):
     alone.
 
     Args:
-        latent: length of z, at least `numbers(shape, blocks)`.
+        latent: length of z, at least `numbers(shape, row_blocks)`.
         shape: (D,) of a row.
         classes: latent classes, at most so many; fewer where the table has less than 25 rows for each.
         condition: length of c, one-hot, which stands behind z; each label has latent classes of its own.
-        blocks: of a row, see evenodds.parts.choosing; none: every number is an amount.
+        row_blocks: that make up a row, see evenodds.parts.choosing; none: every number is an amount.
 
     Example:
         >>> rows = torch.randn(200, 1) * torch.tensor([1.0, 2.0])  # two columns, of which one follows the other
@@ -80,7 +80,13 @@ class Generator(nn.Module):
     """(A, choices) where the choices that are numbers lie among the amounts; not a number for others."""
 
     def __init__(
-        self, latent: int, shape: Sequence[int], *, classes: int = 8, condition: int = 0, blocks: Sequence[Block] = ()
+        self,
+        latent: int,
+        shape: Sequence[int],
+        *,
+        classes: int = 8,
+        condition: int = 0,
+        row_blocks: Sequence[Block] = (),
     ) -> None:
         super().__init__()
         if len(shape) != 1:
@@ -94,9 +100,9 @@ class Generator(nn.Module):
                 f"copula relates all columns to each other, at most {MOST_COLUMNS:,} of them, got {shape[0]:,}; set "
                 "generator=mlp"
             )
-        self.layout = layout = _Layout.of(shape[0], blocks)
+        self.layout = layout = _Layout.of(shape[0], row_blocks)
         self.latent, self.condition, self.classes = latent, condition, classes
-        if latent < (needed := self.numbers(shape, blocks)):
+        if latent < (needed := self.numbers(shape, row_blocks)):
             raise BadInput(f"copula needs z of at least {needed} numbers for such rows, got {latent}")
         amounts, size = len(layout.amounts), layout.size
         self.register_buffer("chances", torch.arange(1, classes).div(classes).repeat(max(1, condition), 1))

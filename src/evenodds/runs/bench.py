@@ -10,6 +10,8 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.engine import pick_device
+from evenodds.game.learners.graphs import is_recordable
 from evenodds.game.rules import Progress
 from evenodds.game.threads import candidates, fastest, kept_threads
 from evenodds.runs.assembly import Run
@@ -124,6 +126,7 @@ def ways(config: Config, compiled: bool) -> list[Way]:
         Way({"precision": other}, "other rounding"),
         Way({"simultaneous": not config.simultaneous}, "another game: compare the samples"),
         *(Way({"batch": factor * config.batch}, "another game: rates and penalties belong to it") for factor in (2, 4)),
+        *([Way({"graphs": True}, SAME)] if is_recordable(pick_device(config.device)) and not config.graphs else []),
         *([Way({"compile": True}, SAME)] if compiled else []),
     ]
 

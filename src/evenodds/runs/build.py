@@ -17,6 +17,7 @@ from evenodds.game import processes
 from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Distributed, Local, pick_device, reseed
 from evenodds.game.learners import Gradient
+from evenodds.game.learners.graphs import is_recordable
 from evenodds.game.learners.sharded import Sharded
 from evenodds.game.optimizers import eager
 from evenodds.game.seeds import mix
@@ -268,9 +269,11 @@ def build_decay(config: Config) -> Any:
 
 
 def build_engine(config: Config) -> Local:
-    """Where the run is played: here, or by several processes that a launcher has started."""
+    """Where the run is played: here, or by several processes that a launcher has started.
+
+    What is left open of arithmetic, compilation and graphs is as if it were not asked for.
+    """
     device = pick_device(config.device)
-    graphs = config.graphs and device.type == "cuda"
     count = processes.size()
     if config.batch < count * config.accumulate:
         raise BadInput(
@@ -282,8 +285,8 @@ def build_engine(config: Config) -> Local:
         processes.own_device(device),
         config.precision or "float32",
         config.channels_last,
-        config.compile,
-        graphs,
+        bool(config.compile),
+        bool(config.graphs) and is_recordable(device),
         processes.rank(),
         count,
         config.accumulate,

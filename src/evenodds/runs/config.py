@@ -186,10 +186,20 @@ class Config:
         auto=True,
     )
     channels_last: bool = setting(True, "Store images as NHWC.")
-    compile: bool = setting(
-        False, "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer."
+    compile: bool | None = setting(
+        None,
+        "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer. auto: "
+        "tried in a run of more than 30 minutes, and kept where it pays for itself.",
+        auto=True,
+        may_change=True,
     )
-    graphs: bool = setting(False, "Record the moves as CUDA graphs, where they can be; only on a CUDA device.")
+    graphs: bool | None = setting(
+        False,
+        "Record the moves as CUDA graphs, where they can be; only on a CUDA device. auto: where they are faster, "
+        "measured before a run of more than 30 s.",
+        auto=True,
+        may_change=True,
+    )
     threads: int | None = setting(
         None,
         "Threads on a CPU, at most OMP_NUM_THREADS; auto: the fastest, measured before a run of more than 30 s, and "

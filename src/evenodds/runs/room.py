@@ -51,6 +51,7 @@ def halved(config: Config, error: torch.OutOfMemoryError, say: Callable[[str], N
         raise error
     say(
         f"the memory of the device does not hold the game: a batch of {config.batch} is played in {pieces} "
-        f"micro-batches, which is the same game; --set accumulate={pieces}"
+        f"micro-batches, which is the same game; --set accumulate={pieces}{' graphs=false' if config.graphs else ''}"
     )
-    return replace(config, accumulate=pieces)
+    # Graphs record a move that is played in one piece, and keep memory of their own.
+    return replace(config, accumulate=pieces, graphs=False)

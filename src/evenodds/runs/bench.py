@@ -14,6 +14,7 @@ from evenodds.game.engine import pick_device
 from evenodds.game.learners.graphs import is_recordable
 from evenodds.game.rules import Progress
 from evenodds.game.threads import candidates, fastest, kept_threads
+from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import Config, with_settings
 from evenodds.runs.planning import settle, settle_task
@@ -82,6 +83,7 @@ def measure_paces(
     Raises:
         BadInput: the run cannot be built as it is.
     """
+    config = on_accelerator(config, len(dataset), say)[0]
     config = settle(settle_task(config, dataset, say)[0], dataset, None, say)[0]
     config = replace(config, precision=config.precision or "float32")
     rates = _rates_by_threads(config, dataset, seconds)

@@ -146,6 +146,12 @@ class Config:
     discriminator_learning_rate: float | None = setting(None, "Of the discriminator.", least=0)
     decay: Part = setting(Part("constant"), "How the learning rates change over the run.", kinds=("schedules",))
     batch: int = setting(64, "Images per batch, over all processes.", least=1, most=65_536)
+    accelerator: tuple[str, ...] = setting(
+        (),
+        "What a recipe changes on a GPU, as after --set, such as batch=256; left out where one of these settings is "
+        "named, and by accelerator=none.",
+        may_change=True,
+    )
     accumulate: int = setting(
         1,
         "Micro-batches in which each process plays its part of a batch, one after the other: less memory, the same "
@@ -413,6 +419,8 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
         BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
             that it is for. The message names the key.
     """
+    if {word.partition("=")[0].partition(".")[0] for word in config.accelerator} & {k.split(".")[0] for k in changes}:
+        config = replace(config, accelerator=())  # its settings belong together
     for key, value in changes.items():
         with named(excerpt(key)):
             config = _with_setting(config, key, value)

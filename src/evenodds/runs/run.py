@@ -27,6 +27,7 @@ from evenodds.game.rules import Progress
 from evenodds.game.threads import kept_threads
 from evenodds.game.trainer import Listener
 from evenodds.runs import remedy
+from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY, open_data
@@ -174,7 +175,9 @@ def begun(
     dataset = opened(config, dataset, say, reading)
     if source is not None:
         require_kind(source, dataset)
-    config, choices = settle_task(config, dataset, say)
+    config, choices = on_accelerator(config, len(dataset), say)
+    config, further = settle_task(config, dataset, say)
+    choices += further
     dataset = checked(config, dataset, say)
     plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, say), say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []

@@ -27,7 +27,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,10 +36,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from common.laps import Play, Rate, before_allocator, playing, warm
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
-from evenodds.game.allocator import keep_freed_memory
-from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.precision import GAIN
@@ -90,33 +88,9 @@ def material(case: str) -> Dataset:
     return load(np.random.default_rng(0).integers(0, 256, (4096, *shape), dtype=np.uint8))
 
 
-class Clock:
-    """A listener that ends the game after a number of rounds."""
-
-    def __init__(self, rounds: int) -> None:
-        self.rounds = rounds
-
-    def begin(self, training: Training) -> None: ...
-
-    def after_round(self, training: Training) -> None:
-        training.stop = training.progress.round >= self.rounds
-
-    def end(self, training: Training) -> None:
-        training.engine.read(training.terms)
-
-
-Play = Callable[[int], None]
-"""Plays so many rounds."""
-
-
 def ours(case: str, data: Dataset, **settings: Any) -> tuple[Play, Run]:
     run = Run(configured(case, **settings), data)
-    average = [run.average] if run.average is not None else []
-
-    def play(rounds: int) -> None:
-        train(run.game, run.feed, run.learner, run.engine, images=10**9, listeners=[*average, Clock(rounds)])
-
-    return play, run
+    return playing(run), run
 
 
 def naive(case: str, data: Dataset) -> Play:
@@ -170,26 +144,12 @@ def _steps(config: Config, run: Run, g: nn.Module, d: nn.Module, average: dict[s
         yield
 
 
-@dataclass
-class Rate:
-    """Seconds of the best lap, per round, by the clock and by the processor."""
-
-    clock: float = float("inf")
-    processor: float = float("inf")
-
-    def lap(self, play: Play, rounds: int) -> None:
-        begun, spent = time.perf_counter(), time.process_time()
-        play(rounds)
-        self.clock = min(self.clock, (time.perf_counter() - begun) / rounds)
-        self.processor = min(self.processor, (time.process_time() - spent) / rounds)
-
-
 def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Every variant of one case, lap by lap in turn."""
     data, variants, flops, failed = material(case), {}, {}, {}
     # The naive loop is measured before the package keeps freed memory.
     rates: dict[str, Rate] = {"naive": Rate()}
-    play = naive_before_allocator(case, data)
+    play = before_allocator(naive, case, data)
     cycle = configured(case).penalty_every if case in SHAPES else 1
     rounds = warm(play, cycle, seconds / laps)
     for _ in range(laps):
@@ -227,25 +187,6 @@ def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:
     faster = rates["bfloat16"].clock * GAIN <= rates["plain"].clock
     precision = config.precision or ("bfloat16" if faster else "float32")
     return {"simultaneous": config.simultaneous is not False, "fused": config.fused, "precision": precision}
-
-
-def naive_before_allocator(case: str, data: Dataset) -> Play:
-    """The naive loop in a process whose C library gives freed memory back, as it does by itself."""
-    before = os.environ.get("GLIBC_TUNABLES")
-    os.environ["GLIBC_TUNABLES"] = ""  # the package leaves an allocator alone that the user has settings for
-    play = naive(case, data)
-    if before is None:
-        del os.environ["GLIBC_TUNABLES"]
-    keep_freed_memory.cache_clear()
-    return play
-
-
-def warm(play: Play, cycle: int, seconds: float) -> int:
-    """Plays a few rounds; how many whole cycles of rounds fill so many seconds."""
-    play(max(2, cycle))
-    begun = time.perf_counter()
-    play(cycle)
-    return cycle * max(1, round(seconds / (time.perf_counter() - begun)))
 
 
 def counted(case: str, data: Dataset, cycle: int, **settings: Any) -> float:

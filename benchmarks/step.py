@@ -24,19 +24,16 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
-from common.laps import Play, Rate, before_allocator, playing, warm
+from common.laps import Play, Rate, before_allocator, gflop, playing, shortest, warm
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.runs.assembly import Run
@@ -192,17 +189,7 @@ def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:
 def counted(case: str, data: Dataset, cycle: int, **settings: Any) -> float:
     """GFLOP of a round, per image shown."""
     play, run = ours(case, data, **settings)
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = Untracked()  # type: ignore[assignment]
-    with counter:
-        play(cycle)
-    return counter.get_total_flops() / cycle / run.config.batch / 1e9
-
-
-class Untracked(nullcontext[None]):
-    """Stands for the tracker of modules, whose hooks do not allow for gradients inside of a round."""
-
-    parents: ClassVar[set[str]] = {"Global"}
+    return gflop(play, cycle) / cycle / run.config.batch
 
 
 def table(
@@ -238,17 +225,6 @@ def _convolution(channels: int, side: int, dtype: torch.dtype) -> float:
     conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.randn(64, channels, side, side).to(dtype, memory_format=torch.channels_last)
     return 2 * 64 * side * side * channels * channels * 9 / 1e9 / shortest(lambda: conv(x))
-
-
-def shortest(work: Callable[[], object], times: int = 8) -> float:
-    """Seconds of the shortest of some runs, after one that is not counted."""
-    work()
-    spent = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        work()
-        spent.append(time.perf_counter() - begun)
-    return min(spent)
 
 
 def alone(case: str, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from torch.utils.flop_counter import FlopCounterMode
 
 from evenodds.game.allocator import keep_freed_memory
 from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
 
-__all__ = ["Clock", "Play", "Rate", "before_allocator", "playing", "warm"]
+__all__ = ["Clock", "Play", "Rate", "before_allocator", "gflop", "playing", "shortest", "warm"]
 
 Play = Callable[[int], None]
 """Plays so many rounds."""
@@ -74,3 +77,29 @@ def warm(play: Play, cycle: int, seconds: float) -> int:
     begun = time.perf_counter()
     play(cycle)
     return cycle * max(1, round(seconds / (time.perf_counter() - begun)))
+
+
+def gflop(play: Play, rounds: int) -> float:
+    """GFLOP of so many rounds: products of matrices and convolutions."""
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Untracked()  # type: ignore[assignment]
+    with counter:
+        play(rounds)
+    return counter.get_total_flops() / 1e9
+
+
+class Untracked(nullcontext[None]):
+    """Stands for the tracker of modules, whose hooks do not allow for gradients inside of a round."""
+
+    parents: ClassVar[set[str]] = {"Global"}
+
+
+def shortest(work: Callable[[], object], times: int = 8) -> float:
+    """Seconds of the shortest of some runs, after one that is not counted."""
+    work()
+    spent = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - begun)
+    return min(spent)

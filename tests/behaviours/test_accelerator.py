@@ -21,11 +21,14 @@ from tests.short import AT_THE_END
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked for its kind is a GPU; what computes is the CPU."""
     monkeypatch.setattr(accelerator, "pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(accelerator, "device_bytes", lambda device: 16 << 30)
 
 
 def settled(items: int = 60_000, name: str = "gray-28", **settings: Any) -> tuple[Config, list[Choice], list[str]]:
     said: list[str] = []
-    config, choices = on_accelerator(with_settings(recipe(name), settings), items, said.append)
+    config = with_settings(recipe(name), settings)
+    side = config.size or 1
+    config, choices = on_accelerator(config, items, (3, side, side), said.append)
     assert config.accelerator == ()
     return config, choices, said
 
@@ -60,7 +63,13 @@ def test_on_a_cpu_the_recipe_is_as_it_was() -> None:
 def test_a_wrong_entry_is_one_line() -> None:
     for word, said in (("batch", "takes settings such as batch=256"), ("bach=2", "did you mean 'batch'")):
         with pytest.raises(BadInput, match=said):
-            on_accelerator(from_mapping({"accelerator": [word]}), 1000)
+            on_accelerator(from_mapping({"accelerator": [word]}), 1000, (2,))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_small_device_keeps_the_batch_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "device_bytes", lambda device: 8 << 30)
+    assert (settled()[0].batch, settled(name="photos-128")[0].batch) == (256, 32)
 
 
 @pytest.mark.usefixtures("gpu")

@@ -83,7 +83,7 @@ def measure_paces(
     Raises:
         BadInput: the run cannot be built as it is.
     """
-    config = on_accelerator(config, len(dataset), say)[0]
+    config = on_accelerator(config, len(dataset), dataset.shape, say)[0]
     config = settle(settle_task(config, dataset, say)[0], dataset, None, say)[0]
     config = replace(config, precision=config.precision or "float32")
     rates = _rates_by_threads(config, dataset, seconds)

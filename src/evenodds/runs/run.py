@@ -175,7 +175,7 @@ def begun(
     dataset = opened(config, dataset, say, reading)
     if source is not None:
         require_kind(source, dataset)
-    config, choices = on_accelerator(config, len(dataset), say)
+    config, choices = on_accelerator(config, len(dataset), dataset.shape, say)
     config, further = settle_task(config, dataset, say)
     choices += further
     dataset = checked(config, dataset, say)

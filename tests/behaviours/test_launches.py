@@ -90,6 +90,7 @@ def played(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tu
 
 def test_without_a_compiler_a_long_run_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launches, "LONG", 0.0)
+    monkeypatch.setattr(launches, "FEWEST_ROUNDS", 0)
     monkeypatch.setattr(compiled, "_compiler", lambda: None)
     said, choices = played(tmp_path, monkeypatch)
     assert [line for line in said if "compil" in line] == [

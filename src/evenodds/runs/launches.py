@@ -33,6 +33,8 @@ SECONDS = 2.0
 """Of a comparison."""
 LONG = 1800.0
 """Seconds of a run below which nothing is compiled to try it: a minute would be more than three in a hundred of it."""
+FEWEST_ROUNDS = 1000
+"""Of a run without a budget, whose length is not even measured for compilation where it has fewer."""
 SHARE = 0.04
 """Of a run, that compilation may take to be tried; what comes after it is played as it is."""
 MOST_ROUNDS = 256
@@ -95,7 +97,8 @@ def choose_compiled(config: Config, ahead: Ahead, say: Callable[[str], None]) ->
     if config.compile is not None:
         return config, []
     plain = replace(config, compile=False)
-    if processes.size() > 1 or not ahead.takes(LONG, plain):
+    few = ahead.budget is None and config.images < FEWEST_ROUNDS * config.batch
+    if few or processes.size() > 1 or not ahead.takes(LONG, plain):
         return plain, []
     lacking = missing("inductor", pick_device(config.device))
     choice = Choice("compile", False, lacking) if lacking else _of_compilation(plain, ahead)

@@ -8,6 +8,7 @@ from math import prod
 
 from evenodds.errors import BadInput, excerpt
 from evenodds.game.engine import pick_device
+from evenodds.game.exchange import agreed
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, with_settings
 from evenodds.runs.memory import device_bytes, round_bound
@@ -38,7 +39,7 @@ def on_accelerator(
         return config, []
     changed = with_settings(config, dict(map(_parted, words)))
     lengths, pixels = (changed.prior.options.get("size", 1), *shape[:1]), prod(shape[1:])
-    if items < FEWEST * changed.batch or round_bound(changed, lengths, pixels) > device_bytes(device):
+    if items < FEWEST * changed.batch or round_bound(changed, lengths, pixels) > agreed(lambda: device_bytes(device)):
         return config, []
     off = ", ".join(word.partition("=")[0] for word in words)
     reason = f"{' '.join(words)} in place of batch={config.batch} and what belongs to it; name one of {off} to decide"

@@ -195,7 +195,7 @@ class Config:
     compile: bool | None = setting(
         None,
         "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer. auto: "
-        "tried in a run of more than 30 minutes, and kept where it pays for itself.",
+        "tried in a run of more than an hour, and kept where it pays for itself.",
         auto=True,
         may_change=True,
     )

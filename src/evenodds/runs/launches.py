@@ -29,10 +29,11 @@ __all__ = ["choose_compiled", "choose_graphs", "choose_launches"]
 
 GAIN = 1.05
 """So many times as fast as moves that are played as they are: less may be chance."""
-SECONDS = 2.0
+SECONDS = 4.0
 """Of a comparison."""
-LONG = 1800.0
-"""Seconds of a run below which nothing is compiled to try it: a minute would be more than three in a hundred of it."""
+LONG = 3600.0
+"""Seconds of a run below which nothing is compiled to try it. That takes 45 to 70 s of a core and gains 3 to 9 % of the
+rounds on a CPU (benchmarks/step.md), so that it pays for itself after a quarter of an hour, where it does."""
 FEWEST_ROUNDS = 1000
 """Of a run without a budget, whose length is not even measured for compilation where it has fewer."""
 SHARE = 0.04

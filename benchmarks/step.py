@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -143,7 +144,7 @@ def _steps(config: Config, run: Run, g: nn.Module, d: nn.Module, average: dict[s
 
 def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Every variant of one case, lap by lap in turn."""
-    data, variants, flops, failed = material(case), {}, {}, {}
+    data, variants, flops, failed, compilation = material(case), {}, {}, {}, {}
     # The naive loop is measured before the package keeps freed memory.
     rates: dict[str, Rate] = {"naive": Rate()}
     play = before_allocator(naive, case, data)
@@ -156,8 +157,12 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
     for name, settings in {**wanted, **({"all": together} if together else {})}.items():
         try:
             play, run = ours(case, data, **settings)
+            spent = processor_seconds()
             variants[name] = play, warm(play, cycle, seconds / laps)
             rates[name] = Rate()
+            if name == "compiled":
+                spent = processor_seconds() - spent
+                compilation |= {"seconds": round(run.learner.compiled.seconds), "processor_seconds": round(spent)}
             if name != "compiled":
                 flops[name] = counted(case, data, cycle, **{k: v for k, v in settings.items() if k != "precision"})
             elif run.learner.compiled.reasons:
@@ -175,7 +180,14 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
             rates["default"].lap(play, rounds)
     else:
         rates["default"] = rates["plain"]
-    return table(configured(case).batch, rates, flops, failed)
+    found = table(configured(case).batch, rates, flops, failed)
+    return {**found, "compilation": compilation} if compilation else found
+
+
+def processor_seconds() -> float:
+    """Of this process and those that it waited for, such as the C++ compiler."""
+    of = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in of)
 
 
 def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:

@@ -315,7 +315,7 @@ def quality(arguments: argparse.Namespace) -> dict[str, Any]:
             scores = {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
             results[cell] = {"images": session.images, "batch": session.config.batch, **scores}
             sheet = pictures.grid(session.sample(100, seed=1), columns=10)
-            image = Image.fromarray(np.moveaxis(sheet, 0, -1) if sheet.ndim == 3 else sheet)
+            image = Image.fromarray(np.moveaxis(sheet, 0, -1).squeeze())
             image.save(RESULTS / f"gpu-{name}-{way.replace(' ', '-')}.jpg", quality=85)
             print(cell, json.dumps(results[cell]), flush=True)
             write_json(arguments.out, {**stored_results(arguments.out), "quality": results})

@@ -6,15 +6,12 @@ that it is tried in long runs alone, for a small share of them, and kept where t
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import torch
-
-from evenodds.errors import BadInput, Remark
+from evenodds.errors import Remark
 from evenodds.files.text import visible
 from evenodds.game import processes
 from evenodds.game.engine import pick_device
@@ -74,7 +71,6 @@ def _of_graphs(plain: Config, ahead: Ahead) -> Choice:
             rates = rates_of({"as they are": ahead.probe(plain), "replayed": probe}, SECONDS)
     except Exception as error:
         ahead.forget()
-        _free_memory()
         return Choice("graphs", False, f"moves cannot be recorded: {_words(error)}")
     graphs = probe.run.learner.graphs
     if not graphs.replays:
@@ -82,12 +78,6 @@ def _of_graphs(plain: Config, ahead: Ahead) -> Choice:
         return Choice("graphs", False, why or "the learner records no moves")
     figures = {"images_per_second": _rounded(rates), "replays": dict(graphs.replays), "not_recorded": graphs.reasons}
     return Choice("graphs", rates["replayed"] >= GAIN * rates["as they are"], _said(rates), figures)
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 # Compilation ----------------------------------------------------------------------------------------------------------
@@ -117,8 +107,9 @@ def _of_compilation(plain: Config, ahead: Ahead) -> Choice:
             compiled.allowed = SHARE * whole
             probe.play(min(MOST_ROUNDS, plain.penalty_every + 1))
             rates = rates_of({"as they are": ahead.probe(plain), "compiled": probe}, SECONDS)
-    except BadInput as error:
-        return Choice("compile", False, str(error))
+    except Exception as error:
+        ahead.forget()
+        return Choice("compile", False, f"compiled moves cannot be played: {_words(error)}")
     spent = {"seconds_of_compilation": round(compiled.seconds, 1)}
     if compiled.reasons or not compiled.variants:
         why = "; ".join(f"move '{name}': {reason}" for name, reason in compiled.reasons.items())

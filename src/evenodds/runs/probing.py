@@ -14,6 +14,7 @@ from evenodds.game.pace import Way, rates_in_turn
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Training, train
 from evenodds.runs.config import Config
+from evenodds.runs.room import free_memory
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
@@ -103,8 +104,9 @@ class Ahead:
         return self.measured
 
     def forget(self) -> None:
-        """The runs that were built are no longer held."""
+        """The runs that were built give their memory back."""
         self.latest.clear()
+        free_memory()
 
 
 @dataclass

@@ -126,3 +126,12 @@ def test_graphs_where_they_are_faster(
 def test_a_game_in_pieces_is_recorded_no_more() -> None:
     smaller = halved(with_settings(RING, {"graphs": True}), torch.OutOfMemoryError("full"), lambda line: None)
     assert (smaller.accumulate, smaller.graphs) == (2, False)
+
+
+def test_a_trial_that_fails_is_a_reason_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launches, "missing", lambda backend, device: "")
+    ahead = Tried(RING, 7200, lambda _: 1 / 0).tried(1, {})
+    ahead.stand_in.play = lambda rounds: 1 / 0
+    config, (choice,) = launches.choose_compiled(RING, ahead, lambda line: None)
+    assert config.compile is False
+    assert choice.reason.startswith("compiled moves cannot be played: ZeroDivisionError")

@@ -342,7 +342,7 @@ def table(results: Mapping[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=6, help="per variant, at least a round per lap")
+    parser.add_argument("--seconds", type=float, default=3, help="per variant, at least a round per lap")
     parser.add_argument("--laps", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[*PEERS], choices=[*PEERS])
     parser.add_argument("--peer", choices=[*PEERS], help="this one, in this process")
@@ -357,6 +357,7 @@ def main() -> None:
         words += ["--seconds", str(arguments.seconds), "--laps", str(arguments.laps)]
         told = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
         on = {"torch": torch.__version__, "threads": torch.get_num_threads(), "cores": os.cpu_count()}
+        on["load_average"] = os.getloadavg()[0]  # of all processes: by the clock it should be the threads
         results[peer] = {**json.loads(told.splitlines()[-1]), **on}
         print(peer, json.dumps(results[peer], indent=1), flush=True)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
     (session.folder / ENCODER).unlink(missing_ok=True)
     early = invert(session, x, encoder_of(session, 64))
     (session.folder / ENCODER).unlink()
-    encoder = encoder_of(session, 20_000)
+    encoder = encoder_of(session, 15_000)
     late = invert(session, x, encoder)
     assert late.error < 0.7 * early.error
     assert torch.equal(invert(session, x, encoder_of(session, 1)).z, late.z)

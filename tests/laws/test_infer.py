@@ -310,8 +310,9 @@ def test_what_generator_and_encoder_pay_for_both_directions() -> None:
     torch.testing.assert_close(costs["adversarial"], plain["adversarial"])
     torch.testing.assert_close(costs["latent"], 0.3 * (z @ g.T @ e.T - z).square().mean())
     torch.testing.assert_close(costs["reconstruction"], 2 * (x @ e.T @ g.T - x).square().mean())
-    after = Infer(Normal(2), reconstruction=2.0).encoder_cost(players, hand)
+    after = Infer(Normal(2), reconstruction=2.0, repetition=3.0).encoder_cost(players, hand)
     torch.testing.assert_close(after["error"], costs["latent"] / 0.3)
+    torch.testing.assert_close(after["repetition"], 3 * ((z @ g.T @ e.T - z) @ g.T).square().mean())
     torch.testing.assert_close(after["reconstruction"], costs["reconstruction"])
     inverse = task.generator_cost({**players, "encoder": Linear(torch.linalg.inv(g))}, hand)
     assert inverse["latent"] + inverse["reconstruction"] < 1e-12

@@ -34,6 +34,8 @@ ENCODER = "encoder.safetensors"
 """The file of a run's encoder, in the run's folder."""
 ENCODER_PLAYER = "encoder"
 """Where an encoder is among the players of a session: one that was exported, or that the run's own task has."""
+REPETITION = 5.0
+"""Weight of the error of G(E(G(z))) beside that of z; see benchmarks/inference.md."""
 ANEW = "delete it, and the encoder is learned anew"
 
 
@@ -65,7 +67,9 @@ def encoder_of(
     players = {"encoder": encoder, "generator": deepcopy(generator)}
     engine.adopt(players)
     rate = eager(torch.optim.Adam)(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
-    game = Game(Infer(prior), players)
+    # What categories make is no smooth function of a guess at them, and cells of tables are none of z.
+    smooth = session.card.kind == "image" and not conditional
+    game = Game(Infer(prior, repetition=REPETITION if smooth else 0.0), players)
     learner = Gradient({"encoder": rate}, cosine())
     train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
     with replaced(path) as temporary:

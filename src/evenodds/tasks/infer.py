@@ -40,16 +40,19 @@ class Infer:
             instead of the squared error.
         reconstruction: weight of the squared error of G(E(x)) on real x in [-1, 1], which the encoder pays beside it.
             Then z of a real x is the one that makes it best, rather than the mean of those that might have.
+        repetition: the same on x = G(z), for where there are no real data: directions of z count by what they change.
     """
 
     prior: Prior
     spread: bool = False
     reconstruction: float = 0.0
+    repetition: float = 0.0
     roles: ClassVar[tuple[str, ...]] = ("encoder", "generator")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.reconstruction < math.inf:
-            raise BadInput(f"reconstruction is a weight of at least 0, got {self.reconstruction}; 0 leaves it out")
+        for name, weight in (("reconstruction", self.reconstruction), ("repetition", self.repetition)):
+            if not 0 <= weight < math.inf:
+                raise BadInput(f"{name} is a weight of at least 0, got {weight}; 0 leaves it out")
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "z"."""
@@ -71,11 +74,11 @@ class Infer:
         else:
             surprise = 0.5 * (log_variance + squared * (-log_variance).exp())
             costs = Costs({"surprise": surprise.mean()}, {"error": squared.mean()})
+        if self.repetition:
+            costs["repetition"] = self.repetition * _misses(players["generator"], mean, x)
         if self.reconstruction:
             mean, _ = encode(players["encoder"], hand["x"], self.prior.size, self.spread)
-            with at_rest(players["generator"]):
-                misses = players["generator"](mean) - hand["x"]
-            costs["reconstruction"] = self.reconstruction * misses.square().mean()
+            costs["reconstruction"] = self.reconstruction * _misses(players["generator"], mean, hand["x"])
         return costs
 
     def answer(self, players: Players, request: Batch) -> Batch:
@@ -86,6 +89,13 @@ class Infer:
             For "z": "x" = G(z).
         """
         return inferred(players, request, self.prior.size, self.spread)
+
+
+def _misses(generator: nn.Module, z: Tensor, x: Tensor) -> Tensor:
+    """The mean squared error of G(z) against x; a slope goes to z."""
+    with at_rest(generator):
+        made: Tensor = generator(z)
+    return (made - x).square().mean()
 
 
 @torch.no_grad()

@@ -55,7 +55,7 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
 
 def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path) -> None:
     """It is averaged as the generator is, and answers after the run is loaded again."""
-    options = {**SMALL, "task": "invertible", "simultaneous": False, "batch": 16, "average_half_life": 0.05}
+    options = {**SMALL, "task": "invertible", "batch": 16, "average_half_life": 0.05}
     session = load(evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, **options).folder, device="cpu")
     encoder = encoder_of(session)
     assert encoder is existing_encoder(session) is session.players["encoder"]

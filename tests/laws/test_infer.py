@@ -323,6 +323,9 @@ def test_what_generator_and_encoder_pay_for_both_directions() -> None:
     torch.testing.assert_close(cost, 0.3 * z[:, 1].square().mean() / 2)
     only = replace(task, latent=0.0, reconstruction=0.0).generator_cost(blind, hand)
     assert only.keys() == {"adversarial"}
+    value = task.value_task()
+    assert value is not None
+    assert [move.movers for move in value.moves()] == [("discriminator",), ("generator",)]
 
 
 def test_a_pair_discriminator_sees_both() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import Batch, Costs, Move, Players
+from evenodds.game.rules import Batch, Costs, Move, Players, Task
 from evenodds.game.slices import average
 from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
@@ -98,6 +98,10 @@ class Invertible(Generate):
     def _read(self, players: Players, x: Tensor) -> Tensor:
         """(N, latent)."""
         return encode(players["encoder"], x, self.prior.size, spread=False)[0]
+
+    def value_task(self) -> Task | None:
+        """That of Generate: the value knows no encoder."""
+        return Generate(self.prior, self.contest, self.discriminator_steps, self.generator_steps).value_task()
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "x" (N, ...) in [-1, 1], "z" (N, latent), or both; answers as Infer does."""

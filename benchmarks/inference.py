@@ -133,7 +133,12 @@ def play(
         piece: seconds of processor time after which Unfinished is raised.
     """
     clock, progress = Clock(seconds, piece), Progress(total=10**9)
-    adam = {name: torch.optim.Adam(p.parameters(), 2e-3, betas=(0.0, 0.99)) for name, p in players.items()}
+    # An encoder plays against nobody: where it learns along, it is given its momentum.
+    momentum = {"encoder": 0.9} if isinstance(task, Invertible) else {}
+    adam = {
+        name: torch.optim.Adam(p.parameters(), 2e-3, betas=(momentum.get(name, 0.0), 0.99))
+        for name, p in players.items()
+    }
     learner = Gradient(adam, clock.rate)
     parts = {"players": PlayersState(players), "learner": learner}
     for kept in checkpoint.listing(place)[-1:]:

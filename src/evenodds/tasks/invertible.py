@@ -28,8 +28,8 @@ class Invertible(Generate):
 
         latent |E(G(z)) - z|^2 + reconstruction |G(E(x)) - x|^2,
 
-    means over items and over numbers. The first is the joint latent regressor of Donahue et al. (2017), section 4.1: up
-    to constants it bounds the mutual information of z and G(z) from below (Chen et al. 2016, eq. 5, with a Gaussian of
+    means over items and over numbers. The first is the joint latent regressor of Donahue et al. (2017), table 1: up to
+    constants it bounds the mutual information of z and G(z) from below (Chen et al. 2016, eq. 5, with a Gaussian of
     fixed variance), so the generator may not ignore a direction of z. The second holds E to real items, which the
     generator alone never shows it, and G to all of them: a mode that G leaves out costs. Zhu et al. (2017, BicycleGAN)
     play both for pairs of images. Real and drawn z pass the generator in one batch.

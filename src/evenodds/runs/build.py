@@ -34,12 +34,14 @@ from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Adversarial, Contest, Penalty
 
 __all__ = ["ELSEWHERE", "IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of"]
-__all__ += ["open_data"]
+__all__ += ["open_data", "options_of_encoder"]
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
 ELSEWHERE = "not-handed-on"
 """The name of data whose place a run that was handed on does not tell."""
+ROLES = {"Encoder": "Discriminator"}
+"""The class of a family that plays a kind of network for which it has no class of its own."""
 
 
 def build_task(config: Config, data: DataDescription) -> Playable:
@@ -110,14 +112,12 @@ def build_players(
     noise = choices_in(blocks)
     with torch.random.fork_rng():
         for number, (name, spec) in enumerate(task.networks(shape).items()):
-            part = config.discriminator if spec.kind == "Discriminator" else config.generator
+            part = config.generator if spec.kind not in ("Discriminator", "Encoder") else config.discriminator
             draws = bool(blocks) and spec.kind == "Generator"
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
-            what, maker, options = (
-                f"{name} '{part.name}'",
-                network(part.name, spec.kind),
-                {**part.options, **spec.options},
-            )
+            what, maker = f"{name} '{part.name}'", network(part.name, ROLES.get(spec.kind, spec.kind))
+            shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else part.options
+            options = {**shared, **spec.options}
             require_options(what, maker, options, len(arguments))
             require_memory(what, maker, options, arguments)
             reseed(torch.get_default_device(), mix(config.seed, -1, number))
@@ -130,6 +130,17 @@ def build_players(
     for extra in build_extras(config):
         players |= extra.players(task)
     return players | stateful_parts(task)
+
+
+def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
+    """Those of a discriminator that its family's encoder shares: neither noise nor bounded slopes suit it.
+
+    Args:
+        part: the discriminator.
+        maker: its class.
+    """
+    shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
+    return {**shared, **({"norm": "none"} if "norm" in accepts(maker) else {})}
 
 
 def stateful_parts(task: Playable) -> dict[str, nn.Module]:

@@ -127,7 +127,7 @@ def _numbers(value: Any) -> list[int]:
 
 def _peak(config: Config, task: Playable, one: Batch, build: Callable[[], Mapping[str, nn.Module]]) -> Peak | None:
     """Of a round of the run; None where it cannot be played without values."""
-    averaged = ("generator",) if config.average_half_life > 0 else ()
+    averaged = task.averaged if config.average_half_life > 0 else ()
     try:
         _ = task.contest.relative, task.contest.oriented  # found from values
         sharing = processes.size() if config.shard_optimizer else 1

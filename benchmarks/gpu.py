@@ -2,9 +2,11 @@
 
     python benchmarks/gpu.py checks     # every recipe and every way to steer, small: run, resume, read on the CPU
     python benchmarks/gpu.py commands   # the commands that read a run
-    python benchmarks/gpu.py speed      # images/s of recipes in three kinds of arithmetic
+    python benchmarks/gpu.py speed      # images/s: bfloat16, graphs, compiled moves, at three batches
     python benchmarks/gpu.py waits      # does the loop wait for the device?
+    python benchmarks/gpu.py quality    # the batch for two cores against that for an accelerator, by the clock
 
+Each takes less than 9 minutes. `speed` and `quality` go on where they ended; --again measures all of it again.
 What fails is named, and the exit status says so.
 """
 
@@ -25,8 +27,10 @@ import torch
 from PIL import Image
 
 import evenodds
+from common.laps import gflop, playing, shortest
 from common.stored import stored_results
 from evenodds.cli import main as evenodds_command
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
 from evenodds.game import checkpoint
 from evenodds.game.trainer import Training, train
@@ -34,8 +38,10 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.run import resume, start
+from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 IMAGES, BATCH = 192, 16
 SHORT = {"images": IMAGES, "batch": BATCH, "save_share": 0.5, "evaluate_share": 0.5}
 DIGITS = {"generator.width": 8, "discriminator.width": 8}
@@ -70,6 +76,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "bfloat16": ("color-32", {"data": "pictures", "precision": "bfloat16"}),
     "bfloat16, photos-128": ("photos-128", {"data": "pictures", "precision": "bfloat16"}),
     "compiled": ("digits", {**DIGITS, "compile": True, "penalty": None}),
+    "graphs": ("color-32", {"data": "pictures", "graphs": True, "images": 1280}),
+    "graphs, path lengths": ("digits", {**DIGITS, "generator": "style", "pathlength": 2.0, "graphs": True}),
     "watch acts": ("ring", {"penalty": None, "learning_rate": 0.06, "watch": "act", "images": 9600, "batch": 64}),
 }
 
@@ -220,36 +228,97 @@ def checks(arguments: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-SPEEDS: dict[str, dict[str, dict[str, Any]]] = {
-    "gray-28": {"float32": {}, "bfloat16": {"precision": "bfloat16"}},
-    "color-32": {
-        "float32": {},
-        "bfloat16": {"precision": "bfloat16"},
-        "batch 512, bfloat16": {"precision": "bfloat16", "batch": 512},
-    },
-    "photos-128": {
-        "float32": {},
-        "bfloat16": {"precision": "bfloat16"},
-        "batch 128, bfloat16": {"precision": "bfloat16", "batch": 128},
-    },
-    "ring": {"float32": {}},
+RECIPES = ("gray-28", "color-32", "photos-128")
+WAYS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "bfloat16": {"precision": "bfloat16"},
+    "graphs": {"graphs": True},
+    "graphs, bfloat16": {"graphs": True, "precision": "bfloat16"},
+    "compiled": {"compile": True},
+    "compiled, graphs, bfloat16": {"compile": True, "graphs": True, "precision": "bfloat16"},
 }
+TIMES = (1, 4, 16)
+"""The batch of a recipe, in multiples; compiled moves, which take a minute, at the first alone."""
 
 
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Images per second of the loop alone, after its first rounds."""
-    data, results = Path(tempfile.mkdtemp()), {}
+    """Images per second of the loop alone, after its first rounds; what is stored is not measured again."""
+    begun, data = time.perf_counter(), Path(tempfile.mkdtemp())
     make_data(data)
-    for name, ways in SPEEDS.items():
-        for way, settings in ways.items():
-            given = {**settings, **({} if name == "ring" else {"data": "pictures"})}
-            config = with_settings(configured(name, given, data, arguments.device), {"images": 10**9})
-            config = with_settings(config, {"batch": settings.get("batch", recipe(name).batch)})
-            run = Run(config, open_data(config))
-            clock = Clock(arguments.seconds)
-            train(run.game, run.feed, run.learner, run.engine, images=config.images, listeners=[clock])
-            results[f"{name}, {way}"] = {"images_per_second": round(clock.rate * config.batch), "batch": config.batch}
-            print(name, way, json.dumps(results[f"{name}, {way}"]), flush=True)
+    results = {k: v for k, v in stored_results(arguments.out).get("speed", {}).items() if isinstance(v, dict)}
+    cells = [(way, name, times) for way in WAYS for name in RECIPES for times in TIMES]
+    for way, name, times in [("as it is", "ring", 1), *cells]:
+        batch = times * recipe(name).batch
+        cell = f"{name}, {way}, batch {batch}"
+        left_out = ("compile" in WAYS[way] and times > 1) or time.perf_counter() - begun > arguments.limit
+        if (cell in results and not arguments.again) or left_out:
+            continue
+        try:
+            results[cell] = measured(name, {**WAYS[way], "batch": batch}, data, arguments)
+        except Exception as error:  # the others are measured
+            results[cell] = {"failed": f"{type(error).__name__}: {error}"}
+        print(cell, json.dumps(results[cell]), flush=True)
+        write_json(arguments.out, {**stored_results(arguments.out), "speed": results})
+    return {"peaks_tflop_per_second": peaks(arguments.device), **results}
+
+
+def measured(name: str, settings: dict[str, Any], data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One way to play a recipe."""
+    given = {"precision": "float32", "simultaneous": False, **settings}
+    given |= {} if name == "ring" else {"data": "pictures"}
+    config = with_settings(configured(name, given, data, arguments.device), {"images": 10**9})
+    run = Run(config, open_data(config))
+    began, clock = time.perf_counter(), Clock(arguments.seconds, warm=4 * config.penalty_every + 4)
+    train(run.game, run.feed, run.learner, run.engine, images=config.images, listeners=[clock])
+    rate = clock.rate * config.batch
+    result = {"images_per_second": round(rate), "warm_seconds": round(clock.begun - began, 1)}
+    result["gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2) if torch.cuda.is_available() else 0.0
+    counted = Run(with_settings(config, {"compile": False, "graphs": False}), run.dataset)
+    cycle = config.penalty_every
+    result["tflop_per_second"] = round(rate * gflop(playing(counted), cycle) / cycle / config.batch / 1e3, 2)
+    if run.engine.graphs:
+        result |= {"replays": dict(run.learner.graphs.replays), "not_recorded": run.learner.graphs.reasons}
+    if run.engine.compile:
+        result |= {"compile_seconds": round(run.learner.compiled.seconds), "not_compiled": run.learner.compiled.reasons}
+    return result
+
+
+def peaks(device: str, side: int = 4096) -> dict[str, float]:
+    """The best TFLOP/s of a product of matrices, in both kinds of arithmetic; small on a CPU."""
+    side, best = side if device.startswith("cuda") else 512, {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.randn(side, side, device=device).to(dtype)
+
+        def product(a: torch.Tensor = a) -> None:
+            _ = a @ a
+            wait()
+
+        best[str(dtype).removeprefix("torch.")] = round(2 * side**3 / 1e12 / shortest(product), 2)
+    return best
+
+
+METRICS = ("frechet", "precision", "recall", "two_sample_accuracy")
+QUALITY = {"gray-28": "mnist.npz", "color-32": "cifar10-jpeg-train.zip"}
+
+
+def quality(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Recipes with their batch for two cores and with that for an accelerator: scores after the same seconds."""
+    results = {k: v for k, v in stored_results(arguments.out).get("quality", {}).items() if isinstance(v, dict)}
+    for name, file in QUALITY.items():
+        for way, settings in {"accelerator": {}, "as on two cores": {"accelerator": "none"}}.items():
+            place, cell = SHARED / file, f"{name}, {way}, {arguments.budget:.0f} s"
+            if not place.exists() or (cell in results and not arguments.again):
+                continue
+            config = with_settings(recipe(name), {"data": str(place), "device": arguments.device, **settings})
+            session = start(config, out=Path(tempfile.mkdtemp()) / "run", budget=arguments.budget, say=print)
+            found = evaluate(session, metrics=list(METRICS), features="random", n=4000)
+            scores = {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
+            results[cell] = {"images": session.images, "batch": session.config.batch, **scores}
+            sheet = pictures.grid(session.sample(100, seed=1), columns=10)
+            image = Image.fromarray(np.moveaxis(sheet, 0, -1).squeeze())
+            image.save(RESULTS / f"gpu-{name}-{way.replace(' ', '-')}.jpg", quality=85)
+            print(cell, json.dumps(results[cell]), flush=True)
+            write_json(arguments.out, {**stored_results(arguments.out), "quality": results})
     return results
 
 
@@ -320,7 +389,7 @@ def waits(arguments: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-PARTS = {"checks": checks, "commands": commands, "speed": speed, "waits": waits}
+PARTS = {"checks": checks, "commands": commands, "speed": speed, "waits": waits, "quality": quality}
 
 
 def main() -> int:
@@ -328,7 +397,10 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", default=[*PARTS], choices=[*PARTS])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--only", default="", help="checks whose name holds this")
-    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement of speed")
+    parser.add_argument("--seconds", type=float, default=3.0, help="per measurement of speed")
+    parser.add_argument("--limit", type=float, default=480.0, help="seconds of `speed` after which no cell is begun")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds of each run of `quality`")
+    parser.add_argument("--again", action="store_true", help="measure what is stored again")
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
     arguments = parser.parse_args()
     results = stored_results(arguments.out)

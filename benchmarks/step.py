@@ -22,25 +22,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
+from common.laps import Play, Rate, before_allocator, gflop, playing, shortest, warm
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
-from evenodds.game.allocator import keep_freed_memory
-from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.precision import GAIN
@@ -90,33 +86,9 @@ def material(case: str) -> Dataset:
     return load(np.random.default_rng(0).integers(0, 256, (4096, *shape), dtype=np.uint8))
 
 
-class Clock:
-    """A listener that ends the game after a number of rounds."""
-
-    def __init__(self, rounds: int) -> None:
-        self.rounds = rounds
-
-    def begin(self, training: Training) -> None: ...
-
-    def after_round(self, training: Training) -> None:
-        training.stop = training.progress.round >= self.rounds
-
-    def end(self, training: Training) -> None:
-        training.engine.read(training.terms)
-
-
-Play = Callable[[int], None]
-"""Plays so many rounds."""
-
-
 def ours(case: str, data: Dataset, **settings: Any) -> tuple[Play, Run]:
     run = Run(configured(case, **settings), data)
-    average = [run.average] if run.average is not None else []
-
-    def play(rounds: int) -> None:
-        train(run.game, run.feed, run.learner, run.engine, images=10**9, listeners=[*average, Clock(rounds)])
-
-    return play, run
+    return playing(run), run
 
 
 def naive(case: str, data: Dataset) -> Play:
@@ -170,26 +142,12 @@ def _steps(config: Config, run: Run, g: nn.Module, d: nn.Module, average: dict[s
         yield
 
 
-@dataclass
-class Rate:
-    """Seconds of the best lap, per round, by the clock and by the processor."""
-
-    clock: float = float("inf")
-    processor: float = float("inf")
-
-    def lap(self, play: Play, rounds: int) -> None:
-        begun, spent = time.perf_counter(), time.process_time()
-        play(rounds)
-        self.clock = min(self.clock, (time.perf_counter() - begun) / rounds)
-        self.processor = min(self.processor, (time.process_time() - spent) / rounds)
-
-
 def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Every variant of one case, lap by lap in turn."""
-    data, variants, flops, failed = material(case), {}, {}, {}
+    data, variants, flops, failed, compilation = material(case), {}, {}, {}, {}
     # The naive loop is measured before the package keeps freed memory.
     rates: dict[str, Rate] = {"naive": Rate()}
-    play = naive_before_allocator(case, data)
+    play = before_allocator(naive, case, data)
     cycle = configured(case).penalty_every if case in SHAPES else 1
     rounds = warm(play, cycle, seconds / laps)
     for _ in range(laps):
@@ -199,8 +157,12 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
     for name, settings in {**wanted, **({"all": together} if together else {})}.items():
         try:
             play, run = ours(case, data, **settings)
+            spent = processor_seconds()
             variants[name] = play, warm(play, cycle, seconds / laps)
             rates[name] = Rate()
+            if name == "compiled":
+                spent = processor_seconds() - spent
+                compilation |= {"seconds": round(run.learner.compiled.seconds), "processor_seconds": round(spent)}
             if name != "compiled":
                 flops[name] = counted(case, data, cycle, **{k: v for k, v in settings.items() if k != "precision"})
             elif run.learner.compiled.reasons:
@@ -218,7 +180,14 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
             rates["default"].lap(play, rounds)
     else:
         rates["default"] = rates["plain"]
-    return table(configured(case).batch, rates, flops, failed)
+    found = table(configured(case).batch, rates, flops, failed)
+    return {**found, "compilation": compilation} if compilation else found
+
+
+def processor_seconds() -> float:
+    """Of this process and those that it waited for, such as the C++ compiler."""
+    of = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in of)
 
 
 def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:
@@ -229,39 +198,10 @@ def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:
     return {"simultaneous": config.simultaneous is not False, "fused": config.fused, "precision": precision}
 
 
-def naive_before_allocator(case: str, data: Dataset) -> Play:
-    """The naive loop in a process whose C library gives freed memory back, as it does by itself."""
-    before = os.environ.get("GLIBC_TUNABLES")
-    os.environ["GLIBC_TUNABLES"] = ""  # the package leaves an allocator alone that the user has settings for
-    play = naive(case, data)
-    if before is None:
-        del os.environ["GLIBC_TUNABLES"]
-    keep_freed_memory.cache_clear()
-    return play
-
-
-def warm(play: Play, cycle: int, seconds: float) -> int:
-    """Plays a few rounds; how many whole cycles of rounds fill so many seconds."""
-    play(max(2, cycle))
-    begun = time.perf_counter()
-    play(cycle)
-    return cycle * max(1, round(seconds / (time.perf_counter() - begun)))
-
-
 def counted(case: str, data: Dataset, cycle: int, **settings: Any) -> float:
     """GFLOP of a round, per image shown."""
     play, run = ours(case, data, **settings)
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = Untracked()  # type: ignore[assignment]
-    with counter:
-        play(cycle)
-    return counter.get_total_flops() / cycle / run.config.batch / 1e9
-
-
-class Untracked(nullcontext[None]):
-    """Stands for the tracker of modules, whose hooks do not allow for gradients inside of a round."""
-
-    parents: ClassVar[set[str]] = {"Global"}
+    return gflop(play, cycle) / cycle / run.config.batch
 
 
 def table(
@@ -297,17 +237,6 @@ def _convolution(channels: int, side: int, dtype: torch.dtype) -> float:
     conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.randn(64, channels, side, side).to(dtype, memory_format=torch.channels_last)
     return 2 * 64 * side * side * channels * channels * 9 / 1e9 / shortest(lambda: conv(x))
-
-
-def shortest(work: Callable[[], object], times: int = 8) -> float:
-    """Seconds of the shortest of some runs, after one that is not counted."""
-    work()
-    spent = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        work()
-        spent.append(time.perf_counter() - begun)
-    return min(spent)
 
 
 def alone(case: str, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -109,6 +109,7 @@ CASES = {
             "prior.classes": 3, "views": "translation", "penalty": "r1", "penalty_share": 0.5,
         }
     ),
+    "invertible": Case({"task": "invertible", "loss": "relativistic_average", "penalty": "r1", "penalty_share": 0.5}),
     "fill": Case(
         {
             "task": "fill", "generator": "images", "generator.width": 4, "penalty": "r1_r2", "penalty_every": 2,

@@ -45,6 +45,7 @@ def test_taken_where_the_game_has_them(values: dict[str, Any]) -> None:
     ("values", "reason"),
     [
         ({"task": "infogan", "prior": "coded"}, "cost of the code"),
+        ({"task": "invertible"}, "costs of the encoder"),
         ({"task": "condition", "task.way": "auxiliary"}, "cost of auxiliary"),
         ({"loss": "hinge"}, "slopes at every logit"),
         ({"penalty_every": 1}, "penalty_every above 1"),

@@ -9,11 +9,12 @@ from PIL import Image
 
 import evenodds
 from evenodds.apply.direction_sheets import directions_of
-from evenodds.apply.encoder import ENCODER, encoder_of
+from evenodds.apply.encoder import ENCODER, encoder_of, existing_encoder
 from evenodds.apply.features import features
 from evenodds.apply.inversion import conditions_of, invert
 from evenodds.apply.items import items
 from evenodds.cli import main
+from evenodds.files.tensors import read_tensors
 from evenodds.game.checkpoint import listing
 from evenodds.runs.session import Session, load
 from tests.short import AT_THE_END
@@ -42,7 +43,7 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
     (session.folder / ENCODER).unlink(missing_ok=True)
     early = invert(session, x, encoder_of(session, 64))
     (session.folder / ENCODER).unlink()
-    encoder = encoder_of(session, 20_000)
+    encoder = encoder_of(session, 15_000)
     late = invert(session, x, encoder)
     assert late.error < 0.7 * early.error
     assert torch.equal(invert(session, x, encoder_of(session, 1)).z, late.z)
@@ -50,6 +51,18 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
     earlier = load(session.folder, listing(session.folder / "checkpoints")[0].name, "cpu")
     assert earlier.images < session.images
     assert not torch.equal(invert(session, x, encoder_of(earlier, 64)).z, late.z)
+
+
+def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path) -> None:
+    """It is averaged as the generator is, and answers after the run is loaded again."""
+    options = {**SMALL, "task": "invertible", "batch": 16, "average_half_life": 0.05}
+    session = load(evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, **options).folder, device="cpu")
+    encoder = encoder_of(session)
+    assert encoder is existing_encoder(session) is session.players["encoder"]
+    assert main(["encode", str(session.folder)]) == 0
+    assert not (session.folder / ENCODER).exists()
+    kept = read_tensors(listing(session.folder / "checkpoints")[-1] / "average.safetensors")
+    assert {name.split("/")[0] for name in kept} == {"generator", "encoder"}
 
 
 def test_the_commands_leave_their_files(session: Session, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from evenodds.runs import precision, probing
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.config import read, recipe, with_settings
-from evenodds.runs.probing import Probe
+from evenodds.runs.probing import Ahead, Probe
 from evenodds.runs.run import resume, start
 from tests.short import AT_THE_END
 from tests.twins.test_resume import StopAt
@@ -50,7 +50,8 @@ def test_a_short_run_and_one_of_compiled_moves_are_not_measured(
     monkeypatch.setattr(precision, "rates_of", None)
     for name, more in (("short", {}), ("compiled", {"compile": True, "images": 10**9})):
         config = with_settings(recipe("ring"), {**SMALL, **more})
-        assert precision.choose_precision(config, None, lambda _: 1 / 0, print)[0].precision == "float32", name
+        ahead = Ahead(config, None, lambda _: 1 / 0)
+        assert precision.choose_precision(config, ahead, print)[0].precision == "float32", name
 
 
 def test_both_are_measured_by_rounds_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from evenodds.parts.views import jitter
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infer import Infer, encoder_options
+from evenodds.tasks.invertible import Invertible
 
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 LATENT, SEEN = 4, 8
@@ -72,7 +73,7 @@ def kept(of: dict[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def plays_restores_and_answers(
-    task: Infer | Bidirectional, of: dict[str, nn.Module], shape: tuple[int, ...], movers: tuple[str, ...]
+    task: Infer | Bidirectional | Invertible, of: dict[str, nn.Module], shape: tuple[int, ...], movers: tuple[str, ...]
 ) -> None:
     again, before, data = copy.deepcopy(of), kept(of), Noise(shape)
     adam, progress = learner(of, movers), Progress(total=100)
@@ -94,15 +95,15 @@ def plays_restores_and_answers(
     answers(task, {name: player.eval() for name, player in of.items()}, data.at(0)["x"])
 
 
-def answers(task: Infer | Bidirectional, of: dict[str, nn.Module], x: Tensor) -> None:
+def answers(task: Infer | Bidirectional | Invertible, of: dict[str, nn.Module], x: Tensor) -> None:
     said = task.answer(of, {"x": x})
-    assert set(said) == {"z", "reconstruction"} | ({"deviation"} if task.spread else set())
+    assert set(said) == {"z", "reconstruction"} | ({"deviation"} if getattr(task, "spread", False) else set())
     assert said["z"].shape == (len(x), LATENT)
     assert not said["z"].requires_grad
     torch.testing.assert_close(task.answer(of, {"z": said["z"]})["x"], said["reconstruction"])
     assert said["reconstruction"].shape == x.shape
     assert {*said, "x"} == set(task.answer(of, {"x": x, "z": said["z"]}))
-    if task.spread:
+    if getattr(task, "spread", False):
         assert said["deviation"].shape == said["z"].shape
         assert (said["deviation"] > 0).all()
 
@@ -145,6 +146,13 @@ def test_every_loss_and_penalty_plays_pairs(loss: Any, penalty: Any) -> None:
     plays_restores_and_answers(task, players("dcgan", (1, 8, 8), False, judged=True), (1, 8, 8), ROLES)
 
 
+@pytest.mark.parametrize(("name", "shape"), [place for place in PLACES if place[0] in ("dcgan", "mlp")])
+def test_images_and_vectors_play_both_directions(name: str, shape: tuple[int, ...]) -> None:
+    of = players(name, shape, False, judged=False)
+    of["discriminator"] = import_module(f"evenodds.parts.networks.{name}").Discriminator(shape, width=8)
+    plays_restores_and_answers(Invertible(Normal(LATENT), Contest(relativistic_paired)), of, shape, ROLES)
+
+
 def test_views_and_cycles_play_pairs_of_images_and_vectors() -> None:
     task = Bidirectional(Normal(LATENT), Contest(non_saturating, gradient_penalty, view=jitter), spread=True, cycle=0.5)
     for shape in ((1, 8, 8), (5,)):
@@ -163,6 +171,8 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
         (lambda: task.answer(of, {"y": z}), "'x', 'z' or both, got y"),
         (lambda: Infer(prior, spread=True).answer(of, {"x": x}), "8 outputs, got 4"),
         (lambda: Bidirectional(prior, Contest(non_saturating), cycle=-1.0), "cycle"),
+        (lambda: Infer(prior, reconstruction=-1.0), "reconstruction is a weight"),
+        (lambda: Invertible(prior, Contest(non_saturating), latent=-1.0), "weights of at least 0, got -1.0 and 10.0"),
         (lambda: of["discriminator"](x), r"\(N, 9\), got \(2, 5\)"),
         (lambda: JointDiscriminator(nn.Identity(), (5,), LATENT, outputs=1), "outputs=1"),
         (lambda: refine(net, x, z[:1]), "one length, got 2 and 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,9 @@ from evenodds.parts.networks._joint import JointDiscriminator
 from evenodds.parts.priors import Normal
 from evenodds.tasks.bidirectional import Bidirectional, Opposite, pair
 from evenodds.tasks.contest import Contest
+from evenodds.tasks.generate import Generate
 from evenodds.tasks.infer import Infer, encode, encoder_options
+from evenodds.tasks.invertible import Invertible
 
 A = torch.tensor([[1.0, 0.3], [-0.4, 0.8], [0.6, 0.5], [0.0, -0.7]])  # x = A z + s e
 S = 0.5
@@ -286,6 +289,43 @@ def test_a_bidirectional_game_finds_the_inverse_of_a_line() -> None:
     torch.testing.assert_close((x[-1] - x[0]).abs() / 3, torch.tensor([0.6]), atol=0.05, rtol=0)
     torch.testing.assert_close(x[3], torch.tensor([0.2]), atol=0.04, rtol=0)
     torch.testing.assert_close(task.answer(players, {"x": x})["z"], z, atol=0.1, rtol=0)
+
+
+# Both directions
+
+
+def test_what_generator_and_encoder_pay_for_both_directions() -> None:
+    """latent |E G z - z|^2 + reconstruction |G E x - x|^2 of linear players, beside the cost of Generate itself.
+
+    A direction that G ignores costs its whole variance, whatever E says; to an inverse both are 0.
+    """
+    rng = torch.Generator().manual_seed(0)
+    x, z, g, e = (torch.randn(shape, generator=rng).double() for shape in ((9, 2), (9, 2), (2, 2), (2, 2)))
+    contest, discriminator, hand = Contest(relativistic_paired), affine(2), {"x": x, "z": z}
+    task = Invertible(Normal(2), contest, latent=0.3, reconstruction=2.0)
+    players = {"generator": Linear(g), "encoder": Linear(e), "discriminator": discriminator}
+    costs = task.generator_cost(players, hand)
+    plain = Generate(Normal(2), contest).generator_cost(players, hand)
+    assert plain.keys() == {"adversarial"}
+    torch.testing.assert_close(costs["adversarial"], plain["adversarial"])
+    torch.testing.assert_close(costs["latent"], 0.3 * (z @ g.T @ e.T - z).square().mean())
+    torch.testing.assert_close(costs["reconstruction"], 2 * (x @ e.T @ g.T - x).square().mean())
+    after = Infer(Normal(2), reconstruction=2.0, repetition=3.0).encoder_cost(players, hand)
+    torch.testing.assert_close(after["error"], costs["latent"] / 0.3)
+    torch.testing.assert_close(after["repetition"], 3 * ((z @ g.T @ e.T - z) @ g.T).square().mean())
+    torch.testing.assert_close(after["reconstruction"], costs["reconstruction"])
+    inverse = task.generator_cost({**players, "encoder": Linear(torch.linalg.inv(g))}, hand)
+    assert inverse["latent"] + inverse["reconstruction"] < 1e-12
+    torch.testing.assert_close(inverse.facts["explained"], torch.ones(()).double())
+    g[:, 1] = 0
+    blind = {**players, "generator": Linear(g), "encoder": Linear(torch.linalg.pinv(g))}
+    cost = task.generator_cost(blind, hand)["latent"]
+    torch.testing.assert_close(cost, 0.3 * z[:, 1].square().mean() / 2)
+    only = replace(task, latent=0.0, reconstruction=0.0).generator_cost(blind, hand)
+    assert only.keys() == {"adversarial"}
+    value = task.value_task()
+    assert value is not None
+    assert [move.movers for move in value.moves()] == [("discriminator",), ("generator",)]
 
 
 def test_a_pair_discriminator_sees_both() -> None:

@@ -22,18 +22,20 @@ from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.allowed import allowing
-from evenodds.runs.build import build_engine
+from evenodds.runs.build import build_engine, options_of_encoder
 from evenodds.runs.config import Part
-from evenodds.runs.find import accepts, make, network
+from evenodds.runs.find import make, network
 from evenodds.runs.session import Session
 from evenodds.tasks.infer import Infer, encoder_options
 
-__all__ = ["ENCODER", "encoder_of", "existing_encoder"]
+__all__ = ["ENCODER", "encoder_of", "existing_encoder", "has_encoder"]
 
 ENCODER = "encoder.safetensors"
 """The file of a run's encoder, in the run's folder."""
 ENCODER_PLAYER = "encoder"
-"""Where an exported encoder is among the players of a session."""
+"""Where an encoder is among the players of a session: one that was exported, or that the run's own task has."""
+REPETITION = 5.0
+"""Weight of the error of G(E(G(z))) beside that of z; see benchmarks/inference.md."""
 ANEW = "delete it, and the encoder is learned anew"
 
 
@@ -44,6 +46,7 @@ def encoder_of(
 
     An auxiliary network that predicts z given x, after training, as in wake-sleep: Goodfellow et al. (2014),
     section 7, point 2. It is of the discriminator's family, and needs no data. That of a conditional run also tells c.
+    A run whose task has an encoder among its players (`invertible`) has learned it already.
 
     Args:
         samples: of the generator, to learn from.
@@ -64,7 +67,9 @@ def encoder_of(
     players = {"encoder": encoder, "generator": deepcopy(generator)}
     engine.adopt(players)
     rate = eager(torch.optim.Adam)(encoder.parameters(), 1e-3, betas=(0.9, 0.99))
-    game = Game(Infer(prior), players)
+    # What categories make is no smooth function of a guess at them, and cells of tables are none of z.
+    smooth = session.card.kind == "image" and not conditional
+    game = Game(Infer(prior, repetition=REPETITION if smooth else 0.0), players)
     learner = Gradient({"encoder": rate}, cosine())
     train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
     with replaced(path) as temporary:
@@ -73,8 +78,15 @@ def encoder_of(
     return encoder.eval()
 
 
+def has_encoder(session: Session) -> bool:
+    """Whether a run has an encoder, or a file of one in its folder."""
+    return ENCODER_PLAYER in session.players or (session.folder / ENCODER).is_file()
+
+
 def existing_encoder(session: Session) -> nn.Module:
-    """The encoder of a run that `evenodds encode` has learned; BadInput where there is none for these players."""
+    """The encoder of a run that has one, or has learned one since; BadInput where there is none for these players."""
+    if ENCODER_PLAYER in session.players:
+        return session.players[ENCODER_PLAYER]
     path = session.folder / ENCODER
     weights = _weights_for(path, session.images)
     if weights is None:
@@ -129,10 +141,7 @@ def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
         reseed(torch.get_default_device(), mix(seed, -3))
         with allowing(session.allow):
             maker = network(part.name, "Discriminator")
-        # Neither the noise nor the bounded slopes of a discriminator suit an encoder.
-        shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
-        plain = {"norm": "none"} if "norm" in accepts(maker) else {}
-        options = {**shared, **plain, **encoder_options(outputs)}
+        options = {**options_of_encoder(part, maker), **encoder_options(outputs)}
         encoder: nn.Module = make(f"encoder '{part.name}'", maker, options, session.card.shape)
     return encoder
 

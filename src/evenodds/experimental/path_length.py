@@ -96,8 +96,9 @@ class Paths:
     def after_round(self, training: Training) -> None:
         if not every(self.every)(replace(training.progress, round=training.progress.round - 1)):
             return
-        self.plays += 1
-        self.mean = torch.lerp(self.mean, training.terms[f"{MOVE}/length"].to(self.mean), max(LATEST, 1 / self.plays))
+        self.plays, latest = self.plays + 1, training.terms[f"{MOVE}/length"]
+        self.mean = self.mean.to(latest)  # from then on the same memory, where a recorded move reads it
+        self.mean.lerp_(latest, max(LATEST, 1 / self.plays))
 
     def end(self, training: Training) -> None:
         """Nothing to close."""

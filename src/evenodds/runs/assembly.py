@@ -134,7 +134,7 @@ class Run:
 
     @property
     def average(self) -> Average | None:
-        """The moving average of the generator."""
+        """The moving averages, the generator's among them."""
         average = self.listeners.get("average")
         return average if isinstance(average, Average) else None
 
@@ -160,6 +160,11 @@ class Run:
     def stages(self) -> tuple[float, ...]:
         """The shares of the run, beside 0, at which the moves of its rounds change."""
         return self.task.stages
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The players of which a moving average is kept."""
+        return self.task.averaged
 
     @property
     def relative(self) -> bool:

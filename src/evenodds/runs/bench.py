@@ -10,8 +10,11 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.engine import pick_device
+from evenodds.game.learners.graphs import is_recordable
 from evenodds.game.rules import Progress
 from evenodds.game.threads import candidates, fastest, kept_threads
+from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import Config, with_settings
 from evenodds.runs.planning import settle, settle_task
@@ -80,6 +83,7 @@ def measure_paces(
     Raises:
         BadInput: the run cannot be built as it is.
     """
+    config = on_accelerator(config, len(dataset), dataset.shape, say)[0]
     config = settle(settle_task(config, dataset, say)[0], dataset, None, say)[0]
     config = replace(config, precision=config.precision or "float32")
     rates = _rates_by_threads(config, dataset, seconds)
@@ -124,6 +128,7 @@ def ways(config: Config, compiled: bool) -> list[Way]:
         Way({"precision": other}, "other rounding"),
         Way({"simultaneous": not config.simultaneous}, "another game: compare the samples"),
         *(Way({"batch": factor * config.batch}, "another game: rates and penalties belong to it") for factor in (2, 4)),
+        *([Way({"graphs": True}, SAME)] if is_recordable(pick_device(config.device)) and not config.graphs else []),
         *([Way({"compile": True}, SAME)] if compiled else []),
     ]
 

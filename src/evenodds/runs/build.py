@@ -17,6 +17,7 @@ from evenodds.game import processes
 from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Distributed, Local, pick_device, reseed
 from evenodds.game.learners import Gradient
+from evenodds.game.learners.graphs import is_recordable
 from evenodds.game.learners.sharded import Sharded
 from evenodds.game.optimizers import eager
 from evenodds.game.seeds import mix
@@ -33,12 +34,14 @@ from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Adversarial, Contest, Penalty
 
 __all__ = ["ELSEWHERE", "IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of"]
-__all__ += ["open_data"]
+__all__ += ["open_data", "options_of_encoder"]
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
 ELSEWHERE = "not-handed-on"
 """The name of data whose place a run that was handed on does not tell."""
+ROLES = {"Encoder": "Discriminator"}
+"""The class of a family that plays a kind of network for which it has no class of its own."""
 
 
 def build_task(config: Config, data: DataDescription) -> Playable:
@@ -109,11 +112,12 @@ def build_players(
     noise = choices_in(blocks)
     with torch.random.fork_rng():
         for number, (name, spec) in enumerate(task.networks(shape).items()):
-            part = config.discriminator if spec.kind == "Discriminator" else config.generator
+            part = config.generator if spec.kind not in ("Discriminator", "Encoder") else config.discriminator
             draws = bool(blocks) and spec.kind == "Generator"
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
-            what, maker = f"{name} '{part.name}'", network(part.name, spec.kind)
-            options = {**part.options, **spec.options}
+            what, maker = f"{name} '{part.name}'", network(part.name, ROLES.get(spec.kind, spec.kind))
+            shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else part.options
+            options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):
                 maker = partial(maker, row_blocks=blocks)
             require_options(what, maker, options, len(arguments))
@@ -128,6 +132,17 @@ def build_players(
     for extra in build_extras(config):
         players |= extra.players(task)
     return players | stateful_parts(task)
+
+
+def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
+    """Those of a discriminator that its family's encoder shares: neither noise nor bounded slopes suit it.
+
+    Args:
+        part: the discriminator.
+        maker: its class.
+    """
+    shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
+    return {**shared, **({"norm": "none"} if "norm" in accepts(maker) else {})}
 
 
 def stateful_parts(task: Playable) -> dict[str, nn.Module]:
@@ -278,9 +293,11 @@ def build_decay(config: Config) -> Any:
 
 
 def build_engine(config: Config) -> Local:
-    """Where the run is played: here, or by several processes that a launcher has started."""
+    """Where the run is played: here, or by several processes that a launcher has started.
+
+    What is left open of arithmetic, compilation and graphs is as if it were not asked for.
+    """
     device = pick_device(config.device)
-    graphs = config.graphs and device.type == "cuda"
     count = processes.size()
     if config.batch < count * config.accumulate:
         raise BadInput(
@@ -292,8 +309,8 @@ def build_engine(config: Config) -> Local:
         processes.own_device(device),
         config.precision or "float32",
         config.channels_last,
-        config.compile,
-        graphs,
+        bool(config.compile),
+        bool(config.graphs) and is_recordable(device),
         processes.rank(),
         count,
         config.accumulate,

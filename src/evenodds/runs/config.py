@@ -146,6 +146,12 @@ class Config:
     discriminator_learning_rate: float | None = setting(None, "Of the discriminator.", least=0)
     decay: Part = setting(Part("constant"), "How the learning rates change over the run.", kinds=("schedules",))
     batch: int = setting(64, "Images per batch, over all processes.", least=1, most=65_536)
+    accelerator: tuple[str, ...] = setting(
+        (),
+        "What a recipe changes on a GPU, as after --set, such as batch=256; left out where one of these settings is "
+        "named, and by accelerator=none.",
+        may_change=True,
+    )
     accumulate: int = setting(
         1,
         "Micro-batches in which each process plays its part of a batch, one after the other: less memory, the same "
@@ -186,10 +192,20 @@ class Config:
         auto=True,
     )
     channels_last: bool = setting(True, "Store images as NHWC.")
-    compile: bool = setting(
-        False, "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer."
+    compile: bool | None = setting(
+        None,
+        "Compile the moves, where they can be; on a CPU this needs a C++ compiler, and torch 2.11 or newer. auto: "
+        "tried in a run of more than an hour, and kept where it pays for itself.",
+        auto=True,
+        may_change=True,
     )
-    graphs: bool = setting(False, "Record the moves as CUDA graphs, where they can be; only on a CUDA device.")
+    graphs: bool | None = setting(
+        False,
+        "Record the moves as CUDA graphs, where they can be; only on a CUDA device. auto: where they are faster, "
+        "measured before a run of more than 30 s.",
+        auto=True,
+        may_change=True,
+    )
     threads: int | None = setting(
         None,
         "Threads on a CPU, at most OMP_NUM_THREADS; auto: the fastest, measured before a run of more than 30 s, and "
@@ -403,6 +419,8 @@ def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
         BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
             that it is for. The message names the key.
     """
+    if {word.partition("=")[0].partition(".")[0] for word in config.accelerator} & {k.split(".")[0] for k in changes}:
+        config = replace(config, accelerator=())  # its settings belong together
     for key, value in changes.items():
         with named(excerpt(key)):
             config = _with_setting(config, key, value)

@@ -19,7 +19,7 @@ from evenodds.runs.config import Config
 from evenodds.runs.peak import Peak, as_meta, on_meta, peak_of
 from evenodds.tasks._playable import Playable
 
-__all__ = ["require_memory", "require_round", "round_bound"]
+__all__ = ["device_bytes", "require_memory", "require_round", "round_bound"]
 
 SMALL = 5 * 10**7
 """Networks whose largest layer surely has fewer entries than so many are not counted."""
@@ -85,7 +85,7 @@ def require_round(
         slices: in how many a batch is played, of which one at a time is on the device.
     """
     config = replace(config, batch=-(-config.batch // slices))
-    there, shape = _device_bytes(device), tuple(one["x"].shape[1:])
+    there, shape = device_bytes(device), tuple(one["x"].shape[1:])
     if round_bound(config, (getattr(task.prior, "size", 1), *shape[:1]), prod(shape[1:])) <= there / 4:
         return
     peak = _peak(config, task, one, build)
@@ -97,7 +97,7 @@ def require_round(
         )
 
 
-def _device_bytes(device: torch.device) -> int:
+def device_bytes(device: torch.device) -> int:
     """The memory of a device, all of it."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
@@ -127,7 +127,7 @@ def _numbers(value: Any) -> list[int]:
 
 def _peak(config: Config, task: Playable, one: Batch, build: Callable[[], Mapping[str, nn.Module]]) -> Peak | None:
     """Of a round of the run; None where it cannot be played without values."""
-    averaged = ("generator",) if config.average_half_life > 0 else ()
+    averaged = task.averaged if config.average_half_life > 0 else ()
     try:
         _ = task.contest.relative, task.contest.oriented  # found from values
         sharing = processes.size() if config.shard_optimizer else 1

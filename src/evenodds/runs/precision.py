@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from evenodds.runs import probing
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import Probe, long_probe, rates_of
-
-if TYPE_CHECKING:
-    from evenodds.runs.assembly import Run
+from evenodds.runs.probing import Ahead, rates_of
 
 __all__ = ["choose_precision"]
 
@@ -21,25 +18,18 @@ GAIN = 1.05
 """So many times as fast bfloat16 must be: less is not worth its rounding, and a busy machine would decide by chance."""
 
 
-def choose_precision(
-    config: Config, seconds: float | None, make: Callable[[Config], Run], say: Callable[[str], None]
-) -> tuple[Config, list[Choice]]:
+def choose_precision(config: Config, ahead: Ahead, say: Callable[[str], None]) -> tuple[Config, list[Choice]]:
     """The configuration with the arithmetic where it was left open, and the choice, if one was measured.
 
     It is float32 in a run of less than 30 seconds, and of compiled moves, which are not measured.
-
-    Args:
-        seconds: of the budget; None where the configuration says the length.
-        make: builds a run once more, to be thrown away.
     """
     if config.precision is not None:
         return config, []
-    plain = replace(config, precision="float32")
-    probe = None if config.compile else long_probe(plain, seconds, lambda: make(plain))
-    if probe is None:
+    plain, other = (replace(config, precision=precision) for precision in ("float32", "bfloat16"))
+    if config.compile or not ahead.takes(probing.WORTHWHILE, plain):
         return plain, []
-    other = Probe(make(replace(config, precision="bfloat16")), probe.progress)
-    choice = _choice(rates_of({"float32": probe, "bfloat16": other}, SECONDS))
+    rates = rates_of({"float32": ahead.probe(plain), "bfloat16": ahead.probe(other)}, SECONDS)
+    choice = _choice(rates)
     say(f"precision={choice.value}: {choice.reason}")
     return replace(config, precision=choice.value), [choice]
 

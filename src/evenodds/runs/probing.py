@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,15 @@ from evenodds.game.pace import Way, rates_in_turn
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Training, train
 from evenodds.runs.config import Config
+from evenodds.runs.room import free_memory
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
 
-__all__ = ["Probe", "long_probe", "rates_of"]
+__all__ = ["Ahead", "Probe", "rates_of"]
 
 WORTHWHILE = 30.0
-"""Seconds of a run below which nothing is measured before it."""
+"""Seconds of a run below which nothing is measured before it. What takes long to measure asks for more."""
 FEW_ROUNDS = 50
 """Rounds of a run below which not even its length in seconds is measured."""
 
@@ -64,20 +65,48 @@ def rates_of(probes: Mapping[Way, Probe], seconds: float) -> dict[Way, float]:
     return {way: rate * images[way] for way, rate in rates.items()}
 
 
-def long_probe(config: Config, seconds: float | None, make: Callable[[], Run]) -> Probe | None:
-    """A probe at the start of a run that takes more than 30 seconds, so that measuring before it can pay; else None.
+@dataclass
+class Ahead:
+    """The run that is ahead, for what is measured before it: how long it takes, and rounds of it.
 
     Args:
-        seconds: of its budget; None where the configuration says the length, which is then measured by a round.
-        make: builds the run.
+        config: with its length in images, where no budget decides it.
+        budget: seconds; None where there is none.
+        make: builds a run, to be thrown away.
     """
-    short = seconds < WORTHWHILE if seconds is not None else config.images < FEW_ROUNDS * config.batch
-    if short:
-        return None
-    probe = Probe(make(), Progress(config.images))
-    if seconds is None and config.images <= WORTHWHILE * rates_of({"": probe}, 0.0)[""]:
-        return None
-    return probe
+
+    config: Config
+    budget: float | None
+    make: Callable[[Config], Run]
+    latest: list[Probe] = field(default_factory=list, init=False)
+    measured: float = field(default=0.0, init=False)
+
+    def probe(self, config: Config) -> Probe:
+        """Rounds from the start of the run with that configuration; of the two latest ones no other run is built."""
+        for probe in self.latest:
+            if probe.run.config == config:
+                return probe
+        self.latest = [*self.latest[-1:], Probe(self.make(config), Progress(config.images))]
+        return self.latest[-1]
+
+    def takes(self, seconds: float, config: Config) -> bool:
+        """Whether the run takes longer than that."""
+        if self.budget is not None:
+            return self.budget >= seconds
+        return self.config.images >= FEW_ROUNDS * self.config.batch and self.seconds(config) > seconds
+
+    def seconds(self, config: Config) -> float:
+        """About how long the run takes: its budget, or what rounds of that configuration say the first time."""
+        if self.budget is not None:
+            return self.budget
+        if not self.measured:
+            self.measured = config.images / rates_of({"": self.probe(config)}, 0.0)[""]
+        return self.measured
+
+    def forget(self) -> None:
+        """The runs that were built give their memory back."""
+        self.latest.clear()
+        free_memory()
 
 
 @dataclass

@@ -13,7 +13,7 @@ from evenodds.errors import BadInput
 from evenodds.game import processes
 from evenodds.runs.config import Config
 
-__all__ = ["halved", "with_room"]
+__all__ = ["free_memory", "halved", "with_room"]
 
 T = TypeVar("T")
 
@@ -39,9 +39,14 @@ def with_room(config: Config, work: Callable[[Config], T], say: Callable[[str], 
                 f"the memory of the device does not hold a batch of {config.batch}; give fewer, such as "
                 f"--set batch={max(1, config.batch // 2)}. {error}"
             ) from error
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
+
+
+def free_memory() -> None:
+    """What is no longer held is given back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def halved(config: Config, error: torch.OutOfMemoryError, say: Callable[[str], None]) -> Config:
@@ -51,6 +56,7 @@ def halved(config: Config, error: torch.OutOfMemoryError, say: Callable[[str], N
         raise error
     say(
         f"the memory of the device does not hold the game: a batch of {config.batch} is played in {pieces} "
-        f"micro-batches, which is the same game; --set accumulate={pieces}"
+        f"micro-batches, which is the same game; --set accumulate={pieces}{' graphs=false' if config.graphs else ''}"
     )
-    return replace(config, accumulate=pieces)
+    # Graphs record a move that is played in one piece, and keep memory of their own.
+    return replace(config, accumulate=pieces, graphs=False)

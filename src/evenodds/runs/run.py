@@ -27,6 +27,7 @@ from evenodds.game.rules import Progress
 from evenodds.game.threads import kept_threads
 from evenodds.game.trainer import Listener
 from evenodds.runs import remedy
+from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import IN_MEMORY, open_data
@@ -46,10 +47,12 @@ from evenodds.runs.following import (
     company,
     on_first,
 )
+from evenodds.runs.launches import choose_launches
 from evenodds.runs.listeners._logging import require_loggers
 from evenodds.runs.planning import plan, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
+from evenodds.runs.probing import Ahead
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.room import with_room
 from evenodds.runs.run_data import data_place, open_run_data, write_config
@@ -173,7 +176,9 @@ def begun(
     dataset = opened(config, dataset, say, reading)
     if source is not None:
         require_kind(source, dataset)
-    config, choices = settle_task(config, dataset, say)
+    config, choices = on_accelerator(config, len(dataset), dataset.shape, say)
+    config, further = settle_task(config, dataset, say)
+    choices += further
     dataset = checked(config, dataset, say)
     plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, say), say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []
@@ -241,10 +246,12 @@ def planned(
     """
     left = agreed(lambda: budget - (time.perf_counter() - clock)) if budget is not None else None
     config, further = settle(config, dataset, left, say)
-    config, precision = choose_precision(config, left, lambda config: Run(config, dataset), say)
-    config, threads = choose_threads(config, left, lambda: Run(config, dataset), say)
+    ahead = Ahead(config, left, lambda config: Run(config, dataset))
+    config, precision = choose_precision(config, ahead, say)
+    config, threads = choose_threads(config, ahead, say)
     use_threads(config)
-    choices = [*choices, *further, *precision, *threads]
+    config, launches = choose_launches(config, ahead, say)
+    choices = [*choices, *further, *precision, *threads, *launches]
     if budget is None:
         return RunPlan(agreed_config(lambda: config), choices)
     spent = agreed(lambda: time.perf_counter() - clock)

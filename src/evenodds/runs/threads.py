@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -16,12 +16,10 @@ from evenodds.files.write import write_json
 from evenodds.game.engine import pick_device
 from evenodds.game.exchange import agreed
 from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
+from evenodds.runs import probing
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import Probe, long_probe
-
-if TYPE_CHECKING:
-    from evenodds.runs.assembly import Run
+from evenodds.runs.probing import Ahead, Probe
 
 __all__ = ["ThreadChoice", "choose_threads", "measured_rates", "read_thread_choices", "use_threads", "write_choice"]
 
@@ -110,27 +108,20 @@ def is_measurable(config: Config) -> bool:
     return pick_device(config.device).type == "cpu" and not config.compile
 
 
-def choose_threads(
-    config: Config, seconds: float | None, make: Callable[[], Run], say: Callable[[str], None]
-) -> tuple[Config, list[Choice]]:
+def choose_threads(config: Config, ahead: Ahead, say: Callable[[str], None]) -> tuple[Config, list[Choice]]:
     """The configuration with the number of threads where it was left open, and the choice, if one was measured.
 
     It stays open where the run is shorter than 30 seconds. A number that the user set by the environment or by
     torch.set_num_threads is taken.
-
-    Args:
-        seconds: of the budget; None where the configuration says the length.
-        make: builds the run once more, to be thrown away.
     """
     if config.threads is not None or not is_measurable(config):
         return config, []
     most = agreed(torch.get_num_threads)
     if most == 1 or agreed(fixed_by_user):
         return replace(config, threads=most), []
-    probe = long_probe(config, seconds, make)
-    if probe is None:
+    if not ahead.takes(probing.WORTHWHILE, config):
         return config, []
-    choice = ThreadChoice.of(measured_rates(probe, candidates(most)), 0)
+    choice = ThreadChoice.of(measured_rates(ahead.probe(config), candidates(most)), 0)
     say(f"threads={choice.value}: {choice.reason}")
     return replace(config, threads=choice.value), [choice.choice()]
 

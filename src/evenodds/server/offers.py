@@ -14,7 +14,7 @@ from torch import nn
 
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import network_of
-from evenodds.apply.encoder import ENCODER, ENCODER_PLAYER, existing_encoder
+from evenodds.apply.encoder import existing_encoder, has_encoder
 from evenodds.apply.inversion import estimated
 from evenodds.apply.making import maker_of
 from evenodds.apply.photo import Network
@@ -61,9 +61,7 @@ class Offers:
         task, answers = session.task, [name for name in WORDS if _has(session, name)]
         if not answers:
             raise BadInput(f"{session.folder} answers none of {', '.join(WORDS)}; serve a run, or another file of it")
-        encoder = existing_encoder(session) if "encode" in answers and ENCODER_PLAYER not in session.players else None
-        if "encode" in answers and encoder is None:
-            encoder = session.players[ENCODER_PLAYER]
+        encoder = existing_encoder(session) if "encode" in answers else None
         network = None if task.conversion(session.card.shape) is None else network_of(maker_of(session))
         return Offers(session, tuple(answers), rows, encoder, network)
 
@@ -165,7 +163,7 @@ def _has(session: Session, name: str) -> bool:
     if about is not None:
         return about.answers == name
     if name == "encode":
-        return session.draws and (session.folder / ENCODER).is_file()
+        return session.draws and has_encoder(session)
     if name == "fill":
         return "mask" in session.task.request_names
     if name == "sample":

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
 from evenodds.apply.direction_sheets import directions_of
-from evenodds.apply.encoder import ENCODER
+from evenodds.apply.encoder import has_encoder
 from evenodds.errors import BadInput
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
@@ -83,7 +83,7 @@ def _about(session: Session) -> dict[str, Any]:
         "conditions": [] if conditions is None else list(conditions.names),
         "binary": conditions is not None and conditions.binary,
         "ranges": [] if conditions is None else _ranges(session),
-        "encoder": (session.folder / ENCODER).is_file(),
+        "encoder": has_encoder(session),
         "latent": session.latent.size if session.draws else 0,
         "truncates": session.draws
         and plain

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import Options, network_of, overlaid
 from evenodds.apply.converting import convert as convert_files
-from evenodds.apply.encoder import ENCODER, encoder_of
+from evenodds.apply.encoder import encoder_of, has_encoder
 from evenodds.apply.filling import fillings
 from evenodds.apply.hidden import hidden
 from evenodds.apply.inversion import invert
@@ -153,7 +153,7 @@ async def reconstruct(request: Request, run: str, upload: Name) -> dict[str, Any
 
 
 def _reconstructed(session: Session, sent: Upload, worker: Worker) -> dict[str, Any]:
-    if not (session.folder / ENCODER).is_file():
+    if not has_encoder(session):
         raise BadInput(f"this run has no encoder yet; learn it once, in minutes: evenodds encode {session.folder}")
     with sent.as_image() as path:
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]

@@ -22,7 +22,8 @@ class NetworkSpec:
     """The network that a player is.
 
     Args:
-        kind: the class of a network family: "Generator" or "Discriminator"; or "Filler", or "Mapper".
+        kind: the class of a network family: "Generator" or "Discriminator"; or "Filler", or "Mapper". "Encoder" is a
+            Discriminator of the family of the run's, without its norm and noise.
         arguments: its first arguments, which the task decides.
         options: further arguments by name, likewise.
     """
@@ -128,7 +129,7 @@ class Scoring(Protocol):
 class Playable(Task, Protocol):
     """A task that a run can play. TaskDefaults has an answer to all but `contest`, `prior`, `networks` and the game.
 
-    The player "generator" is averaged, and its answers are scored. A task takes those of the settings `prior`,
+    The answers of the player "generator" are scored. A task takes those of the settings `prior`,
     `contest`, `discriminator_steps`, `generator_steps` and `simultaneous` that its constructor names, then its own
     options, all by name.
     """
@@ -146,6 +147,11 @@ class Playable(Task, Protocol):
     @property
     def stages(self) -> tuple[float, ...]:
         """The shares of the run at which its rounds become others, beside 0."""
+        ...
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The players of which a moving average is kept, where a run keeps one."""
         ...
 
     @property
@@ -246,6 +252,7 @@ class Playable(Task, Protocol):
 class TaskDefaults:
     """What most tasks that draw samples answer alike. A task overrides what differs."""
 
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
     command: ClassVar[str] = "sample"
     request_names: ClassVar[tuple[str, ...]] = ("z",)
     snapshot_items: ClassVar[int] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,7 +25,8 @@ class Infer:
     Section 7, point 2, of Goodfellow et al. (2014): "Learned approximate inference can be performed by training an
     auxiliary network to predict z given x. This is similar to the inference net trained by the wake-sleep algorithm
     but with the advantage that the inference net may be trained for a fixed generator net". It is the sleep phase of
-    Hinton et al. (1995): pairs (x, z) come from the generator alone. Real data set the pace and are not looked at.
+    Hinton et al. (1995): pairs (x, z) come from the generator alone. Real data set the pace and are not looked at, but
+    for `reconstruction`.
 
     The best encoder is the posterior mean E[z | x] of the generator's own joint distribution; with `spread` also the
     posterior variance of each coordinate. So x that the generator never makes are outside of what it has learned.
@@ -36,11 +38,21 @@ class Infer:
         prior: of z; the one that the generator was trained with.
         spread: the encoder also predicts how far off it is, and pays the negative logarithm of a Gaussian density
             instead of the squared error.
+        reconstruction: weight of the squared error of G(E(x)) on real x in [-1, 1], which the encoder pays beside it.
+            Then z of a real x is the one that makes it best, rather than the mean of those that might have.
+        repetition: the same on x = G(z), for where there are no real data: directions of z count by what they change.
     """
 
     prior: Prior
     spread: bool = False
+    reconstruction: float = 0.0
+    repetition: float = 0.0
     roles: ClassVar[tuple[str, ...]] = ("encoder", "generator")
+
+    def __post_init__(self) -> None:
+        for name, weight in (("reconstruction", self.reconstruction), ("repetition", self.repetition)):
+            if not 0 <= weight < math.inf:
+                raise BadInput(f"{name} is a weight of at least 0, got {weight}; 0 leaves it out")
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "z"."""
@@ -58,9 +70,16 @@ class Infer:
         mean, log_variance = encode(players["encoder"], x, self.prior.size, self.spread)
         squared = (mean - z).square()
         if log_variance is None:
-            return Costs({"error": squared.mean()})
-        surprise = 0.5 * (log_variance + squared * (-log_variance).exp())
-        return Costs({"surprise": surprise.mean()}, {"error": squared.mean()})
+            costs = Costs({"error": squared.mean()})
+        else:
+            surprise = 0.5 * (log_variance + squared * (-log_variance).exp())
+            costs = Costs({"surprise": surprise.mean()}, {"error": squared.mean()})
+        if self.repetition:
+            costs["repetition"] = self.repetition * _misses(players["generator"], mean, x)
+        if self.reconstruction:
+            mean, _ = encode(players["encoder"], hand["x"], self.prior.size, self.spread)
+            costs["reconstruction"] = self.reconstruction * _misses(players["generator"], mean, hand["x"])
+        return costs
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "x" (N, ...) in [-1, 1], "z" (N, latent), or both.
@@ -70,6 +89,13 @@ class Infer:
             For "z": "x" = G(z).
         """
         return inferred(players, request, self.prior.size, self.spread)
+
+
+def _misses(generator: nn.Module, z: Tensor, x: Tensor) -> Tensor:
+    """The mean squared error of G(z) against x; a slope goes to z."""
+    with at_rest(generator):
+        made: Tensor = generator(z)
+    return (made - x).square().mean()
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,10 +47,14 @@ class CompiledMoves:
 
     Args:
         backend: of torch.compile. "inductor" needs a C++ compiler on a CPU; "eager" and "aot_eager" need none.
+        allowed: seconds of compilation after which no further move is compiled.
+        seconds: that compilation took so far.
         reasons: why a move is played as it is, by its name.
     """
 
     backend: str = "inductor"
+    allowed: float = math.inf
+    seconds: float = 0.0
     reasons: dict[str, str] = field(default_factory=dict)
     variants: dict[Key, tuple[Move, Function | None]] = field(default_factory=dict)
 
@@ -79,7 +84,9 @@ class CompiledMoves:
 
     def _tested(self, move: Move, players: Players, hand: Batch, engine: Engine) -> Function | None:
         """The compiled function of a move; None where there is none or where it computes something else."""
-        reason, function = missing(self.backend, engine.device), None
+        reason, function, begun = missing(self.backend, engine.device), None, time.perf_counter()
+        if not reason and self.seconds > self.allowed:
+            reason = f"compilation took {self.seconds:.0f} s already, of {self.allowed:.0f} s that it may take"
         if not reason:
             try:
                 function, distance = self._compared(move, players, hand, engine)
@@ -87,6 +94,7 @@ class CompiledMoves:
                     reason = f"its slopes differ by {distance:.1e} of their norm"
             except Exception as error:  # whatever the compiler could not do, the move can be played without it
                 reason = f"{type(error).__name__}: {visible(' '.join(str(error).split())[:200])}"
+        self.seconds += time.perf_counter() - begun
         if reason and self.reasons.get(move.name) != reason:
             self.reasons[move.name] = reason
             warn(f"move '{move.name}' is played without compilation: {reason}", Remark, stacklevel=2)
@@ -111,10 +119,10 @@ def variant_key(move: Move, players: Players, hand: Batch) -> Key:
 
 def missing(backend: str, device: torch.device) -> str:
     """What compilation lacks on this machine; empty where nothing does."""
-    if not hasattr(_dynamo().config, "trace_autograd_ops"):
-        return f"torch {torch.__version__} compiles no gradients inside of a function; 2.11 does"
     if backend == "inductor" and device.type == "cpu" and not _compiler():
         return "there is no C++ compiler; install g++ or set CXX"
+    if not hasattr(_dynamo().config, "trace_autograd_ops"):
+        return f"torch {torch.__version__} compiles no gradients inside of a function; 2.11 does"
     return ""
 
 

@@ -44,7 +44,7 @@ class Average:
         if config.average_half_life <= 0:
             return None
         half_life = config.average_half_life * config.images
-        return cls(run.game.players, ("generator",), half_life, config.average_ramp)
+        return cls(run.game.players, run.averaged, half_life, config.average_ramp)
 
     def __post_init__(self) -> None:
         self.copies = {name: deepcopy(self.players[name]).eval().requires_grad_(False) for name in self.names}

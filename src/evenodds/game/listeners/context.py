@@ -93,6 +93,11 @@ class RunContext(Protocol):
         ...
 
     @property
+    def averaged(self) -> tuple[str, ...]:
+        """The players of which a moving average is kept."""
+        ...
+
+    @property
     def relative(self) -> bool:
         """Whether the loss compares logits of real and fake items, so that they are fixed up to a shift only."""
         ...

@@ -61,6 +61,7 @@ class Arm:
     consistency: float = 0.0
     temperature: float = 1.0
     threshold: float = 0.0
+    shares: tuple[float, ...] | None = None
     network: Callable[[], nn.Module] = FullyConnected
     view: View | None = None
 
@@ -79,11 +80,14 @@ def moved(x: Tensor, uniform: Tensor) -> Tensor:
     return torch.where(uniform[:, 2, None, None, None] < 0.5, x.flip(3), x)
 
 
+EQUAL = (0.1,) * 10
+
 ARMS = {
     "labels alone": Arm(),
     "game": Arm(0.5),
     "consistency": Arm(0.0, 0.3),
     "game and consistency": Arm(0.5, 0.3),
+    "game and aligned consistency": Arm(0.5, 0.3, shares=EQUAL),
     "game and sharpened consistency": Arm(0.5, 0.3, temperature=0.5),
     "sure pseudo-labels": Arm(0.0, 1.0, temperature=0.0, threshold=0.95),
     "game and sure pseudo-labels": Arm(0.5, 1.0, temperature=0.0, threshold=0.95),
@@ -94,7 +98,7 @@ ARMS = {
     ),
 }
 SPREADING = "label spreading"
-DEFAULT = ("labels alone", SPREADING, "game", "consistency", "game and consistency")
+DEFAULT = ("labels alone", SPREADING, "game", "consistency", "game and consistency", "game and aligned consistency")
 
 
 @dataclass
@@ -145,6 +149,7 @@ def learn(
         consistency=arm.consistency,
         temperature=arm.temperature,
         threshold=arm.threshold,
+        shares=arm.shares,
         view=arm.view,
         fused=True,
     )

@@ -309,6 +309,7 @@ def classify(accumulate: int) -> dict[str, Tensor]:
         noise=0.1,
         consistency=0.5,
         threshold=0.34,
+        shares=(0.5, 0.3, 0.2),
         unsupervised=0.5,
     )
     labelled = {"x": torch.linspace(-1, 1, 14).view(7, 2), "y": torch.arange(7) % 3}

@@ -33,6 +33,7 @@ EVERY_TERM = {
     "matching": "absolute",
     "consistency": 0.4,
     "threshold": 0.34,
+    "shares": (0.5, 0.3, 0.2),
 }
 
 
@@ -133,6 +134,8 @@ def test_a_batch_without_a_known_label_is_finite() -> None:
         ({"noise": -0.1}, "'noise' must be at least 0"),
         ({"unsupervised": -1.0}, "'unsupervised' must be at least 0"),
         ({"temperature": -1.0}, "'temperature' must be at least 0, got -1"),
+        ({"shares": (0.5, 0.5)}, "'shares' must be 3 numbers above 0"),
+        ({"shares": (0.5, 0.5, 0.0)}, "'shares' must be 3 numbers above 0"),
         ({"threshold": 1.0}, r"'threshold' must be in \[0, 1\), got 1"),
     ],
 )

@@ -239,3 +239,19 @@ def test_sharpened_and_sure_answers_in_closed_form(
     assert ("sure" in costs.facts) == bool(threshold)
     if threshold:
         assert costs.facts["sure"] == 0.5
+
+
+def test_aligned_answers_give_every_class_its_share() -> None:
+    chances = torch.tensor([[0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]).double()
+    of, hand = players(Table(chances.log())), {"x": torch.eye(2).double(), "y": torch.tensor([-1, -1])}
+    options = {"unsupervised": 0.0, "consistency": 1.0, "shares": (2.0, 1.0, 1.0)}
+    # Means 0.5, 0.35, 0.15: the answers are multiplied by 2 / 0.5, 1 / 0.35, 1 / 0.15, and divided by their sum.
+    aligned = chances * torch.tensor([4.0, 1 / 0.35, 1 / 0.15]).double()
+    aligned = aligned / aligned.sum(1, keepdim=True)
+    cost = -(aligned * chances.log()).sum(1).mean()
+    torch.testing.assert_close(task(**options).discriminator_cost(of, hand)["consistency"], cost)
+    # Where each class has its share already, nothing changes.
+    fair = {**options, "shares": (0.5, 0.35, 0.15)}
+    plain = {**options, "shares": None}
+    both = [task(**each).discriminator_cost(of, hand)["consistency"] for each in (fair, plain)]
+    torch.testing.assert_close(*both)

@@ -62,6 +62,10 @@ class Classify:
             al. 2014; Laine and Aila 2017). It needs noise: the task's, a view, or layers of the discriminator's own.
         temperature: by which the logits of the calm answers are divided; below 1 they are sharpened (Xie et al. 2020,
             section 2.4, have 0.4), at 0 the likeliest class counts alone (Sohn et al. 2020, eq. 4, pseudo-labels).
+        shares: of the classes among all items, (K,) numbers above 0, of any sum, where they are known. The calm answers
+            are multiplied by shares / their mean over the batch, and divided by their sum, before all else: no class
+            can grow at the cost of another (Berthelot et al. 2020, section 3.1, alignment of distributions, with a
+            batch in place of the last 128). Batches below some 10 items per class make it coarse.
         threshold: least chance of the likeliest class, in [0, 1), before division by the temperature, for an item to
             enter `consistency`; the mean is over all items, so that the cost grows with the share of sure ones (Sohn
             et al. 2020, eq. 4, have 0.95).
@@ -81,6 +85,7 @@ class Classify:
     consistency: float = 0.0
     temperature: float = 1.0
     threshold: float = 0.0
+    shares: Sequence[float] | None = None
     noise: float = 0.0
     view: View | None = None
     fused: bool = False
@@ -94,6 +99,8 @@ class Classify:
         for name in ("unsupervised", "entropy", "pull_away", "consistency", "noise"):
             if getattr(self, name) < 0:
                 raise BadInput(f"'{name}' must be at least 0, got {getattr(self, name):g}; 0 leaves it out")
+        if self.shares is not None and (len(self.shares) != self.classes or not min(self.shares) > 0):
+            raise BadInput(f"'shares' must be {self.classes} numbers above 0, one of each class, got {self.shares}")
         if self.temperature < 0:
             raise BadInput(f"'temperature' must be at least 0, got {self.temperature:g}; 1 leaves answers as they are")
         if not 0 <= self.threshold < 1:
@@ -133,7 +140,7 @@ class Classify:
             facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
         if self.consistency:
             with torch.no_grad(), at_rest(players["discriminator"]):
-                calm, sure = self._targets(players["discriminator"](hand["x"]))
+                calm, sure = self._targets(players["discriminator"](hand["x"]), items_of_all(hand))
             apart = -(calm * logits["real"].log_softmax(1)).sum(1)
             costs["consistency"] = self.consistency * (apart * sure).mean()
             if self.threshold:
@@ -169,13 +176,22 @@ class Classify:
         outputs = self._pass(players["discriminator"], self._viewed(x, hand))
         return {name: logits for name, (logits, _) in outputs.items()}
 
-    def _targets(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """What logits (N, K) say of the classes, (N, K), sharpened; and 1 for each item that is sure enough, else 0."""
+    def _targets(self, logits: Tensor, items: int) -> tuple[Tensor, Tensor]:
+        """What logits (N, K) say of the classes, (N, K), aligned and sharpened; and 1 for each that is sure, else 0.
+
+        Args:
+            items: of the batch, of which these may be a slice.
+        """
         chances = logits.softmax(1)
+        if self.shares is not None:
+            due = chances.new_tensor(self.shares)
+            chances = chances * (due / (summed(chances.sum(0)) / items).clamp(min=1e-3))
+            chances = chances / chances.sum(1, keepdim=True)
         sure = (chances.amax(1) >= self.threshold).float()
         if not self.temperature:
-            return one_hot(chances.argmax(1), self.classes).to(logits), sure
-        return (chances if self.temperature == 1 else (logits / self.temperature).softmax(1)), sure
+            return one_hot(chances.argmax(1), self.classes).to(chances), sure
+        sharp = chances.log() / self.temperature
+        return (chances if self.temperature == 1 else sharp.softmax(1)), sure
 
     def _viewed(self, x: Mapping[str, Tensor], hand: Batch) -> dict[str, Tensor]:
         viewed = dict(x)

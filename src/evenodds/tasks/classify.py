@@ -62,7 +62,7 @@ class Classify:
             al. 2014; Laine and Aila 2017). It needs noise: the task's, a view, or layers of the discriminator's own.
         temperature: by which the logits of the calm answers are divided; below 1 they are sharpened (Xie et al. 2020,
             section 2.4, have 0.4), at 0 the likeliest class counts alone (Sohn et al. 2020, eq. 4, pseudo-labels).
-        shares: of the classes among all items, (K,) numbers above 0, of any sum, where they are known. The calm answers
+        shares: of the classes among all items, (K,) numbers above 0, of any sum, where they are known. Calm answers
             are multiplied by shares / their mean over the batch, and divided by their sum, before all else: no class
             can grow at the cost of another (Berthelot et al. 2020, section 3.1, alignment of distributions, with a
             batch in place of the last 128). Batches below some 10 items per class make it coarse.
@@ -185,7 +185,7 @@ class Classify:
         chances = logits.softmax(1)
         if self.shares is not None:
             due = chances.new_tensor(self.shares)
-            chances = chances * (due / (summed(chances.sum(0)) / items).clamp(min=1e-3))
+            chances = chances * (due / due.sum() / (summed(chances.sum(0)) / items).clamp(min=1e-3))
             chances = chances / chances.sum(1, keepdim=True)
         sure = (chances.amax(1) >= self.threshold).float()
         if not self.temperature:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
 
 __all__ = ["LEAST_TIMES", "HeldOut", "held_out"]
+
+T = TypeVar("T")
 
 LEAST_LEARNED, MOST_LEARNED = 16, 2000
 """Copies are looked for among so many training images: more are seldom copied."""
@@ -63,7 +65,11 @@ class _Items:
     @cached_property
     def real(self) -> Batch:
         """At most so many held-out items, spread over all."""
-        return self.dataset.batch(self.index[evenly(len(self.index), self.most)])
+        return self.once("items", lambda: self.dataset.batch(self.index[evenly(len(self.index), self.most)]))
+
+    def once(self, what: str, find: Callable[[], T]) -> T:
+        """What follows from the held-out items alone: the next run of the same data finds it known."""
+        return self.dataset.once(("held out", what, self.most, self.index.numpy().tobytes()), find)
 
     @cached_property
     def request(self) -> Batch:
@@ -98,7 +104,7 @@ class Samples:
         real, fake = self._held_out, self._side(self.items.answers(players)["x"].float())
         if self.kind != "image":
             return _figures(intervals(_sliced, real, fake, pairs=4, seed=self.items.seed))
-        near = Neighbourhood(real.features, fake.features)
+        near = self._around.beside(fake.features)
         real, fake = real.among(near, 0), fake.among(near, 1)
         figures = _figures(intervals(_Appearance(), real, fake, pairs=4, seed=self.items.seed))
         return figures | self._copies(fake.features)
@@ -120,7 +126,11 @@ class Samples:
 
     @cached_property
     def _held_out(self) -> Side:
-        return self._side(self.items.real["x"])
+        return self.items.once("features", lambda: self._side(self.items.real["x"]))
+
+    @cached_property
+    def _around(self) -> Neighbourhood:
+        return self.items.once("neighbours", lambda: Neighbourhood(self._held_out.features))
 
     @cached_property
     def _extractor(self) -> Any:

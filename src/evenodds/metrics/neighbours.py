@@ -40,18 +40,21 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
     return distance, index
 
 
-def nearest_row(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> Tensor:
-    """The (N,) int64 `index` of `nearest`, for which no distances are measured again.
+def nearest_row(x: Tensor, among: Tensor, *, entries: int = 1 << 22) -> Tensor:
+    """The cell of k-means (Lloyd 1982) that each row lies in: `nearest` without the distances, which take time.
 
     Args:
-        a: (N, D), the queries; computed in float64.
-        b: (M, D), where to look.
+        x: (N, D), the queries; computed in float64.
+        among: (M, D), where to look.
         entries: distances that are held in memory at once.
+
+    Returns:
+        (N,) int64, rows of `among`; the first one among equals.
 
     Raises:
         BadInput: no matrices, different D, no rows, or values that are not finite.
     """
-    return _rows_near(*matching(a, b), entries)
+    return _rows_near(*matching(x, among, names=("x", "among")), entries)
 
 
 def _rows_near(a: Tensor, b: Tensor, entries: int) -> Tensor:

@@ -102,7 +102,7 @@ class Run:
         one = self.dataset.batch(torch.zeros(1, dtype=torch.int64))
         build = partial(build_players, self.config, self.task, self.dataset.shape, self.dataset.row_blocks)
         pieces = self.engine.size * self.engine.accumulate
-        require_round(self.config, self.task, one, build, self.engine.device, pieces)
+        require_round(self.config, self.task, one, build, self.engine.device, pieces, self.dataset.once)
 
     def _split(self) -> None:
         """Training and held-out items."""

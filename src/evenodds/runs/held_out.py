@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -67,7 +67,7 @@ class _Items:
         """At most so many held-out items, spread over all."""
         return self.once("items", lambda: self.dataset.batch(self.index[evenly(len(self.index), self.most)]))
 
-    def once(self, what: str, find: Callable[[], T]) -> T:
+    def once(self, what: Hashable, find: Callable[[], T]) -> T:
         """What follows from the held-out items alone: the next run of the same data finds it known."""
         return self.dataset.once(("held out", what, self.most, self.index.numpy().tobytes()), find)
 
@@ -121,8 +121,12 @@ class Samples:
         """By the features of the training items; None where these are too few or too many."""
         if not LEAST_LEARNED <= len(self.learned) <= MOST_LEARNED:
             return None
-        learned = self._side(self.items.dataset.batch(self.learned)["x"])
-        return CopyTest(learned.features, self._held_out.features)
+
+        def made() -> CopyTest:
+            learned = self._side(self.items.dataset.batch(self.learned)["x"])
+            return CopyTest(learned.features, self._held_out.features)
+
+        return self.items.once(("copies", self.learned.numpy().tobytes()), made)
 
     @cached_property
     def _held_out(self) -> Side:

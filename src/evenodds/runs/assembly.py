@@ -197,7 +197,10 @@ class Run:
         if self.folder is None:
             return
         try:
-            write_snapshot(self.session(self.folder, images), self.dataset, self.held_out_index)
+            players = self.at_work()
+            with at_rest(*players.values()):
+                session = self._session(self.folder, images, players)
+                write_snapshot(session, self.dataset, self.held_out_index)
         except Exception as error:
             self.say(f"no picture at {images:,} images ({type(error).__name__}: {error}); the run goes on")
 
@@ -250,7 +253,9 @@ class Run:
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
-        players = {name: deepcopy(player).eval() for name, player in self.at_work().items()}
+        return self._session(folder, images, {name: deepcopy(one).eval() for name, one in self.at_work().items()})
+
+    def _session(self, folder: Path, images: int, players: Mapping[str, nn.Module]) -> Session:
         card = replace(self.card_light, class_counts=self._class_counts(), examples=self._examples())
         return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 

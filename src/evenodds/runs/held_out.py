@@ -22,7 +22,7 @@ from evenodds.metrics.kernel_statistic import KernelStatistic
 from evenodds.metrics.manifold import precision_recall_of
 from evenodds.metrics.memorisation import CopyTest
 from evenodds.metrics.neighbourhood import Neighbourhood
-from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.metrics.sliced import SlicedTo
 from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
 
@@ -103,7 +103,7 @@ class Samples:
     def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
         real, fake = self._held_out, self._side(self.items.answers(players)["x"].float())
         if self.kind != "image":
-            return _figures(intervals(_sliced, real, fake, pairs=4, seed=self.items.seed))
+            return _figures(intervals(self._distance, real, fake, pairs=4, seed=self.items.seed))
         near = self._around.beside(fake.features)
         real, fake = real.among(near, 0), fake.among(near, 1)
         figures = _figures(intervals(_Appearance(), real, fake, pairs=4, seed=self.items.seed))
@@ -133,6 +133,10 @@ class Samples:
         return self.items.once("features", lambda: self._side(self.items.real["x"]))
 
     @cached_property
+    def _distance(self) -> _Sliced:
+        return self.items.once(("sliced", self.items.seed), _Sliced)
+
+    @cached_property
     def _around(self) -> Neighbourhood:
         return self.items.once("neighbours", lambda: Neighbourhood(self._held_out.features))
 
@@ -144,9 +148,26 @@ class Samples:
         return Side(x, extract(self._extractor, x))
 
 
-def _sliced(real: Side, fake: Side) -> dict[str, float]:
-    rng = torch.Generator().manual_seed(0)
-    return {"score": float(sliced_wasserstein(real.features, fake.features, rng=rng))}
+class _Sliced:
+    """The sliced Wasserstein distance. The real side of each pair is the same at every evaluation: its places along the
+    lines are kept."""
+
+    def __init__(self) -> None:
+        self._known: list[SlicedTo] = []
+
+    def __call__(self, real: Side, fake: Side) -> Mapping[str, float]:
+        """Of one pair of sides."""
+        return {"score": float(_lines_to(real)(fake.features))}
+
+    def of_all(self, pairs: Pairs) -> list[Mapping[str, float]]:
+        """Of each pair; the real sides are those of the first call."""
+        sides = list(pairs)
+        self._known = self._known or [_lines_to(real) for real, _ in sides]
+        return [{"score": float(to(fake.features))} for to, (_, fake) in zip(self._known, sides, strict=True)]
+
+
+def _lines_to(real: Side) -> SlicedTo:
+    return SlicedTo(real.features, rng=torch.Generator().manual_seed(0))
 
 
 class _Appearance:

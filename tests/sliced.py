@@ -303,7 +303,15 @@ def classify(accumulate: int) -> dict[str, Tensor]:
     torch.manual_seed(0)
     players: dict[str, nn.Module] = {"generator": mlp.Generator(4, (2,), width=8), "discriminator": small(1, 2, 3)}
     task = Classify(
-        prior=Normal(4), classes=3, entropy=0.1, pull_away=0.2, noise=0.1, consistency=0.5, unsupervised=0.5
+        prior=Normal(4),
+        classes=3,
+        entropy=0.1,
+        pull_away=0.2,
+        noise=0.1,
+        consistency=0.5,
+        threshold=0.34,
+        shares=(0.5, 0.3, 0.2),
+        unsupervised=0.5,
     )
     labelled = {"x": torch.linspace(-1, 1, 14).view(7, 2), "y": torch.arange(7) % 3}
     return by_hand(task, players, WithLabels(Points(), labelled, 7), accumulate)

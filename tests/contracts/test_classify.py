@@ -26,7 +26,15 @@ from tests.games import assert_resumes_exactly
 FAMILIES = [module.name for module in pkgutil.iter_modules(networks.__path__) if not module.name.startswith("_")]
 CLASSES, LATENT = 3, 4
 PLACES = [(name, shape) for name in FAMILIES for shape in [(2, 9, 8), *([(5,)] if name == "mlp" else [])]]
-EVERY_TERM = {"entropy": 0.3, "pull_away": 0.1, "noise": 0.1, "matching": "absolute"}
+EVERY_TERM = {
+    "entropy": 0.3,
+    "pull_away": 0.1,
+    "noise": 0.1,
+    "matching": "absolute",
+    "consistency": 0.4,
+    "threshold": 0.34,
+    "shares": (0.5, 0.3, 0.2),
+}
 
 
 class Rare:
@@ -125,6 +133,10 @@ def test_a_batch_without_a_known_label_is_finite() -> None:
         ({"matching": "square"}, "did you mean 'squared'"),
         ({"noise": -0.1}, "'noise' must be at least 0"),
         ({"unsupervised": -1.0}, "'unsupervised' must be at least 0"),
+        ({"temperature": -1.0}, "'temperature' must be at least 0, got -1"),
+        ({"shares": (0.5, 0.5)}, "'shares' must be 3 numbers above 0"),
+        ({"shares": (0.5, 0.5, 0.0)}, "'shares' must be 3 numbers above 0"),
+        ({"threshold": 1.0}, r"'threshold' must be in \[0, 1\), got 1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], hint: str) -> None:

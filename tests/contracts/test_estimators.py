@@ -195,6 +195,20 @@ def test_classifier_learns_from_few_labels() -> None:
     assert classifier.predict_proba(x).sum(1) == pytest.approx(1)
 
 
+def test_classifier_aligns_with_the_shares_of_classes() -> None:
+    x, y = load_iris(return_X_y=True)
+    few = np.full_like(y, -1)
+    few[::10] = y[::10]
+    of = {kind: GANClassifier(**SMALL, shares=shares) for kind, shares in [("equal", (1, 1, 1)), ("own", "labelled")]}
+    equal, own = (classifier.fit(x, few).predict_proba(x) for classifier in of.values())
+    assert np.array_equal(equal, own)  # five labels of each class
+    assert not np.array_equal(equal, GANClassifier(**SMALL).fit(x, few).predict_proba(x))
+    with pytest.raises(BadInput, match="must be 'labelled', numbers, or None, got 'equal'"):
+        GANClassifier(**SMALL, shares="equal").fit(x, few)
+    with pytest.raises(BadInput, match="must be 3 numbers above 0"):
+        GANClassifier(**SMALL, shares=(0.5, 0.5)).fit(x, few)
+
+
 def test_minus_one_is_a_class_of_two() -> None:
     x = np.r_[np.zeros((20, 2)), np.ones((20, 2))]
     y = np.repeat([-1, 1], 20)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,10 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         STARTED.append((event, arguments[0].co_filename))
 
 
-sys.addaudithook(_hear)
+@cache
+def _listen() -> None:
+    """From here to the end of this process: audit hooks stay, and every other test would pay for one."""
+    sys.addaudithook(_hear)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,7 @@ def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     np.savez(here / "samples.npz", x=np.zeros((8, 2), np.float32))
     monkeypatch.chdir(here)
     monkeypatch.syspath_prepend(str(here))
+    _listen()
     STARTED.clear()
     ARMED.append(True)
     yield marker

@@ -55,11 +55,12 @@ def test_every_loss_and_penalty_plays_on_images_and_vectors(key: str, name: str,
     if name == "boundary":
         small |= {"task": "generate", "discriminator": "mlp", "discriminator.code": 4, "penalty": None}
     config = with_settings(recipe(data), {**small, key: name})
-    config = settled(config, open_data(config))
-    run = Run(config, open_data(config))
+    dataset = open_data(config)
+    config = settled(config, dataset)
+    run = Run(config, dataset)
     train(run.game, run.feed, run.learner, run.engine, images=32)
     assert all(p.isfinite().all() for player in run.game.players.values() for p in player.parameters())
-    again = Run(config, open_data(config))
+    again = Run(config, dataset)
     for part, other in zip(run.parts.values(), again.parts.values(), strict=True):
         other.restore(part.state())
     for part, other in zip(run.parts.values(), again.parts.values(), strict=True):

@@ -213,3 +213,45 @@ def test_consistency_holds_noisy_answers_against_calm_ones(fused: bool) -> None:
     assert "consistency" not in still.discriminator_cost(
         {"generator": nn.Identity(), "discriminator": discriminator}, hand
     )
+
+
+@pytest.mark.parametrize(
+    ("temperature", "threshold", "expected"),
+    [
+        (1.0, 0.0, [[0.6, 0.3, 0.1], [0.4, 0.35, 0.25]]),
+        # Sharpened by 1/2, chances are squared and divided by their sum.
+        (0.5, 0.0, [[0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46], [0.16 / 0.345, 0.1225 / 0.345, 0.0625 / 0.345]]),
+        (0.0, 0.0, [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
+        (0.0, 0.5, [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        (0.5, 0.5, [[0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46], [0.0, 0.0, 0.0]]),
+    ],
+)
+def test_sharpened_and_sure_answers_in_closed_form(
+    temperature: float, threshold: float, expected: list[list[float]]
+) -> None:
+    chances = torch.tensor([[0.6, 0.3, 0.1], [0.4, 0.35, 0.25]]).double()
+    of, hand = players(Table(chances.log())), {"x": torch.eye(2).double(), "y": torch.tensor([-1, -1])}
+    options = {"unsupervised": 0.0, "consistency": 2.0, "temperature": temperature, "threshold": threshold}
+    costs = task(**options).discriminator_cost(of, hand)
+    # Without noise the answers that follow are the chances themselves.
+    cost = -2 * (torch.tensor(expected).double() * chances.log()).sum(1).mean()
+    torch.testing.assert_close(costs["consistency"], cost, atol=1e-6, rtol=1e-6)
+    assert ("sure" in costs.facts) == bool(threshold)
+    if threshold:
+        assert costs.facts["sure"] == 0.5
+
+
+def test_aligned_answers_give_every_class_its_share() -> None:
+    chances = torch.tensor([[0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]).double()
+    of, hand = players(Table(chances.log())), {"x": torch.eye(2).double(), "y": torch.tensor([-1, -1])}
+    options = {"unsupervised": 0.0, "consistency": 1.0, "shares": (2.0, 1.0, 1.0)}
+    # Means 0.5, 0.35, 0.15: the answers are multiplied by 2 / 0.5, 1 / 0.35, 1 / 0.15, and divided by their sum.
+    aligned = chances * torch.tensor([4.0, 1 / 0.35, 1 / 0.15]).double()
+    aligned = aligned / aligned.sum(1, keepdim=True)
+    cost = -(aligned * chances.log()).sum(1).mean()
+    torch.testing.assert_close(task(**options).discriminator_cost(of, hand)["consistency"], cost)
+    # Where each class has its share already, nothing changes.
+    fair = {**options, "shares": (0.5, 0.35, 0.15)}
+    plain = {**options, "shares": None}
+    both = [task(**each).discriminator_cost(of, hand)["consistency"] for each in (fair, plain)]
+    torch.testing.assert_close(*both)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
@@ -365,7 +366,10 @@ def played(game: Condition, columns: int, draw: Any, rounds: int) -> dict[str, n
         "generator": mlp.Generator(game.prior.size, (columns,), width=64, condition=game.length),
         "discriminator": mlp.Discriminator(**shapes, width=64, gain=3.0),
     }
-    adam = {name: torch.optim.Adam(p.parameters(), 3e-3, betas=(0.0, 0.99), fused=True) for name, p in players.items()}
+    adam = {
+        name: eager(torch.optim.Adam)(p.parameters(), 3e-3, betas=(0.0, 0.99), fused=True)
+        for name, p in players.items()
+    }
     train(Game(game, players), Feed(draw), Gradient(adam, cosine(0.2, 0.05)), Local(), images=rounds * Feed.size)
     return players
 

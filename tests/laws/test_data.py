@@ -299,3 +299,16 @@ def test_resizing_keeps_a_plain_colour_and_the_middle(fit: str, dtype: type) -> 
     assert np.allclose(half + half[::-1], 1, atol=0.01)  # A symmetric picture stays symmetric about its middle.
     assert half[0] < 0.1
     assert half[-1] > 0.9
+
+
+def test_what_was_found_out_stays_known_of_the_same_items_alone() -> None:
+    x = torch.arange(24, dtype=torch.uint8).view(6, 1, 2, 2)
+    data, fresh = (Dataset(x, Units((0.0,), (255.0,), "uint8")) for _ in range(2))
+    facts, found = data.facts, data.once("key", object)
+    more = data.told("a line")
+    assert more.report == ("a line",)
+    assert more.facts is facts
+    assert more.once("key", object) is data.once("key", object) is found
+    assert more.once("another key", object) is not found
+    assert data.take(torch.arange(3)).once("key", object) is not found
+    assert more.fingerprint() == fresh.fingerprint() != data.take(torch.arange(3)).fingerprint()

@@ -120,6 +120,7 @@ def test_the_end_is_within_a_twentieth_of_the_budget_whatever_else_runs(clock: C
     run = Simulated(clock, steps_of(rng), int(0.93 * BUDGET * at_plan * rate), rate, look, at_plan).play()
     assert 0.95 * BUDGET <= run.seconds <= 1.05 * BUDGET
     assert run.training.progress.share > 0.97
+    assert max(run.shares[:-1]) < 1  # no round is played after the end, and no evaluation is repeated there
     assert len(run.said) <= 3
 
 

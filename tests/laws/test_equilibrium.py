@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 from evenodds.data.toys import Grid, Mixture1D, Ring
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Batch, Game, Move, Players
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
@@ -58,7 +59,7 @@ def test_a_trained_discriminator_is_p_over_p_plus_q() -> None:
     """Proposition 1: D*(x) = p(x) / (p(x) + q(x)); and its value is 2 JSD(P, Q) - log 4 (theorem 1)."""
     torch.manual_seed(0)
     game = Game(Tell(), {"discriminator": Discriminator((1,), width=64, depth=2)})
-    adam = torch.optim.Adam(game.players["discriminator"].parameters(), lr=5e-3, fused=True)
+    adam = eager(torch.optim.Adam)(game.players["discriminator"].parameters(), lr=5e-3, fused=True)
     train(game, Pairs(), Gradient({"discriminator": adam}, cosine(0.3)), Local(), images=700 * 1024)
     x = torch.linspace(-0.9, 1.2, 400)[:, None]
     p, q = P.log_prob(x).exp()[:, 0], Q.log_prob(x).exp()[:, 0]

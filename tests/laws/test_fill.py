@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Batch, Game
 from evenodds.game.schedule import cosine
 from evenodds.game.seeds import mix
@@ -57,7 +58,7 @@ def trained() -> dict[str, torch.nn.Module]:
     torch.manual_seed(0)
     players = {"generator": Generator(8, (4,), width=64, depth=2), "discriminator": Discriminator((12,), width=64)}
     optimizers = {
-        n: torch.optim.Adam(p.parameters(), 5e-3, betas=(0.5, 0.99), foreach=True) for n, p in players.items()
+        n: eager(torch.optim.Adam)(p.parameters(), 5e-3, betas=(0.5, 0.99), foreach=True) for n, p in players.items()
     }
     train(Game(task(), players), Rows(), Gradient(optimizers, cosine()), Local(), images=160_000)
     return {name: player.eval() for name, player in players.items()}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from evenodds.apply.latent import directions, move, refine
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
@@ -77,7 +78,7 @@ def inferred(spread: bool, rounds: int, **options: Any) -> tuple[Infer, dict[str
     task = Infer(Normal(6), spread)
     encoder = mlp.Discriminator((4,), **encoder_options(6, spread), **options)
     players: dict[str, nn.Module] = {"encoder": encoder, "generator": Noisy()}
-    adam = Gradient({"encoder": torch.optim.Adam(encoder.parameters(), 1e-2, fused=True)}, cosine(0.01, 0.0))
+    adam = Gradient({"encoder": eager(torch.optim.Adam)(encoder.parameters(), 1e-2, fused=True)}, cosine(0.01, 0.0))
     train(Game(task, players), Pace(), adam, Local(), images=rounds * Pace.size)
     return task, players
 
@@ -282,7 +283,10 @@ def test_a_bidirectional_game_finds_the_inverse_of_a_line() -> None:
         "encoder": mlp.Discriminator((1,), depth=0, **encoder_options(1)),
         "discriminator": mlp.Discriminator((2,), width=32),
     }
-    adam = {name: torch.optim.Adam(p.parameters(), 1e-2, betas=(0.0, 0.99), fused=True) for name, p in players.items()}
+    adam = {
+        name: eager(torch.optim.Adam)(p.parameters(), 1e-2, betas=(0.0, 0.99), fused=True)
+        for name, p in players.items()
+    }
     train(Game(task, players), Line(), Gradient(adam, cosine(0.2, 0.02)), Local(), images=500 * Line.size)
     z = torch.linspace(-1.5, 1.5, 7)[:, None]
     x = task.answer(players, {"z": z})["x"]

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Game
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
@@ -147,7 +148,7 @@ def test_the_category_finds_the_clusters() -> None:
         "discriminator": Discriminator((2,), width=32, **discriminator_options(prior)),
     }
     adam = {
-        name: torch.optim.Adam(player.parameters(), 3e-3, betas=(0.0, 0.99), fused=True)
+        name: eager(torch.optim.Adam)(player.parameters(), 3e-3, betas=(0.0, 0.99), fused=True)
         for name, player in both.items()
     }
     train(Game(task, both), Clusters(), Gradient(adam, cosine()), Local(), images=64 * 400)

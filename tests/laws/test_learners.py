@@ -10,6 +10,7 @@ from evenodds.game.engine import Local
 from evenodds.game.learners import Evolution, Fit, Gradient
 from evenodds.game.learners.evolution import ranks, raw
 from evenodds.game.learners.fit import examples
+from evenodds.game.optimizers import eager
 from evenodds.game.rules import Batch, Costs, Game, Move, Players, Progress
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
@@ -245,7 +246,7 @@ def test_affine_against_a_parabola_finds_mean_and_covariance() -> None:
     players: dict[str, nn.Module] = {"generator": Affine(2, 2), "discriminator": Polynomial(2, 2)}
     game = Game(Generate(Normal(2), Contest(non_saturating, penalty=r1, weight=0.02)), players)
     rates = {"generator": 0.01, "discriminator": 0.05}
-    adams = {n: torch.optim.Adam(p.parameters(), rates[n], betas=(0.0, 0.99)) for n, p in players.items()}
+    adams = {n: eager(torch.optim.Adam)(p.parameters(), rates[n], betas=(0.0, 0.99)) for n, p in players.items()}
     train(game, Tilted(), Gradient(adams, cosine()), Local(), images=256 * 1000)
     generator = players["generator"]
     torch.testing.assert_close(generator.mean.detach(), Tilted.mean, atol=0.03, rtol=0)

@@ -11,7 +11,7 @@ from evenodds.metrics.frechet import frechet, frechet_of_moments
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.modes import mode_coverage
 from evenodds.metrics.neighbours import nearest, two_sample_accuracy
-from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.metrics.sliced import SlicedTo, sliced_wasserstein
 
 
 def normal(seed: int, *shape: int) -> Tensor:
@@ -157,6 +157,9 @@ def test_sliced_wasserstein_of_unequal_numbers_is_that_of_repeated_rows() -> Non
     a, b, lines = normal(29, 6, 3), normal(30, 4, 3), normal(31, 7, 3)
     same = sliced_wasserstein(a.repeat_interleave(2, 0), b.repeat_interleave(3, 0), directions=lines)
     assert float(sliced_wasserstein(a, b, directions=lines)) == pytest.approx(float(same), rel=1e-12)
+    distance = SlicedTo(a, directions=lines)
+    for other in (b, a, b[:1], b):  # its places are kept, whatever it is compared with
+        assert torch.equal(distance(other), sliced_wasserstein(a, other, directions=lines))
 
 
 def test_wasserstein_on_a_line_by_hand() -> None:

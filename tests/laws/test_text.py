@@ -116,6 +116,13 @@ def test_half_a_character_is_kept_by_json_files(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "b.json").read_text("utf-8")) == {"caf\udce9": "ü\udce9"}
 
 
+@pytest.mark.parametrize("content", [{}, [1] * 200, {"a": [1] * 200, "b": (2,) * 200, "c": {"d": [3] * 200, "e": []}}])
+def test_json_files_are_indented_however_long_their_lists(content: object, tmp_path: Path) -> None:
+    for more in (content, {"a": [*range(200), True], "b": [*range(200), 0.5], "c": "\n"}, {1: [1] * 200, None: 2}):
+        write_json(tmp_path / "a.json", more)
+        assert (tmp_path / "a.json").read_text() == json.dumps(more, indent=2) + "\n"
+
+
 def test_errors_and_names_of_files_are_harmless_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(BadInput(f"no run at {LINK}")) == visible(f"no run at {LINK}")
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from evenodds.evaluation.measures import MEASURES, Measure
 from evenodds.metrics.intervals import Interval, Side, floors, intervals
-from evenodds.metrics.kernel import kernel_distance, kernel_distances
+from evenodds.metrics.kernel import kernel_distance, kernel_distances, kernel_distances_among
 from evenodds.metrics.manifold import (
     density_coverage,
     density_coverage_of,
@@ -37,18 +37,23 @@ def sets(name: str, columns: int = 6) -> list[Tensor]:
 @pytest.mark.parametrize("width", [2, 16, 400])
 @pytest.mark.parametrize("name", SETS)
 def test_subsets_by_known_neighbours_are_as_by_themselves(name: str, width: int) -> None:
-    """Whatever the lists hold, and whether the rows of a side come from one group or from two."""
+    """Whatever the lists hold, whether the rows of a side come from one group or two, and groups at once or in turn."""
     groups, rng = sets(name), torch.Generator().manual_seed(0)
-    near, x = Neighbourhood(*groups, width=width, entries=1 << 12), torch.cat(groups).double()
+    x = torch.cat(groups).double()
+    few, many = Neighbourhood(*groups, width=width, entries=1 << 12), Neighbourhood(groups[0], width=width)
+    in_turn = many.beside(groups[1]).beside(groups[2])
+    assert in_turn.small
+    assert not few.small
     for half in (slice(None), slice(0, None, 2)):
-        real = near.rows(0)[half]
-        mixed = torch.cat([near.rows(0), near.rows(2)])[torch.randperm(290, generator=rng)]
-        for a, b in ((real, near.rows(1)[half]), (mixed[:120][half], mixed[120:250][half])):
+        real = few.rows(0)[half]
+        mixed = torch.cat([few.rows(0), few.rows(2)])[torch.randperm(290, generator=rng)]
+        for a, b in ((real, few.rows(1)[half]), (mixed[:120][half], mixed[120:250][half])):
             left, right = x[a], x[b]
             alone = [*precision_recall(left, right), *density_coverage(left, right), two_sample_accuracy(left, right)]
-            known = [*precision_recall_of(near, a, b), *density_coverage_of(near, a, b)]
-            known.append(two_sample_accuracy_of(near, a, b))
-            assert [float(value) for value in known] == pytest.approx([float(value) for value in alone], abs=1e-12)
+            for near in (few, in_turn):
+                known = [*precision_recall_of(near, a, b), *density_coverage_of(near, a, b)]
+                known.append(two_sample_accuracy_of(near, a, b))
+                assert [float(value) for value in known] == pytest.approx([float(value) for value in alone], abs=1e-12)
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3])
@@ -63,6 +68,9 @@ def test_kernel_distances_of_many_subsets_are_those_of_each(degree: int) -> None
     for entries in (1 << 22, 1 << 10):
         values = kernel_distances(x, pairs, degree=degree, entries=entries)
         assert values.tolist() == pytest.approx(each, rel=1e-9, abs=1e-12)
+    near = Neighbourhood(groups[0]).beside(groups[1]).beside(groups[2])
+    values = kernel_distances_among(near, pairs, degree=degree)
+    assert values.tolist() == pytest.approx(each, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["main", "whole_app"]
 
 
+@cache
 def whole_app() -> App:
     """The app with the commands of every file of this room, which join it when they are imported."""
     from evenodds.cli.app import app

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from evenodds.game.schedule import OnProgress
 from evenodds.game.seeds import mix
 
 __all__ = ["Beside", "Conditions", "Dataset", "Units", "permutation"]
+
+T = TypeVar("T")
 
 LARGEST = torch.finfo(torch.float32).max
 _STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
@@ -428,9 +430,33 @@ class Dataset:
             chosen[stratum[permutation(len(stratum), seed, k)[:take]]] = True
         return _parted(chosen)
 
+    def told(self, *lines: str) -> Dataset:
+        """The same items with more sentences in the report; what was found out about them stays known."""
+        other = replace(self, report=(*self.report, *lines))
+        for name in ("facts", "_fingerprint", "_seen", "_found"):
+            if name in vars(self):
+                vars(other)[name] = vars(self)[name]
+        return other
+
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What follows from the items alone: found out when it is first asked for, and kept.
+
+        Args:
+            key: says what it is, and of which items.
+        """
+        if key not in self._found:
+            self._found[key] = find()
+        found: T = self._found[key]
+        return found
+
+    @cached_property
+    def _found(self) -> dict[Hashable, Any]:
+        return {}
+
     def fingerprint(self) -> str:
         """SHA-256 (hex) of shape, dtype, units, values and labels; two data sets with the same one are the same."""
-        return self.facts.fingerprint if self.items is not None else self._fingerprint
+        known = self.items is not None or "facts" in vars(self)
+        return self.facts.fingerprint if known else self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -43,6 +43,9 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         unsupervised: weight of telling real from generated; 0 makes it a plain classifier, which sees labels alone.
         consistency: weight of the difference between the discriminator's outputs with and without noise, over all
             items, where unsupervised is above 0.
+        shares: of the classes among all items, (K,) numbers above 0 in the order of `classes_`, where they are known;
+            "labelled" takes those of the labelled items, which is right where these were drawn at random. With them no
+            class grows at the cost of another while the network learns from unlabelled items. None leaves it out.
         unlabelled: the value in y that is "no label": a number, a word, None where every value is a class, or "auto".
         noise: standard deviation of noise on all that the discriminator sees, where columns have deviation 1 and
             images lie in [-1, 1]; 0.3 of a range of 1 in the paper.
@@ -68,6 +71,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         learning_rate: float = 1e-3,
         unsupervised: float = 1.0,
         consistency: float = 1.0,
+        shares: str | Sequence[float] | None = None,
         noise: float = 0.6,
         unlabelled: Any = "auto",
         device: str = "cpu",
@@ -83,6 +87,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.unsupervised = unsupervised
         self.consistency = consistency
+        self.shares = shares
         self.noise = noise
         self.unlabelled = unlabelled
         self.device = device
@@ -126,7 +131,7 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
     def __setstate__(self, state: dict[str, Any]) -> None:
         # The earlier name of the attribute, in pickles.
         renamed = {"judge_": "discriminator_"}
-        super().__setstate__({renamed.get(name, name): value for name, value in state.items()})
+        super().__setstate__({"shares": None} | {renamed.get(name, name): value for name, value in state.items()})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -183,17 +188,32 @@ class GANClassifier(ClassifierMixin, OwnCode):  # type: ignore[misc]
         data = WithLabels(batches(x, None, length, training, seed), labelled, training.batch, seed)
         total = training.total(len(x))
         average = train_averaged(
-            self._task(length, choices_in(blocks)), players, data, training, total, seed, "discriminator"
+            self._task(length, choices_in(blocks), self._shares(labelled["y"])),
+            players,
+            data,
+            training,
+            total,
+            seed,
+            "discriminator",
         )
         return StoredNetwork(average, discriminator)
 
-    def _task(self, length: int, choices: int) -> Classify:
+    def _shares(self, y: torch.Tensor) -> tuple[float, ...] | None:
+        """(K,) numbers for the task, from the labels (M,) where the parameter says so."""
+        if isinstance(self.shares, str):
+            if self.shares != "labelled":
+                raise BadInput(f"'shares' must be 'labelled', numbers, or None, got '{self.shares}'")
+            return tuple(y.bincount(minlength=len(self.classes_)).tolist())
+        return None if self.shares is None else tuple(map(float, self.shares))
+
+    def _task(self, length: int, choices: int, shares: tuple[float, ...] | None) -> Classify:
         return Classify(
             prior=Normal(self.latent + choices),
             classes=length,
             unsupervised=self.unsupervised,
             # Without unlabelled items there is nothing for the consistency cost to act on.
             consistency=self.consistency if self.unsupervised else 0.0,
+            shares=shares,
             noise=self.noise,
             fused=True,
         )

@@ -36,7 +36,8 @@ class Densest(Extra):
 
     def select(self, dataset: Dataset, train_index: Tensor) -> tuple[Tensor, tuple[str, ...]]:
         """The densest of them."""
-        chosen_index, sentence = densest(dataset, train_index, self.share)
+        key = ("densest", self.share, train_index.numpy().tobytes())
+        chosen_index, sentence = dataset.once(key, lambda: densest(dataset, train_index, self.share))
         return chosen_index, (sentence,)
 
 

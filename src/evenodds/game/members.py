@@ -39,5 +39,5 @@ def _add(part: nn.Module, kind: str, found: dict[int, Any]) -> None:
         if tensor is not None:
             found[id(tensor)] = tensor
     for inner in kept["_modules"].values():
-        if inner is not None:
+        if inner is not None and (vars(inner)["_modules"] or vars(inner)[kind]):  # most have neither
             _add(inner, kind, found)

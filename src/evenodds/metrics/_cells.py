@@ -8,7 +8,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import matching, matrix
 from evenodds.metrics.memorisation import k_means
-from evenodds.metrics.neighbours import nearest
+from evenodds.metrics.neighbours import nearest_row
 
 __all__ = ["class_means", "clusters", "shares"]
 
@@ -38,4 +38,4 @@ def clusters(x: Tensor, k: int, *, rng: torch.Generator) -> Tensor:
 def shares(x: Tensor, centres: Tensor) -> Tensor:
     """(K,) float64: which share of the rows x (N, D) is nearest to each of the centres (K, D)."""
     x, centres = matching(x, centres, names=("x", "centres"))
-    return torch.bincount(nearest(x, centres)[1], minlength=len(centres)).to(torch.float64) / len(x)
+    return torch.bincount(nearest_row(x, centres), minlength=len(centres)).to(torch.float64) / len(x)

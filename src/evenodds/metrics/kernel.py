@@ -9,8 +9,11 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.metrics._rows import centred, column_means, matching, portions
+from evenodds.metrics.neighbourhood import Neighbourhood
 
-__all__ = ["KernelBlocks", "kernel_distance", "kernel_distance_blocks", "kernel_distances"]
+__all__ = [
+    "KernelBlocks", "kernel_distance", "kernel_distance_blocks", "kernel_distances", "kernel_distances_among",
+]  # fmt: skip
 
 # Fewer estimates say little about their own spread: the standard error of 10 is itself uncertain by 24 %.
 LEAST_BLOCKS = 10
@@ -79,8 +82,7 @@ def kernel_distances(
         BadInput: no matrix, too few rows, no degree, or values that are not finite.
     """
     x, x = _checked(x, x, 2, degree)
-    if min((len(rows) for pair in pairs for rows in pair), default=2) < 2:
-        raise BadInput("a kernel distance needs at least 2 rows on each side; give more examples")
+    _require_pairs(pairs)
     middle = column_means(x)
     base, rows = float(middle @ middle), _Rows.of(x, middle, torch.float64)
     left, right = (_indicators(len(x), [pair[side] for pair in pairs], x.device) for side in (0, 1))
@@ -92,8 +94,46 @@ def kernel_distances(
             if down == across:
                 values.diagonal().zero_()
             sums += (1.0 if down == across else 2.0) * _sums(values, left, right, both, across, down)
+    return _of_sums(sums, left, right)
+
+
+def kernel_distances_among(near: Neighbourhood, pairs: Sequence[tuple[Tensor, Tensor]], *, degree: int = 3) -> Tensor:
+    """`kernel_distances` (Gretton et al. 2012, eq. 3) of rows of a neighbourhood, from products of rows that it keeps.
+
+    Args:
+        near: all rows, `small`.
+        pairs: S times the numbers of the rows in a, (n,) int64, n >= 2, and in b, (m,) int64, m >= 2.
+        degree: of the polynomial, at least 1.
+
+    Returns:
+        (S,) float64.
+
+    Raises:
+        BadInput: too few rows, no degree.
+    """
+    _checked(near.x, near.x, 2, degree)
+    _require_pairs(pairs)
+    left, right = (_indicators(len(near.x), [pair[side] for pair in pairs], near.x.device) for side in (0, 1))
+    both, sums = torch.cat([left, right], 1), left.new_zeros(3, len(pairs))
+    along, base = near.x @ near.middle, float(near.middle @ near.middle)
+    for g, across in enumerate(near.spans):
+        for h, down in list(enumerate(near.spans))[g:]:
+            values = near.products(g, h) + along[across, None]
+            values = _power(values.add_(along[down] + base).div_(near.x.shape[1]).add_(1), degree)
+            if g == h:
+                values.diagonal().zero_()
+            sums += (1.0 if g == h else 2.0) * _sums(values, left, right, both, across, down)
+    return _of_sums(sums, left, right)
+
+
+def _require_pairs(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    if min((len(rows) for pair in pairs for rows in pair), default=2) < 2:
+        raise BadInput("a kernel distance needs at least 2 rows on each side; give more examples")
+
+
+def _of_sums(sums: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """(S,) distances from (3, S) sums of the kernel, where the pairs (a, b) were counted in both orders."""
     n, m = (side.sum(0) for side in (left, right))
-    # The pairs (a, b) were counted in both orders.
     distances: Tensor = sums[0] / (n * (n - 1)) + sums[1] / (m * (m - 1)) - sums[2] / (n * m)
     return distances
 

@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from evenodds.metrics.intervals import Pairs, Side
-from evenodds.metrics.kernel import kernel_distance, kernel_distance_blocks, kernel_distances
+from evenodds.metrics.kernel import (
+    kernel_distance,
+    kernel_distance_blocks,
+    kernel_distances,
+    kernel_distances_among,
+)
 from evenodds.metrics.neighbourhood import Neighbourhood
 
 __all__ = ["KernelStatistic"]
@@ -43,6 +48,8 @@ def _kernels(sides: Sequence[tuple[Side, Side]]) -> list[float]:
     if not sides:
         return []
     places = [real.neighbours(fake) for real, fake in sides]
+    if places[0][0].small:
+        return [float(value) for value in kernel_distances_among(places[0][0], [place[1:] for place in places])]
     used = torch.unique(torch.cat([rows for _, real, fake in places for rows in (real, fake)]))
     pairs = [(torch.searchsorted(used, real), torch.searchsorted(used, fake)) for _, real, fake in places]
     return [float(value) for value in kernel_distances(places[0][0].features(used), pairs)]

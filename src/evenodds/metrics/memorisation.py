@@ -9,7 +9,7 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import wilson
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
-from evenodds.metrics.neighbours import Searches, nearest, nearest_other
+from evenodds.metrics.neighbours import Searches, nearest, nearest_other, nearest_row
 
 __all__ = ["CopyTest", "DataCopying", "Suspects", "authenticity", "data_copying", "suspects"]
 
@@ -214,7 +214,7 @@ def data_copying(
     middles = k_means(train, count, rng)
     searches = searches or Searches()
     real, fake_distances = searches.nearest(held_out, train)[0], searches.nearest(fake, train)[0]
-    real_cell, fake_cell = nearest(held_out, middles)[1], nearest(fake, middles)[1]
+    real_cell, fake_cell = nearest_row(held_out, middles), nearest_row(fake, middles)
     enough = max(1, min(20, len(fake) // count))
     scores, weights = [], []
     for cell in range(len(middles)):
@@ -277,7 +277,7 @@ def k_means(x: Tensor, k: int, rng: torch.Generator, rounds: int = 10) -> Tensor
             break
         middles = torch.cat([middles, x[_drawn(apart, rng)][None]])
     for _ in range(rounds):
-        cell = nearest(x, middles)[1]
+        cell = nearest_row(x, middles)
         count = torch.bincount(cell, minlength=len(middles))[:, None]
         means = torch.zeros_like(middles).index_add_(0, cell, x) / count.clamp_min(1)
         middles = torch.where(count > 0, means, middles)

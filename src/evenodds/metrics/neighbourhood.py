@@ -56,12 +56,38 @@ class Neighbourhood:
     def __init__(self, *groups: Tensor, width: int = WIDTH, entries: int = 1 << 22) -> None:
         self._groups, self._width, self._entries = groups, width, entries
         self._lists: dict[tuple[int, int], _Nearest] = {}
+        self._products: dict[tuple[int, int], Tensor] = {}
         ends = torch.tensor([0, *(len(group) for group in groups)]).cumsum(0).tolist()
-        self._spans = [slice(*span) for span in pairwise(ends)]
+        self.spans = [slice(*span) for span in pairwise(ends)]
+
+    def beside(self, group: Tensor) -> Neighbourhood:
+        """The same groups and one more, (M, D). What was found out about the first ones is not found out again."""
+        matching(self._groups[0], group, names=("real", "other"))
+        near = Neighbourhood(*self._groups, group, width=self._width, entries=self._entries)
+        groups = range(len(self._groups))
+        near._lists = {(g, h): self._list(g, h) for g in groups for h in groups}
+        near._products = dict(self._products)
+        near.x = torch.cat([self.x, centred(group.to(self.x.device), self.middle)])
+        near.middle = self.middle
+        return near
+
+    @property
+    def small(self) -> bool:
+        """Whether the products of all rows with all others may stay in memory."""
+        return len(self.x) ** 2 <= self._entries
+
+    def products(self, g: int, h: int) -> Tensor:
+        """(N_g, N_h) float64: the products of rows of `x`; not to be changed. Kept, where the rows are few."""
+        if (h, g) in self._products:
+            return self._products[h, g].T
+        products = self.x[self.spans[g]] @ self.x[self.spans[h]].T
+        if self.small:
+            self._products[g, h] = products
+        return products
 
     def rows(self, group: int) -> Tensor:
         """(N_g,) int64: the numbers of a group's rows."""
-        span = self._spans[group]
+        span = self.spans[group]
         return torch.arange(span.start, span.stop, device=self._groups[group].device)
 
     def features(self, rows: Tensor) -> Tensor:
@@ -76,10 +102,14 @@ class Neighbourhood:
             BadInput: no matrices, different D, or values that are not finite.
         """
         first = self._groups[0]
-        for other in self._groups[1:]:
+        for other in self._groups[1:] or (first,):
             matching(first, other, names=("real", "other"))
-        middle = column_means(first)
-        return torch.cat([centred(group.to(first.device), middle) for group in self._groups])
+        return torch.cat([centred(group.to(first.device), self.middle) for group in self._groups])
+
+    @cached_property
+    def middle(self) -> Tensor:
+        """(D,) float64: the mean of the first group."""
+        return column_means(self._groups[0])
 
     @cached_property
     def squares(self) -> Tensor:
@@ -149,8 +179,8 @@ class Neighbourhood:
 
     def _parts(self, rows: Tensor, member: Tensor) -> Iterator[tuple[Tensor, Tensor, list[_Nearest]]]:
         """For each group: the places of its rows among `rows`, their numbers in it, their lists in members' groups."""
-        groups = [h for h, span in enumerate(self._spans) if bool(member[span].any())]
-        for g, span in enumerate(self._spans):
+        groups = [h for h, span in enumerate(self.spans) if bool(member[span].any())]
+        for g, span in enumerate(self.spans):
             place = ((rows >= span.start) & (rows < span.stop)).nonzero().flatten()
             if len(place):
                 yield place, rows[place] - span.start, [self._list(g, h) for h in groups]
@@ -173,10 +203,19 @@ class Neighbourhood:
     def _list(self, g: int, h: int) -> _Nearest:
         """The nearest rows of group h to each row of group g, found when they are first asked for."""
         if (g, h) not in self._lists:
-            self._lists[g, h] = self._searched(self._spans[g], self._spans[h])
+            self._lists[g, h] = self._searched(g, h)
         return self._lists[g, h]
 
-    def _searched(self, rows: slice, among: slice) -> _Nearest:
+    def _between(self, g: int, h: int, part: slice) -> Tensor:
+        """The squared distances from a part of the rows of group g to those of group h."""
+        rows, among = self.spans[g], self.spans[h]
+        if not self.small:
+            return squared_distances(self.x[rows][part], self.x[among])
+        lengths = self.squares[rows][part, None] + self.squares[among]
+        return lengths.sub_(self.products(g, h)[part], alpha=2).clamp_min_(0)
+
+    def _searched(self, g: int, h: int) -> _Nearest:
+        rows, among = self.spans[g], self.spans[h]
         n, others = rows.stop - rows.start, among.stop - among.start - (rows == among)
         width = min(self._width, others)
         if width < 1:
@@ -184,7 +223,7 @@ class Neighbourhood:
         # Written in place: small tensors that stay alive between large ones keep the allocator from reusing memory.
         distance, index = self.x.new_empty(n, width), torch.empty(n, width, dtype=torch.int64, device=self.x.device)
         for part in portions(n, others + 1, self._entries):
-            between = squared_distances(self.x[rows][part], self.x[among])
+            between = self._between(g, h, part)
             if rows == among:
                 between.diagonal(part.start).fill_(torch.inf)
             distance[part], index[part] = between.topk(width, largest=False)

@@ -9,7 +9,7 @@ from evenodds.errors import BadInput
 from evenodds.metrics._rows import centred, column_means, matching, matrix, portions, squared_distances
 from evenodds.metrics.neighbourhood import Neighbourhood
 
-__all__ = ["Searches", "nearest", "nearest_other", "two_sample_accuracy", "two_sample_accuracy_of"]
+__all__ = ["Searches", "nearest", "nearest_other", "nearest_row", "two_sample_accuracy", "two_sample_accuracy_of"]
 
 
 def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Tensor]:
@@ -31,16 +31,39 @@ def nearest(a: Tensor, b: Tensor, *, entries: int = 1 << 22) -> tuple[Tensor, Te
         BadInput: no matrices, different D, no rows, or values that are not finite.
     """
     a, b = matching(a, b)
-    middle = column_means(b)
-    around = _Around(centred(b, middle))
+    index = _rows_near(a, b, entries)
     # Written in place: small tensors that stay alive between large ones would keep the allocator from reusing memory.
     distance = torch.empty(len(a), dtype=torch.float64, device=a.device)
-    index = torch.empty(len(a), dtype=torch.int64, device=a.device)
     for part in portions(len(a), len(b), entries):
-        index[part] = around.nearest(centred(a[part], middle))
         # Measured again between the rows as they came: centred ones round, and equal rows would be apart.
         distance[part] = torch.linalg.vector_norm(a[part].to(torch.float64) - b[index[part]].to(torch.float64), dim=1)
     return distance, index
+
+
+def nearest_row(x: Tensor, among: Tensor, *, entries: int = 1 << 22) -> Tensor:
+    """The cell of k-means (Lloyd 1982) that each row lies in: `nearest` without the distances, which take time.
+
+    Args:
+        x: (N, D), the queries; computed in float64.
+        among: (M, D), where to look.
+        entries: distances that are held in memory at once.
+
+    Returns:
+        (N,) int64, rows of `among`; the first one among equals.
+
+    Raises:
+        BadInput: no matrices, different D, no rows, or values that are not finite.
+    """
+    return _rows_near(*matching(x, among, names=("x", "among")), entries)
+
+
+def _rows_near(a: Tensor, b: Tensor, entries: int) -> Tensor:
+    middle = column_means(b)
+    around = _Around(centred(b, middle))
+    index = torch.empty(len(a), dtype=torch.int64, device=a.device)
+    for part in portions(len(a), len(b), entries):
+        index[part] = around.nearest(centred(a[part], middle))
+    return index
 
 
 class _Around:

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
-from evenodds.metrics._rows import matching, portions
+from evenodds.metrics._rows import matching, matrix, portions
 
-__all__ = ["sliced_wasserstein"]
+__all__ = ["SlicedTo", "sliced_wasserstein"]
 
 
 def sliced_wasserstein(
@@ -33,17 +33,45 @@ def sliced_wasserstein(
     Raises:
         BadInput: no matrices, different D, no rows, values that are not finite, no direction, or no rng.
     """
-    a, b = matching(a, b)
-    if power < 1:
-        raise BadInput(f"'power' must be at least 1, got {power}; 1 and 2 are usual")
-    lines = _lines(directions, a.shape[1], rng).to(a.device)
-    first, second, share = _staircases(len(a), len(b), a.device)
-    parts = []
-    for part in portions(len(lines), len(share), 1 << 22):
-        block = lines[part]
-        apart = (_sorted(a, block)[first] - _sorted(b, block)[second]).abs()
-        parts.append(share @ apart**power)
-    return torch.cat(parts).mean() ** (1 / power)
+    return SlicedTo(a, directions=directions, rng=rng, power=power)(b)
+
+
+class SlicedTo:
+    """`sliced_wasserstein` (Bonneel et al. 2015) between one set and others, whose places along the lines are kept.
+
+    Args:
+        a: (N, D) points; computed in float64.
+        directions, rng, power: see `sliced_wasserstein`.
+
+    Raises:
+        BadInput: what `sliced_wasserstein` refuses.
+    """
+
+    def __init__(
+        self, a: Tensor, *, directions: Tensor | int = 128, rng: torch.Generator | None = None, power: float = 2.0
+    ) -> None:
+        if power < 1:
+            raise BadInput(f"'power' must be at least 1, got {power}; 1 and 2 are usual")
+        self.a, self.power = matrix(a, "a"), power
+        self._lines = _lines(directions, self.a.shape[1], rng).to(self.a.device)
+        self._places: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, b: Tensor) -> Tensor:
+        """() float64: the distance of (M, D) points from the set."""
+        a, b = matching(self.a, b)
+        first, second, share = _staircases(len(a), len(b), a.device)
+        parts = []
+        for part in portions(len(self._lines), len(share), 1 << 22):
+            apart = (self._along(part)[first] - _sorted(b, self._lines[part])[second]).abs()
+            parts.append(share @ apart**self.power)
+        return torch.cat(parts).mean() ** (1 / self.power)
+
+    def _along(self, part: slice) -> Tensor:
+        """(N, K) float64: the places of the set along some lines, in order."""
+        key = (part.start, part.stop)
+        if key not in self._places:
+            self._places[key] = _sorted(self.a, self._lines[part])
+        return self._places[key]
 
 
 def _lines(directions: Tensor | int, columns: int, rng: torch.Generator | None) -> Tensor:

@@ -103,7 +103,7 @@ class Run:
         one = self.dataset.batch(torch.zeros(1, dtype=torch.int64))
         build = partial(build_players, self.config, self.task, self.dataset.shape, self.dataset.row_blocks)
         pieces = self.engine.size * self.engine.accumulate
-        require_round(self.config, self.task, one, build, self.engine.device, pieces)
+        require_round(self.config, self.task, one, build, self.engine.device, pieces, self.dataset.once)
 
     def _split(self) -> None:
         """Training and held-out items."""
@@ -204,7 +204,10 @@ class Run:
         if self.folder is None:
             return
         try:
-            write_snapshot(self.session(self.folder, images), self.dataset, self.held_out_index)
+            players = self.at_work()
+            with at_rest(*players.values()):
+                session = self._session(self.folder, images, players)
+                write_snapshot(session, self.dataset, self.held_out_index)
         except Exception as error:
             self.say(f"no picture at {images:,} images ({type(error).__name__}: {error}); the run goes on")
 
@@ -257,7 +260,9 @@ class Run:
 
     def session(self, folder: Path, images: int) -> Session:
         """The game as it stands, for sampling: copies, so that training is not disturbed."""
-        players = {name: deepcopy(player).eval() for name, player in self.at_work().items()}
+        return self._session(folder, images, {name: deepcopy(one).eval() for name, one in self.at_work().items()})
+
+    def _session(self, folder: Path, images: int, players: Mapping[str, nn.Module]) -> Session:
         card = replace(self.card_light, class_counts=self._class_counts(), examples=self._examples())
         return Session(folder, self.config, card, self.task, players, self.engine.device, images)
 

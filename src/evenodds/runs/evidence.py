@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,12 @@ from evenodds.game.seeds import mix
 from evenodds.metrics._cells import class_means, clusters, shares
 from evenodds.metrics.features.pixels import Pixels
 from evenodds.metrics.neighbours import nearest_other
-from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.metrics.sliced import SlicedTo
 from evenodds.tasks._playable import Playable
 
 __all__ = ["Evidence", "apart", "wins"]
+
+T = TypeVar("T")
 
 JUDGED = 1000
 """Held-out items by which the score is measured."""
@@ -85,22 +87,26 @@ class Evidence:
         if not bool(x.isfinite().all()):
             return {"finite": False}
         features = self._plain(x)
-        real = self._real
         figures: dict[str, Any] = {
             "shares": [round(float(s), 4) for s in shares(features, self.cells)],
-            "spread": float((features.var(0).sum() / real.var(0).sum().clamp_min(1e-12)).sqrt()),
-            "distance": float(sliced_wasserstein(real, features, rng=torch.Generator().manual_seed(0), directions=64)),
+            "spread": float((features.var(0).sum() / self._spread_due.clamp_min(1e-12)).sqrt()),
+            "distance": float(self._distance_to(features)),
             "apart": apart(features) / self._apart_due if self._apart_due else 1.0,
         }
-        return figures | self._preferences(players)
+        return figures | self._preferences(players, x if generator is players.get("generator") else None)
 
-    def _preferences(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
-        """What D prefers; nothing where none judges x, given no more than z and c were asked for."""
+    def _preferences(self, players: Mapping[str, nn.Module], fake: Tensor | None) -> dict[str, float]:
+        """What D prefers; nothing where none judges x, given no more than z and c were asked for.
+
+        Args:
+            fake: the samples of the generator that plays, where they are known.
+        """
         if not set(self.task.request_names) <= {"z", "c"}:
             return {}
         if "discriminator" not in self._unconditional(players, self.few):
             return {}
-        fake = self._samples(players["generator"], self.few, -3)
+        if fake is None:
+            fake = self._samples(players["generator"], self.few, -3)
         pairs = ((self.few, self.few["x"]), (self.trained, self.trained["x"]), (self.few, fake))
         on_held_out, on_trained, on_fake = (self._logits(players, batch, x) for batch, x in pairs)
         if not all(bool(logits.isfinite().all()) for logits in (on_held_out, on_trained, on_fake)):
@@ -119,20 +125,34 @@ class Evidence:
     @cached_property
     def few(self) -> Batch:
         """The held-out items of a glance."""
-        return self.dataset.batch(_spread_over(self.held_out_index, GLANCE))
+        return self._once("few", lambda: self.dataset.batch(_spread_over(self.held_out_index, GLANCE)))
 
     @cached_property
     def trained(self) -> Batch:
         """The training items of a glance."""
-        return self.dataset.batch(_spread_over(self.train_index, GLANCE))
+        index = _spread_over(self.train_index, GLANCE)
+        return self._once(("trained", index.numpy().tobytes()), lambda: self.dataset.batch(index))
 
     @cached_property
     def _apart_due(self) -> float:
-        return apart(self._real)
+        return self._once("apart", lambda: apart(self._real))
+
+    @cached_property
+    def _spread_due(self) -> Tensor:
+        return self._once("spread", lambda: self._real.var(0).sum())
+
+    @cached_property
+    def _distance_to(self) -> SlicedTo:
+        rng = torch.Generator().manual_seed(0)
+        return self._once("distance", lambda: SlicedTo(self._real, directions=64, rng=rng))
 
     @cached_property
     def _real(self) -> Tensor:
         return self._plain(self.few["x"])
+
+    def _once(self, what: Hashable, find: Callable[[], T]) -> T:
+        """What follows from the held-out items alone: the next run of the same data finds it known."""
+        return self.dataset.once(("glance", what, self.held_out_index.numpy().tobytes()), find)
 
     @cached_property
     def _plain(self) -> Pixels:
@@ -141,6 +161,9 @@ class Evidence:
     @cached_property
     def _named(self) -> tuple[Tensor, tuple[str, ...], bool]:
         """The centres of the cells, what they are called, and whether they are the data's own."""
+        return self._once(("cells", self.toy), self._found_cells)
+
+    def _found_cells(self) -> tuple[Tensor, tuple[str, ...], bool]:
         data = self.dataset
         if (
             self.toy is not None
@@ -174,8 +197,12 @@ class Evidence:
     @cached_property
     def due(self) -> tuple[float, ...]:
         """The share of held-out items in each cell."""
-        held_out = self._plain(self.dataset.batch(_spread_over(self.held_out_index, 2000))["x"])
-        return tuple(shares(held_out, self.cells).tolist())
+
+        def found() -> tuple[float, ...]:
+            held_out = self._plain(self.dataset.batch(_spread_over(self.held_out_index, 2000))["x"])
+            return tuple(shares(held_out, self.cells).tolist())
+
+        return self._once(("due", self.toy), found)
 
 
 def wins(a: Tensor, b: Tensor) -> float:

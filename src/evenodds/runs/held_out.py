@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,13 @@ from evenodds.metrics.kernel_statistic import KernelStatistic
 from evenodds.metrics.manifold import precision_recall_of
 from evenodds.metrics.memorisation import CopyTest
 from evenodds.metrics.neighbourhood import Neighbourhood
-from evenodds.metrics.sliced import sliced_wasserstein
+from evenodds.metrics.sliced import SlicedTo
 from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
 
 __all__ = ["LEAST_TIMES", "HeldOut", "held_out"]
+
+T = TypeVar("T")
 
 LEAST_LEARNED, MOST_LEARNED = 16, 2000
 """Copies are looked for among so many training images: more are seldom copied."""
@@ -63,7 +65,11 @@ class _Items:
     @cached_property
     def real(self) -> Batch:
         """At most so many held-out items, spread over all."""
-        return self.dataset.batch(self.index[evenly(len(self.index), self.most)])
+        return self.once("items", lambda: self.dataset.batch(self.index[evenly(len(self.index), self.most)]))
+
+    def once(self, what: Hashable, find: Callable[[], T]) -> T:
+        """What follows from the held-out items alone: the next run of the same data finds it known."""
+        return self.dataset.once(("held out", what, self.most, self.index.numpy().tobytes()), find)
 
     @cached_property
     def request(self) -> Batch:
@@ -97,8 +103,8 @@ class Samples:
     def measure(self, players: Mapping[str, nn.Module]) -> dict[str, float]:
         real, fake = self._held_out, self._side(self.items.answers(players)["x"].float())
         if self.kind != "image":
-            return _figures(intervals(_sliced, real, fake, pairs=4, seed=self.items.seed))
-        near = Neighbourhood(real.features, fake.features)
+            return _figures(intervals(self._distance, real, fake, pairs=4, seed=self.items.seed))
+        near = self._around.beside(fake.features)
         real, fake = real.among(near, 0), fake.among(near, 1)
         figures = _figures(intervals(_Appearance(), real, fake, pairs=4, seed=self.items.seed))
         return figures | self._copies(fake.features)
@@ -115,12 +121,24 @@ class Samples:
         """By the features of the training items; None where these are too few or too many."""
         if not LEAST_LEARNED <= len(self.learned) <= MOST_LEARNED:
             return None
-        learned = self._side(self.items.dataset.batch(self.learned)["x"])
-        return CopyTest(learned.features, self._held_out.features)
+
+        def made() -> CopyTest:
+            learned = self._side(self.items.dataset.batch(self.learned)["x"])
+            return CopyTest(learned.features, self._held_out.features)
+
+        return self.items.once(("copies", self.learned.numpy().tobytes()), made)
 
     @cached_property
     def _held_out(self) -> Side:
-        return self._side(self.items.real["x"])
+        return self.items.once("features", lambda: self._side(self.items.real["x"]))
+
+    @cached_property
+    def _distance(self) -> _Sliced:
+        return self.items.once(("sliced", self.items.seed), _Sliced)
+
+    @cached_property
+    def _around(self) -> Neighbourhood:
+        return self.items.once("neighbours", lambda: Neighbourhood(self._held_out.features))
 
     @cached_property
     def _extractor(self) -> Any:
@@ -130,9 +148,26 @@ class Samples:
         return Side(x, extract(self._extractor, x))
 
 
-def _sliced(real: Side, fake: Side) -> dict[str, float]:
-    rng = torch.Generator().manual_seed(0)
-    return {"score": float(sliced_wasserstein(real.features, fake.features, rng=rng))}
+class _Sliced:
+    """The sliced Wasserstein distance. The real side of each pair is the same at every evaluation: its places along the
+    lines are kept."""
+
+    def __init__(self) -> None:
+        self._known: list[SlicedTo] = []
+
+    def __call__(self, real: Side, fake: Side) -> Mapping[str, float]:
+        """Of one pair of sides."""
+        return {"score": float(_lines_to(real)(fake.features))}
+
+    def of_all(self, pairs: Pairs) -> list[Mapping[str, float]]:
+        """Of each pair; the real sides are those of the first call."""
+        sides = list(pairs)
+        self._known = self._known or [_lines_to(real) for real, _ in sides]
+        return [{"score": float(to(fake.features))} for to, (_, fake) in zip(self._known, sides, strict=True)]
+
+
+def _lines_to(real: Side) -> SlicedTo:
+    return SlicedTo(real.features, rng=torch.Generator().manual_seed(0))
 
 
 class _Appearance:

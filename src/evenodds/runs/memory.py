@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from math import inf, prod
@@ -65,6 +65,12 @@ USUAL_WIDTH = 64
 """At least that of all networks of images where a configuration gives none."""
 
 
+UNRELATED: dict[str, Any] = {
+    "images": 1, "seed": 0, "threads": None, "save_share": 1.0, "evaluate_share": 1.0, "glance_share": 1.0,
+}  # fmt: skip
+"""Settings that change nothing about the memory of a round, at some value."""
+
+
 def require_round(
     config: Config,
     task: Playable,
@@ -72,6 +78,7 @@ def require_round(
     build: Callable[[], Mapping[str, nn.Module]],
     device: torch.device,
     slices: int = 1,
+    once: Callable[[Hashable, Callable[[], Peak | None]], Peak | None] = lambda _, find: find(),
 ) -> None:
     """BadInput where a round of training needs more memory than the device has, before any of it is asked for.
 
@@ -83,12 +90,14 @@ def require_round(
         build: makes the players. It is called once, on torch's "meta" device, which allocates and draws nothing.
         device: where the players are to be.
         slices: in how many a batch is played, of which one at a time is on the device.
+        once: keeps what was found out about a round of the data under a key: a run is built several times.
     """
     config = replace(config, batch=-(-config.batch // slices))
     there, shape = device_bytes(device), tuple(one["x"].shape[1:])
     if round_bound(config, (getattr(task.prior, "size", 1), *shape[:1]), prod(shape[1:])) <= there / 4:
         return
-    peak = _peak(config, task, one, build)
+    key = ("peak of a round", repr(replace(config, **UNRELATED)))
+    peak = once(key, lambda: _peak(config, task, one, build))
     if peak is not None and peak.total > there:
         place = "this GPU" if device.type == "cuda" else "this machine"
         raise BadInput(

@@ -211,7 +211,7 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     )
     for line in troubles:
         say(f"data: {line}")
-    return replace(dataset, report=(*dataset.report, *troubles))
+    return dataset.told(*troubles)
 
 
 @dataclass(frozen=True)

@@ -122,13 +122,19 @@ def enlarge(x: Pixels, least: int = 384) -> Pixels:
     return x.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
+def _is_format(suffix: str) -> bool:
+    """Whether Pillow writes files of this suffix; for the rarer ones it loads all that it has, a tenth of a second."""
+    Image.preinit()
+    return suffix in Image.EXTENSION or suffix in Image.registered_extensions()
+
+
 def write(path: Path, x: NDArray[np.generic], place: Place = replaced) -> Path:
     """Writes one (C, H, W) picture; the suffix says in which format.
 
     Args:
         place: how the file takes the place of what is there.
     """
-    if path.suffix.lower() not in Image.registered_extensions():
+    if not _is_format(path.suffix.lower()):
         raise BadInput(f"no picture format for '{path.name}'; use .png, .tiff, .jpg or .webp")
     with place(path) as temporary:
         to_image(x).save(temporary, quality=92)  # of JPEG and WebP; 75, the default, shows

@@ -60,6 +60,15 @@ class Classify:
         consistency: weight of the cross-entropy of what the discriminator says of an item as it is, in evaluation mode,
             and what it says of it through noise and views, over all items; the former counts as the truth (Bachman et
             al. 2014; Laine and Aila 2017). It needs noise: the task's, a view, or layers of the discriminator's own.
+        temperature: by which the logits of the calm answers are divided; below 1 they are sharpened (Xie et al. 2020,
+            section 2.4, have 0.4), at 0 the likeliest class counts alone (Sohn et al. 2020, eq. 4, pseudo-labels).
+        shares: of the classes among all items, (K,) numbers above 0, of any sum, where they are known. Calm answers
+            are multiplied by shares / their mean over the batch, and divided by their sum, before all else: no class
+            can grow at the cost of another (Berthelot et al. 2020, section 3.1, alignment of distributions, with a
+            batch in place of the last 128). Batches below some 10 items per class make it coarse.
+        threshold: least chance of the likeliest class, in [0, 1), before division by the temperature, for an item to
+            enter `consistency`; the mean is over all items, so that the cost grows with the share of sure ones (Sohn
+            et al. 2020, eq. 4, have 0.95).
         noise: standard deviation of Gaussian noise on all that the discriminator sees; 0.3 of a range of 1 in the
             paper's network for MNIST, which is 0.6 here.
         view: augmentation of all that the discriminator sees, which must keep the class; None for none.
@@ -74,6 +83,9 @@ class Classify:
     entropy: float = 0.0
     pull_away: float = 0.0
     consistency: float = 0.0
+    temperature: float = 1.0
+    threshold: float = 0.0
+    shares: Sequence[float] | None = None
     noise: float = 0.0
     view: View | None = None
     fused: bool = False
@@ -87,6 +99,12 @@ class Classify:
         for name in ("unsupervised", "entropy", "pull_away", "consistency", "noise"):
             if getattr(self, name) < 0:
                 raise BadInput(f"'{name}' must be at least 0, got {getattr(self, name):g}; 0 leaves it out")
+        if self.shares is not None and (len(self.shares) != self.classes or not min(self.shares) > 0):
+            raise BadInput(f"'shares' must be {self.classes} numbers above 0, one of each class, got {self.shares}")
+        if self.temperature < 0:
+            raise BadInput(f"'temperature' must be at least 0, got {self.temperature:g}; 1 leaves answers as they are")
+        if not 0 <= self.threshold < 1:
+            raise BadInput(f"'threshold' must be in [0, 1), got {self.threshold:g}; 0 lets all items enter")
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "z", and the draws of noise and view for each part: labelled, real and fake."""
@@ -122,8 +140,11 @@ class Classify:
             facts |= {"real": on_real.sigmoid().mean(), "fake": on_fake.sigmoid().mean()}
         if self.consistency:
             with torch.no_grad(), at_rest(players["discriminator"]):
-                calm = players["discriminator"](hand["x"]).softmax(1)
-            costs["consistency"] = -self.consistency * (calm * logits["real"].log_softmax(1)).sum(1).mean()
+                calm, sure = self._targets(players["discriminator"](hand["x"]), items_of_all(hand))
+            apart = -(calm * logits["real"].log_softmax(1)).sum(1)
+            costs["consistency"] = self.consistency * (apart * sure).mean()
+            if self.threshold:
+                facts["sure"] = sure.mean()
         if self.entropy:
             costs["entropy"] = self.entropy * _entropy(logits["real"]).mean()
         return Costs(costs, facts)
@@ -154,6 +175,23 @@ class Classify:
                 x["fake"] = players["generator"](hand["z"])
         outputs = self._pass(players["discriminator"], self._viewed(x, hand))
         return {name: logits for name, (logits, _) in outputs.items()}
+
+    def _targets(self, logits: Tensor, items: int) -> tuple[Tensor, Tensor]:
+        """What logits (N, K) say of the classes, (N, K), aligned and sharpened; and 1 for each that is sure, else 0.
+
+        Args:
+            items: of the batch, of which these may be a slice.
+        """
+        chances = logits.softmax(1)
+        if self.shares is not None:
+            due = chances.new_tensor(self.shares)
+            chances = chances * (due / due.sum() / (summed(chances.sum(0)) / items).clamp(min=1e-3))
+            chances = chances / chances.sum(1, keepdim=True)
+        sure = (chances.amax(1) >= self.threshold).float()
+        if not self.temperature:
+            return one_hot(chances.argmax(1), self.classes).to(chances), sure
+        sharp = chances.log() / self.temperature
+        return (chances if self.temperature == 1 else sharp.softmax(1)), sure
 
     def _viewed(self, x: Mapping[str, Tensor], hand: Batch) -> dict[str, Tensor]:
         viewed = dict(x)

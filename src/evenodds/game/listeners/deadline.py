@@ -74,12 +74,14 @@ class Deadline:
     _laps: deque[tuple[float, int]] = field(init=False, default_factory=deque)
     """Seconds without pauses, and images, now and then."""
     _next: float = field(init=False, default=0.0)
+    _shown: int = field(init=False, default=0)
+    """Images, after the last round."""
 
     def begin(self, training: Training) -> None:
         now, progress = time.perf_counter(), training.progress
         self.total = progress.total
         self._told = self._told or progress.total
-        self._begun, self._paused = now, 0.0
+        self._begun, self._paused, self._shown = now, 0.0, progress.images
         self._first = self._looked = progress.share
         self._last, self._laps = (now, training.playing), deque([(0.0, progress.images)])
         self._next = now + 0.03 * self._whole
@@ -89,7 +91,10 @@ class Deadline:
         self._note_pause(now, training.playing, progress)
         if self._unsettled is not None and now - self._begun - self._paused >= self._unsettled[2] + LATELY:
             self._settle(now, progress.images)
-        if now >= self._next:
+        # Before the last round, not after it: there the rates have fallen to their end, and what is due then is done.
+        ends = progress.images + (progress.images - self._shown) >= progress.total
+        self._shown = progress.images
+        if progress.images < progress.total and (now >= self._next or ends):
             self._next = now + max(0.1, 0.01 * (self.until - now))
             self._foresee(training, now)
         if now >= self._end(now, progress.images) or progress.images >= progress.total:

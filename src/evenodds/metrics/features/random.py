@@ -70,7 +70,7 @@ class Random:
     def _scales(self, x: Tensor) -> Tensor:
         if x.shape[2:] != (self.side, self.side):
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = _by_pixel(x)
         averages = []
         for kernel in self._tensors[:-1]:
             x = F.conv2d(x, kernel, padding=1).abs_()
@@ -84,6 +84,13 @@ class Random:
     def _cosines(self, x: Tensor) -> Tensor:
         directions, phases = self._tensors
         return math.sqrt(2) * torch.cos(x @ directions + phases)
+
+
+def _by_pixel(x: Tensor) -> Tensor:
+    """(N, C, H, W) as NHWC, which its strides say also of one channel: convolutions take two thirds of the time."""
+    _, channels, height, width = x.shape
+    strides = (channels * height * width, 1, channels * width, channels)
+    return x.contiguous(memory_format=torch.channels_last).as_strided(x.shape, strides)
 
 
 def _uniform(rng: torch.Generator, *shape: int) -> Tensor:

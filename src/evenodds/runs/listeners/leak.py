@@ -18,6 +18,7 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.listeners.scheduled import Periodic
 from evenodds.game.modes import at_rest
 from evenodds.game.processes import follows
+from evenodds.game.rules import Batch
 from evenodds.game.seeds import mix
 from evenodds.metrics.probe import Probe, fit_probe
 from evenodds.tasks._playable import Playable
@@ -74,13 +75,21 @@ class LeakTest:
         """The figure "views/leak"; nothing without held-out items."""
         if len(self.held_out_index) < 4:
             return {}
-        real = self.dataset.batch(probed_items(self.held_out_index, "the leak test"))
+        real = self._real
         request = self.task.request_for(real, torch.Generator().manual_seed(mix(self.seed, -4)))
         request = {k: v.to(self.device) for k, v in request.items()}
         generator = self.sampler()
         with at_rest(generator):
             fake = self.task.answer({"generator": generator}, request)["x"].float().cpu()
-        return {"views/leak": self._changed(fake) - self._changed(real["x"])}
+        return {"views/leak": self._changed(fake) - self._changed_due}
+
+    @cached_property
+    def _real(self) -> Batch:
+        return self.dataset.batch(probed_items(self.held_out_index, "the leak test"))
+
+    @cached_property
+    def _changed_due(self) -> float:
+        return self._changed(self._real["x"])
 
     def _changed(self, x: Tensor) -> float:
         return float((self.detector(x).argmax(1) == 1).float().mean())

@@ -145,7 +145,8 @@ def test_truncation_of_1_is_plain_sampling(plain: Path, tmp_path: Path) -> None:
 )
 def test_the_first_of_more_are_those_of_fewer(plain: Path, select: str, options: dict[str, Any]) -> None:
     session = load(plain)
-    few, more = (sample(session, n, 1, select=select, **options) for n in (10, 300))
+    with pytest.warns(density_ratio.Uncalibrated, match="add --fit 1M"):
+        few, more = (sample(session, n, 1, select=select, **options) for n in (10, 300))
     np.testing.assert_array_equal(few, more[:10])
     assert not np.array_equal(few, session.sample(10, 1))
 

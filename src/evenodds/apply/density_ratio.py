@@ -160,7 +160,8 @@ def ratio_of(
     The run's own discriminator goes on from where it is, under the non-saturating loss, without a penalty or a view,
     against fresh samples of the generator, or of its average where the run has one. Penalties keep logits flat and
     relative losses leave a constant open, so the logits of a run as it ends are no ratio to reject by. Half of the
-    held-out items then say what ratio each logit stands for (isotonic regression), as no fit is long enough. It stays in the run's folder, for the same number of images, and is not fitted again.
+    held-out items then say what ratio each logit stands for (isotonic regression), as no fit is long
+    enough. All of it stays in the run's folder, and is not fitted again for the same number of images.
 
     Args:
         images: real images to show it; a run's worth is usual.

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from warnings import warn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.apply.density_ratio import Uncalibrated
 from evenodds.apply.rejection import acceptance, budgeted_highest
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
@@ -119,6 +121,11 @@ def _target(session: Session, prior: Prior) -> Target:
             f"the logit of loss '{session.config.loss.name}' is no log ratio of densities, so it selects no samples; "
             "fit it first (--fit 1M), train with loss=non_saturating, or leave --select out"
         )
+    contest = session.task.contest
+    if contest.relative or contest.penalty is not None:
+        what = f"loss '{session.config.loss.name}'" if contest.relative else "a penalty"
+        why = f"the run's own discriminator, which was trained with {what}, is not calibrated to select samples"
+        warn(f"{why}; add --fit 1M to fit it first", Uncalibrated, stacklevel=3)
     for player in session.players.values():
         player.requires_grad_(False)
 

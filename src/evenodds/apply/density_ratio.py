@@ -265,7 +265,10 @@ def _logits(fitted: Session, dataset: Dataset, index: Tensor, seed: int) -> tupl
 
 
 def _warn(found: Calibration) -> None:
-    if not found.slope > 2 * found.error:
+    if found.gain > 0.9 * math.log(2):
+        why = "it tells nearly every sample from data, so that what is kept is the best of samples that are all bad"
+        advice = "train the run longer (evenodds resume)"
+    elif not found.slope > 2 * found.error:
         why = "it tells samples from held-out items no better than chance, so samples are selected at random"
         advice = "fit it longer (--fit), or leave --fit and --select out"
     elif found.slope < 0.5:

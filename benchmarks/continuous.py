@@ -84,12 +84,12 @@ def shares(x: Tensor) -> Tensor:
 def toy(seed: int, minutes: float) -> dict[str, Any]:
     """Mean divergences at seen and unseen c."""
     torch.manual_seed(seed)
-    contest = Contest(non_saturating, r1_r2, weight=5e-5, every=4, fused=True)
+    contest = Contest(non_saturating, r1_r2, weight=2e-5, every=4, fused=True)
     task = Condition(Normal(4), contest, length=1, kind="values")
     players: dict[str, nn.Module] = {
         "generator": mlp.Generator(4, (1,), width=96, depth=3, condition=1),
         "discriminator": mlp.Discriminator(
-            **discriminator_options("concatenation", (1,), 1), width=96, depth=3, gain=5.0
+            **discriminator_options("concatenation", (1,), 1), width=96, depth=3, gain=10.0
         ),
     }
     made = play(task, players, Bumps(), 60 * minutes, seed, 2e-3, start=0.0, half_life=80_000)

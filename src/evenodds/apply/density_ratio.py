@@ -62,7 +62,7 @@ class Steps:
         >>> import torch
         >>> from evenodds.apply.density_ratio import Steps
         >>> Steps.fitted(torch.tensor([1.0, 2.0, 3.0, 9.0]), torch.tensor([-4.0, -3.0, 1.5, 2.5]), bins=2).levels.exp()
-        tensor([0.1429, 7.0000], dtype=torch.float64)
+        tensor([0.4286, 2.3333], dtype=torch.float64)
     """
 
     edges: Tensor

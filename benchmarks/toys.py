@@ -111,7 +111,7 @@ def one(name: str, seed: int, budget: str, settings: dict[str, str]) -> dict[str
     session = start(replace(config, images=images), out=folder / "run")
     seconds = 2 + time.process_time() - begun
     if session.images < images:
-        raise SystemExit(f"{name}, seed {seed}: stopped after {session.images:,} of {images:,} images; nothing is stored")
+        raise SystemExit(f"{name}, seed {seed}: stopped after {session.images:,} of {images:,} images; not stored")
     figures = equilibrium(session) if name == "mixture" else modes(name, session)
     if seed == 0 and not settings:
         picture(session, RESULTS / f"{name}.png", name != "mixture")

@@ -3,8 +3,9 @@
     python benchmarks/toys.py [ring grid mixture] [--seeds 0 1 2 3 4] [--budget 50s] [--threads 1]
 
 Each run is the recipe of that name, as long as fits into the budget of processor time, by a game of two seconds before
-it. Written to benchmarks/results/NAME.json seed by seed, with a picture of the samples of the first seed beside it;
-what is there already, of the recipe as it is, is not done again.
+it. Of ring and grid, samples are then drawn again by `sample --select budgeted --fit 1M`: rejected by a discriminator
+that is fitted for the generator as it is. Written to benchmarks/results/NAME.json seed by seed, with a picture of the
+samples of the first seed beside it; what is there already, of the recipe as it is, is not done again.
 """
 
 import argparse
@@ -19,10 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.functional import softplus
 
 from common.stored import stored_results
+from evenodds.apply import selecting
+from evenodds.apply.density_ratio import ratio_of
 from evenodds.data.toys import Grid, Mixture1D, Ring
 from evenodds.files.write import write_json
 from evenodds.game.trainer import Training
@@ -35,19 +39,32 @@ from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 
 RESULTS = Path(__file__).parent / "results"
+FIT, SAMPLES = 1_000_000, 20_000
 DENSITIES: dict[str, Any] = {"ring": Ring(), "grid": Grid(), "mixture": Mixture1D()}
 
 
 def modes(name: str, session: Session) -> dict[str, Any]:
     """How many modes were found, the share of the least, and of samples within 3 sigma of a mode."""
+    begun, said = time.process_time(), list[str]()
+    fitted = ratio_of(session, FIT, say=said.append)
+    seconds = round(time.process_time() - begun, 1)
+    rejected = selecting.sample(fitted, SAMPLES, seed=1, select="budgeted", say=said.append)
+    rejection = {"images": FIT, "processor_seconds": seconds, "said": said, **coverage(name, rejected)}
+    return {**coverage(name, session.sample(SAMPLES, seed=1)), "rejection": rejection}
+
+
+def coverage(name: str, x: NDArray[Any]) -> dict[str, Any]:
+    """Of samples (N, 2)."""
     density = DENSITIES[name]
-    found = mode_coverage(torch.as_tensor(session.sample(20_000, seed=1)), density.modes, density.sigma)
-    share = found[0]
+    points = torch.as_tensor(x)
+    found = mode_coverage(points, density.modes, density.sigma)
+    share, apart = found[0], torch.cdist(points.double(), density.modes).amin(1) / density.sigma
     return {
         "modes": int((share > 0).sum()),
         "of": len(share),
         "least_share_of_its_due": round(float(share.min() * len(share)), 3),
         "within_3_sigma": round(float(found[1]), 4),
+        "beyond_6_sigma": round(float((apart > 6).double().mean()), 4),
     }
 
 
@@ -93,20 +110,25 @@ def one(name: str, seed: int, budget: str, settings: dict[str, str]) -> dict[str
     begun = time.process_time()
     session = start(replace(config, images=images), out=folder / "run")
     seconds = 2 + time.process_time() - begun
+    if session.images < images:
+        raise SystemExit(f"{name}, seed {seed}: stopped after {session.images:,} of {images:,} images; not stored")
     figures = equilibrium(session) if name == "mixture" else modes(name, session)
     if seed == 0 and not settings:
-        picture(session, RESULTS / f"{name}.png")
+        picture(session, RESULTS / f"{name}.png", name != "mixture")
     shutil.rmtree(folder)
     return {"recipe": name, "seed": seed, "processor_seconds": round(seconds, 1), "images": session.images, **figures}
 
 
-def picture(session: Session, path: Path) -> None:
-    """Samples beside data."""
-    fake = sample_picture(session.card, session.sample(20_000))[0]
-    real = sample_picture(
-        session.card, DENSITIES[session.config.recipe].sample(20_000, torch.Generator().manual_seed(0)).numpy()
-    )[0]
-    Image.fromarray(np.hstack([real, np.full((len(real), 4), 128, np.uint8), fake])).save(path, optimize=True)
+def picture(session: Session, path: Path, rejects: bool) -> None:
+    """Data, samples and, where a discriminator was fitted, samples that it did not reject, side by side."""
+    real = DENSITIES[session.config.recipe].sample(SAMPLES, torch.Generator().manual_seed(0)).numpy()
+    columns = [real, session.sample(SAMPLES)]
+    if rejects:
+        columns.append(selecting.sample(ratio_of(session, FIT), SAMPLES, select="budgeted"))
+    pictures = [sample_picture(session.card, x)[0] for x in columns]
+    rule = np.full((len(pictures[0]), 4), 128, np.uint8)
+    parts = [part for one in pictures for part in (rule, one)][1:]
+    Image.fromarray(np.hstack(parts)).save(path, optimize=True)
 
 
 def main() -> None:

@@ -6,13 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.apply.rejection import acceptance
-from evenodds.apply.selecting import Target, diffuse, langevin, rejection, truncated
+from evenodds.apply.density_ratio import calibration, fit_ratio
+from evenodds.apply.rejection import acceptance, budgeted_highest
+from evenodds.apply.selecting import Target, budgeted, diffuse, langevin, rejection, truncated
 from evenodds.errors import BadInput
 from evenodds.experimental.learned import Learned
+from evenodds.game.engine import Local
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.networks import mlp
 from evenodds.parts.priors import Coded, Mixture, Normal, Spherical, Uniform
 from evenodds.runs.find import find, names
 from evenodds.tasks.contest import Contest
+from evenodds.tasks.generate import Generate
 
 
 def normal(ratio: float = 1.0, shift: float = 0.0) -> Target:
@@ -26,9 +31,13 @@ def normal(ratio: float = 1.0, shift: float = 0.0) -> Target:
     return Target(prior, lambda n, seed: prior(n, torch.Generator().manual_seed(seed)), log_ratio)
 
 
-def test_rejection_recovers_the_data() -> None:
+@pytest.mark.parametrize("select", [rejection(rate=None), budgeted(rate=0.2)])
+def test_rejection_recovers_the_data(select: rejection) -> None:
+    """The highest ratio is exp(25 / 128) / 0.6 = 2.026: one of so many draws is kept, which a fifth allows."""
     known = normal(0.6, 0.5)
-    z = rejection(rate=None)(known.draw(8000, 1), known)
+    z = select(known.draw(8000, 1), known)
+    assert select.drawn / 8000 == pytest.approx(2.026, rel=0.05)
+    assert select.kept == 8000
     assert float(z.mean()) == pytest.approx(0.5, abs=4 * 0.6 / math.sqrt(8000))
     assert float(z.std()) == pytest.approx(0.6, rel=0.04)
     quarter = 0.5 - 0.6 * 0.67449
@@ -55,6 +64,47 @@ def test_a_rate_is_kept_and_bends_less_or_more_than_the_data_do(
     chance = acceptance(known.log_ratio(draws, None), select.highest, select.gamma)
     assert float(chance.mean()) == pytest.approx(rate, abs=near)
     assert narrowest < float(z.std()) < widest
+
+
+def test_a_budget_keeps_its_share_and_all_that_is_rarer_than_the_data() -> None:
+    """Where more is kept than the exact share, the density is that of min(p, m q), which is nearest to p."""
+    known, rate = normal(0.3), 0.6
+    select = budgeted(rate=rate, pilot=40_000)
+    z = select(known.draw(20_000, 1), known)
+    assert 20_000 / select.drawn == pytest.approx(rate, abs=0.01)
+    edges = torch.linspace(-4, 4, 4001, dtype=torch.float64)
+    q = (-edges.square() / 2).exp()
+    p = (-(edges / 0.3).square() / 2).exp()
+    kept = torch.minimum(p / math.exp(select.highest), q)
+    assert float(kept.sum() / q.sum()) == pytest.approx(rate, abs=0.01)
+    for share in (0.1, 0.25, 0.75, 0.9):
+        quantile = float(edges[torch.searchsorted(kept.cumsum(0) / kept.sum(), share)])
+        assert float((z < quantile).float().mean()) == pytest.approx(share, abs=0.012)
+    assert budgeted_highest(torch.zeros(5), 1.0) == 0
+
+
+def test_a_discriminator_that_is_fitted_selects_the_data() -> None:
+    """Samples N(0, 1), data N(0.7, 0.7^2): their true log ratio is a parabola."""
+
+    class Data:
+        size = 256
+
+        def at(self, position: int) -> dict[str, torch.Tensor]:
+            rng = torch.Generator().manual_seed(position)
+            return {"x": 0.7 + 0.7 * torch.randn(self.size, 1, generator=rng)}
+
+    torch.manual_seed(0)
+    task = Generate(Normal(1), Contest(non_saturating))
+    players = {"generator": torch.nn.Identity(), "discriminator": mlp.Discriminator((1,), width=32)}
+    fit_ratio(task, players, Data(), Local(), 50_000, rate=5e-3)
+    known = normal(0.7, 0.7)
+    target = Target(Normal(1), known.draw, lambda z, c: players["discriminator"](z))
+    z = budgeted(rate=None)(known.draw(8000, 1), target)
+    assert float(z.mean()) == pytest.approx(0.7, abs=0.05)
+    assert float(z.std()) == pytest.approx(0.7, rel=0.05)
+    real = Data().at(10**7)["x"]
+    found = calibration(players["discriminator"](real), players["discriminator"](known.draw(256, 9)))
+    assert found.slope == pytest.approx(1, abs=4 * found.error)
 
 
 def test_acceptance_is_that_of_the_paper() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from evenodds.apply import density_ratio
 from evenodds.apply.selecting import sample
 from evenodds.cli import main
 from evenodds.errors import BadInput
@@ -138,12 +139,38 @@ def test_truncation_of_1_is_plain_sampling(plain: Path, tmp_path: Path) -> None:
     assert np.array_equal(sample(session, 20, 3, select="langevin", steps=0), session.sample(20, 3))
 
 
-@pytest.mark.parametrize(("select", "options"), [("rejection", {"rate": 0.3}), ("langevin", {"steps": 3})])
+@pytest.mark.parametrize(
+    ("select", "options"),
+    [("rejection", {"rate": 0.3}), ("budgeted", {"rate": 0.9}), ("langevin", {"steps": 3})],
+)
 def test_the_first_of_more_are_those_of_fewer(plain: Path, select: str, options: dict[str, Any]) -> None:
     session = load(plain)
-    few, more = (sample(session, n, 1, select=select, **options) for n in (10, 300))
+    with pytest.warns(density_ratio.Uncalibrated, match="add --fit 1M"):
+        few, more = (sample(session, n, 1, select=select, **options) for n in (10, 300))
     np.testing.assert_array_equal(few, more[:10])
     assert not np.array_equal(few, session.sample(10, 1))
+
+
+def test_a_fitted_discriminator_stays_with_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no data again, and a run whose own logits are no log ratio selects by it."""
+    run, files = tmp_path / "run", [tmp_path / "1.npz", tmp_path / "2.npz"]
+    start(with_settings(recipe("ring"), {"images": 512, "loss": "hinge", "device": "cpu", "watch": "off"}), out=run)
+    players = {path: path.read_bytes() for path in run.glob("checkpoints/*/*.safetensors")}
+    words = ["sample", str(run), "-n", "5", "--select", "budgeted", "--fit", "2k", "--npz"]
+    assert main([*words, str(files[0])]) == 0
+    first = capsys.readouterr().err
+    assert "calibration slope" in first
+    assert "draws for 5 samples" in first
+    assert all(path.read_bytes() == content for path, content in players.items())
+    monkeypatch.setattr(density_ratio, "open_run_data", None)
+    assert main([*words, str(files[1])]) == 0
+    assert "calibration slope" in capsys.readouterr().err
+    assert files[0].read_bytes() == files[1].read_bytes()
+    (run / density_ratio.RATIO).write_bytes(b"x")
+    assert main([*words, str(files[1])]) == 2
+    assert "delete it, and the discriminator is fitted anew" in capsys.readouterr().err
 
 
 def test_the_data_decide_what_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +222,8 @@ def test_bad_input(settings: dict[str, Any], expected: str, tmp_path: Path) -> N
         (["--truncation", "0"], "--truncation must be a number above 0, at most 1, got '0'"),
         (["--select", "rejecton"], "did you mean 'rejection'?"),
         (["--steps", "5"], "needs a selection"),
+        (["--fit", "1k"], "add --select budgeted"),
+        (["--select", "budgeted", "--data", "x"], "add --fit 1M"),
         (["--select", "rejection", "--steps", "5"], "option of selection 'rejection'"),
     ],
 )

@@ -1,4 +1,7 @@
-"""The chance to keep a sample in discriminator rejection sampling (DRS, Azadi et al. 2019)."""
+"""The chance to keep a sample in rejection sampling by the discriminator.
+
+DRS, Azadi et al. (2019); and under a budget of draws, OBRS, Verine et al. (2024).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 
 from torch import Tensor
 
-__all__ = ["acceptance", "log_odds"]
+__all__ = ["acceptance", "budgeted_highest", "log_odds"]
 
 
 def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
@@ -27,6 +30,34 @@ def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
     # sigmoid(F) = e^t / (e^t + e^gamma (1 - e^t)), which is finite at t = 0.
     odds = t.exp()
     return odds / (odds + math.exp(gamma) * -t.expm1()).clamp_min(1e-300)
+
+
+def budgeted_highest(log_ratio: Tensor, rate: float) -> float:
+    """The log ratio from which on all is kept, so that a share `rate` is; the maximum, where that keeps as many.
+
+    min(1, exp(log_ratio - highest)) is the chance to keep a sample that brings what is kept nearest to the data, by any
+    f-divergence, among those that keep as many (Verine et al. 2024, "Optimal Budgeted Rejection Sampling for Generative
+    Models", theorem 3.1).
+
+    Args:
+        log_ratio: (N,) of samples of the generator.
+        rate: the least share to keep, in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> from evenodds.apply.rejection import acceptance, budgeted_highest
+        >>> ratio = torch.tensor([0.1, 1.0, 1.0, 100.0]).log()
+        >>> highest = budgeted_highest(ratio, 0.775)  # what the data have a hundred times as often is kept as the rest
+        >>> acceptance(ratio, highest).round(decimals=3).tolist()
+        [0.1, 1.0, 1.0, 1.0]
+    """
+    low, high = float(log_ratio.min()), float(log_ratio.max())
+    if float(acceptance(log_ratio, high).mean()) >= rate:
+        return high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(acceptance(log_ratio, middle).mean()) > rate else (low, middle)
+    return low
 
 
 def log_odds(log_ratio: Tensor, highest: float) -> Tensor:

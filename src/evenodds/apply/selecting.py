@@ -6,20 +6,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from warnings import warn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.apply.rejection import acceptance
+from evenodds.apply.density_ratio import Uncalibrated
+from evenodds.apply.rejection import acceptance, budgeted_highest
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
 from evenodds.parts.priors import Prior, Spherical
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 
-__all__ = ["Target", "diffuse", "drawn_in", "langevin", "rejection", "sample", "truncated"]
+__all__ = ["Target", "budgeted", "diffuse", "drawn_in", "langevin", "rejection", "sample", "truncated"]
 
 LogRatio = Callable[[Tensor], Tensor]
 """z (N, latent) -> (N,) log p_data(x) / p_g(x) at x = G(z), up to a constant: the discriminator's logits."""
@@ -46,6 +48,7 @@ def sample(
     truncation: float = 1.0,
     select: str | None = None,
     batch: int = 256,
+    say: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> NDArray[Any]:
     """Draws n samples like `Session.sample`, which this is where nothing is truncated or selected.
@@ -53,7 +56,9 @@ def sample(
     Args:
         truncation: z, or w of a style-based generator, moves towards its middle by this factor, in (0, 1]: truer and
             more alike. 1 leaves it.
-        select: "rejection" or "langevin", by the run's own discriminator; None for neither.
+        select: "budgeted", "rejection" or "langevin", by the run's discriminator; None for none. Its own is seldom
+            calibrated, see `density_ratio.ratio_of`.
+        say: gets a sentence on what the selection drew.
         options: of the selection.
 
     Returns:
@@ -62,7 +67,7 @@ def sample(
     if not 0 < truncation <= 1:
         raise BadInput(f"truncation lies in (0, 1], got {truncation}; 1 is plain sampling, 0.7 is usual")
     if select is None and options:
-        raise BadInput(f"{', '.join(options)} needs a selection; add --select rejection or --select langevin")
+        raise BadInput(f"{', '.join(options)} needs a selection; add --select budgeted, rejection or langevin")
     if truncation == 1 and select is None:
         return session.numbers(n, seed, batch, y, given)
     prior = _plain_prior(session)
@@ -78,6 +83,8 @@ def sample(
             session.prior(batch, mix(seed, k // batch))[: n - k], target, c=condition, seed=mix(seed, k // batch, 2)
         )
         blocks.append(session.render(truncated(prior, z, truncation), condition))
+    if told := getattr(choose, "told", ""):
+        say(told)
     return np.concatenate(blocks)
 
 
@@ -112,8 +119,13 @@ def _target(session: Session, prior: Prior) -> Target:
     if not session.task.contest.log_ratio:
         raise BadInput(
             f"the logit of loss '{session.config.loss.name}' is no log ratio of densities, so it selects no samples; "
-            "train with loss=non_saturating, or leave --select out"
+            "fit it first (--fit 1M), train with loss=non_saturating, or leave --select out"
         )
+    contest = session.task.contest
+    if contest.relative or contest.penalty is not None:
+        what = f"loss '{session.config.loss.name}'" if contest.relative else "a penalty"
+        why = f"the run's own discriminator, which was trained with {what}, is not calibrated to select samples"
+        warn(f"{why}; add --fit 1M to fit it first", Uncalibrated, stacklevel=3)
     for player in session.players.values():
         player.requires_grad_(False)
 
@@ -139,7 +151,7 @@ def truncated(prior: Prior, z: Tensor, factor: float) -> Tensor:
     draw_in = getattr(prior, "truncated", None)
     if draw_in is None:
         kind = "on a sphere" if isinstance(prior, Spherical) else f"of {type(prior).__name__}"
-        raise BadInput(f"z {kind} has no middle to be drawn to; take --select rejection, or train with prior=normal")
+        raise BadInput(f"z {kind} has no middle to be drawn to; take --select budgeted, or train with prior=normal")
     shorter: Tensor = draw_in(z, factor)
     return shorter
 
@@ -164,12 +176,23 @@ class rejection:  # named as people ask for it
     tries: int = 200
     highest: float = field(init=False, default=-math.inf)
     gamma: float = field(init=False, default=0.0)
+    drawn: int = field(init=False, default=0)
+    kept: int = field(init=False, default=0)
+    given_up: int = field(init=False, default=0)
+    """Samples that are the best of `tries` draws, of which none was kept."""
 
     def __post_init__(self) -> None:
         if (self.rate is not None and not 0 < self.rate <= 1) or self.pilot < 1 or self.tries < 1:
-            raise BadInput(
-                f"rejection needs rate in (0, 1], pilot >= 1, tries >= 1, got {self.rate}, {self.pilot}, {self.tries}"
-            )
+            needed = f"{type(self).__name__} needs rate in (0, 1], pilot >= 1, tries >= 1"
+            raise BadInput(f"{needed}, got {self.rate}, {self.pilot}, {self.tries}")
+
+    @property
+    def told(self) -> str:
+        """How many draws it took, as a sentence."""
+        of = self.kept + self.given_up
+        best = f"; {self.given_up:,} of them are the best of {self.tries:,} draws that were all rejected"
+        times = f"{self.drawn / max(1, of):.1f} for each"
+        return f"{self.drawn:,} draws for {of:,} samples, {times}{best if self.given_up else ''}"
 
     @torch.no_grad()
     def __call__(self, z: Tensor, target: Target, c: Tensor | None = None, seed: int = 0) -> Tensor:
@@ -190,10 +213,12 @@ class rejection:  # named as people ask for it
             logits = target.log_ratio(candidates, c if c is None or len(c) == 1 else c[waiting])
             better = logits > best[waiting]
             accepted = dice[waiting] < acceptance(logits, self.highest, self.gamma)
+            self.drawn, self.kept = self.drawn + len(waiting), self.kept + int(accepted.sum())
             replaced = accepted | better
             chosen[waiting[replaced]] = candidates[replaced]
             best[waiting] = torch.maximum(best[waiting], logits)
             waiting = waiting[~accepted]
+        self.given_up += len(waiting)
         return chosen
 
     def _learn(self, target: Target, c: Tensor | None) -> None:
@@ -203,10 +228,32 @@ class rejection:  # named as people ask for it
             n = min(BLOCK, self.pilot - start)
             condition = c if c is None or len(c) == 1 else c[torch.arange(n) % len(c)]
             ratios.append(target.log_ratio(target.draw(n, mix(1, k)), condition))
-        logits = torch.cat(ratios)
+        self._set(torch.cat(ratios))
+
+    def _set(self, logits: Tensor) -> None:
         self.highest = float(logits.max())
         if self.rate is not None:
             self.gamma = _gamma(logits, self.highest, self.rate)
+
+
+@dataclass
+class budgeted(rejection):  # named as people ask for it
+    """Rejection that is exact as far as the draws allow (OBRS, Verine et al. 2024): nearest to the data for its share.
+
+    A sample is kept with the chance min(1, ratio / m). m is the highest ratio, which is exact, unless that would keep
+    a share below `rate`; then it is the one that keeps just that.
+
+    Args:
+        rate: the least share of samples to keep: at most 1 / rate draws for each, on average. None: always exact.
+        pilot: samples by which m is found.
+        tries: after so many rejections in a row the best of them is kept.
+    """
+
+    rate: float | None = 0.8
+    pilot: int = 10_000
+
+    def _set(self, logits: Tensor) -> None:
+        self.highest = float(logits.max()) if self.rate is None else budgeted_highest(logits, self.rate)
 
 
 BLOCK = 256
@@ -247,7 +294,7 @@ class langevin:  # named as people ask for it
         """z (N, latent) at the end of its walk."""
         if not getattr(target.prior, "normal", False):
             name = type(target.prior).__name__.lower()
-            raise BadInput(f"langevin needs a normal prior, this run's is {name}; take --select rejection")
+            raise BadInput(f"langevin needs a normal prior, this run's is {name}; take --select budgeted")
         return diffuse(z, lambda at: target.log_ratio(at, c), self.steps, self.step, seed)
 
 

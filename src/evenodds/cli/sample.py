@@ -13,6 +13,7 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, RunData, Switch, Words, app, assignments, listed_names, numbers
 from evenodds.cli.opening import RunOrModel, run_or_model, without_torch
 from evenodds.cli.ranges import Number, Seed, real, whole
+from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def sample(
     select: str | None = None,
     steps: Annotated[int | None, whole(0, 10**6)] = None,
     rate: Annotated[float | None, real(0, 1, above=True)] = None,
+    fit: Annotated[int | None, whole(1, 10**12)] = None,
+    data: RunData = None,
     seed: Seed = 0,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
@@ -73,23 +76,39 @@ def sample(
         Factor on z, or on w of a style-based generator, in (0, 1]: lower is truer to the data, and more alike; 1 is
         plain sampling.
     select
-        Pick samples by the discriminator: rejection, or langevin (see: evenodds list selections).
+        Pick samples by the discriminator: budgeted, rejection or langevin (see: evenodds list selections).
     steps
         Of langevin, how far z walks [default: 100].
     rate
-        Of rejection, the share of samples to keep [default: 0.2].
+        Of rejection, the share of samples to keep [default: 0.2]; of budgeted, the least share [default: 0.8].
+    fit
+        With --select, first fit the discriminator on so many real images, such as 1M, against fresh samples, while the
+        generator stays as it is: its logits become log ratios of densities. Kept in the run folder.
     seed
         The same seed gives the same samples.
     """
     options = {name: value for name, value in (("steps", steps), ("rate", rate)) if value is not None}
+    if fit is None and data is not None:
+        raise BadInput("--data says where the data lie that --fit reads; add --fit 1M, or leave --data out")
+    if fit is not None and select is None:
+        raise BadInput("--fit is for samples that the discriminator selects; add --select budgeted, or leave it out")
     plain = given is None and select is None and not options
     model = without_torch(run, truncation, checkpoint, device) if plain else None
     if model is not None:
         samples = _drawn_without_torch(model, truncation)
     else:
         session = run_or_model(run, checkpoint, device, "generator")
+        if fit is not None:
+            session = _fitted(session, fit, data)
         samples = _drawn(session, given, {"truncation": truncation, "select": select, **options})
     _write(samples, n, seed, (class_, per_class), {"grid": grid, "folder": folder, "npz": npz})
+
+
+def _fitted(session: Session, images: int, data: str | None) -> Session:
+    from evenodds.apply.density_ratio import ratio_of
+    from evenodds.cli.bar import Bar
+
+    return ratio_of(session, images, data, listeners=(Bar(),), say=say)
 
 
 @dataclass(frozen=True)
@@ -121,7 +140,7 @@ def _drawn(session: Session, given: list[str] | None, options: Mapping[str, Any]
 
     def draw(n: int, seed: int, y: Sequence[int] | None) -> tuple[Any, Any]:
         def some(count: int, seed: int) -> Any:
-            return selected(session, count, seed, y, asked, **options)
+            return selected(session, count, seed, y, asked, say=say, **options)
 
         x = matching_rows(session, n, seed, assignments(given), some) if by_row else some(n, seed)
         return x, session.conditions.in_own_units(n, seed, y, asked)

@@ -122,8 +122,9 @@ def _copy_all(session: Session, target: Path, extra: Collection[str]) -> list[st
     _copy_facts(source, target)
     for path in checkpoint.listing(source / "checkpoints"):
         _copy_checkpoint(path, target / "checkpoints" / path.name)
-    if (source / "encoder.safetensors").is_file():
-        shutil.copyfile(source / "encoder.safetensors", target / "encoder.safetensors")
+    for name in ("encoder.safetensors", "ratio.safetensors"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
     pictures = _copy_pictures(session, target, "pictures" in extra)
     _write_record(source, target, pictures)
     if session.task.snapshot_items and "pictures" not in extra:

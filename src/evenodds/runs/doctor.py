@@ -90,7 +90,8 @@ class Examination:
             ("evaluation.json", partial(self._json, "evaluation.json", dict[str, Any])),
             ("metrics.jsonl", self._history),
             ("checkpoints", self._checkpoints),
-            ("encoder.safetensors", self._encoder),
+            ("encoder.safetensors", partial(self._tensors, "encoder.safetensors")),
+            ("ratio.safetensors", partial(self._tensors, "ratio.safetensors")),
             ("pictures", self._pictures),
             ("the data", partial(self._data, data, read_data, reading)),
         ]
@@ -193,8 +194,9 @@ class Examination:
             saved = from_mapping(header.config, "the checkpoint")
             yield from difference(replace(self.config, data=saved.data), saved)  # the place may change
 
-    def _encoder(self) -> Iterator[Finding]:
-        path = self.folder / "encoder.safetensors"
+    def _tensors(self, name: str) -> Iterator[Finding]:
+        """A file that a command has left beside the run, if it is there."""
+        path = self.folder / name
         if path.exists() or is_link(path):
             yield Finding(FINE, path.name, f"{len(read_tensors(path)):,} tensors")
 

@@ -131,7 +131,7 @@ def _listeners() -> dict[str, Any]:
 
 def _selections() -> dict[str, Any]:
     exported = _public("apply.selecting")
-    return {name: exported[name] for name in ("rejection", "langevin")}
+    return {name: exported[name] for name in ("budgeted", "rejection", "langevin")}
 
 
 def _chances() -> dict[str, Any]:

@@ -111,7 +111,7 @@ async def samples(
     class_: ClassName = None,
     given: Words = [],  # noqa: B006, FastAPI copies it
     truncation: Truncation = 1.0,
-    select: Literal["rejection", "langevin"] | None = None,
+    select: Literal["budgeted", "rejection", "langevin"] | None = None,
     columns: Annotated[int | None, Query(ge=1, le=64)] = None,
     form: Annotated[Literal["webp", "png", "npz", "csv", "json"], Query(alias="format")] = "webp",
     checkpoint: Checkpoint = "last",

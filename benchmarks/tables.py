@@ -13,7 +13,7 @@ What results/tables.json holds already is not done again. `letter` and `spam` ar
     python benchmarks/tables.py                                        # 3 made tables, 3 seeds, on one thread
     python benchmarks/tables.py --data DATA --tables spam --seeds 5 --two-part
     python benchmarks/tables.py --data DATA --tables letter spam --seeds 3 --images 2M
-    python benchmarks/tables.py --data DATA --tables spam --seeds 5 --recipe small-table
+    python benchmarks/tables.py --data DATA --tables spam spam-distinct --seeds 5 --recipe small-table
 """
 
 import argparse
@@ -40,14 +40,24 @@ from evenodds.metrics.manifold import precision_recall
 
 RESULTS = Path(__file__).parent / "results"
 Rows = NDArray[np.float64]
+DISTINCT = "-distinct"
 TARGETS = {**{name: target for name, (_, target) in MIXED.items()}, "letter": "Cat 12", "spam": "Cont 57"}
 """The column that a classifier is to tell: its words, or whether it is above its median."""
 MOST = 1000
 """Rows on each side of recall."""
 
 
+def target_of(name: str) -> str:
+    """The column that a classifier of that table is to tell."""
+    return TARGETS[name.removesuffix(DISTINCT)]
+
+
 def columns(name: str, data: Path | None) -> dict[str, list[Any]]:
-    """A made table, or one of the folder."""
+    """A made table, or one of the folder; with DISTINCT behind the name, each of its rows once."""
+    if name.endswith(DISTINCT):
+        table = columns(name.removesuffix(DISTINCT), data)
+        lines = dict.fromkeys(zip(*table.values(), strict=True))
+        return dict(zip(table, map(list, zip(*lines, strict=True)), strict=True))
     if name in MIXED:
         return MIXED[name][0]()
     if data is None:
@@ -126,7 +136,7 @@ def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> d
     """One table and one seed."""
     table = columns(name, data)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(table[TARGETS[name]]))
+    order = rng.permutation(len(table[target_of(name)]))
     count = len(order) // 5
     with tempfile.TemporaryDirectory() as folder:
         train = written(Path(folder) / "train.csv", table, order[count:])
@@ -144,14 +154,14 @@ def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> d
         "gaussian copula": copula(real, len(real), rng),
         "independent columns": independent(real, len(real), rng),
     }
-    found = {side: scores(whole, real, held_out, rows, TARGETS[name], seed) for side, rows in sides.items()}
+    found = {side: scores(whole, real, held_out, rows, target_of(name), seed) for side, rows in sides.items()}
     return {"processor_seconds": round(seconds, 1), "images": session.images, **found}
 
 
 def two_part(name: str, seed: int, data: Path | None) -> dict[str, float]:
     """The scores of the copula with a latent number for zeros, on the same split."""
     table = columns(name, data)
-    order = np.random.default_rng(seed).permutation(len(table[TARGETS[name]]))
+    order = np.random.default_rng(seed).permutation(len(table[target_of(name)]))
     count = len(order) // 5
     with tempfile.TemporaryDirectory() as folder:
         whole = load(written(Path(folder) / "all.csv", table, order))
@@ -159,7 +169,7 @@ def two_part(name: str, seed: int, data: Path | None) -> dict[str, float]:
     begun = time.process_time()
     made = two_part_copula(whole.units.columns, real, len(real), seed)
     seconds = round(time.process_time() - begun, 1)
-    return {"processor_seconds": seconds, **scores(whole, real, held_out, made, TARGETS[name], seed)}
+    return {"processor_seconds": seconds, **scores(whole, real, held_out, made, target_of(name), seed)}
 
 
 def whole_numbers(session: evenodds.Session, whole: Dataset, n: int) -> Rows:

@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+import shutil
 import sys
 from dataclasses import replace
 from datetime import date
@@ -20,9 +21,12 @@ from evenodds.data.rows import shares_of
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.estimators.rows import commonest
+from evenodds.evaluation.equilibrium import duality_gap
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.files.read import read_json
 from evenodds.runs.card import read_card
 from evenodds.runs.config import Part, read
+from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.run_data import open_run_data
 from tests.sheets import write_sheet
 from tests.short import AT_THE_END
@@ -151,6 +155,26 @@ def test_a_table_is_judged_column_by_column(run: Path, tmp_path: Path) -> None:
     assert all(one["impossible"] == 0 for one in evaluation["columns"])
     assert len(evaluation["pairs"]["worst"]) == 5
     assert 0 < len(evaluation["usefulness"]) <= 3
+
+
+def test_a_small_table_gets_a_generator_that_is_fitted_before_the_game(tmp_path: Path) -> None:
+    data = str(written(tmp_path / "t.csv", rows()))
+    assert recipe_for(data) == "small-table"
+    settings = {**SHORT, "watch": "warn"}
+    whole = evenodds.fit(data, "small-table", out=tmp_path / "whole", **settings)
+    evenodds.fit(data, "small-table", out=tmp_path / "part", **{**settings, "images": 256})
+    for folder in (tmp_path / "part" / "checkpoints").iterdir():
+        if int(folder.name):
+            shutil.rmtree(folder)  # as of a run that was killed early: its start is what was fitted
+    resumed = evenodds.resume(tmp_path / "part", settings={"images": 512})
+    assert whole.sample(20, seed=1).tolist() == resumed.sample(20, seed=1).tolist()
+    debts = [row[4] for row in whole.sample(200, seed=2)]
+    assert 0.45 < sum(debt == 0 for debt in debts) / len(debts) < 0.75
+    assert [choice["setting"] for choice in read_json(whole.folder / "choices.json", list[Any])] == ["generator.fit"]
+    played = open_run_data(whole.config, read_card(whole.folder))
+    real = played.batch(torch.arange(32))["x"]
+    gap = duality_gap(whole, played, real, whole.prior(32, 1), images=64)
+    assert gap.best_generator <= gap.best_discriminator
 
 
 def test_samples_of_any_tool_are_held_against_the_table_by_names(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Gradient:
     def improve(self, move: Move, players: Players, hand: Batch, engine: Engine, progress: Progress) -> Costs:
         movers = [name for name in move.movers if name in self.optimizers]
         if not movers and not any(parameters_of(players[name]) for name in move.movers):
-            with torch.no_grad():  # what was fitted before the game does not learn in it
+            with frozen(players, but=()):  # what was fitted before the game does not learn in it
                 return play(move, players, hand, engine)
         optimizers, rate = [self.optimizers[name] for name in movers], self.rate(progress)
         for name in movers:

@@ -320,7 +320,7 @@ def test_a_table_is_shown_and_its_class_column_chosen(tmp_path: Path, monkeypatc
     table.write_text("age;<b>;group\n1;2;a\n", encoding="utf-8")
     with opened(tmp_path / "runs", [table.parent]) as client:
         seen = client.get("/api/data", params={"place": str(table)}).json()
-        assert (seen["recipe"], seen["rows"]) == ("table", [["age", "<b>", "group"], ["1", "2", "a"]])
+        assert (seen["recipe"], seen["rows"]) == ("small-table", [["age", "<b>", "group"], ["1", "2", "a"]])
         body = {"recipe": "table", "data": seen["data"], "settings": {"data.label": "group", "task": "condition"}}
         assert client.post("/api/runs", json=body).status_code == 201
         body["settings"] = {"data.name": "group"}

@@ -220,7 +220,7 @@ def begin(watched: Watched, recipe: str, settings: dict[str, str], options: str)
     page = watched.page
     watched.show("#/new", "option:text-is('ring') >> nth=1", "attached")
     page.get_by_label("or data that come with evenodds").select_option(recipe)
-    assert page.get_by_label("Recipe").input_value() == recipe  # that which suits these data
+    assert page.locator("label:has-text('Recipe') select").first.input_value() == recipe  # that which suits these data
     page.locator("details", has_text="More settings").evaluate("fold => { fold.open = true }")
     for key, value in settings.items():
         page.locator("label.field", has=page.locator(f"code:text-is('{key}')")).locator("input").fill(value)

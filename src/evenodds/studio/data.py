@@ -112,8 +112,9 @@ def _seen(studio: Studio, galleries: Galleries, path: Path, named: bool) -> dict
         return {**found, "large": large}
     suited = suited_recipe(str(path))
     found |= {"recipe": suited.name, "reason": suited.reason, "data": str(path)}
-    if glimpse is None:  # a table, say: it is read when it is checked, or trained on
-        return {**found, "rows": _first_rows(path)}
+    rows = _first_rows(path) if is_file else []
+    if glimpse is None or rows:  # a table, say: it is read when it is checked, or trained on
+        return {**found, "rows": rows}
     found |= {"items": glimpse.items, "shape": list(glimpse.shape)}
     if path.is_dir():
         images, others = galleries.files(path)

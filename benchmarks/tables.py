@@ -43,6 +43,8 @@ Rows = NDArray[np.float64]
 DISTINCT = "-distinct"
 TARGETS = {**{name: target for name, (_, target) in MIXED.items()}, "letter": "Cat 12", "spam": "Cont 57"}
 """The column that a classifier is to tell: its words, or whether it is above its median."""
+MANY = 4
+"""Times as many made rows as real ones that a classifier learns from, beside as many."""
 MOST = 1000
 """Rows on each side of recall."""
 
@@ -118,15 +120,20 @@ def useful(rows: Rows, held_out: Rows, at: int, middle: float | None, seed: int)
     return float(model.score(np.delete(held_out, at, 1), target(held_out)))
 
 
-def scores(data: Dataset, real: Rows, held_out: Rows, made: Rows, target: str, seed: int) -> dict[str, float]:
-    """All scores of one set of rows, in the data's own numbers."""
+def usefulness(data: Dataset, real: Rows, held_out: Rows, made: Rows, target: str, seed: int) -> float:
+    """`useful` of the table's column: its words, or whether a number is above its median."""
     at = data.columns.index(target)
     middle = None if data.units.columns[at].form == "words" else float(np.median(real[:, at]))
+    return useful(made, held_out, at, middle, seed)
+
+
+def scores(data: Dataset, real: Rows, held_out: Rows, made: Rows, target: str, seed: int) -> dict[str, float]:
+    """All scores of one set of rows, in the data's own numbers."""
     seen = [data.units.to_model(torch.from_numpy(side[:MOST])) for side in (held_out, made)]
     fits = [column.allows(made[:, k]) for k, column in enumerate(data.units.columns)]
     return {
         "told_apart": told_apart(held_out, made, seed),
-        "useful": useful(made, held_out, at, middle, seed),
+        "useful": usefulness(data, real, held_out, made, target, seed),
         "recall": float(precision_recall(*seen).recall),
         "invalid": float(1 - np.stack(fits).mean()),
     }
@@ -146,7 +153,7 @@ def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> d
             str(train), recipe, out=Path(folder) / "run", images=images, seed=seed, watch="off", device="cpu"
         )
         seconds = time.process_time() - begun
-        made = whole_numbers(session, whole, len(order) - count)
+        made, many = (whole_numbers(session, whole, times * (len(order) - count)) for times in (1, MANY))
     held_out, real = whole.x[:count].numpy(), whole.x[count:].numpy()
     sides = {
         "real": real[rng.permutation(len(real))],
@@ -155,6 +162,7 @@ def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> d
         "independent columns": independent(real, len(real), rng),
     }
     found = {side: scores(whole, real, held_out, rows, target_of(name), seed) for side, rows in sides.items()}
+    found["evenodds"]["useful_of_many"] = usefulness(whole, real, held_out, many, target_of(name), seed)
     return {"processor_seconds": round(seconds, 1), "images": session.images, **found}
 
 

@@ -59,8 +59,7 @@ def test_on_a_cpu_the_recipe_is_as_it_was() -> None:
     assert settled(device="cpu")[0].batch == 64
 
 
-@pytest.mark.usefixtures("gpu")
-def test_a_wrong_entry_is_one_line() -> None:
+def test_a_wrong_entry_is_one_line_on_any_device() -> None:
     for word, said in (("batch", "takes settings such as batch=256"), ("bach=2", "did you mean 'batch'")):
         with pytest.raises(BadInput, match=said):
             on_accelerator(from_mapping({"accelerator": [word]}), 1000, (2,))

@@ -82,7 +82,7 @@ def test_the_same_rows_and_seed_give_the_same_generator_and_labels_their_own_row
     made = generator(torch.cat([z, c], 1))[:, 0]
     assert bool((made[1::2] > 0).all())
     assert bool((made[::2] <= 0).all())
-    with pytest.raises(BadInput, match="follows classes alone"):
+    with pytest.raises(BadInput, match="follows classes, no attributes"):
         generator.fit(x[:, :1])
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.apply.density_ratio import calibration, fit_ratio
+from evenodds.apply.density_ratio import Calibration, calibration, fit_ratio
 from evenodds.apply.rejection import acceptance, budgeted_highest
 from evenodds.apply.selecting import Target, budgeted, diffuse, langevin, rejection, truncated
 from evenodds.errors import BadInput
@@ -105,6 +105,16 @@ def test_a_discriminator_that_is_fitted_selects_the_data() -> None:
     real = Data().at(10**7)["x"]
     found = calibration(players["discriminator"](real), players["discriminator"](known.draw(256, 9)))
     assert found.slope == pytest.approx(1, abs=4 * found.error)
+
+
+def test_what_a_fitted_discriminator_cannot_do_is_told_apart() -> None:
+    apart = calibration(torch.rand(200) + 1, -torch.rand(200) - 1)  # every sample is told from data
+    assert "nearly every sample" in apart.doubt
+    assert "nearly every sample" in Calibration(4.9, 1638.8, 0.44, 179).doubt  # as far as few items tell
+    assert "no better than chance" in Calibration(0.0, 5773.5, 0.0, 15).doubt
+    assert "overfitted" in Calibration(0.3, 0.05, 0.01, 5000).doubt
+    assert "too few samples" in Calibration(2.9, 0.1, 0.3, 5000).doubt
+    assert not Calibration(1.1, 0.05, 0.02, 5000).doubt
 
 
 def test_acceptance_is_that_of_the_paper() -> None:

@@ -42,6 +42,8 @@ RATIO = "ratio.safetensors"
 ANEW = "delete it, and the discriminator is fitted anew"
 MOST_HELD_OUT = 20_000
 MOST_BINS, LEAST_OF_BIN = 100, 50
+SEPARATED = 0.2
+"""Nats that are gained where a slope whose error is larger than itself means items that are told apart, not chance."""
 STEPS = ("steps.edges", "steps.levels")
 """Names beside those of the discriminator's tensors in that file."""
 
@@ -145,6 +147,24 @@ class Calibration:
             f"calibration slope {self.slope:.2f} ± {self.error:.2f} (1: its logits are log ratios of densities)"
         )
 
+    @property
+    def doubt(self) -> str:
+        """What is wrong with it, and what helps; nothing where it can be selected by."""
+        separated = self.error > abs(self.slope) and self.gain > SEPARATED  # no finite slope is the best
+        if separated or self.gain > 0.9 * math.log(2):
+            why = "it tells nearly every sample from data, so that what is kept is the best of samples that are all bad"
+            return f"{why}; train the run longer (evenodds resume)"
+        if not self.slope > 2 * self.error:
+            why = f"it tells samples from {self.items:,} held-out items no better than chance"
+            return f"{why}, so they are selected at random; fit it longer (--fit), or leave --fit and --select out"
+        if self.slope < 0.5:
+            why = f"its logits are {1 / self.slope:.1f} times as steep as log ratios: it has overfitted"
+            return f"{why}; fit it shorter (--fit), or on more data"
+        if self.slope > 2:
+            why = f"log ratios are {self.slope:.1f} times as steep as its logits, so too few samples are rejected"
+            return f"{why}; fit it longer (--fit)"
+        return ""
+
 
 def ratio_of(
     session: Session,
@@ -192,10 +212,13 @@ def ratio_of(
         steps = Steps(*(weights.pop(name, torch.zeros(0)) for name in STEPS))
         like = {name: torch.zeros_like(part) for name, part in discriminator.state_dict().items()}
         reason = misfit(weights, like) or ("" if len(steps.levels) == len(steps.edges) + 1 else "its steps do not fit")
+        whole = all(bool(part.isfinite().all()) for part in (*weights.values(), steps.edges, steps.levels))
+        reason = reason or ("" if whole else "it has numbers that are not finite")
         if reason:
             raise BadInput(f"{path} is no discriminator of this run: {reason}; {ANEW}")
         discriminator.load_state_dict(weights)
         say(words.get("told", ""))
+        _warn(words.get("warned", ""))
         return replace(fitted, steps=steps)
     with allowing(session.allow):
         advice = "or say where the data of before lie with --data, or leave --fit out"
@@ -210,12 +233,15 @@ def ratio_of(
     steps = Steps.fitted(real, fake, max(2, min(MOST_BINS, len(real) // LEAST_OF_BIN)))
     fitted = replace(fitted, steps=steps)
     found = calibration(*_logits(fitted, dataset, held_out[1::2], 3))
-    _warn(found)
-    with replaced(path) as temporary:
-        state = {name: value.cpu().contiguous() for name, value in discriminator.state_dict().items()}
-        state |= dict(zip(STEPS, (steps.edges, steps.levels), strict=True))
-        write_tensors(state, temporary, {**made_for, "told": found.told})
+    state = {name: value.cpu().contiguous() for name, value in discriminator.state_dict().items()}
+    state |= dict(zip(STEPS, (steps.edges, steps.levels), strict=True))
+    try:
+        with replaced(path) as temporary:
+            write_tensors(state, temporary, {**made_for, "told": found.told, "warned": found.doubt})
+    except OSError as error:
+        say(f"the fitted discriminator is not kept in {path.parent}: {error.strerror}")
     say(found.told)
+    _warn(found.doubt)
     return fitted
 
 
@@ -264,22 +290,9 @@ def _logits(fitted: Session, dataset: Dataset, index: Tensor, seed: int) -> tupl
     return torch.cat(logits[0]), torch.cat(logits[1])
 
 
-def _warn(found: Calibration) -> None:
-    if found.gain > 0.9 * math.log(2):
-        why = "it tells nearly every sample from data, so that what is kept is the best of samples that are all bad"
-        advice = "train the run longer (evenodds resume)"
-    elif not found.slope > 2 * found.error:
-        why = "it tells samples from held-out items no better than chance, so samples are selected at random"
-        advice = "fit it longer (--fit), or leave --fit and --select out"
-    elif found.slope < 0.5:
-        why = f"its logits are {1 / found.slope:.1f} times as steep as log ratios: it has overfitted"
-        advice = "fit it shorter (--fit), or on more data"
-    elif found.slope > 2:
-        why = f"log ratios are {found.slope:.1f} times as steep as its logits, so too few samples are rejected"
-        advice = "fit it longer (--fit)"
-    else:
-        return
-    warn(f"the fitted discriminator is not calibrated: {why}; {advice}", Uncalibrated, stacklevel=3)
+def _warn(doubt: str) -> None:
+    if doubt:
+        warn(f"the fitted discriminator is not calibrated: {doubt}", Uncalibrated, stacklevel=3)
 
 
 def calibration(real: Tensor, fake: Tensor) -> Calibration:

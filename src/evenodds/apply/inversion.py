@@ -21,7 +21,16 @@ from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks._conditional import one_hot
 
-__all__ = ["Codes", "conditions_of", "estimated", "invert", "walk_between", "write_codes", "write_reconstructions"]
+__all__ = [
+    "Codes",
+    "conditions_of",
+    "estimated",
+    "invert",
+    "require_pictures",
+    "walk_between",
+    "write_codes",
+    "write_reconstructions",
+]
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,15 @@ def write_codes(session: Session, source: Any, codes: Codes, data: Dataset, path
     write_arrays(path, "encode", {"z": codes.z.numpy(), **c, **facts_beside(session, data, source)})
 
 
-def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: Path, columns: int = 16) -> Path:
-    """A sheet of rows in pairs: items above the generator's answers to their codes."""
+def require_pictures(session: Session) -> None:
+    """BadInput where a run's data are no images: nothing is to be drawn of them."""
     if session.card.kind != "image":
         raise BadInput(f"reconstructions are drawn of images; this run's data is a {session.card.kind}, use encode")
+
+
+def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: Path, columns: int = 16) -> Path:
+    """A sheet of rows in pairs: items above the generator's answers to their codes."""
+    require_pictures(session)
     if codes.x is None:
         raise BadInput("an exported encoder has no generator to reconstruct by; take the run itself")
     place = partial(owned, command="reconstruct")

@@ -217,10 +217,13 @@ def _encoded(
 ) -> tuple[Any, Any, Any]:
     """The run, the items and their codes; BadInput where the command may not write to `path`."""
     from evenodds.apply.encoding import encoded
+    from evenodds.apply.inversion import require_pictures
     from evenodds.cli.bar import Bar, reading
     from evenodds.files.outputs import require_owned
 
     session = run_or_model(run, flags.checkpoint, flags.device, "encoder")
+    if command == "reconstruct":
+        require_pictures(session)
     require_owned(path, command, inputs=(data,))
     return session, *encoded(session, data, steps, flags.images, n, (Bar(),), reading, flags.most_pixels)
 

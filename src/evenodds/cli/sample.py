@@ -92,6 +92,10 @@ def sample(
         raise BadInput("--data says where the data lie that --fit reads; add --fit 1M, or leave --data out")
     if fit is not None and select is None:
         raise BadInput("--fit is for samples that the discriminator selects; add --select budgeted, or leave it out")
+    if select is not None:
+        from evenodds.runs.find import find
+
+        find("selections", select)  # a name that nobody has is said before anything is fitted
     plain = given is None and select is None and not options
     model = without_torch(run, truncation, checkpoint, device) if plain else None
     if model is not None:

@@ -35,9 +35,9 @@ def on_accelerator(
     """
     words, config = config.accelerator, replace(config, accelerator=())
     device = pick_device(config.device)
+    changed = with_settings(config, dict(map(_parted, words)))  # what is no setting is said on every device
     if not words or device.type == "cpu":
         return config, []
-    changed = with_settings(config, dict(map(_parted, words)))
     lengths, pixels = (changed.prior.options.get("size", 1), *shape[:1]), prod(shape[1:])
     if items < FEWEST * changed.batch or round_bound(changed, lengths, pixels) > agreed(lambda: device_bytes(device)):
         return config, []

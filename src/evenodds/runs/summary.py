@@ -83,7 +83,7 @@ def _progress(folder: Path, images: int, length: int, history: Sequence[Mapping[
     return {
         "progress": f"{images:,} of {length:,} images",
         "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
-        "checkpoints": ", ".join(p.name.lstrip("0") for p in checkpoint.listing(folder / "checkpoints")),
+        "checkpoints": ", ".join(p.name.lstrip("0") or "0" for p in checkpoint.listing(folder / "checkpoints")),
     }
 
 
@@ -102,7 +102,7 @@ def _best(folder: Path) -> dict[str, str]:
     header = checkpoint.read_header(best)
     low, high = header.score_interval or (None, None)
     within = f" ({low:.4f} to {high:.4f})" if low is not None and high is not None else ""
-    return {"best": f"{best.name.lstrip('0')}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
+    return {"best": f"{best.name.lstrip('0') or '0'}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
 
 
 def _watched(latest: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -145,7 +145,7 @@ class Generator(nn.Module):
             BadInput: c says something else than labels.
         """
         if self.condition and labels is None:
-            raise BadInput("copula follows classes alone; name one column of them, or set generator=mlp")
+            raise BadInput("generator 'copula' follows classes, no attributes or values; take the recipe table")
         if labels is not None:
             rows, labels = rows[labels >= 0], labels[labels >= 0]
         rng = torch.Generator().manual_seed(seed)

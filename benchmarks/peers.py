@@ -39,7 +39,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.laps import Play, Rate, before_allocator, playing, warm
+from common.laps import Play, Rate, before_allocator, beside_naive, playing, warm
 from common.stored import stored_results
 from evenodds.data.sources import load
 from evenodds.files.write import write_json
@@ -307,13 +307,8 @@ def measure(peer: str, seconds: float, laps: int) -> dict[str, Any]:
     if peer not in BATCH_NORM:
         play_all({"all": {**recipe, **LEVERS["simultaneous"]}})
     images = PEERS[peer]["batch"] * PEERS[peer].get("discriminator_steps", 1)
-    clock = {name: images / rate.clock for name, rate in rates.items()}
-    processor = {name: images / rate.processor for name, rate in rates.items()}
     return {
-        "images_per_second": {name: round(value, 1) for name, value in clock.items()},
-        "times": {name: round(value / clock["naive"], 2) for name, value in clock.items()},
-        "images_per_processor_second": {name: round(value, 1) for name, value in processor.items()},
-        "times_by_processor": {name: round(value / processor["naive"], 2) for name, value in processor.items()},
+        **beside_naive(rates, images, "times"),
         "as_recipes": recipe,
         "not_played": failed,
     }

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.laps import Play, Rate, before_allocator, gflop, playing, shortest, warm
+from common.laps import Play, Rate, before_allocator, beside_naive, gflop, playing, shortest, warm
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.runs.assembly import Run
@@ -208,15 +208,10 @@ def table(
     batch: int, rates: Mapping[str, Rate], flops: Mapping[str, float], failed: Mapping[str, str]
 ) -> dict[str, Any]:
     """Rates of every variant, beside those of the naive loop."""
-    per_second = {name: batch / rate.clock for name, rate in rates.items()}
-    per_processor = {name: batch / rate.processor for name, rate in rates.items()}
     return {
-        "images_per_second": {name: round(value, 1) for name, value in per_second.items()},
-        "times_naive": {name: round(value / per_second["naive"], 2) for name, value in per_second.items()},
-        "images_per_processor_second": {name: round(value, 1) for name, value in per_processor.items()},
-        "times_naive_by_processor": {n: round(value / per_processor["naive"], 2) for n, value in per_processor.items()},
+        **beside_naive(rates, batch, "times_naive"),
         "gflop_per_image": {name: round(value, 4) for name, value in flops.items()},
-        "gflop_per_second": {name: round(per_second[name] * value, 1) for name, value in flops.items()},
+        "gflop_per_second": {name: round(batch / rates[name].clock * value, 1) for name, value in flops.items()},
         "not_played": dict(failed),
     }
 

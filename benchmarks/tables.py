@@ -1,4 +1,4 @@
-"""Tables: rows of a recipe, of independent columns and of two Gaussian copulas, held against real rows.
+"""Tables: rows of a recipe, of independent columns and of a Gaussian copula, held against real rows.
 
 A fifth of the rows is held out and seen by nobody. Scores, by gradient boosting of scikit-learn:
 - told apart: accuracy of a classifier of held-out rows against as many made ones, fitted on half, tested on the rest;
@@ -7,11 +7,10 @@ A fifth of the rows is held out and seen by nobody. Scores, by gradient boosting
 - recall of held-out rows by made ones, and by real rows, in what players see (Kynkäänniemi et al. 2019);
 - invalid: the share of cells that the column could not hold.
 
-The second copula has latent numbers for zeros and choices, and others for amounts (common/two_part_copula.py).
 What results/tables.json holds already is not done again. `letter` and `spam` are read from a folder of data.
 
     python benchmarks/tables.py                                        # 3 made tables, 3 seeds, on one thread
-    python benchmarks/tables.py --data DATA --tables spam --seeds 5 --two-part
+    python benchmarks/tables.py --data DATA --tables spam --seeds 5 --recipe small-table --classes 1
     python benchmarks/tables.py --data DATA --tables letter spam --seeds 3 --images 2M
     python benchmarks/tables.py --data DATA --tables spam spam-distinct --seeds 5 --recipe small-table
 """
@@ -32,7 +31,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 import evenodds
 from common.mixed_tables import MIXED
 from common.stored import stored_results
-from common.two_part_copula import two_part_copula
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.files.write import write_json
@@ -139,7 +137,7 @@ def scores(data: Dataset, real: Rows, held_out: Rows, made: Rows, target: str, s
     }
 
 
-def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> dict[str, Any]:
+def cell(name: str, seed: int, recipe: str, settings: dict[str, Any], data: Path | None) -> dict[str, Any]:
     """One table and one seed."""
     table = columns(name, data)
     rng = np.random.default_rng(seed)
@@ -150,7 +148,7 @@ def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> d
         whole = load(written(Path(folder) / "all.csv", table, order))
         begun = time.process_time()
         session = evenodds.fit(
-            str(train), recipe, out=Path(folder) / "run", images=images, seed=seed, watch="off", device="cpu"
+            str(train), recipe, out=Path(folder) / "run", **settings, seed=seed, watch="off", device="cpu"
         )
         seconds = time.process_time() - begun
         made, many = (whole_numbers(session, whole, times * (len(order) - count)) for times in (1, MANY))
@@ -164,20 +162,6 @@ def cell(name: str, seed: int, recipe: str, images: str, data: Path | None) -> d
     found = {side: scores(whole, real, held_out, rows, target_of(name), seed) for side, rows in sides.items()}
     found["evenodds"]["useful_of_many"] = usefulness(whole, real, held_out, many, target_of(name), seed)
     return {"processor_seconds": round(seconds, 1), "images": session.images, **found}
-
-
-def two_part(name: str, seed: int, data: Path | None) -> dict[str, float]:
-    """The scores of the copula with a latent number for zeros, on the same split."""
-    table = columns(name, data)
-    order = np.random.default_rng(seed).permutation(len(table[target_of(name)]))
-    count = len(order) // 5
-    with tempfile.TemporaryDirectory() as folder:
-        whole = load(written(Path(folder) / "all.csv", table, order))
-    held_out, real = whole.x[:count].numpy(), whole.x[count:].numpy()
-    begun = time.process_time()
-    made = two_part_copula(whole.units.columns, real, len(real), seed)
-    seconds = round(time.process_time() - begun, 1)
-    return {"processor_seconds": seconds, **scores(whole, real, held_out, made, target_of(name), seed)}
 
 
 def whole_numbers(session: evenodds.Session, whole: Dataset, n: int) -> Rows:
@@ -198,21 +182,19 @@ def main() -> None:
     parser.add_argument("--recipe", default="table")
     parser.add_argument("--images", help="Of the run; 1M, and 20k of small-table, whose rows do not depend on it.")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--two-part", action="store_true", help="The second copula alone; nothing is trained.")
+    parser.add_argument("--classes", type=int, help="Latent classes of small-table, where they are not its own.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = RESULTS / "tables.json"
     images = options.images or ("1M" if options.recipe == "table" else "20k")
-    played = images if options.recipe == "table" else options.recipe
+    classes = {} if options.classes is None else {"generator__classes": options.classes}
+    played = images if options.recipe == "table" else options.recipe + (f" of {options.classes}" if classes else "")
+    settings = {"images": images, **classes}
     for seed in range(options.seeds):
         for name in options.tables:
-            key = f"{name}, {'two-part copula' if options.two_part else played}, seed {seed}"
+            key = f"{name}, {played}, seed {seed}"
             if key not in stored_results(path):
-                found = (
-                    two_part(name, seed, options.data)
-                    if options.two_part
-                    else cell(name, seed, options.recipe, images, options.data)
-                )
+                found = cell(name, seed, options.recipe, settings, options.data)
                 write_json(path, {**stored_results(path), key: found})
                 print(key, json.dumps(found), flush=True)
 

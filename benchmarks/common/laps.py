@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from evenodds.game.allocator import keep_freed_memory
 from evenodds.game.trainer import Training, train
 from evenodds.runs.assembly import Run
 
-__all__ = ["Clock", "Play", "Rate", "before_allocator", "gflop", "playing", "shortest", "warm"]
+__all__ = ["Clock", "Play", "Rate", "before_allocator", "beside_naive", "gflop", "playing", "shortest", "warm"]
 
 Play = Callable[[int], None]
 """Plays so many rounds."""
@@ -103,3 +103,20 @@ def shortest(work: Callable[[], object], times: int = 8) -> float:
         work()
         spent.append(time.perf_counter() - begun)
     return min(spent)
+
+
+def beside_naive(rates: Mapping[str, Rate], images: int, times: str) -> dict[str, dict[str, float]]:
+    """Images per second of variants by both clocks, and how many times those of "naive" they are.
+
+    Args:
+        images: of a play.
+        times: what the latter are called.
+    """
+    clock = {name: images / rate.clock for name, rate in rates.items()}
+    processor = {name: images / rate.processor for name, rate in rates.items()}
+    return {
+        "images_per_second": {name: round(value, 1) for name, value in clock.items()},
+        times: {name: round(value / clock["naive"], 2) for name, value in clock.items()},
+        "images_per_processor_second": {name: round(value, 1) for name, value in processor.items()},
+        f"{times}_by_processor": {name: round(value / processor["naive"], 2) for name, value in processor.items()},
+    }

@@ -9,13 +9,14 @@ from PIL import Image
 
 import evenodds
 from evenodds.apply.direction_sheets import directions_of
-from evenodds.apply.encoder import ENCODER, encoder_of, existing_encoder
+from evenodds.apply.encoder import encoder_of, existing_encoder
 from evenodds.apply.features import features
 from evenodds.apply.inversion import conditions_of, invert
 from evenodds.apply.items import items
 from evenodds.cli import main
 from evenodds.files.tensors import read_tensors
 from evenodds.game.checkpoint import listing
+from evenodds.runs.folder_facts import ENCODER
 from evenodds.runs.session import Session, load
 from tests.short import AT_THE_END
 

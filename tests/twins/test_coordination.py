@@ -18,6 +18,7 @@ from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.folder_facts import RATIO
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
 from tests.twins.test_resume import StopAt
@@ -168,7 +169,7 @@ def test_a_fitted_discriminator_stays_with_the_run(
     assert main([*words, str(files[1])]) == 0
     assert "calibration slope" in capsys.readouterr().err
     assert files[0].read_bytes() == files[1].read_bytes()
-    (run / density_ratio.RATIO).write_bytes(b"x")
+    (run / RATIO).write_bytes(b"x")
     assert main([*words, str(files[1])]) == 2
     assert "delete it, and the discriminator is fitted anew" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, cast
 from warnings import warn
 
@@ -30,15 +31,14 @@ from evenodds.game.trainer import Feed, Listener, train
 from evenodds.runs.allowed import allowing
 from evenodds.runs.build import build_engine
 from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.folder_facts import RATIO
 from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import per_item
 
-__all__ = ["RATIO", "Calibration", "Fitted", "Steps", "Uncalibrated", "calibration", "fit_ratio", "ratio_of"]
+__all__ = ["Calibration", "Fitted", "Steps", "Uncalibrated", "calibration", "fit_ratio", "ratio_of"]
 
-RATIO = "ratio.safetensors"
-"""The file of a run's fitted discriminator, in the run's folder."""
 ANEW = "delete it, and the discriminator is fitted anew"
 MOST_HELD_OUT = 20_000
 MOST_BINS, LEAST_OF_BIN = 100, 50
@@ -207,18 +207,8 @@ def ratio_of(
     of_run = {one.name: getattr(session, one.name) for one in fields(Session)}
     fitted = Fitted(**{**of_run, "task": task, "players": {**session.players, "discriminator": discriminator}})
     made_for = {"generator_images": str(session.images), "fitted_images": str(images), "seed": str(seed)}
-    weights, words = read_tensors_and_words(path, ANEW) if os.path.lexists(path) else ({}, {})
-    if all(words.get(name) == word for name, word in made_for.items()):
-        steps = Steps(*(weights.pop(name, torch.zeros(0)) for name in STEPS))
-        like = {name: torch.zeros_like(part) for name, part in discriminator.state_dict().items()}
-        reason = misfit(weights, like) or ("" if len(steps.levels) == len(steps.edges) + 1 else "its steps do not fit")
-        whole = all(bool(part.isfinite().all()) for part in (*weights.values(), steps.edges, steps.levels))
-        reason = reason or ("" if whole else "it has numbers that are not finite")
-        if reason:
-            raise BadInput(f"{path} is no discriminator of this run: {reason}; {ANEW}")
-        discriminator.load_state_dict(weights)
-        say(words.get("told", ""))
-        _warn(words.get("warned", ""))
+    steps = _kept(path, discriminator, made_for, say)
+    if steps is not None:
         return replace(fitted, steps=steps)
     with allowing(session.allow):
         advice = "or say where the data of before lie with --data, or leave --fit out"
@@ -243,6 +233,24 @@ def ratio_of(
     say(found.told)
     _warn(found.doubt)
     return fitted
+
+
+def _kept(path: Path, discriminator: nn.Module, made_for: dict[str, str], say: Callable[[str], None]) -> Steps | None:
+    """What logits stand for, of a discriminator that gets the weights that are kept; None where these are of others."""
+    weights, words = read_tensors_and_words(path, ANEW) if os.path.lexists(path) else ({}, {})
+    if any(words.get(name) != word for name, word in made_for.items()):
+        return None
+    steps = Steps(*(weights.pop(name, torch.zeros(0)) for name in STEPS))
+    like = {name: torch.zeros_like(part) for name, part in discriminator.state_dict().items()}
+    reason = misfit(weights, like) or ("" if len(steps.levels) == len(steps.edges) + 1 else "its steps do not fit")
+    whole = all(bool(part.isfinite().all()) for part in (*weights.values(), steps.edges, steps.levels))
+    reason = reason or ("" if whole else "it has numbers that are not finite")
+    if reason:
+        raise BadInput(f"{path} is no discriminator of this run: {reason}; {ANEW}")
+    discriminator.load_state_dict(weights)
+    say(words.get("told", ""))
+    _warn(words.get("warned", ""))
+    return steps
 
 
 def fit_ratio(

@@ -25,13 +25,12 @@ from evenodds.runs.allowed import allowing
 from evenodds.runs.build import build_engine, options_of_encoder
 from evenodds.runs.config import Part
 from evenodds.runs.find import make, network
+from evenodds.runs.folder_facts import ENCODER
 from evenodds.runs.session import Session
 from evenodds.tasks.infer import Infer, encoder_options
 
-__all__ = ["ENCODER", "encoder_of", "existing_encoder", "has_encoder"]
+__all__ = ["encoder_of", "existing_encoder", "has_encoder"]
 
-ENCODER = "encoder.safetensors"
-"""The file of a run's encoder, in the run's folder."""
 ENCODER_PLAYER = "encoder"
 """Where an encoder is among the players of a session: one that was exported, or that the run's own task has."""
 REPETITION = 5.0

@@ -6,10 +6,11 @@ DRS, Azadi et al. (2019); and under a budget of draws, OBRS, Verine et al. (2024
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
-__all__ = ["acceptance", "budgeted_highest", "log_odds"]
+__all__ = ["acceptance", "budgeted_highest", "gamma_for", "log_odds"]
 
 
 def acceptance(log_ratio: Tensor, highest: float, gamma: float = 0.0) -> Tensor:
@@ -54,10 +55,22 @@ def budgeted_highest(log_ratio: Tensor, rate: float) -> float:
     low, high = float(log_ratio.min()), float(log_ratio.max())
     if float(acceptance(log_ratio, high).mean()) >= rate:
         return high
-    for _ in range(60):
+    return _halved(lambda highest: acceptance(log_ratio, highest), rate, low, high, 60)[0]
+
+
+def gamma_for(log_ratio: Tensor, highest: float, rate: float) -> float:
+    """The gamma at which so great a share of log ratios (N,) is kept on average; by halving."""
+    return sum(_halved(lambda gamma: acceptance(log_ratio, highest, gamma), rate, -60.0, 60.0, 50)) / 2
+
+
+def _halved(
+    chances: Callable[[float], Tensor], rate: float, low: float, high: float, times: int
+) -> tuple[float, float]:
+    """The ends, halved so many times, between which the mean of chances falls below a rate."""
+    for _ in range(times):
         middle = (low + high) / 2
-        low, high = (middle, high) if float(acceptance(log_ratio, middle).mean()) > rate else (low, middle)
-    return low
+        low, high = (middle, high) if float(chances(middle).mean()) > rate else (low, middle)
+    return low, high
 
 
 def log_odds(log_ratio: Tensor, highest: float) -> Tensor:

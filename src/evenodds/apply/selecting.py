@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evenodds.apply.density_ratio import Uncalibrated
-from evenodds.apply.rejection import acceptance, budgeted_highest
+from evenodds.apply.rejection import acceptance, budgeted_highest, gamma_for
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
 from evenodds.parts.priors import Prior, Spherical
@@ -233,7 +233,7 @@ class rejection:  # named as people ask for it
     def _set(self, logits: Tensor) -> None:
         self.highest = float(logits.max())
         if self.rate is not None:
-            self.gamma = _gamma(logits, self.highest, self.rate)
+            self.gamma = gamma_for(logits, self.highest, self.rate)
 
 
 @dataclass
@@ -257,15 +257,6 @@ class budgeted(rejection):  # named as people ask for it
 
 
 BLOCK = 256
-
-
-def _gamma(logits: Tensor, highest: float, rate: float) -> float:
-    """The gamma at which so great a share is kept on average; by halving."""
-    low, high = -60.0, 60.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if float(acceptance(logits, highest, middle).mean()) > rate else (low, middle)
-    return (low + high) / 2
 
 
 # Langevin ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from evenodds.data.arrays import READS as ARRAYS
 from evenodds.data.images import READS as IMAGES
 from evenodds.data.packed import records_of
 from evenodds.errors import BadInput
-from evenodds.files.regular import open_regular
+from evenodds.files.regular import open_regular, size_of
 from evenodds.files.zips import open_zip
 from evenodds.game.arithmetic import evenly
 
@@ -28,6 +28,8 @@ __all__ = ["Glimpse", "peek"]
 LOOKED_AT = 64
 """Image files whose headers are read, spread evenly over the names."""
 LINES = (".csv", ".tsv")
+BEGINNING = 1 << 24
+"""Bytes of a table whose lines are counted; a longer one has as many more."""
 _GREY = ("1", "L", "LA", "La", "I", "F")
 
 
@@ -83,10 +85,11 @@ def _of_records(records: Sequence[Any]) -> Glimpse:
 
 
 def _of_lines(place: Path) -> Glimpse | None:
-    """Of a table in lines, by the line breaks of the file and the delimiters of its first line."""
+    """Of a table in lines, by the line breaks of its beginning and the delimiters of its first line."""
     with open_regular(place) as stream:
-        first = stream.readline()
-        lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
+        first, beginning = stream.readline(), stream.read(BEGINNING)
+        more = (size_of(stream) - len(first)) // max(1, len(beginning))
+    lines = beginning.count(b"\n") * max(1, more)
     columns = 1 + max(first.count(mark) for mark in (b",", b";", b"\t"))
     return Glimpse(lines, (columns,)) if lines and columns > 1 else None
 

@@ -26,6 +26,7 @@ from evenodds.game.history import read_history
 from evenodds.runs.anonymous import anonymous
 from evenodds.runs.card import read_card
 from evenodds.runs.config import from_mapping, read
+from evenodds.runs.folder_facts import LEARNED_BESIDE
 from evenodds.runs.origin import read_origins
 from evenodds.runs.run_data import data_place
 from evenodds.runs.session import Session
@@ -122,7 +123,7 @@ def _copy_all(session: Session, target: Path, extra: Collection[str]) -> list[st
     _copy_facts(source, target)
     for path in checkpoint.listing(source / "checkpoints"):
         _copy_checkpoint(path, target / "checkpoints" / path.name)
-    for name in ("encoder.safetensors", "ratio.safetensors"):
+    for name in LEARNED_BESIDE:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
     pictures = _copy_pictures(session, target, "pictures" in extra)

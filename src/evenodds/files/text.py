@@ -13,7 +13,7 @@ from io import StringIO
 from typing import Any, Literal
 
 __all__ = ["aligned", "csv_text", "encodable", "from_cell", "from_utf8", "json_text", "quoted", "to_cell", "to_utf8"]
-__all__ += ["visible"]
+__all__ += ["reason_of", "visible"]
 
 UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 controls, ESC among them
@@ -42,6 +42,11 @@ def visible(text: object) -> str:
     Other characters stay. The result is its own visible form.
     """
     return UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library could not do, as one line in which every character is seen: the kind of error and its words."""
+    return f"{type(error).__name__}: {visible(' '.join(str(error).split())[:200])}"
 
 
 def encodable(text: str, encoding: str | None) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from evenodds.parts.exporting import log_ndtr, searchsorted
 
-__all__ = ["Block", "ChoosingGenerator", "choices_in"]
+__all__ = ["Block", "ChoosingGenerator", "choices_in", "order_of", "starts_of"]
 
 Block = tuple[tuple[float, ...], bool, int]
 """A column of a table: the scores that its amount may have, in order (empty of choices alone); whether it has no
@@ -57,12 +57,11 @@ class ChoosingGenerator(nn.Module):
         super().__init__()
         self.generator, self.temperature = generator, temperature
         self.noise = choices_in(blocks)
-        amounts, choices = _starts(blocks)
+        amounts, choices = starts_of(blocks)
         self._keep("amounts", torch.tensor(amounts, dtype=torch.int64))
         self._keep_scores([(scores, exact) for scores, exact, _ in blocks if scores])
         self._keep_choices(blocks, choices)
-        written = [*amounts, *(at + k for at, size in choices for k in range(size))]
-        self._keep("order", torch.tensor(written, dtype=torch.int64).argsort())
+        self._keep("order", order_of(amounts, choices))
 
     def _keep(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)  # the data say it; a checkpoint need not
@@ -137,7 +136,7 @@ class ChoosingGenerator(nn.Module):
         return y + (nearest - y).detach()
 
 
-def _starts(blocks: Sequence[Block]) -> tuple[list[int], list[tuple[int, int]]]:
+def starts_of(blocks: Sequence[Block]) -> tuple[list[int], list[tuple[int, int]]]:
     """Where the amounts of a row are, and where its choices begin and how many there are."""
     amounts: list[int] = []
     choices: list[tuple[int, int]] = []
@@ -150,3 +149,9 @@ def _starts(blocks: Sequence[Block]) -> tuple[list[int], list[tuple[int, int]]]:
             choices.append((at, size))
             at += size
     return amounts, choices
+
+
+def order_of(amounts: Sequence[int], choices: Sequence[tuple[int, int]]) -> Tensor:
+    """(E,) int64: where each column of a row is among all amounts and, behind them, all choices; see `starts_of`."""
+    written = [*amounts, *(at + k for at, size in choices for k in range(size))]
+    return torch.tensor(written, dtype=torch.int64).argsort()

@@ -112,10 +112,11 @@ def build_players(
     noise = choices_in(blocks)
     with torch.random.fork_rng():
         for number, (name, spec) in enumerate(task.networks(shape).items()):
-            part = config.generator if spec.kind not in ("Discriminator", "Encoder") else config.discriminator
+            role = ROLES.get(spec.kind, spec.kind)
+            part = config.discriminator if role == "Discriminator" else config.generator
             draws = bool(blocks) and spec.kind == "Generator"
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
-            what, maker = f"{name} '{part.name}'", network(part.name, ROLES.get(spec.kind, spec.kind))
+            what, maker = f"{name} '{part.name}'", network(part.name, role)
             shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else part.options
             options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):

@@ -30,6 +30,7 @@ from evenodds.runs.allowed import NotAllowed
 from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.config import Config, difference, from_mapping, read, require_allowed, with_settings
+from evenodds.runs.folder_facts import LEARNED_BESIDE
 from evenodds.runs.folders import versions
 from evenodds.runs.origin import Origin
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
@@ -90,8 +91,7 @@ class Examination:
             ("evaluation.json", partial(self._json, "evaluation.json", dict[str, Any])),
             ("metrics.jsonl", self._history),
             ("checkpoints", self._checkpoints),
-            ("encoder.safetensors", partial(self._tensors, "encoder.safetensors")),
-            ("ratio.safetensors", partial(self._tensors, "ratio.safetensors")),
+            *((name, partial(self._tensors, name)) for name in LEARNED_BESIDE),
             ("pictures", self._pictures),
             ("the data", partial(self._data, data, read_data, reading)),
         ]

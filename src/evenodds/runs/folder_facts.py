@@ -8,7 +8,11 @@ from pathlib import Path
 from evenodds.errors import BadInput
 from evenodds.files.read import read_json
 
-__all__ = ["Played", "processes_of", "require_run"]
+__all__ = ["ENCODER", "LEARNED_BESIDE", "RATIO", "Played", "processes_of", "require_run"]
+
+ENCODER, RATIO = "encoder.safetensors", "ratio.safetensors"
+LEARNED_BESIDE = (ENCODER, RATIO)
+"""Files that commands leave beside a run: its encoder, and its discriminator fitted to select samples."""
 
 
 def require_run(folder: str | Path) -> Path:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from evenodds.errors import Remark
-from evenodds.files.text import visible
+from evenodds.files.text import reason_of
 from evenodds.game import processes
 from evenodds.game.engine import pick_device
 from evenodds.game.learners.compiled import missing
@@ -71,7 +71,7 @@ def _of_graphs(plain: Config, ahead: Ahead) -> Choice:
             rates = rates_of({"as they are": ahead.probe(plain), "replayed": probe}, SECONDS)
     except Exception as error:
         ahead.forget()
-        return Choice("graphs", False, f"moves cannot be recorded: {_words(error)}")
+        return Choice("graphs", False, f"moves cannot be recorded: {reason_of(error)}")
     graphs = probe.run.learner.graphs
     if not graphs.replays:
         why = "; ".join(f"move '{name}': {reason}" for name, reason in graphs.reasons.items())
@@ -109,7 +109,7 @@ def _of_compilation(plain: Config, ahead: Ahead) -> Choice:
             rates = rates_of({"as they are": ahead.probe(plain), "compiled": probe}, SECONDS)
     except Exception as error:
         ahead.forget()
-        return Choice("compile", False, f"compiled moves cannot be played: {_words(error)}")
+        return Choice("compile", False, f"compiled moves cannot be played: {reason_of(error)}")
     spent = {"seconds_of_compilation": round(compiled.seconds, 1)}
     if compiled.reasons or not compiled.variants:
         why = "; ".join(f"move '{name}': {reason}" for name, reason in compiled.reasons.items())
@@ -137,7 +137,3 @@ def _said(rates: dict[str, float]) -> str:
 
 def _rounded(rates: dict[str, float]) -> dict[str, float]:
     return {name: round(rate, 1) for name, rate in rates.items()}
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {visible(' '.join(str(error).split())[:200])}"

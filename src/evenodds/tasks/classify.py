@@ -190,8 +190,7 @@ class Classify:
         sure = (chances.amax(1) >= self.threshold).float()
         if not self.temperature:
             return one_hot(chances.argmax(1), self.classes).to(chances), sure
-        sharp = chances.log() / self.temperature
-        return (chances if self.temperature == 1 else sharp.softmax(1)), sure
+        return (chances if self.temperature == 1 else (chances.log() / self.temperature).softmax(1)), sure
 
     def _viewed(self, x: Mapping[str, Tensor], hand: Batch) -> dict[str, Tensor]:
         viewed = dict(x)

@@ -68,7 +68,7 @@ class ConditionalRun:
 
     def config(self, fold: Dataset, seed: int) -> Config:
         """The configuration for a fold."""
-        chosen = recipe(self.named or ("table" if fold.kind == "table" else recipe_for(fold)))
+        chosen = recipe(self.named or recipe_for(fold))
         usual = {
             "task": "condition", "task.balance": "classes", "held_out": 0.0, "seed": seed, "size": None,
             "channels": None, "data": Part(IN_MEMORY),

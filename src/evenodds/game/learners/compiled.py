@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import Remark
-from evenodds.files.text import visible
+from evenodds.files.text import reason_of
 from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, Costs, Move, Players
 
@@ -93,7 +93,7 @@ class CompiledMoves:
                 if not distance <= TOLERANCE[engine.precision]:
                     reason = f"its slopes differ by {distance:.1e} of their norm"
             except Exception as error:  # whatever the compiler could not do, the move can be played without it
-                reason = f"{type(error).__name__}: {visible(' '.join(str(error).split())[:200])}"
+                reason = reason_of(error)
         self.seconds += time.perf_counter() - begun
         if reason and self.reasons.get(move.name) != reason:
             self.reasons[move.name] = reason

@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from evenodds.errors import Remark
-from evenodds.files.text import visible
+from evenodds.files.text import reason_of
 from evenodds.game.learners.compiled import variant_key
 from evenodds.game.members import buffers_of, parameters_of
 from evenodds.game.rules import Batch, Costs, Move, Players
@@ -194,7 +194,7 @@ class MoveGraphs:
         try:
             variant.recording = self._recorded(hand, body)
         except Exception as error:  # a move that cannot be recorded can be played
-            return f"{type(error).__name__}: {visible(' '.join(str(error).split())[:200])}"
+            return reason_of(error)
         return ""
 
     def _checked(self, variant: Variant, state: _State, hand: Batch, body: Body) -> Costs:

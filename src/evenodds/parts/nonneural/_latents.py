@@ -9,7 +9,7 @@ from math import inf, sqrt
 import torch
 from torch import Tensor
 
-from evenodds.parts.choosing import Block
+from evenodds.parts.choosing import Block, order_of, starts_of
 
 __all__ = ["GRID", "Layout", "Seen", "drawn", "latent_classes", "shares_of"]
 
@@ -58,21 +58,12 @@ class Layout:
 
     @classmethod
     def of(cls, width: int, blocks: Sequence[Block]) -> Layout:
-        amounts: list[int] = []
-        choices: list[tuple[int, int]] = []
-        amount_of: list[int] = []
-        block_of: list[int] = []
-        at = 0
-        for number, (scores, _, count) in enumerate(blocks or [((0.0,), False, 0)] * width):
-            if count:
-                choices.append((at + bool(scores), count))
-                amount_of.append(len(amounts) if scores else -1)
-                block_of.append(number)
-            if scores:
-                amounts.append(at)
-            at += bool(scores) + count
-        written = [*amounts, *(start + k for start, count in choices for k in range(count))]
-        return cls(amounts, choices, amount_of, block_of, torch.tensor(written, dtype=torch.int64).argsort())
+        blocks = blocks or [((0.0,), False, 0)] * width
+        amounts, choices = starts_of(blocks)
+        block_of = [number for number, (_, _, count) in enumerate(blocks) if count]
+        before = [sum(bool(scores) for scores, _, _ in blocks[:number]) for number in block_of]
+        amount_of = [k if blocks[number][0] else -1 for k, number in zip(before, block_of, strict=True)]
+        return cls(amounts, choices, amount_of, block_of, order_of(amounts, choices))
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,8 @@ def walked(root: Path) -> Iterator[tuple[str, str]]:
             folders.clear()
             continue
         within = Path(folder).relative_to(root).as_posix()
-        before = "" if within == "." else f"{within}/"
-        yield from ((f"{before}{name}", os.path.join(folder, name)) for name in names if name != RECORD)
+        before, start = "" if within == "." else f"{within}/", os.path.join(folder, "")
+        yield from [(before + name, start + name) for name in names if name != RECORD]
 
 
 def file_at(path: Path, name: str | None = None) -> File:
@@ -227,10 +227,12 @@ def _parted(files: Sequence[File], said: Said) -> Listing:
     """The image files, those that are read later where there are no others, and what is none of them."""
     files = sorted(files, key=lambda file: file.name)
     for endings in (said.endings, said.later):
-        usable = {file.name for file in files if file.name.lower().endswith(endings) and not _hidden(file.name)}
+        usable, others = [], []
+        for file in files:
+            is_usable = file.name.lower().endswith(endings) and not _hidden(file.name)
+            (usable if is_usable else others).append(file)
         if usable:
-            others = [file for file in files if file.name not in usable]
-            return Listing([file for file in files if file.name in usable], others)
+            return Listing(usable, others)
     found = [file._replace(kind="dicom") for file in files if _looks_like_dicom(file)] if said.dicom else []
     names = {file.name for file in found}
     return Listing(found, [file for file in files if file.name not in names])
@@ -250,4 +252,4 @@ def _looks_like_dicom(file: File) -> bool:
 
 
 def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return name.startswith(".") or "/." in name or "/__MACOSX/" in f"/{name}/"

@@ -1,7 +1,7 @@
 """What was decoded of folders and archives of images, kept for the next run that reads them unchanged.
 
 Each reading has one safetensors file in `data/` of the cache folder ($EVENODDS_CACHE, else "evenodds" in the user's
-cache). It is known by the place of the images and the options of reading, and only taken where names, sizes and times
+cache), which also holds what takes a pass through all values, such as the fingerprint. It is known by the place of the images and the options of reading, and only taken where names, sizes and times
 of all files are those of then. It holds numbers and JSON alone; what is damaged, of another user or of another version
 is passed over and written anew. Only the user can read it.
 """
@@ -28,6 +28,7 @@ from torch import Tensor
 from evenodds.data._files import walked
 from evenodds.data._fitting import NOTES
 from evenodds.data.dataset import Beside, Conditions, Dataset, Units
+from evenodds.data.facts import as_notes, facts_in
 from evenodds.data.items import Notes
 from evenodds.data.palette import Palette
 from evenodds.errors import BadInput
@@ -42,10 +43,11 @@ __all__ = ["MOST_BYTES", "caching", "through_cache"]
 
 MOST_BYTES = 8 << 30
 """Of all that is kept, where EVENODDS_CACHE_GIB says nothing else."""
-_FORMAT = 3
+_FORMAT = 4
 _WORTH = 1.0  # Seconds of reading from which on it is kept.
 _SETTLED = 2.0  # Seconds for which files must be unchanged: the coarsest times of file systems.
 _SPARE = 2  # Times the size of what is kept that must be free on the disk.
+_FACTS = "facts."  # Before the names of tensors that follow from the others.
 
 Say = Callable[[str], None]
 
@@ -175,19 +177,19 @@ class _State:
 
 
 def _state(path: Path) -> _State:
-    digest, newest = sha256(), 0
+    told, newest = [], 0
     files = walked(path) if path.is_dir() else iter([("", os.fspath(path))])
     for name, place in sorted(files):
         try:
             status = os.stat(place)
         except (OSError, ValueError):
-            digest.update(f"{name!r} is not there\n".encode())
+            told.append(f"{name!r} is not there")
             continue
         # The time of change, which nobody can set, tells files apart that were replaced with all their times.
-        newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
-        told = (name, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        digest.update(f"{told!r}\n".encode())
-    return _State(digest.hexdigest(), newest / 1e9)
+        modified, changed = status.st_mtime_ns, status.st_ctime_ns
+        newest = max(newest, modified, changed)
+        told.append(f"{name!r} {status.st_mode} {status.st_size} {modified} {changed}")
+    return _State(sha256("\n".join(told).encode()).hexdigest(), newest / 1e9)
 
 
 # --- one file of it ---------------------------------------------------------------------------------------------------
@@ -248,7 +250,7 @@ def _dataset(tensors: Mapping[str, Tensor], card: _Card) -> Dataset:
     beside = {
         name: Beside(_as_shown(tensors[f"beside.{name}"]), one.units, one.palette) for name, one in card.beside.items()
     }
-    return Dataset(
+    dataset = Dataset(
         _as_shown(tensors["x"]),
         card.units,
         tensors.get("y"),
@@ -261,6 +263,10 @@ def _dataset(tensors: Mapping[str, Tensor], card: _Card) -> Dataset:
         report=card.report,
         apart=tensors.get("apart"),
     )
+    notes = {name.removeprefix(_FACTS): tensor for name, tensor in tensors.items() if name.startswith(_FACTS)}
+    if (facts := facts_in(notes, dataset.head)) is not None:
+        vars(dataset)["facts"] = facts
+    return dataset
 
 
 def _as_stored(x: Tensor) -> Tensor:
@@ -280,6 +286,7 @@ def _keep(dataset: Dataset, place: Path, words: str, files: _State, most: int) -
     """Writes the file, after room was made for it; OSError where it cannot be kept."""
     parts = {"x": dataset.x, "y": dataset.y, "c": dataset.c, "groups": dataset.groups, "apart": dataset.apart}
     parts |= {f"beside.{name}": one.values for name, one in dataset.beside.items()}
+    parts |= {f"{_FACTS}{name}": part for name, part in as_notes(dataset.facts, dataset.head).items()}
     tensors = {name: _as_stored(part) for name, part in parts.items() if part is not None}
     sums = {name: _sum(tensor) for name, tensor in tensors.items()}
     plain = {"units": dataset.units.to_json(), "classes": dataset.classes, "names": dataset.names}

@@ -460,16 +460,17 @@ class Dataset:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return facts_of(self._head, self.parts, each=False).fingerprint
+        return facts_of(self.head, self.parts, each=False).fingerprint
 
     @property
-    def _head(self) -> Head:
+    def head(self) -> Head:
+        """What is in memory always, and a part of the fingerprint."""
         return Head(tuple(self.x.shape), self.units.line(), self.y, self.c, tuple(sorted(self.beside)))
 
     @cached_property
     def facts(self) -> Facts:
         """What takes a pass through all values; of items that are read when asked for it is noted beside them."""
-        return facts_of(self._head, self.parts) if self.items is None else self._noted(self.items.notes, self.parts)
+        return facts_of(self.head, self.parts) if self.items is None else self._noted(self.items.notes, self.parts)
 
     def look_through(self, progress: OnProgress | None) -> None:
         """Finds out `facts` of items that are read when asked for, if they are not known.
@@ -492,7 +493,7 @@ class Dataset:
 
     def _noted(self, notes: Notes, parts: Parts) -> Facts:
         """The facts that are noted of items; they are found out where they are not."""
-        head = self._head
+        head = self.head
         facts = facts_in(notes, head)
         if facts is None:
             facts = facts_of(head, parts)

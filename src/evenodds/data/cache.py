@@ -1,9 +1,10 @@
 """What was decoded of folders and archives of images, kept for the next run that reads them unchanged.
 
 Each reading has one safetensors file in `data/` of the cache folder ($EVENODDS_CACHE, else "evenodds" in the user's
-cache), which also holds what takes a pass through all values, such as the fingerprint. It is known by the place of the images and the options of reading, and only taken where names, sizes and times
-of all files are those of then. It holds numbers and JSON alone; what is damaged, of another user or of another version
-is passed over and written anew. Only the user can read it.
+cache), with what takes a pass through all values, such as the fingerprint. It is known by the place of the images and
+the options of reading, and only taken where names, sizes and times of all files are those of then. It holds numbers
+and JSON alone; what is damaged, of another user or of another version is passed over and written anew. Only the user
+can read it.
 """
 
 from __future__ import annotations

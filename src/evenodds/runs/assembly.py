@@ -33,7 +33,7 @@ from evenodds.runs.config import Config
 from evenodds.runs.evidence import Evidence
 from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
-from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out
+from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out, looks
 from evenodds.runs.memory import require_round
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
@@ -172,6 +172,11 @@ class Run:
         return self.task.contest.relative
 
     @property
+    def looks(self) -> int:
+        """How often held-out figures are measured, at equal intervals."""
+        return looks(self.config.evaluate_share, self.config.images, len(self.held_out_index))
+
+    @property
     def scored(self) -> bool:
         """Whether enough items are held out for a score."""
         return self.scorer is not None
@@ -304,10 +309,14 @@ class Run:
         place = self.engine.device
         return Evidence(self.dataset, self.task, self.train_index, self.held_out_index, config.seed, place, toy)
 
-    def glance(self) -> dict[str, Any]:
-        """Cheap signs of trouble in the game as it stands; nothing where there is no evidence."""
+    def glance(self, preferences: bool = True) -> dict[str, Any]:
+        """Cheap signs of trouble in the game as it stands; nothing where there is no evidence.
+
+        Args:
+            preferences: whether D is asked, too.
+        """
         if self.evidence is None:
             return {}
         players = dict(self.game.players)
         with at_rest(self.sampler, *players.values()):
-            return self.evidence.glance(self.sampler, players)
+            return self.evidence.glance(self.sampler, players, preferences)

@@ -217,12 +217,14 @@ class Config:
     )
     save_share: float = setting(
         0.1,
-        "Share of the run from one checkpoint, with samples and a held-out score, to the next.",
+        "Share of the run from one checkpoint, with samples, to the next.",
         may_change=True,
     )
-    evaluate_share: float = setting(
-        0.1,
-        "Share of the run from one look at held-out figures to the next.",
+    evaluate_share: float | None = setting(
+        None,
+        "Share of the run from one look at held-out figures, which scores a checkpoint made there, to the next. auto: "
+        "a tenth, or more of a run that shows fewer than 40 images for each item that a look judges.",
+        auto=True,
         may_change=True,
     )
     glance_share: float = setting(
@@ -282,8 +284,8 @@ def _check_shares(config: Config) -> None:
     if not 0 <= config.held_out <= 0.9:
         raise BadInput(f"held_out is a share of the data in [0, 0.9], got {config.held_out}")
     for name in ("save_share", "evaluate_share", "glance_share"):
-        if not 0 < getattr(config, name) <= 1:
-            raise BadInput(f"{name} is a share of the run in (0, 1], got {getattr(config, name)}")
+        if (share := getattr(config, name)) is not None and not 0 < share <= 1:
+            raise BadInput(f"{name} is a share of the run in (0, 1], got {share}")
     if not 0 < config.penalty_share <= 1:
         raise BadInput(f"penalty_share is a share of the batch in (0, 1], got {config.penalty_share}")
     if not config.average_ramp > 0 or config.average_half_life < 0:

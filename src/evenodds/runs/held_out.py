@@ -26,7 +26,7 @@ from evenodds.metrics.sliced import SlicedTo
 from evenodds.runs.find import find
 from evenodds.tasks._playable import Playable, Scoring
 
-__all__ = ["LEAST_TIMES", "HeldOut", "held_out"]
+__all__ = ["LEAST_TIMES", "HeldOut", "held_out", "looks"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,31 @@ LEAST_LEARNED, MOST_LEARNED = 16, 2000
 
 LEAST_TIMES = 4
 """And where a run shows each of them so many times at least."""
+
+JUDGED = 1000
+"""Held-out items, at most, by which samples are scored."""
+LOOKS = (10, 5, 2, 1)
+"""Evaluations of a run, where it is left open: so many that it shows `PER_ITEM` images for each item that is judged."""
+PER_ITEM = 4
+"""To judge a thousand items takes about as long as to train with a few hundred images."""
+
+
+def looks(share: float | None, images: int, items: int) -> int:
+    """Evaluations of a run.
+
+    Args:
+        share: of the run, from one to the next; None where the length decides.
+        images: of the run.
+        items: that are held out.
+
+    Example:
+        >>> [looks(None, images, 5000) for images in (640, 20_000, 200_000)]
+        [1, 5, 10]
+    """
+    if share is not None:
+        return round(1 / share)
+    fewest = LOOKS[-1]
+    return next((many for many in LOOKS if many * PER_ITEM * min(items, JUDGED) <= images), fewest)
 
 
 class HeldOut(Protocol):
@@ -242,7 +267,7 @@ def held_out(
         return None
     if task.scoring is not None:
         return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task.scoring)
-    return Samples(_Items(task, dataset, index, seed, engine, most=1000, at_once=256), dataset.kind, learned)
+    return Samples(_Items(task, dataset, index, seed, engine, most=JUDGED, at_once=256), dataset.kind, learned)
 
 
 def _figures(figures: Mapping[str, Interval]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from math import ceil
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.game.checkpoint import LARGEST
 from evenodds.game.exchange import agreed
 from evenodds.game.listeners.deadline import SPARE
 from evenodds.game.listeners.lap import Lap
@@ -23,8 +24,9 @@ from evenodds.runs.choosing import Choice, chosen_task, chosen_views
 from evenodds.runs.config import AUTO_TASK, Config, Part
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import find
+from evenodds.runs.held_out import looks
 
-__all__ = ["plan", "settle", "settle_task"]
+__all__ = ["plan", "planned_looks", "settle", "settle_task"]
 
 BESIDE, LOOKED = 0.05, 0.03
 """The parts of a budget that all that is no round, and of it evaluations with checkpoints, may take."""
@@ -145,6 +147,11 @@ def look_seconds(run: Run, seconds: float) -> float:
     return time.perf_counter() - pause + 0.2
 
 
+def planned_looks(config: Config) -> float:
+    """Evaluations with checkpoints of a run whose length is not known yet, at most."""
+    return max(1 / config.save_share, looks(config.evaluate_share, LARGEST, 0))
+
+
 def with_looks(
     config: Config, seconds: float, look: float, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Config, float]:
@@ -157,11 +164,11 @@ def with_looks(
     Returns:
         It, and how many there are.
     """
-    many = max(1 / config.save_share, 1 / config.evaluate_share)
+    many = planned_looks(config)
     if many * look <= LOOKED * seconds:
         return config, many
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
-    shares = {name: max(1 / most, getattr(config, name)) for name in ("evaluate_share", "save_share")}
+    shares = {name: max(1 / most, getattr(config, name) or 0.0) for name in ("evaluate_share", "save_share")}
     more = " ".join(f"{name}={share:.3g}" for name, share in shares.items())
     say(f"an evaluation with a checkpoint takes {look:.1f} s: only {most} of them fit the budget; --set {more}")
     return replace(config, **shares), most

@@ -49,7 +49,7 @@ from evenodds.runs.following import (
 )
 from evenodds.runs.launches import choose_launches
 from evenodds.runs.listeners._logging import require_loggers
-from evenodds.runs.planning import plan, settle, settle_task
+from evenodds.runs.planning import plan, planned_looks, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.probing import Ahead
@@ -257,7 +257,7 @@ def planned(
     spent = agreed(lambda: time.perf_counter() - clock)
     config, pause = plan(config, dataset, budget - spent, say, spent)
     config = agreed_config(lambda: config)
-    pauses = pause * max(1 / config.save_share, 1 / config.evaluate_share)
+    pauses = pause * planned_looks(config)
     return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses))
 
 

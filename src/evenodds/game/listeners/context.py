@@ -103,6 +103,11 @@ class RunContext(Protocol):
         ...
 
     @property
+    def looks(self) -> int:
+        """How often held-out figures are measured, at equal intervals."""
+        ...
+
+    @property
     def scored(self) -> bool:
         """Whether enough items are held out for a score."""
         ...
@@ -120,8 +125,8 @@ class RunContext(Protocol):
         """Held-out figures of the game as it stands."""
         ...
 
-    def glance(self) -> Mapping[str, Any]:
-        """Cheap signs of trouble in the game as it stands."""
+    def glance(self, preferences: bool = True) -> Mapping[str, Any]:
+        """Cheap signs of trouble in the game as it stands, with what D prefers or without."""
         ...
 
     def snapshot(self, training: Training) -> None:

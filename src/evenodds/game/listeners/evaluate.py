@@ -30,18 +30,17 @@ class Evaluate:
     figures: Mapping[str, float] = field(init=False, default_factory=dict)
     _last: int = field(init=False, default=-1)
     _turn: int = field(init=False, default=0)
+    _ended: bool = field(init=False, default=False)
     order: ClassVar[Order] = Order.EVALUATE
 
     @classmethod
     def for_run(cls, run: RunContext) -> Self | None:
         """On where there is a history."""
         log = run.listeners.get("log")
-        return (
-            cls(run.measure, interval(run.config, 1 / run.config.evaluate_share), log) if isinstance(log, Log) else None
-        )
+        return cls(run.measure, interval(run.config, run.looks), log) if isinstance(log, Log) else None
 
     def begin(self, training: Training) -> None:
-        self._turn = training.progress.position // self.every_images
+        self._turn, self._ended = training.progress.position // self.every_images, False
 
     def after_round(self, training: Training) -> None:
         turn = training.progress.position // self.every_images
@@ -50,12 +49,16 @@ class Evaluate:
             self.look(training)
 
     def end(self, training: Training) -> None:
-        """Nothing to close; what is saved at the end asks for its score."""
+        """What is saved now, wherever the run has ended, is scored."""
+        self._ended = True
 
     def score(self, training: Training) -> Mapping[str, float]:
-        """The figures of the game as it stands, measured now unless they just were."""
-        if self._last != training.progress.images:
-            self.look(training, extra=True)  # not where others are measured: no part of the trend
+        """The figures of the game as it stands where they were just measured; at the end of the run they are now."""
+        if self._last == training.progress.images:
+            return self.figures
+        if not self._ended:
+            return {}
+        self.look(training, extra=True)  # not where others are measured: no part of the trend
         return self.figures
 
     def look(self, training: Training, **more: bool) -> None:

@@ -33,7 +33,8 @@ class Save:
         every_images: interval.
         header: further JSON values to keep, such as the configuration.
         score: held-out figures of the game, "score" (lower is better) with "score_low" and "score_high", its interval,
-            and "copies" where they were looked for; None for none. It must not touch the run's random state.
+            and "copies" where they were looked for; empty where none are due, None for none at all. It must not touch
+            the run's random state.
         keep: how many of the last to keep.
         healthy: whether what stands is worth keeping; what is not is left unsaved at the end.
         saved: called after each, with the training.

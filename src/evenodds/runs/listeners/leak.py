@@ -48,7 +48,7 @@ class Leak(Periodic):
             run.dataset, task, view, lambda: run.sampler, run.train_index, run.held_out_index,
             config.seed, run.engine.device, config.images,
         )  # fmt: skip
-        return cls(test.measure, max(config.batch, round(config.images * config.evaluate_share)))
+        return cls(test.measure, max(config.batch, round(config.images / run.looks)))
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,12 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, RunData, Switch, app
 from evenodds.errors import BadInput
 from evenodds.files.finding import Finding, sound
-from evenodds.files.terminal import result_json, result_table, say
-from evenodds.files.text import aligned
+from evenodds.files.terminal import result, result_json, say
 
 __all__ = ["doctor"]
+
+LEVEL, PLACE = 5, 13
+"""Characters of the columns with the level of a finding, and with the part of the installation."""
 
 
 @app.command
@@ -42,27 +44,37 @@ def doctor(
     if run is None:
         if data is not None or skip_data:
             raise BadInput("--data and --skip-data are for a run; name its folder: evenodds doctor RUN --skip-data")
-        return _told(_of_the_machine(), None, json)
+        return _told(_of_the_machine(), None, json, PLACE)
     from evenodds.cli.bar import reading
     from evenodds.runs.doctor import examine
 
-    return _told(examine(run, data, read_data=not skip_data, reading=reading), run, json)
+    findings = examine(run, data, read_data=not skip_data, reading=reading)
+    return _told(findings, run, json, max(len(one.place) for one in findings))
 
 
-def _of_the_machine() -> list[Finding]:
+def _of_the_machine() -> Iterator[Finding]:
     from evenodds.runs.installation import examine_installation
     from evenodds.runs.machine import examine_machine
 
-    return [*examine_installation(), *examine_machine()]
+    yield from examine_installation()
+    yield from examine_machine()
 
 
-def _told(findings: Sequence[Finding], run: Path | None, json: bool) -> int:
-    """Prints what was found; the status."""
+def _told(found: Iterable[Finding], run: Path | None, json: bool, width: int) -> int:
+    """Prints findings as they come: the first ones need no torch, for which the others wait; the status.
+
+    Args:
+        width: of the column with their places.
+    """
+    findings = []
+    for one in found:
+        findings.append(one)
+        if not json:
+            result(f"{one.level:<{LEVEL}}  {one.place:<{width}}  {one.what}")
     if json:
         place = {} if run is None else {"run": str(run)}
         result_json({**place, "sound": sound(findings), "findings": [asdict(one) for one in findings]})
     else:
-        result_table(aligned([(one.level, one.place, one.what) for one in findings]))
         faults = sum(one.level == "fault" for one in findings)
         say("no fault was found" if not faults else f"{faults:,} fault{'s' if faults > 1 else ''} found")
     return 0 if sound(findings) else 2

@@ -2,6 +2,10 @@
 
     python benchmarks/step.py                            # families and recipes, under 8 minutes
     python benchmarks/step.py --seconds 1 --only dcgan   # a part of it
+    python benchmarks/step.py --only mlp digits color-32 resnet --levers bfloat16 compiled "compiled, bfloat16" \
+        --seconds 2 --laps 2 --out benchmarks/results/step-compiled.json   # compiled moves alone, under 8 minutes
+
+Cases that are not run keep what the file of results says of them.
 
 The naive loop is what tutorials write: NCHW, a pass for real and a pass for fake, nothing frozen, `.item()` at every
 step, Adam's defaults, memory as the C library manages it. "plain" is the package's own trainer in float32, moves in
@@ -35,6 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.laps import Play, Rate, before_allocator, beside_naive, gflop, playing, shortest, warm
+from common.stored import stored_results
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.runs.assembly import Run
@@ -67,7 +72,9 @@ LEVERS: dict[str, dict[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "penalty on a quarter": {"penalty_share": 0.25},
     "compiled": {"compile": True},
+    "compiled, bfloat16": {"compile": True, "precision": "bfloat16"},
 }
+COMPILED = tuple(name for name, settings in LEVERS.items() if "compile" in settings)
 ALL = ("one pass", "simultaneous", "bfloat16", "penalty on a quarter")
 CASES = [*FAMILIES, *SHAPES]
 
@@ -160,10 +167,10 @@ def measure(case: str, seconds: float, laps: int, levers: Mapping[str, Mapping[s
             spent = processor_seconds()
             variants[name] = play, warm(play, cycle, seconds / laps)
             rates[name] = Rate()
-            if name == "compiled":
-                spent = processor_seconds() - spent
-                compilation |= {"seconds": round(run.learner.compiled.seconds), "processor_seconds": round(spent)}
-            if name != "compiled":
+            if name in COMPILED:
+                spent, taken = processor_seconds() - spent, run.learner.compiled.seconds
+                compilation[name] = {"seconds": round(taken), "processor_seconds": round(spent)}
+            if name not in COMPILED:
                 flops[name] = counted(case, data, cycle, **{k: v for k, v in settings.items() if k != "precision"})
             elif run.learner.compiled.reasons:
                 failed[name] = "; ".join(dict.fromkeys(run.learner.compiled.reasons.values()))
@@ -193,7 +200,7 @@ def processor_seconds() -> float:
 def of_recipe(case: str, rates: Mapping[str, Rate]) -> dict[str, Any]:
     """How a recipe plays its rounds by default, on this machine."""
     config = recipe(case)
-    faster = rates["bfloat16"].clock * GAIN <= rates["plain"].clock
+    faster = "bfloat16" in rates and rates["bfloat16"].clock * GAIN <= rates["plain"].clock
     precision = config.precision or ("bfloat16" if faster else "float32")
     return {"simultaneous": config.simultaneous is not False, "fused": config.fused, "precision": precision}
 
@@ -238,7 +245,7 @@ def alone(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """A case in a process of its own."""
     words = [sys.executable, __file__, "--case", case]
     words += ["--seconds", str(arguments.seconds), "--laps", str(arguments.laps)]
-    words += ["--compile"] if arguments.compile else []
+    words += ["--levers", *arguments.levers]
     told = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
     result: dict[str, Any] = json.loads(told.splitlines()[-1])
     return result
@@ -248,19 +255,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4, help="per variant")
     parser.add_argument("--laps", type=int, default=4)
-    parser.add_argument("--compile", action="store_true", help="compiled moves too; takes minutes more")
+    usual = [name for name in LEVERS if name not in COMPILED]
+    parser.add_argument("--levers", nargs="*", default=usual, choices=[*LEVERS], help="compiled ones take minutes more")
     parser.add_argument("--only", nargs="*", default=CASES, choices=CASES)
     parser.add_argument("--case", choices=CASES, help="this one, in this process")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "step.json")
     arguments = parser.parse_args()
     if arguments.case:
-        levers = {name: value for name, value in LEVERS.items() if name != "compiled" or arguments.compile}
+        levers = {name: value for name, value in LEVERS.items() if name in arguments.levers}
         if arguments.case in FAMILIES:
-            levers.pop("penalty on a quarter")
+            levers.pop("penalty on a quarter", None)
         result = measure(arguments.case, arguments.seconds, arguments.laps, levers)
         print(json.dumps({**result, "peaks_gflop_per_second": peaks()}))
         return
     whole: dict[str, Any] = {
+        **stored_results(arguments.out),
         "setting": f"families: 64 images of 3 x 32 x 32, no penalty; recipes: their own; best of {arguments.laps} laps",
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),

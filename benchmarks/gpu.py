@@ -5,9 +5,11 @@
     python benchmarks/gpu.py speed      # images/s: bfloat16, graphs, compiled moves, at three batches
     python benchmarks/gpu.py waits      # does the loop wait for the device?
     python benchmarks/gpu.py quality    # the batch for two cores against that for an accelerator, by the clock
+    python benchmarks/gpu.py minutes    # four minutes of CIFAR-10, and of photographs of clothes: scores and pictures
+    python benchmarks/gpu.py --dry      # all of them in their smallest form on the CPU: no figures, nothing is stored
 
-Each takes less than 9 minutes. `speed` and `quality` go on where they ended; --again measures all of it again.
-What fails is named, and the exit status says so.
+Each takes less than 9 minutes. `speed`, `quality` and `minutes` go on where they ended: no cell is begun that would not
+end within --limit; --again measures all of it again. What fails is named, and the exit status says so.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +83,45 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "graphs, path lengths": ("digits", {**DIGITS, "generator": "style", "pathlength": 2.0, "graphs": True}),
     "watch acts": ("ring", {"penalty": None, "learning_rate": 0.06, "watch": "act", "images": 9600, "batch": 64}),
 }
+RECIPES = ("gray-28", "color-32", "photos-128")
+WAITED = ("digits", "color-32", "photos-128", "ring", "condition", "denoise", "upscale-x4", "segment", "table")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is played.
+
+    Args:
+        commands: those that are called; None for all.
+        times: the batches of a recipe, in multiples; compiled moves, which take a minute, at the first alone.
+        rounds: in which waits are counted.
+        judged: samples of a quality.
+        small: further settings of all recipes of images.
+        backend: of compiled moves.
+    """
+
+    cases: tuple[str, ...] = tuple(CASES)
+    commands: tuple[str, ...] | None = None
+    recipes: tuple[str, ...] = RECIPES
+    times: tuple[int, ...] = (1, 4, 16)
+    waited: tuple[str, ...] = WAITED
+    rounds: int = 50
+    judged: int = 4000
+    small: dict[str, Any] = field(default_factory=dict)
+    backend: str = "inductor"
+
+
+DRY = Extent(
+    cases=("ring", "condition", "bfloat16", "graphs", "watch acts"),
+    commands=("train", "sample", "evaluate"),
+    recipes=("color-32",),
+    times=(1,),
+    waited=("digits", "table"),
+    rounds=2,
+    judged=60,
+    small={"generator.width": 4, "discriminator.width": 4, "batch": 8, "images": 16},
+    backend="aot_eager",
+)
 
 
 class Half:
@@ -192,6 +234,8 @@ def commands(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     results: dict[str, Any] = {}
     for name, words in told.items():
+        if arguments.extent.commands is not None and name not in arguments.extent.commands:
+            continue
         begun = time.perf_counter()
         status = evenodds_command(words)
         results[name] = (
@@ -217,10 +261,10 @@ def checks(arguments: argparse.Namespace) -> dict[str, Any]:
     data, results = Path(tempfile.mkdtemp()), {}
     make_data(data)
     for case, (name, settings) in CASES.items():
-        if arguments.only not in case:
+        if arguments.only not in case or case not in arguments.extent.cases:
             continue
         try:
-            results[case] = check(name, settings, data, arguments.device)
+            results[case] = check(name, {**settings, **of_dry(arguments)}, data, arguments.device)
         except Exception as error:  # every case is tried, whatever the one before it did
             results[case] = {"failed": f"{type(error).__name__}: {error}"}
             traceback.print_exc()
@@ -228,7 +272,11 @@ def checks(arguments: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-RECIPES = ("gray-28", "color-32", "photos-128")
+def of_dry(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Lengths of checks where they are to be the smallest."""
+    return {"images": 16, "batch": 8} if arguments.dry else {}
+
+
 WAYS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "bfloat16": {"precision": "bfloat16"},
@@ -237,8 +285,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "compiled": {"compile": True},
     "compiled, graphs, bfloat16": {"compile": True, "graphs": True, "precision": "bfloat16"},
 }
-TIMES = (1, 4, 16)
-"""The batch of a recipe, in multiples; compiled moves, which take a minute, at the first alone."""
 
 
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -246,15 +292,17 @@ def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     begun, data = time.perf_counter(), Path(tempfile.mkdtemp())
     make_data(data)
     results = {k: v for k, v in stored_results(arguments.out).get("speed", {}).items() if isinstance(v, dict)}
-    cells = [(way, name, times) for way in WAYS for name in RECIPES for times in TIMES]
+    cells = [
+        (way, name, times) for way in WAYS for name in arguments.extent.recipes for times in arguments.extent.times
+    ]
     for way, name, times in [("as it is", "ring", 1), *cells]:
-        batch = times * recipe(name).batch
+        batch = times * arguments.extent.small.get("batch", recipe(name).batch)
         cell = f"{name}, {way}, batch {batch}"
         left_out = ("compile" in WAYS[way] and times > 1) or time.perf_counter() - begun > arguments.limit
         if (cell in results and not arguments.again) or left_out:
             continue
         try:
-            results[cell] = measured(name, {**WAYS[way], "batch": batch}, data, arguments)
+            results[cell] = measured(name, {**arguments.extent.small, **WAYS[way], "batch": batch}, data, arguments)
         except Exception as error:  # the others are measured
             results[cell] = {"failed": f"{type(error).__name__}: {error}"}
         print(cell, json.dumps(results[cell]), flush=True)
@@ -268,6 +316,7 @@ def measured(name: str, settings: dict[str, Any], data: Path, arguments: argpars
     given |= {} if name == "ring" else {"data": "pictures"}
     config = with_settings(configured(name, given, data, arguments.device), {"images": 10**9})
     run = Run(config, open_data(config))
+    run.learner.compiled.backend = arguments.extent.backend
     began, clock = time.perf_counter(), Clock(arguments.seconds, warm=4 * config.penalty_every + 4)
     train(run.game, run.feed, run.learner, run.engine, images=config.images, listeners=[clock])
     rate = clock.rate * config.batch
@@ -299,27 +348,68 @@ def peaks(device: str, side: int = 4096) -> dict[str, float]:
 
 METRICS = ("frechet", "precision", "recall", "two_sample_accuracy")
 QUALITY = {"gray-28": "mnist.npz", "color-32": "cifar10-jpeg-train.zip"}
+MINUTES = {"color-32": "cifar10-jpeg-train.zip", "photos-128": "clothing-128.zip"}
 
 
 def quality(arguments: argparse.Namespace) -> dict[str, Any]:
     """Recipes with their batch for two cores and with that for an accelerator: scores after the same seconds."""
     results = {k: v for k, v in stored_results(arguments.out).get("quality", {}).items() if isinstance(v, dict)}
-    for name, file in QUALITY.items():
+    kinds = dict([*QUALITY.items()][: 1 if arguments.dry else None])
+    for name, file in kinds.items():
         for way, settings in {"accelerator": {}, "as on two cores": {"accelerator": "none"}}.items():
-            place, cell = SHARED / file, f"{name}, {way}, {arguments.budget:.0f} s"
-            if not place.exists() or (cell in results and not arguments.again):
+            cell = f"{name}, {way}, {arguments.budget:.0f} s"
+            if cell in results and not arguments.again:
                 continue
-            config = with_settings(recipe(name), {"data": str(place), "device": arguments.device, **settings})
-            session = start(config, out=Path(tempfile.mkdtemp()) / "run", budget=arguments.budget, say=print)
-            found = evaluate(session, metrics=list(METRICS), features="random", n=4000)
-            scores = {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
-            results[cell] = {"images": session.images, "batch": session.config.batch, **scores}
-            sheet = pictures.grid(session.sample(100, seed=1), columns=10)
-            image = Image.fromarray(np.moveaxis(sheet, 0, -1).squeeze())
-            image.save(RESULTS / f"gpu-{name}-{way.replace(' ', '-')}.jpg", quality=85)
+            picture = f"gpu-{name}-{way.replace(' ', '-')}.jpg"
+            results[cell] = by_the_clock(name, file, settings, arguments.budget, arguments, picture)
             print(cell, json.dumps(results[cell]), flush=True)
             write_json(arguments.out, {**stored_results(arguments.out), "quality": results})
     return results
+
+
+def minutes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What four minutes give: scores and pictures, one run a call where two do not fit in its limit."""
+    begun = time.perf_counter()
+    results = {k: v for k, v in stored_results(arguments.out).get("minutes", {}).items() if isinstance(v, dict)}
+    for name, file in MINUTES.items():
+        cell = f"{name}, {file}, {arguments.minutes:.0f} s"
+        left = arguments.limit - (time.perf_counter() - begun)
+        if (cell in results and not arguments.again) or left < 1.2 * arguments.minutes:
+            continue
+        results[cell] = by_the_clock(name, file, {}, arguments.minutes, arguments, f"gpu-{name}-minutes.jpg")
+        print(cell, json.dumps(results[cell]), flush=True)
+        write_json(arguments.out, {**stored_results(arguments.out), "minutes": results})
+    return results
+
+
+def by_the_clock(
+    name: str, file: str, settings: dict[str, Any], seconds: float, arguments: argparse.Namespace, picture: str
+) -> dict[str, Any]:
+    """Scores of a run of a recipe after so many seconds; 100 samples as a picture beside the results."""
+    place, extent = SHARED / file, arguments.extent
+    if arguments.dry:
+        place = arguments.out.parent / "pictures"
+        make_data(place.parent)
+    if not place.exists():
+        return {"failed": f"{place} is not there"}
+    config = with_settings(recipe(name), {"data": str(place), "device": arguments.device, **settings, **extent.small})
+    budget = None if arguments.dry else seconds
+    begun = time.perf_counter()
+    session = start(config, out=Path(tempfile.mkdtemp()) / "run", budget=budget, say=print)
+    taken = time.perf_counter() - begun
+    found = evaluate(session, metrics=list(METRICS), features="random", n=extent.judged)
+    scores = {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
+    sheet = pictures.grid(session.sample(100, seed=1), columns=10)
+    image = Image.fromarray(np.moveaxis(sheet, 0, -1).squeeze())
+    image.save((arguments.out.parent if arguments.dry else RESULTS) / picture, quality=85)
+    played = session.config
+    chosen = {
+        "batch": played.batch,
+        "arithmetic": played.precision,
+        "graphs": played.graphs,
+        "compiled": played.compile,
+    }
+    return {"seconds": round(taken, 1), "images": session.images, **chosen, **scores}
 
 
 class Clock:
@@ -358,18 +448,24 @@ class Sentinel:
 
     def after_round(self, training: Training) -> None:
         if training.progress.round == 10:
-            torch.cuda.set_sync_debug_mode("warn")
+            debug("warn")
         training.stop = training.progress.round >= 10 + self.rounds
 
     def end(self, training: Training) -> None:
-        torch.cuda.set_sync_debug_mode("default")
+        debug("default")
+
+
+def debug(mode: str) -> None:
+    """Whether CUDA warns at every wait, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.set_sync_debug_mode(mode)
 
 
 def waits(arguments: argparse.Namespace) -> dict[str, Any]:
-    """How often 50 rounds wait for the device, and where."""
+    """How often rounds wait for the device, and where."""
     data, results = Path(tempfile.mkdtemp()), {}
     make_data(data)
-    for case in ("digits", "color-32", "photos-128", "ring", "condition", "denoise", "upscale-x4", "segment", "table"):
+    for case in arguments.extent.waited:
         name, settings = CASES[case]
         config = with_settings(configured(name, settings, data, arguments.device), {"images": 10**9})
         run = Run(config, open_data(config))
@@ -381,15 +477,22 @@ def waits(arguments: argparse.Namespace) -> dict[str, Any]:
                 run.learner,
                 run.engine,
                 images=10**9,
-                listeners=[*run.listeners.values(), Sentinel(50)],
+                listeners=[*run.listeners.values(), Sentinel(arguments.extent.rounds)],
             )
         told = [f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchroniz" in str(w.message)]
-        results[case] = {"waits in 50 rounds": len(told), "where": sorted(set(told))}
+        results[case] = {f"waits in {arguments.extent.rounds} rounds": len(told), "where": sorted(set(told))}
         print(case, json.dumps(results[case]), flush=True)
     return results
 
 
-PARTS = {"checks": checks, "commands": commands, "speed": speed, "waits": waits, "quality": quality}
+PARTS = {
+    "checks": checks,
+    "commands": commands,
+    "speed": speed,
+    "waits": waits,
+    "quality": quality,
+    "minutes": minutes,
+}
 
 
 def main() -> int:
@@ -398,22 +501,23 @@ def main() -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--only", default="", help="checks whose name holds this")
     parser.add_argument("--seconds", type=float, default=3.0, help="per measurement of speed")
-    parser.add_argument("--limit", type=float, default=480.0, help="seconds of `speed` after which no cell is begun")
+    parser.add_argument("--limit", type=float, default=480.0, help="seconds of `speed` and of `minutes`")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of each run of `quality`")
+    parser.add_argument("--minutes", type=float, default=240.0, help="seconds of each run of `minutes`")
+    parser.add_argument("--dry", action="store_true", help="everything in its smallest form on the CPU")
     parser.add_argument("--again", action="store_true", help="measure what is stored again")
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
     arguments = parser.parse_args()
+    arguments.extent = DRY if arguments.dry else Extent()
+    if arguments.dry:
+        arguments.device, arguments.seconds, arguments.out = "cpu", 0.2, Path(tempfile.mkdtemp()) / "gpu.json"
     results = stored_results(arguments.out)
     on = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.processor()
     for part in arguments.parts:
         results[part] = {"device": on, "torch": torch.__version__, **PARTS[part](arguments)}
         write_json(arguments.out, results)
     return int(
-        any(
-            "failed" in one
-            for one in [*results.get("checks", {}).values(), *results.get("commands", {}).values()]
-            if isinstance(one, dict)
-        )
+        any("failed" in one for part in arguments.parts for one in results[part].values() if isinstance(one, dict))
     )
 
 

@@ -1,6 +1,7 @@
 """MNIST on two cores: a recipe for so many seconds of wall-clock, judged by the features of an MNIST classifier.
 
 python benchmarks/mnist.py gray-28 --budget 5m            # writes benchmarks/results/gray-28-mnist-5m.{json,png}
+python benchmarks/mnist.py gray-28 --seed 2               # the same of another seed, in files of its own: ...-seed-2
 python benchmarks/mnist.py mnist-2014 --budget 10m
 python benchmarks/mnist.py gray-28 --budget 2m --set generator.width=48 --out /tmp/try --dry
 """
@@ -88,7 +89,8 @@ def main() -> None:
     shown = ("images", "images_per_second", "seconds", "frechet", "two_sample_accuracy", "class_share")
     print(json.dumps({**settings, **{k: result[k] for k in shown}}), flush=True)
     if not arguments.dry:
-        stem = RESULTS / f"{arguments.recipe}-{arguments.dataset}-{arguments.budget}"
+        of_seed = f"-seed-{arguments.seed}" if arguments.seed else ""
+        stem = RESULTS / f"{arguments.recipe}-{arguments.dataset}-{arguments.budget}{of_seed}"
         stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
         sheet = pictures.grid(x[:100, None], columns=10)
         Image.fromarray(sheet[0]).resize((sheet.shape[2] * 2, sheet.shape[1] * 2), Image.Resampling.NEAREST).save(

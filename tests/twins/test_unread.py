@@ -3,7 +3,8 @@
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,19 @@ from evenodds.data._fitting import unread_all
 from evenodds.data.batches import Batches
 from evenodds.data.cache import caching
 from evenodds.data.dataset import Dataset
+from evenodds.data.items import Pending, Taken
 from evenodds.data.packing import pack
 from evenodds.data.sources import load
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.game.slices import Slice, own_rows
+from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.priors import Normal
 from evenodds.runs.config import Config, recipe, with_settings
 from evenodds.runs.run import resume, start
+from evenodds.tasks.condition import Condition
+from evenodds.tasks.contest import Contest
+from evenodds.tasks.fill import Fill
+from evenodds.tasks.generate import Generate
 from tests.twins.test_resume import StopAt
 
 RNG = np.random.default_rng(0)
@@ -131,8 +140,46 @@ def same(held: Dataset, read: Dataset) -> None:
         assert batches[0].keys() == batches[1].keys()
         assert all(torch.equal(batches[0][name], batches[1][name]) for name in batches[0])
         assert batches[0]["x"].stride() == batches[1]["x"].stride()
+    _same_of_two_processes(read)
     some = torch.tensor([3, 1, 5])
     assert torch.equal(*(data.take(some).batch(torch.tensor([2, 0]))["x"] for data in (held, read)))
+
+
+def _same_of_two_processes(read: Dataset) -> None:
+    """Each process reads the rows that it plays, and no others; the hand that it plays is that of the whole batch."""
+    asked: list[int] = []
+    items, whole = read.items, Batches(read, None, 7, 3)
+    assert items is not None
+
+    class Watched(Taken):
+        def start(self, index: Sequence[int]) -> Pending:
+            asked.extend(index)
+            return super().start(index)
+
+    watched = replace(read, items=Watched(items, torch.arange(len(read))))
+    contest = Contest(non_saturating)
+    tasks = [Generate(Normal(4), contest)] + (
+        [Condition(Normal(4), contest, length=len(read.classes))] if read.y is not None else []
+    )
+    for rank, accumulate in ((0, 1), (1, 1), (1, 2)):
+        asked.clear()
+        rows = own_rows(7, rank, 2, accumulate)
+        mine, all_of_it = Batches(watched, None, 7, 3, rows=rows).at(14), whole.at(14)
+        assert set(whole.indices(14)[rows].tolist()) <= set(asked)
+        assert len(asked) % len(rows) == 0
+        for task in tasks:
+            assert task.deals_apart
+            hands = [task.deal(batch, torch.Generator().manual_seed(1)) for batch in (mine, all_of_it)]
+            for k in range(accumulate):
+                one = Slice(rank * accumulate + k, 2 * accumulate, 7)
+                ours, theirs = (one.taken(hand) for hand in hands)
+                assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_tasks_that_draw_items_anew_promise_nothing() -> None:
+    assert not Condition(Normal(4), Contest(non_saturating), length=3, balance="classes").deals_apart
+    assert Fill.deals_apart is Generate.deals_apart
+    assert Fill.deal is not Generate.deal
 
 
 @pytest.mark.parametrize("name", READINGS)

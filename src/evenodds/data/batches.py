@@ -31,6 +31,7 @@ class Batches:
         seed: int,
         device: torch.device | str | None = None,
         lane: Lane | None = None,
+        rows: Tensor | None = None,
     ) -> None:
         """Prepares to deal.
 
@@ -41,6 +42,8 @@ class Batches:
             seed: decides the order.
             device: where batches are wanted. They travel in their own units, and on CUDA before their turn.
             lane: the way to the device; None for the usual one.
+            rows: (m,) int64, those of each batch that are read, of items that are read when they are asked for; the
+                others are 0. None for all.
         """
         self.dataset = dataset
         self.index = torch.arange(len(dataset)) if index is None else index
@@ -50,6 +53,7 @@ class Batches:
         self.seed = seed
         self.device = torch.device(device) if device is not None else None
         self._orders: dict[int, Tensor] = {}
+        self._rows = None if dataset.items is None else rows
         self._ahead = self._prepared(lane)
 
     def _prepared(self, lane: Lane | None) -> Ahead | None:
@@ -63,14 +67,28 @@ class Batches:
         if items is not None:
             room = items.memory // 8 // max(1, self.size * self.dataset.item_bytes)
             depth = max(2, min(room, 2 + 4 * threads() * AHEAD // self.size))
-        return Ahead(lambda position: self.dataset.start(self.indices(position)), self.size, depth, lane)
+        return Ahead(lambda position: self.dataset.start(self._read(position)), self.size, depth, lane)
+
+    def _read(self, position: int) -> Tensor:
+        """The items of a batch that are read."""
+        index = self.indices(position)
+        return index if self._rows is None else index[self._rows]
 
     def at(self, position: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
         """The batch that starts at image `position` (>= 0) of the sequence; see `Dataset.batch`."""
         index = self.indices(position)
         if self._ahead is None or device is not None:
             return self.dataset.batch(index, device or self.device)
-        return self.dataset.to_model(self._ahead.at(position), index, self.device)
+        return self.dataset.to_model(self._whole(self._ahead.at(position)), index, self.device)
+
+    def _whole(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Parts with a row for each item of a batch."""
+        if self._rows is None:
+            return parts
+        whole = {name: part.new_zeros((self.size, *part.shape[1:])) for name, part in parts.items()}
+        for name, part in parts.items():
+            whole[name][self._rows.to(part.device)] = part
+        return whole
 
     def indices(self, position: int) -> Tensor:
         """(size,) int64: which items of the data set the batch at `position` holds."""

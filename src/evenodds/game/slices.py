@@ -22,8 +22,8 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch
 
 __all__ = [
-    "Exchange", "Playing", "Slice", "addend", "average", "items_of", "items_of_all", "means_of_all", "own", "parted",
-    "playing", "playing_now", "pooled", "portion", "summed", "whole",
+    "Exchange", "Playing", "Slice", "addend", "average", "items_of", "items_of_all", "means_of_all", "own", "own_rows",
+    "parted", "playing", "playing_now", "pooled", "portion", "summed", "whole",
 ]  # fmt: skip
 
 Exchange = Callable[[Tensor, Sequence[int]], list[Tensor]]
@@ -62,6 +62,17 @@ class Slice:
         """The slice of a hand."""
         places = slice(self.number, None, self.of)
         return {name: value.contiguous() for name, value in portion(hand, places).items()}
+
+
+def own_rows(items: int, rank: int, size: int, accumulate: int) -> Tensor:
+    """(m,) int64: the rows of a batch that a process plays, in all of its slices.
+
+    Example:
+        >>> own_rows(8, rank=1, size=2, accumulate=1).tolist()
+        [1, 3, 5, 7]
+    """
+    rows = torch.arange(items)
+    return rows[rows % (size * accumulate) // accumulate == rank]
 
 
 @dataclass(frozen=True)

@@ -156,9 +156,9 @@ def nearest_other(x: Tensor, which: Tensor, *, entries: int = 1 << 22) -> Tensor
     # Filled instead of collected: small tensors kept between large ones that go leave holes, up to gigabytes of them.
     distances = around.rows.new_empty(len(which))
     for part in portions(len(which), len(x), entries):
-        index = around.nearest(around.rows[which[part]], which[part])
-        here, there = x[which[part]].to(torch.float64), x[index].to(torch.float64)
-        distances[part] = torch.linalg.vector_norm(here - there, dim=1)
+        here = around.rows[which[part]]
+        index = around.nearest(here, which[part])
+        distances[part] = torch.linalg.vector_norm(here - around.rows[index], dim=1)
     return distances
 
 

@@ -25,6 +25,7 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.members import parameters_of
 from evenodds.game.modes import at_rest
 from evenodds.game.rules import Game
+from evenodds.game.slices import own_rows
 from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
@@ -224,7 +225,10 @@ class Run:
     @property
     def feed(self) -> Batches:
         """Training batches by position."""
-        return Batches(self.dataset, self.train_index, self.config.batch, self.config.seed, self.engine.device)
+        config, engine, rows = self.config, self.engine, None
+        if engine.size > 1 and self.task.deals_apart:
+            rows = own_rows(config.batch, engine.rank, engine.size, engine.accumulate)
+        return Batches(self.dataset, self.train_index, config.batch, config.seed, engine.device, rows=rows)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -309,14 +313,14 @@ class Run:
         place = self.engine.device
         return Evidence(self.dataset, self.task, self.train_index, self.held_out_index, config.seed, place, toy)
 
-    def glance(self, preferences: bool = True) -> dict[str, Any]:
+    def glance(self, closely: bool = True) -> dict[str, Any]:
         """Cheap signs of trouble in the game as it stands; nothing where there is no evidence.
 
         Args:
-            preferences: whether D is asked, too.
+            closely: with all figures; see Evidence.glance.
         """
         if self.evidence is None:
             return {}
         players = dict(self.game.players)
         with at_rest(self.sampler, *players.values()):
-            return self.evidence.glance(self.sampler, players, preferences)
+            return self.evidence.glance(self.sampler, players, closely)

@@ -185,6 +185,12 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def deals_apart(self) -> bool:
+        """Whether each row of a hand follows from the same row of the real batch alone: a process that plays some rows
+        need not read the others."""
+        ...
+
+    @property
     def scoring(self) -> Scoring | None:
         """Compares answers with the truth; None where samples and data are compared as two sets."""
         ...
@@ -285,6 +291,11 @@ class TaskDefaults:
     def sees_x_alone(self) -> bool:
         """Nothing lies beside x."""
         return True
+
+    @property
+    def deals_apart(self) -> bool:
+        """Nothing is promised: tasks deal what they like."""
+        return False
 
     @property
     def scoring(self) -> Scoring | None:

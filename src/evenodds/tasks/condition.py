@@ -134,6 +134,11 @@ class Condition(Generate):
         """Unless c joins x as further columns or planes."""
         return self.way != "concatenation"
 
+    @property
+    def deals_apart(self) -> bool:
+        """Unless items are drawn anew, so that all classes are as frequent."""
+        return type(self).deal is Condition.deal and self.balance != "classes"
+
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "c" (N, K) to what Generate deals."""
         real = {**real, "c": self.condition(real)}

@@ -49,6 +49,11 @@ class Generate(DiscriminatorCosts, TaskDefaults):
             "discriminator": NetworkSpec("Discriminator", (tuple(shape),)),
         }
 
+    @property
+    def deals_apart(self) -> bool:
+        """Unless a task of this kind deals in another way."""
+        return type(self).deal is Generate.deal
+
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Adds "z" and the contest's draws."""
         return {**real, "z": self.prior(len(real["x"]), rng), **self.contest.deal(real["x"], rng)}

@@ -125,8 +125,8 @@ class RunContext(Protocol):
         """Held-out figures of the game as it stands."""
         ...
 
-    def glance(self, preferences: bool = True) -> Mapping[str, Any]:
-        """Cheap signs of trouble in the game as it stands, with what D prefers or without."""
+    def glance(self, closely: bool = True) -> Mapping[str, Any]:
+        """Cheap signs of trouble in the game as it stands; closely, with those that take longer."""
         ...
 
     def snapshot(self, training: Training) -> None:

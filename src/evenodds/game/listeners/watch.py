@@ -22,8 +22,9 @@ EARLY = (8, 16, 32, 64, 128)
 """Rounds at which a glance is due whatever the interval: runs that fail, mostly fail at once."""
 FIRST_GLANCES = 1 + len(EARLY)
 """Those of the first rounds, and that of the untrained generator."""
-ASKED_FROM = EARLY[-1]
-"""Rounds from which D is asked for its preferences. No verdict is founded on earlier ones, but on the untrained D's."""
+CLOSELY_FROM = EARLY[-1]
+"""Rounds from which glances are close, as that of the untrained game is: no verdict is founded on what earlier ones
+would say of D, or of samples that repeat."""
 
 
 def glance_interval(config: Any, images: int) -> int:
@@ -41,8 +42,8 @@ class Watch:
     the same verdicts at the same positions.
 
     Args:
-        glance: cheap held-out figures of the game as it stands, with the preferences of D or without; see `evidence`.
-            It must not touch the run's random state.
+        glance: cheap held-out figures of the game as it stands, closely or not; see `evidence`. It must not touch the
+            run's random state.
         every_images: interval.
         cells: what the shares of a glance mean.
         log: the history.
@@ -100,7 +101,7 @@ class Watch:
     def look(self, training: Training) -> None:
         """Takes a glance and states the verdict now."""
         played = training.progress.round
-        figures = dict(self.glance(played == 0 or played >= ASKED_FROM))
+        figures = dict(self.glance(played == 0 or played >= CLOSELY_FROM))
         if not figures:
             return
         here = {"images": training.progress.images, "round": training.progress.round}

@@ -175,6 +175,7 @@ def test_balance_integrates_the_error_of_the_margin() -> None:
 def test_the_chance_climbs_at_its_rate_falls_again_and_stops_at_the_cap() -> None:
     dial = Dial(0.0)
     adapt, at = Adapt(dial, images=1000, target=0.6, cap=0.7), training()
+    at.fresh.add("discriminator/signs")
     adapt.begin(at)
     chances = []
     for number in range(1, 181):
@@ -186,6 +187,25 @@ def test_the_chance_climbs_at_its_rate_falls_again_and_stops_at_the_cap() -> Non
     assert max(chances) == pytest.approx(0.7)
     assert chances[139] == pytest.approx(0.3, abs=1e-5)
     assert min(chances) >= 0
+
+
+@pytest.mark.parametrize("seldom", [1, 2, 3, 8])
+def test_signs_of_a_discriminator_that_moves_seldom_are_counted_once(seldom: int) -> None:
+    """Whatever the rounds in which it moves, each mean is of signs since the one before."""
+    adapt, at = Adapt(Dial(0.0), images=1000, target=0.6), training()
+    adapt.begin(at)
+    means = []
+    for number in range(1, 49):
+        at.progress.images, at.progress.round = 10 * number, number
+        at.fresh.clear()
+        if number % seldom == 0:
+            at.terms["discriminator/signs"] = torch.tensor(1.0 if number <= 24 else 0.0)
+            at.fresh.add("discriminator/signs")
+        adapt.after_round(at)
+        if "views/overfitting" in at.terms:
+            means.append(float(at.terms["views/overfitting"]))
+    assert set(means) == {0.0, 1.0}
+    assert means[-1] == 0.0
 
 
 def test_each_view_changes_its_share_of_the_items(rng: torch.Generator) -> None:

@@ -43,6 +43,8 @@ class Training:
     seed: int
     terms: dict[str, Tensor] = field(default_factory=dict)
     """The latest value of each reported term, on the device; read them with `engine.read`, rarely."""
+    fresh: set[str] = field(default_factory=set)
+    """The names of those that moves of the latest round have reported: not every move is played in every round."""
     stop: bool = False
     """A listener sets this to end the run after the round."""
     news: str = ""
@@ -155,6 +157,7 @@ def play_round(training: Training, players: Players, data: Feed) -> None:
     """Plays every move that is due. The n-th play of each move in a round sees the n-th real batch of that round."""
     engine, progress = training.engine, training.progress
     training.whole = False
+    training.fresh.clear()
     # All draws of a round are a function of (seed, round): no random state survives it, none need be saved. Processes
     # deal the same hand, of which each plays a slice; so only dropout, which draws from torch's generator, differs.
     rng = torch.Generator(engine.device).manual_seed(mix(training.seed, progress.round, 0))
@@ -167,7 +170,9 @@ def play_round(training: Training, players: Players, data: Feed) -> None:
             if turn == len(reals):
                 reals.append(engine.send(data.at(progress.images + turn * data.size)))
             hand = training.game.task.deal(reals[turn], rng)
-            training.terms.update(_play(move, players, hand, training))
+            terms = _play(move, players, hand, training)
+            training.terms |= terms
+            training.fresh |= terms.keys()
     progress.images += max(1, len(reals)) * data.size
     progress.round += 1
     training.whole = True

@@ -78,12 +78,12 @@ class Adapt:
 
     @torch.no_grad()
     def after_round(self, training: Training) -> None:
-        signs = training.terms.get(self.term)
-        if signs is None:
+        if self.term in training.fresh:  # of this round: where D moves seldom, its earlier signs are counted once
+            self.total += training.terms[self.term]
+            self.count += 1
+        elif self.term not in training.terms:
             return
-        self.total += signs
-        self.count += 1
-        if training.progress.round % self.every == 0:
+        if self.count and training.progress.round % self.every == 0:
             mean = self.total / self.count
             step = (training.progress.images - self.last) / self.images
             self.dial.value.add_(step * (mean - self.target).sign()).clamp_(0.0, self.cap)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -60,7 +61,8 @@ def test_lists_import_no_torch() -> None:
 
 
 def test_a_run_is_shown_without_torch(tmp_path: Path) -> None:
-    run = evenodds.fit("ring", "ring", out=tmp_path / "run", images=512, watch="off").folder
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(80, 2)))  # its place is no name of a source
+    run = evenodds.fit(tmp_path / "x.npy", "ring", out=tmp_path / "run", images=512, watch="off").folder
     script = (
         f"import sys; from evenodds.cli import main; print(main(['show', {str(run)!r}]));"
         "print('torch' in sys.modules or 'numpy' in sys.modules)"

@@ -224,6 +224,8 @@ def canonical(kind: str, name: str) -> str | None:
     """
     if ":" in name:
         return name
+    if kind == "sources" and any(mark in name for mark in r"/\."):  # a path, for which nothing need be imported
+        return None
     family, dot, role = name.partition(".") if kind == "networks" else (name, "", "")
     lower = family.lower()
     for spellings in (_written_spellings, _spellings):

@@ -49,7 +49,7 @@ def doctor(
     from evenodds.runs.doctor import examine
 
     findings = examine(run, data, read_data=not skip_data, reading=reading)
-    return _told(findings, run, json, max(len(one.place) for one in findings))
+    return _told(findings, run, json, max((len(one.place) for one in findings), default=0))
 
 
 def _of_the_machine() -> Iterator[Finding]:

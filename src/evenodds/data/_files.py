@@ -227,7 +227,8 @@ def _parted(files: Sequence[File], said: Said) -> Listing:
     """The image files, those that are read later where there are no others, and what is none of them."""
     files = sorted(files, key=lambda file: file.name)
     for endings in (said.endings, said.later):
-        usable, others = [], []
+        usable: list[File] = []
+        others: list[File] = []
         for file in files:
             is_usable = file.name.lower().endswith(endings) and not _hidden(file.name)
             (usable if is_usable else others).append(file)

@@ -168,10 +168,10 @@ def with_looks(
     if many * look <= LOOKED * seconds:
         return config, many
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
-    shares = {name: max(1 / most, getattr(config, name) or 0.0) for name in ("evaluate_share", "save_share")}
-    more = " ".join(f"{name}={share:.3g}" for name, share in shares.items())
+    evaluate, save = max(1 / most, config.evaluate_share or 0.0), max(1 / most, config.save_share)
+    more = f"evaluate_share={evaluate:.3g} save_share={save:.3g}"
     say(f"an evaluation with a checkpoint takes {look:.1f} s: only {most} of them fit the budget; --set {more}")
-    return replace(config, **shares), most
+    return replace(config, evaluate_share=evaluate, save_share=save), most
 
 
 def glance_seconds(run: Run) -> float:

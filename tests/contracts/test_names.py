@@ -1,5 +1,6 @@
 """Names in settings: matched whatever their case, and spelled as their kind spells them once a Config is made."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 
 import evenodds
 from evenodds.evaluation import measures
+from evenodds.export.folder_card import card_in_folder
+from evenodds.export.run_card import card_of
 from evenodds.game.dial import Chanced
 from evenodds.runs.build import build_view
 from evenodds.runs.config import Config, Part, difference, from_mapping, recipe, settings, with_settings
@@ -65,11 +68,17 @@ def test_a_run_is_shown_without_torch(tmp_path: Path) -> None:
     run = evenodds.fit(tmp_path / "x.npy", "ring", out=tmp_path / "run", images=512, watch="off").folder
     script = (
         f"import sys; from evenodds.cli import main; print(main(['show', {str(run)!r}]));"
-        "print('torch' in sys.modules or 'numpy' in sys.modules)"
+        "print('torch' in sys.modules or 'numpy' in sys.modules);"
+        f"main(['card', {str(run)!r}, '--json']); print('torch' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert "512 of 512 images" in said
-    assert said.endswith("0\nFalse\n")
+    shown, _, card = said.partition("0\nFalse\n")
+    assert "512 of 512 images" in shown
+    assert card.endswith("}\nFalse\n")
+    assert json.loads(card.removesuffix("False\n")) == card_of(evenodds.load(run))
+    newest = max((run / "checkpoints").iterdir()) / "average.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-4] + b"else")  # of other weights than the checkpoint says
+    assert card_in_folder(run) is None
 
 
 def test_a_setting_looks_its_names_up_in_kinds_that_exist() -> None:

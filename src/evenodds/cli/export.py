@@ -64,8 +64,12 @@ def export(
 def card(run: RunOrModel, *, checkpoint: Checkpoint = "last", json: Json = False) -> None:
     """Print what is known of a run, or of an exported file: data, settings, scores, version; no names of files."""
     from evenodds.export.card import card_in, card_lines
+    from evenodds.export.folder_card import card_in_folder
 
-    facts = card_in(run) if is_alone(run, checkpoint, "cpu") else None
+    if is_alone(run, checkpoint, "cpu"):
+        facts = card_in(run)
+    else:
+        facts = card_in_folder(run) if checkpoint == "last" and run.is_dir() else None
     if facts is None:
         from evenodds.export.run_card import card_of
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from evenodds.export.entry import ADVICE, FORMAT, Entry, content_of
+from evenodds.export.identity import changed_settings, identity, placeless
 from evenodds.export.words import LICENCE
 from evenodds.files.read import as_type
-from evenodds.runs.anonymous import anonymous
 from evenodds.runs.card import DataCard
-from evenodds.runs.config import Config, origin
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.origin import read_origins
 from evenodds.runs.session import Session
 from evenodds.version import __version__
 
-__all__ = ["About", "about_run", "changed_settings", "read_words", "run_id"]
+__all__ = ["About", "about_run", "read_words", "run_id"]
 
 
 @dataclass(frozen=True)
@@ -93,19 +91,13 @@ class About:
 
 
 def run_id(session: Session) -> str:
-    """Twelve digits that tell runs apart: of the settings, the data and the weights."""
-    digest = hashlib.sha256(json.dumps(_settings(session), sort_keys=True, default=str).encode())
-    digest.update(str(session.card.fingerprint).encode())
-    for name, player in sorted(session.players.items()):
-        for key, value in sorted(player.state_dict().items()):
-            digest.update(f"{name}/{key}".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def _settings(session: Session) -> dict[str, Any]:
-    """Of the run, without where its data lie."""
-    return {**session.config.to_mapping(), "data": None}
+    """See `identity`."""
+    weights = (
+        (name, key, value.detach().cpu().contiguous().numpy().tobytes())
+        for name, player in sorted(session.players.items())
+        for key, value in sorted(player.state_dict().items())
+    )
+    return identity(session.config, session.card.fingerprint, weights)
 
 
 def about_run(session: Session, licence: str | None) -> dict[str, Any]:
@@ -121,19 +113,12 @@ def about_run(session: Session, licence: str | None) -> dict[str, Any]:
         "run": run_id(session),
         "images": session.images,
         "card": shared_card(session.card),
-        "config": _settings(session),
+        "config": placeless(session.config),
         "margin": getattr(generator, "margin", None),
         "numbers_per_pixel": per_pixel,
         "settings": changed_settings(session.config),
         "licence": licence or next((one.licence for one in read_origins(session.folder)[-1:]), LICENCE),
     }
-
-
-def changed_settings(config: Config) -> dict[str, str]:
-    """The settings that are not those of the recipe, or not the defaults where the recipe is of one's own."""
-    usual, mine = (origin(config) or Config()).to_mapping(), anonymous(config).to_mapping()
-    shown = ("recipe", "data", "images", "seed", "log")
-    return {key: str(value) for key, value in mine.items() if key not in shown and value != usual[key]}
 
 
 def shared_card(card: DataCard) -> DataCard:

@@ -13,8 +13,8 @@ import yaml
 from evenodds.export.run_card import evaluation_of, score_rows
 from evenodds.files.text import visible
 from evenodds.runs.anonymous import anonymous
-from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.session import Session
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
 __all__ = ["LICENCES", "page"]
 
@@ -111,7 +111,7 @@ def _data(facts: Mapping[str, Any]) -> list[str]:
 
 def _scores(session: Session, facts: Mapping[str, Any]) -> list[str]:
     """Scores with intervals and floors, what they rest on, and copies."""
-    rows = list(score_rows(session, evaluation_of(session)))
+    rows = list(score_rows(session.folder, evaluation_of(session.folder)))
     words = "The floor is what real data reach against real data; in brackets, intervals of 95 %."
     head = ("score", "value", "floor", "better")
     table = [_row(head), _row(["---"] * len(head)), *(_row(map(text, row)) for row in rows)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from evenodds.export.about import About, changed_settings, run_id
 from evenodds.export.card import facts_of, told
+from evenodds.export.identity import changed_settings
 from evenodds.export.words import LICENCE
 from evenodds.files.read import read_json
 from evenodds.game import checkpoint
@@ -14,10 +15,12 @@ from evenodds.game.checkpoint import best_of
 from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.origin import read_origins
-from evenodds.runs.session import Session
 from evenodds.version import __version__
 
-__all__ = ["card_of", "evaluation_of", "score_rows"]
+if TYPE_CHECKING:
+    from evenodds.runs.session import Session
+
+__all__ = ["card_of", "evaluation_of", "of_folder", "score_rows"]
 
 
 def card_of(session: Session, licence: str | None = None) -> dict[str, Any]:
@@ -27,56 +30,62 @@ def card_of(session: Session, licence: str | None = None) -> dict[str, Any]:
         session: a run, or a file that it was exported to.
         licence: under which it is handed on; that under which it came here where None.
     """
+    from evenodds.export.about import About, run_id
+
     said = (getattr(player, "about", None) for player in session.players.values())
     about = next((about for about in said if isinstance(about, About)), None)
     if about is not None:
         return told(about, session.config.to_mapping(), changed_settings(session.config))
     config, settings = session.config.to_mapping(), changed_settings(session.config)
     facts = facts_of(run_id(session), __version__, config, settings, session.images, session.card)
-    return facts | {name: value for name, value in _of_folder(session, licence).items() if value not in ({}, "")}
+    return facts | of_folder(session.folder, licence)
 
 
-def _of_folder(session: Session, licence: str | None) -> dict[str, Any]:
-    """What a run's folder tells beside its settings and its data."""
-    folder, past = session.folder, read_origins(session.folder)
-    evaluation = evaluation_of(session)
-    return {
-        "made with": _environment(session),
-        "verdict": _verdict(session),
+def of_folder(folder: Path, licence: str | None) -> dict[str, Any]:
+    """What a run's folder tells beside its settings and its data.
+
+    Args:
+        licence: see `card_of`.
+    """
+    evaluation, past = evaluation_of(folder), read_origins(folder)
+    facts = {
+        "made with": _environment(folder),
+        "verdict": _verdict(folder),
         "remedies": {f"{k}": str(one) for k, one in enumerate(remedy.read(folder), 1)},
-        "scores": _scores(session, evaluation),
+        "scores": _scores(folder, evaluation),
         "scores are from": _provenance(evaluation),
         "memorisation": _memorisation(evaluation),
         "findings": {f"{k}": str(line) for k, line in enumerate(evaluation.get("verdict") or (), 1)},
         "past": {f"{k}": str(one) for k, one in enumerate(past, 1)},
         "licence": licence or (past[-1].licence if past else LICENCE),
     }
+    return {name: value for name, value in facts.items() if value not in ({}, "")}
 
 
-def _environment(session: Session) -> str:
+def _environment(folder: Path) -> str:
     """Versions and the kind of machine."""
-    path = session.folder / "environment.json"
+    path = folder / "environment.json"
     facts = read_json(path, dict[str, Any]) if path.is_file() else {}
-    told = [f"{name} {facts[name]}" for name in ("evenodds", "torch", "python") if name in facts]
-    return ", ".join([*told, *(str(facts[name]) for name in ("machine", "device") if name in facts)])
+    versions = [f"{name} {facts[name]}" for name in ("evenodds", "torch", "python") if name in facts]
+    return ", ".join([*versions, *(str(facts[name]) for name in ("machine", "device") if name in facts)])
 
 
-def _verdict(session: Session) -> str:
+def _verdict(folder: Path) -> str:
     """The last verdict of the watch."""
-    lines = read_history(session.folder / "metrics.jsonl").values
+    lines = read_history(folder / "metrics.jsonl").values
     line = next((line for line in reversed(lines) if line.get("verdict")), None)
     return "" if line is None else f"{line['verdict']}, at {line['images']:,} images: {line.get('why') or 'unknown'}"
 
 
-def evaluation_of(session: Session) -> dict[str, Any]:
+def evaluation_of(folder: Path) -> dict[str, Any]:
     """What `evenodds evaluate` or `report` found; empty where neither was asked."""
-    path = session.folder / "evaluation.json"
+    path = folder / "evaluation.json"
     return read_json(path, dict[str, Any], "evaluate again") if path.is_file() else {}
 
 
-def score_rows(session: Session, evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def score_rows(folder: Path, evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Name, value with its interval, floor with its interval, and which way is better, of each score."""
-    best = best_of(session.folder / "checkpoints")
+    best = best_of(folder / "checkpoints")
     if best is not None:
         header = checkpoint.read_header(best)
         ends = header.score_interval or (None, None)
@@ -97,11 +106,11 @@ def _within(value: Any, low: Any, high: Any) -> str:
     return f"{value:.4g} ({low:.4g} to {high:.4g})" if known else f"{value:.4g}"
 
 
-def _scores(session: Session, evaluation: Mapping[str, Any]) -> dict[str, str]:
+def _scores(folder: Path, evaluation: Mapping[str, Any]) -> dict[str, str]:
     """The held-out score of the best checkpoint, and what an evaluation found, in words."""
     return {
         name: ", ".join([value, *([f"floor {floor}"] if floor else []), *([f"better: {better}"] if better else [])])
-        for name, value, floor, better in score_rows(session, evaluation)
+        for name, value, floor, better in score_rows(folder, evaluation)
     }
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.files.names import is_there
-from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.config import Config, Part
-from evenodds.runs.find import names
+from evenodds.runs.find import canonical
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
 __all__ = ["anonymous"]
 
@@ -24,7 +24,7 @@ def _placeless(data: Part | None) -> Part | None:
     if data is None:
         return None
     options = {key: value for key, value in data.options.items() if not _is_place(value)}
-    known = data.name == IN_MEMORY or data.name in names("sources")
+    known = data.name == IN_MEMORY or canonical("sources", data.name) is not None
     return Part(data.name if known else ELSEWHERE, options)
 
 

@@ -30,16 +30,13 @@ from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, canonical, describe, find, make, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Adversarial, Contest, Penalty
 
-__all__ = ["ELSEWHERE", "IN_MEMORY", "build_engine", "build_learner", "build_players", "build_task", "layout_of"]
+__all__ = ["build_engine", "build_learner", "build_players", "build_task", "layout_of"]
 __all__ += ["open_data", "options_of_encoder"]
 
-IN_MEMORY = "in-memory"
-"""The name of data that were handed over as an array."""
-ELSEWHERE = "not-handed-on"
-"""The name of data whose place a run that was handed on does not tell."""
 ROLES = {"Encoder": "Discriminator"}
 """The class of a family that plays a kind of network for which it has no class of its own."""
 

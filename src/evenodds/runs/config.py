@@ -335,18 +335,23 @@ def _default(one: Field[Any]) -> Any:
     return one.default if one.default_factory is MISSING else one.default_factory()
 
 
-def recipe(name: str) -> Config:
-    """A recipe of the package, or a YAML file of one's own."""
+def recipe(name: str, with_parts: bool = True) -> Config:
+    """A recipe of the package, or a YAML file of one's own.
+
+    Args:
+        with_parts: see `read`.
+    """
     if name.endswith((".yaml", ".yml")):
-        return read(Path(name))
+        return read(Path(name), with_parts)
     text = find("recipes", name).read_text(encoding="utf-8")
     where = f"recipe '{name}'"
-    return from_mapping({**mapping_of(parse_yaml(text, where), where), "recipe": canonical("recipes", name)}, where)
+    values = {**mapping_of(parse_yaml(text, where), where), "recipe": canonical("recipes", name)}
+    return from_mapping(values, where, with_parts)
 
 
 def origin(config: Config) -> Config | None:
     """The recipe of the package that a configuration began from; None where it is of one's own."""
-    return recipe(config.recipe) if config.recipe in names("recipes") else None
+    return recipe(config.recipe, with_parts=False) if config.recipe in names("recipes") else None
 
 
 def read(path: Path, with_parts: bool = True) -> Config:

@@ -27,7 +27,6 @@ from evenodds.game.checkpoint import Header
 from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.allowed import NotAllowed
-from evenodds.runs.build import ELSEWHERE, IN_MEMORY
 from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.config import Config, difference, from_mapping, read, require_allowed, with_settings
 from evenodds.runs.folder_facts import LEARNED_BESIDE
@@ -35,6 +34,7 @@ from evenodds.runs.folders import versions
 from evenodds.runs.origin import Origin
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
 from evenodds.runs.session import load
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
 __all__ = ["examine"]
 

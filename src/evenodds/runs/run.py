@@ -30,7 +30,7 @@ from evenodds.runs import remedy
 from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import IN_MEMORY, open_data
+from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, Part, difference, from_mapping, read, require_allowed, with_settings
@@ -59,6 +59,7 @@ from evenodds.runs.run_data import data_place, open_run_data, write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import choose_threads, use_threads
 from evenodds.runs.transfer import continued, require_kind, transfer
+from evenodds.runs.values import IN_MEMORY
 
 __all__ = ["fit", "resume", "start"]
 

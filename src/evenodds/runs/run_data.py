@@ -17,9 +17,10 @@ from evenodds.data.sources import load as load_data
 from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
-from evenodds.runs.build import ELSEWHERE, IN_MEMORY, layout_of, open_data
+from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
 from evenodds.runs.config import Config, Part, read
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
 __all__ = ["Elsewhere", "block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
 

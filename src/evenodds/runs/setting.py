@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from evenodds.errors import BadInput
 from evenodds.files.names import is_there
 from evenodds.runs.find import canonical
-from evenodds.runs.values import Part
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 
 __all__ = ["Setting", "setting"]
 
@@ -61,7 +61,7 @@ class Setting:
     def _name(self, name: str) -> str:
         if name.lower() in self.words:
             return name.lower()
-        if "sources" in self.kinds and is_there(name):
+        if "sources" in self.kinds and (name in (IN_MEMORY, ELSEWHERE) or is_there(name)):
             return name
         return next((spelling for kind in self.kinds if (spelling := canonical(kind, name)) is not None), name)
 

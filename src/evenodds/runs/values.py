@@ -15,8 +15,13 @@ from evenodds.files.misfit import shortened
 from evenodds.files.read import as_type, parse_yaml
 from evenodds.runs.options import is_plain, require_plain
 
-__all__ = ["Part", "as_number", "mapping_of", "numbers_by_name", "part_of", "plain", "typed", "yaml_value"]
+__all__ = ["ELSEWHERE", "IN_MEMORY", "Part", "as_number", "mapping_of", "numbers_by_name", "part_of", "plain"]
+__all__ += ["typed", "yaml_value"]
 
+IN_MEMORY = "in-memory"
+"""The name of data that were handed over as an array."""
+ELSEWHERE = "not-handed-on"
+"""The name of data whose place a run that was handed on does not tell."""
 ADVICE = "see: evenodds list settings"
 NOTHING = ("none", "null", "")
 TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}

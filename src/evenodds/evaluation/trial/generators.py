@@ -18,12 +18,12 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.trial.folds import Splitter
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import IN_MEMORY
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.config import Config, Part, recipe, require_allowed, with_settings
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.planning import plan, settle
 from evenodds.runs.session import Session
+from evenodds.runs.values import IN_MEMORY
 
 __all__ = ["ConditionalRun", "FinishedRun"]
 

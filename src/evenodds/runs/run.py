@@ -13,12 +13,10 @@ from typing import Any
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
-from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.names import below
-from evenodds.files.outputs import Outputs, owned
-from evenodds.files.read import read_json
-from evenodds.files.write import sweep, write_json
+from evenodds.files.outputs import owned
+from evenodds.files.write import write_json
 from evenodds.game import checkpoint
 from evenodds.game.exchange import agreed, held
 from evenodds.game.listeners.deadline import Deadline
@@ -31,14 +29,14 @@ from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
-from evenodds.runs.card import SPLIT_SEED, DataCard
+from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, Part, difference, from_mapping, read, require_allowed, with_settings
+from evenodds.runs.config import Config, Part, require_allowed, with_settings
 from evenodds.runs.config import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
 from evenodds.runs.fitting import fitted_players
-from evenodds.runs.folder_facts import Played, processes_of, require_run
+from evenodds.runs.folder_facts import require_run
 from evenodds.runs.folders import as_seconds, claimed, environment, outside, placed
 from evenodds.runs.following import (
     agreed_card,
@@ -53,9 +51,9 @@ from evenodds.runs.planning import plan, planned_looks, settle, settle_task
 from evenodds.runs.playing import play
 from evenodds.runs.precision import choose_precision
 from evenodds.runs.probing import Ahead
-from evenodds.runs.remedy import Remedy
+from evenodds.runs.resuming import looked_up, moved, note_processes, read_swept
 from evenodds.runs.room import with_room
-from evenodds.runs.run_data import data_place, open_run_data, write_config
+from evenodds.runs.run_data import open_run_data, write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import choose_threads, use_threads
 from evenodds.runs.transfer import continued, require_kind, transfer
@@ -373,72 +371,3 @@ def gone_on(
     on_first(lambda: write_config(folder, config))
     opening = partial(write, folder=folder, plan=RunPlan(config)) if begins else partial(note_processes, folder)
     return play(config, dataset, folder, listeners, say, opening)
-
-
-def read_swept(folder: Path) -> Config:
-    """The configuration in a run's folder, from which what a killed process left behind is removed."""
-    for place in (folder, folder / "checkpoints", folder / "samples"):
-        sweep(place)
-    return read(folder / "config.yaml")
-
-
-def looked_up(
-    folder: Path,
-    config: Config,
-    saved: Config,
-    dataset: Dataset,
-    remedies: Sequence[Remedy],
-    say: Callable[[str], None],
-) -> bool:
-    """Whether a run starts from the beginning; BadInput where what is there does not fit.
-
-    Args:
-        config: with changes.
-        saved: as it was.
-    """
-    if checkpoint.listing(folder / "checkpoints"):
-        _, _, header, complaints = checkpoint.newest(folder / "checkpoints")
-        for line in complaints:
-            say(line)
-        require_fit(config, dataset, header)
-        say(f"resuming at {header.images:,} of {config.images:,} images")
-        return False
-    if remedies:  # a remedy may have gone back to the very beginning
-        return False
-    unplayed = checkpoint.Header(checkpoint.FORMAT, {}, config=saved.to_mapping(), data=dataset.fingerprint())
-    require_fit(config, dataset, unplayed)
-    say("the run stopped before its first checkpoint: it starts from the beginning")
-    return True
-
-
-def note_processes(folder: Path, run: Run) -> None:
-    """Adds to environment.json by how many processes a run goes on, where these are others than before."""
-    path, images = folder / "environment.json", 0
-    before = processes_of(path)
-    if before is None or (before[-1].processes if before else 1) == run.engine.size:
-        return
-    if checkpoint.listing(folder / "checkpoints"):
-        images = checkpoint.newest(folder / "checkpoints", needed=())[2].images
-    facts = read_json(path, dict[str, Any]) if path.is_file() else {}
-    played = [asdict(one) for one in (*(before or [Played()]), Played(images, run.engine.size))]
-    with Outputs(folder, "train").updated(path) as temporary:
-        write_json(temporary, {**facts, "processes": played})
-
-
-def moved(folder: Path, config: Config, card: DataCard | None, data: str | Path) -> Config:
-    """The configuration of a run whose data lie elsewhere now; data.json is told."""
-    config = replace(config, data=placed(replace(config.data or Part(""), name=str(data))))
-    if card is not None:
-        with Outputs(folder, "train").updated(folder / "data.json") as temporary:
-            write_json(temporary, replace(card, place=data_place(config)).to_json())
-    return config
-
-
-def require_fit(config: Config, dataset: Dataset, header: checkpoint.Header) -> None:
-    """BadInput where a checkpoint is of another configuration or of other data."""
-    saved = from_mapping(header.config, "the checkpoint")
-    misfits = difference(replace(config, data=saved.data), saved)  # the place of the data may change
-    if misfits:
-        raise BadInput(f"the configuration does not fit the checkpoint: {'; '.join(misfits)}")
-    if dataset.fingerprint() != header.data:
-        raise BadInput("data: this is not what the run was trained on (its fingerprint differs)")

@@ -2,8 +2,8 @@
 
     python benchmarks/step.py                            # families and recipes, under 8 minutes
     python benchmarks/step.py --seconds 1 --only dcgan   # a part of it
-    python benchmarks/step.py --only mlp digits color-32 resnet --levers bfloat16 compiled "compiled, bfloat16" \
-        --seconds 2 --laps 2 --out benchmarks/results/step-compiled.json   # compiled moves alone, under 8 minutes
+    python benchmarks/step.py --only mlp digits color-32 --levers bfloat16 compiled "compiled, bfloat16" \\
+        --seconds 2 --laps 2 --out benchmarks/results/step-compiled.json   # compiled moves; then with --only resnet
 
 Cases that are not run keep what the file of results says of them.
 

@@ -30,8 +30,9 @@ __all__ = ["plan", "planned_looks", "settle", "settle_task"]
 
 BESIDE, LOOKED = 0.05, 0.03
 """The parts of a budget that all that is no round, and of it evaluations with checkpoints, may take."""
-LEAST_LOOKS, LEAST_GLANCES = 2, FIRST_GLANCES + LONG
-"""So many there are whatever they take; of glances, those of the first rounds and as many as a verdict may need."""
+LEAST_LOOKS, LEAST_GLANCES = 2, FIRST_GLANCES - 1 + LONG
+"""So many there are whatever they take; of glances, those of the first rounds, and with the last of these as many as a
+verdict may need."""
 KEPT = 0.99
 """The part of the time that is planned; a run that gets slower or faster on its way changes its length."""
 LEAST = 10

@@ -22,7 +22,7 @@ EARLY = (8, 16, 32, 64, 128)
 """Rounds at which a glance is due whatever the interval: runs that fail, mostly fail at once."""
 FIRST_GLANCES = 1 + len(EARLY)
 """Those of the first rounds, and that of the untrained generator."""
-CLOSELY_FROM = EARLY[-1]
+CLOSELY_FROM = EARLY[-2]
 """Rounds from which glances are close, as that of the untrained game is: no verdict is founded on what earlier ones
 would say of D, or of samples that repeat."""
 

@@ -3,9 +3,10 @@
     python benchmarks/color.py equal [--images 150k] [--seeds 0 1 2]    # float32 and bfloat16, one thread each
     python benchmarks/color.py search [--seconds 150] [--seeds 100]     # ways, in processor time of one thread
     python benchmarks/color.py clock [--budget 5m] [--seeds 0 1 2]      # three ways by the clock of two idle cores
+    python benchmarks/color.py judge                                    # the scores of what `clock` drew
     python benchmarks/color.py floor                                    # training images in place of samples
 
-Adds to benchmarks/results/color.json; `clock` writes a grid of samples of each run beside it. Scores of `equal` are
+Adds to benchmarks/results/color.json; `judge` writes a grid of samples beside it. Scores of `equal` are
 `evaluate`'s, on random features, of 4,000 samples against items that the run held out. All others are of as many
 samples of each class against the test images, on features that no player saw: those of a classifier of CIFAR-10
 (`reference_classifier.py`), random ones and, where the extra is installed, pretrained ones. "named" is the share of
@@ -78,6 +79,9 @@ SEARCH: dict[str, dict[str, Any]] = {
     "flip": {"views": ["flip"]},
     "up": {"generator": {"name": "fastgan", "width": 12, "cap": 96}},
     "lighter penalty": {"penalty_weight": 0.1},
+    "conditional norm": {"generator.conditional_norm": True},
+    "self-modulation": {"generator.self_modulation": True},
+    "self-modulation, auxiliary": {"generator.self_modulation": True, "task.way": "auxiliary"},
     "auxiliary": {"task.way": "auxiliary", "simultaneous": False},
 }
 """Each changes one thing of the recipe."""
@@ -197,18 +201,37 @@ def search(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dic
 
 
 def clock(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:
-    """As many seconds of two cores."""
-    settings = CLOCK[way]
+    """As many seconds of two cores; judged by `judge`, so that one run follows the other on idle cores."""
+    settings, begun = CLOCK[way], time.perf_counter()
     if settings is None:
-        shown, x = played_tutorial(seed, as_seconds(chosen.budget), 10 * chosen.a_class)
+        shown, x = played_tutorial(seed, as_seconds(chosen.budget) or 0.0, 10 * chosen.a_class)
         row: dict[str, Any] = {"images": shown}
     else:
         session = start(configured(seed, settings), out=folder / f"{way}-{seed}", budget=as_seconds(chosen.budget))
-        x = drawn(session, chosen.a_class)
         row = {"images": session.images, "arithmetic": session.config.precision}
-    if seed == chosen.seeds[0]:
-        grid(x[:: chosen.a_class // 10], RESULTS / f"color-{way.replace(' ', '-').lower()}-{chosen.budget}.jpg")
-    return {"budget": chosen.budget, **row, **judged(x, chosen.a_class, asked=settings is not None)}
+        row["played_seconds"] = round(time.perf_counter() - begun, 1)
+        x = drawn(session, chosen.a_class)
+    place = _samples(chosen, way, seed)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(place, x=x)
+    return {"budget": chosen.budget, **row}
+
+
+def judge(chosen: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    """Scores of what `clock` drew, and a picture of the first seed of each way."""
+    for row in (row for row in rows if row["what"] == "clock" and "budget" in row and "classifier" not in row):
+        with np.load(_samples(chosen, row["way"], row["seed"], row["budget"])) as arrays:
+            x = arrays["x"]
+        if row["seed"] == chosen.seeds[0]:
+            grid(x[:: len(x) // 100], RESULTS / f"color-{row['way'].replace(' ', '-').lower()}-{row['budget']}.jpg")
+        row |= judged(x, len(x) // 10, asked=CLOCK[row["way"]] is not None)
+        print(json.dumps(row), flush=True)
+        chosen.results.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _samples(chosen: argparse.Namespace, way: str, seed: int, budget: str | None = None) -> Path:
+    kept = chosen.runs or Path(tempfile.gettempdir()) / "evenodds-color"
+    return kept / f"{way.replace(' ', '-').lower()}-{seed}-{budget or chosen.budget}.npz"
 
 
 def floor(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -226,7 +249,7 @@ MODES: dict[str, tuple[Callable[..., dict[str, Any]], list[str]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=list(MODES))
+    parser.add_argument("what", choices=[*MODES, "judge"])
     parser.add_argument("--images", default="150k")
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--budget", default="5m")
@@ -238,8 +261,10 @@ def main() -> None:
     chosen = parser.parse_args()
     if not DATA.exists():
         raise SystemExit(f"{DATA.name} is not there: this benchmark needs the data beside the project")
-    mode, ways = MODES[chosen.what]
     rows = json.loads(chosen.results.read_text()) if chosen.results.exists() else []
+    if chosen.what == "judge":
+        return judge(chosen, rows)
+    mode, ways = MODES[chosen.what]
     for seed in chosen.seeds:
         for way in chosen.ways or ways:
             with tempfile.TemporaryDirectory() as place:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 
-__all__ = ["ConditionalNorm", "Scores", "batch_norm", "follow", "head", "input_length"]
+__all__ = ["ConditionalNorm", "Scores", "batch_norm", "follow", "followed", "head", "input_length"]
 
 
 class Scores(nn.Module):
@@ -36,7 +36,9 @@ class ConditionalNorm(nn.Module):
     """Batch normalisation of (N, channels, H, W) whose gain and bias follow c (N, condition).
 
     de Vries et al. (2017), section 4: gain + W c and bias + V c. One gain and bias per class, as Dumoulin et al.
-    (2017) have it, is the same for a one-hot c. W and V start at 0, so that c tells nothing apart at first.
+    (2017) have it, is the same for a one-hot c. W and V start at 0, so that c tells nothing apart at first. Where z
+    stands before c, this is self-modulation (Chen et al. 2019, "On self modulation for generative adversarial
+    networks", eq. 2) by a linear map.
     """
 
     def __init__(self, channels: int, condition: int) -> None:
@@ -59,6 +61,13 @@ def follow(layer: nn.Module, x: Tensor, c: Tensor) -> Tensor:
     """The layer of x, or of x and c where it follows c."""
     y: Tensor = layer(x, c) if isinstance(layer, ConditionalNorm) else layer(x)
     return y
+
+
+def followed(latent: int, condition: int, conditional_norm: bool, self_modulation: bool) -> tuple[int, int]:
+    """Where in a generator's input begins what its norms follow, and how many numbers that is: c, z and c, or none."""
+    if self_modulation:
+        return 0, input_length(latent, condition)
+    return latent, condition * conditional_norm
 
 
 def input_length(latent: int, condition: int) -> int:

@@ -28,7 +28,7 @@ from evenodds.parts.networks._levels import (
     transposed,
     widths,
 )
-from evenodds.parts.networks._roles import Scores, batch_norm, follow, head, input_length
+from evenodds.parts.networks._roles import Scores, batch_norm, follow, followed, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -49,6 +49,7 @@ class Generator(nn.Module):
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
         conditional_norm: also lets the gain and bias of each normalisation follow c, where there is one (de Vries et
             al. 2017).
+        self_modulation: also lets them follow z, and c where there is one (Chen et al. 2019).
     """
 
     def __init__(
@@ -62,18 +63,20 @@ class Generator(nn.Module):
         bottom: int = 4,
         condition: int = 0,
         conditional_norm: bool = False,
+        self_modulation: bool = False,
     ) -> None:
         super().__init__()
         channels, size = image_shape("dcgan", shape)
         steps = _steps(size, bottom)
         outputs = [channels, *widths(width, growth, cap, len(steps))]
         self.bottom = (outputs[-1], *steps[-1][1])
-        self.latent, length = latent, input_length(latent, condition)
+        length = input_length(latent, condition)
+        self.first_followed, numbers = followed(latent, condition, conditional_norm, self_modulation)
         self.project = nn.Linear(length, math.prod(self.bottom), bias=False)
         layers: list[nn.Module] = []
         for level in range(len(steps) - 1, -1, -1):
             fine, coarse = steps[level]
-            layers += [batch_norm(outputs[level + 1], condition * conditional_norm), nn.ReLU(inplace=True)]
+            layers += [batch_norm(outputs[level + 1], numbers), nn.ReLU(inplace=True)]
             layers += [transposed(outputs[level + 1], outputs[level], coarse, fine, bias=level == 0)]
         self.layers = nn.Sequential(*layers)
         start_weights(self, 0.02)
@@ -81,7 +84,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         x: Tensor = self.project(z).unflatten(1, self.bottom)
         for layer in self.layers:
-            x = follow(layer, x, z[:, self.latent :])
+            x = follow(layer, x, z[:, self.first_followed :])
         return x.tanh()
 
 

@@ -26,7 +26,7 @@ from evenodds.parts.networks._levels import (
     stride_of,
     widths,
 )
-from evenodds.parts.networks._roles import Scores, batch_norm, follow, head, input_length
+from evenodds.parts.networks._roles import Scores, batch_norm, follow, followed, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -47,6 +47,7 @@ class Generator(nn.Module):
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
         conditional_norm: also lets the gain and bias of each normalisation follow c, where there is one (de Vries et
             al. 2017).
+        self_modulation: also lets them follow z, and c where there is one (Chen et al. 2019).
     """
 
     def __init__(
@@ -60,24 +61,25 @@ class Generator(nn.Module):
         bottom: int = 4,
         condition: int = 0,
         conditional_norm: bool = False,
+        self_modulation: bool = False,
     ) -> None:
         super().__init__()
         channels, size = image_shape("resnet", shape)
         sizes = level_sizes(size, bottom)
         channels_of = widths(width, growth, cap, len(sizes))
-        self.bottom, self.latent = (channels_of[-1], *sizes[-1]), latent
+        self.bottom = (channels_of[-1], *sizes[-1])
         self.project = nn.Linear(input_length(latent, condition), math.prod(self.bottom))
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
-        followed = condition * conditional_norm
+        self.first_followed, numbers = followed(latent, condition, conditional_norm, self_modulation)
         steps = range(len(sizes) - 1, 0, -1)
-        blocks = [_UpBlock(channels_of[level], channels_of[level - 1], sizes[level - 1], followed) for level in steps]
+        blocks = [_UpBlock(channels_of[level], channels_of[level - 1], sizes[level - 1], numbers) for level in steps]
         self.blocks = nn.Sequential(*blocks)
-        self.norm = batch_norm(channels_of[0], followed)
+        self.norm = batch_norm(channels_of[0], numbers)
         self.paint = _conv(channels_of[0], channels, 3)
 
     def forward(self, z: Tensor) -> Tensor:
-        x, c = self.project(z).unflatten(1, self.bottom), z[:, self.latent :]
+        x, c = self.project(z).unflatten(1, self.bottom), z[:, self.first_followed :]
         for block in self.blocks:
             x = block(x, c)
         image: Tensor = self.paint(F.relu(follow(self.norm, x, c)))

@@ -3,8 +3,8 @@
 The recipe upscale-x4 learns from the 199 training photographs of BSDS500 and is judged on the 100 of the validation
 part, reduced by bicubic interpolation with antialiasing. Beside each other: bicubic enlargement, the network before its
 adversary came, the final one, and half of each. PSNR and SSIM on Y, without a border of 4 pixels; Frechet distance of
-the random features of all patches of 32 x 32, beside that of two halves of the true patches. Then one photograph of
-1,024 x 1,024 enlarged by the command: seconds and peak memory of the process.
+the random features of all patches of 32 x 32, beside that of two halves of the true patches; energy at the frequencies
+of dots by that of the truth, see `grid_energy`. Then one photograph of 1,024 x 1,024 enlarged by the command: seconds and peak memory of the process.
 
 What results/upscale.json holds already is not done again, and a run that was interrupted goes on.
 
@@ -45,7 +45,7 @@ from evenodds.show import pictures
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/bsds500-train.zip"
-SCALE, PATCH = 4, 32
+SCALE, PATCH, WINDOW = 4, 32, 64
 SHOWN = {"175032.jpg": (100, 150), "42049.jpg": (90, 200), "86000.jpg": (120, 120), "21077.jpg": (150, 120)}
 """Photographs of the validation part, and where the pieces of 128 x 128 that are shown begin."""
 
@@ -122,12 +122,54 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
             "psnr_images": ratios.tolist(),
             "ssim": float(alike.mean()),
             "frechet": float(frechet(real, fake)),
+            "energy": grid_energy(list(made.values()), list(truth.values())),
         }
         rows[arm] = [_piece(made[name], name) for name in SHOWN]
     columns = ["bicubic", "pixel", "half of each", "adversarial", "truth"]
     sheet = pictures.grid(np.concatenate([rows[arm] for arm in columns]), columns=len(SHOWN))
     pictures.write(out / "upscale.jpg", sheet)
     return results
+
+
+def spectrum(x: Tensor) -> Tensor:
+    """(64, 64): energy by frequency of one image, on Y: the mean over Hann windows of 64 x 64 that overlap by half."""
+    windows = video_luma(x)[0, 0].unfold(0, WINDOW, WINDOW // 2).unfold(1, WINDOW, WINDOW // 2).flatten(0, 1)
+    hann = torch.hann_window(WINDOW)
+    less_mean = windows - windows.mean((1, 2), keepdim=True)
+    return torch.fft.fft2(less_mean * hann[:, None] * hann).abs().square().mean(0)
+
+
+def grid_masks() -> tuple[Tensor, Tensor]:
+    """Where the frequencies of dots lie in `spectrum`, and where their neighbours do; (64, 64) bool each.
+
+    Dots on the grid of an enlargement repeat every 4 or every 2 pixels: their frequencies are the multiples of 1/4 cycle
+    a pixel in both directions, but not (0, 0), each with the bins beside it, over which the window spreads a line. Their
+    neighbours are 4 to 6 bins away, 1/16 to 3/32 cycle.
+    """
+    steps = torch.arange(WINDOW)
+    away = (steps + WINDOW // 8) % (WINDOW // 4) - WINDOW // 8  # from the nearest multiple of 1/4 cycle
+    apart = torch.maximum(away.abs()[:, None], away.abs())
+    nearest = ((steps - away) % WINDOW)[:, None] + WINDOW * ((steps - away) % WINDOW)
+    ours = nearest != 0  # not about (0, 0)
+    return (apart <= 1) & ours, (apart >= 4) & (apart <= 6) & ours
+
+
+def grid_energy(made: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
+    """Energy of images at the frequencies of dots, as shares of that of the truth, and that of what they differ by.
+
+    Returns:
+        "grid", "neighbours": made / truth at those frequencies, and beside them. "dots": the first by the second: 1
+        without dots, whatever detail is lacking. "error_dots": energy of made - truth at those frequencies by that
+        beside them (densities), as far as it is above that of the truth itself, which is 1.
+    """
+    at, beside = grid_masks()
+    of_made, of_truth, of_error = (
+        torch.stack([spectrum(x) for x in images]).mean(0)
+        for images in (made, truth, [a - b for a, b in zip(made, truth, strict=True)])
+    )
+    grid, neighbours = (float(of_made[mask].sum() / of_truth[mask].sum()) for mask in (at, beside))
+    peak, usual = (float(energy[at].mean() / energy[beside].mean()) for energy in (of_error, of_truth))
+    return {"grid": grid, "neighbours": neighbours, "dots": grid / neighbours, "error_dots": peak / usual}
 
 
 def _piece(x: Tensor, name: str) -> np.ndarray:

@@ -4,7 +4,8 @@ The recipe upscale-x4 learns from the 199 training photographs of BSDS500 and is
 part, reduced by bicubic interpolation with antialiasing. Beside each other: bicubic enlargement, the network before its
 adversary came, the final one, and half of each. PSNR and SSIM on Y, without a border of 4 pixels; Frechet distance of
 the random features of all patches of 32 x 32, beside that of two halves of the true patches; energy at the frequencies
-of dots by that of the truth, see `grid_energy`. Then one photograph of 1,024 x 1,024 enlarged by the command: seconds and peak memory of the process.
+of dots by that of the truth, see `grid_energy`. Then one photograph of 1,024 x 1,024 enlarged by the command: seconds
+and peak memory of the process.
 
 What results/upscale.json holds already is not done again, and a run that was interrupted goes on.
 
@@ -142,9 +143,9 @@ def spectrum(x: Tensor) -> Tensor:
 def grid_masks() -> tuple[Tensor, Tensor]:
     """Where the frequencies of dots lie in `spectrum`, and where their neighbours do; (64, 64) bool each.
 
-    Dots on the grid of an enlargement repeat every 4 or every 2 pixels: their frequencies are the multiples of 1/4 cycle
-    a pixel in both directions, but not (0, 0), each with the bins beside it, over which the window spreads a line. Their
-    neighbours are 4 to 6 bins away, 1/16 to 3/32 cycle.
+    Dots on the grid of an enlargement repeat every 4 or every 2 pixels: their frequencies are the multiples of 1/4
+    cycle a pixel in both directions, but not (0, 0), each with the bins beside it, over which the window spreads a
+    line. Their neighbours are 4 to 6 bins away, 1/16 to 3/32 cycle.
     """
     steps = torch.arange(WINDOW)
     away = (steps + WINDOW // 8) % (WINDOW // 4) - WINDOW // 8  # from the nearest multiple of 1/4 cycle

@@ -200,13 +200,10 @@ def evaluate_on(
 
 
 def _seen(examination: Examination) -> bool:
-    """Whether a player of the run has learned on the features that its samples are judged by."""
+    """Whether the discriminator of the run has learned on the features that its samples are judged by."""
     session = examination.material.session
-    if session is None:
-        return False
-    looked = session.config.discriminator.options.get("pretrained", 0)
-    seen = (*session.task.looks_through, *(["pretrained"] if looked else []))
-    return examination.extractor.name in seen
+    looked = 0 if session is None else session.config.discriminator.options.get("pretrained", 0)
+    return bool(looked) and examination.extractor.name == "pretrained"
 
 
 def _scores(examination: Examination, metrics: Sequence[str] | None, seed: int, step: Step) -> list[dict[str, Any]]:

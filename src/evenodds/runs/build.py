@@ -147,7 +147,7 @@ def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
 
 
 def stateful_parts(task: Playable) -> dict[str, nn.Module]:
-    """What has a state of its own and is kept like a player: losses, penalties, views with a chance, dials, fixtures."""
+    """What has a state of its own and is kept like a player: losses, penalties, chanced views, dials, fixtures."""
     contest = task.contest
     parts: dict[str, Any] = {"loss": contest.loss, "penalty": contest.penalty, "view": contest.view}
     parts["prior"] = getattr(task.prior, "dial", None)

@@ -222,11 +222,6 @@ class Playable(Task, Protocol):
         """What is kept like a player, learns nothing and takes part in costs, by name."""
         ...
 
-    @property
-    def looks_through(self) -> tuple[str, ...]:
-        """The features, by name, that a cost of the task compares images by: scores by them are no fair ones."""
-        ...
-
     def require_parts(self) -> None:
         """BadInput where something is missing that learning needs, and answering does not."""
         ...
@@ -339,11 +334,6 @@ class TaskDefaults:
     def fixtures(self) -> dict[str, nn.Module]:
         """Nothing."""
         return {}
-
-    @property
-    def looks_through(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def require_parts(self) -> None:
         """Nothing is missing."""

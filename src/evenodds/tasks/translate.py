@@ -80,11 +80,6 @@ class Translate(Paired):
         """The perceptual cost, where it has a weight."""
         return {"perceptual": Perceptual()} if self.perceptual else {}
 
-    @property
-    def looks_through(self) -> tuple[str, ...]:
-        """The features of the perceptual cost."""
-        return ("pretrained",) if self.perceptual else ()
-
     def require_parts(self) -> None:
         """BadInput without the weights of the perceptual cost."""
         if self.perceptual and not is_here():
@@ -180,4 +175,6 @@ def _require_seen(channels: int, size: Sequence[int]) -> None:
     least = 32 + SHIFTS - 1
     if min(size) < least:
         pieces = " x ".join(map(str, size))
-        raise BadInput(f"task.perceptual needs pieces of at least {least} x {least} pixels, got {pieces}; raise task.crop")
+        raise BadInput(
+            f"task.perceptual needs pieces of at least {least} x {least} pixels, got {pieces}; raise task.crop"
+        )

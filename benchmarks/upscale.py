@@ -34,6 +34,7 @@ from common.stored import stored_results
 from evenodds.apply.answering import answered
 from evenodds.apply.making import mixed
 from evenodds.files.write import write_json
+from evenodds.game.arithmetic import luma
 from evenodds.metrics.features.extract import extract
 from evenodds.metrics.features.random import Random
 from evenodds.metrics.frechet import frechet
@@ -132,16 +133,22 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
     return results
 
 
-def spectrum(x: Tensor) -> Tensor:
-    """(64, 64): energy by frequency of one image, on Y: the mean over Hann windows of 64 x 64 that overlap by half."""
-    windows = video_luma(x)[0, 0].unfold(0, WINDOW, WINDOW // 2).unfold(1, WINDOW, WINDOW // 2).flatten(0, 1)
+def spectra(x: Tensor) -> Tensor:
+    """(2, 64, 64): energy by frequency of the luma of one image, and of its two colours (BT.601) together.
+
+    The mean over Hann windows of 64 x 64 that overlap by half.
+    """
+    y = luma(x)
+    parts = torch.cat([y, (x[:, 2:] - y) / 1.772, (x[:, :1] - y) / 1.402], 1)[0]
+    windows = parts.unfold(1, WINDOW, WINDOW // 2).unfold(2, WINDOW, WINDOW // 2).flatten(1, 2)
     hann = torch.hann_window(WINDOW)
-    less_mean = windows - windows.mean((1, 2), keepdim=True)
-    return torch.fft.fft2(less_mean * hann[:, None] * hann).abs().square().mean(0)
+    less_mean = windows - windows.mean((2, 3), keepdim=True)
+    energy = torch.fft.fft2(less_mean * hann[:, None] * hann).abs().square().mean(1)
+    return torch.stack([energy[0], energy[1:].sum(0)])
 
 
 def grid_masks() -> tuple[Tensor, Tensor]:
-    """Where the frequencies of dots lie in `spectrum`, and where their neighbours do; (64, 64) bool each.
+    """Where the frequencies of dots lie in `spectra`, and where their neighbours do; (64, 64) bool each.
 
     Dots on the grid of an enlargement repeat every 4 or every 2 pixels: their frequencies are the multiples of 1/4
     cycle a pixel in both directions, but not (0, 0), each with the bins beside it, over which the window spreads a
@@ -156,21 +163,18 @@ def grid_masks() -> tuple[Tensor, Tensor]:
 
 
 def grid_energy(made: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
-    """Energy of images at the frequencies of dots, as shares of that of the truth, and that of what they differ by.
+    """Energy of images at the frequencies of dots, as a share of that of the truth; of luma, and of colours.
 
     Returns:
-        "grid", "neighbours": made / truth at those frequencies, and beside them. "dots": the first by the second: 1
-        without dots, whatever detail is lacking. "error_dots": energy of made - truth at those frequencies by that
-        beside them (densities), as far as it is above that of the truth itself, which is 1.
+        "luma", "colour": made / truth at those frequencies. "luma_beside", "colour_beside": the same at their
+        neighbours. Detail that is lacking lowers both alike; dots raise the first above the second.
     """
-    at, beside = grid_masks()
-    of_made, of_truth, of_error = (
-        torch.stack([spectrum(x) for x in images]).mean(0)
-        for images in (made, truth, [a - b for a, b in zip(made, truth, strict=True)])
-    )
-    grid, neighbours = (float(of_made[mask].sum() / of_truth[mask].sum()) for mask in (at, beside))
-    peak, usual = (float(energy[at].mean() / energy[beside].mean()) for energy in (of_error, of_truth))
-    return {"grid": grid, "neighbours": neighbours, "dots": grid / neighbours, "error_dots": peak / usual}
+    of_made, of_truth = (torch.stack([spectra(x) for x in images]).mean(0) for images in (made, truth))
+    shares = {}
+    for suffix, mask in zip(("", "_beside"), grid_masks(), strict=True):
+        for name, one, other in zip(("luma", "colour"), of_made, of_truth, strict=True):
+            shares[name + suffix] = float(one[mask].sum() / other[mask].sum())
+    return shares
 
 
 def _piece(x: Tensor, name: str) -> np.ndarray:

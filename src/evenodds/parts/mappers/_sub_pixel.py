@@ -13,8 +13,8 @@ from evenodds.parts.mappers._parts import SLOPE, base, check_images, conv, enlar
 
 __all__ = ["CHROMA", "SubPixel"]
 
-CHROMA = ("full", "half")
-"""Resolutions of colour beside that of luma, where it is enlarged."""
+CHROMA = ("full", "source")
+"""Resolutions of colour: that of luma, or that of the source."""
 _REACH = 2
 """Pixels that bicubic interpolation looks at beyond a place."""
 
@@ -31,9 +31,8 @@ class SubPixel(nn.Module):
         blocks: made one by one after the first convolution, so that the draws of the weights keep their order.
         margin: pixels of the source beyond a place that influence it.
         refined: whether one more convolution stands between the skip and the last one.
-        chroma: "half" adds colour at half the resolution of luma, enlarged by bicubic interpolation, as photographs
-            hold it (ITU-T T.81: JPEG files with 4:2:0). Where there are not three outputs, or nothing is enlarged, all
-            is full.
+        chroma: "source" adds colour at the resolution of the source, enlarged by bicubic interpolation, and detail to
+            luma alone. Where there are not three outputs, or nothing is enlarged, all is full.
     """
 
     multiple = 1
@@ -53,12 +52,10 @@ class SubPixel(nn.Module):
         super().__init__()
         if chroma not in CHROMA:
             raise unknown("resolution of chroma", chroma, CHROMA)
-        self.halved = chroma == "half" and outputs == 3 and scale > 1
+        self.coarse = chroma == "source" and outputs == 3 and scale > 1
         self.inputs, self.outputs, self.scale = inputs, outputs, scale
-        self.margin = margin + _REACH * self.halved
-        # The first luma^2 values of a place are its luma, the others its two colours, at half the scale.
-        self.luma, self.colour = scale, max(1, scale // 2)
-        values = self.luma**2 + 2 * self.colour**2 if self.halved else outputs * scale**2
+        self.margin = margin + _REACH * self.coarse
+        values = scale**2 + 2 if self.coarse else outputs * scale**2  # luma, and two colours
         self.enter = conv(inputs, width)
         self.blocks = nn.Sequential(*blocks)
         self.close = conv(width, width)
@@ -70,12 +67,11 @@ class SubPixel(nn.Module):
         shallow = self.enter(x)
         hidden = F.leaky_relu(self.refine(shallow + self.close(self.blocks(shallow))), SLOPE)
         left = self.leave(hidden)
-        change = self._joined(left) if self.halved else F.pixel_shuffle(left, self.scale)
+        change = self._joined(left) if self.coarse else F.pixel_shuffle(left, self.scale)
         return enlarged(base(x, self.outputs), self.scale) + change
 
     def _joined(self, left: Tensor) -> Tensor:
         """Red, green and blue of luma and colours, by ITU-R BT.601 as JPEG files have it (JFIF)."""
-        luma = F.pixel_shuffle(left[:, : self.luma**2], self.luma)
-        coarse = F.pixel_shuffle(left[:, self.luma**2 :], self.colour)
-        blue, red = enlarged(coarse, self.scale // self.colour).chunk(2, 1)
+        luma = F.pixel_shuffle(left[:, :-2], self.scale)
+        blue, red = enlarged(left[:, -2:], self.scale).chunk(2, 1)
         return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 1)

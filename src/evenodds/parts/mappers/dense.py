@@ -31,7 +31,7 @@ class Generator(SubPixel):
         width: channels between dense blocks.
         growth: channels that each convolution of a dense block adds.
         blocks: how many, of three dense blocks each.
-        chroma: full or half, as of `residual`.
+        chroma: full or source, as of `residual`.
     """
 
     def __init__(

@@ -27,8 +27,8 @@ class Generator(SubPixel):
         scale: 1 to 4.
         width: channels of the blocks.
         blocks: how many.
-        chroma: full; or half, which adds colour at half the resolution of luma, as photographs hold it. An adversary
-            then finds no dots of colour to draw.
+        chroma: full; or source, which gives detail to luma alone, and adds colour at the resolution of the source: eyes
+            see no finer one, photographs hold little of it, and an adversary draws dots of it.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from evenodds.tasks.translate import SHIFTS, Translate
 
 SIDE = 32 + SHIFTS - 1
 TINY = {"task.degradation": "grey", "task.crop": SIDE, "size": SIDE, "generator.width": 4, "generator.depth": 1}
-TINY |= {"discriminator.width": 4, "batch": 4, "images": 16, "held_out": 0.0, "save_share": 0.5, "threads": 1}
+TINY |= {"discriminator.width": 4, "batch": 4, "images": 8, "held_out": 0.0, "save_share": 0.5, "threads": 1}
 TINY |= {"average_half_life": 0.1, "task.perceptual": 0.5, "device": "cpu", "penalty_weight": 0.1, "watch": "off"}
 
 
@@ -93,7 +93,7 @@ def test_a_run_goes_on_exactly_keeps_no_weights_and_answers_without_the_extra(
     x = (np.random.default_rng(0).random((12, SIDE, SIDE, 3)) * 255).astype(np.uint8)
     options = {name.replace(".", "__"): value for name, value in TINY.items()}
     evenodds.fit(x, "colourise", out=tmp_path / "whole", **options)
-    newest = tmp_path / "whole" / "checkpoints" / f"{16:012d}"
+    newest = tmp_path / "whole" / "checkpoints" / f"{8:012d}"
     earlier = sorted(newest.parent.iterdir())[0]
     assert earlier != newest
     _, before, _, _ = checkpoint.newest(newest.parent)

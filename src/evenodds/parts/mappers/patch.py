@@ -29,8 +29,8 @@ class Discriminator(Scores):
         cap: most channels.
         layers: how often the image is halved, at most until a side is 2; each patch spans 5 * 2^layers - 2 pixels.
         blur: halve by a 3 x 3 convolution and a binomial filter (Zhang 2019) instead of a 4 x 4 convolution of stride
-            2. Strides tell the pixels of a grid apart, and a generator that is taught through them puts dots on it;
-            through filters it sees none. It takes about twice as long.
+            2, so that slopes are alike on all pixels of a constant image. It takes about twice as long. In
+            benchmarks/upscale.md it drew more dots, not fewer.
     """
 
     def __init__(

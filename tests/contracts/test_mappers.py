@@ -18,6 +18,7 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.equilibrium import discriminator_report
 from evenodds.parts.losses import penalties
 from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.mappers._parts import enlarged
 from evenodds.parts.mappers.patch import Discriminator
 from evenodds.parts.mappers.unet import NORMS
 from evenodds.runs.find import find, names, network
@@ -173,6 +174,29 @@ def test_untrained_enlargement_is_bicubic(name: str, scale: int) -> None:
     assert (mine[0, 0] - theirs).abs().max() <= 1
 
 
+@pytest.mark.parametrize("name", ["residual", "dense"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_colour_at_the_resolution_of_the_source_has_no_finer_detail(name: str, scale: int) -> None:
+    """Of what is added: luma is rough from pixel to pixel, colour far less; and there is nothing at the start."""
+    net, x = mapper(name, 3, 3, scale=scale, chroma="source").double().eval(), torch.rand(2, 3, 12, 12).double()
+    assert torch.allclose(net(x), enlarged(x, scale))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        red, green, blue = (net(x) - enlarged(x, scale)).unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    finest = [
+        float((part[..., 1:] - part[..., :-1]).diff().square().mean() / part.var()) for part in (luma, blue - luma)
+    ]
+    assert finest[1] < 0.1 * finest[0]
+    assert net.margin == mapper(name, 3, 3, scale=scale).margin + 2  # type: ignore[operator]
+    grey = mapper(name, 1, 1, scale=scale, chroma="source")
+    assert grey.state_dict().keys() == mapper(name, 1, 1, scale=scale).state_dict().keys()
+    assert grey.leave.out_channels == scale**2  # type: ignore[union-attr]
+    with pytest.raises(BadInput, match="did you mean 'source'"):
+        mapper(name, 3, 3, scale=scale, chroma="sourc")
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_norms_of_the_unet(norm: str) -> None:
     net = mapper("unet", 3, 2, norm=norm, stem=2)
@@ -190,9 +214,10 @@ def test_a_unet_that_takes_something_away_starts_by_taking_nothing() -> None:
 # --- patches ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("blur", [False, True])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 36), (5, 4, 7)])
-def test_a_discriminator_of_patches(shape: tuple[int, ...]) -> None:
-    net = find("networks", "patch").Discriminator(shape, width=8)
+def test_a_discriminator_of_patches(shape: tuple[int, ...], blur: bool) -> None:
+    net = find("networks", "patch").Discriminator(shape, width=8, blur=blur)
     x = torch.rand(5, *shape) * 2 - 1
     logits, features = net(x, features=True)
     assert logits.shape == features.shape[:2]

@@ -122,6 +122,7 @@ IMAGE_COMMANDS: dict[str, Words] = {
     "card": ["card", "{run}"],
     "card json": ["card", "{run}", "--json"],
     "list": ["list", "recipes"],
+    "duplicates": ["duplicates", "{data}", "--size", "32", "--features", "random"],
     "doctor": ["doctor", "{run}"],
     "doctor json": ["doctor", "{run}", "--json"],
     "no such styles": ["mix", "{run}", "--class", CLASSES[0], "--out", "{new}.png"],

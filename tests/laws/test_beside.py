@@ -13,7 +13,7 @@ from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
 from evenodds.export.graphs import _whole
 from evenodds.parts.networks import _beside, dcgan, fastgan
-from evenodds.pretrained import efficientnet_lite
+from evenodds.pretrained import efficientnet_lite, rungs
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 
 FAMILIES = [dcgan, fastgan]
@@ -25,10 +25,10 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[EfficientNetLite]:
     torch.manual_seed(0)
     network = EfficientNetLite().eval().requires_grad_(False)
     monkeypatch.setattr(_beside, "is_here", lambda: True)
-    monkeypatch.setattr(_beside, "published", lambda: network)
-    _beside._frozen.cache_clear()
+    monkeypatch.setattr(rungs, "published", lambda: network)
+    rungs._frozen.cache_clear()
     yield network
-    _beside._frozen.cache_clear()
+    rungs._frozen.cache_clear()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,10 +1,12 @@
 """Games and optimizers with known spectra; dials, gates and chances with known effects."""
 
 import math
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.experimental.balance import MarginControl, Steps, Weighed, held_out_margin
-from evenodds.experimental.densest import densest
+from evenodds.experimental.densest import Densest, densest
 from evenodds.experimental.extragradient import Extragradient
 from evenodds.experimental.growing import Growing
 from evenodds.experimental.learned import LearnedMixture
@@ -32,8 +34,10 @@ from evenodds.parts import views
 from evenodds.parts.losses.adversarial import minimax, non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import r1
 from evenodds.parts.priors import Normal
+from evenodds.pretrained import efficientnet_lite
 from evenodds.runs.choosing import mirrored
-from evenodds.runs.config import Config, Part
+from evenodds.runs.config import Config, Part, recipe, with_settings
+from evenodds.runs.extras import build_extras
 from evenodds.runs.listeners.leak import LeakTest
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
@@ -348,6 +352,23 @@ def test_the_densest_share_of_a_gaussian_is_its_middle(rng: torch.Generator) -> 
     mask[kept] = True
     assert len(kept) == 1500
     assert float((mask == inside).float().mean()) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("here", "side", "name", "said"),
+    [(True, 64, "pretrained", ""), (False, 64, "random", r"evenodds\[pretrained\]"), (True, 32, "random", "")],
+)
+def test_a_run_names_the_features_that_its_items_were_chosen_by(
+    here: bool, side: int, name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(efficientnet_lite, "is_here", lambda: here)
+    config, lines = with_settings(recipe("photos-64"), {"densest": 0.5}), []
+    photographs = from_array(np.zeros((4, 3, side, side), np.uint8))
+    settled, choices = Densest(0.5).settle(config, photographs, None, lines.append)
+    assert settled.extras == (Part("densest", {"share": 0.5, "features": name}),)
+    assert re.search(f"densest.features={name}.*{said}", lines[0])
+    assert choices[0].value == name
+    assert build_extras(settled)[0].settle(settled, photographs, None, lines.append) == (settled, [])
 
 
 @pytest.mark.parametrize(("interval", "chosen"), [(0.1, 0.3), (5.0, 0.03)])

@@ -47,8 +47,8 @@ def _seen(content: Mapping[str, Any]) -> list[str]:
     if not content.get("features_seen"):
         return []
     return [
-        f"The discriminator has learned on these features ({content['fingerprint']['features']}), and the generator "
-        "from it: scores on them flatter; judge by others too, such as --features random."
+        f"A player has learned on these features ({content['fingerprint']['features']}): scores on them flatter; "
+        "judge by others too, such as --features random."
     ]
 
 

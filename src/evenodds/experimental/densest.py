@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from evenodds.data.dataset import Dataset
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
+from evenodds.evaluation.examination import missing_extra, photographic
 from evenodds.metrics.features.extract import extract
+from evenodds.pretrained import efficientnet_lite
+from evenodds.runs.choosing import Choice
+from evenodds.runs.config import Config, Part
 from evenodds.runs.extras import Extra
 from evenodds.runs.find import find
 
 __all__ = ["Densest", "densest"]
+
+FEATURES = ("pretrained", "random")
 
 
 @dataclass(frozen=True)
@@ -25,24 +32,45 @@ class Densest(Extra):
     items give 0.059 to 0.074. It trades recall for precision.
 
     Args:
-        share: of the training items to keep, in (0, 1].
+        share: of the training items to keep, in (0, 1]. Held-out items stay as they are.
+        features: of images: pretrained (the authors chose features of ImageNet too) or random. A run that leaves it out
+            takes pretrained ones of colour photographs where they are installed, and its configuration names what was
+            taken, so that it goes on with the same items.
     """
 
     share: float = 1.0
+    features: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise BadInput(f"densest is a share in (0, 1], got {self.share}")
+        if self.features not in (None, *FEATURES):
+            raise unknown("kind of features for densest", str(self.features), FEATURES)
+
+    def settle(
+        self, config: Config, dataset: Dataset, seconds: float | None, say: Callable[[str], None]
+    ) -> tuple[Config, list[Choice]]:
+        """Names the features."""
+        if self.features is not None or self.share == 1 or dataset.kind != "image":
+            return config, []
+        here = photographic(dataset.shape) and efficientnet_lite.is_here()
+        name = "pretrained" if here else "random"
+        more = missing_extra(dataset.shape, name)
+        say(f"densest.features={name}" + (f": {more}" if more else ""))
+        settled = Part("densest", {"share": self.share, "features": name})
+        extras = tuple(settled if part.name == "densest" else part for part in config.extras)
+        reason = more or "colour photographs" if here or more else "no colour photographs"
+        return replace(config, extras=extras), [Choice("densest.features", name, reason)]
 
     def select(self, dataset: Dataset, train_index: Tensor) -> tuple[Tensor, tuple[str, ...]]:
         """The densest of them."""
-        key = ("densest", self.share, train_index.numpy().tobytes())
-        chosen_index, sentence = dataset.once(key, lambda: densest(dataset, train_index, self.share))
+        key = ("densest", self.share, self.features, train_index.numpy().tobytes())
+        chosen_index, sentence = dataset.once(key, lambda: densest(dataset, train_index, self.share, self.features))
         return chosen_index, (sentence,)
 
 
 @torch.no_grad()
-def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]:
+def densest(dataset: Dataset, index: Tensor, share: float, features_of: str | None = None) -> tuple[Tensor, str]:
     """Instance selection (DeVries et al. 2020): the items at which a Gaussian of their features is densest.
 
     Of labelled data each class gives the same share, by its own Gaussian, so that none is lost.
@@ -50,11 +78,12 @@ def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]
     Args:
         index: (N,) to choose from.
         share: to keep, in (0, 1].
+        features_of: images: random, or the name of others.
 
     Returns:
         The sorted indices that are kept, and a sentence for the report.
     """
-    name = "random" if dataset.kind == "image" else "pixels"
+    name = features_of or "random" if dataset.kind == "image" else "pixels"
     features = _in_batches(dataset, index, find("features", name)(dataset.shape))
     labels = dataset.y[index] if dataset.y is not None else torch.zeros(len(index), dtype=torch.int64)
     places_by_class = []
@@ -63,7 +92,8 @@ def densest(dataset: Dataset, index: Tensor, share: float) -> tuple[Tensor, str]
         count = max(1, round(share * len(places)))
         places_by_class.append(places[_surprise(features[places]).argsort(stable=True)[:count]])
     chosen = index[torch.cat(places_by_class)].sort().values
-    return chosen, f"instance selection: the densest {len(chosen):,} of {len(index):,} training items are learned from"
+    kept = f"the densest {len(chosen):,} of {len(index):,} training items are learned from"
+    return chosen, f"instance selection: {kept}, by {name} features"
 
 
 def _in_batches(dataset: Dataset, index: Tensor, extractor: Any) -> Tensor:

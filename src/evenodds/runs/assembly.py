@@ -90,6 +90,7 @@ class Run:
         config = self.config
         self.engine = build_engine(config)
         self.task = build_task(config, self.dataset)
+        self.task.require_parts()
         self._require_memory()
         players = build_players(config, self.task, self.dataset.shape, self.dataset.row_blocks)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters

@@ -144,11 +144,11 @@ def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
 
 
 def stateful_parts(task: Playable) -> dict[str, nn.Module]:
-    """What has a state of its own and is kept like a player: losses, penalties, views with a chance, dials."""
+    """What has a state of its own and is kept like a player: losses, penalties, chanced views, dials, fixtures."""
     contest = task.contest
     parts: dict[str, Any] = {"loss": contest.loss, "penalty": contest.penalty, "view": contest.view}
     parts["prior"] = getattr(task.prior, "dial", None)
-    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)} | task.fixtures()
 
 
 def settled(weight: float | None) -> float:

@@ -189,13 +189,19 @@ class Paired(DiscriminatorCosts, ImageToImage):
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """How far the raw answer is from the truth."""
 
+    def late_costs(self, players: Players, output: Tensor, hand: Batch) -> dict[str, Tensor]:
+        """Further ones, which join when the discriminator does; from the start where there is none."""
+        return {}
+
     @abstractmethod
     def discriminator_inputs(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """Truth and answer as the discriminator is shown them, (N, C, H, W) each, before the source is put beside."""
 
     def fit_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, without an adversary."""
-        return Costs(self.fit_costs(self.output(players["generator"], hand), hand))
+        output = self.output(players["generator"], hand)
+        costs = self.fit_costs(output, hand)
+        return Costs(costs if self.adversarial else {**costs, **self.late_costs(players, output, hand)})
 
     def _discriminator_cost(self, players: Players, hand: Batch, penalised: bool) -> Costs:
         with torch.no_grad():
@@ -208,7 +214,7 @@ class Paired(DiscriminatorCosts, ImageToImage):
         output = self.output(players["generator"], hand)
         real, fake = self.discriminator_inputs(output, hand)
         discriminator = self._source_aware(players, hand)
-        costs = dict(self.fit_costs(output, hand))
+        costs = {**self.fit_costs(output, hand), **self.late_costs(players, output, hand)}
         adversarial = self.contest.generator_costs(discriminator, real, fake, dict(hand))
         costs |= {name: self.adversarial * cost for name, cost in adversarial.items()}
         if self.matching:

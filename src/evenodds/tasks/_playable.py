@@ -224,6 +224,14 @@ class Playable(Task, Protocol):
         """The network of each player, for items x of that shape. They are initialised in this order."""
         ...
 
+    def fixtures(self) -> dict[str, nn.Module]:
+        """What is kept like a player, learns nothing and takes part in costs, by name."""
+        ...
+
+    def require_parts(self) -> None:
+        """BadInput where something is missing that learning needs, and answering does not."""
+        ...
+
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """A request for each real item; the answers to it are scored."""
         ...
@@ -333,6 +341,13 @@ class TaskDefaults:
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """The generator and, where there is one, the discriminator, as they are."""
         return {name: players[name] for name in ("generator", "discriminator") if name in players}
+
+    def fixtures(self) -> dict[str, nn.Module]:
+        """Nothing."""
+        return {}
+
+    def require_parts(self) -> None:
+        """Nothing is missing."""
 
     def value_task(self) -> Task | None:
         """The task has no such value."""

@@ -8,17 +8,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Degradation
-from evenodds.tasks._crops import deal_piece
+from evenodds.parts.losses.perceptual import Perceptual
+from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
+from evenodds.tasks._crops import Piece, deal_piece, piece_size
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 
 __all__ = ["Translate"]
+
+SHIFTS = 8
+"""Places, along each side, from which a piece is looked at by pretrained features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +35,21 @@ class Translate(Paired):
         inputs: channels of the source; follows from the data.
         scale: how many times larger x is than its source; follows from the data.
         pixel: weight of the mean absolute difference from the truth.
+        perceptual: weight of the mean absolute difference in features of photographs (Johnson et al. 2016), for which
+            the extra `evenodds[pretrained]` is needed; see evenodds.parts.losses.perceptual. It joins with the
+            discriminator: a stage by pixels alone stays what it is.
     """
 
     degradation: Degradation | None = None
     inputs: int
     scale: int = 1
     pixel: float = 1.0
+    perceptual: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.perceptual < 0:
+            raise BadInput(f"perceptual is a weight of at least 0, got {self.perceptual}; 0 leaves it out")
         if not (self.pixel > 0 or (self.pixel == 0 and self.adversarial and not self.adversarial_from)):
             raise BadInput(f"pixel must be above 0, or 0 with an adversary from the start; got {self.pixel}; raise it")
         if self.crop is not None and self.crop % self.scale:
@@ -65,8 +76,19 @@ class Translate(Paired):
         channels, *size = data.beside["source"].shape
         return {"inputs": channels, "scale": data.shape[1] // size[0]}
 
+    def fixtures(self) -> dict[str, nn.Module]:
+        """The perceptual cost, where it has a weight."""
+        return {"perceptual": Perceptual()} if self.perceptual else {}
+
+    def require_parts(self) -> None:
+        """BadInput without the weights of the perceptual cost."""
+        if self.perceptual and not is_here():
+            raise BadInput(f"task.perceptual compares by features of photographs; {NEEDED}")
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for items x of that shape."""
+        if self.perceptual:
+            _require_seen(shape[0], piece_size(shape, self.crop))
         options = {"scale": self.scale} if self.scale > 1 else {}
         mapper = {"generator": NetworkSpec("Mapper", (self.inputs, shape[0]), options)}
         return mapper | self.discriminator_spec(shape[0] + self.inputs * self.sees_source, shape)
@@ -85,7 +107,28 @@ class Translate(Paired):
             crop = None if self.crop is None else self.crop // self.scale
             piece = deal_piece(small, crop, self.turns, rng)
             x, source = piece.of(real["x"], self.scale), piece.of(small)
-        return {"x": x, "source": source, **self.contest.deal(x, rng)}
+        return {"x": x, "source": source, **self.contest.deal(x, rng), **self._shifts(x, rng)}
+
+    def _shifts(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """By how much of each piece is cut off before its features are taken.
+
+        Their strides see a grid of pixels. Where it lies alike in all pieces, as that of an enlargement does, a
+        generator learns a pattern on it.
+        """
+        if not self.perceptual:
+            return {}
+        shifts = torch.randint(SHIFTS, (2, len(x)), generator=rng, device=rng.device)
+        return {"shift_down": shifts[0], "shift_right": shifts[1]}
+
+    def late_costs(self, players: Players, output: Tensor, hand: Batch) -> dict[str, Tensor]:
+        """The difference in features."""
+        if not self.perceptual:
+            return {}
+        down, right = hand["shift_down"], hand["shift_right"]
+        height, width = (side - SHIFTS + 1 for side in output.shape[2:])
+        piece = Piece(down, right, down < 0, right < 0, None, height, width)  # none are turned
+        apart = players["perceptual"](piece.of(output), piece.of(hand["x"]))
+        return {"perceptual": self.perceptual * apart.mean()}
 
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The mean absolute difference."""
@@ -123,3 +166,15 @@ class Translate(Paired):
     def by_appearance(self) -> bool:
         """With an adversary."""
         return self.adversarial > 0
+
+
+def _require_seen(channels: int, size: Sequence[int]) -> None:
+    """BadInput for pieces that features of photographs cannot look at."""
+    if channels not in (1, 3):
+        raise BadInput(f"task.perceptual needs images with 1 or 3 channels, got {channels}; set task.perceptual=0")
+    least = 32 + SHIFTS - 1
+    if min(size) < least:
+        pieces = " x ".join(map(str, size))
+        raise BadInput(
+            f"task.perceptual needs pieces of at least {least} x {least} pixels, got {pieces}; raise task.crop"
+        )

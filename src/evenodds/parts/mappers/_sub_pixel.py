@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evenodds.errors import unknown
 from evenodds.parts.mappers._parts import SLOPE, base, check_images, conv, enlarged
 
-__all__ = ["SubPixel"]
+__all__ = ["CHROMA", "SubPixel"]
+
+CHROMA = ("full", "source")
+"""Resolutions of colour: that of luma, or that of the source."""
+_REACH = 2
+"""Pixels that bicubic interpolation looks at beyond a place."""
 
 
 class SubPixel(nn.Module):
@@ -24,6 +31,8 @@ class SubPixel(nn.Module):
         blocks: made one by one after the first convolution, so that the draws of the weights keep their order.
         margin: pixels of the source beyond a place that influence it.
         refined: whether one more convolution stands between the skip and the last one.
+        chroma: "source" adds colour at the resolution of the source, enlarged by bicubic interpolation, and detail to
+            luma alone. Where there are not three outputs, or nothing is enlarged, all is full.
     """
 
     multiple = 1
@@ -38,17 +47,31 @@ class SubPixel(nn.Module):
         blocks: Iterable[nn.Module],
         margin: int,
         refined: bool = False,
+        chroma: str = "full",
     ) -> None:
         super().__init__()
-        self.inputs, self.outputs, self.scale, self.margin = inputs, outputs, scale, margin
+        if chroma not in CHROMA:
+            raise unknown("resolution of chroma", chroma, CHROMA)
+        self.coarse = chroma == "source" and outputs == 3 and scale > 1
+        self.inputs, self.outputs, self.scale = inputs, outputs, scale
+        self.margin = margin + _REACH * self.coarse
+        values = scale**2 + 2 if self.coarse else outputs * scale**2  # luma, and two colours
         self.enter = conv(inputs, width)
         self.blocks = nn.Sequential(*blocks)
         self.close = conv(width, width)
         self.refine = conv(width, width) if refined else nn.Identity()
-        self.leave = conv(width, outputs * scale**2, 0.0)
+        self.leave = conv(width, values, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, self.inputs)
         shallow = self.enter(x)
         hidden = F.leaky_relu(self.refine(shallow + self.close(self.blocks(shallow))), SLOPE)
-        return enlarged(base(x, self.outputs), self.scale) + F.pixel_shuffle(self.leave(hidden), self.scale)
+        left = self.leave(hidden)
+        change = self._joined(left) if self.coarse else F.pixel_shuffle(left, self.scale)
+        return enlarged(base(x, self.outputs), self.scale) + change
+
+    def _joined(self, left: Tensor) -> Tensor:
+        """Red, green and blue of luma and colours, by ITU-R BT.601 as JPEG files have it (JFIF)."""
+        luma = F.pixel_shuffle(left[:, :-2], self.scale)
+        blue, red = enlarged(left[:, -2:], self.scale).chunk(2, 1)
+        return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 1)

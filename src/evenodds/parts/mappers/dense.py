@@ -31,16 +31,26 @@ class Generator(SubPixel):
         width: channels between dense blocks.
         growth: channels that each convolution of a dense block adds.
         blocks: how many, of three dense blocks each.
+        chroma: full or source, as of `residual`.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, scale: int = 1, width: int = 64, growth: int = 32, blocks: int = 23
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        scale: int = 1,
+        width: int = 64,
+        growth: int = 32,
+        blocks: int = 23,
+        chroma: str = "full",
     ) -> None:
         check(inputs, outputs, scale, (1, 2, 3, 4))
         if min(width, growth) < 1 or blocks < 0:
             raise BadInput(f"width, growth >= 1 and blocks >= 0 are needed, got {width}, {growth} and {blocks}")
         triples = (_Triple(width, growth) for _ in range(blocks))
-        super().__init__(inputs, outputs, scale, width, triples, margin=15 * blocks + 4, refined=True)
+        margin = 15 * blocks + 4
+        super().__init__(inputs, outputs, scale, width, triples, margin, refined=True, chroma=chroma)
 
 
 class _Triple(nn.Module):

@@ -27,14 +27,18 @@ class Generator(SubPixel):
         scale: 1 to 4.
         width: channels of the blocks.
         blocks: how many.
+        chroma: full; or source, which gives detail to luma alone, and adds colour at the resolution of the source: eyes
+            see no finer one, photographs hold little of it, and an adversary draws dots of it.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, scale: int = 1, width: int = 32, blocks: int = 8) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, scale: int = 1, width: int = 32, blocks: int = 8, chroma: str = "full"
+    ) -> None:
         check(inputs, outputs, scale, (1, 2, 3, 4))
         if width < 1 or blocks < 0:
             raise BadInput(f"width >= 1 and blocks >= 0 are needed, got {width} and {blocks}")
         residual = (Block(width, blocks) for _ in range(blocks))
-        super().__init__(inputs, outputs, scale, width, residual, margin=2 * blocks + 3)
+        super().__init__(inputs, outputs, scale, width, residual, margin=2 * blocks + 3, chroma=chroma)
 
 
 class Block(nn.Module):

@@ -8,7 +8,7 @@ the pixel stage, which is linear, is put into luma and two colours. Figures are 
 A run that is there is measured as it stands; results/upscale_stage.json holds what is measured.
 
     python benchmarks/upscale_stage.py --work DIR
-    python benchmarks/upscale_stage.py --work DIR --ways source "source, blur"
+    python benchmarks/upscale_stage.py --work DIR --ways full source
 """
 
 import argparse
@@ -46,9 +46,7 @@ STAGE = {
 }  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "full": {},
-    "full, blur": {"discriminator.blur": True},
     "source": {"generator.chroma": "source"},
-    "source, blur": {"generator.chroma": "source", "discriminator.blur": True},
     "source, perceptual": {"generator.chroma": "source", "task.perceptual": 0.1},
 }
 

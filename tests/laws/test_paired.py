@@ -11,7 +11,6 @@ from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Game, Progress
 from evenodds.parts.losses.adversarial import hinge, non_saturating, relativistic_paired
-from evenodds.parts.mappers.patch import Discriminator
 from evenodds.tasks._crops import TURNS, deal_piece
 from evenodds.tasks._image_to_image import SourceAware
 from evenodds.tasks.contest import Contest
@@ -234,19 +233,3 @@ def test_no_source_keeps_the_company_of_its_x() -> None:
     hand = task.deal({"x": same, "source": same}, rng())
     assert torch.equal(hand["source"].sort(0).values, same)
     assert (hand["source"] != hand["x"]).float().mean() > 0.8
-
-
-# --- the discriminator of patches ------------------------------------------------------------------------------------
-
-
-def test_slopes_through_filters_are_alike_on_all_pixels_and_through_strides_they_repeat() -> None:
-    """Of a constant image, away from its borders: dots on the grid of the strides come from there."""
-    x = torch.full((1, 3, 128, 128), 0.3, requires_grad=True)
-    spread = {}
-    for blur in (False, True):
-        torch.manual_seed(0)
-        (slope,) = torch.autograd.grad(Discriminator((3, 128, 128), width=4, blur=blur)(x).sum(), x)
-        inner = slope[0, :, 48:80, 48:80]
-        spread[blur] = float(inner.std((1, 2)).max() / inner.abs().mean())
-    assert spread[True] < 1e-4
-    assert spread[False] > 0.1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from evenodds.parts.mappers._parts import SLOPE
 from evenodds.parts.networks._conv import Conv2d
-from evenodds.parts.networks._levels import Down, check_batch, image_shape, level_sizes, widths
+from evenodds.parts.networks._levels import check_batch, image_shape, widths
 from evenodds.parts.networks._roles import Scores
 
 __all__ = ["Discriminator"]
@@ -28,41 +27,27 @@ class Discriminator(Scores):
         growth: factor from a layer to the next.
         cap: most channels.
         layers: how often the image is halved, at most until a side is 2; each patch spans 5 * 2^layers - 2 pixels.
-        blur: halve by a 3 x 3 convolution and a binomial filter (Zhang 2019) instead of a 4 x 4 convolution of stride
-            2, so that slopes are alike on all pixels of a constant image. It takes about twice as long. In
-            benchmarks/upscale.md it drew more dots, not fewer.
     """
 
     def __init__(
-        self,
-        shape: Sequence[int],
-        *,
-        width: int = 32,
-        growth: float = 2.0,
-        cap: int = 256,
-        layers: int = 3,
-        blur: bool = False,
+        self, shape: Sequence[int], *, width: int = 32, growth: float = 2.0, cap: int = 256, layers: int = 3
     ) -> None:
         super().__init__()
         channels, size = image_shape("patch", shape)
         self.shape = (channels, *size)
         count = max(1, min(layers, min(size).bit_length() - 2))
         levels = [channels, *widths(width, growth, cap, count)]
-        kernel = (3, 1, 1) if blur else (4, 2, 1)
-        halving = [Conv2d(levels[k], levels[k + 1], *kernel) for k in range(count)]
+        halving = [Conv2d(levels[k], levels[k + 1], 4, 2, 1) for k in range(count)]
         self.layers = nn.ModuleList(map(_start, [*halving, Conv2d(levels[-1], levels[-1], 3, padding=1)]))
         self.logit = nn.Linear(levels[-1], 1)
         self.activation = nn.LeakyReLU(SLOPE)
-        sizes = level_sizes(size, 1)[: count + 1]
-        filters = [Down(fine, coarse) for fine, coarse in pairwise(sizes)] if blur else []
-        self.filters = nn.ModuleList([*filters, *(nn.Identity() for _ in self.layers[len(filters) :])])
 
     def features(self, x: Tensor) -> Tensor:
         """(N, P, F): what the last linear layer sees of each patch."""
         check_batch(x, self.shape)
         hidden = x
-        for layer, finer in zip(self.layers, self.filters, strict=True):
-            hidden = finer(self.activation(layer(hidden)))
+        for layer in self.layers:
+            hidden = self.activation(layer(hidden))
         return hidden.flatten(2).transpose(1, 2)
 
     def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[Tensor, Tensor]:

@@ -18,12 +18,13 @@ from evenodds.data.arrays import read_arrays
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.answer import compared, decided
-from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, checked, learners_of
+from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, checked, learners_of, titled
 from evenodds.evaluation.trial.classifiers import Classifier, Small
 from evenodds.evaluation.trial.folds import Fold, Splitter, cross, digest, fold_of, hashes, labels, mean_overlap
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.proof import Ledger, verify
+from evenodds.evaluation.trial.share import INNER_BUDGET, USUAL_SHARE, chosen_shares, fixed_shares
 from evenodds.files.lock import locked, unused
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
@@ -34,7 +35,7 @@ from evenodds.version import __version__
 
 __all__ = ["SCHEMA", "trial"]
 
-SCHEMA = 1
+SCHEMA = 2
 Step = Callable[[str, int, int], None]
 Say = Callable[[str], None]
 
@@ -49,6 +50,7 @@ class _Setup:
     tested: Classifier
     plan: TrialPlan
     ratio: float
+    share: float | None
     agreeing: bool
     item_hashes: Sequence[str]
 
@@ -73,6 +75,7 @@ def trial(
     budget: float = 1800.0,
     plan: TrialPlan | None = None,
     ratio: float = 1.0,
+    share: float | None = None,
     agreeing: bool = False,
     step: Step = lambda *_: None,
     say: Say = lambda line: None,
@@ -83,7 +86,7 @@ def trial(
     `proof.verify` holds what was seen against the test folds before any answer is given.
 
     Args:
-        data: labelled images; unlabelled ones are left out.
+        data: labelled images, or a table with a label; unlabelled items are left out.
         out: folder of the cells, the result and its files; a trial that was interrupted there goes on.
         maker: of generators, see `arms.Maker`.
         classifier: that is to be helped; None for the small network.
@@ -93,7 +96,9 @@ def trial(
         budget: seconds, shared out by a measured plan.
         plan: fixes it instead.
         ratio: synthetic images of the largest class for each of its real ones; smaller classes get as many in all.
-        agreeing: whether synthetic images must be what the small classifier takes them for.
+        share: of what the classifier sees of the class that lacks most, beside classical augmentation; 0: no synthetic
+            images. None chooses it inside each training fold, see `share.chosen_shares`.
+        agreeing: whether synthetic images must be what a small classifier takes them for.
         step: told what is done, seconds done and seconds in all, as planned.
         say: gets plain sentences.
 
@@ -106,7 +111,8 @@ def trial(
     """
     folder, tested = Path(out), classifier or Small()
     with locked(folder, "trial", hint=", or name another folder with --out"):
-        _possible(data, seeds, ratio)
+        _possible(data, seeds, ratio, share)
+        share = USUAL_SHARE if share is None and not getattr(maker, "trains", True) else share
         names, item_hashes = checked(arms), hashes(data)
         folds = [fold_of(data, splitter or cross(seeds), seed, item_hashes) for seed in range(seeds)]
         if mean_overlap(folds) > 0.9:
@@ -117,27 +123,36 @@ def trial(
             "schema": SCHEMA, "data": data.fingerprint(),
             "classifier": "small" if isinstance(tested, Small) else tested.name,
             "maker": getattr(maker, "name", type(maker).__name__), "seeds": seeds, "arms": names, "ratio": ratio,
-            "agreement": agreeing,
+            "share": share, "agreement": agreeing,
             "folds": digest([f"{k} {fold.train.tolist()} {fold.test.tolist()}" for k, fold in enumerate(folds)]),
         }  # fmt: skip
         fixed = _fixed(
             folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
         )
         if moved := sum(len(fold.moved) for fold in folds):
-            say(f"{moved} test images are identical to training images; they were moved to the training items")
-        setup = _Setup(data, folder, maker, tested, fixed, ratio, agreeing, item_hashes)
+            say(
+                f"{moved} test {items_of(data)} are identical to training {items_of(data)}; they were moved to the training items"
+            )
+        setup = _Setup(data, folder, maker, tested, fixed, ratio, share, agreeing, item_hashes)
         cells = _cells(setup, folds, names, step, say)
         return _result(setup, folds, facts, cells)
 
 
-def _possible(data: Dataset, seeds: int, ratio: float) -> None:
-    if data.kind != "image" or min(data.shape[1:]) < 4:
-        raise BadInput(f"a trial is of images of 4 x 4 or more, got {data.kind} {data.shape}")
+def _possible(data: Dataset, seeds: int, ratio: float, share: float | None) -> None:
+    if data.kind not in ("image", "table") or min(data.shape[1:], default=4) < 4:
+        raise BadInput(f"a trial is of images of 4 x 4 or more, or of a table, got {data.kind} {data.shape}")
     labels(data)
     if seeds < 2:
         raise BadInput(f"a trial needs at least 2 seeds to know an interval, got {seeds}; 5 are usual")
     if not ratio > 0:
         raise BadInput(f"the ratio of synthetic to real images must be above 0, got {ratio}")
+    if share is not None and not 0 <= share < 1:
+        raise BadInput(f"the synthetic share must lie in [0, 1), got {share}; leave it out, and it is chosen")
+
+
+def items_of(data: Dataset) -> str:
+    """What the data are, in words."""
+    return "images" if data.kind == "image" else "rows"
 
 
 def _fixed(folder: Path, facts: Mapping[str, Any], make: Callable[[], TrialPlan]) -> TrialPlan:
@@ -184,7 +199,17 @@ def _cells(setup: _Setup, folds: Sequence[Fold], names: Sequence[str], step: Ste
             cells[name].append(cell or _played(setup, fold, inputs, name, path))
             done += costs[name]
             spent += costs[name] if cell is None else 0.0
-            say(_progress(seed, len(folds), name, cells[name][-1], (time.perf_counter() - clock), spent, total - done))
+            say(
+                _progress(
+                    seed,
+                    len(folds),
+                    titled(name, items_of(setup.data)),
+                    cells[name][-1],
+                    (time.perf_counter() - clock),
+                    spent,
+                    total - done,
+                )
+            )
     step("trial", round(total), max(1, round(total)))
     return cells
 
@@ -207,6 +232,7 @@ class _CellFields:
     figures: _FigureFields
     examples: int
     changes: list[str] | None
+    share: float | None
     saw: dict[str, str]
     sets: dict[str, list[int]]
     synthetic_in_test: int
@@ -221,11 +247,11 @@ def _stored_cell(path: Path, classes: int) -> dict[str, Any] | None:
     return cell if len(cell["figures"]["recalls"]) == classes else None
 
 
-def _progress(seed: int, seeds: int, name: str, cell: Any, passed: float, spent: float, left: float) -> str:
+def _progress(seed: int, seeds: int, title: str, cell: Any, passed: float, spent: float, left: float) -> str:
     """A line for each cell; the time left is the planned one, corrected by how the plan has fared so far."""
     pace = passed / spent if spent > 0 else 1.0
     score, rest = cell["figures"]["macro_f1"], _time(max(0.0, left * pace))
-    return f"seed {seed + 1} of {seeds}, {ARMS[name].title}: macro-F1 {score:.3f}; about {rest} left"
+    return f"seed {seed + 1} of {seeds}, {title}: macro-F1 {score:.3f}; about {rest} left"
 
 
 def _time(seconds: float) -> str:
@@ -243,6 +269,12 @@ def _inputs(setup: _Setup, fold: Fold, seed: int) -> ArmInputs:
     def synthetic(inputs: ArmInputs) -> tuple[Tensor, Tensor]:
         return _synthetic(setup, inputs, seed)
 
+    def inner(inputs: ArmInputs) -> tuple[Tensor, Tensor]:
+        return sampled(inputs, setup.maker(inputs.fold, mix(seed, 23), INNER_BUDGET * setup.plan.budget))
+
+    def choose(inputs: ArmInputs) -> Mapping[str, float]:
+        return _chosen(setup, inputs, seed, inner)
+
     return ArmInputs(
         train,
         Ledger(setup.item_hashes),
@@ -252,7 +284,30 @@ def _inputs(setup: _Setup, fold: Fold, seed: int) -> ArmInputs:
         setup.ratio,
         setup.agreeing,
         synthetic,
+        choose,
+        shares_given=None if setup.share is None else fixed_shares(setup.share),
     )
+
+
+def _chosen(
+    setup: _Setup, inputs: ArmInputs, seed: int, inner: Callable[[ArmInputs], tuple[Tensor, Tensor]]
+) -> Mapping[str, float]:
+    """The synthetic shares of a seed: read where they are on disk, else chosen and written."""
+    path = setup.folder / "cells" / f"seed-{seed}-shares.json"
+    try:
+        stored = read_json(path, _Shares)
+    except BadInput:
+        stored = _Shares(**chosen_shares(inputs, inner))
+        write_json(path, asdict(stored))
+    return asdict(stored)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """What is on disk of the choice of a seed."""
+
+    gan: float
+    gan_classical: float
 
 
 def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Tensor]:
@@ -267,7 +322,7 @@ def _synthetic(setup: _Setup, inputs: ArmInputs, seed: int) -> tuple[Tensor, Ten
         with replaced(path) as temporary:
             np.savez_compressed(temporary, x=pixels, y=y.numpy())
     elif setup.agreeing:
-        _ = inputs.small_classifier  # fitted for the record of what it has seen
+        _ = inputs.judge  # fitted for the record of what it has seen
     stored = read_arrays(path, ("x", "y"))
     x = torch.from_numpy(stored["x"].astype(np.int32) if stored["x"].dtype == np.uint16 else stored["x"])
     return units.to_model(x), torch.from_numpy(stored["y"])
@@ -293,12 +348,13 @@ def _played(setup: _Setup, fold: Fold, inputs: ArmInputs, name: str, path: Path)
     test = setup.data.take(fold.test)
     assert test.y is not None
     figures = _figures(predict(test.units.to_model(test.x)), test.y)
-    saw = {learner: inputs.ledger.saw[learner] for learner in learners_of(name, inputs.agreeing)}
+    saw = {learner: inputs.ledger.saw[learner] for learner in learners_of(name, inputs)}
     cell = {
         "cell": path.stem, "arm": name, "figures": figures, "examples": len(examples.y),
         "changes": list(inputs.kinds) if "classical" in name else None,
+        "share": inputs.shares[name] if name in SYNTHETIC else None,
         "saw": saw, "sets": {d: inputs.ledger.sets[d] for d in set(saw.values())},
-        "synthetic_in_test": _coincide(setup, inputs, test) if name in SYNTHETIC else 0,
+        "synthetic_in_test": _coincide(inputs, test) if name in SYNTHETIC and inputs.shares[name] else 0,
         "seconds": round(time.perf_counter() - begun, 2),
     }  # fmt: skip
     write_json(path, cell)
@@ -317,8 +373,13 @@ def _figures(probabilities: Tensor, truth: Tensor) -> dict[str, Any]:
     }
 
 
-def _coincide(setup: _Setup, inputs: ArmInputs, test: Dataset) -> int:
-    """Synthetic images that are, value by value, test images: a generator that has seen them would make such."""
+def _coincide(inputs: ArmInputs, test: Dataset) -> int:
+    """Synthetic images that are, value by value, test images: a generator that has seen them would make such.
+
+    Rows of a table are few numbers, often whole ones, and meet by chance: they are not counted.
+    """
+    if test.kind != "image":
+        return 0
     x, _ = inputs.generated
     synthetic = Dataset(inputs.fold.units.to_data(x), inputs.fold.units)
     return len(set(hashes(synthetic)) & set(hashes(test)))
@@ -348,12 +409,13 @@ def _content(
     counts, overlap = _counts(setup.data, folds[0]), mean_overlap(folds)
     tests = compared(figures, overlap)
     most = round((1 + setup.ratio) * max(counts))
-    same = "all classes are equally large, so it is the same as real images only"
+    same = f"all classes are equally large, so it is the same as real {items_of(setup.data)} only"
     dropped = {name: same for name in facts["arms"] if name not in cells}
     return {
         "evenodds": __version__,
         **facts,
         "classifier": setup.classifier.name,
+        "items": items_of(setup.data),
         "classes": list(setup.data.classes),
         "train_counts": counts,
         "tested_on": [len(fold.test) for fold in folds],
@@ -362,15 +424,23 @@ def _content(
         "plan": {"steps": setup.plan.steps, "budget": setup.plan.budget},
         "arms": {
             name: {
-                "title": ARMS[name].title,
+                "title": titled(name, items_of(setup.data)),
                 "examples": [cell["examples"] for cell in row],
                 "changes": [cell["changes"] for cell in row],
+                "shares": [cell["share"] for cell in row],
                 "figures": figures[name],
             }
             for name, row in cells.items()
         },
         "differences": tests,
-        "verdict": decided(figures, tests, [most - n for n in counts], dropped),
+        "verdict": decided(
+            figures,
+            tests,
+            [most - n for n in counts],
+            dropped,
+            items_of(setup.data),
+            [cell["share"] for cell in cells.get("gan_classical", ())],
+        ),
         "proof": {"file": "proof.json", "complaints": []},
     }
 

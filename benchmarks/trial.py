@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--base", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--arms", nargs="*", default=None)
-    parser.add_argument("--agreement", action="store_true")
+    parser.add_argument("--no-agreement", dest="agreement", action="store_false")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

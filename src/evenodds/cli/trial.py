@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, setting_values
+from evenodds.cli.app import Json, Settings, Words, app, listed_names, setting_values
 from evenodds.cli.ranges import real, whole
 from evenodds.files.terminal import result_json, result_table, say
 
@@ -58,12 +58,12 @@ class Design:
         ),
     ] = None
     agreement: Annotated[
-        Switch,
+        bool,
         Parameter(
-            help="Use only synthetic images that a small classifier, fitted to the training images, takes for their "
-            "class."
+            help="Use only synthetic items that a small classifier, fitted to the training items and their changed "
+            "copies, takes for their class."
         ),
-    ] = False
+    ] = True
 
 
 @Parameter(name="*")

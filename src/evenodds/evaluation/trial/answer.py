@@ -68,13 +68,13 @@ def answer(test: Mapping[str, Any]) -> str:
     return "HELPS" if test["low"] > 0 else "HURTS" if test["high"] < 0 else "NO EFFECT"
 
 
-def _why(test: Mapping[str, Any], seeds: int) -> str:
+def _why(test: Mapping[str, Any], seeds: int, items: str) -> str:
     size = f"{test['value']:+.3f} in macro-F1 ({test['low']:+.3f} to {test['high']:+.3f}, {seeds} seeds)"
     if answer(test) != "NO EFFECT":
         return size
     if test["low"] >= -SMALL_EFFECT and test["high"] <= SMALL_EFFECT:
         return f"{size}: no difference worth having"
-    return f"{size}: cannot tell, the interval is wide; more images or seeds would narrow it"
+    return f"{size}: cannot tell, the interval is wide; more {items} or seeds would narrow it"
 
 
 def decided(
@@ -99,13 +99,17 @@ def decided(
     reasons, verdict = [], "NO EFFECT"
     if "gan - real" in primary:
         verdict = answer(primary["gan - real"])
-        reasons.append(f"Synthetic {items} alone, against real {items} only: {_why(primary['gan - real'], seeds)}.")
+        reasons.append(
+            f"Synthetic {items} alone, against real {items} only: {_why(primary['gan - real'], seeds, items)}."
+        )
     if "gan_classical - classical" in primary:
         test = primary["gan_classical - classical"]
-        reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds)}.")
+        reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds, items)}.")
     best = _recommended(cells, primary)
     others = {arm: primary[f"{arm} - real"] for arm in cells if arm not in ("real", "gan", "gan_classical")}
-    reasons += [f"{_capital(titled(arm, items))}: {answer(test)}, {_why(test, seeds)}." for arm, test in others.items()]
+    reasons += [
+        f"{_capital(titled(arm, items))}: {answer(test)}, {_why(test, seeds, items)}." for arm, test in others.items()
+    ]
     reasons += [f"{_capital(titled(arm, items))}: not tried, {why}." for arm, why in dropped.items()]
     if shares:
         listed = ", ".join(f"{share:.0%}" for share in shares)
@@ -123,7 +127,7 @@ def decided(
         },
         "method": (
             f"paired Student t over {seeds} seeds; those of macro-F1 at the levels of Holm's procedure, once over what "
-            "synthetic images add and once over all else (any false finding: at most 5 % each); others plain 95 %"
+            f"synthetic {items} add and once over all else (any false finding: at most 5 % each); others plain 95 %"
         ),
     }
 

@@ -109,7 +109,7 @@ def _spread(inputs: ArmInputs, wanted: Sequence[int]) -> Tensor:
         members = (y == label).nonzero().flatten()
         if len(members):
             index.append(members.repeat(-(-n // len(members)))[:n])
-    return torch.cat(index)
+    return torch.cat(index) if index else torch.empty(0, dtype=torch.int64)
 
 
 ARMS: Mapping[str, Arm] = {

@@ -103,3 +103,8 @@ def mean_overlap(folds: Sequence[Fold]) -> float:
     sets = [set(fold.test.tolist()) for fold in folds]
     pairs = [(a, b) for k, a in enumerate(sets) for b in sets[:k]]
     return sum(len(a & b) / min(len(a), len(b)) for a, b in pairs) / max(1, len(pairs))
+
+
+def items_of(data: Dataset) -> str:
+    """What the data are, in words."""
+    return "images" if data.kind == "image" else "rows"

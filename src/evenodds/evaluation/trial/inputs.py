@@ -138,8 +138,8 @@ class ArmInputs:
         """How much is synthetic, by arm."""
         if self.shares_given is not None:
             return self.shares_given
-        self.ledger.record(SHARE, self.fold)
-        _ = self.kinds  # for the record, also where the shares are on disk
+        for learner in (SHARE, CHOICE):  # the share is chosen with the changes that are made, also where it is on disk
+            self.ledger.record(learner, self.fold)
         return self.choose(self)
 
 

@@ -32,7 +32,7 @@ def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]
         "trial.txt": lambda path: write_text(path, table(content) + "\n"),
         "trial.png": lambda path: plot(content, path),
     }
-    if synthetic.is_file() and content["items"] == "images":
+    if content["items"] == "images" and synthetic.is_file() and len(read_arrays(synthetic, ("y",))["y"]):
         writers["synthetic.png"] = lambda path: _sheet(synthetic, path, data)
     names = ["trial.json", *writers]
     writers["README.txt"] = lambda path: write_text(path, _readme(content, names))

@@ -361,6 +361,6 @@ def test_a_budget_is_planned_by_the_makers_own_unit(tmp_path: Path) -> None:
         few(), tmp_path / "t", made, classifier=Estimator("quick", Quick), seeds=2, arms=["gan"], budget=120,
         agreeing=False, say=tell,
     )  # fmt: skip
-    assert made.asked == [7 / 3, 7.0, 7 / 3, 7.0]  # a third for the generator by which the share is chosen
+    assert made.asked == pytest.approx([7 / 3, 7.0, 7 / 3, 7.0])  # a third for the generator by which the share is chosen
     assert [line.rpartition("; ")[0].split(":")[0] for line in said][-1] == "seed 2 of 2, GAN images"
     assert json.loads((tmp_path / "t" / "plan.json").read_text())["plan"]["budget"] == 7.0

@@ -58,7 +58,7 @@ def noise() -> Any:
 @pytest.mark.parametrize("repetition", [0, 1])
 def test_planted_controls(kind: str, due: set[str], repetition: int) -> None:
     """The small version of benchmarks/trial_controls.py."""
-    content = CONTROLS["played"](kind, repetition, digits(), TrialPlan(steps=40), ["gan"])
+    content = CONTROLS["played"](kind, repetition, digits(), TrialPlan(steps=40), ["gan"], agreeing=False)
     assert content["verdict"]["answer"] in due
     assert (content["verdict"]["recommended"]["mix"] != "none") == (kind == "oracle")
 
@@ -174,7 +174,9 @@ def test_a_table_is_tried_as_images_are(
     words = ["trial", "--data", str(tmp_path / "table.csv"), "--out", str(tmp_path / "t"), "--seeds", "2"]
     assert main([*words, "--arms", "gan_classical"]) == 2
     assert "add --label COLUMN" in capsys.readouterr().err
-    assert main([*words, "--label", "kind", "--classifier", "logistic", "--arms", "smote", "gan_classical"]) == 0
+    assert (
+        main([*words, "--label", "kind", "--classifier", "logistic", "--arms", "gan_classical", "--no-agreement"]) == 0
+    )
     said = capsys.readouterr().out
     assert "GAN rows + classical" in said
     assert "images" not in said
@@ -361,6 +363,8 @@ def test_a_budget_is_planned_by_the_makers_own_unit(tmp_path: Path) -> None:
         few(), tmp_path / "t", made, classifier=Estimator("quick", Quick), seeds=2, arms=["gan"], budget=120,
         agreeing=False, say=tell,
     )  # fmt: skip
-    assert made.asked == pytest.approx([7 / 3, 7.0, 7 / 3, 7.0])  # a third for the generator by which the share is chosen
+    assert made.asked == pytest.approx(
+        [7 / 3, 7.0, 7 / 3, 7.0]
+    )  # a third for the generator by which the share is chosen
     assert [line.rpartition("; ")[0].split(":")[0] for line in said][-1] == "seed 2 of 2, GAN images"
     assert json.loads((tmp_path / "t" / "plan.json").read_text())["plan"]["budget"] == 7.0

@@ -178,7 +178,7 @@ def test_a_table_is_tried_as_images_are(
         main([*words, "--label", "kind", "--classifier", "logistic", "--arms", "gan_classical", "--no-agreement"]) == 0
     )
     said = capsys.readouterr().out
-    assert "GAN rows + classical" in said
+    assert "synthetic rows + classical" in said
     assert "images" not in said
     content = json.loads((tmp_path / "t" / "trial.json").read_text())
     assert content["train_counts"] == [20, 60]

@@ -139,8 +139,9 @@ def checked(arms: Sequence[str] | None) -> list[str]:
 
 
 def titled(arm: str, items: str) -> str:
-    """An arm in words; items: "images" or "rows"."""
-    return ARMS[arm].title.replace("images", items)
+    """An arm in words; items: "images", or "rows", for which no game may have been played: then they are synthetic."""
+    title = ARMS[arm].title if items == "images" else ARMS[arm].title.replace("GAN", "synthetic")
+    return title.replace("images", items)
 
 
 def learners_of(arm: str, inputs: ArmInputs) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def table(content: Mapping[str, Any]) -> str:
         rows.append((arm["title"], *means, *(_against(test) if test else ("", ""))))
     beside = tests.get("gan_classical - classical")
     if beside:
-        rows.append(("GAN + classical against classical", "", "", "", "", *_against(beside)))
+        rows.append((f"{arms['gan_classical']['title']}, against classical", "", "", "", "", *_against(beside)))
     lines = [*head, *aligned(rows), "", f"Intervals: {verdict['method']}."]
     return "\n".join(map(visible, [*lines, "", *_recalls(content)]))
 

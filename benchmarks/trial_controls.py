@@ -80,12 +80,17 @@ class Oracle:
 MAKERS: dict[str, Callable[[Dataset], Any]] = {"noise": lambda hidden: Noise(), "oracle": Oracle}
 
 
-def played(kind: str, repetition: int, data: Dataset, plan: TrialPlan, arms: list[str] | None = None) -> dict[str, Any]:
+def played(
+    kind: str, repetition: int, data: Dataset, plan: TrialPlan, arms: list[str] | None = None, *, agreeing: bool = True
+) -> dict[str, Any]:
     """One trial."""
     splitter, rest = parts(data, repetition)
     with tempfile.TemporaryDirectory() as folder:
         maker = MAKERS[kind](data.take(rest))
-        return trial(data, Path(folder) / "t", maker, seeds=SEEDS, splitter=splitter, plan=plan, ratio=RATIO, arms=arms)
+        return trial(
+            data, Path(folder) / "t", maker, seeds=SEEDS, splitter=splitter, plan=plan, ratio=RATIO, arms=arms,
+            agreeing=agreeing,
+        )  # fmt: skip
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def noise() -> Any:
 @pytest.mark.parametrize("repetition", [0, 1])
 def test_planted_controls(kind: str, due: set[str], repetition: int) -> None:
     """The small version of benchmarks/trial_controls.py."""
-    content = CONTROLS["played"](kind, repetition, digits(), TrialPlan(steps=40), ["gan"])
+    content = CONTROLS["played"](kind, repetition, digits(), TrialPlan(steps=40), ["gan"], agreeing=False)
     assert content["verdict"]["answer"] in due
     assert (content["verdict"]["recommended"]["mix"] != "none") == (kind == "oracle")
 
@@ -81,7 +81,7 @@ def test_all_arms_are_there_and_all_is_proven(played: tuple[Path, dict[str, Any]
     assert verify(proof, uneven()) == []
     seen = {thing for seed in proof["seeds"] for arm in seed["arms"].values() for thing in arm["saw"]}
     assert {"classifier", "generator", "choice of changes"} < seen
-    assert len(seen) == 4
+    assert len(seen) == 6
     proof["seeds"][1]["arms"]["gan"]["saw"]["generator"] = proof["seeds"][1]["test"]
     assert "seed 1, gan: the generator has seen" in verify(proof)[0]
 
@@ -152,7 +152,7 @@ def test_a_generator_that_hands_out_test_images_gets_no_answer(tmp_path: Path) -
     data = few()
     leak = Same(data.units.to_model(data.x))
     with pytest.raises(BadInput, match=r"no answer is given.*synthetic images are test images"):
-        trial(data, tmp_path / "t", leak, seeds=2, plan=BRIEF, arms=["gan"])
+        trial(data, tmp_path / "t", leak, seeds=2, plan=BRIEF, arms=["gan"], share=0.5, agreeing=False)
 
 
 def test_arms_that_change_nothing_are_not_tried(tmp_path: Path) -> None:
@@ -160,6 +160,35 @@ def test_arms_that_change_nothing_are_not_tried(tmp_path: Path) -> None:
     assert list(content["arms"]) == ["real"]
     assert "equally large" in content["verdict"]["reasons"][0]
     assert content["verdict"]["recommended"]["arm"] == "real"
+
+
+def test_a_table_is_tried_as_images_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evenodds.evaluation.trial.play.planned", lambda *_: BRIEF)
+    rng, rows = np.random.default_rng(0), ["a,b,kind"]
+    rows += [
+        f"{rng.normal(2 * (k % 4 == 0)):.3f},{rng.normal():.3f},{'rare' if k % 4 == 0 else 'usual'}" for k in range(120)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    words = ["trial", "--data", str(tmp_path / "table.csv"), "--out", str(tmp_path / "t"), "--seeds", "2"]
+    assert main([*words, "--arms", "gan_classical"]) == 2
+    assert "add --label COLUMN" in capsys.readouterr().err
+    assert (
+        main([*words, "--label", "kind", "--classifier", "logistic", "--arms", "gan_classical", "--no-agreement"]) == 0
+    )
+    said = capsys.readouterr().out
+    assert "synthetic rows + classical" in said
+    assert "images" not in said
+    content = json.loads((tmp_path / "t" / "trial.json").read_text())
+    assert content["train_counts"] == [20, 60]
+    assert not (tmp_path / "t" / "synthetic.png").exists()
+    assert "table" in main_error(capsys, ["trial", "--data", "digits", "--label", "kind"])
+
+
+def main_error(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    assert main(words) == 2
+    return capsys.readouterr().err
 
 
 def test_a_conditional_run_on_the_fold_is_a_function_of_fold_and_seed() -> None:
@@ -331,8 +360,11 @@ def test_a_budget_is_planned_by_the_makers_own_unit(tmp_path: Path) -> None:
     from evenodds.evaluation.trial.classifiers import Estimator
 
     trial(
-        few(), tmp_path / "t", made, classifier=Estimator("quick", Quick), seeds=2, arms=["gan"], budget=120, say=tell
-    )
-    assert made.asked == [7.0, 7.0]
+        few(), tmp_path / "t", made, classifier=Estimator("quick", Quick), seeds=2, arms=["gan"], budget=120,
+        agreeing=False, say=tell,
+    )  # fmt: skip
+    assert made.asked == pytest.approx(
+        [7 / 3, 7.0, 7 / 3, 7.0]
+    )  # a third for the generator by which the share is chosen
     assert [line.rpartition("; ")[0].split(":")[0] for line in said][-1] == "seed 2 of 2, GAN images"
     assert json.loads((tmp_path / "t" / "plan.json").read_text())["plan"]["budget"] == 7.0

@@ -11,9 +11,10 @@ from evenodds.apply.filters import Copies, Duplicates, Rejection, drawn_until
 from evenodds.data.dataset import Dataset, Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.differences import holm_levels, paired_difference
-from evenodds.evaluation.trial.classical import KINDS, chosen, copies, transformed
+from evenodds.evaluation.trial.classical import JITTER, KINDS, chosen, copies, transformed
 from evenodds.evaluation.trial.folds import Fold, cross, digest, fold_of, hashes, mean_overlap
 from evenodds.evaluation.trial.proof import Ledger, verify
+from evenodds.evaluation.trial.share import picked
 from evenodds.evaluation.trial.smote import smote
 from evenodds.metrics.classification import calibration_error, class_scores
 from evenodds.metrics.intervals import student_quantile, student_tail
@@ -170,6 +171,25 @@ def test_copies_fill_every_class_alike() -> None:
     assert torch.bincount(labels).tolist() == [50, 50]
     assert torch.equal(made[:13], x)
     assert copies(x, y, (), 100, rng())[0] is x
+
+
+def test_jitter_is_normal_noise_in_proportion_to_each_column() -> None:
+    x = torch.randn(20_000, 3, generator=rng()) * torch.tensor([1.0, 5.0, 0.0])
+    moved = transformed(x, ("jitter",), rng(1)) - x
+    assert torch.allclose(moved.std(0), JITTER * x.std(0), rtol=0.03)
+    assert float(moved.mean(0).abs().max()) < 0.02
+    assert torch.equal(transformed(x, (), rng()), x)
+
+
+def test_no_share_is_taken_that_clearly_costs_and_the_best_one_otherwise() -> None:
+    """Brier scores whose differences have a known mean; classes weigh alike, whatever their size."""
+    y = torch.tensor([0] * 90 + [1] * 10)
+    without, wiggle = torch.full((100,), 0.5), 0.1 * (-1.0) ** torch.arange(100)
+    assert picked(without, {0.25: without + wiggle, 0.5: without + wiggle + 0.005}, y) == 0.25
+    assert picked(without, {0.25: without + wiggle, 0.5: without + wiggle - 0.005}, y) == 0.5
+    assert picked(without, {0.25: without + wiggle + 0.05}, y) == 0.0
+    rare = torch.where(y == 1, without - 0.02, without + 0.01)  # the rare class gains more than the other one loses
+    assert picked(without, {0.25: rare}, y) == 0.25
 
 
 def test_a_change_that_the_classes_do_not_survive_is_dropped() -> None:

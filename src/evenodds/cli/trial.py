@@ -1,4 +1,4 @@
-"""The command that tests whether synthetic images help a classifier: trial."""
+"""The command that tests whether synthetic images or rows help a classifier: trial."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Json, Settings, Switch, Words, app, listed_names, setting_values
+from evenodds.cli.app import Json, Settings, Words, app, listed_names, setting_values
 from evenodds.cli.ranges import real, whole
 from evenodds.files.terminal import result_json, result_table, say
 
@@ -22,12 +22,12 @@ class Design:
     """The flags that say what is compared, and on what folds."""
 
     classifier: Annotated[
-        str,
+        str | None,
         Parameter(
-            help="small (a convolutional network), sklearn (a random forest), or module:Name of your own with fit and "
-            "predict_proba."
+            help="small (a network), of scikit-learn: sklearn (a random forest), boosting (of trees), logistic "
+            "(regression), or module:Name of your own with fit and predict_proba [default: small; of tables boosting]."
         ),
-    ] = "small"
+    ] = None
     budget: Annotated[
         str,
         Parameter(help="Wall-clock time, e.g. 10m; shared over generators and classifiers by a measured plan."),
@@ -48,13 +48,22 @@ class Design:
             help="Synthetic images for each real one of the largest class; smaller classes get as many in all.",
         ),
     ] = 1.0
-    agreement: Annotated[
-        Switch,
-        Parameter(
-            help="Use only synthetic images that a small classifier, fitted to the training images, takes for their "
-            "class."
+    share: Annotated[
+        float | None,
+        real(
+            0,
+            0.9,
+            help="Synthetic part of what the classifier sees of the class that lacks most, beside classical "
+            "augmentation [default: 0, 0.25 or 0.5, chosen inside the training images].",
         ),
-    ] = False
+    ] = None
+    agreement: Annotated[
+        bool,
+        Parameter(
+            help="Use only synthetic items that a small classifier, fitted to the training items and their changed "
+            "copies, takes for their class."
+        ),
+    ] = True
 
 
 @Parameter(name="*")
@@ -64,6 +73,7 @@ class Generators:
 
     recipe: Annotated[str | None, Parameter(help="Of the generators [default: by the images' size].")] = None
     settings: Annotated[Settings, Parameter(help="Of the generators: --set generator.width=32.")] = None
+    label: Annotated[str | None, Parameter(help="Of a table: the column that names the class.")] = None
     size: Annotated[int | None, whole(1, 16_384, help="Side in pixels to which images of folders are brought.")] = None
     checkpoint: Annotated[str, Parameter(help="Of the run.")] = "last"
     device: Annotated[str, Parameter(help="Of the generators: auto, cpu, cuda, mps.")] = "auto"
@@ -83,7 +93,7 @@ def trial(
     out: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Find out whether synthetic images help a classifier on your data: HELPS, NO EFFECT or HURTS, and why.
+    """Find out whether synthetic data help a classifier on your data: HELPS, NO EFFECT or HURTS, and why.
 
     Every way is tried on the same folds: real images only, class weights, random oversampling, classical augmentation,
     SMOTE, GAN images, GAN images + classical. Given again with the same --out, it goes on where it was stopped.
@@ -91,7 +101,8 @@ def trial(
     Parameters
     ----------
     data
-        Labelled images: class folders or an archive of them, or an .npz with x and y [default: those of the run].
+        Labelled images: class folders or an archive of them, or an .npz with x and y; or a table, with --label
+        [default: those of the run].
     run
         A run to take the images from, in place of training a generator for each seed; only what it held out is
         tested on.
@@ -108,7 +119,8 @@ def trial(
     from evenodds.runs.folders import as_seconds, locked_folder, outside
 
     require_writable(out if out is not None else Path("trials"), "name a folder elsewhere with --out")
-    tested, seconds, bar = classifier_named(design.classifier), as_seconds(design.budget) or 0.0, Steps()
+    tested = None if design.classifier is None else classifier_named(design.classifier)
+    seconds, bar = as_seconds(design.budget) or 0.0, Steps()
     if run is not None:
         prepared = from_run(run, data, design.seeds, generators.checkpoint, generators.device, reading)
     else:
@@ -120,7 +132,10 @@ def trial(
             generators.size,
             lambda: [Inner(bar, "training a generator")],
             reading,
+            generators.label,
         )
+    if tested is None:
+        tested = classifier_named("small" if prepared.data.kind == "image" else "boosting")
     for line in prepared.data.report:
         say(line)
     base = outside(Path("trials"), data if out is None else None, say)
@@ -129,7 +144,7 @@ def trial(
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=design.seeds,
             arms=listed_names(design.arms), splitter=prepared.splitter, ratio=design.ratio, budget=seconds,
-            agreeing=design.agreement, step=step, say=say,
+            share=design.share, agreeing=design.agreement, step=step, say=say,
         )  # fmt: skip
         for path in write(content, folder, prepared.data):
             say(f"written: {path}")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from evenodds.evaluation.differences import holm_levels, paired_difference
-from evenodds.evaluation.trial.arms import ARMS
+from evenodds.evaluation.trial.arms import ARMS, titled
 
 __all__ = ["FIGURES", "PRIMARY", "SMALL_EFFECT", "answer", "compared", "decided"]
 
@@ -68,54 +68,73 @@ def answer(test: Mapping[str, Any]) -> str:
     return "HELPS" if test["low"] > 0 else "HURTS" if test["high"] < 0 else "NO EFFECT"
 
 
-def _why(test: Mapping[str, Any], seeds: int) -> str:
+def _why(test: Mapping[str, Any], seeds: int, items: str) -> str:
     size = f"{test['value']:+.3f} in macro-F1 ({test['low']:+.3f} to {test['high']:+.3f}, {seeds} seeds)"
     if answer(test) != "NO EFFECT":
         return size
     if test["low"] >= -SMALL_EFFECT and test["high"] <= SMALL_EFFECT:
         return f"{size}: no difference worth having"
-    return f"{size}: cannot tell, the interval is wide; more images or seeds would narrow it"
+    return f"{size}: cannot tell, the interval is wide; more {items} or seeds would narrow it"
 
 
 def decided(
-    cells: Cells, tests: Mapping[str, Any], target: Sequence[int], dropped: Mapping[str, str]
+    cells: Cells,
+    tests: Mapping[str, Any],
+    target: Sequence[int],
+    dropped: Mapping[str, str],
+    items: str = "images",
+    shares: Sequence[float] = (),
 ) -> dict[str, Any]:
     """The answer, its reasons as sentences, and the recommended mix.
 
     Args:
         tests: of `compared`.
-        target: synthetic images of each class.
+        target: synthetic images of each class, without classical augmentation.
         dropped: arms that were not tried, and why.
+        items: "images" or "rows".
+        shares: of each seed, what is synthetic of the class that lacks most, beside classical augmentation.
     """
     seeds = len(cells["real"])
     primary = {name: test["figures"][PRIMARY] for name, test in tests.items()}
     reasons, verdict = [], "NO EFFECT"
     if "gan - real" in primary:
         verdict = answer(primary["gan - real"])
-        reasons.append(f"Synthetic images alone, against real images only: {_why(primary['gan - real'], seeds)}.")
+        reasons.append(
+            f"Synthetic {items} alone, against real {items} only: {_why(primary['gan - real'], seeds, items)}."
+        )
     if "gan_classical - classical" in primary:
         test = primary["gan_classical - classical"]
-        reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds)}.")
+        reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds, items)}.")
     best = _recommended(cells, primary)
     others = {arm: primary[f"{arm} - real"] for arm in cells if arm not in ("real", "gan", "gan_classical")}
-    reasons += [f"{_capital(ARMS[arm].title)}: {answer(test)}, {_why(test, seeds)}." for arm, test in others.items()]
-    reasons += [f"{_capital(ARMS[arm].title)}: not tried, {why}." for arm, why in dropped.items()]
-    mix = "none" if best not in ("gan", "gan_classical") else f"{sum(target):,} synthetic images"
+    reasons += [
+        f"{_capital(titled(arm, items))}: {answer(test)}, {_why(test, seeds, items)}." for arm, test in others.items()
+    ]
+    reasons += [f"{_capital(titled(arm, items))}: not tried, {why}." for arm, why in dropped.items()]
+    if shares:
+        listed = ", ".join(f"{share:.0%}" for share in shares)
+        reasons.append(f"Share of synthetic {items} beside classical augmentation, by seed: {listed}.")
+    mix = {"gan": f"{sum(target):,}", "gan_classical": _share(shares)}.get(best, "none")
     return {
         "answer": verdict,
         "figure": FIGURES[PRIMARY],
         "reasons": reasons,
         "recommended": {
             "arm": best,
-            "title": ARMS[best].title,
+            "title": titled(best, items),
             "mix": mix,
-            "synthetic_per_class": list(target) if mix != "none" else [0] * len(target),
+            "synthetic_per_class": list(target) if best == "gan" else [0] * len(target),
         },
         "method": (
             f"paired Student t over {seeds} seeds; those of macro-F1 at the levels of Holm's procedure, once over what "
-            "synthetic images add and once over all else (any false finding: at most 5 % each); others plain 95 %"
+            f"synthetic {items} add and once over all else (any false finding: at most 5 % each); others plain 95 %"
         ),
     }
+
+
+def _share(shares: Sequence[float]) -> str:
+    """The share to take: that of the middle seed."""
+    return f"{sorted(shares)[len(shares) // 2]:.0%} of what the classifier sees" if shares else "some"
 
 
 def _capital(title: str) -> str:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from evenodds.errors import unknown
-from evenodds.evaluation.trial.classical import copies
+from evenodds.evaluation.trial.classical import copies, transformed
 from evenodds.evaluation.trial.classifiers import Examples
-from evenodds.evaluation.trial.inputs import CHOICE, GENERATOR, SMALL_CLASSIFIER, ArmInputs
+from evenodds.evaluation.trial.inputs import CHOICE, GENERATOR, JUDGE, SHARE, SMALL_CLASSIFIER, ArmInputs, laid_out
 from evenodds.evaluation.trial.smote import smote
 
-__all__ = ["ARMS", "SYNTHETIC", "Arm", "as_real", "checked", "learners_of"]
+__all__ = ["ARMS", "SYNTHETIC", "Arm", "as_real", "checked", "learners_of", "titled"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Arm:
         title: in words.
         build: makes its examples.
         simple: the smaller, the less it takes: of arms that cannot be told apart the simplest is recommended.
-        learners: what learns from training items for it, beside the classifier.
+        learners: what learns from training items for it, beside the classifier; of synthetic arms see `learners_of`.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Arm:
 
 
 def _plain(x: Tensor, y: Tensor) -> Examples:
-    return Examples(x.contiguous(memory_format=torch.channels_last), y, torch.ones(len(y)))
+    return Examples(laid_out(x), y, torch.ones(len(y)))
 
 
 def _real(inputs: ArmInputs) -> Examples:
@@ -73,18 +73,43 @@ def _smote(inputs: ArmInputs) -> Examples:
     return _plain(torch.cat(parts), torch.cat(labels))
 
 
-def _joined(inputs: ArmInputs) -> tuple[Tensor, Tensor]:
-    x, y = inputs.generated
-    return torch.cat([inputs.x(), x]), torch.cat([inputs.y, y])
-
-
 def _generated(inputs: ArmInputs) -> Examples:
-    return _plain(*_joined(inputs))
+    """The training items and what each class lacks; the former alone where no synthetic ones are to be taken."""
+    if not inputs.shares["gan"]:
+        return _real(inputs)
+    index = _spread(inputs, inputs.lacking())
+    x, y = inputs.generated
+    return _plain(torch.cat([inputs.x(), x[index]]), torch.cat([inputs.y, y[index]]))
 
 
 def _generated_changed(inputs: ArmInputs) -> Examples:
-    x, y = _joined(inputs)
-    return _plain(*copies(x, y, inputs.kinds, inputs.room(), inputs.rng(6)))
+    """Classical augmentation, in which a share of each class is synthetic and changed alike.
+
+    The class that lacks most has the share, others less in proportion. Where no change is left, classes are filled up
+    as well, for classical augmentation then does not.
+    """
+    share = inputs.shares["gan_classical"]
+    if not share:
+        return _changed(inputs)
+    real, labels = copies(inputs.x(), inputs.y, inputs.kinds, round((1 - share) * inputs.room()), inputs.rng(4))
+    lacking, counts = torch.tensor(inputs.lacking()), torch.bincount(labels, minlength=inputs.classes)
+    shares = share * lacking / lacking.max()
+    wanted = (shares / (1 - shares) * counts).round().long() + counts.max() - counts
+    index = _spread(inputs, wanted.tolist())
+    x, y = inputs.generated
+    changed = transformed(x[index], inputs.kinds, inputs.rng(6))
+    return _plain(torch.cat([real, changed]), torch.cat([labels, y[index]]))
+
+
+def _spread(inputs: ArmInputs, wanted: Sequence[int]) -> Tensor:
+    """Positions of so many synthetic items of each class, each taken once before any is taken again."""
+    _, y = inputs.generated
+    index = []
+    for label, n in enumerate(wanted):
+        members = (y == label).nonzero().flatten()
+        if len(members):
+            index.append(members.repeat(-(-n // len(members)))[:n])
+    return torch.cat(index) if index else torch.empty(0, dtype=torch.int64)
 
 
 ARMS: Mapping[str, Arm] = {
@@ -93,8 +118,8 @@ ARMS: Mapping[str, Arm] = {
     "oversampling": Arm("random oversampling", _repeated, 2),
     "classical": Arm("classical augmentation", _changed, 3, (CHOICE,)),
     "smote": Arm("SMOTE", _smote, 4, (SMALL_CLASSIFIER,)),
-    "gan": Arm("GAN images", _generated, 5, (GENERATOR,)),
-    "gan_classical": Arm("GAN images + classical", _generated_changed, 6, (GENERATOR, CHOICE)),
+    "gan": Arm("GAN images", _generated, 5),
+    "gan_classical": Arm("GAN images + classical", _generated_changed, 6),
 }
 """By name; the first is what the others are held against."""
 SYNTHETIC = ("gan", "gan_classical")
@@ -113,11 +138,21 @@ def checked(arms: Sequence[str] | None) -> list[str]:
     return [name for name in ARMS if arms is None or name in arms or name == "real"]
 
 
-def learners_of(arm: str, agreeing: bool) -> tuple[str, ...]:
-    """All that learns from training items for an arm.
+def titled(arm: str, items: str) -> str:
+    """An arm in words; items: "images", or "rows", for which no game may have been played: then they are synthetic."""
+    title = ARMS[arm].title if items == "images" else ARMS[arm].title.replace("GAN", "synthetic")
+    return title.replace("images", items)
 
-    Args:
-        agreeing: whether synthetic images must pass the small classifier.
-    """
-    filtered = (SMALL_CLASSIFIER,) if agreeing and arm in SYNTHETIC else ()
-    return ("classifier", *ARMS[arm].learners, *filtered)
+
+def learners_of(arm: str, inputs: ArmInputs) -> tuple[str, ...]:
+    """All that learns from training items for an arm."""
+    if arm not in SYNTHETIC:
+        return ("classifier", *ARMS[arm].learners)
+    chosen, some = inputs.shares_given is None, bool(inputs.shares[arm])
+    parts = {
+        GENERATOR: some,
+        JUDGE: some and inputs.agreeing,
+        CHOICE: chosen or arm == "gan_classical" or (some and inputs.agreeing),
+        SHARE: chosen,
+    }
+    return ("classifier", *(part for part, there in parts.items() if there))

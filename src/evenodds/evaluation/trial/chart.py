@@ -30,9 +30,11 @@ def plot(content: Mapping[str, Any], path: Path) -> Path:
     image = Image.new("RGB", (WIDE, floor + FOOT), (255, 255, 255))
     draw, x = ImageDraw.Draw(image), Scale(low, high, LEFT, WIDE - 60)
     small = ImageFont.load_default(30)
-    seeds, images = content["seeds"], sum(content["train_counts"])
-    about = f"difference in macro-F1, {seeds} seeds, paired, {images:,} training images"
-    draw.text((32, 24), f"{content['verdict']['answer']}: synthetic images alone", INK, ImageFont.load_default(42))
+    seeds, trained_on = content["seeds"], sum(content["train_counts"])
+    about = f"difference in macro-F1, {seeds} seeds, paired, {trained_on:,} training {content['items']}"
+    draw.text(
+        (32, 24), f"{content['verdict']['answer']}: synthetic {content['items']} alone", INK, ImageFont.load_default(42)
+    )
     draw.text((32, 88), about, GREY, small)
     _axis(draw, x, floor, small)
     _intervals(draw, x, rows, small)

@@ -1,4 +1,4 @@
-"""Classical augmentation: small shifts, turns, changes of size, mirroring; and which of them the classes survive."""
+"""Classical augmentation: images shifted, turned, resized, mirrored, rows jittered; and which the classes survive."""
 
 from __future__ import annotations
 
@@ -11,21 +11,33 @@ from torch import Tensor
 
 from evenodds.parts import views
 
-__all__ = ["KINDS", "chosen", "copies", "transformed"]
+__all__ = ["JITTER", "KINDS", "chosen", "copies", "kinds_of", "transformed"]
 
 KINDS = ("shift", "rotation", "scale", "flip")
+"""Of images; rows of tables have "jitter" alone."""
 SHIFT, ANGLE, SCALE = 0.1, 12.0, 0.12
 """Most of a side, in degrees, of the size: so small that a person would give nearly every image the class it had."""
+JITTER = 0.1
+"""Of a column's standard deviation: of the normal noise that is added to a row."""
 
 Right = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x, y to fit to, x to name) -> (M,) int64: the classes that a classifier fitted to the first names."""
 
 
+def kinds_of(x: Tensor) -> tuple[str, ...]:
+    """The changes that there are for images (N, C, H, W) or rows (N, D)."""
+    return KINDS if x.ndim == 4 else ("jitter",)
+
+
 def transformed(x: Tensor, kinds: Sequence[str], rng: torch.Generator) -> Tensor:
     """Each image (N, C, H, W) changed in every way of `kinds`, by amounts of its own; what comes in is the border's.
 
-    Shift, turn and size are one affine map, resampled bilinearly once.
+    Shift, turn and size are one affine map, resampled bilinearly once. "jitter" adds normal noise to rows (N, D), a
+    smoothed bootstrap (Efron 1979; to balance classes, Menardi and Torelli 2014).
     """
+    if x.ndim == 2:
+        noise = torch.randn(x.shape, generator=rng) * x.std(0, correction=0)
+        return x + JITTER * noise if "jitter" in kinds else x
     u = torch.rand(len(x), 5, generator=rng) * 2 - 1
     angle = u[:, 0] * math.radians(ANGLE) * ("rotation" in kinds)
     size = 1 / (1 + SCALE * u[:, 1] * ("scale" in kinds))
@@ -69,12 +81,12 @@ def chosen(x: Tensor, y: Tensor, named: Right, rng: torch.Generator) -> tuple[st
     order = torch.randperm(len(x), generator=rng)
     order = order[y[order].argsort(stable=True)]
     halves = order[::2], order[1::2]
-    score = dict.fromkeys(KINDS, 0)
-    moved = dict.fromkeys(KINDS, 0)
+    kinds = kinds_of(x)
+    score, moved = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
     for fit, check in (halves, halves[::-1]):
         plain = named(x[fit], y[fit], x[check]) == y[check]
-        for kind in KINDS:
+        for kind in kinds:
             right = named(*copies(x[fit], y[fit], (kind,), 4 * len(fit), rng), x[check]) == y[check]
             score[kind] += int(right.sum()) - int(plain.sum())
             moved[kind] += int((right != plain).sum())
-    return tuple(kind for kind in KINDS if score[kind] >= -math.sqrt(moved[kind]))
+    return tuple(kind for kind in kinds if score[kind] >= -math.sqrt(moved[kind]))

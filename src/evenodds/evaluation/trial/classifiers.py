@@ -1,9 +1,10 @@
-"""The classifier that is helped or not: a small network, scikit-learn's forest, or one's own."""
+"""The classifier that is helped or not: a small network, one of scikit-learn, or one's own."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from evenodds.runs.allowed import allowing, imported, modules_in
 __all__ = ["Classifier", "Estimator", "Examples", "Predict", "Small", "classifier"]
 
 Predict = Callable[[Tensor], Tensor]
-"""(N, C, H, W) in [-1, 1] -> (N, K) probabilities."""
+"""(N, C, H, W) or (N, D) in [-1, 1] -> (N, K) probabilities."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Examples:
     """What a classifier is fitted to."""
 
     x: Tensor
-    """(N, C, H, W) in [-1, 1]."""
+    """(N, C, H, W), or rows (N, D), in [-1, 1]."""
     y: Tensor
     """(N,) int64."""
     weights: Tensor
@@ -133,17 +134,14 @@ def _spread(model: Any, x: Any, classes: int) -> Tensor:
 
 
 def classifier(name: str) -> Classifier:
-    """The classifier of that name: small, sklearn, or module:Name."""
+    """The classifier of that name: small, sklearn, boosting, logistic, or module:Name."""
     if name == "small":
         return Small()
-    if name == "sklearn":
-        try:
-            from sklearn.ensemble import RandomForestClassifier
-        except Exception as error:
-            raise BadInput("--classifier sklearn needs scikit-learn; pip install 'evenodds[sklearn]'") from error
-        return Estimator("random forest of scikit-learn, 200 trees", _forest(RandomForestClassifier))
+    if name in OF_SKLEARN:
+        return _of_sklearn(name)
     if ":" not in name:
-        raise BadInput(f"no classifier '{name}'; there are small, sklearn, or module:Name of your own")
+        named = ", ".join(("small", *OF_SKLEARN))
+        raise BadInput(f"no classifier '{name}'; there are {named}, or module:Name of your own")
     with allowing(modules_in(name)):  # the user typed it; no file names a classifier
         kind = imported("classifier", name)
     if not all(hasattr(kind, method) for method in ("fit", "predict_proba")):
@@ -151,5 +149,23 @@ def classifier(name: str) -> Classifier:
     return Estimator(name, kind)
 
 
-def _forest(kind: Any) -> Callable[..., Any]:
-    return lambda random_state: kind(200, random_state=random_state, n_jobs=1)
+OF_SKLEARN: Mapping[str, tuple[str, str, str, Mapping[str, Any]]] = {
+    "sklearn": ("random forest of scikit-learn, 200 trees", "ensemble", "RandomForestClassifier",
+                {"n_estimators": 200, "n_jobs": 1}),
+    "boosting": ("gradient boosting of scikit-learn, 100 rounds", "ensemble", "HistGradientBoostingClassifier", {}),
+    "logistic": ("logistic regression of scikit-learn", "linear_model", "LogisticRegression", {"max_iter": 1000}),
+}  # fmt: skip
+"""By name: for the record, the module of scikit-learn, the class in it, and what it is given."""
+
+
+def _of_sklearn(name: str) -> Estimator:
+    title, module, kind, options = OF_SKLEARN[name]
+    try:
+        made = getattr(importlib.import_module(f"sklearn.{module}"), kind)
+    except Exception as error:
+        raise BadInput(f"--classifier {name} needs scikit-learn; pip install 'evenodds[sklearn]'") from error
+
+    def fresh(random_state: int) -> Any:
+        return made(random_state=random_state, **options)
+
+    return Estimator(title, fresh)

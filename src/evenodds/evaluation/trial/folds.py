@@ -88,7 +88,9 @@ def fold_of(data: Dataset, splitter: Splitter, seed: int, item_hashes: Sequence[
 def labels(data: Dataset) -> Tensor:
     """(N,) int64; BadInput where there are no classes to tell apart, or too few images."""
     if data.y is None or len(data.classes) < 2:
-        raise BadInput("a trial needs labelled data of at least 2 classes: class folders, a labels.csv, a y in an .npz")
+        raise BadInput(
+            "a trial needs labelled data of at least 2 classes: class folders, a labels.csv, a y in an .npz, --label"
+        )
     counts = torch.bincount(data.y[data.y >= 0], minlength=len(data.classes)).tolist()
     few = [f"{name} has {n}" for name, n in zip(data.classes, counts, strict=True) if n < 3]
     if few:
@@ -101,3 +103,8 @@ def mean_overlap(folds: Sequence[Fold]) -> float:
     sets = [set(fold.test.tolist()) for fold in folds]
     pairs = [(a, b) for k, a in enumerate(sets) for b in sets[:k]]
     return sum(len(a & b) / min(len(a), len(b)) for a, b in pairs) / max(1, len(pairs))
+
+
+def items_of(data: Dataset) -> str:
+    """What the data are, in words."""
+    return "images" if data.kind == "image" else "rows"

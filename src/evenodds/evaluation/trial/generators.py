@@ -21,6 +21,7 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.config import Config, Part, recipe, require_allowed, with_settings
 from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.fitting import fitted_players
 from evenodds.runs.planning import plan, settle
 from evenodds.runs.session import Session
 from evenodds.runs.values import IN_MEMORY
@@ -52,16 +53,21 @@ class ConditionalRun:
         return f"conditional run, recipe {self.named or 'by size'}{settings}"
 
     def planned(self, fold: Dataset, seconds: float) -> float:
-        """The budget in images that takes so many seconds, by a measured lap."""
+        """The budget in images that takes so many seconds, by a measured lap; 0 where nothing is trained."""
         try:
-            config, _ = plan(self.config(fold, 0), fold, seconds)
+            config = self.config(fold, 0)
+            if fold.kind == "table" and fitted_players(Run(config, fold)):
+                return 0.0
+            config, _ = plan(config, fold, seconds)
             return config.images
         except BadInput as error:
             raise BadInput(f"too little time for each generator: {error}") from error
 
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
-        config = replace(self.config(fold, seed), images=int(budget))
+        config = replace(self.config(fold, seed), images=max(1, int(budget)))
         run = Run(config, fold)
+        if fitted_players(run):  # a generator that is fitted learns nothing from a game
+            return partial(sample_class, run.session(Path(), 0))
         everyone = [*run.listeners.values(), *self.listeners()]
         train(run.game, run.feed, run.learner, run.engine, images=config.images, seed=seed, listeners=everyone)
         return partial(sample_class, run.session(Path(), config.images))
@@ -73,7 +79,7 @@ class ConditionalRun:
             "task": "condition", "task.balance": "classes", "held_out": 0.0, "seed": seed, "size": None,
             "channels": None, "data": Part(IN_MEMORY),
         }  # fmt: skip
-        if len(fold) <= FEW and not chosen.views and "views" not in self.settings:
+        if fold.kind == "image" and len(fold) <= FEW and not chosen.views and "views" not in self.settings:
             usual["views"] = ("translation", "cutout")
         config = with_settings(chosen, {**usual, **self.settings})
         require_allowed(config, f"recipe {chosen.recipe}")
@@ -85,6 +91,8 @@ class FinishedRun:
     """A run that is there; its own training part is the training fold, its held-out part is tested on."""
 
     session: Session
+    trains = False
+    """It has seen all of every fold, so that no share can be chosen by a part that it has not."""
 
     @property
     def name(self) -> str:

@@ -13,12 +13,15 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.arms import SYNTHETIC
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
-from evenodds.evaluation.trial.inputs import Maker
+from evenodds.evaluation.trial.inputs import Maker, laid_out
+from evenodds.evaluation.trial.share import INNER_BUDGET
 
 __all__ = ["TrialPlan", "planned"]
 
 CHOICE = 2 * 5 / 3
 """Choosing the changes takes so many fits of the small classifier: 2 halves, 5 fits each, a third as long."""
+SHARES = 5 / 2
+"""Choosing the synthetic shares takes so many fits of the classifier: 5, half as long."""
 LEAST, USUAL = 120, 400
 """Steps of the small classifier: fewer would not teach it, more are hardly better where images are few."""
 
@@ -29,10 +32,10 @@ class TrialPlan:
 
     Args:
         steps: of the small classifier.
-        budget: of each generator, in the unit of its maker.
+        budget: of each seed's generator, in the unit of its maker; that for choosing shares has a third of it.
         fit_seconds: of one fit of the classifier that is tested, as measured.
         small_seconds: of one fit of the small one.
-        generator_seconds: of making one generator and its samples.
+        generator_seconds: of making a seed's generators and their samples.
     """
 
     steps: int = USUAL
@@ -44,7 +47,9 @@ class TrialPlan:
     def seconds(self, arm: str, first: bool) -> float:
         """What a cell will take; the first synthetic one of a seed makes the generator."""
         extra = CHOICE * self.small_seconds if arm == "classical" else self.small_seconds if arm == "smote" else 0.0
-        return self.fit_seconds + extra + (self.generator_seconds if arm in SYNTHETIC and first else 0.0)
+        if arm in SYNTHETIC and first:
+            extra += self.generator_seconds + SHARES * self.fit_seconds
+        return self.fit_seconds + extra
 
 
 def planned(
@@ -60,24 +65,28 @@ def planned(
     per_step = _lap(fold, Small(steps=30)) / 30
     small = isinstance(tested, Small)
     fit = 0.0 if small else _lap(fold, tested)
-    small_fits = len(arms) * small + CHOICE * ("classical" in arms or "gan_classical" in arms) + ("smote" in arms)
-    room = 0.5 * seconds / seeds - len(arms) * fit
+    synthetic = bool(set(arms) & set(SYNTHETIC))
+    fits = len(arms) + SHARES * synthetic
+    small_fits = fits * small + CHOICE * ("classical" in arms or synthetic) + ("smote" in arms)
+    room = 0.5 * seconds / seeds - fits * fit
     steps = min(USUAL, int(room / (per_step * small_fits))) if small_fits else USUAL
     if steps < LEAST:
-        needed = 2 * seeds * (LEAST * per_step * small_fits + len(arms) * fit)
+        needed = 2 * seeds * (LEAST * per_step * small_fits + fits * fit)
         raise BadInput(
             f"a budget of {seconds:.0f} s is too short for {len(arms) * seeds} classifiers on these data; give at "
             f"least {needed + 30:.0f} s, or fewer --arms"
         )
     plan = TrialPlan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0)
-    if not set(arms) & set(SYNTHETIC):
+    if not synthetic:
         return plan
-    spent = seeds * sum(plan.seconds(arm, False) for arm in arms)
+    spent = seeds * (sum(plan.seconds(arm, False) for arm in arms) + SHARES * plan.fit_seconds)
     # A machine is seldom as fast for minutes as for seconds; a tenth is kept back.
     left = 0.9 * (seconds - spent - (time.perf_counter() - begun)) / seeds
     measure_budget: Any = getattr(maker, "planned", None)
     return replace(
-        plan, budget=float(measure_budget(fold, left)) if measure_budget is not None else left, generator_seconds=left
+        plan,
+        budget=float(measure_budget(fold, left / (1 + INNER_BUDGET))) if measure_budget is not None else left,
+        generator_seconds=left,
     )
 
 
@@ -85,7 +94,7 @@ def _lap(fold: Dataset, tested: Classifier) -> float:
     """Seconds of one fit to the training items, as many times as arms will have more of them."""
     assert fold.y is not None
     index = torch.arange(tested.appetite(len(fold))) % len(fold)
-    examples = Examples(fold.units.to_model(fold.x[index]), fold.y[index], torch.ones(len(index)))
+    examples = Examples(laid_out(fold.units.to_model(fold.x[index])), fold.y[index], torch.ones(len(index)))
     begun = time.perf_counter()
     tested.fit(examples, len(fold.classes), 0)
     return time.perf_counter() - begun

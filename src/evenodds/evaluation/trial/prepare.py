@@ -46,20 +46,28 @@ def from_data(
     size: int | None,
     listeners: Callable[[], list[Listener]],
     reading: Reading | None = None,
+    label: str | None = None,
 ) -> Prepared:
     """A trial that trains a generator on each training fold.
 
     Args:
-        source: class folders, a zip of them, or an .npz with x and y.
+        source: class folders, a zip of them, an .npz with x and y, or a table.
         recipe: of the generators; None for that of the images' size.
         settings: of the generators, by key.
         size: side in pixels to which images of folders are brought.
         listeners: makes further ones for each generator's training.
+        label: of a table, the column that names the class.
     """
     if source is None:
-        raise BadInput("a trial needs --data: class folders, a zip of them, or an .npz with x and y")
-    options: dict[str, Any] = {} if size is None or "size" not in options_of(source) else {"size": size}
-    data = load_data(source, reading, **options).in_memory("the images of a trial")
+        raise BadInput("a trial needs --data: class folders, a zip of them, an .npz with x and y, or a table")
+    takes = options_of(source)
+    if label is not None and "label" not in takes:
+        raise BadInput(f"--label names a column of a table, and {source} is none; leave it out")
+    options: dict[str, Any] = {} if size is None or "size" not in takes else {"size": size}
+    options |= {} if label is None else {"label": label}
+    data = load_data(source, reading, **options).in_memory("the items of a trial")
+    if data.kind == "table" and data.y is None:
+        raise BadInput("a trial of a table needs the column that names the class; add --label COLUMN")
     return Prepared(data, ConditionalRun(recipe, settings, listeners))
 
 

@@ -32,7 +32,7 @@ def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]
         "trial.txt": lambda path: write_text(path, table(content) + "\n"),
         "trial.png": lambda path: plot(content, path),
     }
-    if synthetic.is_file():
+    if content["items"] == "images" and synthetic.is_file() and len(read_arrays(synthetic, ("y",))["y"]):
         writers["synthetic.png"] = lambda path: _sheet(synthetic, path, data)
     names = ["trial.json", *writers]
     writers["README.txt"] = lambda path: write_text(path, _readme(content, names))
@@ -43,12 +43,13 @@ def write(content: Mapping[str, Any], folder: Path, data: Dataset) -> list[Path]
 def table(content: Mapping[str, Any]) -> str:
     """The answer, the reasons, every arm with its figures, and the recalls of each class."""
     verdict, arms, tests = content["verdict"], content["arms"], content["differences"]
+    items = content["items"]
     head = [
-        f"{verdict['answer']}: do synthetic images help this classifier on these data?",
+        f"{verdict['answer']}: do synthetic {items} help this classifier on these data?",
         *(f"- {line}" for line in verdict["reasons"]),
-        f"Recommended: {verdict['recommended']['title']}; synthetic images: {verdict['recommended']['mix']}.",
+        f"Recommended: {verdict['recommended']['title']}; synthetic {items}: {verdict['recommended']['mix']}.",
         "",
-        f"{content['classifier']}; {sum(content['train_counts']):,} training images in {len(content['classes'])} "
+        f"{content['classifier']}; {sum(content['train_counts']):,} training {items} in {len(content['classes'])} "
         f"classes, {content['tested_on'][0]:,} to test on, {content['seeds']} seeds",
         "",
     ]
@@ -59,7 +60,7 @@ def table(content: Mapping[str, Any]) -> str:
         rows.append((arm["title"], *means, *(_against(test) if test else ("", ""))))
     beside = tests.get("gan_classical - classical")
     if beside:
-        rows.append(("GAN + classical against classical", "", "", "", "", *_against(beside)))
+        rows.append((f"{arms['gan_classical']['title']}, against classical", "", "", "", "", *_against(beside)))
     lines = [*head, *aligned(rows), "", f"Intervals: {verdict['method']}."]
     return "\n".join(map(visible, [*lines, "", *_recalls(content)]))
 
@@ -80,7 +81,7 @@ def _recalls(content: Mapping[str, Any]) -> list[str]:
     arms = [
         name for name in ("classical", "smote", "gan", "gan_classical") if f"{name} - real" in content["differences"]
     ]
-    rows = [("recall of class", "images", "real only", *(content["arms"][name]["title"] for name in arms))]
+    rows = [("recall of class", content["items"], "real only", *(content["arms"][name]["title"] for name in arms))]
     for k, title in enumerate(content["classes"][:40]):
         real = [f["recalls"][k] for f in content["arms"]["real"]["figures"] if f["recalls"][k] is not None]
         mean = f"{sum(real) / len(real):.2f}" if real else "-"
@@ -112,9 +113,9 @@ def _readme(content: Mapping[str, Any], there: Sequence[str]) -> str:
         "trial.txt": "the same as a table",
         "trial.png": "the differences in macro-F1 with their intervals",
         "synthetic.png": "ten synthetic images of each class, of the first seed's generator",
-        "proof.json": "SHA-256 of every image; for each seed what was trained and tested on, and what each part saw",
+        "proof.json": "SHA-256 of every item; for each seed what was trained and tested on, and what each part saw",
         "plan.json": "what was fixed before the first cell; the command given again goes on from here",
-        "cells/": "a file for each arm and seed, and the synthetic images of each seed",
+        "cells/": "a file for each arm and seed, and the synthetic items of each seed",
     }
     listed = {
         name: note for name, note in notes.items() if name in there or name in ("proof.json", "plan.json", "cells/")

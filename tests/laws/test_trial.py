@@ -205,6 +205,17 @@ def test_a_change_that_the_classes_do_not_survive_is_dropped() -> None:
     assert set(chosen(x, y, nearest, rng())) == {"shift", "rotation", "scale"}
 
 
+def test_a_frequent_class_does_not_drop_what_the_rare_one_lives_by() -> None:
+    """Without copies the rare class is never named; with them it always is, and 8 of 40 frequent items are lost."""
+    x, y = torch.arange(44.0)[:, None], torch.tensor([0] * 40 + [1] * 4)
+
+    def named(fitted: torch.Tensor, _: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        rare = asked[:, 0] >= 40
+        return (rare | (asked[:, 0] < 8)).long() if len(fitted) > 22 else torch.zeros(len(asked), dtype=torch.long)
+
+    assert chosen(x, y, named, rng()) == ("jitter",)
+
+
 # --- filters ---------------------------------------------------------------------------------------------------------
 
 

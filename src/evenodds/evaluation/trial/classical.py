@@ -76,17 +76,20 @@ def chosen(x: Tensor, y: Tensor, named: Right, rng: torch.Generator) -> tuple[st
 
     A classifier is fitted to one half with and without changed copies and names the other half, then the halves change
     places. A kind is dropped where the copies cost more items than they win by over one standard error of the
-    difference, sqrt(won + lost) (McNemar 1947): mirrored letters, say.
+    difference, sqrt(won + lost) where classes are of one size (McNemar 1947): mirrored letters, say. Classes weigh
+    alike, as in the scores of a trial, so that a frequent one does not decide for the rare ones.
     """
     order = torch.randperm(len(x), generator=rng)
     order = order[y[order].argsort(stable=True)]
     halves = order[::2], order[1::2]
     kinds = kinds_of(x)
-    score, moved = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
+    score, moved = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0.0)
     for fit, check in (halves, halves[::-1]):
+        weights = (1.0 / torch.bincount(y[check]))[y[check]]
         plain = named(x[fit], y[fit], x[check]) == y[check]
         for kind in kinds:
             right = named(*copies(x[fit], y[fit], (kind,), 4 * len(fit), rng), x[check]) == y[check]
-            score[kind] += int(right.sum()) - int(plain.sum())
-            moved[kind] += int((right != plain).sum())
-    return tuple(kind for kind in kinds if score[kind] >= -math.sqrt(moved[kind]))
+            won = weights * (right.double() - plain.double())
+            score[kind] += float(won.sum())
+            moved[kind] += float(won.square().sum())
+    return tuple(kind for kind in kinds if score[kind] >= -(1 + 1e-9) * math.sqrt(moved[kind]))

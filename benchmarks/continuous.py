@@ -105,18 +105,24 @@ def toy(seed: int, minutes: float) -> dict[str, Any]:
             c = torch.full((n, 1), place)
             truth, again = shares(bumps(c, rng)), shares(bumps(c, rng))
             z = task.prior(n, rng)
-            kept, draws = select(z, c[:1])
-            fake, rejected = (shares(task.answer(players, {"z": some, "c": c})["x"]) for some in (z, kept))
-            others = (fake, rejected, again, marginal)
-            lines.append([*(float(jensen_shannon(truth, other)) for other in others), draws])
+            (kept, draws), (more_kept, more_draws) = (select(z, c[:1], rate) for rate in (0.8, 0.5))
+            answers = (shares(task.answer(players, {"z": some, "c": c})["x"]) for some in (z, kept, more_kept))
+            others = (*answers, again, marginal)
+            lines.append([*(float(jensen_shannon(truth, other)) for other in others), draws, more_draws])
         means = [round(mean, 4) for mean in torch.tensor(lines).mean(0).tolist()]
-        names = ("evenodds", "evenodds, rejected", "true samples", "ignoring c", "draws for each that is kept")
+        names = ("evenodds", "evenodds, rejected", "evenodds, rejected, rate 0.5", "true samples", "ignoring c")
+        names += ("draws for each that is kept", "draws for each that is kept, rate 0.5")
         results[name] = dict(zip(names, means, strict=True))
     return {**results, "images": made, "seconds_of_the_fit": round(seconds, 1)}
 
 
-def rejecting(task: Condition, players: dict[str, nn.Module]) -> Callable[[Tensor, Tensor], tuple[Tensor, float]]:
-    """Fits a discriminator for the generator as it is; what draws z anew where it rejects samples, given c (1, 1)."""
+def rejecting(
+    task: Condition, players: dict[str, nn.Module]
+) -> Callable[[Tensor, Tensor, float], tuple[Tensor, float]]:
+    """Fits a discriminator for the generator as it is; what draws z anew where it rejects samples.
+
+    It is given z, c (1, 1) and the least share to keep.
+    """
     fitted = {"generator": players["generator"], "discriminator": deepcopy(players["discriminator"])}
     feed = Bumps()
     fit_ratio(task.value_task(), fitted, feed, Local(), 1_000_000)
@@ -135,8 +141,8 @@ def rejecting(task: Condition, players: dict[str, nn.Module]) -> Callable[[Tenso
     def drawn(n: int, seed: int) -> Tensor:
         return task.prior(n, torch.Generator().manual_seed(seed))
 
-    def select(z: Tensor, c: Tensor) -> tuple[Tensor, float]:
-        selection = budgeted()
+    def select(z: Tensor, c: Tensor, rate: float) -> tuple[Tensor, float]:
+        selection = budgeted(rate=rate)
         kept = selection(z, Target(task.prior, drawn, log_ratio), c)
         return kept, selection.drawn / len(z)
 

@@ -41,6 +41,7 @@ class NormedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight * (self.gain / self.weight.flatten(1).norm(dim=1))[:, None, None, None]
+        weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias, self.stride, self.weight.shape[2] // 2)
 
     @torch.no_grad()
@@ -91,32 +92,43 @@ class Convolutions(nn.Module):
     """x (N, 1, 28, 28) in [-1, 1] -> logits (N, 10): three convolutions of stride 2 and a layer of 250.
 
     Gaussian noise of 0.3 on pixels in [0, 1] and of 0.5 on the last maps and the features, while training.
+
+    Args:
+        maps: of the three convolutions.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, maps: tuple[int, int, int] = (16, 48, 128)) -> None:
         super().__init__()
-        plan = [(1, 32, 5), (32, 64, 3), (64, 128, 3)]
+        plan = zip((1, *maps[:2]), maps, (5, 3, 3), strict=True)
         self.maps = nn.ModuleList(NormedConvolution(*layer, 2) for layer in plan)
-        self.hidden = Normed(128 * 4 * 4, 250, False)
+        self.hidden = Normed(maps[-1] * 4 * 4, 250, False)
         self.logit = Normed(250, 10, True)
 
     def forward(self, x: Tensor, features: bool = False) -> Any:
         """Logits (N, 10); with `features` the pair (logits, features (N, 250))."""
-        seen = noisy(self, (x + 1) / 2, 0.3)
+        seen = self._first(x)
         for layer in self.maps:
-            seen = F.leaky_relu(layer(seen), 0.1)
-        answers = F.relu(self.hidden(noisy(self, seen.flatten(1), 0.5)))
+            seen = F.relu(layer(seen))
+        answers = F.relu(self.hidden(noisy(self, _flat(seen), 0.5)))
         logits = self.logit(noisy(self, answers, 0.5))
         return (logits, answers) if features else logits
 
     @torch.no_grad()
     def begin(self, x: Tensor) -> None:
         """Gains and biases by some images."""
-        seen = noisy(self, (x + 1) / 2, 0.3)
+        seen = self._first(x)
         for layer in self.maps:
-            seen = F.leaky_relu(layer.begin(seen), 0.1)
-        answers = F.relu(self.hidden.begin(noisy(self, seen.flatten(1), 0.5)))
+            seen = F.relu(layer.begin(seen))
+        answers = F.relu(self.hidden.begin(noisy(self, _flat(seen), 0.5)))
         self.logit.begin(noisy(self, answers, 0.5))
+
+    def _first(self, x: Tensor) -> Tensor:
+        return noisy(self, (x + 1) / 2, 0.3).contiguous(memory_format=torch.channels_last)
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, H W C), as they lie in memory."""
+    return maps.permute(0, 2, 3, 1).flatten(1)
 
 
 class Generator(nn.Module):
@@ -134,6 +146,13 @@ class Generator(nn.Module):
         return torch.tanh(self.out(z) / 2).unflatten(1, (1, 28, 28))
 
 
+POOL = torch.randn(1 << 22, generator=torch.Generator().manual_seed(0))
+"""Normal numbers that are drawn once: fresh ones for every layer take an eighth of a round."""
+
+
 def noisy(network: nn.Module, x: Tensor, deviation: float) -> Tensor:
-    """x, and Gaussian noise of that deviation while the network is training."""
-    return torch.add(x, torch.randn_like(x), alpha=deviation) if network.training else x
+    """x, and Gaussian noise of that deviation while the network is training: a stretch of the pool from anywhere."""
+    if not network.training:
+        return x
+    start = int(torch.randint(len(POOL) - x.numel(), ()))
+    return torch.add(x, POOL[start : start + x.numel()].view_as(x), alpha=deviation)

@@ -1,16 +1,21 @@
-"""Scores of labels for each pixel, all from one matrix of counts; the matrices of several images add up."""
+"""Scores of labels for each pixel: from one matrix of counts, those of several images add up; and of their boundaries."""
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
 
 __all__ = [
+    "boundary_scores",
     "confusion",
     "confusions",
     "intersection_over_union",
+    "mean_boundary",
     "mean_overlap",
     "pixel_accuracy",
 ]
@@ -115,6 +120,94 @@ def pixel_accuracy(matrix: Tensor) -> Tensor:
     """
     counts = _square(matrix)
     return counts.diagonal(dim1=-2, dim2=-1).sum(-1) / counts.sum((-2, -1))
+
+
+def boundary_scores(
+    real: Tensor, predicted: Tensor, classes: int, ignore: int = 255, tolerance: float = 0.0075
+) -> Tensor:
+    """The boundary F-score of each class in each image: Csurka et al. (2013), section 3, "BF".
+
+    A pixel lies on the boundary of its class where one of its four neighbours is of another class. Precision is the
+    share of the predicted boundary that lies within the tolerance of the true one, recall the share of the true one
+    within the tolerance of the predicted one, and F is 2 P R / (P + R). Pixels without a label count nowhere, nor does
+    the edge of the image or of what has no label.
+
+    A boundary has two sides, so the complement of a map of two classes has nearly its boundaries: this score says
+    where classes meet, and the intersection over union which they are.
+
+    Args:
+        real: (N, H, W) int64, classes from 0 to classes - 1; pixels with the label `ignore` count nowhere.
+        predicted: like real.
+        classes: how many.
+        ignore: the label of pixels that do not count.
+        tolerance: largest distance, as a share of the image's diagonal.
+
+    Returns:
+        (N, classes) float64 in [0, 1]; NaN for classes that have no boundary in the true map.
+
+    Raises:
+        BadInput: unequal shapes, or no maps.
+
+    Example:
+        >>> import torch
+        >>> from evenodds.metrics.segmentation import boundary_scores
+        >>> real = torch.zeros(1, 90, 120, dtype=torch.int64)  # a diagonal of 150: 1.1 pixels are tolerated
+        >>> real[:, 20:40, 20:40] = 1
+        >>> boundary_scores(real, real.roll(1, 2), 2)
+        tensor([[1., 1.]], dtype=torch.float64)
+    """
+    if real.dim() != 3 or real.shape != predicted.shape:
+        raise BadInput(f"maps must be (N, H, W) both, got {tuple(real.shape)} and {tuple(predicted.shape)}")
+    labelled = real != ignore
+    predicted = predicted.where(labelled, ignore)
+    radius = tolerance * math.hypot(*real.shape[1:])
+    edges = [_edges(labels, ignore) for labels in (real, predicted)]
+    scores = []
+    for k in range(classes):
+        true, said = (edge & (labels == k) for edge, labels in zip(edges, (real, predicted), strict=True))
+        precision, recall = _share_within(said, true, radius), _share_within(true, said, radius)
+        score = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
+        scores.append(score.where(true.any(2).any(1), math.nan))
+    return torch.stack(scores, 1)
+
+
+def mean_boundary(scores: Tensor) -> Tensor:
+    """The mean over classes of each one's mean boundary F-score over the images that show its boundary.
+
+    Args:
+        scores: (N, classes), see `boundary_scores`.
+
+    Returns:
+        () float64 in [0, 1]; NaN where no class has a boundary.
+    """
+    return scores.nanmean(0).nanmean()
+
+
+def _edges(labels: Tensor, ignore: int) -> Tensor:
+    """(N, H, W) bool: whether one of the four neighbours has another label, where both have one."""
+    edge = torch.zeros_like(labels, dtype=torch.bool)
+    for side in (1, 2):
+        length = labels.shape[side] - 1
+        first, second = labels.narrow(side, 0, length), labels.narrow(side, 1, length)
+        differ = (first != second) & (first != ignore) & (second != ignore)
+        edge.narrow(side, 0, length).logical_or_(differ)
+        edge.narrow(side, 1, length).logical_or_(differ)
+    return edge
+
+
+def _share_within(points: Tensor, others: Tensor, radius: float) -> Tensor:
+    """(N,) float64: the share of points (N, H, W) that have one of the others within the radius; 0 where there is none."""
+    near, (height, width), reach = torch.zeros_like(points), points.shape[1:], int(radius)
+    # How many lie between two columns follows from sums along the rows.
+    sums = F.pad(others.cumsum(2), (reach + 1, 0))
+    sums = torch.cat([sums, sums[..., -1:].expand(-1, -1, reach)], 2)
+    for down in range(-min(reach, height - 1), min(reach, height - 1) + 1):
+        wide = int(math.sqrt(radius**2 - down**2))
+        there = sums[..., reach + 1 + wide :][..., :width] > sums[..., reach - wide :][..., :width]
+        rows = height - abs(down)
+        near[:, max(0, -down) :][:, :rows].logical_or_(there[:, max(0, down) :][:, :rows])
+    counts = points.sum((1, 2)).double()
+    return (points & near).sum((1, 2)) / counts.clamp(min=1)
 
 
 def _square(matrix: Tensor) -> Tensor:

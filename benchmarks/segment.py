@@ -1,7 +1,7 @@
 """Semantic segmentation on CamVid, 240 x 180: what the network, its views and its features are worth.
 
-The recipe segment learns from the 367 frames of the training part; judged on the 101 frames of the validation part by the
-mean intersection over union of the 11 classes, whose counts are added up, and by the boundary F-score. Arms:
+The recipe segment learns from the 367 frames of the training part; judged on the 101 frames of the validation part by
+the mean intersection over union of the 11 classes, whose counts are added up, and by the boundary F-score. Arms:
 
     dilated      the recipe as it is
     pretrained   the same with an encoder that was trained on ImageNet (the extra evenodds[pretrained])
@@ -9,8 +9,8 @@ mean intersection over union of the 11 classes, whose counts are added up, and b
     plain        that, all pixels alike
     adversarial  that, with an adversarial term
 
-Each seed draws the weights, the order of the data and what is dealt. What results/segment.json holds already is not done
-again.
+Each seed draws the weights, the order of the data and what is dealt. What results/segment.json holds already is not
+done again.
 
     python benchmarks/segment.py --images 16000 --arms dilated
     python benchmarks/segment.py --images 12000 --arms pretrained
@@ -113,7 +113,8 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
 def difference(results: dict[str, Any], arm: str, other: str) -> str:
     """What an arm adds to another one, paired by seed."""
     seeds = [seed for seed in range(100) if all(f"{one}, seed {seed}" in results for one in (other, arm))]
-    gains = np.array([results[f"{arm}, seed {s}"]["mean_iou"] - results[f"{other}, seed {s}"]["mean_iou"] for s in seeds])
+    reached = [[results[f"{one}, seed {seed}"]["mean_iou"] for seed in seeds] for one in (arm, other)]
+    gains = np.array(reached[0]) - np.array(reached[1])
     if len(gains) < 2:
         return f"{gains} (not two seeds)"
     spread = student_quantile(0.975, len(gains) - 1) * float(gains.std(ddof=1)) / math.sqrt(len(gains))

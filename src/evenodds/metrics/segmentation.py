@@ -1,11 +1,10 @@
-"""Scores of labels for each pixel: from one matrix of counts, those of several images add up; and of their boundaries."""
+"""Scores of labels for each pixel: from a matrix of counts, which add up over images; and of their boundaries."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.errors import BadInput
@@ -19,6 +18,10 @@ __all__ = [
     "mean_overlap",
     "pixel_accuracy",
 ]
+
+
+_BITS = 62
+"""Classes whose boundaries are held in one number."""
 
 
 def confusion(real: Tensor, predicted: Tensor, classes: int, ignore: int = 255) -> Tensor:
@@ -159,16 +162,10 @@ def boundary_scores(
     if real.dim() != 3 or real.shape != predicted.shape:
         raise BadInput(f"maps must be (N, H, W) both, got {tuple(real.shape)} and {tuple(predicted.shape)}")
     labelled = real != ignore
-    predicted = predicted.where(labelled, ignore)
+    maps = real, predicted.where(labelled, ignore)
     radius = tolerance * math.hypot(*real.shape[1:])
-    edges = [_edges(labels, ignore) for labels in (real, predicted)]
-    scores = []
-    for k in range(classes):
-        true, said = (edge & (labels == k) for edge, labels in zip(edges, (real, predicted), strict=True))
-        precision, recall = _share_within(said, true, radius), _share_within(true, said, radius)
-        score = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
-        scores.append(score.where(true.any(2).any(1), math.nan))
-    return torch.stack(scores, 1)
+    groups = [(first, min(_BITS, classes - first)) for first in range(0, classes, _BITS)]
+    return torch.cat([_boundary_group(maps, first, count, ignore, radius) for first, count in groups], 1)
 
 
 def mean_boundary(scores: Tensor) -> Tensor:
@@ -195,19 +192,52 @@ def _edges(labels: Tensor, ignore: int) -> Tensor:
     return edge
 
 
-def _share_within(points: Tensor, others: Tensor, radius: float) -> Tensor:
-    """(N,) float64: the share of points (N, H, W) that have one of the others within the radius; 0 where there is none."""
-    near, (height, width), reach = torch.zeros_like(points), points.shape[1:], int(radius)
-    # How many lie between two columns follows from sums along the rows.
-    sums = F.pad(others.cumsum(2), (reach + 1, 0))
-    sums = torch.cat([sums, sums[..., -1:].expand(-1, -1, reach)], 2)
-    for down in range(-min(reach, height - 1), min(reach, height - 1) + 1):
+def _boundary_group(maps: tuple[Tensor, Tensor], first: int, classes: int, ignore: int, radius: float) -> Tensor:
+    """`boundary_scores` of so many classes from the first one on, each of which has a bit of its own."""
+    own, edges, bits = [], [], []
+    for labels in maps:
+        number = labels - first
+        edge = _edges(labels, ignore) & (number >= 0) & (number < classes)
+        number = number.where(edge, 0)
+        own.append(number)
+        edges.append(edge)
+        bits.append(torch.where(edge, torch.ones_like(number) << number, 0))
+    shares = []
+    for k in (0, 1):
+        near = (_spread(bits[1 - k], radius) >> own[k]) & 1
+        item = torch.arange(len(near), device=near.device)[:, None, None] * classes
+        place = (item + own[k])[edges[k]]
+        size = len(near) * classes
+        points = torch.bincount(place, minlength=size)
+        hits = torch.bincount(place[near[edges[k]] == 1], minlength=size)
+        shares.append((hits / points.clamp(min=1).double(), points))
+    (recall, points), (precision, _) = shares
+    score = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
+    return score.where(points > 0, math.nan).view(-1, classes)
+
+
+def _spread(bits: Tensor, radius: float) -> Tensor:
+    """(N, H, W) int64: the bits that are anywhere within the radius of each pixel, together."""
+    reach, spread = int(radius), torch.zeros_like(bits)
+    reached, row = (
+        0,
+        bits.clone(),
+    )  # what is within so many columns, which grow from the outermost row to the middle one
+    for down in range(reach, -1, -1):
         wide = int(math.sqrt(radius**2 - down**2))
-        there = sums[..., reach + 1 + wide :][..., :width] > sums[..., reach - wide :][..., :width]
-        rows = height - abs(down)
-        near[:, max(0, -down) :][:, :rows].logical_or_(there[:, max(0, down) :][:, :rows])
-    counts = points.sum((1, 2)).double()
-    return (points & near).sum((1, 2)) / counts.clamp(min=1)
+        for by in range(reached + 1, wide + 1):
+            _join(row, bits, by, 2)
+        reached = wide
+        _join(spread, row, down, 1)
+    return spread
+
+
+def _join(into: Tensor, bits: Tensor, by: int, side: int) -> None:
+    """Adds the bits, moved by so much along a side in both directions."""
+    length = into.shape[side] - by
+    if length > 0:
+        into.narrow(side, by, length).bitwise_or_(bits.narrow(side, 0, length))
+        into.narrow(side, 0, length).bitwise_or_(bits.narrow(side, by, length))
 
 
 def _square(matrix: Tensor) -> Tensor:

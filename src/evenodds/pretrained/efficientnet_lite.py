@@ -131,12 +131,14 @@ class _Conv(nn.Conv2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         rows, columns = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
         edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+        y: Tensor
         x = F.pad(x, edges) if any(edges) else x
         if self.rate == 1:
-            y: Tensor = super().forward(x)
+            y = super().forward(x)
             return y
         assert self.bias is not None
-        return self._conv_forward(x, self.weight * self.rate, self.bias * self.rate)
+        y = self._conv_forward(x, self.weight * self.rate, self.bias * self.rate)
+        return y
 
     def retune(self, learns: bool, rate: float, empty: bool) -> None:
         """Keeps weights as parameters, divided by `rate`; or as they are, where nothing learns."""

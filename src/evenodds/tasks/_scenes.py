@@ -26,8 +26,8 @@ class Scenes:
     Args:
         crop: side of the pieces; None: as large as the image.
         turns: symmetries of the pieces, see `_crops.TURNS`.
-        zoom: a piece is enlarged by a factor in [1 / zoom, zoom], whose logarithm is drawn evenly; 1 for none. What lies
-            beyond the image repeats its edge and has no label.
+        zoom: a piece is enlarged by a factor in [1 / zoom, zoom], whose logarithm is drawn evenly; 1 for none. What
+            lies beyond the image repeats its edge and has no label.
         focus: share of the pieces that lie about a pixel of a class that the image shows, each class as likely; others
             lie anywhere.
         jitter: largest change of brightness, contrast and saturation, as a share; a fourth of it of each channel.
@@ -43,7 +43,7 @@ class Scenes:
         if not 1 <= self.zoom <= 8 or not 0 <= self.focus <= 1 or not 0 <= self.jitter <= 1:
             raise BadInput(
                 "zoom must be in [1, 8], focus and jitter in [0, 1], got "
-                f"{self.zoom:g}, {self.focus:g} and {self.jitter:g}; set task.zoom=1 task.focus=0 task.jitter=0 for none"
+                f"{self.zoom:g}, {self.focus:g} and {self.jitter:g}; task.zoom=1 task.focus=0 task.jitter=0 are none"
             )
 
     def deal(self, source: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:

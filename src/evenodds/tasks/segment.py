@@ -146,7 +146,7 @@ class Segment(Paired):
         return torch.cat([matrices, boundaries.nan_to_num(), ~boundaries.isnan()], 1)
 
     def figures(self, tallies: Tensor) -> dict[str, float]:
-        """ "score" is 1 less the mean intersection over union of the classes that occur; "boundary_f" and "accuracy"."""
+        """ "score" is 1 less the mean intersection over union of the classes that occur; boundary F-score, accuracy."""
         rows = tallies.double().sum(0).view(self.classes + 2, self.classes)
         matrix, boundaries = rows[: self.classes], rows[self.classes] / rows[self.classes + 1]
         overlap, boundary = float(mean_overlap(matrix)), float(boundaries.nanmean())

@@ -1,8 +1,8 @@
 """A network that was trained on photographs, tuned on, and a few layers that bring its features to full resolution.
 
 The encoder is EfficientNet-Lite0 (Tan and Le 2019) down to a stride of 16, of the package in the extra
-`evenodds[pretrained]`. Its coarsest features are pooled over the image too (Liu et al. 2015, "ParseNet"), and are brought
-up level by level, beside the finer ones.
+`evenodds[pretrained]`. Its coarsest features are pooled over the image too (Liu et al. 2015, "ParseNet"), and are
+brought up level by level, beside the finer ones.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Generator(nn.Module):
             raise BadInput(f"pretrained features need 1 or 3 channels, got {inputs}; set generator=dilated")
         if width < 3 or not 0 <= frozen <= max(CHANNELS) or not 0 < rate <= 1:
             raise BadInput(
-                f"width >= 3, frozen in [0, {max(CHANNELS)}] and rate in (0, 1] are needed, got {width}, {frozen}, {rate}"
+                f"width >= 3, frozen in [0, {max(CHANNELS)}] and rate in (0, 1] are needed, got "
+                f"{width}, {frozen} and {rate:g}"
             )
         self.inputs, self.multiple, self.margin = inputs, MULTIPLE, None
         thin, half, fine = width, width // 2, width // 3

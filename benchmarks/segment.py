@@ -21,8 +21,9 @@ done again.
 import argparse
 import json
 import math
-import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ BEFORE: dict[str, Any] = {
 }
 ARMS: dict[str, dict[str, Any]] = {
     "dilated": {},
-    "pretrained": {"generator": {"name": "pretrained"}},
+    "pretrained": {"generator": {"name": "pretrained"}, "task__crop": 160},
     "plain": {**BEFORE, "task__adversarial": 0.0, "task__rare": 0.0},
     "adversarial": {**BEFORE, "task__adversarial": 0.01, "task__rare": 0.0},
     "rare": {**BEFORE, "task__adversarial": 0.0},
@@ -93,19 +94,33 @@ def measured(session: Session, truth: Dataset, flips: bool = False) -> dict[str,
     }
 
 
+@contextmanager
+def spending(path: Path) -> Iterator[dict[str, float]]:
+    """Seconds that a run takes, with those of earlier pieces; they are kept where it is interrupted."""
+    spent = json.loads(path.read_text()) if path.is_file() else {"seconds": 0.0, "processor_seconds": 0.0}
+    begun, used = time.perf_counter(), time.process_time()
+    try:
+        yield spent
+    finally:
+        spent["seconds"] += time.perf_counter() - begun
+        spent["processor_seconds"] += time.process_time() - used
+        write_json(path, spent)
+
+
 def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -> dict[str, Any]:
     """One run, and what it reached."""
     length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
-    begun, used = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        session = evenodds.fit(str(DATA), "segment", out=Path(folder) / "run", seed=seed, **length, **ARMS[arm])
-        learned = time.process_time() - used
-        figures = measured(session, truth)
-        flipped = {key: value for key, value in measured(session, truth, flips=True).items() if key != "confusion"}
-        if seed == 0:
-            some = truth.batch(evenly(len(truth), 5))
-            pictures.write(arguments.out / f"segment-{arm}.jpg", compared(session, some))
-    spent = {"seconds": time.perf_counter() - begun, "processor_seconds": learned}
+    folder, rare = arguments.runs / f"{arm}-{seed}", {"evaluate_share": 0.25, "save_share": 0.25}
+    with spending(folder.with_suffix(".json")) as spent:
+        if folder.is_dir():
+            session = evenodds.resume(folder)
+        else:
+            session = evenodds.fit(str(DATA), "segment", out=folder, seed=seed, **length, **rare, **ARMS[arm])
+    figures = measured(session, truth)
+    flipped = {key: value for key, value in measured(session, truth, flips=True).items() if key != "confusion"}
+    if seed == 0:
+        some = truth.batch(evenly(len(truth), 5))
+        pictures.write(arguments.out / f"segment-{arm}.jpg", compared(session, some))
     how = {"precision": session.config.precision, "threads": torch.get_num_threads()}
     return {**figures, "flips": flipped, "images": session.images, **spent, **how}
 
@@ -128,8 +143,10 @@ def main() -> None:
     parser.add_argument("--budget", default="15m")
     parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--runs", type=Path, default=Path("runs/segment"), help="an interrupted run goes on from there")
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    for folder in (arguments.out, arguments.runs):
+        folder.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "segment.json"
     results = stored_results(path)
     truth = load(str(DATA), layout="maps", images="val", labels="valannot")

@@ -110,12 +110,14 @@ def spending(path: Path) -> Iterator[dict[str, float]]:
 def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -> dict[str, Any]:
     """One run, and what it reached."""
     length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
-    folder, rare = arguments.runs / f"{arm}-{seed}", {"evaluate_share": 0.25, "save_share": 0.25}
+    folder, seldom = arguments.runs / f"{arm}-{seed}", {"evaluate_share": 0.25, "save_share": 0.25}
     with spending(folder.with_suffix(".json")) as spent:
         if folder.is_dir():
             session = evenodds.resume(folder)
         else:
-            session = evenodds.fit(str(DATA), "segment", out=folder, seed=seed, **length, **rare, **ARMS[arm])
+            session = evenodds.fit(str(DATA), "segment", out=folder, seed=seed, **length, **seldom, **ARMS[arm])
+    if session.images < session.config.images:
+        raise SystemExit(f"interrupted at {session.images} images; the same command goes on")
     figures = measured(session, truth)
     flipped = {key: value for key, value in measured(session, truth, flips=True).items() if key != "confusion"}
     if seed == 0:

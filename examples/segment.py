@@ -24,8 +24,7 @@ def scenes(n: int, seed: int) -> Dataset:
     )
 
 
-unet = {"name": "unet", "width": 16, "depth": 3, "stem": 2}
-small = {"generator": unet, "task__zoom": 1.0, "learning_rate": 2e-3, "evaluate_share": 0.5}
+small = {"generator__width": 16, "generator__depth": 3, "generator__stem": 2, "evaluate_share": 0.5}
 session = evenodds.fit(scenes(240, 0), "segment", images=2_000, batch=8, out=f"{tempfile.mkdtemp()}/run", **small)
 real = scenes(60, 1).batch(torch.arange(60))
 said = answered(session, real["x"])["labels"]

@@ -542,7 +542,7 @@ def painted(folder: Path, listed: bool) -> None:
 @pytest.mark.parametrize("listed", [True, False])
 def test_maps_in_colours_score_as_they_train(listed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     painted(tmp_path / "in", listed)
-    session = evenodds.fit(tmp_path / "in", "segment", out=tmp_path / "run", generator__blocks=1, **TINY)
+    session = evenodds.fit(tmp_path / "in", "segment", out=tmp_path / "run", generator__depth=2, **TINY)
     classes = ("ground", "thing") if listed else ("colour 0 0 0", "colour 10 20 30", "colour 200 30 30")
     assert session.card.classes == classes
     words = ["segment", session.folder, tmp_path / "in/images/test", tmp_path / "out"]

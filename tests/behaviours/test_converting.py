@@ -63,8 +63,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def segmenting(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    unet = {"name": "unet", "width": 4, "depth": 2, "stem": 2, "norm": "batch"}  # as runs of earlier versions have it
-    options = {**SMALL, "images": 160, "generator": unet, "task__adversarial": 0.0}
+    options = {**SMALL, "images": 160, "generator__width": 4, "generator__depth": 2, "task__adversarial": 0.0}
     return evenodds.fit(scenes, "segment", out=tmp_path_factory.mktemp("runs") / "run", **options)
 
 

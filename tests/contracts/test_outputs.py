@@ -83,7 +83,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         image.resize((32, 32)).save(root / "large" / f"{k}.png")
         Image.fromarray(RNG.integers(0, 2, (16, 16), dtype=np.uint8)).save(root / "scenes/labels" / f"{k}.png")
     small = {**TINY, "discriminator__width": 4, "generator__width": 4}
-    maps = {"generator__blocks": 1, "task__adversarial": 0.0}
+    maps = {"generator__depth": 2, "task__adversarial": 0.0}
     evenodds.fit(root / "scenes", "segment", out=root / "segment", **small, **maps)
     crops = {"generator__blocks": 1, "task__crop": 16, "size": 16}
     evenodds.fit(root / "scenes/images", "upscale-x2", out=root / "upscale", **small, **crops)

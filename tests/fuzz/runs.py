@@ -23,7 +23,7 @@ FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "fill": ("fill-32", "pictures", ("size=8",)),
     "upscale": ("upscale-x2", "pictures", ("size=16", "task.crop=16", "generator.blocks=1")),
     "translate": ("denoise", "pictures", ("size=16", "task.crop=16", "generator.depth=1")),
-    "segment": ("segment", "scenes", ("generator.blocks=1",)),
+    "segment": ("segment", "scenes", ("generator.depth=1",)),
     "cycle": ("cycle", "unpaired", ("size=16", "task.crop=16", "generator.depth=1")),
     "logan": ("digits", "classes.npz", ("task=logan",)),
 }

@@ -25,6 +25,7 @@ from evenodds.parts.mappers.patch import Discriminator
 from evenodds.parts.mappers.unet import NORMS
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.runs.find import find, names, network
+from evenodds.runs.peak import on_meta
 from evenodds.tasks.contest import Contest
 
 FAMILIES = names("mappers")
@@ -222,6 +223,20 @@ def test_a_pretrained_encoder_is_tuned_by_its_share_of_a_step_and_needs_no_extra
         other(x)
     other.load_state_dict(net.state_dict())
     assert torch.equal(other.eval()(x), net.eval()(x))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_memory_is_counted_on_networks_without_values(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def published() -> EfficientNetLite:
+        network = EfficientNetLite()
+        assert len(network.stem.weight.detach().numpy()) == 32  # its values are looked at
+        return network
+
+    monkeypatch.setattr(pretrained, "published", published)
+    with torch.device("meta"):
+        first = mapper(name, 3, 2)
+    for net in (first, on_meta(lambda: mapper(name, 3, 2))):
+        assert {one.untyped_storage().device.type for one in (*net.parameters(), *net.buffers())} == {"meta"}
 
 
 def layers(net: Any) -> list[tuple[str, Any]]:

@@ -57,7 +57,10 @@ class Generator(nn.Module):
         self.inputs, self.multiple, self.margin = inputs, MULTIPLE, None
         thin, half, fine = width, width // 2, width // 3
         self.filled = is_here()
-        self.encoder = Tuned(published() if self.filled else None, max(CHANNELS), frozen, rate)
+        counted = torch.get_default_device().type == "meta"
+        with torch._C.DisableTorchFunction():  # also where memory is counted, on tensors without values
+            network = published() if self.filled and not counted else None
+        self.encoder = Tuned(network, max(CHANNELS), frozen, rate)
         self.thin, self.overall = _layer(CHANNELS[11], thin, 1), conv(CHANNELS[11], thin, size=1)
         self.beside = nn.ModuleList(conv(CHANNELS[k], n, size=1) for k, n in ((5, thin), (3, half), (1, fine)))
         self.narrow = nn.ModuleList((conv(thin, half, size=1), conv(half, fine, size=1)))

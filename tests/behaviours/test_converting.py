@@ -221,10 +221,20 @@ def test_maps_have_the_values_of_the_files(
     overlap = np.diag(matrix) / (matrix.sum(0) + matrix.sum(1) - np.diag(matrix))
     assert found["iou"] == pytest.approx(overlap)
     assert found["mean_iou"] == pytest.approx(overlap.mean())
+    assert found["boundary_f"] == pytest.approx(np.mean(found["boundary"]))
     assert (out / "legend.png").is_file()
     assert (out / "legend.csv").read_text().splitlines()[1].startswith("class 3,3,#")
     said = capsys.readouterr().out
-    assert f"mean IoU {found['mean_iou']:.1%}" in said
+    assert f"mean IoU {found['mean_iou']:.1%}, boundary F {found['boundary_f']:.1%}" in said
+
+
+def test_maps_by_the_mean_with_the_mirror_image(segmenting: Session, scenes: Path, tmp_path: Path) -> None:
+    """A mirrored image then has the mirrored map."""
+    with Image.open(scenes / "images" / "1.png") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
+    assert run("segment", segmenting.folder, scenes / "images" / "1.png", tmp_path / "a.png", "--flips") == 0
+    assert run("segment", segmenting.folder, tmp_path / "mirrored.png", tmp_path / "b.png", "--flips") == 0
+    assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png")[:, ::-1])
 
 
 def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_path: Path) -> None:

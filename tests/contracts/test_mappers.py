@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ import evenodds
 from evenodds.apply.features import features
 from evenodds.errors import BadInput
 from evenodds.evaluation.equilibrium import discriminator_report
+from evenodds.game.optimizers import eager
 from evenodds.parts.losses import penalties
 from evenodds.parts.losses.adversarial import non_saturating
+from evenodds.parts.mappers import pretrained
 from evenodds.parts.mappers._parts import enlarged
 from evenodds.parts.mappers.patch import Discriminator
 from evenodds.parts.mappers.unet import NORMS
+from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.runs.find import find, names, network
+from evenodds.runs.peak import on_meta
 from evenodds.tasks.contest import Contest
 
 FAMILIES = names("mappers")
@@ -29,12 +34,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "residual": {"width": 8, "blocks": 2},
     "dense": {"width": 8, "growth": 4, "blocks": 1},
     "unet": {"width": 8, "depth": 2},
+    "dilated": {"width": 4, "middle": 1, "blocks": 2},
+    "pretrained": {"width": 12},
 }
 """A family that is not here is tested with its defaults."""
 
 
 @pytest.fixture(autouse=True)
-def _one_seed() -> Iterator[None]:
+def _one_seed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same draws for each test, and random weights in place of published ones."""
+    monkeypatch.setattr(pretrained, "is_here", lambda: True)
+    monkeypatch.setattr(pretrained, "published", EfficientNetLite)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
@@ -63,6 +73,10 @@ CASES = [(name, scale) for name in FAMILIES for scale in scales(name)]
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_any_size_and_any_channels_go_in_and_every_weight_learns(name: str, scale: int) -> None:
     for inputs, outputs, size in ((3, 3, (12, 16)), (1, 3, (7, 9)), (4, 2, (1, 1))):
+        if (name, inputs) == ("pretrained", 4):  # it was trained on colours
+            with pytest.raises(BadInput, match="1 or 3 channels, got 4; set generator=dilated"):
+                mapper(name, inputs, outputs)
+            continue
         net = mapper(name, inputs, outputs, scale=scale)
         x = torch.rand(4, inputs, *size) * 2 - 1
         # What starts at zero hides what lies behind it from the first gradient.
@@ -84,6 +98,12 @@ def test_any_size_and_any_channels_go_in_and_every_weight_learns(name: str, scal
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_the_margin_is_how_far_a_pixel_reaches(name: str, scale: int) -> None:
     net = mapper(name, 1, 1, scale=scale).double().eval()
+    if net.margin is None:  # all pixels do
+        x = torch.rand(1, 1, 160, 160, dtype=torch.float64)
+        x[..., 0, 0], other = 0.1, x.clone()
+        other[..., 0, 0] = 0.9
+        assert (net(x) - net(other)).abs()[..., -1, -1] > 0
+        return
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.rand_like(parameter) + 0.1)  # positive weights: nothing cancels
@@ -204,6 +224,47 @@ def test_norms_of_the_unet(norm: str) -> None:
     assert (net.margin is None) == (norm in ("instance", "group"))
     with pytest.raises(BadInput, match="instance"):
         mapper("unet", 3, 3, norm="instanc")
+
+
+def test_a_pretrained_encoder_is_tuned_by_its_share_of_a_step_and_needs_no_extra_once_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, x = EfficientNetLite(), torch.rand(2, 3, 32, 48) * 2 - 1
+    monkeypatch.setattr(pretrained, "published", lambda: deepcopy(whole))
+    net = mapper("pretrained", 3, 2, frozen=3, rate=0.25)
+    due, found = whole(x)[:3], net.encoder(x, (3, 5, 11))  # type: ignore[operator]
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(due, found, strict=True))
+    net(x).square().mean().backward()
+    before = {name: layer.weight * layer.rate for name, layer in layers(net.encoder)}
+    eager(torch.optim.Adam)(net.parameters(), 0.01, eps=1e-30).step()
+    for name, layer in layers(net.encoder):
+        change = (layer.weight * layer.rate - before[name]).abs().max().item()
+        learns = name.startswith("blocks") and int(name.split(".")[1]) >= 3
+        assert change == pytest.approx(0.0025 if learns else 0, rel=1e-2)
+    monkeypatch.setattr(pretrained, "is_here", lambda: False)
+    other = mapper("pretrained", 3, 2, frozen=3, rate=0.25)
+    with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):
+        other(x)
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other.eval()(x), net.eval()(x))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_memory_is_counted_on_networks_without_values(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def published() -> EfficientNetLite:
+        network = EfficientNetLite()
+        assert len(network.stem.weight.detach().numpy()) == 32  # its values are looked at
+        return network
+
+    monkeypatch.setattr(pretrained, "published", published)
+    with torch.device("meta"):
+        first = mapper(name, 3, 2)
+    for net in (first, on_meta(lambda: mapper(name, 3, 2))):
+        assert {one.untyped_storage().device.type for one in (*net.parameters(), *net.buffers())} == {"meta"}
+
+
+def layers(net: Any) -> list[tuple[str, Any]]:
+    return [(name, part) for name, part in net.named_modules() if isinstance(part, nn.Conv2d)]
 
 
 def test_a_unet_that_takes_something_away_starts_by_taking_nothing() -> None:

@@ -198,7 +198,66 @@ def test_the_figure_of_labels_is_the_mean_overlap_of_the_classes_that_occur() ->
     real, said = torch.tensor([[[0, 0, 1, IGNORED]]]), torch.tensor([[[0, 1, 1, 2]]])
     figures = task.figures(task.tally({"labels": real}, {"labels": said}).float())
     assert figures["mean_iou"] == pytest.approx(0.5)  # 1/2 and 1/2; class 2 occurs nowhere that counts
+    assert figures["boundary_f"] == 0  # it lies one pixel from the true one, which is too far in so small an image
     assert figures["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_pieces_of_scenes_carry_their_labels() -> None:
+    """Each label goes where the pixel of its value goes; what lies beyond the image has none."""
+    labels = torch.randint(5, (40, 12, 18), generator=rng()).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    labels[:, 4, 6] = IGNORED
+    x = torch.stack([labels.where(labels != IGNORED, 0).float(), *torch.rand(2, 40, 24, 36)], 1)
+    for crop, turns, zoom, focus in ((None, "mirror", 1.0, 0.0), (None, "mirror", 2.0, 0.5), (16, "all", 1.3, 1.0)):
+        task = Segment(CONTEST, classes=5, adversarial=0.0, crop=crop, turns=turns, zoom=zoom, focus=focus)
+        hand = task.deal({"x": x, "labels": labels}, rng())
+        source, dealt = hand["source"], hand["labels"]
+        assert source.shape[2:] == dealt.shape[1:] == ((24, 36) if crop is None else (16, 16))
+        inner = (source[:, 0] - source[:, 0].round()).abs() < 1e-3  # where four pixels of one class are seen
+        same = (source[:, 0].round() == dealt) | (dealt == IGNORED)
+        assert (inner & same).sum() > 0.99 * inner.sum()
+        assert (dealt == IGNORED).float().mean() < (0.3 if zoom > 1 else 0.01)
+        if zoom == 1:
+            piece = task.piece(x, rng())
+            assert torch.equal(source, piece.of(x))
+            assert torch.equal(dealt, piece.of(labels))
+
+
+def test_pieces_lie_about_rare_classes_as_often_as_asked() -> None:
+    labels = torch.zeros(300, 48, 48, dtype=torch.int64)
+    labels[:, 6:12, 33:39] = 1
+    x = torch.zeros(300, 1, 48, 48)
+    shares = []
+    for focus in (0.0, 1.0):
+        task = Segment(CONTEST, classes=2, adversarial=0.0, crop=12, focus=focus, turns="none")
+        shares.append(float((task.deal({"x": x, "labels": labels}, rng())["labels"] == 1).any(2).any(1).float().mean()))
+    assert shares[0] < 0.3  # about 17 * 17 of 37 * 37 places
+    assert 0.5 <= shares[1] < 0.7  # one half is about this class, the other about what is everywhere
+
+
+def test_jitter_changes_colours_and_nothing_else() -> None:
+    x, labels = torch.rand(50, 3, 8, 8, generator=rng()) - 0.5, torch.zeros(50, 8, 8, dtype=torch.int64)
+    plain, jittered = (
+        Segment(CONTEST, classes=1, adversarial=0.0, jitter=jitter).deal({"x": x, "labels": labels}, rng())["source"]
+        for jitter in (0.0, 0.4)
+    )
+    for before, after in zip(plain, jittered, strict=True):  # one affine map of colours for each image
+        colours = torch.cat([before.flatten(1), torch.ones(1, 64)]).T
+        fitted = colours @ torch.linalg.lstsq(colours, after.flatten(1).T).solution
+        assert torch.allclose(fitted.T, after.flatten(1), atol=1e-4)
+    assert 0.05 < (jittered - plain).abs().mean() < 0.4
+    for wrong in ({"zoom": 0.5}, {"focus": 2.0}, {"jitter": -1.0}):
+        with pytest.raises(BadInput, match=r"task\.zoom=1 task\.focus=0 task\.jitter=0"):
+            Segment(CONTEST, classes=1, **wrong)
+
+
+def test_flips_answer_mirror_images_by_mirrored_maps() -> None:
+    net, x = nn.Conv2d(1, 4, 3, padding=1), torch.randn(2, 1, 9, 11, generator=rng())
+    answers = []
+    for flips in (False, True):
+        task = Segment(CONTEST, classes=4, adversarial=0.0, flips=flips)
+        left, right = (task.answer({"generator": net}, {"source": one})["labels"] for one in (x, x.flip(3)))
+        answers.append(torch.equal(left, right.flip(2)))
+    assert answers == [False, True]
 
 
 # --- cycles ----------------------------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from evenodds.errors import BadInput
 from evenodds.metrics.psnr import psnr, video_luma
 from evenodds.metrics.segmentation import (
+    boundary_scores,
     confusion,
     confusions,
     intersection_over_union,
+    mean_boundary,
     pixel_accuracy,
 )
 from evenodds.metrics.ssim import ssim
@@ -69,6 +71,50 @@ def test_overlap_is_never_above_recall() -> None:
     matrix = torch.randint(50, (20, 5, 5), generator=rng())
     recall = matrix.diagonal(dim1=1, dim2=2) / matrix.sum(2)
     assert (intersection_over_union(matrix) <= recall + 1e-12).all()
+
+
+def test_boundaries_within_the_tolerance_are_right_and_others_are_not() -> None:
+    real = torch.zeros(1, 90, 120, dtype=torch.int64)  # a diagonal of 150 pixels
+    real[:, 20:40, 20:50] = 1
+    one = 1 / 150 + 1e-6
+    assert boundary_scores(real, real, 2, tolerance=0).tolist() == [[1, 1]]
+    assert boundary_scores(real, real.roll(1, 1), 2, tolerance=one).tolist() == [[1, 1]]
+    assert boundary_scores(real, real.roll((1, 1), (1, 2)), 2, tolerance=one)[0, 1] < 1  # corners are 1.4 apart
+    assert boundary_scores(real, real.roll(45, 1), 2, tolerance=one).tolist() == [[0, 0]]
+    assert boundary_scores(real, torch.zeros_like(real), 2).tolist() == [[0, 0]]
+    # Where classes meet is not which they are: the complement has no overlap, and the boundaries one pixel apart.
+    assert intersection_over_union(confusion(real, 1 - real, 2)).tolist() == [0, 0]
+    assert boundary_scores(real, 1 - real, 2, tolerance=0).tolist() == [[0, 0]]
+    assert boundary_scores(real, 1 - real, 2, tolerance=one)[0].tolist() == pytest.approx([1, 1], abs=0.03)
+    with pytest.raises(BadInput, match="maps must be"):
+        boundary_scores(real, real[0], 2)
+
+
+def test_boundaries_are_those_that_are_found_pixel_by_pixel() -> None:
+    real = torch.randint(3, (2, 5, 7), generator=rng()).repeat_interleave(3, 1).repeat_interleave(2, 2)
+    said = real.roll(1, 2)
+    said[:, 2:5], real[:, :2], real[1][real[1] == 2] = 1, 255, 0
+    for radius in (0.0, 1.0, 2.3, 6.0):
+        found = boundary_scores(real, said, 3, tolerance=(radius + 1e-9) / math.hypot(15, 14))
+        due = [[by_hand(*maps, k, radius) for k in range(3)] for maps in zip(real, said, strict=True)]
+        assert torch.allclose(found, torch.tensor(due, dtype=torch.float64), equal_nan=True)
+        assert math.isnan(due[1][2])
+        means = [due[0][0] + due[1][0], due[0][1] + due[1][1], 2 * due[0][2]]
+        assert float(mean_boundary(found)) == pytest.approx(sum(means) / 6)
+
+
+def by_hand(real: torch.Tensor, said: torch.Tensor, k: int, radius: float) -> float:
+    """The boundary F-score of class k, by all distances between pixels of its boundaries."""
+    points = []
+    for labels in (real, said.where(real != 255, 255)):
+        around = torch.nn.functional.pad(labels, (1, 1, 1, 1), value=255)
+        beside = torch.stack([around[1:-1, 2:], around[1:-1, :-2], around[2:, 1:-1], around[:-2, 1:-1]])
+        points.append(((labels == k) & ((beside != k) & (beside != 255)).any(0)).nonzero().double())
+    if not len(points[0]):
+        return math.nan
+    near = torch.cdist(*points) <= radius + 1e-9
+    recall, precision = near.any(1).double().mean(), near.any(0).double().mean()
+    return float((2 * precision * recall / (precision + recall).clamp(min=1e-12)).nan_to_num())
 
 
 def test_labels_that_cannot_be_counted_are_refused() -> None:

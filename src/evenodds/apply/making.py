@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,16 +26,19 @@ from evenodds.runs.session import Session
 __all__ = ["filler_of", "maker_of", "mixed", "palette_of", "pictures_of"]
 
 
-def maker_of(session: Session, mix: float | None = None) -> Maker:
+def maker_of(session: Session, mix: float | None = None, flips: bool = False) -> Maker:
     """The run's network.
 
     Args:
         mix: share of the network that an adversary taught, see `mixed`; None: the run's final network.
+        flips: whether labels are those of the mean over each image and its mirror image; see evenodds.tasks.segment.
 
     Raises:
         BadInput: the run makes nothing of images, or does not say what its classes are in files.
     """
     task, conversion = session.task, conversion_of(session)
+    if flips:
+        task = replace(task, flips=True)  # type: ignore[type-var]
     generator = session.players["generator"] if mix is None else mixed(session, mix)
 
     @torch.no_grad()

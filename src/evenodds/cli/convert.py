@@ -71,6 +71,7 @@ class Flags:
 
     mix: Mix = None
     ensemble: Ensemble = False
+    flips: Annotated[bool, Parameter(show=False, parse=False)] = False
     against: TrueImages = None
     again: Again = False
     tile: Tile = None
@@ -110,6 +111,7 @@ def segment(
     source: Source,
     out: Path,
     *,
+    flips: Switch = False,
     against: Path | None = None,
     again: Switch = False,
     tile: Tile = None,
@@ -127,15 +129,23 @@ def segment(
     out
         A PNG for one image, beside which its overlay and the legend are put; or a folder, which gets labels/ with the
         maps, overlays/ with the images in the colours of their classes, and legend.png.
+    flips
+        Answer by the mean of the probabilities for each image and for its mirror image: better maps, in twice the time.
     against
-        True maps of the same names, to score the results by: intersection over union, accuracy and the confusion
-        matrix; written to scores.json.
+        True maps of the same names, to score the results by: intersection over union, boundary F-score, accuracy and
+        the confusion matrix; written to scores.json.
     again
         Make maps anew that an earlier call wrote [default: leave them, so that an interrupted folder goes on]. Files
         that this command did not write, or that were changed since, are never replaced.
     """
     flags = Flags(
-        against=against, again=again, tile=tile, most_pixels=most_pixels, checkpoint=checkpoint, device=device
+        flips=flips,
+        against=against,
+        again=again,
+        tile=tile,
+        most_pixels=most_pixels,
+        checkpoint=checkpoint,
+        device=device,
     )
     return _converted("segment", run, source, out, flags)
 
@@ -232,6 +242,8 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 
         if flags.mix is not None:
             raise BadInput(f"{run} holds one network, so there is nothing to mix; take the run itself for --mix")
+        if flags.flips:
+            raise BadInput(f"{run} answers with labels, which have no mean; take the run itself for --flips")
         return _concluded(_written(maker_in(run, command), source, out, flags), out)
     from evenodds.runs.following import company
 
@@ -278,7 +290,7 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
-    return session, _written(maker_of(session, flags.mix), source, out, flags)
+    return session, _written(maker_of(session, flags.mix, flags.flips), source, out, flags)
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

@@ -132,11 +132,14 @@ def truth_table(scores: TruthReport) -> list[str]:
     total = scores.total
     shares = [_shares(row) for row in total["confusion"]]
     rows = [
-        (str(k), name, "-" if math.isnan(iou) else f"{iou:.1%}", *share)
-        for k, (name, iou, share) in enumerate(zip(total["classes"], total["iou"], shares, strict=True))
+        (str(k), name, *("-" if math.isnan(figure) else f"{figure:.1%}" for figure in figures), *share)
+        for k, (name, *figures, share) in enumerate(
+            zip(total["classes"], total["iou"], total["boundary"], shares, strict=True)
+        )
     ]
-    head = ("", "class", "IoU", *(str(k) for k in range(len(rows))))
-    summary = f"mean IoU {total['mean_iou']:.1%}, accuracy of pixels {total['accuracy']:.1%}"
+    head = ("", "class", "IoU", "boundary F", *(str(k) for k in range(len(rows))))
+    boundary = "-" if math.isnan(total["boundary_f"]) else f"{total['boundary_f']:.1%}"
+    summary = f"mean IoU {total['mean_iou']:.1%}, boundary F {boundary}, accuracy of pixels {total['accuracy']:.1%}"
     rest = "of each class, its pixels in per cent by what they were taken for:"
     return [f"{summary}; {rest}", *aligned([head, *rows])]
 

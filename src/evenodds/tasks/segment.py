@@ -14,9 +14,10 @@ from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.game.slices import addend, summed
-from evenodds.metrics.segmentation import confusions, mean_overlap, pixel_accuracy
+from evenodds.metrics.segmentation import boundary_scores, confusions, mean_overlap, pixel_accuracy
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
+from evenodds.tasks._scenes import Scenes
 
 __all__ = ["Segment"]
 
@@ -36,12 +37,20 @@ class Segment(Paired):
         rare: pixels of a class weigh its share of the batch to the power of -rare in the cross-entropy: 0 counts pixels
             alike, 1 counts classes alike.
         sure: least probability of the true class in the maps that the discriminator is shown as true, in (0, 1].
+        zoom: pieces are enlarged by a factor in [1 / zoom, zoom], drawn for each; 1 for none.
+        focus: share of the pieces that are dealt about a pixel of a class that the image shows, each class as likely.
+        jitter: largest change of brightness, contrast and saturation of a piece, as a share.
+        flips: answer by the mean of the probabilities for an image and for its mirror image, in twice the time.
     """
 
     classes: int
     overlap: float = 1.0
     rare: float = 0.0
     sure: float = 0.9
+    zoom: float = 1.0
+    focus: float = 0.0
+    jitter: float = 0.0
+    flips: bool = False
     command: ClassVar[str] = "segment"
 
     def __post_init__(self) -> None:
@@ -53,6 +62,10 @@ class Segment(Paired):
             )
         if self.turns == "all" and self.crop is None:
             raise BadInput("turns=all needs square pieces; set task.crop=64, say, or task.turns=mirror")
+        self._scenes()
+
+    def _scenes(self) -> Scenes:
+        return Scenes(self.crop, self.turns, self.zoom, self.focus, self.jitter)
 
     @classmethod
     def layout(cls, options: Mapping[str, Any]) -> str:
@@ -80,8 +93,7 @@ class Segment(Paired):
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Pieces "source" of the images with their "labels", and the contest's draws, which are for maps."""
-        piece = self.piece(real["x"], rng)
-        source, labels = piece.of(real["x"]), piece.of(real["labels"])
+        source, labels = self._scenes().deal(real["x"], real["labels"], rng)
         maps = source[:, :1].expand(-1, self.classes, -1, -1)
         return {"source": source, "labels": labels, **self.contest.deal(maps, rng)}
 
@@ -118,18 +130,28 @@ class Segment(Paired):
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "source" (N, C, H, W) in [-1, 1]; answers "labels" (N, H, W) int64."""
+        source, generator = request["source"], players["generator"]
         with torch.no_grad():
-            return {"labels": players["generator"](request["source"]).argmax(1)}
+            found = generator(source)
+            if self.flips:
+                found = found.softmax(1) + generator(source.flip(3)).softmax(1).flip(3)
+            return {"labels": found.argmax(1)}
 
     def tally(self, real: Batch, answer: Batch) -> Tensor:
-        """(N, classes * classes): the confusion matrix of each image, true classes by rows."""
-        return confusions(real["labels"], answer["labels"], self.classes, IGNORED).flatten(1)
+        """(N, classes * (classes + 2)): of each image the confusion matrix, true classes by rows; the boundary F-score
+        of each class, or 0; and whether it has one."""
+        both = real["labels"], answer["labels"]
+        matrices = confusions(*both, self.classes, IGNORED).flatten(1)
+        boundaries = boundary_scores(*both, self.classes, IGNORED)
+        return torch.cat([matrices, boundaries.nan_to_num(), ~boundaries.isnan()], 1)
 
     def figures(self, tallies: Tensor) -> dict[str, float]:
-        """ "score" is 1 less the mean intersection over union of the classes that occur; and "accuracy" of pixels."""
-        matrix = tallies.sum(0).view(self.classes, self.classes).double()
-        overlap = float(mean_overlap(matrix))
-        return {"score": 1 - overlap, "mean_iou": overlap, "accuracy": float(pixel_accuracy(matrix))}
+        """ "score" is 1 less the mean intersection over union of the classes that occur; boundary F-score, accuracy."""
+        rows = tallies.double().sum(0).view(self.classes + 2, self.classes)
+        matrix, boundaries = rows[: self.classes], rows[self.classes] / rows[self.classes + 1]
+        overlap, boundary = float(mean_overlap(matrix)), float(boundaries.nanmean())
+        accuracy = float(pixel_accuracy(matrix))
+        return {"score": 1 - overlap, "mean_iou": overlap, "boundary_f": boundary, "accuracy": accuracy}
 
     @property
     def score_is(self) -> str:

@@ -29,11 +29,7 @@ BRINGS: Mapping[str, str] = {
     "mlflow": "runs logged by MLflow",
     "pandas": "data frames and spreadsheets",
     "parquet": "tables in Parquet and Arrow files",
-<<<<<<< HEAD
-    "pretrained": "features of photographs, for scores, discriminators and perceptual costs",
-=======
-    "pretrained": "features of photographs, for scores, discriminators and segmentation",
->>>>>>> segment
+    "pretrained": "features of photographs, for scores, discriminators, perceptual costs and segmentation",
     "serve": "runs and exported files over HTTP",
     "sklearn": "handwritten digits, estimators for scikit-learn, classifiers of trials",
     "studio": "the studio, in the browser",

@@ -128,8 +128,8 @@ def segment(
         A PNG for one image, beside which its overlay and the legend are put; or a folder, which gets labels/ with the
         maps, overlays/ with the images in the colours of their classes, and legend.png.
     against
-        True maps of the same names, to score the results by: intersection over union, accuracy and the confusion
-        matrix; written to scores.json.
+        True maps of the same names, or several masks of an image each, to score the results by: intersection over
+        union, accuracy and the confusion matrix; written to scores.json.
     again
         Make maps anew that an earlier call wrote [default: leave them, so that an interrupted folder goes on]. Files
         that this command did not write, or that were changed since, are never replaced.
@@ -289,6 +289,8 @@ def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: in
 
     with Steps() as step:
         scores = scored(session, source, out, against, step, most_pixels)
+    for line in scores.report:
+        say(line)
     for note in scores.notes:
         say(f"not scored: {note}")
     result_table(truth_table(scores))

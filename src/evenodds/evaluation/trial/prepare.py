@@ -10,6 +10,7 @@ from typing import Any
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
+from evenodds.data.table import READS as TABLES
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.folds import Splitter
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
@@ -20,6 +21,10 @@ from evenodds.runs.session import load
 
 __all__ = ["Prepared", "from_data", "from_run"]
 
+OF_IMAGES = (
+    "a trial is of images; for a table, `evenodds evaluate` says what a classifier learns from rows of a run, "
+    "and estimators.GANOverSampler puts them into a pipeline"
+)
 Reading = Callable[[int, int], None]
 """Told (files done, files in all) while data are read."""
 
@@ -37,6 +42,11 @@ class Prepared:
     data: Dataset
     maker: Maker
     splitter: Splitter | None = None
+
+
+def _require_images(source: str, kind: str) -> None:
+    if kind != "image":
+        raise BadInput(f"{source} is of a {kind}, and {OF_IMAGES}")
 
 
 def from_data(
@@ -58,8 +68,12 @@ def from_data(
     """
     if source is None:
         raise BadInput("a trial needs --data: class folders, a zip of them, or an .npz with x and y")
+    if Path(source).suffix.lower() in TABLES:
+        raise BadInput(f"{source} is a table, and {OF_IMAGES}")
     options: dict[str, Any] = {} if size is None or "size" not in options_of(source) else {"size": size}
-    data = load_data(source, reading, **options).in_memory("the images of a trial")
+    data = load_data(source, reading, **options)
+    _require_images(source, data.kind)
+    data = data.in_memory("the images of a trial")
     return Prepared(data, ConditionalRun(recipe, settings, listeners))
 
 
@@ -73,6 +87,7 @@ def from_run(
         seeds: how many parts the held-out items are split into.
     """
     session = load(run, checkpoint, device)
+    _require_images(str(run), session.card.kind)
     data = open_run_data(session.config, session.card, source, reading).in_memory("the images of a trial")
     maker = FinishedRun(session)
     return Prepared(data, maker, maker.splitter(data, seeds))

@@ -41,6 +41,8 @@ __all__ = ["Calibration", "Fitted", "Steps", "Uncalibrated", "calibration", "fit
 
 ANEW = "delete it, and the discriminator is fitted anew"
 MOST_HELD_OUT = 20_000
+LEAST = 2
+"""Items by which it is judged what a fit has found."""
 MOST_BINS, LEAST_OF_BIN = 100, 50
 SEPARATED = 0.2
 """Nats that are gained where a slope whose error is larger than itself means items that are told apart, not chance."""
@@ -350,4 +352,12 @@ def calibration(real: Tensor, fake: Tensor) -> Calibration:
 def _parted(session: Session, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """The items to fit on, and those to look whether it is calibrated: the run's held-out ones, or a tenth."""
     shown, held_out = dataset.split(session.config.held_out, SPLIT_SEED)
-    return (shown, held_out) if len(held_out) >= 2 else dataset.split(0.1, SPLIT_SEED)
+    shown, held_out = (
+        (shown, held_out) if len(held_out) >= LEAST else replace(dataset, apart=None).split(0.1, SPLIT_SEED)
+    )
+    if len(held_out) < LEAST:
+        raise BadInput(
+            f"a fit is judged by at least {LEAST} items that it has not seen, a tenth of the data, and these are "
+            f"{len(dataset):,}; leave --fit out"
+        )
+    return shown, held_out

@@ -12,7 +12,7 @@ from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.data.table import READS as TABLES
 from evenodds.errors import BadInput
-from evenodds.evaluation.trial.folds import Splitter
+from evenodds.evaluation.trial.folds import Splitter, labels
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
 from evenodds.evaluation.trial.inputs import Maker
 from evenodds.game.trainer import Listener
@@ -73,6 +73,7 @@ def from_data(
     options: dict[str, Any] = {} if size is None or "size" not in options_of(source) else {"size": size}
     data = load_data(source, reading, **options)
     _require_images(source, data.kind)
+    labels(data)
     data = data.in_memory("the images of a trial")
     return Prepared(data, ConditionalRun(recipe, settings, listeners))
 

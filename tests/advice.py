@@ -1,0 +1,83 @@
+"""Messages of the package that propose something to type: where they stand, and what they are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import evenodds
+
+ROOT = Path(evenodds.__file__).parent
+TYPED = re.compile(
+    r"(?<![\w.'*/{-])[a-z_]+(?:\.[a-z_]+)*=(?=[^\s=])"  # a setting, or an argument in Python
+    r"|(?<![\w-])--[a-z][a-z0-9-]+"  # a flag
+    r"|\bevenodds [a-z{]+"  # a command
+    r"|\bpip install"
+)
+GOT = re.compile(r"\b(?:got|it has) [^;]*")
+"""What came is no advice."""
+NO_MESSAGE = re.compile(r"; charset=|filename=\"|<!doctype|^[a-z_]+=\{\}: |\{[a-z-]+:|width=device")
+"""Types of contents, pages, and lines that say which value was chosen."""
+DESCRIBED = frozenset({"help", "description"})
+"""Arguments that say what a flag or a field is; `setting` takes such a text as well. Names in these exist:
+test_advice_on_commands.py."""
+
+
+class Message(NamedTuple):
+    """A text with advice; {} stands for what is filled in."""
+
+    text: str
+    where: str
+
+
+def _text(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return None
+
+
+def _passed_over(node: ast.AST) -> Iterator[ast.AST]:
+    """What below a node is no message: docstrings, parts of texts that are looked at whole, and descriptions."""
+    for child in ast.iter_child_nodes(node):
+        described = isinstance(child, ast.keyword) and child.arg in DESCRIBED
+        of_setting = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setting"
+        documented = isinstance(node, ast.Expr) and isinstance(child, ast.Constant)
+        if described or of_setting or documented or isinstance(node, ast.JoinedStr):
+            yield child
+
+
+def _messages(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    over = {id(node) for node in ast.walk(tree) for node in _passed_over(node)}
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in over and not isinstance(node, ast.FormattedValue):
+            continue
+        text = _text(node)
+        if text is not None and " " in text:
+            yield text, getattr(node, "lineno", 0)
+        waiting += list(ast.iter_child_nodes(node))
+
+
+@cache
+def messages() -> tuple[Message, ...]:
+    """All texts in the package with a space in them that propose something to type, each once."""
+    found: dict[str, str] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        for text, line in _messages(ast.parse(path.read_text(encoding="utf-8"))):
+            if TYPED.search(GOT.sub("", text)) and not NO_MESSAGE.search(text):
+                found.setdefault(text, f"{path.relative_to(ROOT)}:{line}")
+    return tuple(Message(text, where) for text, where in found.items())
+
+
+def told(fragment: str, output: str) -> None:
+    """Requires that the message with this fragment, filled in, is in an output."""
+    (message,) = [message.text for message in messages() if fragment in message.text]
+    pattern = r"[\s\S]*?".join(map(re.escape, message.split("{}")))
+    assert re.search(pattern, output) is not None, (message, output)

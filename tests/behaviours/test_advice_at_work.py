@@ -1,0 +1,276 @@
+"""What commands advise is typed where they say it: it is taken, and is not said again."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evenodds.cli import main
+from tests.advice import told
+
+SHORT = "device=cpu images=16 batch=8 save_share=1 evaluate_share=1 generator.width=4"
+SMALL = f"size=8 discriminator.width=4 {SHORT}"
+RUNS = {
+    "classes": f"train gray-28 --data kinds.npz --set task=condition task.way=projection discriminator.width=4 {SHORT}",
+    "pictures": f"train color-32 --data photos --set held_out=0 {SMALL}",
+    "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
+    "filling": f"train fill-32 --data photos --set {SMALL}",
+    "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
+    "floats": f"train gray-28 --data floats.npy --set loss=hinge discriminator.width=4 {SHORT}",
+    "style": f"train color-32 --data photos --set generator=style {SMALL}",
+    "coded": f"train color-32 --data photos --set task=infogan prior=coded {SMALL}",
+}
+"""Runs that are at work here, made when they are first named."""
+
+LINES: dict[str, tuple[str, str]] = {
+    # fragment of a message: (what is typed, what is typed in its place); ; parts commands, of which the last one counts
+    "so it cannot fill any; train with --set": (
+        "augment pictures --to new --per-class 2",
+        "augment classes --to new --per-class 2 --filters none",
+    ),
+    "say how many: --per-class 500": (
+        "augment classes --to new --filters none",
+        "augment classes --to new --filters none --per-class 5; augment classes --to newer --filters none --balance",
+    ),
+    "name a folder that is not there with --to": (
+        "augment classes --to photos --per-class 1 --filters none",
+        "augment classes --to new --per-class 1 --filters none",
+    ),
+    "(--again makes them anew)": (
+        "upscale enlarging photos out; upscale enlarging photos out",
+        "upscale enlarging photos out --again",
+    ),
+    "add --select budgeted, rejection or langevin": (
+        "sample pictures -n 2 --rate 0.5 --npz a.npz",
+        "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",
+    ),
+    "add --fit 1M, or leave --data out": (
+        "sample pictures -n 2 --data photos --npz a.npz",
+        "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --data photos --select budgeted --fit 16 --npz a.npz",
+    ),
+    "add --select budgeted, or leave it out": (
+        "sample pictures -n 2 --fit 16 --npz a.npz",
+        "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --fit 16 --select budgeted --npz a.npz",
+    ),
+    "so none can be asked for; train with --set task=condition": (
+        "sample pictures -n 2 --class 1",
+        "sample classes -n 2 --class 1",
+    ),
+    "so nothing can be asked for; train with --set task=condition": (
+        "sample pictures -n 2 --given age=3",
+        "sample classes -n 2 --class 1",
+    ),
+    "--class asks for one class and --per-class for all": (
+        "sample classes -n 2 --class 1 --per-class 2",
+        "sample classes -n 2 --class 1; sample classes -n 2 --per-class 2",
+    ),
+    "ask for one with --class '{}'; --given": (
+        "sample classes -n 2 --given age=3",
+        "sample classes -n 2 --class 0; sample rows -n 2 --given age=20..60 --npz a.npz",
+    ),
+    "--given takes name=value": ("sample rows -n 2 --given age", "sample rows -n 2 --given age=30..50 --npz a.npz"),
+    "for example --set learning_rate=0.001": (
+        "train gray-28 --data kinds.npz --set learning_rate",
+        f"train gray-28 --data kinds.npz --out a --quiet --set learning_rate=0.001 discriminator.width=4 {SHORT}",
+    ),
+    "got the file {}; name another one with --folder": (
+        "sample pictures -n 2 --folder floats.npy",
+        "sample pictures -n 2 --folder new",
+    ),
+    "name another folder with --folder, or move it away": (
+        "sample classes -n 24 --folder maps",
+        "sample classes -n 24 --folder new",
+    ),
+    "use `evenodds sample --npz`": ("walk rows", "sample rows -n 2 --npz a.npz"),
+    "it selects no samples; fit it first (--fit 1M)": (
+        "sample floats -n 2 --select rejection",
+        "sample floats -n 2 --select rejection --fit 16; sample floats -n 2",
+    ),
+    "put it to work with `evenodds {}`": ("segment enlarging photos out", "upscale enlarging photos out"),
+    "train one with `evenodds train fill-32": (
+        "fill pictures photos/1.png --mask mask.png",
+        "fill filling photos/1.png --mask mask.png -n 1",
+    ),
+    "train with --set generator=style": (
+        "mix pictures --from photos/1.png --to photos/2.png --out a.png",
+        "mix style --out a.png",
+    ),
+    "train with --set task=infogan prior=coded": (
+        "directions pictures --how codes --out a.png",
+        "directions coded --how codes --out a.png",
+    ),
+    "it makes something of images: evenodds {} {} IN OUT": ("sample enlarging -n 2", "upscale enlarging photos out"),
+    "make one with `evenodds evaluate`": (
+        "compare classes floats",
+        "evaluate classes --metrics kernel --features pixels;"
+        " evaluate classes --metrics kernel --features pixels --seed 1 --out b.json; compare classes b.json",
+    ),
+    "--size needs a side or HEIGHT,WIDTH": (
+        "pack photos shards --size x",
+        "pack photos shards --size 8,8; pack photos shard --size 8",
+    ),
+    "--set takes options of the reader here": (
+        "pack photos shards --set batch=3",
+        "pack photos shards --set data.channels=1",
+    ),
+    "train on them: evenodds train": (
+        "pack photos shards",
+        f"train color-32 --data shards --out a --quiet --set {SMALL}",
+    ),
+    "--npz FILE keeps them as they are": ("sample floats -n 2 --folder new", "sample floats -n 2 --npz a.npz"),
+    "needs both --from and --to": (
+        "walk coded --from photos/1.png",
+        "",
+    ),
+    "so --images cannot be given with it; drop one": (
+        "train gray-28 --data kinds.npz --budget 10m --images 5",
+        f"train gray-28 --data kinds.npz --images 8 --out a --quiet --set discriminator.width=4 {SHORT}",
+    ),
+    "{} ({}; see: evenodds list recipes)": (
+        f"train --data photos --images 8 --out a --quiet --set {SMALL}",
+        f"list recipes; train color-32 --data photos --images 8 --out b --quiet --set {SMALL}",
+    ),
+    "start without --from": (
+        f"train color-32 --data photos --from rows --quiet --set {SMALL}",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}",
+    ),
+    "name them with --against: a folder": (
+        "evaluate floats.npy --metrics kernel --features pixels",
+        "evaluate floats.npy --metrics kernel --features pixels --against floats.npy",
+    ),
+    "no run was named; name real data with --against": (
+        "evaluate floats.npy --metrics kernel --features pixels --data photos",
+        "evaluate floats.npy --metrics kernel --features pixels --against floats.npy",
+    ),
+    "or take --features random": (
+        "evaluate floats --features classifier --metrics kernel",
+        "evaluate floats --features random --metrics kernel",
+    ),
+    "name its folder: evenodds doctor RUN": ("doctor --data photos", "doctor pictures --skip-data"),
+    "no run at {}: it has no config.yaml": (
+        "resume photos",
+        f"train color-32 --data photos --quiet --out a --set {SMALL}",
+    ),
+    "got the file {}; evenodds opens no pickles": ("sample floats.npy -n 1", "sample floats -n 1"),
+    "a trial needs --data": ("trial --out a", ""),
+    "a trial is of images; for a table": (
+        "trial --data rows.csv --out a",
+        "evaluate rows --metrics memorisation --data rows.csv",
+    ),
+    "say where the run goes: OWNER/NAME on the hub, or --to": (
+        "push pictures",
+        "push pictures --to handed --licence cc-by-4.0",
+    ),
+    "say under which licence the run is handed on": (
+        "push pictures --to handed",
+        "push pictures --to handed --licence apache-2.0; push pictures --to given --licence other",
+    ),
+    "--private and --revision are for a hub": (
+        "push pictures --to handed --licence other --private",
+        "push pictures --to handed --licence other",
+    ),
+    "take it with:  evenodds pull": ("push pictures --to handed --licence other", "pull handed --to pulled"),
+    "look first:    evenodds doctor": (
+        "push pictures --to handed --licence other; pull handed --to pulled",
+        "doctor pulled --skip-data",
+    ),
+    "go on with it: evenodds resume": (
+        "push pictures --to handed --licence other; pull handed --to pulled",
+        "resume pulled --data photos --images 24 --quiet",
+    ),
+    "say where you have them with --data PLACE": (
+        "push pictures --to handed --licence other; pull handed --to pulled; resume pulled --images 24 --quiet",
+        "resume pulled --data photos --images 24 --quiet",
+    ),
+    "as it is; name another folder with --to": (
+        "push pictures --to handed --licence other; push pictures --to handed --licence other",
+        "push pictures --to other --licence other",
+    ),
+    "take a folder that `evenodds push` wrote": (
+        "pull photos --to pulled",
+        "push pictures --to handed --licence other; pull handed --to pulled",
+    ),
+    "pictures are left out, as items of the data are seen": (
+        "push filling --to handed --licence other",
+        "push filling --to given --licence other --with pictures",
+    ),
+    "give a token of your own with --token, or leave --host": ("serve pictures --host 0.0.0.0", ""),
+    "--data needs a folder, got {}; name one that is there": ("studio --data nothing", ""),
+    "say where they lie now with --data (in Python": (
+        "move photos elsewhere; resume pictures --images 24 --quiet",
+        "resume pictures --data elsewhere --images 24 --quiet",
+    ),
+    "so they are selected at random; fit it longer (--fit)": (
+        "sample floats -n 2 --select rejection --fit 16",
+        "sample floats -n 2 --npz a.npz",
+    ),
+}
+"""Commands that are typed in a folder with data and runs of all kinds."""
+
+
+@pytest.fixture(scope="module")
+def at_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, beside which runs are made as they are named."""
+    folder = tmp_path_factory.mktemp("at work")
+    rng = np.random.default_rng(0)
+    for name in ("photos", "maps"):
+        (folder / name).mkdir()
+    for k in range(24):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / "photos" / f"{k}.png")
+        (folder / "maps" / str(k % 10)).mkdir(exist_ok=True)
+        (folder / "maps" / str(k % 10) / f"{k:06}.png").write_bytes(b"mine")
+    Image.fromarray(np.uint8(255 * (np.arange(64) < 32).reshape(8, 8))).save(folder / "mask.png")
+    np.save(folder / "floats.npy", rng.normal(size=(40, 8, 8)).astype(np.float32))
+    kinds = np.minimum(np.arange(60) % 4, 2)
+    np.savez(
+        folder / "kinds.npz", x=(rng.integers(0, 90, (60, 8, 8)) + 60 * kinds[:, None, None]).astype(np.uint8), y=kinds
+    )
+    rows = [f"{rng.integers(20, 70)},{rng.normal():.3f},{'ab'[k % 2]}" for k in range(80)]
+    (folder / "rows.csv").write_text("\n".join(["age,income,kind", *rows]))
+    return folder
+
+
+@pytest.fixture
+def typed(at_work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], int]]:
+    """Types commands there, the last of which gives the status; what they make is taken away afterwards."""
+    monkeypatch.chdir(at_work)
+    before = {path.name for path in at_work.iterdir()}
+
+    def one(line: str) -> int:
+        words = shlex.split(line)
+        if words[0] == "move":
+            Path(words[1]).rename(words[2])
+            return 0
+        for name in RUNS.keys() & {*words}:
+            if not Path(name).exists():
+                assert main(shlex.split(f"{RUNS[name]} --out {name} --quiet")) == 0
+        return main(words)
+
+    yield lambda lines: [one(line) for line in lines.split(";")][-1]
+    for path in at_work.iterdir():
+        if path.name == "elsewhere":
+            path.rename("photos")
+        elif path.name not in before and path.name not in RUNS:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("fragment", LINES)
+def test_what_a_command_advises_is_taken(
+    fragment: str, typed: Callable[[str], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line, instead = LINES[fragment]
+    status = typed(line)
+    printed = capsys.readouterr()
+    told(fragment, printed.out + printed.err)
+    assert status in (0, 2)
+    for other in instead.split(";") if instead else []:
+        assert typed(other) == 0, capsys.readouterr().err
+        again = capsys.readouterr()
+        with pytest.raises(AssertionError):
+            told(fragment, again.out + again.err)

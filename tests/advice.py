@@ -20,8 +20,11 @@ TYPED = re.compile(
 )
 GOT = re.compile(r"\b(?:got|it has) [^;]*")
 """What came is no advice."""
+FILLED_IN = re.compile(r"\{[^{}]*\}")
 NO_MESSAGE = re.compile(r"; charset=|filename=\"|<!doctype|^[a-z_]+=\{\}: |\{[a-z-]+:|width=device")
 """Types of contents, pages, and lines that say which value was chosen."""
+SETTINGS_ALONE = re.compile(r"(data|task)\.[a-z]+=|(held_out|views)=")
+"""What messages are put together of."""
 DESCRIBED = frozenset({"help", "description"})
 """Arguments that say what a flag or a field is; `setting` takes such a text as well. Names in these exist:
 test_advice_on_commands.py."""
@@ -60,14 +63,14 @@ def _messages(tree: ast.AST) -> Iterator[tuple[str, int]]:
         if id(node) in over and not isinstance(node, ast.FormattedValue):
             continue
         text = _text(node)
-        if text is not None and " " in text:
+        if text is not None and (" " in text or SETTINGS_ALONE.match(text)):
             yield text, getattr(node, "lineno", 0)
         waiting += list(ast.iter_child_nodes(node))
 
 
 @cache
 def messages() -> tuple[Message, ...]:
-    """All texts in the package with a space in them that propose something to type, each once."""
+    """All texts in the package that propose something to type, each once."""
     found: dict[str, str] = {}
     for path in sorted(ROOT.rglob("*.py")):
         for text, line in _messages(ast.parse(path.read_text(encoding="utf-8"))):
@@ -79,5 +82,5 @@ def messages() -> tuple[Message, ...]:
 def told(fragment: str, output: str) -> None:
     """Requires that the message with this fragment, filled in, is in an output."""
     (message,) = [message.text for message in messages() if fragment in message.text]
-    pattern = r"[\s\S]*?".join(map(re.escape, message.split("{}")))
+    pattern = r"[\s\S]*?".join(map(re.escape, FILLED_IN.split(message)))
     assert re.search(pattern, output) is not None, (message, output)

@@ -16,6 +16,7 @@ from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.planning import settle, settle_task
+from tests.advice import told
 from tests.behaviours.test_advice import REFUSED, SETTINGS
 
 SMALL = ["device=cpu", "batch=8", "images=64", "generator.width=8", "discriminator.width=8", "watch=off"]
@@ -27,6 +28,27 @@ IN_WORDS = (
     (r"did you mean '(\w+)'", "loss={}"),
 )
 """Advice in words, and what is typed."""
+
+
+MEANT = {
+    "code": "needs the prior 'coded'",
+    "code, simultaneous": "leave out the cost of the code;",
+    "no classes": "task 'condition' needs data with",
+    "all classes at once": "way multi_hinge is a hinge loss",
+    "a way with a cost of its own": "simultaneous moves leave out the cost of {}",
+    "views of what follows": "set views=none task.turns=all",
+    "chance of no views": "view_chance={} needs views",
+    "no penalty to balance by": "balance=penalty needs a penalty",
+    "balance by steps": "balance by steps needs alternating",
+    "no penalty to weigh": "penalty_weight=auto needs a penalty",
+    "many pieces": "cannot be dealt to {} processes",
+    "no autoencoder": "set discriminator=mlp discriminator.code=16",
+    "an accelerator": "this torch sees no CUDA device",
+    "no styles": "set generator=style, or leave pathlength out",
+    "an inverse at once": "leave out the costs of the encoder",
+    "no sources": "or a degradation, e.g. --set task.degradation=noise",
+}
+"""A part of the message with the advice; of the others it is in words."""
 
 
 @cache
@@ -59,6 +81,8 @@ CASES = {
     "no sources": ("images", "translate", ""),
     "one filling": ("images", "fill-32", "task.fillings=1"),
     "simultaneous": ("images", "translate", "task.degradation=noise simultaneous=true"),
+    "no styles": ("images", "color-32", "pathlength=2"),
+    "an inverse at once": ("images", "color-32", "task=invertible simultaneous=true"),
     "a name": ("images", "color-32", "loss=nonsaturating"),
 }
 
@@ -89,6 +113,8 @@ def test_advice_is_taken(name: str) -> None:
     message = assembled(kind, base, more.split())
     assert message.startswith(REFUSED)
     assert ways(message)
+    if name in MEANT:
+        told(MEANT[name], message)
     for way in ways(message):
         changed = {one.partition("=")[0] for one in way}
         kept = [one for one in more.split() if one.partition("=")[0] not in changed]

@@ -139,6 +139,12 @@ def scans(root: Path) -> None:
         write_dicom(root / f"{k}.dcm", 40 * BITS[k].astype(np.int16) // 100)
 
 
+def city(root: Path) -> None:
+    for k in range(8):
+        save(root / f"leftImg8bit/train/u/u_{k}_leftImg8bit.png", noise(k, 32, 32, 3))
+        save(root / f"gtFine/train/u/u_{k}_gtFine_labelIds.png", np.uint8(7 + (np.arange(1024) % 2).reshape(32, 32)))
+
+
 def film(root: Path) -> None:
     write_video(root / "x.mp4", [noise(k, 32, 32, 3) for k in range(60)])
 
@@ -234,7 +240,7 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
     "a film among images": (every(images("{k}.png"), film), "color-32", "", "Videos among images"),
     "one frame a second": (film, "color-32", "", "one a second"),
     "batch": (images("{k}.png"), "color-32", "batch=16", "Each batch of"),
-    "few are held out": (images("train/{k}.png", "train/a{k}.png", "test/{k}.png"), "color-32", "", "items are held out"),
+    "city": (city, "segment", "", "Took the 19 classes of Cityscapes"),
     "plain words": (
         files("x.csv", "a,b\n" + "".join(f"{k % 7},{'xy'[k % 2]}\n" for k in range(40))),
         "table",

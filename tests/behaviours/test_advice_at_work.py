@@ -21,6 +21,9 @@ RUNS = {
     "classes": f"train gray-28 --data kinds.npz --set task=condition task.way=projection discriminator.width=4 {SHORT}",
     "pictures": f"train color-32 --data photos --set held_out=0 {SMALL}",
     "plain": f"train gray-28 --data kinds.npz --set task=generate discriminator.width=4 {SHORT}",
+    "bare": f"train gray-28 --data kinds.npz --set task=condition held_out=0 discriminator.width=4 {SHORT}",
+    "few": f"train gray-28 --data few.npz --set discriminator.width=4 {SHORT}",
+    "values": f"train gray-28 --data values.npz --set task=condition task.kind=values discriminator.width=4 {SHORT}",
     "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
     "filling": f"train fill-32 --data photos --set {SMALL}",
     "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
@@ -219,7 +222,8 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "use --filters none or discriminator, or say where": (
         "swap kinds.npz others.npz; augment classes --to new --per-class 1",
-        "augment classes --to new --per-class 1 --filters none; augment classes --to newer --per-class 1 --data kept.npz",
+        "augment classes --to new --per-class 1 --filters none;"
+        " augment classes --to newer --per-class 1 --data kept.npz",
     ),
     "which loss '{}' does not give; train with loss=non": (
         "augment floats --to new --per-class 1 --filters discriminator",
@@ -293,6 +297,47 @@ LINES: dict[str, tuple[str, str]] = {
         "sample pictures -n 1 --npz a.npz --allow json",
     ),
     "see: evenodds list settings": ("train gray-28 --data kinds.npz --set batch=x", "list settings"),
+    "items that it has not seen, a tenth of the data": (
+        "sample few -n 2 --fit 16 --select budgeted",
+        "sample few -n 2 --npz a.npz",
+    ),
+    "--data, or leave --fit out": (
+        "swap kinds.npz others.npz; sample plain -n 2 --fit 24 --select budgeted",
+        "sample plain -n 2 --fit 24 --select budgeted --data kept.npz --npz a.npz; sample plain -n 2 --npz a.npz",
+    ),
+    "this run kept none; leave it out of --filters": (
+        "augment bare --to new --per-class 1 --filters copies",
+        "augment bare --to new --per-class 1 --filters none",
+    ),
+    "what the generator was trained on is not known; name it": (
+        "evaluate floats.npz --against floats.npz --metrics memorisation --features pixels",
+        "evaluate floats.npz --against floats.npz --metrics memorisation --features pixels --train floats.npz",
+    ),
+    "holds no trial; name another folder with --out": ("trial --data kinds.npz --out maps", ""),
+    "evenodds resume {} starts it from the beginning": (
+        "copy plain a; wipe a/checkpoints; sample a -n 1 --npz a.npz",
+        "resume a --quiet; sample a -n 1 --npz a.npz",
+    ),
+    "accelerator takes settings such as batch=256": (
+        f"train gray-28 --data kinds.npz --out a --quiet --set accelerator=foo discriminator.width=4 {SHORT}",
+        f"train gray-28 --data kinds.npz --out a --quiet --set accelerator=batch=256 discriminator.width=4 {SHORT}",
+    ),
+    "say where the data of before lie with --data (in": (
+        "swap kinds.npz others.npz; resume plain --images 24 --quiet",
+        "resume plain --data kept.npz --images 24 --quiet",
+    ),
+    "examples of its conditions; say which with --given": (
+        "push values --to handed --licence other; pull handed --to pulled; sample pulled -n 1 --npz a.npz",
+        "sample pulled -n 1 --npz a.npz --given angle=0.5",
+    ),
+    "samples are asked for with --given (--with values)": (
+        "push values --to handed --licence other",
+        "push values --to given --licence other --with values; pull given --to pulled; sample pulled -n 1 --npz a.npz",
+    ),
+    "{} takes name=number, got": (
+        "sample values -n 1 --given angle=x",
+        "sample values -n 1 --given angle=0.5 --npz a.npz",
+    ),
 }
 """Commands that are typed in a folder with data and runs of all kinds."""
 
@@ -314,6 +359,10 @@ def at_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = np.minimum(np.arange(120) % 4, 2)
     np.savez(folder / "floats.npz", x=rng.normal(size=(40, 8, 8)).astype(np.float32), y=np.arange(40) % 2)
     np.savez(folder / "others.npz", x=rng.integers(0, 256, (120, 8, 8), dtype=np.uint8), y=kinds)
+    np.savez(folder / "few.npz", x=rng.integers(0, 256, (12, 8, 8), dtype=np.uint8))
+    pictures = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(folder / "values.npz", x=pictures, c=rng.random((40, 1)), c_names=np.array(["angle"]))
+    (folder / "broken.onnx").write_bytes(b"nothing")
     small_model(folder / "model.onnx")
     (folder / "model.pt2").write_bytes(b"PK")
     np.savez(
@@ -337,6 +386,12 @@ def typed(at_work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
             Path(words[1]).rename(words[2])
             moved[words[2]] = words[1]
             return 0
+        if words[0] == "copy":
+            return 0 if shutil.copytree(words[1], words[2]) else 1
+        if words[0] == "wipe":
+            return shutil.rmtree(words[1]) or 0
+        if words[0] == "cut":
+            return 0 if Path(words[1]).write_bytes(Path(words[1]).read_bytes()[:99]) else 1
         if words[0] == "swap":
             Path(words[1]).rename("kept.npz")
             moved["kept.npz"] = words[1]

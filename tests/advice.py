@@ -79,8 +79,14 @@ def messages() -> tuple[Message, ...]:
     return tuple(Message(text, where) for text, where in found.items())
 
 
-def told(fragment: str, output: str) -> None:
-    """Requires that the message with this fragment, filled in, is in an output."""
-    (message,) = [message.text for message in messages() if fragment in message.text]
+def meant(part: str) -> list[str]:
+    """The messages that are this text, or else have it in them."""
+    texts = [message.text for message in messages()]
+    return [part] if part in texts else [text for text in texts if part in text]
+
+
+def told(part: str, output: str) -> None:
+    """Requires that the message with this text in it, filled in, is in an output."""
+    (message,) = meant(part)
     pattern = r"[\s\S]*?".join(map(re.escape, FILLED_IN.split(message)))
     assert re.search(pattern, output) is not None, (message, output)

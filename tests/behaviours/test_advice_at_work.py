@@ -12,7 +12,10 @@ import pytest
 from PIL import Image
 
 from evenodds.cli import main
-from tests.advice import told
+from tests.advice import meant, messages, told
+from tests.advice_left import MACHINE, NETWORK, NO_ADVICE, NOT_YET, PROCESSES
+from tests.behaviours.test_advice import CASES, MEANT
+from tests.behaviours.test_advice_on_settings import MEANT as SETTINGS_MEANT
 from tests.exported import small_model
 
 SHORT = "device=cpu images=16 batch=8 save_share=1 evaluate_share=1 generator.width=4"
@@ -424,3 +427,15 @@ def test_what_a_command_advises_is_taken(
         again = capsys.readouterr()
         with pytest.raises(AssertionError):
             told(fragment, again.out + again.err)
+
+
+def test_every_advice_is_typed_or_it_is_said_why_not() -> None:
+    typed_here = [*LINES, *SETTINGS_MEANT.values(), *(MEANT.get(name, case[3]) for name, case in CASES.items())]
+    left = [*NO_ADVICE, *NETWORK, *MACHINE, *PROCESSES, *NOT_YET]
+    found = {part: meant(part) for part in [*typed_here, *left]}
+    assert {part: texts for part, texts in found.items() if len(texts) != 1} == {}
+    covered = {text for (text,) in found.values()}
+    assert [message for message in messages() if message.text not in covered] == []
+    assert {*typed_here} & {*left} == set()
+    assert len(left) == len({*left})
+    assert (len(NO_ADVICE), len(NETWORK), len(MACHINE), len(PROCESSES), len(NOT_YET)) == (52, 24, 25, 5, 78)

@@ -142,7 +142,8 @@ def _read(
     """The data set of `from_array`, and (n,) which of the items are in it."""
     values = _as_numpy(x)
     if values.ndim not in (2, 3, 4) or 0 in values.shape:
-        raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}")
+        flat = f"; x.reshape{(-1, *values.shape[-3:])} makes one list of its images" if values.ndim > 4 else ""
+        raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}{flat}")
     if layout not in ("auto", "nhwc", "nchw"):
         raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
     _check_finite(values, str(nodata) == "nan" if values.ndim > 2 else types != "plain")

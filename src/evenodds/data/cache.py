@@ -42,7 +42,7 @@ __all__ = ["MOST_BYTES", "caching", "through_cache"]
 
 MOST_BYTES = 8 << 30
 """Of all that is kept, where EVENODDS_CACHE_GIB says nothing else."""
-_FORMAT = 3
+_FORMAT = 4
 _WORTH = 1.0  # Seconds of reading from which on it is kept.
 _SETTLED = 2.0  # Seconds for which files must be unchanged: the coarsest times of file systems.
 _SPARE = 2  # Times the size of what is kept that must be free on the disk.

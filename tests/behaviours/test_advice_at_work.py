@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from evenodds.cli import main
+from evenodds.files.tensors import read_tensors_and_words
 from tests.advice import meant, messages, told
 from tests.advice_left import MACHINE, NETWORK, NO_ADVICE, NOT_YET, PROCESSES
 from tests.behaviours.test_advice import CASES, MEANT
@@ -427,6 +428,13 @@ def test_what_a_command_advises_is_taken(
         again = capsys.readouterr()
         with pytest.raises(AssertionError):
             told(fragment, again.out + again.err)
+
+
+def test_a_longer_fit_is_not_lost(typed: Callable[[str], int], capsys: pytest.CaptureFixture[str]) -> None:
+    line = "sample style -n 2 --select budgeted --npz a.npz --fit"
+    assert typed(f"{line} 32; {line} 16") == 0
+    assert "was fitted on 32 images before, more than 16: it is taken" in capsys.readouterr().err
+    assert read_tensors_and_words(Path("style/ratio.safetensors"), "")[1]["fitted_images"] == "32"
 
 
 def test_every_advice_is_typed_or_it_is_said_why_not() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -45,27 +45,26 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
-def _passed_over(node: ast.AST) -> Iterator[ast.AST]:
-    """What below a node is no message: docstrings, parts of texts that are looked at whole, and descriptions."""
-    for child in ast.iter_child_nodes(node):
-        described = isinstance(child, ast.keyword) and child.arg in DESCRIBED
-        of_setting = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setting"
-        documented = isinstance(node, ast.Expr) and isinstance(child, ast.Constant)
-        if described or of_setting or documented or isinstance(node, ast.JoinedStr):
-            yield child
+def _below(node: ast.AST) -> Iterable[ast.AST]:
+    """What of a node may hold messages: no docstrings, no descriptions, and of a text what is filled in alone."""
+    if isinstance(node, ast.JoinedStr):
+        return [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setting":
+        return []
+    children = ast.iter_child_nodes(node)
+    return [child for child in children if not (isinstance(child, ast.keyword) and child.arg in DESCRIBED)]
 
 
 def _messages(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    over = {id(node) for node in ast.walk(tree) for node in _passed_over(node)}
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if id(node) in over and not isinstance(node, ast.FormattedValue):
-            continue
         text = _text(node)
         if text is not None and (" " in text or SETTINGS_ALONE.match(text)):
             yield text, getattr(node, "lineno", 0)
-        waiting += list(ast.iter_child_nodes(node))
+        waiting += _below(node)
 
 
 @cache

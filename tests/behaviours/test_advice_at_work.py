@@ -19,7 +19,7 @@ from tests.behaviours.test_advice import CASES, MEANT
 from tests.behaviours.test_advice_on_settings import MEANT as SETTINGS_MEANT
 from tests.exported import small_model
 
-SHORT = "device=cpu images=16 batch=8 save_share=1 evaluate_share=1 generator.width=4"
+SHORT = "device=cpu images=8 batch=8 watch=off threads=1 save_share=1 evaluate_share=1 generator.width=4"
 SMALL = f"size=8 discriminator.width=4 {SHORT}"
 RUNS = {
     "classes": f"train gray-28 --data kinds.npz --set task=condition task.way=projection discriminator.width=4 {SHORT}",
@@ -140,15 +140,15 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "so --images cannot be given with it; drop one": (
         "train gray-28 --data kinds.npz --budget 10m --images 5",
-        f"train gray-28 --data kinds.npz --images 8 --out a --quiet --set discriminator.width=4 {SHORT}",
+        f"{RUNS['plain']} --images 8 --out a --quiet",
     ),
     "{} ({}; see: evenodds list recipes)": (
         f"train --data photos --images 8 --out a --quiet --set {SMALL}",
-        f"list recipes; train color-32 --data photos --images 8 --out b --quiet --set {SMALL}",
+        "list recipes",
     ),
     "start without --from": (
         f"train color-32 --data photos --from rows --quiet --set {SMALL}",
-        f"train color-32 --data photos --out a --quiet --set {SMALL}",
+        "sample pictures -n 1 --npz a.npz",
     ),
     "name them with --against: a folder": (
         "evaluate floats.npz --metrics kernel --features pixels",
@@ -169,7 +169,7 @@ LINES: dict[str, tuple[str, str]] = {
     "name its folder: evenodds doctor RUN": ("doctor --data photos", "doctor pictures --skip-data"),
     "no run at {}: it has no config.yaml": (
         "resume photos",
-        f"train color-32 --data photos --quiet --out a --set {SMALL}",
+        "train --help",
     ),
     "got the file {}; evenodds opens no pickles": ("sample floats.npz -n 1", "sample floats -n 1"),
     "a trial needs --data": ("trial --out a", ""),

@@ -96,7 +96,7 @@ class TrueMaps:
         if masks and any(_below(file.name, _IMAGES) for file in files) and any(_below(name, _IMAGES) for name in names):
             pictures = [File(name, Path) for name in names]
         else:
-            masks = [file._replace(name=f"masks/{file.name}") for file in files]
+            masks = [file._replace(name=f"masks/{_without(file.name, _MASKS)}") for file in masks or files]
             pictures = [File(f"images/{name}", Path) for name in names]
         objects = "one" if tuple(self._classes[1:]) == ("object",) or self._one else "auto"
         found = several(
@@ -155,6 +155,12 @@ def _below(name: str, folders: Sequence[str]) -> bool:
     """Whether a file lies in a folder of one of these names."""
     known = {folder.lower() for folder in folders}
     return any(part.lower() in known for part in PurePosixPath(name).parts[:-1])
+
+
+def _without(name: str, folders: Sequence[str]) -> str:
+    """The name without the folder of one of these names that it begins with, if it does."""
+    first, _, rest = name.partition("/")
+    return rest if rest and first.lower() in {folder.lower() for folder in folders} else name
 
 
 def _decoded(picture: DecodedImage | str) -> DecodedImage:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +22,9 @@ from evenodds.errors import BadInput
 from evenodds.runs.build import build_task, open_data
 from evenodds.runs.config import recipe, with_settings
 from evenodds.runs.run import checked
+from tests.advice import told
+from tests.dicom import write_dicom
+from tests.video import write_video
 
 Folder = Callable[[Path], object]
 ONE = r"(?<![a-z_.'*])[a-z_]+(?:\.[a-z_]+)*=[^\s;)*]+"
@@ -72,6 +79,76 @@ def stack(root: Path) -> None:
     pages[0].save(root / "a.tif", save_all=True, append_images=pages[1:])
 
 
+def files(*names: str) -> Folder:
+    """Lists of paths and the like: names of files, and what is in them, one behind the other."""
+    pairs = list(zip(names[::2], names[1::2], strict=True))
+    return lambda root: [(root / name).write_text(content) for name, content in pairs]  # type: ignore[func-returns-value]
+
+
+def every(*folders: Folder) -> Folder:
+    return lambda root: [folder(root) for folder in folders]
+
+
+def coco(name: str, dog: str = "dog", ids: Sequence[int] = range(8)) -> Folder:
+    """Regions of the images 0 to 7 in JSON."""
+    square = [[2, 2, 20, 2, 20, 20, 2, 20]]
+    regions = [{"id": k, "image_id": k, "category_id": 1, "iscrowd": 0, "segmentation": square} for k in ids]
+    pictures = [{"id": k, "file_name": f"{k}.png", "height": 32, "width": 32} for k in ids]
+    words = {"images": pictures, "annotations": regions, "categories": [{"id": 1, "name": dog}]}
+    return files(name, json.dumps(words))
+
+
+def tables(root: Path) -> None:
+    cells = [(root / f"{k}.png").read_bytes() for k in range(8)]
+    rows = {"left": cells, "right": cells, "sort": [k % 2 for k in range(8)], "kind": [0] * 4 + [1] * 4}
+    names = {name: {"_type": "ClassLabel", "names": ["a", "b"]} for name in ("sort", "kind")}
+    told = {b"huggingface": json.dumps({"info": {"features": names}}).encode()}
+    pyarrow.parquet.write_table(pyarrow.table(rows).replace_schema_metadata(told), root / "x.parquet")
+
+
+def tar(root: Path) -> None:
+    with tarfile.open(root / "x.tar", "w") as archive:
+        for k in range(8):
+            for ending in ("left.png", "right.png"):
+                archive.add(root / f"{k}.png", f"{k:03}.{ending}")
+
+
+def masked(*names: str) -> Folder:
+    """Images, and masks of these names, each with an object."""
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:9, :9] = 255
+
+    def build(root: Path) -> None:
+        images("images/{k}.png")(root)
+        for name in names:
+            for k in range(8):
+                save(root / "masks" / name.format(k=k), mask)
+
+    return build
+
+
+def numbered(root: Path) -> None:
+    """Maps whose values number objects."""
+    images("images/{k}.png")(root)
+    for k in range(8):
+        save(root / f"masks/{k}.png", np.repeat(np.uint8([[0, 2 * k + 1, 2 * k + 2, 0]]), 32, 0).repeat(8, 1))
+
+
+def scans(root: Path) -> None:
+    for k in range(8):
+        write_dicom(root / f"{k}.dcm", 40 * BITS[k].astype(np.int16) // 100)
+
+
+def city(root: Path) -> None:
+    for k in range(8):
+        save(root / f"leftImg8bit/train/u/u_{k}_leftImg8bit.png", noise(k, 32, 32, 3))
+        save(root / f"gtFine/train/u/u_{k}_gtFine_labelIds.png", np.uint8(7 + (np.arange(1024) % 2).reshape(32, 32)))
+
+
+def film(root: Path) -> None:
+    write_video(root / "x.mp4", [noise(k, 32, 32, 3) for k in range(60)])
+
+
 def beside(root: Path) -> None:
     for k in range(8):
         save(root / f"{k}.png", noise(k, 64, 100 if k == 3 else 128, 3))
@@ -86,6 +163,8 @@ SIGNS = np.arange(8) % 3 - 1
 LABELS = "file,class\n" + "".join(f"{k}.png,{'ab'[k % 2]}\n" for k in range(8))
 PARTS = ("train/{k}.png", "test/{k}.png")
 
+ALONE = (".npz", ".txt", ".parquet", ".tar", ".csv")
+"""Endings of a file that is the data itself."""
 CASES: dict[str, tuple[Folder, str, str, str]] = {
     "folders": (images("a/{k}.png", "b/{k}.png"), "color-32", "", "folders as classes"),
     "labels": (text("labels.csv", LABELS, images("{k}.png")), "color-32", "", "classes from labels.csv"),
@@ -118,6 +197,56 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
     "pieces": (images("{k}.png"), "denoise", "size=32", "pieces of 64 x 64 do not fit"),
     "no classes": (images("{k}.png"), "color-32", "task=condition", "needs data with"),
     "one class": (arrays(x=BITS, y=SIGNS * 0), "gray-28", "task=condition", "at least 2 classes"),
+    "a list with labels": (
+        every(images("{k}.png"), files("x.txt", "".join(f"{k}.png {'ab'[k % 2]}\n" for k in range(8)))),
+        "color-32",
+        "",
+        "Took the labels behind the paths",
+    ),
+    "regions": (
+        every(images("{k}.png"), coco("a.json", ids=range(4)), coco("b.json", ids=range(4, 8))),
+        "segment",
+        "",
+        "Drew maps of the regions",
+    ),
+    "two files of regions": (
+        every(images("{k}.png"), coco("a.json"), coco("b.json")),
+        "segment",
+        "",
+        "stands twice in files of JSON",
+    ),
+    "two names of a category": (
+        every(images("{k}.png"), coco("a.json"), coco("b.json", "cat")),
+        "segment",
+        "",
+        "read one of them",
+    ),
+    "columns of images": (every(images("{k}.png"), tables), "color-32", "", "Took the images of the column"),
+    "columns of classes": (every(images("{k}.png"), tables), "color-32", "", "Columns "),
+    "a column of classes": (
+        every(images("{k}.png"), tables),
+        "color-32",
+        "data.label=sort",
+        "Took the classes from the column",
+    ),
+    "samples of two images": (every(images("{k}.png"), tar), "color-32", "", "several images each"),
+    "named masks": (masked("{k}_car.png", "{k}_tree.png"), "segment", "", "what they are called is their class"),
+    "many names": (masked("{k}_car.png", "{k}_tree.png"), "segment", "data.objects=one", "data.objects=names makes"),
+    "numbers and names": (masked("{k}_1.png", "{k}_tree.png"), "segment", "", "numbered alone"),
+    "numbers of objects": (numbered, "segment", "", "occur in one map alone"),
+    "layout": (arrays(x=np.repeat(BITS[:, :3], 1, 1)[..., None].repeat(3, 3)), "color-32", "", "to count channels"),
+    "nan": (arrays(x=np.where(REAL < 0.01, np.nan, REAL)), "gray-28", "", "must be finite"),
+    "scans": (scans, "gray-28", "data.window=file", "no window in it"),
+    "a film among images": (every(images("{k}.png"), film), "color-32", "", "Videos among images"),
+    "one frame a second": (film, "color-32", "", "one a second"),
+    "batch": (images("{k}.png"), "color-32", "batch=16", "Each batch of"),
+    "city": (city, "segment", "", "Took the 19 classes of Cityscapes"),
+    "plain words": (
+        files("x.csv", "a,b\n" + "".join(f"{k % 7},{'xy'[k % 2]}\n" for k in range(40))),
+        "table",
+        "data.types=plain",
+        "are no numbers",
+    ),
     "one class to train on": (
         images("train/a/{k}.png", "test/b/{k}.png"),
         "color-32",
@@ -125,6 +254,29 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
         "Classes cannot be learned",
     ),
 }  # fmt: skip
+
+
+MEANT = {
+    "labels": "classes from {}; data.labels=false",
+    "parts": "{} of {}, none is trained on; data.splits=ignore",
+    "lists": "{} that {} {}, none is trained on; data.splits=ignore",
+    "unpaired": "kept for testing; data.splits=ignore",
+    "no data": "data.nodata=none takes it as a number",
+    "255": "data.ignore=255 ignores it",
+    "few": "add augmentation (--set {})",
+    "few pairs": "task.turns=all task.crop={}",
+    "few maps": "task.turns=all task.crop={}",
+    "pieces": "set task.crop={} or less",
+    "one class": "task 'condition' needs data with",
+    "regions": "takes that file alone",
+    "two names of a category": "category {} is",
+    "numbers of objects": "data.objects=one takes all above 0",
+    "layout": "data.layout={} takes the",
+    "nan": "or take data.nodata=nan",
+    "batch": "--set batch={} repeats none",
+    "plain words": "data.types={}:{}",
+}
+"""The message with the advice, by a part of it, where it is another than that by which the line is known."""
 
 
 def taken(source: Path, name: str, settings: list[str]) -> list[str]:
@@ -148,11 +300,12 @@ def taken(source: Path, name: str, settings: list[str]) -> list[str]:
 def test_advice_helps(name: str, tmp_path: Path) -> None:
     build, base, more, what = CASES[name]
     build(tmp_path)
-    source = next((path for path in tmp_path.iterdir() if path.name == "x.npz"), tmp_path)
+    source = next((path for path in tmp_path.iterdir() if path.stem == "x" and path.suffix in ALONE), tmp_path)
     settings = more.split()
     (line,) = [line for line in taken(source, base, settings) if what in line]
     ways = [shlex.split(way.rstrip(".,")) for way in SETTINGS.findall(line)]
     assert ways
+    told(MEANT.get(name, what), line)
     for way in ways:
         kept = [
             setting for setting in settings if setting.partition("=")[0] not in {one.partition("=")[0] for one in way}

@@ -8,14 +8,18 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 from evenodds.cli.app import setting_values
 from evenodds.data.arrays import from_array
+from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
 from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.launches import choose_graphs
 from evenodds.runs.planning import settle, settle_task
+from tests.advice import told
 from tests.behaviours.test_advice import REFUSED, SETTINGS
 
 SMALL = ["device=cpu", "batch=8", "images=64", "generator.width=8", "discriminator.width=8", "watch=off"]
@@ -29,6 +33,27 @@ IN_WORDS = (
 """Advice in words, and what is typed."""
 
 
+MEANT = {
+    "code": "needs the prior 'coded'",
+    "code, simultaneous": "leave out the cost of the code;",
+    "no classes": "task 'condition' needs data with",
+    "all classes at once": "way multi_hinge is a hinge loss",
+    "a way with a cost of its own": "simultaneous moves leave out the cost of {}",
+    "views of what follows": "set views=none task.turns=all",
+    "chance of no views": "view_chance={} needs views",
+    "no penalty to balance by": "balance=penalty needs a penalty",
+    "balance by steps": "balance by steps needs alternating",
+    "no penalty to weigh": "penalty_weight=auto needs a penalty",
+    "many pieces": "cannot be dealt to {} processes",
+    "no autoencoder": "set discriminator=mlp discriminator.code=16",
+    "an accelerator": "this torch sees no CUDA device",
+    "no styles": "set generator=style, or leave pathlength out",
+    "an inverse at once": "leave out the costs of the encoder",
+    "no sources": "or a degradation, e.g. --set task.degradation=noise",
+}
+"""A part of the message with the advice; of the others it is in words."""
+
+
 @cache
 def data(kind: str) -> Dataset:
     rng = np.random.default_rng(0)
@@ -37,6 +62,7 @@ def data(kind: str) -> Dataset:
         "images": lambda: from_array(colours),
         "classes": lambda: from_array(colours, np.arange(40) % 2),
         "rows": lambda: from_array(rng.normal(size=(60, 3))),
+        "values": lambda: from_array(rng.normal(size=(60, 3)), c=rng.random((60, 1)), c_names=["age"]),
     }[kind]()
 
 
@@ -59,6 +85,8 @@ CASES = {
     "no sources": ("images", "translate", ""),
     "one filling": ("images", "fill-32", "task.fillings=1"),
     "simultaneous": ("images", "translate", "task.degradation=noise simultaneous=true"),
+    "no styles": ("images", "color-32", "pathlength=2"),
+    "an inverse at once": ("images", "color-32", "task=invertible simultaneous=true"),
     "a name": ("images", "color-32", "loss=nonsaturating"),
 }
 
@@ -89,6 +117,8 @@ def test_advice_is_taken(name: str) -> None:
     message = assembled(kind, base, more.split())
     assert message.startswith(REFUSED)
     assert ways(message)
+    if name in MEANT:
+        told(MEANT[name], message)
     for way in ways(message):
         changed = {one.partition("=")[0] for one in way}
         kept = [one for one in more.split() if one.partition("=")[0] not in changed]
@@ -98,3 +128,36 @@ def test_advice_is_taken(name: str) -> None:
 @pytest.mark.parametrize("written", ["[flip,translation]", "[flip, translation]", "['flip', 'translation']"])
 def test_lists_are_read_as_they_are_printed(written: str) -> None:
     assert with_settings(recipe("color-32"), {"views": written}).views == ("flip", "translation")
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "said"),
+    [
+        ("images", "compile=maybe", "compile must be auto, true or false, got 'maybe'"),
+        ("images", "precision=half", "precision must be auto, float32 or bfloat16, got 'half'"),
+        ("images", "threads=some", "threads must be auto, a whole number, got 'some'"),
+        (
+            "images",
+            "task=invertible task.latent=1e30",
+            "'latent' of task 'invertible' must lie within -1e+06 and 1e+06",
+        ),
+        ("rows", "generator=copula task=invertible", "generator 'copula' does not learn; take the recipe table"),
+        ("values", "generator=copula task=condition task.kind=values", "follows classes, no attributes or values"),
+    ],
+)
+def test_what_cannot_be_played_is_said_before_the_game(kind: str, more: str, said: str) -> None:
+    base = "color-32" if kind == "images" else "table"
+    assert said in assembled(kind, base, more.split())
+
+
+def test_graphs_without_a_device_for_them_are_said() -> None:
+    said: list[str] = []
+    config = with_settings(recipe("color-32"), {"graphs": True, "device": "cpu"})
+    assert choose_graphs(config, None, said.append) == (config, [])  # type: ignore[arg-type]
+    assert said == ["graphs=true has no effect: moves on the cpu cannot be recorded, those on CUDA devices can"]
+
+
+def test_a_table_of_few_rows_is_said() -> None:
+    rows = from_array(np.arange(6.0).reshape(3, 2) ** 2)
+    lines = check(rows, torch.arange(3), torch.arange(0))
+    assert "3 rows to train on: samples will repeat them, or mix their cells." in lines

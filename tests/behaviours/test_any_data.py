@@ -689,3 +689,24 @@ def test_pairs_and_maps_take_the_range_that_their_notes_advise(tmp_path: Path) -
     units = unpaired.beside["source"].units
     assert units is not None
     assert (unpaired.units.high, units.high) == ((5000,), (5000,))
+
+
+def test_bits_are_those_of_the_files_where_edges_are_resized(tmp_path: Path) -> None:
+    for k in range(6):
+        values = np.full((40, 40), 1020, np.uint16)
+        values[k : k + 20, 10:30] = 4 * k
+        Image.fromarray(values).save(tmp_path / f"{k}.png")
+    data = load(tmp_path, size=28)
+    assert (data.units.low, data.units.high) == ((0.0,), (1023.0,))
+    assert int(data.x.max()) == 1020
+
+
+def test_no_data_of_one_channel_is_found_beside_larger_numbers_of_another() -> None:
+    x = np.random.default_rng(0).random((20, 2, 9, 9)).astype(np.float32) * np.float32([300, 1e5])[:, None, None]
+    x[3, 0, 2, 2] = -9999
+    data = load(x)
+    assert any("Values of -9999 are no data: 1 of them" in line for line in data.report)
+    assert float(data.x.min()) >= 0
+    x[:, 1] = -9999 - x[:, 1]  # there it is a number like others
+    x[4, 1, 0, 0] = -9999
+    assert not any("no data" in line for line in load(x).report)

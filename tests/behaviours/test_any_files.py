@@ -209,7 +209,7 @@ def test_a_parquet_table_of_images_has_their_classes(tmp_path: Path) -> None:
     assert data.y is not None
     assert data.y.tolist() == [-1, 0, 1, -1, 0, 1]
     assert np.array_equal(data.x[4].permute(1, 2, 0).numpy(), noise(4))
-    assert "Took the classes from the column label; labels=false leaves them out." in data.report
+    assert "Took the classes from the column label; data.labels=false leaves them out." in data.report
 
 
 def test_folders_of_datasets_keep_their_splits(tmp_path: Path) -> None:

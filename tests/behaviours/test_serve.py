@@ -32,6 +32,7 @@ from evenodds.errors import BadInput
 from evenodds.server import api
 from evenodds.server.bounds import Bounds, Full, Line
 from evenodds.server.passes import Kind, Passes, Rows
+from evenodds.server.received import decoded
 from tests.behaviours.test_studio_attacks import bomb
 from tests.contracts.test_export import session_of
 from tests.serving import BEARER, asked, at_port, server, together
@@ -585,3 +586,11 @@ def test_the_examples_of_the_page_run(home: Path, tmp_path: Path, monkeypatch: p
         ["fillings.png", "grid.png", "in.png", "large.png", "mask.png", "overlay.png", "samples.npz"]
     )
     assert len(lines) == 8
+
+
+def test_of_several_frames_none_is_taken_for_all() -> None:
+    content = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), (40 * k, 0, 0)) for k in range(3)]
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
+    with pytest.raises(BadInput, match="the image has 3 frames; send one of them"):
+        decoded(content.getvalue(), "the image", 10**6)

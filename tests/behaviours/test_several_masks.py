@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import evenodds
+from evenodds.cli import main
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
+from evenodds.runs.session import Session
+from tests.short import AT_THE_END
 
 WORDS = ("car", "tree")
 
@@ -125,3 +130,75 @@ def test_classes_that_differ_in_capitals_are_said(tmp_path: Path) -> None:
     for name in ("Cat/0.png", "cat/1.png", "dog/2.png"):
         save(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
     assert any("capitals alone, 2 classes stay apart: Cat, cat;" in line for line in load(tmp_path).report)
+
+
+TINY = {"device": "cpu", "images": 8, "batch": 4, "size": 8, "generator__width": 4, "generator__depth": 1}
+TINY |= {"discriminator__width": 4, **AT_THE_END}
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A run on several masks of each image, of which it knows two classes beside the background."""
+    folder = tmp_path_factory.mktemp("objects")
+    scene(folder / "in", "images/{k}.png", "masks/{k}_{m}.png", WORDS)
+    return evenodds.fit(folder / "in", "segment", out=folder / "run", **TINY)
+
+
+@pytest.mark.parametrize(
+    ("masks", "marks"),
+    [
+        ("{k}_{m}.png", WORDS),
+        ("masks/{k}/{m}.png", WORDS),
+        ("{m}/{k}.png", WORDS),
+        ("{k}_{m}.png", ("car", "dog")),
+        ("{k}_{m}.png", ("car",)),
+    ],
+)
+def test_several_true_masks_of_an_image_are_scored_as_one_map(
+    objects: Session, masks: str, marks: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene(tmp_path, "in/{k}.png", f"true/{masks}", marks)
+    words = ["segment", objects.folder, tmp_path / "in", tmp_path / "out", "--against", tmp_path / "true"]
+    status = main([str(word) for word in words])
+    said = capsys.readouterr()
+    if "dog" in marks:
+        assert status == 2
+        assert "called such as 'dog', which is no class of the run (background, car, tree)" in said.err
+        return
+    assert status == 0
+    total = json.loads((tmp_path / "out" / "scores.json").read_text())["total"]
+    true, matrix = np.zeros((8, 8), int), np.zeros((3, 3), int)
+    true[:4] = 1
+    true[0, :2] = 2 if len(marks) == 2 else 1
+    for k in range(4):
+        np.add.at(matrix, (true, np.asarray(Image.open(tmp_path / "out" / "labels" / f"{k}.png"))), 1)
+    assert total["confusion"] == matrix.tolist()
+    assert f"United {4 * len(marks)} true masks of 4 images" in said.err
+
+
+def test_true_masks_of_numbers_or_in_black_and_white_are_those_of_a_run_of_one_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene(tmp_path / "data", "images/{k}.png", "masks/{k}_{m}.png")
+    run = evenodds.fit(tmp_path / "data", "segment", out=tmp_path / "run", **TINY)
+    scene(tmp_path, "white/images/{k}.png", "white/masks/{k}{m}.png", ("",))
+    scene(tmp_path, "in/{k}.png", "true/{k}{m}.png", ("", "_1", "_2"))
+    every = []
+    for source, true in (("in", "true"), ("data/images", "data/masks"), ("in", "white/masks")):
+        words = ["segment", run.folder, tmp_path / source, tmp_path / "out", "--again", "--against", tmp_path / true]
+        assert main([str(word) for word in words]) == 0
+        every.append(json.loads((tmp_path / "out" / "scores.json").read_text())["total"]["confusion"])
+    assert every[0] == every[1] == every[2]
+    assert np.sum(every[0], 1).tolist() == [128, 128]
+    assert "255 is taken as 'object'" in capsys.readouterr().err
+
+
+def test_what_of_true_maps_is_no_class_is_said(
+    objects: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene(tmp_path, "in/{k}.png", "old/{k}{m}.png", ("",))
+    for k in range(4):
+        save(tmp_path / "true" / f"{k}.png", np.repeat(np.uint8([[0, 1, 7, 9]]), 8, 0).repeat(2, 1))
+    words = ["segment", objects.folder, tmp_path / "in", tmp_path / "out", "--against", tmp_path / "true"]
+    assert main([str(word) for word in words]) == 0
+    assert "50.0% of the pixels, as their values (7, 9) are no class of the run (0, 1, 2)" in capsys.readouterr().err

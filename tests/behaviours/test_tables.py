@@ -16,8 +16,10 @@ import pytest
 import torch
 
 import evenodds
+from evenodds.apply.asked_rows import RowFilter
 from evenodds.cli import main
-from evenodds.data.rows import shares_of
+from evenodds.data._amounts import NumberStyle
+from evenodds.data.rows import fitted, shares_of
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.estimators.rows import commonest
@@ -367,9 +369,7 @@ def test_cells_are_not_changed_by_what_they_are_taken_for(
     column = data.units.columns[0]
     assert (column.kind, column.decimals) == (kind, decimals)
     spelled = [column.text(value) for value in data.x[:, 0].tolist()]
-    assert [text or "n.a." for text in spelled] == [
-        f"{cell:.9g}" if decimals is None and kind == "numbers" else str(cell) for cell in cells
-    ]
+    assert [text or "n.a." for text in spelled] == [str(cell) for cell in cells]
 
 
 def test_zeros_before_numbers_stay_wherever_they_are(tmp_path: Path) -> None:
@@ -605,3 +605,20 @@ def test_a_run_whose_table_was_scaled_linearly_goes_on(tmp_path: Path) -> None:
     today = replace(config, data=Part(config.data.name))  # as a run from before has it
     assert open_run_data(today, card).units == card.units
     assert evenodds.load(tmp_path / "run").sample(3).dtype == np.float32
+
+
+def test_what_is_asked_for_may_be_written_as_the_column_writes_it() -> None:
+    days = np.arange(60) * 43_200.0 + 1.6e9
+    columns = [
+        fitted("income", np.arange(60) * 500.0, decimals=0, style=NumberStyle("$", group=",")),
+        fitted("when", days, "datetime", "%Y-%m-%dT%H:%M:%S"),
+    ]
+    values = np.stack([np.arange(60) * 500.0, days], 1)
+    for given, n in (
+        ({"income": "$500"}, 1),
+        ({"income": "$500..$9,500"}, 19),
+        ({"income": "500..9500"}, 19),
+        ({"when": "2020-09-14..2020-09-15"}, 4),
+        ({"when": columns[1].text(days[3])}, 1),
+    ):
+        assert RowFilter.of(columns, given)(values).sum() == n

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from evenodds.data import _video, images
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset, Units
-from evenodds.data.sources import READERS, SOURCES, load
+from evenodds.data.sources import READERS, SOURCES, load, load_like
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
 from tests.dicom import write_dicom
@@ -227,6 +227,35 @@ def test_arrays_of_any_shape_and_depth(x: object, shape: tuple[int, ...], kind: 
     assert data.units.dtype == kind
     assert (data.units.low[0], data.units.high[0]) == (low, high)
     assert torch.allclose(data.units.to_data(data.batch(torch.arange(5))["x"]).double(), data.x.double())
+
+
+@pytest.mark.parametrize(
+    ("sides", "shape", "said"),
+    [
+        ((3, 9, 3), (3, 3, 9), "nchw"),
+        ((1, 9, 1), (1, 1, 9), "nchw"),
+        ((4, 9, 4), (4, 4, 9), "nchw"),
+        ((3, 9, 1), (1, 3, 9), "nchw"),
+        ((3, 9, 4), (3, 9, 4), "nhwc"),
+        ((9, 9, 9), (9, 9, 9), "nchw"),
+        ((3, 9, 9), (3, 9, 9), ""),
+        ((9, 9, 1), (1, 9, 9), ""),
+        ((9, 3), (1, 9, 3), "x[None]"),
+    ],
+)
+def test_what_counts_channels_is_said_where_either_side_may(
+    sides: tuple[int, ...], shape: tuple[int, ...], said: str, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (7, *sides), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    data = load(tmp_path / "x.npy")
+    assert data.shape == shape
+    assert [said] == [one for one in ("nchw", "nhwc", "x[None]") if one in " ".join(data.report)] or not said
+    assert bool(said) == (len(data.report) > 1)
+    if said in ("nchw", "nhwc"):
+        other = load(tmp_path / "x.npy", layout=said)
+        assert np.array_equal(other.x.numpy(), x if said == "nchw" else np.moveaxis(x, 3, 1))
+        assert load_like(tmp_path / "x.npy", other, "samples").shape == other.shape
 
 
 def test_layout_can_be_said() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evenodds.data._amounts import amounts
 from evenodds.data._moments import moment
 from evenodds.data.rows import Column, Values
 from evenodds.errors import BadInput, unknown
@@ -68,7 +69,8 @@ def _ends(column: Column, value: str) -> tuple[float, float]:
         place = float(column.words.index(value))
         return place, place
     first, dots, last = value.partition("..")
-    ends = [_number(column, end.strip()) for end in ((first, last) if dots else (value, value))]
+    written = (first, last) if dots else (value, value)
+    ends = [_number(column, end.strip(), upper) for end, upper in zip(written, (False, True), strict=True)]
     if ends[0] is None or ends[1] is None:
         example = column.text(column.ends[0])
         raise BadInput(
@@ -83,12 +85,25 @@ def _ends(column: Column, value: str) -> tuple[float, float]:
     return low, high
 
 
-def _number(column: Column, text: str) -> float | None:
-    """A number, or a date or time as the column spells them, as the column's number."""
+def _number(column: Column, text: str, upper: bool) -> float | None:
+    """A number as it is or as the column writes it, or a date or time as the column spells them, as its number.
+
+    Args:
+        upper: whether it is the greatest that is asked for: of a day without a time, its last second is.
+    """
     if column.form == "number":
         number = as_number(text)
+        read = None if number is not None else amounts([text])
+        if read is not None and (read.style.before, read.style.after) == (column.style.before, column.style.after):
+            body = text.removeprefix(column.style.before).removesuffix(column.style.after)
+            plain = body.replace(column.style.group, "") if column.style.group else body
+            number = as_number(plain.replace(column.style.point, "."))
         return None if number is None else float(number)
-    return moment(column.form, column.spelling, text)
+    whole = moment(column.form, column.spelling, text)
+    if whole is None and column.form == "datetime" and "%H" in column.spelling:
+        day = moment("date", column.spelling[: column.spelling.index("%H")].rstrip("T "), text)
+        return None if day is None else 86400 * day + (86399 if upper else 0)
+    return whole
 
 
 def matching_rows(

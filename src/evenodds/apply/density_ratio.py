@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -41,6 +41,8 @@ __all__ = ["Calibration", "Fitted", "Steps", "Uncalibrated", "calibration", "fit
 
 ANEW = "delete it, and the discriminator is fitted anew"
 MOST_HELD_OUT = 20_000
+LEAST = 2
+"""Items by which it is judged what a fit has found."""
 MOST_BINS, LEAST_OF_BIN = 100, 50
 SEPARATED = 0.2
 """Nats that are gained where a slope whose error is larger than itself means items that are told apart, not chance."""
@@ -207,6 +209,13 @@ def ratio_of(
     of_run = {one.name: getattr(session, one.name) for one in fields(Session)}
     fitted = Fitted(**{**of_run, "task": task, "players": {**session.players, "discriminator": discriminator}})
     made_for = {"generator_images": str(session.images), "fitted_images": str(images), "seed": str(seed)}
+    longer = _longer(path, made_for)
+    if longer > images:
+        say(
+            f"{path} was fitted on {longer:,} images before, more than {images:,}: it is taken; delete it, and it is "
+            "fitted anew"
+        )
+        made_for["fitted_images"] = str(longer)
     steps = _kept(path, discriminator, made_for, say)
     if steps is not None:
         return replace(fitted, steps=steps)
@@ -233,6 +242,13 @@ def ratio_of(
     say(found.told)
     _warn(found.doubt)
     return fitted
+
+
+def _longer(path: Path, made_for: Mapping[str, str]) -> int:
+    """The images on which a discriminator of the same samples and seed was fitted; 0 where there is none."""
+    words = read_tensors_and_words(path, ANEW)[1] if os.path.lexists(path) else {}
+    same = all(words.get(name) == word for name, word in made_for.items() if name != "fitted_images")
+    return int(words["fitted_images"]) if same and words.get("fitted_images", "").isdecimal() else 0
 
 
 def _kept(path: Path, discriminator: nn.Module, made_for: dict[str, str], say: Callable[[str], None]) -> Steps | None:
@@ -336,4 +352,12 @@ def calibration(real: Tensor, fake: Tensor) -> Calibration:
 def _parted(session: Session, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """The items to fit on, and those to look whether it is calibrated: the run's held-out ones, or a tenth."""
     shown, held_out = dataset.split(session.config.held_out, SPLIT_SEED)
-    return (shown, held_out) if len(held_out) >= 2 else dataset.split(0.1, SPLIT_SEED)
+    shown, held_out = (
+        (shown, held_out) if len(held_out) >= LEAST else replace(dataset, apart=None).split(0.1, SPLIT_SEED)
+    )
+    if len(held_out) < LEAST:
+        raise BadInput(
+            f"a fit is judged by at least {LEAST} items that it has not seen, a tenth of the data, and these are "
+            f"{len(dataset):,}; leave --fit out"
+        )
+    return shown, held_out

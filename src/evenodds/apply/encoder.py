@@ -33,13 +33,15 @@ __all__ = ["encoder_of", "existing_encoder", "has_encoder"]
 
 ENCODER_PLAYER = "encoder"
 """Where an encoder is among the players of a session: one that was exported, or that the run's own task has."""
+SAMPLES = 200_000
+"""That an encoder learns from where nothing is said."""
 REPETITION = 5.0
 """Weight of the error of G(E(G(z))) beside that of z; see benchmarks/inference.md."""
 ANEW = "delete it, and the encoder is learned anew"
 
 
 def encoder_of(
-    session: Session, samples: int = 200_000, listeners: tuple[Listener, ...] = (), seed: int = 0
+    session: Session, samples: int | None = None, listeners: tuple[Listener, ...] = (), seed: int = 0
 ) -> nn.Module:
     """The encoder of a run: from its folder, or trained now on the generator's own samples and left there.
 
@@ -48,16 +50,27 @@ def encoder_of(
     A run whose task has an encoder among its players (`invertible`) has learned it already.
 
     Args:
-        samples: of the generator, to learn from.
+        samples: of the generator, to learn from; None: 200,000, or as many as it has learned from.
         listeners: such as a progress bar.
+
+    Raises:
+        BadInput: it has learned already, from another number of samples than is asked for.
     """
     if ENCODER_PLAYER in session.players:
+        if samples is not None:
+            raise BadInput(f"the encoder of {session.folder} has learned with its generator; leave --images out")
         return session.players[ENCODER_PLAYER]
     conditional = session.conditions.kind is not None
     prior = _Joint(session) if conditional else session.latent
     path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
-    weights = _weights_for(path, session.images)
+    weights, words = _weights_for(path, session.images)
     if weights is not None:
+        before = words.get("samples", "")
+        if samples is not None and before.isdecimal() and int(before) != samples:
+            raise BadInput(
+                f"the encoder of {session.folder} has learned from {int(before):,} samples; leave --images "
+                f"out, or delete {path}, and it is learned anew"
+            )
         _set_encoder(encoder, weights, path)
         return encoder.to(session.device).eval()
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
@@ -70,10 +83,12 @@ def encoder_of(
     smooth = session.card.kind == "image" and not conditional
     game = Game(Infer(prior, repetition=REPETITION if smooth else 0.0), players)
     learner = Gradient({"encoder": rate}, cosine())
-    train(game, _Nothing(session.config.batch), learner, engine, images=samples, seed=seed, listeners=listeners)
+    train(
+        game, _Nothing(session.config.batch), learner, engine, images=samples or SAMPLES, seed=seed, listeners=listeners
+    )
     with replaced(path) as temporary:
         state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
-        write_tensors(state, temporary, {"generator_images": str(session.images)})
+        write_tensors(state, temporary, {"generator_images": str(session.images), "samples": str(samples or SAMPLES)})
     return encoder.eval()
 
 
@@ -87,7 +102,7 @@ def existing_encoder(session: Session) -> nn.Module:
     if ENCODER_PLAYER in session.players:
         return session.players[ENCODER_PLAYER]
     path = session.folder / ENCODER
-    weights = _weights_for(path, session.images)
+    weights, _ = _weights_for(path, session.images)
     if weights is None:
         raise BadInput(f"{session.folder} has no encoder of its players as they are; run `evenodds encode` on it first")
     encoder = _new_encoder(session, session.latent.size + session.task.condition_length, 0)
@@ -95,15 +110,15 @@ def existing_encoder(session: Session) -> nn.Module:
     return encoder.to(session.device).eval()
 
 
-def _weights_for(path: Path, images: int) -> dict[str, Tensor] | None:
-    """The encoder of a file, where it learned of the generator as it was after so many images; None else.
+def _weights_for(path: Path, images: int) -> tuple[dict[str, Tensor] | None, dict[str, str]]:
+    """The encoder of a file, where it learned of the generator as it was after so many images, else None; its words.
 
     Both are read of one opened file: another process may replace it meanwhile.
     """
     if not os.path.lexists(path):
-        return None
+        return None, {}
     weights, words = read_tensors_and_words(path, ANEW)
-    return weights if words.get("generator_images") == str(images) else None
+    return (weights if words.get("generator_images") == str(images) else None), words
 
 
 def _set_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> None:

@@ -24,7 +24,7 @@ def encoded(
     session: Session,
     source: Any = None,
     steps: int = 0,
-    images: int = 200_000,
+    images: int | None = None,
     n: int | None = None,
     listeners: tuple[Listener, ...] = (),
     reading: Callable[[int, int], None] | None = None,
@@ -35,7 +35,7 @@ def encoded(
     Args:
         source: of the items; None for the data of the run.
         steps: of refinement by descent in z.
-        images: samples of the generator that the encoder learns from, where the run has none yet.
+        images: samples of the generator that the encoder learns from, where the run has none yet; None: 200,000.
         n: at most so many items, evenly spread over the source; None for all.
         listeners: of the encoder's training, such as a progress bar.
         reading: told (files done, files in all) while the source is read.

@@ -132,8 +132,8 @@ def segment(
     flips
         Answer by the mean of the probabilities for each image and for its mirror image: better maps, in twice the time.
     against
-        True maps of the same names, to score the results by: intersection over union, boundary F-score, accuracy and
-        the confusion matrix; written to scores.json.
+        True maps of the same names, or several masks of an image each, to score the results by: intersection over
+        union, boundary F-score, accuracy and the confusion matrix; written to scores.json.
     again
         Make maps anew that an earlier call wrote [default: leave them, so that an interrupted folder goes on]. Files
         that this command did not write, or that were changed since, are never replaced.
@@ -191,7 +191,7 @@ def fill(
     from evenodds.data._kinds import PICTURES
 
     of_pictures = many(image) or image.name.lower().endswith(PICTURES)
-    filler = _filler(run, checkpoint, device, of_pictures)
+    filler = _filler(run, checkpoint, device, of_pictures, out)
     folder = out or filler.folder / "filled"
     if many(image):
         return _filled_folder(filler, image, mask, folder, n, seed, most_pixels)
@@ -203,7 +203,7 @@ def fill(
     return 0
 
 
-def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool) -> Filler:
+def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool, out: Path | None) -> Filler:
     """What fills in: a run, or a file that one was exported to, which needs no torch for files of pictures."""
     if of_pictures and is_alone(run, checkpoint, device):
         from evenodds.export.fillers import filler_in
@@ -212,8 +212,12 @@ def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool) -> Fille
         if filler is not None:
             return filler
     from evenodds.apply.making import filler_of
+    from evenodds.apply.samples import require_not_the_data
 
-    return filler_of(run_or_model(run, checkpoint, device, "generator"))
+    session = run_or_model(run, checkpoint, device, "generator")
+    if out is not None:
+        require_not_the_data(session, out)
+    return filler_of(session)
 
 
 def _filled_folder(
@@ -280,13 +284,16 @@ def _written(maker: Maker, source: Path, out: Path, flags: Flags) -> Converted:
 def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Flags) -> tuple[Session, Converted]:
     """The run, and what became of the files."""
     from evenodds.apply.converting import beside, outputs_of
+    from evenodds.apply.folder import many
     from evenodds.apply.making import maker_of
+    from evenodds.apply.samples import require_not_the_data
     from evenodds.evaluation.truth import require_apart
 
     session = run_or_model(run, flags.checkpoint, flags.device, "generator")
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
+    require_not_the_data(session, out if many(source) else out.parent)
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
@@ -301,6 +308,8 @@ def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: in
 
     with Steps() as step:
         scores = scored(session, source, out, against, step, most_pixels)
+    for line in scores.report:
+        say(line)
     for note in scores.notes:
         say(f"not scored: {note}")
     result_table(truth_table(scores))

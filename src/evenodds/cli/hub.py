@@ -53,7 +53,8 @@ def push(
     from evenodds.runs.session import load
 
     if (name is None) == (to is None):
-        raise BadInput("say where the run goes: OWNER/NAME on the hub, or --to DIR")
+        under = "" if licence is not None else ", and under which --licence, such as cc-by-4.0"
+        raise BadInput(f"say where the run goes: OWNER/NAME on the hub, or --to DIR{under}")
     if to is not None and (private or revision is not None):
         raise BadInput("--private and --revision are for a hub; leave them out with --to")
     licence, extra = require_licence(licence), listed_names(with_) or []

@@ -29,7 +29,7 @@ Refinement = Annotated[int, whole(0, 10**6, help="Of refinement by descent in z.
 class EncoderFlags:
     """The flags of commands that find the z of data by an encoder."""
 
-    images: EncoderImages = 200_000
+    images: EncoderImages = None
     most_pixels: Pixels = None
     checkpoint: Checkpoint = "last"
     device: Device = "auto"
@@ -165,6 +165,8 @@ def encode(
     if is_alone(run, flags.checkpoint, flags.device):
         if steps:
             raise BadInput("an exported encoder has no generator to refine z by; leave --steps at 0, or take the run")
+        if flags.images is not None:
+            raise BadInput("an exported encoder has learned all that it will; leave --images out")
         arrays = _read_alone("encode", run, data, path, flags.most_pixels)
         if arrays is not None:
             say(f"{len(arrays['z']):,} items")

@@ -84,5 +84,6 @@ Pixels = Annotated[
     ),
 ]
 EncoderImages = Annotated[
-    int, whole(1, 10**12, help="Samples of the generator that the encoder learns from, such as 50k.")
+    int | None,
+    whole(1, 10**12, help="Samples of the generator that the encoder learns from, such as 50k [default: 200,000]."),
 ]

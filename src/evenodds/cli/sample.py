@@ -139,6 +139,11 @@ def _drawn(session: Session, given: list[str] | None, options: Mapping[str, Any]
     from evenodds.apply.asked_rows import matching_rows
     from evenodds.apply.selecting import sample as selected
 
+    if given is not None and session.conditions.by_class:
+        raise BadInput(
+            f"this run makes {'rows' if session.card.units.columns else 'samples'} by class: ask for one with --class "
+            f"'{session.card.classes[0]}'; --given is for runs on values, or on tables with --set task=generate"
+        )
     by_row = given is not None and session.conditions.kind is None and bool(session.card.units.columns)
     asked = None if by_row else numbers(given)
 

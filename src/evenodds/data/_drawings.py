@@ -141,7 +141,9 @@ def collected(
     if len(classes) > _MOST_CLASSES:
         raise BadInput(f"maps have at most {_MOST_CLASSES} classes beside the background, got {len(classes):,}")
     what = files[0].name if len(files) == 1 else f"{count(len(files), 'file')} of JSON"
-    first = f"Drew maps of the regions in {what}: what none covers is the background; data.labels=NAME takes one file."
+    first = f"Drew maps of the regions in {what}: what none covers is the background."
+    if 1 < len(files) < len(drawings):
+        first = f"{first[:-1]}; data.labels={files[0].name} takes that file alone."
     order = sorted(drawings.values(), key=lambda drawing: drawing.name)
     values: dict[str | None, int] = {None: IGNORED} | dict.fromkeys(VOID, IGNORED) | dict.fromkeys(labels, 0)
     values |= {label: value for value, label in enumerate(classes, 1)}

@@ -29,13 +29,20 @@ def is_far(value: float, rest: NDArray[Any]) -> bool:
     return max(low - value, value - high) > APART * (high - low)
 
 
-def sentinel(x: NDArray[Any]) -> float | None:
-    """The usual number for no data that lies far from all others, if there is one."""
-    for end, other in ((x.min(), x.max()), (x.max(), x.min())):
-        if np.float32(end) not in SENTINELS or end == other:
+def sentinel(x: NDArray[Any], channels: int = 1) -> float | None:
+    """The usual number for no data that lies far from all others of its channel, in each that has it; None if none.
+
+    Args:
+        channels: the axis on which they lie.
+    """
+    every = np.moveaxis(x, channels, 0)
+    for end in dict.fromkeys(float(end(one)) for one in every for end in (np.min, np.max)):
+        if np.float32(end) not in SENTINELS:
             continue
-        if is_far(float(end), x[x != end]):
-            return float(end)
+        rests = [one[one != end] for one in every if (one == end).any()]
+        told = [is_far(end, rest) for rest in rests if len(rest)]  # a channel of nothing else says nothing
+        if told and all(told):
+            return end
     return None
 
 
@@ -43,7 +50,7 @@ def without_data(pixels: NDArray[Any]) -> tuple[NDArray[np.bool_], float] | None
     """(H, W, C): what holds no data of one image of 16 bits or of floats, and what stands there; None where all do."""
     if pixels.dtype.kind == "f" and (gap := np.isnan(pixels)).any():
         return gap, np.nan
-    value = sentinel(pixels)
+    value = sentinel(pixels, 2)
     return None if value is None else (pixels == value, value)
 
 

@@ -136,7 +136,7 @@ def _columns(path: Path, schema: Any, column: str | None, label: str | None) -> 
         offer = f"Columns {', '.join(described)} hold classes; data.label={(*described, '')[0]} takes one."
         return _Columns(image, None, (), (), (*notes, offer) if described else notes)
     classes = tuple(str(name) for name in features.get(chosen, {}).get("names") or ())
-    from_column = f"Took the classes from the column {chosen}; labels=false leaves them out."
+    from_column = f"Took the classes from the column {chosen}; data.labels=false leaves them out."
     return _Columns(image, chosen, classes, (from_column,), notes)
 
 

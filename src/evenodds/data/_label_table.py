@@ -21,7 +21,7 @@ _PARTS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _HEADS = ("file", "filename", "file_name", "name", "image", "image_id", "id", "path")
 """Words that are the name of a column, even where an image is called so."""
 _NUMBER = re.compile(r"[+-]?\d+(,\d+)?")
-_INDEX = ("", "unnamed: 0", "index")
+_INDEX = ("", "unnamed: 0", "index", "id", "nr", "no", "no.", "number", "row")
 """Names of a column that numbers the lines."""
 
 

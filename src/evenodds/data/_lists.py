@@ -61,7 +61,7 @@ def read_list(path: Path, endings: Sequence[str], root: str | os.PathLike[str] |
     labelled = any(label for _, label in pairs)
     if not labelled:
         return PathList([file._replace(label=None) for file in files], ())
-    return PathList(files, (f"Took the labels behind the paths in {path.name}; labels=false leaves them out.",))
+    return PathList(files, (f"Took the labels behind the paths in {path.name}; data.labels=false leaves them out.",))
 
 
 def _parted(line: str, cut: re.Pattern[str]) -> tuple[str, str]:

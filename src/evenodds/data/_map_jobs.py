@@ -23,7 +23,7 @@ from evenodds.data._sides import Side, Words
 from evenodds.data.palette import Colour
 from evenodds.errors import BadInput
 
-__all__ = ["Found", "Key", "MapJob", "colours_listed", "found"]
+__all__ = ["LABEL_WORDS", "MASKED_FOLDERS", "Found", "Key", "MapJob", "colours_listed", "found"]
 
 FOLDERS: tuple[tuple[str, str], ...] = (
     ("images", "labels"),
@@ -63,7 +63,7 @@ LABEL_WORDS += ("matte", "labelids", "labeltrainids", "gtfine_labelids", "gtfine
 """What names of files begin or end with that lie in one folder."""
 FOLDERS += tuple(product(("images", "imgs", *IMAGE_WORDS, "photos", "pictures"), ("masks", "labels", *LABEL_WORDS)))
 """Names of two folders side by side, images and maps, whatever their case."""
-_BOTH = (
+MASKED_FOLDERS = (
     tuple(dict.fromkeys(first for first, _ in FOLDERS if first not in (*TRAIN, *TEST))),
     tuple(dict.fromkeys(second for _, second in FOLDERS)),
 )
@@ -126,7 +126,9 @@ def found(
     document = str(named[1]) if str(named[1]).lower().endswith(".json") else None
     if document is not None and named[0] is not None:
         files = [file for file in files if f"/{file.name}".find(f"/{str(named[0]).strip('/')}/") >= 0]
-    united = partial(several, root, images, _BOTH, LABEL_WORDS, objects) if named == (None, None) else lambda: None
+    united = (
+        partial(several, root, images, MASKED_FOLDERS, LABEL_WORDS, objects) if named == (None, None) else lambda: None
+    )
     try:
         sides = chosen(root, images, ROLES, named) if document is None else None
         if sides is None and (drawn := annotated(root, files, others, document)) is not None:

@@ -22,6 +22,8 @@ def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1, separate: bool 
     With a grid, which divides all sides, edges lie where they lie in the picture that is that much smaller. Of more
     than 8 bits, what holds no data stays so, and does not mix with what is around it.
 
+    Lanczos overshoots edges: more than 8 bits stay within what the picture holds, as their range is found from them.
+
     Args:
         separate: whether the channels have nothing to do with each other; else the last of 2 or 4 is alpha.
     """
@@ -43,7 +45,7 @@ def resized(pixels: Pixels, size: Size, fit: str, grid: int = 1, separate: bool 
     image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     values = np.asarray(image).reshape(*inner, channels)
     if pixels.dtype == np.uint16:
-        values = values.round().clip(0, 65535).astype(np.uint16)
+        values = values.round().clip(pixels.min(), pixels.max()).astype(np.uint16)
     elif deep:
         values = values.clip(pixels.min(), pixels.max())
     return _padded(values, size, corner, 0)

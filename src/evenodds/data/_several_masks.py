@@ -19,7 +19,7 @@ from evenodds.data._wording import count, listed
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 
-__all__ = ["OBJECTS", "Masks", "Several", "several"]
+__all__ = ["OBJECTS", "Masks", "Several", "inside", "several"]
 
 OBJECTS = ("auto", "names", "one")
 """What objects are: each name in masks a class, or all of one class."""
@@ -48,12 +48,12 @@ class Masks(NamedTuple):
                 return (
                     f"{file.name} (a mask of {mask.size[0]} x {mask.size[1]}, but an image of {image[0]} x {image[1]})"
                 )
-            if (inside := _inside(mask.pixels[..., 0])) is None:
+            if (within := inside(mask.pixels[..., 0])) is None:
                 return f"{file.name} (more than two values, but it is one of several masks of an image)"
-            drawn.append((inside, value))
+            drawn.append((within, value))
         pixels = np.zeros(image, np.int16)
-        for inside, value in sorted(drawn, key=lambda one: -int(one[0].sum())):
-            pixels[inside] = value
+        for within, value in sorted(drawn, key=lambda one: -int(one[0].sum())):
+            pixels[within] = value
         return DecodedImage(self.name, pixels[..., None], image)
 
 
@@ -78,9 +78,14 @@ class _Place(NamedTuple):
 
 
 def several(
-    root: Path, files: Sequence[File], folders: tuple[Iterable[str], Iterable[str]], words: Iterable[str], objects: str
+    root: Path,
+    files: Sequence[File],
+    folders: tuple[Iterable[str], Iterable[str]],
+    words: Iterable[str],
+    objects: str,
+    least: int = 2,
 ) -> Several | None:
-    """The images with their masks, by folders and names; None where no image has several.
+    """The images with their masks, by folders and names; None where no image has so many as `least`.
 
     Args:
         folders: names of folders of images, and of masks.
@@ -96,7 +101,7 @@ def several(
     of_image: dict[_Place, list[tuple[str, File]]] = {}
     for mask, (image, name) in _matched(root, images, masks, words).items():
         of_image.setdefault(image, []).append((name, masks[mask]))
-    if max(map(len, of_image.values()), default=0) < 2:
+    if max(map(len, of_image.values()), default=0) < least:
         return None
     classes = _classes(root, of_image, objects)
     value = {name: k for k, name in enumerate(classes, 1)}
@@ -121,7 +126,7 @@ def several(
     return Several(taken, ["background", *(classes or ["object"])], notes, numbered)
 
 
-def _inside(values: Pixels) -> np.ndarray | None:
+def inside(values: Pixels) -> np.ndarray | None:
     """(H, W) where the object is; None where there are more than two values, and no soft edges between 0 and 255."""
     levels = np.unique(values)
     if len(levels) <= 2:

@@ -35,6 +35,8 @@ READS = (".npy", ".npz")
 """The file names' endings for which `load` comes here."""
 
 Array = NDArray[Any]
+MOST_CHANNELS = 4
+"""Of a picture as it is usual: where both sides of an array that may count channels are as short, either may."""
 WIDEST = 256
 """Rows of more numbers are no table of columns with a meaning each."""
 
@@ -106,7 +108,8 @@ def from_array(
             integers are kept as the smaller of the two that holds them.
         y: (N,) labels, whole numbers or words, unknown where empty or not a number; or (N, K), a single 1 in each row
             at the place of the class; or None.
-        layout: "nhwc", "nchw", or "auto": the shorter one of the second and the last side counts channels.
+        layout: "nhwc", "nchw", or "auto": the shorter one of the second and the last side counts channels, the
+            last one of equal ones; it is said where either may (equal ones, or both at most 4).
         c: (N, K) or (N,) attributes, all 0 or 1, or values, by which items can be asked for.
         c_names: of these.
         range: of the numbers of images that become -1 and 1. "auto": 0 to 255 of 8 bits; of 16 bits, 0 to the highest
@@ -139,7 +142,8 @@ def _read(
     """The data set of `from_array`, and (n,) which of the items are in it."""
     values = _as_numpy(x)
     if values.ndim not in (2, 3, 4) or 0 in values.shape:
-        raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}")
+        flat = f"; x.reshape{(-1, *values.shape[-3:])} makes one list of its images" if values.ndim > 4 else ""
+        raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}{flat}")
     if layout not in ("auto", "nhwc", "nchw"):
         raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
     _check_finite(values, str(nodata) == "nan" if values.ndim > 2 else types != "plain")
@@ -160,7 +164,9 @@ def _read(
         return replace(dataset, report=(*dataset.report, *negative(classes))), np.arange(len(values))
     kept = np.flatnonzero(ranged.kept)
     dataset = dataset if ranged.kept.all() else dataset.take(torch.from_numpy(kept))
-    return replace(dataset, report=(*_report(dataset), *ranged.notes, *negative(classes))), kept
+    return replace(
+        dataset, report=(*_report(dataset), *_on_layout(values.shape, layout), *ranged.notes, *negative(classes))
+    ), kept
 
 
 def _rows_of(values: Array, types: str | Mapping[str, str]) -> Dataset:
@@ -280,6 +286,22 @@ def _channels_first(values: Array, layout: str) -> Array:
     if layout == "nhwc" or (layout == "auto" and values.shape[3] <= values.shape[1]):
         return np.moveaxis(values, 3, 1)
     return values
+
+
+def _on_layout(shape: tuple[int, ...], layout: str) -> list[str]:
+    """What was taken to count channels, where the sides of an array leave it open."""
+    if len(shape) == 3:
+        if max(shape) > MOST_CHANNELS and min(shape[0], shape[2]) in (3, 4):
+            sides = f"grey {'image' if shape[0] == 1 else 'images'} of {shape[1]} x {shape[2]}"
+            return [f"Took {shape} as {shape[0]:,} {sides}; one image in colours is x[None], of four sides."]
+        return []
+    first, last = shape[1], shape[3]
+    if layout != "auto" or (first != last and max(first, last) > MOST_CHANNELS):
+        return []
+    taken, other = ("last", "nchw") if last <= first else ("first", "nhwc")
+    left = "second" if taken == "last" else "last"
+    side = f"the {taken if taken == 'last' else 'second'} side of {shape} to count channels"
+    return [f"Took {side}; data.layout={other} takes the {left} one."]
 
 
 def _in_units(values: Array, wanted: str | Sequence[float], nodata: str | float) -> Ranged:

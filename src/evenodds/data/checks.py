@@ -15,6 +15,8 @@ FEW = {16: 500, 32: 1000}
 """Fewer images than these, by their longest side, are known by heart before they are learned from."""
 MANY = 2000
 """The same for larger images. Karras et al. (2020), figure 1: at 256 x 256, D overfits with 1,000 to 2,000 images."""
+FEW_ROWS = 20
+"""Rows below which a table is known by heart."""
 TINY = 10
 """Training items below which a class is learned as a handful of pictures."""
 
@@ -42,6 +44,7 @@ def check(
         *_repeated(sums, train, held_out),
         *_constant(data),
         *_few(data, len(train), augmentation),
+        *_few_rows(data, len(train)),
         *_held_out(len(held_out), data.apart is not None),
         *_batch(batch, len(train)),
     ]
@@ -97,6 +100,12 @@ def _few(data: Dataset, n: int, augmentation: str) -> list[str]:
     size = f"{data.shape[1]} x {data.shape[2]}"
     few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size}"
     return [f"{few} (from {enough:,} on it is easier): {more}watch for copies."]
+
+
+def _few_rows(data: Dataset, n: int) -> list[str]:
+    if data.kind == "image" or n >= FEW_ROWS:
+        return []
+    return [f"{count(n, 'row')} to train on: samples will repeat {'it' if n == 1 else 'them, or mix their cells'}."]
 
 
 def _held_out(m: int, apart: bool) -> list[str]:

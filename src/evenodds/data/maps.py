@@ -105,6 +105,8 @@ def maps(
     form = form_of(root, size, fit, most_pixels, channels)
     with opened(root, form.most_pixels, PICTURES) as (files, others):
         every, key, notes = found(root, files, others, (images, labels), names, form.most_pixels, objects)
+        if ignore is not None and key.judged:  # what is ignored is no longer what the public data ignore
+            key = key._replace(notes=[])
         kept, aside = to_read([job.name for job in every], splits, "pair")
         jobs = [every[k] for k in kept]
         (batch,) = decoded(root, [FileSet(jobs, "pair")], lambda job: _pair(job, form), form, PAIR, progress)

@@ -47,6 +47,8 @@ SPIKE, SPIKES = 0.05, 8
 CODES = (-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0)
 """Numbers that stand for no amount, where they lie far from all others."""
 MOST_DECIMALS = 6
+EXACT = 2**53
+"""Whole numbers beyond it are written as floats are, in as few digits as it takes to read the same one again."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Column:
         name: in the table's first row.
         form: of its cells.
         spelling: of dates and times, as for `datetime.strftime`.
-        decimals: digits behind the point that numbers are written with; None: as many as nine digits in all need.
+        decimals: digits behind the point that numbers are written with; None: as many as it takes to read the
+            same number again; of samples, nine in all.
         words: of a column of words, in the order of their numbers.
         levels: the numbers that are choices, ascending.
         knots: of an amount, increasing numbers, and `scores`, where they lie for the players.
@@ -171,6 +174,9 @@ class Column:
                 values = _nearest(np.asarray(self.knots), values)
             elif self.decimals is not None:
                 values = values.round(self.decimals)
+            else:
+                short = np.array([float(f"{value:.9g}") for value in values.tolist()])
+                values = short.clip(self.knots[0], self.knots[-1])
         if self.choices:
             of_code = np.array([*[math.nan] * bool(self.knots), *self.levels, *[math.nan] * self.missing])
             code = picked.argmax(1).numpy()
@@ -210,7 +216,9 @@ class Column:
         if isinstance(cell, date | time):
             return spell(cell, self.spelling)
         if isinstance(cell, float):
-            cell = f"{cell:.9g}" if self.decimals is None else f"{cell:.{self.decimals}f}"
+            cell = repr(cell) if self.decimals is None else f"{cell:.{self.decimals}f}"
+        if isinstance(cell, int) and abs(cell) > EXACT:
+            cell = repr(float(cell))
         return str(cell) if self.form == "words" else self.style.written(str(cell))
 
     def _codes(self, numbers: Values) -> NDArray[np.int64]:

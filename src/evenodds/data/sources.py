@@ -131,7 +131,11 @@ def load_like(
         | ({"most_pixels": most_pixels} if most_pixels is not None else {})
     )
     options_taken = options_of(source)
-    data = load(source, progress, **{key: value for key, value in form.items() if key in options_taken})
+    options = {key: value for key, value in form.items() if key in options_taken}
+    data = load(source, progress, **options)
+    if data.shape != like.shape and "layout" in options_taken and sorted(data.shape) == sorted(like.shape):
+        both = [load(source, progress, **options, layout=layout) for layout in ("nchw", "nhwc")]
+        data = next((one for one in both if one.shape == like.shape), data)
     if data.shape != like.shape:
         raise BadInput(f"{what} are {data.shape}, what is known is {like.shape}; give data of that shape")
     return _in_units_of(data, like.units, what)

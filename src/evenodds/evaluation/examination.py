@@ -106,8 +106,13 @@ def _extractor(name: str, material: Material, step: Step) -> Any:
     if name != "classifier":
         return maker(material.real.shape)
     fitting = material.fitting
-    if not _teachable(fitting) or fitting.y is None:
+    if fitting.y is None or len(fitting.classes) < 2:
         raise BadInput("features 'classifier' need labelled data: class folders, a y; or take --features random")
+    if not _teachable(fitting):
+        raise BadInput(
+            f"features 'classifier' learn from ten items of each class in the mean, and there are "
+            f"{int((fitting.y >= 0).sum()):,} of {len(fitting.classes):,} classes to learn from; take --features random"
+        )
 
     def progress(done: int, total: int) -> None:
         step("training the classifier of the features", done, total)

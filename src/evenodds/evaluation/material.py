@@ -174,6 +174,9 @@ def _data(
     if home is None:
         takes = most_pixels is not None and "most_pixels" in options_of(against)
         limit: dict[str, Any] = {"most_pixels": most_pixels} if takes else {}
+        if session is not None and session.card.kind == "image":  # files of other sizes are brought to the run's
+            form = {"size": session.card.shape[1:], "channels": session.card.shape[0]}
+            limit |= {name: value for name, value in form.items() if name in options_of(against)}
         if session is not None and session.card.units.columns:
             data = load_like(against, session.card, "the real data", reading)
         else:

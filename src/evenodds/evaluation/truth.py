@@ -28,6 +28,7 @@ from evenodds.data._sides import Side, alike
 from evenodds.data.palette import IGNORED, Colour
 from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
+from evenodds.evaluation.true_maps import Labels, TrueMaps
 from evenodds.files.names import real
 from evenodds.files.write import Place, replaced, write_text
 from evenodds.metrics.segmentation import (
@@ -65,6 +66,8 @@ class TruthReport:
     """Of all: means over images; of labels, from the counts of all pixels."""
     notes: list[str] = field(default_factory=list)
     """What could not be held against the truth, and why."""
+    report: list[str] = field(default_factory=list)
+    """How the truth was read."""
 
     def write(self, path: Path, place: Place = replaced) -> Path:
         """Writes all of it as JSON, without what is not finite.
@@ -72,7 +75,13 @@ class TruthReport:
         Args:
             place: how the file takes the place of what is there.
         """
-        content = {"kind": self.kind, "total": self.total, "files": self.rows, "notes": self.notes}
+        content = {
+            "kind": self.kind,
+            "total": self.total,
+            "files": self.rows,
+            "notes": self.notes,
+            "report": self.report,
+        }
         with place(path) as temporary:
             write_text(temporary, json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return path
@@ -103,7 +112,8 @@ def scored(
 
     Args:
         source, out: as they were given to `convert`.
-        truth: a folder or archive whose images have the names of the inputs, but for their endings; or one image.
+        truth: a folder or archive whose images have the names of the inputs, but for their endings; or one image. Of
+            labels, several masks of an image, as `maps` reads them, are one map.
         most_pixels: of an input, as for `convert`.
 
     Returns:
@@ -120,8 +130,13 @@ def scored(
     rows: list[Row] = []
     notes: list[str] = []
     with jobs(source, results, out, most_pixels=limit) as todo, _truths(truth, limit) as truths:
-        partners = _partners([job.file.name for job in todo], truths, segments)
-        compare = _label_comparison(session, limit, truths.by_colour) if segments else _image_comparison(session, limit)
+        names = [job.file.name for job in todo]
+        partners: Sequence[Any] = _partners(names, truths, segments)
+        if segments:
+            maps = TrueMaps(session, truths.by_colour, limit)
+            partners, compare = _true_labels(maps, names, truth, truths, partners), _label_comparison(session, limit)
+        else:
+            maps, compare = None, _image_comparison(session, limit)
         for k, job in enumerate(todo):
             if job.target.is_file():
                 row = _row(job, partners[k], compare)
@@ -133,14 +148,16 @@ def scored(
                 step("against the truth", k + 1, len(todo))
     if not rows:
         raise BadInput(f"nothing can be held against {truth}: {notes[0] if notes else 'no image was made'}")
-    total = _all_labels(session, rows) if segments else _mean(rows)
-    return TruthReport("labels" if segments else "images", rows, total, notes)
+    if maps is not None:
+        return TruthReport("labels", rows, _all_labels(session, rows), [*notes, *maps.notes], maps.report)
+    return TruthReport("images", rows, _mean(rows), notes)
 
 
-Comparison = Callable[[File, File, Path], Row]
+Comparison = Callable[[File, Any, Path], Row]
+"""The figures of a source, its truth and what was made of it."""
 
 
-def _row(job: Job, truth: File | None, compare: Comparison) -> Row | str:
+def _row(job: Job, truth: Any, compare: Comparison) -> Row | str:
     """The figures of one file, or why there are none."""
     if truth is None:
         return f"{job.file.name} (no truth of that name)"
@@ -175,17 +192,32 @@ def _image_comparison(session: Session, most_pixels: int) -> Comparison:
     return compare
 
 
-def _label_comparison(session: Session, most_pixels: int, by_colour: Mapping[Colour, int]) -> Comparison:
-    palette, classes = palette_of(session), len(session.card.classes)
-    colours = by_colour or palette.by_colour()
+def _true_labels(
+    maps: TrueMaps, names: Sequence[str], truth: Path, truths: Truths, partners: Sequence[File | None]
+) -> list[Labels | None]:
+    """The true labels of each file: those of a map of its name, or of several masks that are called by it."""
+    found = [file for file in partners if file is not None]
+    whole = len(found) == len(names) and not maps.united_before  # "1_2.png" may be of another image than "1.png"
+    if not truths.alone and not whole and 2 * len(found) < len(names) + len(truths.files):
+        try:
+            united = maps.united(names, truth, truths.files, named=not found)
+        except BadInput:
+            if not found:
+                raise
+            united = None
+        if united is not None:
+            return united
+    maps.look_at(found)
+    return [maps.of(file) if file is not None else None for file in partners]
 
-    def compare(source: File, truth: File, target: Path) -> Row:
-        real, result = (_decoded(read_map(file, colours, most_pixels)) for file in (truth, file_at(target)))
-        if real.size != result.size:
-            raise BadInput(
-                f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
-            )
-        y, x = (torch.from_numpy(palette.to_classes(one.pixels[..., 0])).long() for one in (real, result))
+
+def _label_comparison(session: Session, most_pixels: int) -> Comparison:
+    palette, classes = palette_of(session), len(session.card.classes)
+
+    def compare(source: File, labels: Labels, target: Path) -> Row:
+        result = _decoded(read_map(file_at(target), palette.by_colour(), most_pixels))
+        real, made = labels(result.size), palette.to_classes(result.pixels[..., 0])
+        y, x = torch.from_numpy(real).long(), torch.from_numpy(made).long()
         matrix = confusion(y, x, classes, ignore=IGNORED)
         boundary = boundary_scores(y[None], x[None], classes, ignore=IGNORED)
         return {

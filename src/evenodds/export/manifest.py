@@ -30,7 +30,7 @@ IGNORED = (".git", ".gitattributes", ".cache")
 """What places keep beside the files of a run."""
 SHAREABLE = re.compile(
     r"README\.md|(config|data|environment|choices|remedies|evaluation)\.(yaml|json)|metrics\.jsonl|\.evenodds\.jsonl|"
-    r"encoder\.safetensors|(samples|answers|walk)\.png|walk\.gif|samples/[0-9]{1,18}\.png|"
+    r"(encoder|ratio)\.safetensors|(samples|answers|walk)\.png|walk\.gif|samples/[0-9]{1,18}\.png|"
     r"checkpoints/[0-9]{1,18}/(checkpoint\.json|[A-Za-z0-9_-]{1,60}\.safetensors)"
 )
 """The names of files that are handed on, and no others are taken."""

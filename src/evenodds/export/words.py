@@ -16,6 +16,7 @@ from evenodds.errors import unknown
 from evenodds.export.entry import ADVICE, Entry, content_of
 from evenodds.export.inside import read_model
 from evenodds.files.read import as_type
+from evenodds.files.text import number_text
 
 __all__ = ["LICENCE", "FileCard", "FileUnits", "Words", "part_of", "read_file"]
 
@@ -83,7 +84,7 @@ class FileCard:
 
     def texts(self, x: NDArray[Any]) -> list[list[str]]:
         """Rows as text."""
-        return [[f"{value:.9g}" for value in row] for row in x]
+        return [[number_text(value) for value in row] for row in x]
 
     def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Images in own units as 8 bit."""

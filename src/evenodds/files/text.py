@@ -13,7 +13,7 @@ from io import StringIO
 from typing import Any, Literal
 
 __all__ = ["aligned", "csv_text", "encodable", "from_cell", "from_utf8", "json_text", "quoted", "to_cell", "to_utf8"]
-__all__ += ["reason_of", "visible"]
+__all__ += ["number_text", "reason_of", "visible"]
 
 UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 controls, ESC among them
@@ -34,6 +34,20 @@ HALF = re.compile(r"(\\*)([\ud800-\udfff]|u[dD][89a-fA-F][0-9a-fA-F]{2})")
 HALF_WRITTEN = re.compile(r"(\\+)(u[dD][89a-fA-F][0-9a-fA-F]{2})")
 QUOTED = re.compile("[;\t\r]")
 """Characters at which some spreadsheets cut a cell that is not in quotes."""
+
+
+def number_text(value: float) -> str:
+    """A number in as few digits as it takes to read the same one again; nine are enough for single precision.
+
+    Args:
+        value: a float, or a number of NumPy.
+
+    Example:
+        >>> number_text(2e30), number_text(0.1 + 0.2)
+        ('2e+30', '0.30000000000000004')
+    """
+    short = f"{value:.9g}"
+    return short if type(value)(float(short)) == value or value != value else repr(float(value))
 
 
 def visible(text: object) -> str:

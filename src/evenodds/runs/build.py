@@ -37,6 +37,8 @@ from evenodds.tasks.contest import Adversarial, Contest, Penalty
 __all__ = ["build_engine", "build_learner", "build_players", "build_task", "layout_of"]
 __all__ += ["open_data", "options_of_encoder"]
 
+LARGEST = 1e6
+"""Size of a number among the options of a task, a loss or a penalty: weights, powers, ends."""
 ROLES = {"Encoder": "Discriminator"}
 """The class of a family that plays a kind of network for which it has no class of its own."""
 
@@ -61,8 +63,16 @@ def build_task(config: Config, data: DataDescription) -> Playable:
         raise unknown(f"option of {what}", name, [option for option in accepts(maker) if option not in settings])
     accepted = {name: value for name, value in settings.items() if name in accepts(maker)}
     from_data = {name: value for name, value in maker.suits(data, options).items() if name not in options}
+    _require_sizes(what, options)
     task: Playable = make(what, partial(maker, **accepted, **from_data), options)
     return task
+
+
+def _require_sizes(what: str, options: Mapping[str, Any]) -> None:
+    """BadInput where a number drowns whatever else is computed."""
+    for name, value in options.items():
+        if isinstance(value, int | float) and not abs(value) <= LARGEST:
+            raise BadInput(f"option '{name}' of {what} must lie within {-LARGEST:g} and {LARGEST:g}, got {value:g}")
 
 
 def _task_options(config: Config) -> dict[str, Any]:
@@ -122,6 +132,7 @@ def build_players(
             require_memory(what, maker, options, arguments)
             reseed(torch.get_default_device(), mix(config.seed, -1, number))
             player = make(what, maker, options, *arguments)
+            _require_learning(task, config, player)
             players[name] = ChoosingGenerator(player, blocks) if draws else player
         wrapped = getattr(task.prior, "wrapped", None)
         if wrapped is not None:  # a prior that learns is a part of the generator
@@ -130,6 +141,21 @@ def build_players(
     for extra in build_extras(config):
         players |= extra.players(task)
     return players | stateful_parts(task)
+
+
+def _require_learning(task: Playable, config: Config, player: nn.Module) -> None:
+    """BadInput where a generator that is fitted before the game would have to learn in it."""
+    if not hasattr(player, "fit"):
+        return
+    if "encoder" in task.roles:
+        raise BadInput(
+            f"task '{config.task.name}' lets generator and encoder learn together, and generator "
+            f"'{config.generator.name}' does not learn; take the recipe table"
+        )
+    if task.condition_kind not in (None, "classes"):
+        raise BadInput(
+            f"generator '{config.generator.name}' follows classes, no attributes or values; take the recipe table"
+        )
 
 
 def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
@@ -234,6 +260,7 @@ def _missing(generator: str, size: int, shape: Sequence[int], blocks: Sequence[B
 def build_loss(config: Config) -> Adversarial:
     """The loss as a function of (real, fake) logits."""
     maker, what = find("losses", config.loss.name), f"loss '{config.loss.name}'"
+    _require_sizes(what, config.loss.options)
     made = make if isinstance(maker, type) else partial(_bound, fixed=2)
     loss: Adversarial = made(what, maker, config.loss.options)
     return loss
@@ -245,6 +272,7 @@ def build_penalty(config: Config) -> Penalty | None:
         return None
     maker = find("penalties", config.penalty.name)
     what = f"penalty '{config.penalty.name}'"
+    _require_sizes(what, config.penalty.options)
     if isinstance(maker, type):
         penalty: Penalty = make(what, maker, config.penalty.options)
         return penalty

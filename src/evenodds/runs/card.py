@@ -19,6 +19,7 @@ from evenodds.data.rows import Block, cells_of, texts_of
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
+from evenodds.files.text import number_text
 from evenodds.game.arithmetic import eight_bit
 
 __all__ = ["SPLIT_SEED", "BesideCard", "DataCard", "read_card"]
@@ -148,7 +149,7 @@ class DataCard:
         """The rows (N, D) of a table as its file spells them."""
         if self.units.columns:
             return texts_of(self.units.columns, x)
-        return [[f"{value:.9g}" for value in row] for row in x]
+        return [[number_text(value) for value in row] for row in x]
 
     def eight_bit(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Images in the data's own units as 8 bit, for showing."""

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from evenodds.errors import BadInput, excerpt, unknown
+from evenodds.files.misfit import shortened
 from evenodds.files.names import is_there, real
 from evenodds.files.read import parse_yaml, read_yaml
 from evenodds.files.text import from_utf8, to_utf8
@@ -493,9 +494,12 @@ def _code_named(value: Any) -> Iterator[str]:
 
 def _typed(key: str, value: Any) -> Any:
     """`value` as the type of the setting, or BadInput that names the setting."""
-    if settings()[key].auto and isinstance(value, str) and value == "auto":
+    about = settings()[key]
+    if about.auto and isinstance(value, str) and value == "auto":
         return None
-    return typed(key, _hints()[key], value)
+    if about.auto and about.words and not about.kinds and isinstance(value, str) and value not in about.words:
+        raise BadInput(f"{key} must be auto, {' or '.join(about.words)}, got {shortened(value)}")
+    return typed(key, _hints()[key], value, ("auto",) * about.auto)
 
 
 def _with_option(key: str, part: Any, option: str, value: Any) -> Part:

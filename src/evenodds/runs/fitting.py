@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.seeds import mix
 from evenodds.runs.assembly import Run
@@ -28,11 +27,6 @@ def fitted_players(run: Run) -> list[Choice]:
         fit: Any = next((part.fit for part in player.modules() if hasattr(part, "fit")), None)
         if not name.startswith("generator") or fit is None:
             continue
-        if "encoder" in run.game.players:
-            raise BadInput(
-                f"task '{run.config.task.name}' lets generator and encoder learn together, and generator "
-                f"'{run.config.generator.name}' does not learn; take the recipe table"
-            )
         begun = time.process_time()
         index = run.train_index[evenly(len(run.train_index), MOST)]
         places = [column.places for column in run.dataset.units.columns]

@@ -52,6 +52,9 @@ def choose_launches(config: Config, ahead: Ahead, say: Callable[[str], None]) ->
 def choose_graphs(config: Config, ahead: Ahead, say: Callable[[str], None]) -> tuple[Config, list[Choice]]:
     """CUDA graphs where rounds of the run are faster by them, in a run of one process that takes 30 seconds."""
     if config.graphs is not None:
+        device = pick_device(config.device)
+        if config.graphs and not is_recordable(device):
+            say(f"graphs=true has no effect: moves on the {device.type} cannot be recorded, those on CUDA devices can")
         return config, []
     plain = replace(config, graphs=False)
     alone = processes.size() * config.accumulate == 1

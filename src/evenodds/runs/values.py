@@ -41,12 +41,13 @@ class Part:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def typed(key: str, hint: Any, value: Any) -> Any:
+def typed(key: str, hint: Any, value: Any, words: Sequence[str] = ()) -> Any:
     """`value` as the type `hint`.
 
     Args:
         key: name of the setting, for messages.
         hint: Part, bool, int, float, str, a tuple of str or Part, or one of these or None.
+        words: that stand for a value, too, for messages.
 
     Raises:
         BadInput: the value cannot be read as that type. The message names the key.
@@ -60,7 +61,11 @@ def typed(key: str, hint: Any, value: Any) -> Any:
     if kind is Part:
         return part_of(key, value)
     require_plain(key, value := TEXTS[get_origin(kind) or kind](value))
-    return as_type(value, kind, key, ADVICE)
+    try:
+        return as_type(value, kind, key, ADVICE)
+    except BadInput as error:
+        also = "".join(f"{word}, " for word in words)
+        raise BadInput(str(error).replace(f"{key} must be ", f"{key} must be {also}", 1)) from error
 
 
 def plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeVar
 
+from PIL import ImageFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -163,6 +164,9 @@ def decoded(content: bytes, what: str, most_pixels: int) -> DecodedImage:
     height, width = size_of(content, what)
     if height * width > most_pixels:
         raise TooMuch(f"{what} has {height:,} x {width:,} pixels, at most {most_pixels:,} are taken here")
+    frames = guarded(_file(content, what), _frames, MOST_SAID)
+    if isinstance(frames, int) and frames > 1:
+        raise BadInput(f"{what} has {frames:,} frames; send one of them, as a PNG, say")
     picture = read(_file(content, what), most_pixels)
     if isinstance(picture, str):
         raise BadInput(picture)
@@ -175,6 +179,11 @@ def size_of(content: bytes, what: str) -> tuple[int, int]:
     if isinstance(size, str):
         raise BadInput(size)
     return size[1], size[0]
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    """How many frames a picture has; the others of a camera's MPO are previews of the first."""
+    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
 def _file(content: bytes, what: str) -> File:

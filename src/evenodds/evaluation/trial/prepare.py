@@ -11,7 +11,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput
-from evenodds.evaluation.trial.folds import Splitter
+from evenodds.evaluation.trial.folds import Splitter, labels
 from evenodds.evaluation.trial.generators import ConditionalRun, FinishedRun
 from evenodds.evaluation.trial.inputs import Maker
 from evenodds.game.trainer import Listener
@@ -65,9 +65,12 @@ def from_data(
         raise BadInput(f"--label names a column of a table, and {source} is none; leave it out")
     options: dict[str, Any] = {} if size is None or "size" not in takes else {"size": size}
     options |= {} if label is None else {"label": label}
-    data = load_data(source, reading, **options).in_memory("the items of a trial")
+    data = load_data(source, reading, **options)
     if data.kind == "table" and data.y is None:
         raise BadInput("a trial of a table needs the column that names the class; add --label COLUMN")
+    if data.kind == "image":
+        labels(data)  # refused before all of them are read
+    data = data.in_memory("the items of a trial")
     return Prepared(data, ConditionalRun(recipe, settings, listeners))
 
 

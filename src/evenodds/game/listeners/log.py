@@ -68,7 +68,9 @@ class Log:
             self.write(training)
 
     def write(self, training: Training, **more: Any) -> None:
-        """Writes a line now; a term that is not finite is null."""
+        """Writes a line now, unless the last one says the same; a term that is not finite is null."""
+        if not more and self.lines and int(self.lines[-1]["images"]) == training.progress.images > 0:
+            return
         terms = training.engine.read(training.terms)
         self.seconds = time.perf_counter() - self._clock
         images, before = training.progress.images, self._last

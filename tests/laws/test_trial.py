@@ -170,7 +170,11 @@ def test_copies_fill_every_class_alike() -> None:
     made, labels = copies(x, y, ("shift",), 100, rng())
     assert torch.bincount(labels).tolist() == [50, 50]
     assert torch.equal(made[:13], x)
-    assert copies(x, y, (), 100, rng())[0] is x
+    made, labels = copies(x, y, (), 100, rng())
+    assert torch.bincount(labels).tolist() == [10, 10]
+    assert torch.equal(made[:13], x)
+    assert all(any(torch.equal(one, real) for real in x[10:]) for one in made[13:])
+    assert torch.equal(copies(x[:10], y[:10], (), 100, rng())[0], x[:10])
 
 
 def test_jitter_is_normal_noise_in_proportion_to_each_column() -> None:

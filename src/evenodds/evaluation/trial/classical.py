@@ -55,11 +55,12 @@ def transformed(x: Tensor, kinds: Sequence[str], rng: torch.Generator) -> Tensor
 
 
 def copies(x: Tensor, y: Tensor, kinds: Sequence[str], total: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The images and changed ones: in all about `total`, at least two of each image, equally many of every class."""
-    if not kinds:
-        return x, y
+    """The images and changed ones: in all about `total`, at least two of each image, equally many of every class.
+
+    Without any kind of change classes are filled up by images as they are, and by no more than that.
+    """
     counts = torch.bincount(y)
-    each = max(2 * int(counts.max()), total // int((counts > 0).sum()))
+    each = max(2 * int(counts.max()), total // int((counts > 0).sum())) if kinds else int(counts.max())
     index = []
     for label, count in enumerate(counts.tolist()):
         if not count:

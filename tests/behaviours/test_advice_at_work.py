@@ -173,6 +173,13 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "got the file {}; evenodds opens no pickles": ("sample floats.npz -n 1", "sample floats -n 1"),
     "a trial needs --data": ("trial --out a", ""),
+    "a trial needs labelled data of at least 2 classes": ("trial --data photos --out a", ""),
+    "a trial of a table needs the column that names the class": ("trial --data rows.csv --out a", ""),
+    "--label names a column of a table, and": ("trial --data photos --label kind --out a", ""),
+    "they are alike as a kind; raise --threshold": (
+        "duplicates photos --threshold 0.1 --features random",
+        "duplicates photos --threshold 0.999 --features random",
+    ),
     "say where the run goes: OWNER/NAME on the hub, or --to": (
         "push pictures",
         "push pictures --to handed --licence cc-by-4.0",
@@ -442,4 +449,4 @@ def test_every_advice_is_typed_or_it_is_said_why_not() -> None:
     assert [message for message in messages() if message.text not in covered] == []
     assert {*typed_here} & {*left} == set()
     assert len(left) == len({*left})
-    assert (len(NO_ADVICE), len(NETWORK), len(MACHINE), len(PROCESSES), len(NOT_YET)) == (52, 24, 25, 5, 78)
+    assert (len(NO_ADVICE), len(NETWORK), len(MACHINE), len(PROCESSES), len(NOT_YET)) == (53, 25, 25, 5, 82)

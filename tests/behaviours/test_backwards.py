@@ -14,6 +14,7 @@ from evenodds.apply.features import features
 from evenodds.apply.inversion import conditions_of, invert
 from evenodds.apply.items import items
 from evenodds.cli import main
+from evenodds.errors import BadInput
 from evenodds.files.tensors import read_tensors
 from evenodds.game.checkpoint import listing
 from evenodds.runs.folder_facts import ENCODER
@@ -47,7 +48,9 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
     encoder = encoder_of(session, 15_000)
     late = invert(session, x, encoder)
     assert late.error < 0.7 * early.error
-    assert torch.equal(invert(session, x, encoder_of(session, 1)).z, late.z)
+    assert torch.equal(invert(session, x, encoder_of(session)).z, late.z)
+    with pytest.raises(BadInput, match="has learned from 15,000 samples; leave --images out"):
+        encoder_of(session, 1)
     assert invert(session, x, encoder, steps=20).error < late.error
     earlier = load(session.folder, listing(session.folder / "checkpoints")[0].name, "cpu")
     assert earlier.images < session.images
@@ -69,6 +72,7 @@ def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path) -> None:
 def test_the_commands_leave_their_files(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(session.folder)
     assert main(["features", run]) == 0
+    (session.folder / ENCODER).unlink(missing_ok=True)
     assert main(["encode", run, "--images", "1k"]) == 0
     assert main(["reconstruct", run, "--steps", "2", "--n", "20"]) == 0
     assert main(["directions", run, "--n", "3"]) == 0

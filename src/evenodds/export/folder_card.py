@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from evenodds.export.run_card import of_folder
 from evenodds.export.words import FileCard
 from evenodds.files.read import read_json
 from evenodds.files.regular import open_regular
+from evenodds.files.tensors import bytes_by_name
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import Header
 from evenodds.runs.config import read, require_allowed
@@ -62,11 +62,8 @@ def _tensors(latest: Path, header: Header, part: str) -> dict[tuple[str, str], b
         content = file.read()
     if sha256(content).hexdigest() != header.parts[part].sha256:
         raise BadInput(f"the checksum of {part} differs")
-    begin = 8 + int.from_bytes(content[:8], "little")
-    entries: Mapping[str, Any] = json.loads(content[8:begin])
-    places = {name: entry["data_offsets"] for name, entry in entries.items() if name != "__metadata__"}
     found = {}
-    for name, (first, last) in places.items():
+    for name, numbers in bytes_by_name(content, latest / f"{part}.safetensors").items():
         player, _, key = name.partition("/")
-        found[player, key] = content[begin + first : begin + last]
+        found[player, key] = numbers
     return found

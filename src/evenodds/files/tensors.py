@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["has_declared_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
+__all__ = ["bytes_by_name", "has_declared_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
 
 MOST_HEADER = 10**8
 """Bytes of a header, as safetensors itself limits it."""
@@ -63,6 +63,21 @@ def has_declared_size(path: Path) -> bool:
         return bool(size == 8 + length + max(ends, default=0))
     except (BadInput, OSError, TypeError, LookupError, AttributeError):
         return False
+
+
+def bytes_by_name(content: bytes, path: Path) -> dict[str, bytes]:
+    """The bytes of each tensor in the content of a safetensors file, by name; torch is not needed.
+
+    Args:
+        path: of the file, for messages.
+
+    Raises:
+        BadInput: the header is no JSON.
+        LookupError, TypeError, ValueError: it is not what safetensors writes.
+    """
+    length, header = _header(BytesIO(content), path)
+    places = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
+    return {name: content[8 + length + first : 8 + length + last] for name, (first, last) in places.items()}
 
 
 def _header(file: BinaryIO, path: Path) -> tuple[int, Any]:

@@ -33,7 +33,8 @@ class Group:
 def near_duplicates(features: Tensor, threshold: float) -> list[Group]:
     """Groups of rows that are joined by pairs whose cosine is at least a threshold.
 
-    Joined by chains: the first and the last item of a group may be less alike than the threshold.
+    Joined by chains, which is single linkage (Sneath 1957) cut at the threshold: the first and the last item of a group
+    may be less alike than that.
 
     Args:
         features: (N, F), finite; a row of zeros is like no other.

@@ -169,14 +169,25 @@ def boundary_scores(
 
 
 def mean_boundary(scores: Tensor) -> Tensor:
-    """The mean over classes of each one's mean boundary F-score over the images that show its boundary.
+    """The mean over classes of each one's mean boundary F-score (Csurka et al. 2013) over the images that show it.
 
     Args:
         scores: (N, classes), see `boundary_scores`.
 
     Returns:
         () float64 in [0, 1]; NaN where no class has a boundary.
+
+    Raises:
+        BadInput: no matrix.
+
+    Example:
+        >>> import torch
+        >>> from evenodds.metrics.segmentation import mean_boundary
+        >>> mean_boundary(torch.tensor([[1.0, 0.5], [torch.nan, 1.0]], dtype=torch.float64))
+        tensor(0.8750, dtype=torch.float64)
     """
+    if scores.dim() != 2:
+        raise BadInput(f"boundary scores must be (N, classes), got {tuple(scores.shape)}; see boundary_scores")
     return scores.nanmean(0).nanmean()
 
 

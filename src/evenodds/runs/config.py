@@ -497,7 +497,8 @@ def _typed(key: str, value: Any) -> Any:
     about = settings()[key]
     if about.auto and isinstance(value, str) and value == "auto":
         return None
-    if about.auto and about.words and not about.kinds and isinstance(value, str) and value not in about.words:
+    named = about.auto and about.words and not about.kinds and isinstance(value, str)
+    if named and str(value).lower() not in about.words:
         raise BadInput(f"{key} must be auto, {' or '.join(about.words)}, got {shortened(value)}")
     return typed(key, _hints()[key], value, ("auto",) * about.auto)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -149,23 +148,23 @@ def classifier(name: str) -> Classifier:
     return Estimator(name, kind)
 
 
-OF_SKLEARN: Mapping[str, tuple[str, str, str, Mapping[str, Any]]] = {
-    "sklearn": ("random forest of scikit-learn, 200 trees", "ensemble", "RandomForestClassifier",
-                {"n_estimators": 200, "n_jobs": 1}),
-    "boosting": ("gradient boosting of scikit-learn, 100 rounds", "ensemble", "HistGradientBoostingClassifier", {}),
-    "logistic": ("logistic regression of scikit-learn", "linear_model", "LogisticRegression", {"max_iter": 1000}),
-}  # fmt: skip
-"""By name: for the record, the module of scikit-learn, the class in it, and what it is given."""
+OF_SKLEARN = ("sklearn", "boosting", "logistic")
+FOREST = {"n_estimators": 200, "n_jobs": 1}
 
 
 def _of_sklearn(name: str) -> Estimator:
-    title, module, kind, options = OF_SKLEARN[name]
     try:
-        made = getattr(importlib.import_module(f"sklearn.{module}"), kind)
+        from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+        from sklearn.linear_model import LogisticRegression
     except Exception as error:
         raise BadInput(f"--classifier {name} needs scikit-learn; pip install 'evenodds[sklearn]'") from error
+    title, kind, options = {
+        "sklearn": ("random forest of scikit-learn, 200 trees", RandomForestClassifier, FOREST),
+        "boosting": ("gradient boosting of scikit-learn, 100 rounds", HistGradientBoostingClassifier, {}),
+        "logistic": ("logistic regression of scikit-learn", LogisticRegression, {"max_iter": 1000}),
+    }[name]
 
     def fresh(random_state: int) -> Any:
-        return made(random_state=random_state, **options)
+        return kind(random_state=random_state, **options)
 
     return Estimator(title, fresh)

@@ -175,7 +175,7 @@ LINES: dict[str, tuple[str, str]] = {
     "a trial needs --data": ("trial --out a", ""),
     "a trial needs labelled data of at least 2 classes": ("trial --data photos --out a", ""),
     "a trial of a table needs the column that names the class": ("trial --data rows.csv --out a", ""),
-    "--label names a column of a table, and": ("trial --data photos --label kind --out a", ""),
+    "--label names a column of a table, and": ("trial --data kinds.npz --label kind --out a", ""),
     "they are alike as a kind; raise --threshold": (
         "duplicates photos --threshold 0.1 --features random",
         "duplicates photos --threshold 0.999 --features random",

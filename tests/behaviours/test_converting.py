@@ -99,7 +99,7 @@ def test_a_file_is_what_the_run_answers_to_it(
     assert capsys.readouterr().out.split() == [str(tmp_path / "b.png")]
     want = answered(upscaling, inside(pixels(tmp_path / "a.png")))["x"]
     off = np.abs(pixels(tmp_path / "b.png") - ((want[0].permute(1, 2, 0) + 1) * 127.5).numpy())
-    assert off.max() <= 0.502  # rounded
+    assert off.max() <= 0.505  # rounded, of sums in single precision
 
 
 def test_kinds_are_kept(upscaling: Session, tmp_path: Path) -> None:

@@ -63,11 +63,13 @@ def copies(x: Tensor, y: Tensor, kinds: Sequence[str], total: int, rng: torch.Ge
     each = max(2 * int(counts.max()), total // int((counts > 0).sum())) if kinds else int(counts.max())
     index = []
     for label, count in enumerate(counts.tolist()):
-        if not count:
+        if count in (0, each):
             continue
         members = (y == label).nonzero().flatten()
         rounds = [members[torch.randperm(count, generator=rng)] for _ in range(-(-(each - count) // count))]
         index.append(torch.cat(rounds)[: each - count])
+    if not index:
+        return x, y
     changed = torch.cat(index)
     return torch.cat([x, transformed(x[changed], kinds, rng)]), torch.cat([y, y[changed]])
 

@@ -98,7 +98,7 @@ MACHINE = (
     "fits, and",
     "fused=true",
     "generator.width",
-    "give --out",
+    "can be written; give --out FOLDER",
     "give fewer,",
     "micro-batches,",
     "more; use",

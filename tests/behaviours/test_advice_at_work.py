@@ -172,6 +172,10 @@ LINES: dict[str, tuple[str, str]] = {
         "train --help",
     ),
     "got the file {}; evenodds opens no pickles": ("sample floats.npz -n 1", "sample floats -n 1"),
+    "and results are no data; give --out another folder": (
+        "train color-32 --data photos --out photos",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}",
+    ),
     "a trial needs --data": ("trial --out a", ""),
     "a trial needs labelled data of at least 2 classes": ("trial --data photos --out a", ""),
     "a trial of a table needs the column that names the class": ("trial --data rows.csv --out a", ""),

@@ -326,6 +326,17 @@ def test_runs_within_the_data_are_no_data(tmp_path: Path, monkeypatch: pytest.Mo
     assert any(line.startswith("Left out 1 run folder of evenodds: runs/a") for line in data.report)
 
 
+@pytest.mark.parametrize("command", ["train color-32", "trial"])
+def test_results_are_not_written_among_the_data(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "photos", [f"{name}/{k}.png" for name in "ab" for k in range(6)])
+    monkeypatch.chdir(tmp_path)
+    assert main([*command.split(), "--data", "photos", "--out", "photos/../photos"]) == 2
+    assert "results are no data; give --out another folder" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "photos").iterdir()} == {"a", "b"}
+
+
 def test_a_run_is_put_beside_the_data_that_it_would_lie_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,7 +84,7 @@ def train(
     from evenodds.runs.config import recipe as read_recipe
     from evenodds.runs.config import require_allowed, with_settings
     from evenodds.runs.default_recipe import suited_recipe
-    from evenodds.runs.folders import as_seconds, claimed, outside
+    from evenodds.runs.folders import as_seconds, base_of, claimed
     from evenodds.runs.following import company
     from evenodds.runs.run import start
     from evenodds.runs.session import load
@@ -101,7 +101,7 @@ def train(
     config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
     config = with_settings(config, _written(flags) | setting_values(settings))
     require_allowed(config, recipe or str(from_))
-    base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
+    base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
     seconds = as_seconds(budget)
     with company(), caching(cache, say):
         if restarted_run(out):

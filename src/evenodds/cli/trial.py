@@ -116,7 +116,7 @@ def trial(
     from evenodds.evaluation.trial.written import table, write
     from evenodds.files.outputs import require_writable
     from evenodds.files.text import quoted
-    from evenodds.runs.folders import as_seconds, locked_folder, outside
+    from evenodds.runs.folders import as_seconds, base_of, locked_folder
 
     require_writable(out if out is not None else Path("trials"), "name a folder elsewhere with --out")
     tested = None if design.classifier is None else classifier_named(design.classifier)
@@ -138,7 +138,7 @@ def trial(
         tested = classifier_named("small" if prepared.data.kind == "image" else "boosting")
     for line in prepared.data.report:
         say(line)
-    base = outside(Path("trials"), data if out is None else None, say)
+    base = base_of(Path("trials"), data, out, say)
     with locked_folder(out, base, Path(data or run or "").stem, "trial") as folder, bar as step:
         say(f"cells are kept in {folder}; the same command with --out {quoted(folder)} goes on with them")
         content = play(

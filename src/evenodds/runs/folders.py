@@ -29,7 +29,7 @@ from evenodds.runs.folder_facts import Played
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
 __all__ = [
-    "as_seconds", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed", "versions",
+    "as_seconds", "base_of", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed", "versions",
 ]  # fmt: skip
 
 
@@ -70,6 +70,21 @@ def outside(base: Path, data: Any, say: Callable[[str], None] = lambda line: Non
     beside = Path(os.path.relpath(home.parent / base.name))
     say(f"{base} would lie in the data: results are put beside it, in {beside} (--out FOLDER names another folder)")
     return beside
+
+
+def base_of(
+    base: Path, data: str | None, out: str | Path | None, say: Callable[[str], None] = lambda line: None
+) -> Path:
+    """The folder for results, see `outside`; just `base` where they go to `out`, which must not be the data themselves.
+
+    Raises:
+        BadInput: `out` is the folder of the data, among which results would be read as such the next time.
+    """
+    if out is None:
+        return outside(base, data, say)
+    if data is not None and is_there(data) and Path(data).is_dir() and real(Path(out)) == real(Path(data)):
+        raise BadInput(f"{out} is the folder of the data, and results are no data; give --out another folder")
+    return base
 
 
 @contextmanager

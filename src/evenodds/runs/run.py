@@ -37,7 +37,7 @@ from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import require_run
-from evenodds.runs.folders import as_seconds, claimed, environment, outside, placed
+from evenodds.runs.folders import as_seconds, base_of, claimed, environment, placed
 from evenodds.runs.following import (
     agreed_card,
     agreed_config,
@@ -153,7 +153,7 @@ def start(
         source: a run whose weights the players start from, see `transfer`.
     """
     clock = time.perf_counter() if clock is None else clock
-    base = outside(Path("runs"), config.data.name if config.data is not None and out is None else None, say)
+    base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
     with company(), claimed(config.recipe, out, base=base) as folder, kept_threads():
         return begun(config, folder, clock, budget, dataset, listeners, say, reading, source)
 

@@ -32,7 +32,6 @@ from torch import Tensor
 
 import reference_classifier
 from common.peer_networks import Dcgan64Discriminator, Dcgan64Generator
-from evenodds.evaluation.evaluate import evaluate
 from evenodds.metrics.features.extract import extract, extractor
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.kernel import kernel_distance
@@ -43,11 +42,10 @@ from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from peers import PEERS, SHARED, tutorial
-from photographs import timed
+from photographs import scores, timed
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg-train.zip"
 RESULTS = Path(__file__).parent / "results"
-METRICS = ("frechet", "kernel", "precision", "recall", "coverage", "two_sample_accuracy")
 PLAIN = {
     "fused": True, "precision": "float32", "generator.conditional_norm": False, "generator.self_modulation": False,
 }  # fmt: skip
@@ -90,12 +88,6 @@ SEARCH: dict[str, dict[str, Any]] = {
 
 
 # Scores --------------------------------------------------------------------------------------------------------------
-
-
-def scores(session: Session) -> dict[str, float]:
-    """Of 4,000 samples."""
-    found = evaluate(session, metrics=list(METRICS), features="random", n=4000)
-    return {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
 
 
 def seen(features: str, x: np.ndarray) -> Tensor:
@@ -189,7 +181,7 @@ def equal(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict
     torch.set_num_threads(1)
     config = configured(seed, {**EQUAL[way], "images": chosen.images, "threads": 1})
     session = start(config, out=folder / f"{way}-{seed}")
-    return {"images": session.images, "arithmetic": session.config.precision, **scores(session)}
+    return {"images": session.images, "arithmetic": session.config.precision, **scores(session, "random", n=4000)}
 
 
 def search(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:

@@ -88,9 +88,9 @@ def timed(config: Config, seconds: float) -> tuple[Config, float]:
     return replace(config, images=int(seconds / each) // config.batch * config.batch), each
 
 
-def scores(session: Session, features: str) -> dict[str, float]:
-    """Of as many samples as photographs are held out."""
-    found = evaluate(session, metrics=list(METRICS), features=features)
+def scores(session: Session, features: str, n: int = 10_000) -> dict[str, float]:
+    """Of so many samples, or as many as items are held out where these are fewer."""
+    found = evaluate(session, metrics=list(METRICS), features=features, n=n)
     return {name: round(score.value, 4) for name in METRICS if (score := found.score(name)) is not None}
 
 

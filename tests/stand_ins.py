@@ -1,11 +1,18 @@
-"""Data of the kind that a recipe is for, and the recipe as a run of it is built."""
+"""Data of the kind that a recipe is for, the recipe as a run of it is built, and a network for the published one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
+import pytest
+import torch
 
 from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.pretrained import rungs
+from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.config import Config
 from evenodds.runs.planning import settle, settle_task
@@ -32,3 +39,15 @@ def data_for(config: Config, images: int) -> Dataset:
 def settled(config: Config, dataset: Dataset) -> Config:
     """The configuration with what it leaves to the data, as a run has it."""
     return settle(settle_task(config, dataset)[0], dataset, None)[0]
+
+
+@contextmanager
+def frozen_features(monkeypatch: pytest.MonkeyPatch, asking: ModuleType) -> Iterator[EfficientNetLite]:
+    """A network with random weights in place of the published one, for a module that asks whether that is here."""
+    torch.manual_seed(0)
+    network = EfficientNetLite().eval().requires_grad_(False)
+    monkeypatch.setattr(asking, "is_here", lambda: True)
+    monkeypatch.setattr(rungs, "published", lambda: network)
+    rungs._frozen.cache_clear()
+    yield network
+    rungs._frozen.cache_clear()

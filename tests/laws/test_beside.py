@@ -13,22 +13,17 @@ from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings
 from evenodds.export.graphs import _whole
 from evenodds.parts.networks import _beside, dcgan, fastgan
-from evenodds.pretrained import efficientnet_lite, rungs
+from evenodds.pretrained import efficientnet_lite
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
+from tests.stand_ins import frozen_features
 
 FAMILIES = [dcgan, fastgan]
 
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[EfficientNetLite]:
-    """A network with random weights in place of the published one."""
-    torch.manual_seed(0)
-    network = EfficientNetLite().eval().requires_grad_(False)
-    monkeypatch.setattr(_beside, "is_here", lambda: True)
-    monkeypatch.setattr(rungs, "published", lambda: network)
-    rungs._frozen.cache_clear()
-    yield network
-    rungs._frozen.cache_clear()
+    with frozen_features(monkeypatch, _beside) as network:
+        yield network
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,11 +15,11 @@ from evenodds.game.slices import portion
 from evenodds.parts.degradations import Grey
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.losses.perceptual import Perceptual
-from evenodds.pretrained import rungs
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.tasks import translate
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.translate import SHIFTS, Translate
+from tests.stand_ins import frozen_features
 
 SIDE = 32 + SHIFTS - 1
 TINY = {"task.degradation": "grey", "task.crop": SIDE, "size": SIDE, "generator.width": 4, "generator.depth": 1}
@@ -29,14 +29,8 @@ TINY |= {"average_half_life": 0.1, "task.perceptual": 0.5, "device": "cpu", "pen
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[EfficientNetLite]:
-    """A network with random weights in place of the published one."""
-    torch.manual_seed(0)
-    network = EfficientNetLite().eval().requires_grad_(False)
-    monkeypatch.setattr(translate, "is_here", lambda: True)
-    monkeypatch.setattr(rungs, "published", lambda: network)
-    rungs._frozen.cache_clear()
-    yield network
-    rungs._frozen.cache_clear()
+    with frozen_features(monkeypatch, translate) as network:
+        yield network
 
 
 def task(**options: float) -> Translate:

@@ -209,14 +209,15 @@ def ratio_of(
     of_run = {one.name: getattr(session, one.name) for one in fields(Session)}
     fitted = Fitted(**{**of_run, "task": task, "players": {**session.players, "discriminator": discriminator}})
     made_for = {"generator_images": str(session.images), "fitted_images": str(images), "seed": str(seed)}
-    longer = _longer(path, made_for)
+    kept = read_tensors_and_words(path, ANEW) if os.path.lexists(path) else ({}, {})
+    longer = _longer(kept[1], made_for)
     if longer > images:
         say(
             f"{path} was fitted on {longer:,} images before, more than {images:,}: it is taken; delete it, and it is "
             "fitted anew"
         )
         made_for["fitted_images"] = str(longer)
-    steps = _kept(path, discriminator, made_for, say)
+    steps = _kept(path, kept, discriminator, made_for, say)
     if steps is not None:
         return replace(fitted, steps=steps)
     with allowing(session.allow):
@@ -244,16 +245,25 @@ def ratio_of(
     return fitted
 
 
-def _longer(path: Path, made_for: Mapping[str, str]) -> int:
-    """The images on which a discriminator of the same samples and seed was fitted; 0 where there is none."""
-    words = read_tensors_and_words(path, ANEW)[1] if os.path.lexists(path) else {}
+def _longer(words: Mapping[str, str], made_for: Mapping[str, str]) -> int:
+    """The images on which a discriminator of the same samples and seed was fitted; 0 where the words are of others."""
     same = all(words.get(name) == word for name, word in made_for.items() if name != "fitted_images")
     return int(words["fitted_images"]) if same and words.get("fitted_images", "").isdecimal() else 0
 
 
-def _kept(path: Path, discriminator: nn.Module, made_for: dict[str, str], say: Callable[[str], None]) -> Steps | None:
-    """What logits stand for, of a discriminator that gets the weights that are kept; None where these are of others."""
-    weights, words = read_tensors_and_words(path, ANEW) if os.path.lexists(path) else ({}, {})
+def _kept(
+    path: Path,
+    kept: tuple[dict[str, Tensor], dict[str, str]],
+    discriminator: nn.Module,
+    made_for: Mapping[str, str],
+    say: Callable[[str], None],
+) -> Steps | None:
+    """What logits stand for, of a discriminator that gets the weights that are kept; None where these are of others.
+
+    Args:
+        kept: the tensors and the words of the file at `path`.
+    """
+    weights, words = kept
     if any(words.get(name) != word for name, word in made_for.items()):
         return None
     steps = Steps(*(weights.pop(name, torch.zeros(0)) for name in STEPS))

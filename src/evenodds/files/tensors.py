@@ -59,7 +59,7 @@ def has_declared_size(path: Path) -> bool:
         with open_regular(path) as file:
             size = size_of(file)
             length, header = _header(file, path)
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        ends = [offsets[1] for offsets in _places(header).values()]
         return bool(size == 8 + length + max(ends, default=0))
     except (BadInput, OSError, TypeError, LookupError, AttributeError):
         return False
@@ -76,8 +76,13 @@ def bytes_by_name(content: bytes, path: Path) -> dict[str, bytes]:
         LookupError, TypeError, ValueError: it is not what safetensors writes.
     """
     length, header = _header(BytesIO(content), path)
-    places = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
-    return {name: content[8 + length + first : 8 + length + last] for name, (first, last) in places.items()}
+    begin = 8 + length
+    return {name: content[begin + first : begin + last] for name, (first, last) in _places(header).items()}
+
+
+def _places(header: Any) -> dict[str, tuple[int, int]]:
+    """Of each tensor, where its bytes begin and end behind the header."""
+    return {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
 
 
 def _header(file: BinaryIO, path: Path) -> tuple[int, Any]:

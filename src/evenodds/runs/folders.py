@@ -60,9 +60,9 @@ def outside(base: Path, data: Any, say: Callable[[str], None] = lambda line: Non
     Raises:
         BadInput: it can only lie in the data.
     """
-    if not isinstance(data, str | Path) or not is_there(str(data)) or not Path(data).is_dir():
+    home = _home(data)
+    if home is None:
         return base
-    home = real(Path(data))
     if not real(base).is_relative_to(home) or os.fspath(data) in names("sources"):
         return base
     if home.parent == home or not os.access(home.parent, os.W_OK):
@@ -82,9 +82,15 @@ def base_of(
     """
     if out is None:
         return outside(base, data, say)
-    if data is not None and is_there(data) and Path(data).is_dir() and real(Path(out)) == real(Path(data)):
+    if real(Path(out)) == _home(data):
         raise BadInput(f"{out} is the folder of the data, and results are no data; give --out another folder")
     return base
+
+
+def _home(data: Any) -> Path | None:
+    """The folder of the data, resolved; None where they are no folder."""
+    there = isinstance(data, str | Path) and is_there(str(data)) and Path(data).is_dir()
+    return real(Path(data)) if there else None
 
 
 @contextmanager

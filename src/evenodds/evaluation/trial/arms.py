@@ -85,8 +85,7 @@ def _generated(inputs: ArmInputs) -> Examples:
 def _generated_changed(inputs: ArmInputs) -> Examples:
     """Classical augmentation, in which a share of each class is synthetic and changed alike.
 
-    The class that lacks most has the share, others less in proportion. Where no change is left, classes are filled up
-    as well, for classical augmentation then does not.
+    The class that lacks most has the share, others less in proportion.
     """
     share = inputs.shares["gan_classical"]
     if not share:
@@ -94,7 +93,7 @@ def _generated_changed(inputs: ArmInputs) -> Examples:
     real, labels = copies(inputs.x(), inputs.y, inputs.kinds, round((1 - share) * inputs.room()), inputs.rng(4))
     lacking, counts = torch.tensor(inputs.lacking()), torch.bincount(labels, minlength=inputs.classes)
     shares = share * lacking / lacking.max()
-    wanted = (shares / (1 - shares) * counts).round().long() + counts.max() - counts
+    wanted = (shares / (1 - shares) * counts).round().long()
     index = _spread(inputs, wanted.tolist())
     x, y = inputs.generated
     changed = transformed(x[index], inputs.kinds, inputs.rng(6))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evenodds.parts import views
 
-__all__ = ["JITTER", "KINDS", "chosen", "copies", "kinds_of", "transformed"]
+__all__ = ["JITTER", "KINDS", "alike", "chosen", "copies", "kinds_of", "transformed"]
 
 KINDS = ("shift", "rotation", "scale", "flip")
 """Of images; rows of tables have "jitter" alone."""
@@ -74,6 +74,11 @@ def copies(x: Tensor, y: Tensor, kinds: Sequence[str], total: int, rng: torch.Ge
     return torch.cat([x, transformed(x[changed], kinds, rng)]), torch.cat([y, y[changed]])
 
 
+def alike(y: Tensor) -> Tensor:
+    """(N,) weights of items of classes y (N,) by which every class weighs 1."""
+    return (1.0 / torch.bincount(y))[y]
+
+
 def chosen(x: Tensor, y: Tensor, named: Right, rng: torch.Generator) -> tuple[str, ...]:
     """The kinds of change that the classes survive, by training items alone.
 
@@ -88,7 +93,7 @@ def chosen(x: Tensor, y: Tensor, named: Right, rng: torch.Generator) -> tuple[st
     kinds = kinds_of(x)
     score, moved = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0.0)
     for fit, check in (halves, halves[::-1]):
-        weights = (1.0 / torch.bincount(y[check]))[y[check]]
+        weights = alike(y[check])
         plain = named(x[fit], y[fit], x[check]) == y[check]
         for kind in kinds:
             right = named(*copies(x[fit], y[fit], (kind,), 4 * len(fit), rng), x[check]) == y[check]

@@ -14,14 +14,14 @@ from evenodds.errors import BadInput
 from evenodds.evaluation.trial.arms import SYNTHETIC
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
 from evenodds.evaluation.trial.inputs import Maker, laid_out
-from evenodds.evaluation.trial.share import INNER_BUDGET
+from evenodds.evaluation.trial.share import CANDIDATES, INNER_BUDGET
 
 __all__ = ["TrialPlan", "planned"]
 
 CHOICE = 2 * 5 / 3
 """Choosing the changes takes so many fits of the small classifier: 2 halves, 5 fits each, a third as long."""
-SHARES = 5 / 2
-"""Choosing the synthetic shares takes so many fits of the classifier: 5, half as long."""
+SHARES = sum(1 + len(shares) for shares in CANDIDATES.values()) / 2
+"""Choosing the synthetic shares takes so many fits of the classifier: one for each and for none, half as long."""
 LEAST, USUAL = 120, 400
 """Steps of the small classifier: fewer would not teach it, more are hardly better where images are few."""
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evenodds.evaluation.trial.arms import ARMS
+from evenodds.evaluation.trial.classical import alike
 from evenodds.evaluation.trial.classifiers import Small
 from evenodds.evaluation.trial.inputs import ArmInputs
 from evenodds.evaluation.trial.proof import Ledger
@@ -80,7 +81,7 @@ def picked(without: Tensor, having: Mapping[float, Tensor], y: Tensor) -> float:
         without: (N,) Brier scores of items of classes y (N,) with no synthetic ones; less is better.
         having: the same by share.
     """
-    weights = (1.0 / torch.bincount(y).clamp_min(1))[y]
+    weights = alike(y)
     gains = {share: weights * (without - score) for share, score in having.items()}
     best = max(gains, key=lambda share: float(gains[share].sum()))
     error = math.sqrt(float(gains[best].square().sum()))

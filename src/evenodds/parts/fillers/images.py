@@ -17,7 +17,7 @@ from evenodds.errors import BadInput, unknown
 from evenodds.parts.fillers._late import several
 from evenodds.parts.fillers._membrane import stretched
 from evenodds.parts.networks._conv import Conv2d
-from evenodds.parts.networks._levels import Down, Up, check_batch, image_shape, level_sizes, widths
+from evenodds.parts.networks._levels import Down, Up, check_batch, image_shape, level_sizes, padded, start_alike, widths
 from evenodds.parts.networks.modern import Block
 
 __all__ = ["STARTS", "Generator"]
@@ -92,8 +92,8 @@ class Generator(nn.Module):
         )
         self.leave = Conv2d(channels_of[0], channels * stem**2, 3, padding=1)
         with torch.no_grad():
-            if stem > 1:  # alike for the pixels of a place (Aitken et al. 2017): no checkerboard at the start
-                self.leave.weight.copy_(self.leave.weight[:: stem**2].repeat_interleave(stem**2, 0))
+            if stem > 1:
+                start_alike(self.leave, stem**2)
                 nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
             if start == "membrane":
                 self.leave.weight.mul_(0.3)
@@ -121,8 +121,7 @@ class Generator(nn.Module):
 
     def _places(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, stem**2 C, ceil(H / stem), ceil(W / stem)); the last row and column are repeated."""
-        more = (0, -x.shape[3] % self.stem, 0, -x.shape[2] % self.stem)
-        return F.pixel_unshuffle(F.pad(x, more, mode="replicate") if any(more) else x, self.stem)
+        return F.pixel_unshuffle(padded(x, self.stem), self.stem)
 
 
 class _Level(nn.Module):

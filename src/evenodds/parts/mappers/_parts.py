@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.parts.exporting import is_exporting
 
-__all__ = ["SLOPE", "base", "check", "check_images", "conv", "enlarged"]
+__all__ = ["SLOPE", "base", "check", "check_images", "conv", "enlarged", "normed", "unbiased"]
 
 SLOPE = 0.2
 """Of leaky rectifiers below 0."""
@@ -38,6 +38,19 @@ def conv(inputs: int, outputs: int, gain: float = 1.0, size: int = 3) -> nn.Conv
         layer.weight.mul_(gain)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
+
+
+def unbiased(inputs: int, outputs: int, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """A convolution for a norm to follow, which would subtract its bias; started after He et al. (2015)."""
+    padding = dilation * (size // 2)
+    layer = nn.Conv2d(inputs, outputs, size, stride, padding=padding, dilation=dilation, bias=False)
+    nn.init.kaiming_normal_(layer.weight, SLOPE)
+    return layer
+
+
+def normed(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution, batch norm and a leaky rectifier."""
+    return nn.Sequential(unbiased(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE))
 
 
 def base(x: Tensor, outputs: int) -> Tensor:

@@ -8,12 +8,12 @@ pixels at once; that of single pixels would take most of the time. Skips are add
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.parts.mappers._parts import SLOPE, check, check_images, conv
+from evenodds.parts.mappers._parts import SLOPE, check, check_images, conv, normed, unbiased
+from evenodds.parts.networks._levels import padded, start_alike
 
 __all__ = ["Generator"]
 
@@ -58,20 +58,18 @@ class Generator(nn.Module):
         self.margin = 2 * 3 + 4 * (2 + 2 * middle + 1) + 8 * (2 + sum(d + 1 for d in dilations)) + MULTIPLE
         """Pixels beyond a place that influence it."""
         fine, half, thin = (max(1, round(width * growth**k)) for k in range(3))
-        self.enter = _layer(4 * inputs, fine)
-        self.to_half = nn.Sequential(_layer(fine, half, stride=2), *(Residual(half) for _ in range(middle)))
-        self.to_thin = nn.Sequential(_layer(half, thin, stride=2), *(Residual(thin, d) for d in dilations))
+        self.enter = normed(4 * inputs, fine)
+        self.to_half = nn.Sequential(normed(fine, half, stride=2), *(Residual(half) for _ in range(middle)))
+        self.to_thin = nn.Sequential(normed(half, thin, stride=2), *(Residual(thin, d) for d in dilations))
         self.from_thin, self.from_half = conv(thin, half, size=1), conv(half, fine, size=1)
-        self.up_half, self.up = _layer(half, half), _layer(fine, fine)
+        self.up_half, self.up = normed(half, half), normed(fine, fine)
         self.leave = conv(fine, 4 * outputs, 0.5, size=1)
-        with torch.no_grad():  # alike for the pixels of a place: no checkerboard at the start
-            self.leave.weight.copy_(self.leave.weight[::4].repeat_interleave(4, 0))
+        start_alike(self.leave, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, self.inputs)
         height, width = x.shape[2:]
-        more = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-        whole = F.pad(x, more, mode="replicate") if any(more) else x
+        whole = padded(x, MULTIPLE)
         fine = self.enter(F.pixel_unshuffle(whole, 2))
         half = self.to_half(fine)
         thin = self.to_thin(half)
@@ -86,8 +84,8 @@ class Residual(nn.Module):
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
         self.change = nn.Sequential(
-            _conv(channels, channels, dilation=dilation), nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE),
-            _conv(channels, channels), nn.BatchNorm2d(channels),
+            unbiased(channels, channels, dilation=dilation), nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE),
+            unbiased(channels, channels), nn.BatchNorm2d(channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,13 +95,3 @@ class Residual(nn.Module):
 def doubled(x: Tensor) -> Tensor:
     """x (N, C, H, W) at twice its size."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear")
-
-
-def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(_conv(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE))
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    layer = nn.Conv2d(inputs, outputs, 3, stride, padding=dilation, dilation=dilation, bias=False)
-    nn.init.kaiming_normal_(layer.weight, SLOPE)
-    return layer

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.parts.mappers._parts import SLOPE, check, check_images, conv
+from evenodds.parts.mappers._parts import check, check_images, conv, normed
+from evenodds.parts.networks._levels import padded, start_alike
 from evenodds.pretrained.efficientnet_lite import NEEDED, Tuned, is_here, published
 
 __all__ = ["Generator"]
@@ -61,21 +62,19 @@ class Generator(nn.Module):
         with torch._C.DisableTorchFunction():  # also where memory is counted, on tensors without values
             network = published() if self.filled and not counted else None
         self.encoder = Tuned(network, max(CHANNELS), frozen, rate)
-        self.thin, self.overall = _layer(CHANNELS[11], thin, 1), conv(CHANNELS[11], thin, size=1)
+        self.thin, self.overall = normed(CHANNELS[11], thin, 1), conv(CHANNELS[11], thin, size=1)
         self.beside = nn.ModuleList(conv(CHANNELS[k], n, size=1) for k, n in ((5, thin), (3, half), (1, fine)))
         self.narrow = nn.ModuleList((conv(thin, half, size=1), conv(half, fine, size=1)))
-        self.up = nn.ModuleList(_layer(n, n, 3) for n in (thin, half, fine))
+        self.up = nn.ModuleList(normed(n, n, 3) for n in (thin, half, fine))
         self.leave = conv(fine, 4 * outputs, 0.5, size=1)
-        with torch.no_grad():  # alike for the pixels of a place: no checkerboard at the start
-            self.leave.weight.copy_(self.leave.weight[::4].repeat_interleave(4, 0))
+        start_alike(self.leave, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, self.inputs)
         if not self.filled:
             raise BadInput(NEEDED)
         height, width = x.shape[2:]
-        more = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-        whole = F.pad(x, more, mode="replicate") if any(more) else x
+        whole = padded(x, MULTIPLE)
         maps = self.encoder(whole.expand(-1, 3, -1, -1), tuple(CHANNELS))
         *finer, coarse = (found / SCALES[k] for k, found in zip(CHANNELS, maps, strict=True))
         hidden = self.thin(coarse) + self.overall(coarse.mean((2, 3), keepdim=True))
@@ -87,9 +86,3 @@ class Generator(nn.Module):
     def _load_from_state_dict(self, *arguments: Any) -> None:
         super()._load_from_state_dict(*arguments)
         self.filled = True
-
-
-def _layer(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
-    nn.init.kaiming_normal_(layer.weight, SLOPE)
-    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
 from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv
-from evenodds.parts.networks._levels import widths
+from evenodds.parts.networks._levels import padded, start_alike, widths
 
 __all__ = ["NORMS", "Generator"]
 
@@ -74,15 +74,12 @@ class Generator(nn.Module):
         self.coarse = nn.ModuleList(conv(channels_of[k + 1], channels_of[k], size=1) for k in range(depth))
         self.up = nn.ModuleList(_level(2 * channels_of[k], channels_of[k], blocks, norm) for k in range(depth))
         self.leave = conv(channels_of[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
-        with torch.no_grad():  # alike for the pixels of a place (Aitken et al. 2017): no checkerboard at the start
-            self.leave.weight.copy_(self.leave.weight[:: stem**2].repeat_interleave(stem**2, 0))
+        start_alike(self.leave, stem**2)
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, self.inputs)
         height, width = x.shape[2:]
-        more = (0, -width % self.multiple, 0, -height % self.multiple)
-        whole = F.pad(x, more, mode="replicate") if any(more) else x
-        hidden = self.enter(F.pixel_unshuffle(whole, self.stem))
+        hidden = self.enter(F.pixel_unshuffle(padded(x, self.multiple), self.stem))
         passed = [self.down[0](hidden)]
         for level in self.down[1:]:
             passed.append(level(F.avg_pool2d(passed[-1], 2)))

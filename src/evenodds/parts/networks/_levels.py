@@ -20,6 +20,8 @@ __all__ = [
     "check_batch",
     "image_shape",
     "level_sizes",
+    "padded",
+    "start_alike",
     "start_weights",
     "stride_of",
     "strided",
@@ -29,6 +31,18 @@ __all__ = [
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """x (N, C, H, W) with its last row and column repeated until both sides are multiples."""
+    more = (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple)
+    return F.pad(x, more, mode="replicate") if any(more) else x
+
+
+@torch.no_grad()
+def start_alike(layer: nn.Conv2d, pixels: int) -> None:
+    """Starts the outputs for the pixels of a place alike (Aitken et al. 2017): no checkerboard at the start."""
+    layer.weight.copy_(layer.weight[::pixels].repeat_interleave(pixels, 0))
 
 
 def image_shape(family: str, shape: Sequence[int]) -> tuple[int, Size]:

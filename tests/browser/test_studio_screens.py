@@ -1,6 +1,8 @@
 """The studio in a real browser: one studio, a run that is started from it, and everything that is done with it."""
 
 import asyncio
+import os
+import signal
 import threading
 import time
 import warnings
@@ -16,6 +18,7 @@ from PIL import Image
 import evenodds
 from evenodds.files.write import write_json_lines
 from evenodds.runs import watching
+from evenodds.runs.launching import launched
 from evenodds.server.listening import Door, configured
 from evenodds.studio.start import studio
 from tests.browser.report_screens import NAMES, chromium
@@ -134,6 +137,9 @@ def server(places: tuple[Path, Path]) -> Iterator[Server]:
         server = Server(*places)
         yield server
         server.end()
+        for one in launched(places[0]):  # what a test that failed has left
+            if one.alive:
+                os.kill(one.process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +165,8 @@ def page_of_all(browser: Any, server: Server, request: Any) -> Iterator[Watched]
 @pytest.fixture
 def watched(page_of_all: Watched) -> Iterator[Watched]:
     yield page_of_all
-    assert page_of_all.errors == []
+    errors, page_of_all.errors[:] = list(page_of_all.errors), []  # those of one test are not the next one's
+    assert errors == []
     assert page_of_all.foreign == []
 
 
@@ -236,13 +243,13 @@ def test_a_run_is_started_goes_on_without_the_server_and_is_stopped(
     begin(watched, "ring", {"images": "many"}, "")
     page.wait_for_selector("[role=alert]:has-text('images')")  # what is wrong is said before anything is started
     assert [error[:23] for error in watched.errors] == ["Failed to load resource"]  # the browser's word for a refusal
-    begin(watched, "ring", {"images": "40000000", "batch": "64"}, "save_share=0.01\nthreads=1")
+    begin(watched, "ring", {"images": "40000000", "batch": "64"}, "save_share=0.01\nthreads=1\ncompile=false")
     page.wait_for_selector("li:has-text('ring-1'):has-text('starting')")
     server.end()
     server.begin()  # while the run begins, so that no core plays it meanwhile
     page.goto("about:blank")
     page.goto(server.address)
-    page.locator("li", has_text="ring-1").get_by_text("training").wait_for()
+    page.locator("li", has_text="ring-1").get_by_text("training").wait_for(timeout=90_000)  # by then it has begun
     watched.errors.clear()  # requests while the server was away
     watched.show("#/run/ring-1", "h2")
     page.get_by_role("button", name="Stop").click()

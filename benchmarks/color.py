@@ -36,7 +36,9 @@ from evenodds.metrics.features.extract import extract, extractor
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import density_coverage, precision_recall
-from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
 from evenodds.runs.session import Session

@@ -26,7 +26,8 @@ import reference_classifier
 from common.stored import stored_results
 from evenodds.files.write import write_json
 from evenodds.metrics.frechet import frechet
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
 from evenodds.show import pictures

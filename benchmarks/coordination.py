@@ -29,7 +29,9 @@ from evenodds.errors import Diverged
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
 from evenodds.metrics.modes import mode_coverage
-from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
 from evenodds.runs.session import Session

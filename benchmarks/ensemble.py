@@ -24,7 +24,8 @@ from evenodds.apply.ensemble import eightfold
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers._parts import enlarged
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 

@@ -38,7 +38,8 @@ from evenodds.export.runtime import opened
 from evenodds.export.write import export
 from evenodds.files.write import write_json
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.find import names
 from evenodds.runs.session import Session
 

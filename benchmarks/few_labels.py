@@ -34,7 +34,8 @@ from common.few_label_networks import LATENT, Convolutions, FullyConnected, Gene
 from common.stored import stored_results
 from evenodds import Game, Gradient, Local, Progress, train
 from evenodds.data.batches import Batches
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.files.write import write_json
 from evenodds.game.dial import View
 from evenodds.game.listeners.average import Average

@@ -37,7 +37,8 @@ from evenodds.game.arithmetic import evenly
 from evenodds.game.trainer import train
 from evenodds.parts.masks import Boxes, Masks, Scattered
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.show import pictures
 from inference import Clock
 

@@ -19,7 +19,8 @@ from coordination import DATA, Settings, one_thread, options, played, stages
 from evenodds.apply.selecting import sample
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 
 DRAWN = 4000
 WAYS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,8 @@ from typing import Any
 
 import evenodds
 from evenodds.files.write import write_text
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import start
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,7 +22,8 @@ from torch.nn.functional import one_hot
 import reference_classifier
 from evenodds.metrics.frechet import frechet
 from evenodds.metrics.neighbours import two_sample_accuracy
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
 from evenodds.show import pictures

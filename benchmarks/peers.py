@@ -45,7 +45,8 @@ from evenodds.data.sources import load
 from evenodds.files.write import write_json
 from evenodds.runs.allowed import allowing
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import Config, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
 from evenodds.runs.precision import GAIN
 
 MODULE = "common.peer_networks"

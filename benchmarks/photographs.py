@@ -24,7 +24,9 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
-from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.planning import settle, settle_task
 from evenodds.runs.run import start
 from evenodds.runs.session import Session

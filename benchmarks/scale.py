@@ -30,7 +30,8 @@ import torch.distributed as dist
 
 ROOT = Path(__file__).resolve().parents[1]
 
-from evenodds.data.dataset import Dataset, Units  # noqa: E402
+from evenodds.data.dataset import Dataset  # noqa: E402
+from evenodds.data.units import Units  # noqa: E402
 from evenodds.files.process import cores  # noqa: E402
 from evenodds.files.write import write_json, write_text  # noqa: E402
 from evenodds.game import processes  # noqa: E402
@@ -38,7 +39,9 @@ from evenodds.game.learners.sharded import Sharded  # noqa: E402
 from evenodds.game.schedule import Progress  # noqa: E402
 from evenodds.game.trainer import Training, play_round  # noqa: E402
 from evenodds.runs.assembly import Run  # noqa: E402
-from evenodds.runs.config import Config, recipe, with_settings  # noqa: E402
+from evenodds.runs.changes import with_settings  # noqa: E402
+from evenodds.runs.config import Config  # noqa: E402
+from evenodds.runs.config_files import recipe  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 PAGE = ROOT / "benchmarks" / "scale.md"

@@ -34,7 +34,8 @@ from evenodds.metrics.kernel import kernel_distance
 from evenodds.metrics.manifold import precision_recall
 from evenodds.metrics.memorisation import authenticity, data_copying, suspects
 from evenodds.runs.card import SPLIT_SEED
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.session import Session
 
 HELD, JUDGED = 1000, 4000

@@ -43,7 +43,9 @@ from common.stored import stored_results
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.precision import GAIN
 
 SMALL = {"generator.width": 32, "discriminator.width": 32}

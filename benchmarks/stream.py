@@ -131,7 +131,8 @@ def consumed(work: Path, side: int, seconds: float) -> dict[str, Any]:
     from evenodds.data.sources import load
     from evenodds.game.rules import Progress
     from evenodds.runs.assembly import Run
-    from evenodds.runs.config import recipe, with_settings
+    from evenodds.runs.changes import with_settings
+    from evenodds.runs.config_files import recipe
     from evenodds.runs.probing import Probe, rates_of
 
     data = load(work / "folder")

@@ -22,7 +22,8 @@ import parzen
 import reference_classifier
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
 from evenodds.runs.session import Session, load

@@ -32,7 +32,8 @@ from evenodds.files.write import write_json
 from evenodds.game.trainer import Training
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.metrics.modes import mode_coverage
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.run import start
 from evenodds.runs.sample_picture import sample_picture

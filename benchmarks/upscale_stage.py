@@ -31,7 +31,8 @@ from evenodds.metrics.frechet import frechet
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers.residual import Generator
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from upscale import DATA, PATCH, RESULTS, SCALE, eight_bit, grid_energy, patches, photographs

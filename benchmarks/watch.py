@@ -48,7 +48,8 @@ from evenodds.metrics.modes import mode_coverage
 from evenodds.runs import remedy
 from evenodds.runs.assembly import Record, Run
 from evenodds.runs.build import open_data
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.held_out import held_out
 from evenodds.runs.run import start
 from evenodds.runs.session import Session

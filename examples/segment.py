@@ -6,7 +6,8 @@ import torch
 
 import evenodds
 from evenodds.apply.answering import answered
-from evenodds.data.dataset import Beside, Dataset, Units
+from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.units import Units
 from evenodds.metrics.segmentation import confusion, intersection_over_union
 
 

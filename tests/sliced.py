@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.dataset import Beside, Conditions, Dataset
-from evenodds.data.encoding import Units
+from evenodds.data.conditions import Conditions
+from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.palette import Palette
+from evenodds.data.units import Units
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game, Players
@@ -22,7 +23,8 @@ from evenodds.parts.networks import mlp
 from evenodds.parts.priors import Normal
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_engine, build_learner
-from evenodds.runs.config import Config, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
 from evenodds.tasks.bidirectional import Bidirectional
 from evenodds.tasks.classify import Classify, WithLabels
 from evenodds.tasks.contest import Contest

@@ -10,8 +10,10 @@ from evenodds.errors import BadInput
 from evenodds.files.read import read_json
 from evenodds.runs import accelerator
 from evenodds.runs.accelerator import on_accelerator
+from evenodds.runs.changes import with_settings
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, from_mapping, read, recipe, with_settings
+from evenodds.runs.config import Config, from_mapping
+from evenodds.runs.config_files import read, recipe
 from evenodds.runs.find import names
 from evenodds.runs.run import start
 from tests.short import AT_THE_END

@@ -16,7 +16,8 @@ from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.launches import choose_graphs
 from evenodds.runs.planning import settle, settle_task
 from tests.advice import told

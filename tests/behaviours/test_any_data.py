@@ -12,8 +12,8 @@ import evenodds
 from evenodds.cli import main
 from evenodds.data.arrays import from_array
 from evenodds.data.checks import check
-from evenodds.data.dataset import Units
 from evenodds.data.sources import load
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.runs.folders import outside

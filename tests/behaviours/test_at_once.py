@@ -10,8 +10,10 @@ from evenodds.errors import BadInput
 from evenodds.files.read import read_json
 from evenodds.runs.at_once import chosen_moves
 from evenodds.runs.build import build_task, open_data
+from evenodds.runs.changes import with_settings
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, read, recipe, with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import read, recipe
 from evenodds.runs.run import resume, start
 from tests.short import AT_THE_END
 from tests.stand_ins import data_for

@@ -17,7 +17,8 @@ from evenodds.errors import BadInput
 from evenodds.game.listeners.save import Save
 from evenodds.game.listeners.watch import FIRST_GLANCES
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.planning import planned_looks, with_glances, with_looks
 from evenodds.runs.run import start
 from evenodds.runs.session import Session

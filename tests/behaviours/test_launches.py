@@ -11,7 +11,8 @@ from evenodds.files.read import read_json
 from evenodds.game.learners import compiled, graphs
 from evenodds.game.learners.compiled import CompiledMoves
 from evenodds.runs import build, launches, probing
-from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import read, recipe
 from evenodds.runs.probing import Ahead
 from evenodds.runs.room import halved
 from evenodds.runs.run import start

@@ -19,7 +19,8 @@ from evenodds.game.history import read_history
 from evenodds.game.listeners.log import Log
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Training
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.listeners import _logging
 from evenodds.runs.listeners.tensorboard import TensorBoard
 from evenodds.runs.run import start

@@ -12,7 +12,7 @@ import evenodds
 from evenodds.cli import main
 from evenodds.data.sources import load as load_data
 from evenodds.runs.card import read_card
-from evenodds.runs.config import read
+from evenodds.runs.config_files import read
 from evenodds.runs.run_data import differences, open_run_data
 
 TINY = dict(images=64, batch=16, generator__width=4, discriminator__width=4, watch="off", average_half_life=0.0)

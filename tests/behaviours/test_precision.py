@@ -10,7 +10,8 @@ from evenodds.game.rules import Progress
 from evenodds.runs import precision, probing
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
-from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import read, recipe
 from evenodds.runs.probing import Ahead, Probe
 from evenodds.runs.run import resume, start
 from tests.short import AT_THE_END

@@ -26,7 +26,8 @@ from starlette.testclient import TestClient
 import evenodds
 from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.evaluation import resembling as resembling_module
 from evenodds.evaluation.resembling import Known, resembling
@@ -37,7 +38,8 @@ from evenodds.files.tail import Tail
 from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract
 from evenodds.runs import launching
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.find import find
 from evenodds.runs.watching import RunView, Watching
 from evenodds.server.bounds import Overloaded, Replaced

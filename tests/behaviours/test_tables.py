@@ -27,9 +27,10 @@ from evenodds.evaluation.equilibrium import duality_gap
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.read import read_json
 from evenodds.runs.card import read_card
-from evenodds.runs.config import Part, read
+from evenodds.runs.config_files import read
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.run_data import open_run_data
+from evenodds.runs.values import Part
 from tests.sheets import write_sheet
 from tests.short import AT_THE_END
 

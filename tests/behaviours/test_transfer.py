@@ -16,11 +16,12 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import Part, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import fit, resume, start
 from evenodds.runs.session import Session
 from evenodds.runs.transfer import transfer
-from evenodds.runs.values import IN_MEMORY
+from evenodds.runs.values import IN_MEMORY, Part
 
 SMALL: dict[str, Any] = {
     "generator.width": 4, "discriminator.width": 4, "prior.size": 6, "batch": 8, "device": "cpu", "watch": "off",

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from evenodds.cli import main
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.errors import Diverged
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
@@ -18,7 +19,8 @@ from evenodds.game.listeners.deadline import Deadline
 from evenodds.game.trainer import Training, train
 from evenodds.game.watch.verdict import Verdict
 from evenodds.runs import remedy
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.held_out import held_out
 from evenodds.runs.run import resume, start
 from tests.clock import Clock

@@ -20,8 +20,9 @@ from PIL import Image, ImageOps
 
 from evenodds.data import _video, images
 from evenodds.data.batches import Batches
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
 from evenodds.data.sources import READERS, SOURCES, load, load_like
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
 from tests.dicom import write_dicom

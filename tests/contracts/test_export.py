@@ -32,7 +32,8 @@ from evenodds.export.words import Words
 from evenodds.export.write import Exported, export
 from evenodds.game.rules import Batch
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 from tests.exported import Steps, write_graph

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from evenodds.errors import BadInput
-from evenodds.runs.config import Part, difference, from_mapping, recipe, with_settings
+from evenodds.runs.changes import difference, with_settings
+from evenodds.runs.config import from_mapping
+from evenodds.runs.config_files import recipe
 from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, names
+from evenodds.runs.values import Part
 
 EARLIER = {"top": 0.5, "densest": 0.8, "balance": {"name": "steps", "gain": 4}}
 PARTS = (

@@ -17,7 +17,9 @@ from evenodds.game.trainer import train
 from evenodds.runs import memory
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_players, build_task
-from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.find import names
 from evenodds.runs.memory import require_round, round_bound
 from evenodds.runs.peak import Live, Peak, as_meta, on_meta, peak_of

@@ -15,9 +15,12 @@ from evenodds.export.folder_card import card_in_folder
 from evenodds.export.run_card import card_of
 from evenodds.game.dial import Chanced
 from evenodds.runs.build import build_view
-from evenodds.runs.config import Config, Part, difference, from_mapping, recipe, settings, with_settings
+from evenodds.runs.changes import difference, with_settings
+from evenodds.runs.config import Config, from_mapping, settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.find import KINDS, canonical, describe, find, names
 from evenodds.runs.known import known
+from evenodds.runs.values import Part
 
 
 def key_of(kind: str) -> str | None:

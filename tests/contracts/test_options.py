@@ -11,10 +11,13 @@ import torch
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import Config, Part, from_mapping, recipe, settings, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config, from_mapping, settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.find import KINDS, find, make, names, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import RANGES, accepts, is_plain, require_options
+from evenodds.runs.values import Part
 
 NAMED = ("networks", "mappers", "fillers")
 MEMBERS = [kind for kind in KINDS if kind not in ("recipes", "listeners", "features", "balances")]

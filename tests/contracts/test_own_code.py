@@ -27,10 +27,11 @@ from evenodds.estimators.stored import StoredNetwork
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.trial.prepare import from_run
 from evenodds.runs.allowed import NotAllowed, allowed, allowing, modules_in
-from evenodds.runs.config import Config, Part, settings
+from evenodds.runs.config import Config, settings
 from evenodds.runs.find import KINDS, find, network
 from evenodds.runs.moved import MOVED
 from evenodds.runs.summary import summary
+from evenodds.runs.values import Part
 
 PLANTED = '''"""Says that it was imported, and that something in it was called."""
 import pathlib

@@ -19,7 +19,8 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import LAYOUTS, load, options_of
 from evenodds.errors import BadInput
 from evenodds.runs.build import open_data
-from evenodds.runs.config import Config, Part
+from evenodds.runs.config import Config
+from evenodds.runs.values import Part
 
 RNG = np.random.default_rng(0)
 NEEDS = {"pairs": "source", "unpaired": "source", "maps": "labels"}

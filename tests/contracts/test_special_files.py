@@ -25,7 +25,8 @@ from evenodds.apply.photo import read
 from evenodds.cli import main
 from evenodds.data import _archives, arrays, table
 from evenodds.data._files import file_at
-from evenodds.data._picture import DecodedImage, File
+from evenodds.data._opening import File
+from evenodds.data._picture import DecodedImage
 from evenodds.data.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
 from evenodds.errors import BadInput

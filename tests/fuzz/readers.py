@@ -36,7 +36,9 @@ from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.build import build_learner, build_players, build_task
 from evenodds.runs.card import DataCard, read_card
-from evenodds.runs.config import Config, difference, from_mapping, read, require_allowed
+from evenodds.runs.changes import difference
+from evenodds.runs.config import Config, from_mapping, require_allowed
+from evenodds.runs.config_files import read
 from evenodds.runs.doctor import Examination
 from evenodds.runs.doctor import examine as examine_all
 from evenodds.runs.run_data import data_place

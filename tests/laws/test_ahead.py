@@ -8,7 +8,8 @@ from torch import Tensor
 
 from evenodds.data.ahead import Ahead, Sent
 from evenodds.data.batches import Batches
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 
 
 @dataclass

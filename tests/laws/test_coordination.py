@@ -35,10 +35,13 @@ from evenodds.parts.losses.adversarial import minimax, non_saturating, relativis
 from evenodds.parts.losses.penalties import r1
 from evenodds.parts.priors import Normal
 from evenodds.pretrained import efficientnet_lite
+from evenodds.runs.changes import with_settings
 from evenodds.runs.choosing import mirrored
-from evenodds.runs.config import Config, Part, recipe, with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.extras import build_extras
 from evenodds.runs.listeners.leak import LeakTest
+from evenodds.runs.values import Part
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.generate import Generate
 from tests.games import small_players, small_task

@@ -9,7 +9,8 @@ from sklearn.svm import SVC
 
 from evenodds.data.digits import digits
 from evenodds.metrics.neighbours import two_sample_accuracy
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 

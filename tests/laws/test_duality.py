@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from evenodds.data.arrays import from_array
 from evenodds.evaluation.equilibrium import duality_gap
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from tests.laws.test_evaluation import jensen_shannon_of_normals
 
 

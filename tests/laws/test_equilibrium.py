@@ -18,7 +18,8 @@ from evenodds.game.trainer import train
 from evenodds.metrics.divergence import histogram_divergence
 from evenodds.parts.losses.adversarial import minimax
 from evenodds.parts.networks.mlp import Discriminator
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from tests.short import AT_THE_END

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from evenodds.data._picture import DecodedImage, File, decode_deep
+from evenodds.data._opening import File
+from evenodds.data._picture import DecodedImage, decode_deep
 from evenodds.data._png import PngRows, is_whole_png, png_rows
 from evenodds.errors import BadInput
 from tests.nasty import deep_png

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from evenodds.apply.filters import Copies, Duplicates, Rejection, drawn_until
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.differences import holm_levels, paired_difference
 from evenodds.evaluation.trial.classical import JITTER, KINDS, chosen, copies, transformed

@@ -26,7 +26,8 @@ from evenodds.files.outputs import RECORD, Outputs
 from evenodds.files.process import LAUNCHED
 from evenodds.game import checkpoint, exchange, heartbeat, processes
 from evenodds.game.learners.sharded import Sharded
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import resume, start
 from evenodds.runs.session import load
 from tests.behaviours.test_photos import doubled

@@ -16,7 +16,8 @@ from evenodds.cli import main
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
 from evenodds.game.trainer import Training
-from evenodds.runs.config import recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import fit, resume, start
 
 IMAGES = 1120

@@ -19,7 +19,8 @@ from evenodds.game.threads import (
 from evenodds.game.trainer import Listener, Training
 from evenodds.runs import probing
 from evenodds.runs import threads as choosing
-from evenodds.runs.config import read, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import read, recipe
 from evenodds.runs.listeners import threads as rounds
 from evenodds.runs.listeners.threads import Threads
 from evenodds.runs.run import resume, start

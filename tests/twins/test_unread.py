@@ -26,7 +26,9 @@ from evenodds.evaluation.evaluate import evaluate
 from evenodds.game.slices import Slice, own_rows
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.priors import Normal
-from evenodds.runs.config import Config, recipe, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import recipe
 from evenodds.runs.run import resume, start
 from evenodds.tasks.condition import Condition
 from evenodds.tasks.contest import Contest

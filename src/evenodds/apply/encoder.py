@@ -23,10 +23,10 @@ from evenodds.game.seeds import mix
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.allowed import allowing
 from evenodds.runs.build import build_engine, options_of_encoder
-from evenodds.runs.config import Part
 from evenodds.runs.find import make, network
 from evenodds.runs.folder_facts import ENCODER
 from evenodds.runs.session import Session
+from evenodds.runs.values import Part
 from evenodds.tasks.infer import Infer, encoder_options
 
 __all__ = ["encoder_of", "existing_encoder", "has_encoder"]

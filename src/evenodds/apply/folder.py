@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from evenodds.apply.photo import read
 from evenodds.data._archives import is_archive
 from evenodds.data._files import ENDINGS, file_at, opened
-from evenodds.data._picture import DecodedImage, File, Unusable, checked_limit
+from evenodds.data._opening import File, Unusable, checked_limit
+from evenodds.data._picture import DecodedImage
 from evenodds.data._png import is_whole_png
 from evenodds.data._wording import count
 from evenodds.errors import BadInput

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data._files import file_at
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, decode, guarded, in_channels
+from evenodds.data._opening import MOST_PIXELS, guarded
+from evenodds.data._picture import DecodedImage, decode, in_channels
 from evenodds.data._placing import resized
 from evenodds.data._scale import Numbers
 from evenodds.errors import BadInput

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from evenodds.data.batches import Batches
 from evenodds.data.columns import Columns, Table
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local, reseed
 from evenodds.game.learners import Gradient

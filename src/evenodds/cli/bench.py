@@ -45,8 +45,9 @@ def bench(
     from evenodds.cli.bar import reading
     from evenodds.runs.bench import Pace, measure_paces, recommended
     from evenodds.runs.build import open_data
-    from evenodds.runs.config import recipe as read_recipe
-    from evenodds.runs.config import require_allowed, with_settings
+    from evenodds.runs.changes import with_settings
+    from evenodds.runs.config import require_allowed
+    from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import recipe_for
 
     recipe = recipe or recipe_for(data)

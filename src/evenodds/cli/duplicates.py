@@ -39,7 +39,8 @@ def duplicates(
     from evenodds.data.sources import options_of
     from evenodds.evaluation.duplicates import duplicates as look
     from evenodds.runs.build import open_data
-    from evenodds.runs.config import recipe, with_settings
+    from evenodds.runs.changes import with_settings
+    from evenodds.runs.config_files import recipe
 
     config = with_settings(recipe("photos-128"), {"data": data, "size": size, "channels": 3})
     source = config.data

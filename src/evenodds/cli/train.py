@@ -81,8 +81,9 @@ def train(
     """
     clock = time.perf_counter()  # what follows, down to the last picture, is part of a budget
     from evenodds.data.cache import caching
-    from evenodds.runs.config import recipe as read_recipe
-    from evenodds.runs.config import require_allowed, with_settings
+    from evenodds.runs.changes import with_settings
+    from evenodds.runs.config import require_allowed
+    from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import suited_recipe
     from evenodds.runs.folders import as_seconds, base_of, claimed
     from evenodds.runs.following import company

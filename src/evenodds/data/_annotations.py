@@ -9,7 +9,7 @@ from evenodds.data._coco import Coco, of_coco
 from evenodds.data._drawings import Annotated, Places, plain
 from evenodds.data._files import content
 from evenodds.data._labelme import Labelme, of_labelme
-from evenodds.data._picture import File
+from evenodds.data._opening import File
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type, parse_json
 

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from evenodds.data._picture import File, Unusable, most_bytes
+from evenodds.data._opening import File, Unusable, most_bytes
 from evenodds.errors import BadInput
 from evenodds.files import tars
 from evenodds.files.regular import open_regular

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evenodds.data._drawings import Annotated, Drawing, Places, Region, collected, named, of_parts, points_of
-from evenodds.data._picture import File, Unusable
+from evenodds.data._opening import File, Unusable
 from evenodds.data._placing import Size
 from evenodds.data._regions import Mask, counts_of, inside_polygon, of_runs
 from evenodds.data._wording import count, listed

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evenodds.data._opening import MOST_PIXELS, File, Unusable
 from evenodds.data._part_names import TEST, TRAIN
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable
+from evenodds.data._picture import DecodedImage
 from evenodds.data._placing import Pixels, Size
 from evenodds.data._splits import names_part, part_of
 from evenodds.data._wording import count

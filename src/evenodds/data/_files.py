@@ -14,7 +14,7 @@ from evenodds.data import _lists
 from evenodds.data._archives import in_archive, is_archive
 from evenodds.data._dicom import is_dicom
 from evenodds.data._image_tables import is_table, pictures
-from evenodds.data._picture import MOST_PIXELS, File, Unusable
+from evenodds.data._opening import MOST_PIXELS, File, Unusable
 from evenodds.data._row_groups import Room
 from evenodds.data._shards import apart, labelled, of_samples
 from evenodds.errors import BadInput

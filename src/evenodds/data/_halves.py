@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from evenodds.data._kinds import decode_first as decode
+from evenodds.data._opening import File, guarded
 from evenodds.data._partners import Partners
-from evenodds.data._picture import DecodedImage, File, guarded
+from evenodds.data._picture import DecodedImage
 from evenodds.data._pipeline import Form, Records
 from evenodds.data._placing import Pixels, resized
 from evenodds.game.arithmetic import evenly

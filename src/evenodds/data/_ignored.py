@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evenodds.data import _archives, _dicom, _image_tables, _video
-from evenodds.data._picture import File
+from evenodds.data._opening import File
 from evenodds.data._wording import count, listed
 from evenodds.files.extras import EXTRAS, installed
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from evenodds.data._picture import File, Unusable
+from evenodds.data._opening import File, Unusable
 from evenodds.data._row_groups import Groups, Room, opened_table
 from evenodds.errors import BadInput, unknown
 from evenodds.files.read import parse_json

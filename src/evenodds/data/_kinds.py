@@ -6,7 +6,8 @@ from evenodds.data import _dicom, _video
 from evenodds.data._dicom import decode_dicom
 from evenodds.data._files import ENDINGS
 from evenodds.data._numbers import Form
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Frames, decode, decode_frames
+from evenodds.data._opening import MOST_PIXELS, File
+from evenodds.data._picture import DecodedImage, Frames, decode, decode_frames
 from evenodds.data._placing import Size
 from evenodds.data._tiff import decode_tiff
 from evenodds.data._video import decode_video

@@ -17,7 +17,7 @@ from PIL import Image
 
 from evenodds.data._drawings import VOID, Annotated, Drawing, Places, Region, collected, named, of_parts, points_of
 from evenodds.data._files import content
-from evenodds.data._picture import MOST_PIXELS, File, Unusable, most_bytes
+from evenodds.data._opening import MOST_PIXELS, File, Unusable, most_bytes
 from evenodds.data._placing import Size
 from evenodds.data._regions import Mask, inside_polygon
 from evenodds.data._wording import listed

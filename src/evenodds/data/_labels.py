@@ -14,7 +14,7 @@ from torch import Tensor
 from evenodds.data._label_table import LABELS, label_table
 from evenodds.data._part_names import TEST, TRAIN
 from evenodds.data._wording import count, listed
-from evenodds.data.dataset import Conditions
+from evenodds.data.conditions import Conditions
 from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.errors import BadInput
 from evenodds.files.text import from_cell

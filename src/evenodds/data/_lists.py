@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from evenodds.data._picture import File, Unusable
+from evenodds.data._opening import File, Unusable
 from evenodds.errors import BadInput
 from evenodds.files.names import real
 from evenodds.files.read import decoded_text

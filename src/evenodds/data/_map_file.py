@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Unusable, guarded, orientation, upright
+from evenodds.data._opening import MOST_PIXELS, File, Unusable, guarded
+from evenodds.data._picture import DecodedImage, orientation, upright
 from evenodds.data._placing import Pixels
 from evenodds.data._scheme import MIDDLE
 from evenodds.data.palette import IGNORED, Colour

@@ -14,8 +14,9 @@ from evenodds.data._files import ENDINGS, content
 from evenodds.data._known import known
 from evenodds.data._map_file import colours_in, read_map
 from evenodds.data._matching import Roles, chosen, matched, refusal
+from evenodds.data._opening import File
 from evenodds.data._part_names import TEST, TRAIN
-from evenodds.data._picture import DecodedImage, File
+from evenodds.data._picture import DecodedImage
 from evenodds.data._placing import Size
 from evenodds.data._scheme import COLOURS, NAMES, coloured, listed_names
 from evenodds.data._several_masks import Several, several

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from evenodds.data._opening import File
 from evenodds.data._part_names import TEST, TRAIN
-from evenodds.data._picture import File
 from evenodds.data._sides import Side, Words, alike, by_names, common
 from evenodds.data._splits import part_of
 from evenodds.data._wording import count, listed

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evenodds.data._picture import DecodedImage, File, Frames, Unusable, check_pixels
+from evenodds.data._opening import File, Unusable, check_pixels
+from evenodds.data._picture import DecodedImage, Frames
 from evenodds.data._placing import Pixels, Size, resized
 from evenodds.data._ranges import in_single
 from evenodds.data._wording import count, listed

@@ -1,75 +1,31 @@
-"""One image file: decoded without trust, turned upright, brought to a number of channels."""
+"""The picture in an image file: decoded, turned upright, brought to a number of channels."""
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import count
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from evenodds.data._opening import MOST_PIXELS, File, Unusable, guarded, in_planes, opened, raw_mode, unpacked_as
 from evenodds.data._placing import Pixels, Size, resized
-from evenodds.data._plugins import opener
-from evenodds.errors import BadInput
-from evenodds.files.extras import Missing
-from evenodds.files.regular import NotRegular, open_regular, size_of
 from evenodds.game.arithmetic import LUMA
 from evenodds.game.schedule import OnProgress
 
 __all__ = [
-    "MOST_PIXELS",
-    "DecodedImage",
-    "File",
-    "Frames",
-    "Unusable",
-    "check_pixels",
-    "checked_limit",
-    "decode",
-    "decode_deep",
-    "decode_frames",
-    "guarded",
-    "in_channels",
-    "most_bytes",
-    "orientation",
-    "streamed",
-    "upright",
-]
+    "DecodedImage", "Frames", "decode", "decode_deep", "decode_frames", "in_channels", "orientation", "upright",
+]  # fmt: skip
 
-MOST_PIXELS = 89_478_485
-"""Of a picture that is decoded, by default. Pillow's own bound: a quarter of a gibibyte at 3 bytes."""
-# Only these decoders: others, such as that of EPS, start programs.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
 _LUMA = np.array([[round(65536 * weight)] for weight in LUMA], dtype=np.uint32)  # (3, 1), as Pillow computes it.
-_RAISED = "--most-pixels, or data.most_pixels of a run, raises the limit of {:,}"
-_BYTES_PER_PIXEL = 12  # That a file may have, of its limit of pixels: 16 bits of four channels, and half as much more.
 _SWAPPED = "B" if sys.byteorder == "little" else "L"
 # Pillow unpacks the upper byte of a value of 16 bits. In the other order of bytes, that is the lower one.
 _DIRECT = {"RGB", "RGBA", "RGBX", *"RGBA"}  # Kinds of pixels, or planes of them, that are not computed.
 _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": f"16{_SWAPPED}"}
-_BITS_PER_SAMPLE, _PLANAR = 258, 284  # Tags of TIFF 6.0, section 8.
 _AT_ONCE = 1 << 20  # Pixels that are brought from Pillow to NumPy at once: it makes several copies of them.
-
-
-class File(NamedTuple):
-    """A file of a folder or an archive, not read yet.
-
-    Args:
-        name: relative to what it is a part of.
-        open: gives its path, or a stream where it lies in an archive.
-        label: the class that what it is a part of names; None where nothing is said of it.
-        kind: "dicom" where its content, and not the ending of its name, says what it is.
-    """
-
-    name: str
-    open: Callable[[], Path | BinaryIO]
-    label: str | None = None
-    kind: str = ""
 
 
 class DecodedImage(NamedTuple):
@@ -93,10 +49,6 @@ class DecodedImage(NamedTuple):
         return int(self.pixels.nbytes)
 
 
-class Unusable(Exception):
-    """Why one file cannot be used."""
-
-
 class _Passes:
     """Tells how far the decoding of a file is, which goes through it once or twice; not what is read of its header."""
 
@@ -106,24 +58,6 @@ class _Passes:
     def __call__(self, at: int, size: int) -> None:
         if self.progress is not None and self.decoding:
             self.progress(self.before * size + at, self.passes * size)
-
-
-def checked_limit(most_pixels: int | None) -> int:
-    """The limit of pixels; `MOST_PIXELS` where there is none.
-
-    Raises:
-        BadInput: it is no whole number of at least 1.
-    """
-    if most_pixels is None:
-        return MOST_PIXELS
-    if not isinstance(most_pixels, int) or isinstance(most_pixels, bool) or most_pixels < 1:
-        raise BadInput(f"most_pixels needs a whole number of at least 1, got {most_pixels!r}; {MOST_PIXELS} is usual")
-    return most_pixels
-
-
-def most_bytes(most_pixels: int) -> int:
-    """Bytes that the file of a picture of at most so many pixels may have."""
-    return max(_BYTES_PER_PIXEL * most_pixels, 1 << 20)
 
 
 def decode(file: File, size: Size | None, fit: str, most_pixels: int = MOST_PIXELS) -> DecodedImage | str:
@@ -221,121 +155,6 @@ def decode_deep(file: File, most_pixels: int = MOST_PIXELS, progress: OnProgress
     return guarded(file, read, most_pixels, passes)
 
 
-Made = TypeVar("Made")
-
-
-def guarded(
-    file: File,
-    read: Callable[[ImageFile.ImageFile], Made],
-    most_pixels: int = MOST_PIXELS,
-    heard: Callable[[int, int], None] | None = None,
-) -> Made | str:
-    """What `read` makes of the opened file, or the file's name and why it cannot be used.
-
-    Args:
-        read: is called with an image of at most `most_pixels`, whose pixels are not decoded yet.
-        heard: told (place, size) in bytes of the file, as it is read.
-    """
-
-    def of_image(stream: BinaryIO) -> Made:
-        with _opened(stream, most_pixels) as image:
-            check_pixels(image.height, image.width, most_pixels)
-            return read(image)
-
-    return streamed(file, of_image, most_pixels, heard)
-
-
-def streamed(
-    file: File,
-    read: Callable[[BinaryIO], Made],
-    most_pixels: int = MOST_PIXELS,
-    heard: Callable[[int, int], None] | None = None,
-) -> Made | str:
-    """What `read` makes of the bytes of a file, or the file's name and why it cannot be used; see `guarded`."""
-    try:
-        source = file.open()
-        with open_regular(source, heard) if isinstance(source, Path) else source as stream:
-            _check_bytes(size_of(stream), most_pixels)
-            return read(stream)
-    except Unusable as error:
-        return f"{file.name} ({error})"
-    except (NotRegular, Missing) as error:
-        return f"{file.name} ({error.reason})"
-    except UnidentifiedImageError:
-        return f"{file.name} (not an image)"
-    except Image.DecompressionBombError:
-        return f"{file.name} ({_too_many('over 178,956,970', most_pixels)})"
-    except MemoryError:
-        return f"{file.name} (out of memory)"
-    except Exception:  # Decoders fail in many ways on damaged files: OSError, SyntaxError, struct.error, ...
-        return f"{file.name} (damaged)"
-
-
-def check_pixels(height: int, width: int, most_pixels: int) -> None:
-    """`Unusable` where a picture has more pixels than may be."""
-    if height * width > most_pixels:
-        raise Unusable(_too_many(f"{width:,} x {height:,}", most_pixels))
-
-
-def _check_bytes(size: int, most_pixels: int) -> None:
-    if not size:
-        raise Unusable("empty")
-    if size > (most := most_bytes(most_pixels)):
-        raise Unusable(f"a file of {size:,} bytes; over {most:,}; {_RAISED.format(most_pixels)}")
-
-
-def _too_many(pixels: str, most_pixels: int) -> str:
-    return f"too many pixels: {pixels}; {_RAISED.format(most_pixels)}"
-
-
-def _opened(stream: BinaryIO, most_pixels: int = MOST_PIXELS) -> ImageFile.ImageFile:
-    """As `Image.open`, whose limit of pixels is one of the whole process; the first of the formats that fits."""
-    prefix = stream.read(16)
-    formats = _formats()
-    if (opens := opener(prefix)) is not None:
-        stream.seek(0)
-        return opens(stream, lambda height, width: check_pixels(height, width, most_pixels))
-    for name in formats:
-        factory, accepts = Image.OPEN[name]
-        if accepts is None or accepts(prefix) is True:
-            stream.seek(0)
-            try:
-                return _by_planes(factory(stream, ""))
-            except (SyntaxError, IndexError, TypeError, struct.error):  # It is of another format, as for `Image.open`.
-                continue
-    raise UnidentifiedImageError
-
-
-def _by_planes(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
-    """The image; each plane of an uncompressed TIFF of 16 bits, which Pillow takes for one of 8, at its own depth."""
-    if isinstance(image, TiffImageFile) and not image.use_load_libtiff and _in_planes(image):
-        order = "L" if image.tag_v2.prefix == b"II" else "B"
-        if set(image.tag_v2.get(_BITS_PER_SAMPLE, ())) == {16}:
-            image.tile = [_unpacked_as(tile, f"{_raw_mode(tile)};16{order}") for tile in image.tile]
-    return image
-
-
-def _in_planes(image: TiffImageFile) -> bool:
-    """Whether the colours lie one after the other (TIFF 6.0, section 8: PlanarConfiguration = 2)."""
-    return bool(image.tag_v2.get(_PLANAR, 1) == 2)
-
-
-def _raw_mode(tile: Any) -> str:
-    """How Pillow unpacks the bytes of a part of a file, e.g. "RGB;16B"."""
-    return str(tile.args if isinstance(tile.args, str) else tile.args[0])
-
-
-def _unpacked_as(tile: Any, raw_mode: str) -> Any:
-    """The part of a file, whose bytes are taken for those of another kind of pixels of the same length."""
-    return tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:]))
-
-
-@cache
-def _formats() -> list[str]:
-    Image.init()  # Pillow otherwise knows only its commonest formats, and fails on the name of another.
-    return [name for name in _FORMATS if name in Image.OPEN]
-
-
 class _Stored(NamedTuple):
     """What a file says of its pixels before they are decoded."""
 
@@ -354,7 +173,7 @@ def _of_16_bits(tile: Any) -> bool:
     """Whether a part of a file has more than 8 bits per colour."""
     if tile.codec_name in ("ppm", "ppm_plain"):
         return int(tile.args[1]) > 255  # The largest value.
-    return "16" in _raw_mode(tile)
+    return "16" in raw_mode(tile)
 
 
 def _picture(name: str, image: ImageFile.ImageFile, size: Size | None, fit: str) -> DecodedImage:
@@ -421,8 +240,8 @@ def _deep(image: ImageFile.ImageFile, passes: _Passes) -> tuple[Pixels, int] | N
     Pillow unpacks the upper byte of each value. It is made to unpack the lower ones too: those of grey and alpha as
     the four channels that they are in bytes, those of colours in a second pass as if their bytes were swapped.
     """
-    if image.format == "PNG" and [_raw_mode(tile) for tile in image.tile] == ["LA;16B"]:
-        image.tile = [_unpacked_as(image.tile[0], "RGBA")]
+    if image.format == "PNG" and [raw_mode(tile) for tile in image.tile] == ["LA;16B"]:
+        image.tile = [unpacked_as(image.tile[0], "RGBA")]
         return _by_rows(image, lambda part: _joined(np.asarray(part))), orientation(image)
     stream = image.fp
     if _lower(image) is None or stream is None:
@@ -433,7 +252,7 @@ def _deep(image: ImageFile.ImageFile, passes: _Passes) -> tuple[Pixels, int] | N
     image.im = None  # type: ignore[assignment]
     passes.before, passes.decoding = 1, False
     stream.seek(0)
-    with _opened(stream) as again:  # type: ignore[arg-type]
+    with opened(stream) as again:  # type: ignore[arg-type]
         passes.decoding = True
         again.tile = _lower(again) or []
         for rows, strip in _strips(again):
@@ -449,17 +268,17 @@ def _lower(image: ImageFile.ImageFile) -> list[Any] | None:
     """
     if "transparency" in image.info or image.format not in ("PNG", "TIFF"):
         return None
-    if isinstance(image, TiffImageFile) and image.use_load_libtiff and _in_planes(image):
+    if isinstance(image, TiffImageFile) and image.use_load_libtiff and in_planes(image):
         return None
-    raw_modes = [_swapped(_raw_mode(tile)) for tile in image.tile]
-    if image.mode not in ("RGB", "RGBA") or "" in raw_modes:
+    unpacked = [_swapped(raw_mode(tile)) for tile in image.tile]
+    if image.mode not in ("RGB", "RGBA") or "" in unpacked:
         return None
-    return [_unpacked_as(tile, raw_mode) for tile, raw_mode in zip(image.tile, raw_modes, strict=True)]
+    return [unpacked_as(tile, kind) for tile, kind in zip(image.tile, unpacked, strict=True)]
 
 
-def _swapped(raw_mode: str) -> str:
+def _swapped(mode: str) -> str:
     """How the lower bytes are unpacked of what is unpacked so; empty where they cannot be had."""
-    kind, _, order = raw_mode.partition(";")
+    kind, _, order = mode.partition(";")
     return f"{kind};{_OTHER_ORDER[order]}" if kind in _DIRECT and order in _OTHER_ORDER else ""
 
 

@@ -14,8 +14,9 @@ from evenodds.data._files import Said, listing
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES, decode_any
 from evenodds.data._numbers import Form, of_one_kind, remarks
+from evenodds.data._opening import checked_limit
 from evenodds.data._part_names import LABELS
-from evenodds.data._picture import Frames, checked_limit
+from evenodds.data._picture import Frames
 from evenodds.data._scale import Scale
 from evenodds.data._stack import arrayed
 from evenodds.data._wording import count, listed

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evenodds.data._fitting import Again, fitting
 from evenodds.data._labels import NO_LABELS, Labels
-from evenodds.data._picture import MOST_PIXELS, checked_limit
+from evenodds.data._opening import MOST_PIXELS, checked_limit
 from evenodds.data._placing import Size
 from evenodds.data._queue import Job, Record
 from evenodds.data._stack import Items, Stack, common_size, large_enough

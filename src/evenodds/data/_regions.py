@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._picture import Unusable
+from evenodds.data._opening import Unusable
 from evenodds.data._placing import Size
 
 __all__ = ["Mask", "counts_of", "inside_polygon", "of_runs"]

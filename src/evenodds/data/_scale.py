@@ -15,7 +15,7 @@ Numbers = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scale:
-    """As `evenodds.data.dataset.Units` without columns: `low` is -1 and `high` is 1.
+    """As `evenodds.data.units.Units` without columns: `low` is -1 and `high` is 1.
 
     Args:
         low, high: one for all channels, or one for each.

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from evenodds.data._map_file import read_map
-from evenodds.data._picture import DecodedImage, File
+from evenodds.data._opening import File
+from evenodds.data._picture import DecodedImage
 from evenodds.data._placing import Pixels, Size
 from evenodds.data._scheme import MIDDLE
 from evenodds.data._sides import stem_of

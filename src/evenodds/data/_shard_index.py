@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evenodds.data.dataset import Conditions, Units
+from evenodds.data.conditions import Conditions
 from evenodds.data.items import Notes
 from evenodds.data.palette import Palette
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 from evenodds.files.read import as_type, parse_json

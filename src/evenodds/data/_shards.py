@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from evenodds.data._opening import File
 from evenodds.data._part_names import TEST, TRAIN
-from evenodds.data._picture import File
 from evenodds.data._wording import count
 from evenodds.errors import BadInput, unknown
 from evenodds.files.read import parse_json

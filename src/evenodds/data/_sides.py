@@ -9,7 +9,7 @@ from itertools import product, takewhile
 from typing import NamedTuple
 
 from evenodds.data._kinds import PICTURES
-from evenodds.data._picture import File
+from evenodds.data._opening import File
 
 __all__ = ["Side", "Words", "alike", "by_names", "common", "kinds", "stem_of"]
 

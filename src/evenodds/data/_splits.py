@@ -12,8 +12,8 @@ from torch import Tensor
 
 from evenodds.data._files import content
 from evenodds.data._kinds import PICTURES
+from evenodds.data._opening import File
 from evenodds.data._part_names import TEST, TRAIN
-from evenodds.data._picture import File
 from evenodds.data._wording import count, listed
 from evenodds.errors import unknown
 

@@ -23,7 +23,7 @@ from evenodds.files import memory
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evenodds.data.dataset import Units
+    from evenodds.data.units import Units
 
 __all__ = [
     "Arrayed", "Held", "Items", "Stack", "Way", "arrayed", "common_size", "corners", "cut", "depth_of", "done",
@@ -54,7 +54,7 @@ class Arrayed(NamedTuple):
         """As a data set holds them, with the channels of a place side by side in memory."""
         import torch
 
-        from evenodds.data.dataset import Units
+        from evenodds.data.units import Units
 
         x = torch.from_numpy(np.moveaxis(self.x, 1, -1)).permute(0, 3, 1, 2)
         return Stack(x, Units.of(self.scale), self.summary, self.notes, torch.from_numpy(self.empty))

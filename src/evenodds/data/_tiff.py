@@ -15,17 +15,8 @@ import numpy as np
 from PIL import ImageFile
 
 from evenodds.data._numbers import Form, Plane, as_frames, require_room
-from evenodds.data._picture import (
-    File,
-    Frames,
-    Unusable,
-    check_pixels,
-    decode,
-    decode_frames,
-    guarded,
-    streamed,
-    upright,
-)
+from evenodds.data._opening import File, Unusable, check_pixels, guarded, streamed
+from evenodds.data._picture import Frames, decode, decode_frames, upright
 from evenodds.data._placing import Pixels
 from evenodds.files.extras import Missing, needs, quiet
 

@@ -18,8 +18,8 @@ from evenodds.data._queue import Record
 from evenodds.data._ranges import Range, Ranged
 from evenodds.data._stack import Held, Items, Stack, Way, depth_of, done, floors, held_as, on_stack, pieces, ranged_of
 from evenodds.data._wording import count
-from evenodds.data.dataset import Units
 from evenodds.data.items import Decoded, Part
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 

@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from evenodds.data._numbers import Form, Plane, as_picture, require_room
-from evenodds.data._picture import DecodedImage, File, Frames, Unusable, check_pixels, streamed
+from evenodds.data._opening import File, Unusable, check_pixels, streamed
+from evenodds.data._picture import DecodedImage, Frames
 from evenodds.data._placing import Pixels
 from evenodds.files.extras import needs
 

@@ -21,9 +21,10 @@ from evenodds.data._ranges import Ranged, check_options, in_range, in_single, on
 from evenodds.data._scale import Scale
 from evenodds.data._types import Types
 from evenodds.data._wording import count
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.data.table import from_columns
+from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from evenodds.data.ahead import Ahead, CudaLane, Lane
-from evenodds.data.dataset import Dataset, permutation
+from evenodds.data.dataset import Dataset
 from evenodds.data.items import threads
+from evenodds.data.splitting import permutation
 from evenodds.errors import BadInput
 
 __all__ = ["Batches"]

@@ -28,10 +28,12 @@ from torch import Tensor
 
 from evenodds.data._files import walked
 from evenodds.data._fitting import NOTES
-from evenodds.data.dataset import Beside, Conditions, Dataset, Units
+from evenodds.data.conditions import Conditions
+from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.facts import as_notes, facts_in
 from evenodds.data.items import Notes
 from evenodds.data.palette import Palette
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.files.cache import cache_folder
 from evenodds.files.extras import installed

@@ -1,191 +1,32 @@
-"""Data in its own units, its exact conversion to and from [-1, 1], and the batches drawn from it."""
+"""All items of a data set in their own units, what is known of them, and the batches made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._amounts import PLAIN, NumberStyle
-from evenodds.data._scale import Scale
+from evenodds.data.conditions import Conditions
 from evenodds.data.facts import ENTRIES, Facts, Head, Parts, as_notes, facts_in, facts_of
 from evenodds.data.items import Items, Notes, Pending, Taken
 from evenodds.data.palette import Palette
-from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
-from evenodds.errors import BadInput, unknown
+from evenodds.data.rows import Block
+from evenodds.data.splitting import parted
+from evenodds.data.units import STORED, Units
+from evenodds.errors import BadInput
 from evenodds.files import memory
 from evenodds.game.schedule import OnProgress
-from evenodds.game.seeds import mix
 
-__all__ = ["Beside", "Conditions", "Dataset", "Units", "permutation"]
+__all__ = ["Beside", "Dataset"]
 
 T = TypeVar("T")
 
-LARGEST = torch.finfo(torch.float32).max
-_STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
-"""The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
 PER_PART = 256
 """Items that are looked at together, of data of which all are looked at."""
-
-
-@dataclass(frozen=True)
-class Units:
-    """How the data's own numbers map to [-1, 1]: `low` to -1, `high` to 1, linearly, without clipping.
-
-    Integers come back exactly: to_data(to_model(x)) == x for every uint8 and uint16 value in [low, high].
-    """
-
-    low: tuple[float, ...]
-    """One for all channels or columns, or one for each."""
-    high: tuple[float, ...]
-    """As long as `low`; equal to it where a column is constant, which maps to 0 and back to that constant."""
-    dtype: str
-    """"uint8", "uint16" or "float32"; of a table with columns "float64"."""
-    whole: tuple[bool, ...] = ()
-    """Of a table without columns: for each, whether it holds whole numbers alone. Values then stay within the range."""
-    columns: tuple[Column, ...] = ()
-    """Of a table whose columns are amounts and choices, each with a map of its own in place of the linear one."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "low", tuple(float(value) for value in self.low))
-        object.__setattr__(self, "high", tuple(float(value) for value in self.high))
-        if self.dtype not in _STORED:
-            raise unknown("dtype of units", self.dtype, _STORED)
-        if len(self.low) != len(self.high) or not self.low:
-            raise BadInput(f"units need as many low as high values, got {len(self.low)} and {len(self.high)}")
-        if self.whole and (len(self.whole) != len(self.low) or self.dtype != "float32"):
-            raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
-        if bool(self.columns) != (self.dtype == "float64") or len(self.columns) not in (0, len(self.low)):
-            raise BadInput(f"units of float64 need a column for each of {len(self.low)} ranges, others none")
-        for low, high in zip(self.low, self.high, strict=True):
-            if not -LARGEST <= low <= high <= LARGEST:
-                raise BadInput(
-                    f"units need low <= high within the range of float32, got [{low:g}, {high:g}]; "
-                    "give the range of the data"
-                )
-
-    @classmethod
-    def of(cls, scale: Scale) -> Units:
-        """Those of a scale."""
-        return cls(scale.low, scale.high, scale.dtype)
-
-    @property
-    def scale(self) -> Scale:
-        """For arrays of numpy, of data that are no table with columns."""
-        return Scale(self.low, self.high, self.dtype)
-
-    def to_model(self, x: Tensor) -> Tensor:
-        """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
-
-        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.rows`.
-        """
-        if self.columns:
-            return rows_to_model(self.columns, x)
-        middle, half = self._line(x)
-        # Subtract, then divide: both ends then land on -1 and 1 exactly, which a rounded factor would miss.
-        # In place where x was copied anyway: large batches are bound by memory.
-        moved = x - middle if x.dtype == torch.float32 else x.to(torch.float32).sub_(middle)
-        return moved.div_(half + (half == 0) if isinstance(half, Tensor) else half or 1.0)
-
-    def to_data(self, x: Tensor) -> Tensor:
-        """(N, C, ...) float -> own units: uint8, int32 (for uint16), float32, or float64 of a table with columns.
-
-        Integers are rounded and clipped to [low, high], and so are columns of a table, of which only those of whole
-        numbers are rounded; other floats are not clipped. Gradients do not pass.
-        """
-        if self.columns:
-            return rows_to_data(self.columns, x)
-        middle, half = self._line(x)
-        values = x.detach().to(torch.float32) * half + middle
-        if self.dtype != "float32":
-            low, high = (_along_channels(ends, x.ndim, x.device) for ends in (self.low, self.high))
-            values = values.round_().clamp_(low, high)  # type: ignore[arg-type]
-        elif self.whole:
-            low, high, whole = (torch.tensor(part, device=x.device) for part in (self.low, self.high, self.whole))
-            values = torch.where(whole, values.round(), values).clamp_(low, high)
-        return values.to(_STORED[self.dtype])
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """What a generator needs to know of the columns of a table; empty where it needs nothing."""
-        return tuple(column.block for column in self.columns)
-
-    def seen(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """The shape of an item as players see it, by its own."""
-        return (sum(column.width for column in self.columns),) if self.columns else tuple(shape)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, as fields by name."""
-        columns = {"columns": [asdict(column) for column in self.columns]} if self.columns else {}
-        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns
-
-    def line(self) -> dict[str, Any]:
-        """Plain values of what maps numbers to [-1, 1]."""
-        return {"low": list(self.low), "high": list(self.high), "dtype": self.dtype}
-
-    def _line(self, x: Tensor) -> tuple[float | Tensor, float | Tensor]:
-        middle = tuple((high + low) / 2 for low, high in zip(self.low, self.high, strict=True))
-        half = tuple((high - low) / 2 for low, high in zip(self.low, self.high, strict=True))
-        return _along_channels(middle, x.ndim, x.device), _along_channels(half, x.ndim, x.device)
-
-
-@lru_cache(maxsize=64)
-def _along_channels(values: tuple[float, ...], ndim: int, device: torch.device) -> float | Tensor:
-    # Cached, so that a batch on an accelerator does not wait for its columns' ranges to be sent again.
-    if len(values) == 1:
-        return values[0]
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, *[1] * (ndim - 2))
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What is known of each item beside its class: attributes, which are 0 or 1, or values in units of their own."""
-
-    names: tuple[str, ...]
-    units: Units
-    """Of values, their range; of attributes, one that leaves 0 and 1 as they are."""
-    binary: bool
-    """Whether they are attributes."""
-    styles: tuple[NumberStyle, ...] = ()
-    """How the file of a table writes them; empty where as plain numbers."""
-
-    def __post_init__(self) -> None:
-        if len(self.styles) not in (0, len(self.names)):
-            raise BadInput(f"{len(self.names)} conditions need as many styles or none, got {len(self.styles)}")
-        if not self.names or len(self.units.low) not in (1, len(self.names)):
-            raise BadInput(f"{len(self.names)} conditions need as many ranges or one, got {len(self.units.low)}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, as fields by name."""
-        styles = {"styles": [asdict(style) for style in self.styles]} if self.styles else {}
-        return {"names": list(self.names), "units": self.units.to_json(), "binary": self.binary, **styles}
-
-    def texts(self, c: NDArray[Any]) -> list[tuple[str, ...]]:
-        """The numbers (N, K) in own units as a table writes them, condition by condition."""
-        styles = self.styles or (PLAIN,) * len(self.names)
-        return [  # they are of single precision
-            tuple(style.written(f"{value:.7g}") for value in column) for style, column in zip(styles, c.T, strict=True)
-        ]
-
-    def to_model(self, values: Mapping[str, float]) -> Tensor:
-        """One c (1, K) as players see it, from a number in own units for each name; BadInput where one is missing."""
-        for name in values:
-            if name not in self.names:
-                raise unknown("condition", name, self.names)
-        missing = [name for name in self.names if name not in values]
-        if missing:
-            raise BadInput(f"all of {', '.join(self.names)} must be given, {', '.join(missing)} is missing")
-        row = torch.tensor([[float(values[name]) for name in self.names]])
-        if self.binary and not ((row == 0) | (row == 1)).all():
-            raise BadInput(f"the attributes {', '.join(self.names)} are 0 or 1, got {row[0].tolist()}")
-        return self.units.to_model(row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,10 +43,8 @@ class Beside:
     def __post_init__(self) -> None:
         if self.units is None and (self.values.ndim != 3 or self.values.dtype != torch.uint8):
             raise BadInput(f"maps of labels are (N, H, W) uint8, got {tuple(self.values.shape)} {self.values.dtype}")
-        if self.units is not None and self.values.dtype != _STORED[self.units.dtype]:
-            raise BadInput(
-                f"{self.units.dtype} images are held as {_STORED[self.units.dtype]}, got {self.values.dtype}"
-            )
+        if self.units is not None and self.values.dtype != STORED[self.units.dtype]:
+            raise BadInput(f"{self.units.dtype} images are held as {STORED[self.units.dtype]}, got {self.values.dtype}")
         if self.values.ndim == 4:
             object.__setattr__(self, "values", self.values.contiguous(memory_format=torch.channels_last))
 
@@ -261,8 +100,8 @@ class Dataset:
         x, y, n = self.x, self.y, len(self.x)
         if x.ndim not in (2, 4) or not x.numel():
             raise BadInput(f"data need the shape (N, C, H, W) or (N, D) with no empty side, got {tuple(x.shape)}")
-        if x.dtype != _STORED[self.units.dtype]:
-            raise BadInput(f"{self.units.dtype} data are held as {_STORED[self.units.dtype]}, got {x.dtype}")
+        if x.dtype != STORED[self.units.dtype]:
+            raise BadInput(f"{self.units.dtype} data are held as {STORED[self.units.dtype]}, got {x.dtype}")
         if len(self.units.low) not in (1, x.shape[1]):
             raise BadInput(f"units need 1 or {x.shape[1]} ranges, got {len(self.units.low)}")
         if self.names and len(self.names) != n:
@@ -404,31 +243,7 @@ class Dataset:
         Returns:
             Sorted int64 indices (train, held out), disjoint and complete.
         """
-        if not 0 <= held_out < 1:
-            raise BadInput(f"the held-out share must lie in [0, 1), got {held_out:g}; 0.1 holds out a tenth")
-        if self.apart is not None:
-            return _parted(self.apart)
-        if self.groups is not None:
-            groups, member = torch.unique(self.groups, return_inverse=True)
-            if len(groups) == 1:
-                return _parted(torch.arange(len(self)) >= len(self) - _count(len(self), held_out))
-            sizes = member.bincount(minlength=len(groups)).tolist()
-            apart = _nearest(permutation(len(groups), seed, 0).tolist(), sizes, _count(len(self), held_out))
-            return _parted(torch.isin(member, torch.tensor(apart, dtype=torch.int64)))
-        n = len(self)
-        count = _count(n, held_out)
-        strata = self._strata(held_out)
-        quotas = [held_out * len(stratum) for stratum in strata]
-        takes = [int(quota) for quota in quotas]
-        # Largest remainders first, so that the shares add up to the count.
-        by_remainder = sorted(range(len(strata)), key=lambda k: takes[k] - quotas[k])
-        while (missing := count - sum(takes)) > 0:
-            for k in [k for k in by_remainder if takes[k] < len(strata[k])][:missing]:
-                takes[k] += 1
-        chosen = torch.zeros(n, dtype=torch.bool)
-        for k, (stratum, take) in enumerate(zip(strata, takes, strict=True)):
-            chosen[stratum[permutation(len(stratum), seed, k)[:take]]] = True
-        return _parted(chosen)
+        return parted(len(self), self.y, self.groups, self.apart, held_out, seed)
 
     def told(self, *lines: str) -> Dataset:
         """The same items with more sentences in the report; what was found out about them stays known."""
@@ -500,43 +315,6 @@ class Dataset:
             notes.update(as_notes(facts, head))
         return facts
 
-    def _strata(self, held_out: float) -> list[Tensor]:
-        if self.y is None:
-            return [torch.arange(len(self))]
-        groups = [(self.y == label).nonzero().flatten() for label in np.unique(self.y.numpy()).tolist()]
-        several = [group for group in groups if len(group) > 1 or int(self.y[group[0]]) < 0]
-        if sum(map(len, several)) > _count(len(self), held_out):
-            groups = several  # the only item of a class stays to train on
-        large = [group for group in groups if held_out * len(group) >= 1]
-        small = [group for group in groups if held_out * len(group) < 1]
-        return [*large, torch.cat(small)] if small else large
-
-
-def _parted(held_out: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) bool as the sorted indices of (others, held out)."""
-    return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
-
-
-def _nearest(order: Sequence[int], sizes: Sequence[int], wanted: int) -> list[int]:
-    """Groups, in this order, of which each brings the number of items nearer to the one that is wanted.
-
-    At least one where any is wanted, the smallest if need be, and never all.
-    """
-    if not wanted:
-        return []
-    taken: list[int] = []
-    items = 0
-    for group in order:
-        if len(taken) < len(order) - 1 and abs(items + sizes[group] - wanted) < abs(items - wanted):
-            taken.append(group)
-            items += sizes[group]
-    return taken or [min(order, key=lambda group: sizes[group])]
-
-
-def _count(n: int, held_out: float) -> int:
-    """How many of n are held out: at least one where any are and one is left, never all."""
-    return min(n - 1, max(1, round(held_out * n))) if held_out > 0 else 0
-
 
 def _on(value: Tensor, device: torch.device | str | None) -> Tensor:
     """Values on a device. CUDA is not waited for: it may still be at the round before."""
@@ -562,8 +340,3 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
     if x.ndim == 4:
         return x.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
     return x.index_select(0, index)
-
-
-def permutation(n: int, seed: int, number: int) -> Tensor:
-    """(n,) int64: an order of n items, the `number`-th of a seed."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, number)))

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 
 __all__ = ["digits"]

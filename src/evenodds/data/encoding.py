@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data.dataset import Conditions, Units
+from evenodds.data.conditions import Conditions
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 
 __all__ = ["encode_conditions", "encode_labels", "whole_columns"]

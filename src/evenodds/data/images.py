@@ -18,7 +18,8 @@ from evenodds.data._files import Said, content, listing
 from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES, decode_any
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative, untrained
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Frames
+from evenodds.data._opening import MOST_PIXELS, File
+from evenodds.data._picture import DecodedImage, Frames
 from evenodds.data._pipeline import IMAGE, FileSet, Records, dataset, decoded, form_of, skipped
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked, lists_in, to_read

@@ -19,8 +19,9 @@ from evenodds.data._kinds import decode_first as decode
 from evenodds.data._labels import Labels
 from evenodds.data._map_file import LOSSY
 from evenodds.data._map_jobs import Key, MapJob, found
+from evenodds.data._opening import MOST_PIXELS
 from evenodds.data._partners import Partners, aligned, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage
+from evenodds.data._picture import DecodedImage
 from evenodds.data._pipeline import PAIR, FileSet, Form, Records, dataset, decoded, form_of, skipped
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._ranges import check_options

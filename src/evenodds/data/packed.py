@@ -19,8 +19,9 @@ from evenodds.data._kinds import decode_any
 from evenodds.data._labels import NO_LABELS, Labels
 from evenodds.data._numbers import Form as Brought
 from evenodds.data._numbers import as_picture
+from evenodds.data._opening import MOST_PIXELS, File
 from evenodds.data._partners import Partners
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, Frames
+from evenodds.data._picture import DecodedImage, Frames
 from evenodds.data._pipeline import IMAGE, PAIR, FileSet, Form, Records, dataset, decoded, form_of, skipped
 from evenodds.data._placing import Size
 from evenodds.data._ranges import check_options

@@ -20,8 +20,9 @@ from torch import Tensor
 from evenodds.data._files import content
 from evenodds.data._fitting import RECORDS, noted, records_in, unread_all, without_pixels
 from evenodds.data._matching import Match
+from evenodds.data._opening import File, most_bytes
 from evenodds.data._partners import Partners
-from evenodds.data._picture import DecodedImage, File, Frames, most_bytes
+from evenodds.data._picture import DecodedImage, Frames
 from evenodds.data._placing import Pixels
 from evenodds.data._shard_index import FORMAT, Card, Shards, read_index, write_index
 from evenodds.data._shard_writer import Keys, Writer

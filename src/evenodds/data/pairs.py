@@ -24,10 +24,11 @@ from evenodds.data._ignored import ignored
 from evenodds.data._kinds import PICTURES
 from evenodds.data._kinds import decode_first as decode
 from evenodds.data._matching import Chosen, Match, chosen, inside, matched, refusal
+from evenodds.data._opening import MOST_PIXELS, File, guarded
 from evenodds.data._pair_roles import ROLES
 from evenodds.data._part_names import TEST
 from evenodds.data._partners import Partners, aligned, cropped, in_multiples, turned
-from evenodds.data._picture import MOST_PIXELS, DecodedImage, File, guarded
+from evenodds.data._picture import DecodedImage
 from evenodds.data._pipeline import (
     IMAGE,
     PAIR,

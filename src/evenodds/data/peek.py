@@ -12,8 +12,8 @@ import numpy as np
 from PIL import ImageFile
 
 from evenodds.data._files import opened
+from evenodds.data._opening import guarded
 from evenodds.data._partners import Partners
-from evenodds.data._picture import guarded
 from evenodds.data._shard_index import is_packed, read_index
 from evenodds.data.arrays import READS as ARRAYS
 from evenodds.data.images import READS as IMAGES

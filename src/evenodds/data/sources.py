@@ -24,11 +24,12 @@ from evenodds.data._types import placed
 from evenodds.data._wording import listed
 from evenodds.data.arrays import from_array
 from evenodds.data.cache import through_cache
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
 from evenodds.data.frames import frames, from_frame, is_frame, parsed_frame
 from evenodds.data.packed import packed
 from evenodds.data.table import READS as TEXT_TABLES
 from evenodds.data.table import parsed_table
+from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import NotRegular, refusal

@@ -22,9 +22,10 @@ from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_nu
 from evenodds.data._labels import capitals, merged, negative
 from evenodds.data._types import Types, summed, type_setting, typed
 from evenodds.data._wording import listed
-from evenodds.data.dataset import LARGEST, Dataset, Units
+from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.data.rows import Values
+from evenodds.data.units import LARGEST, Units
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened

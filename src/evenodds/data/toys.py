@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
 

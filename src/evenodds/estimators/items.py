@@ -13,9 +13,9 @@ from torch import Tensor
 from evenodds.data._cells import Parsed
 from evenodds.data.arrays import from_array
 from evenodds.data.columns import Columns
-from evenodds.data.dataset import Units
 from evenodds.data.frames import as_frame, is_frame
 from evenodds.data.rows import Block, Column, fitted, rows_to_data, rows_to_model
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array
 from evenodds.estimators.rows import Rows

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.batches import Batches
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
+from evenodds.data.units import Units
 from evenodds.estimators.stored import StoredNetwork
 from evenodds.files.terminal import result
 from evenodds.game.engine import Local, pick_device, reseed

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data.dataset import Dataset, Units
+from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like, options_of
+from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.engine import pick_device
 from evenodds.game.seeds import mix

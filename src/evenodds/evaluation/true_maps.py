@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from evenodds.apply.making import palette_of
 from evenodds.data._map_file import read_map
 from evenodds.data._map_jobs import LABEL_WORDS, MASKED_FOLDERS
-from evenodds.data._picture import DecodedImage, File
+from evenodds.data._opening import File
+from evenodds.data._picture import DecodedImage
 from evenodds.data._placing import Size
 from evenodds.data._several_masks import Several, inside, several
 from evenodds.data._wording import count

@@ -22,8 +22,9 @@ from evenodds.data._files import file_at, opened
 from evenodds.data._map_file import read_map
 from evenodds.data._map_jobs import ROLES as MAPS
 from evenodds.data._map_jobs import colours_listed
+from evenodds.data._opening import File, checked_limit
 from evenodds.data._pair_roles import ROLES as PAIRS
-from evenodds.data._picture import DecodedImage, File, checked_limit
+from evenodds.data._picture import DecodedImage
 from evenodds.data._sides import Side, alike
 from evenodds.data.palette import IGNORED, Colour
 from evenodds.errors import BadInput

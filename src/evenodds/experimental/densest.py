@@ -15,9 +15,10 @@ from evenodds.evaluation.examination import missing_extra, photographic
 from evenodds.metrics.features.extract import extract
 from evenodds.pretrained import efficientnet_lite
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, Part
+from evenodds.runs.config import Config
 from evenodds.runs.extras import Extra
 from evenodds.runs.find import find
+from evenodds.runs.values import Part
 
 __all__ = ["Densest", "densest"]
 

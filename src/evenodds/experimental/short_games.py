@@ -14,7 +14,8 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, origin
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import origin
 from evenodds.runs.extras import Extra
 from evenodds.runs.planning import plan
 

@@ -17,7 +17,8 @@ from evenodds.files.regular import open_regular
 from evenodds.files.tensors import bytes_by_name
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import Header
-from evenodds.runs.config import read, require_allowed
+from evenodds.runs.config import require_allowed
+from evenodds.runs.config_files import read
 from evenodds.version import __version__
 
 __all__ = ["card_in_folder"]

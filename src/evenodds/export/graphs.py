@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.dataset import Units
+from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 from evenodds.export.entry import ANY_SIZE, BATCH, Entry
 from evenodds.export.units import FromModel, ToModel

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from evenodds.runs.anonymous import anonymous
-from evenodds.runs.config import Config, origin
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import origin
 
 __all__ = ["changed_settings", "identity", "placeless"]
 

@@ -19,7 +19,8 @@ from evenodds.export.runtime import Runtime, opened
 from evenodds.files.extras import named as named_extra
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.build import build_task
-from evenodds.runs.config import from_mapping, named, require_allowed
+from evenodds.runs.changes import named
+from evenodds.runs.config import from_mapping, require_allowed
 from evenodds.runs.session import Session
 
 __all__ = ["load_model"]

@@ -25,7 +25,8 @@ from evenodds.game import checkpoint
 from evenodds.game.history import read_history
 from evenodds.runs.anonymous import anonymous
 from evenodds.runs.card import read_card
-from evenodds.runs.config import from_mapping, read
+from evenodds.runs.config import from_mapping
+from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import LEARNED_BESIDE
 from evenodds.runs.origin import read_origins
 from evenodds.runs.run_data import data_place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.dataset import Units
+from evenodds.data.units import Units
 
 __all__ = ["FromModel", "ToModel"]
 

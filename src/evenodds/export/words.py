@@ -25,7 +25,7 @@ LICENCE = "not stated: ask those who trained it, and mind the licence of the dat
 
 @dataclass(frozen=True)
 class FileUnits(Scale):
-    """Of the data, see evenodds.data.dataset.Units."""
+    """Of the data, see evenodds.data.units.Units."""
 
     whole: tuple[bool, ...] = ()
     columns: tuple[Any, ...] = ()

@@ -9,8 +9,9 @@ from math import prod
 from evenodds.errors import BadInput, excerpt
 from evenodds.game.engine import pick_device
 from evenodds.game.exchange import agreed
+from evenodds.runs.changes import with_settings
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, with_settings
+from evenodds.runs.config import Config
 from evenodds.runs.memory import device_bytes, round_bound
 
 __all__ = ["on_accelerator"]

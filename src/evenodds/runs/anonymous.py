@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.files.names import is_there
-from evenodds.runs.config import Config, Part
+from evenodds.runs.config import Config
 from evenodds.runs.find import canonical
-from evenodds.runs.values import ELSEWHERE, IN_MEMORY
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 
 __all__ = ["anonymous"]
 

@@ -16,7 +16,8 @@ from evenodds.game.rules import Progress
 from evenodds.game.threads import candidates, fastest, kept_threads
 from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.assembly import Run
-from evenodds.runs.config import Config, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
 from evenodds.runs.planning import settle, settle_task
 from evenodds.runs.probing import Probe, rates_of
 from evenodds.runs.threads import is_measurable, measured_rates, use_threads

@@ -25,12 +25,12 @@ from evenodds.parts import views
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
 from evenodds.parts.degradations import Chain, Degradation
 from evenodds.parts.masks import Masks, OneOf
-from evenodds.runs.config import AUTO_TASK, Config, Part
+from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import accepts, canonical, describe, find, make, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
-from evenodds.runs.values import ELSEWHERE, IN_MEMORY
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 from evenodds.tasks._playable import DataDescription, Playable
 from evenodds.tasks.contest import Adversarial, Contest, Penalty
 

@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data.dataset import Beside, Conditions, Units
+from evenodds.data.conditions import Conditions
+from evenodds.data.dataset import Beside
 from evenodds.data.palette import Palette
 from evenodds.data.rows import Block, cells_of, texts_of
+from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json

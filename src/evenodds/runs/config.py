@@ -1,42 +1,28 @@
-"""The configuration of a run: plain values, complete, checked, written to and read from YAML."""
+"""The configuration of a run: plain values, complete and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import MISSING, Field, dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
 
-from evenodds.errors import BadInput, excerpt, unknown
+from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
-from evenodds.files.names import is_there, real
-from evenodds.files.read import parse_yaml, read_yaml
-from evenodds.files.text import from_utf8, to_utf8
-from evenodds.runs.allowed import NotAllowed, require
-from evenodds.runs.extra_settings import is_extra, with_extra, with_extras
-from evenodds.runs.find import canonical, find, names
+from evenodds.files.text import to_utf8
+from evenodds.runs.allowed import require
+from evenodds.runs.extra_settings import with_extras
+from evenodds.runs.find import names
 from evenodds.runs.part_options import require_part
 from evenodds.runs.setting import Setting, setting
-from evenodds.runs.values import Part, mapping_of, plain, typed, yaml_value
+from evenodds.runs.values import Part, plain, typed
 
 __all__ = [
-    "Config",
-    "Part",
-    "difference",
-    "documented",
-    "from_mapping",
-    "named",
-    "origin",
-    "read",
-    "recipe",
-    "require_allowed",
-    "schema",
-    "with_settings",
-]
+    "Config", "documented", "from_mapping", "parts_of", "require_allowed", "schema", "settings", "typed_setting",
+    "with_texts",
+]  # fmt: skip
 
 LOGGERS = ("tensorboard", "mlflow", "wandb", "trackio")
 """What a run can be logged by."""
@@ -270,7 +256,7 @@ class Config:
 
     def to_yaml(self) -> str:
         """The complete configuration."""
-        return yaml.dump(_texts(self.to_mapping(), to_utf8), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return yaml.dump(with_texts(self.to_mapping(), to_utf8), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -336,54 +322,13 @@ def _default(one: Field[Any]) -> Any:
     return one.default if one.default_factory is MISSING else one.default_factory()
 
 
-def recipe(name: str, with_parts: bool = True) -> Config:
-    """A recipe of the package, or a YAML file of one's own.
-
-    Args:
-        with_parts: see `read`.
-    """
-    if name.endswith((".yaml", ".yml")):
-        return read(Path(name), with_parts)
-    text = find("recipes", name).read_text(encoding="utf-8")
-    where = f"recipe '{name}'"
-    values = {**mapping_of(parse_yaml(text, where), where), "recipe": canonical("recipes", name)}
-    return from_mapping(values, where, with_parts)
-
-
-def origin(config: Config) -> Config | None:
-    """The recipe of the package that a configuration began from; None where it is of one's own."""
-    return recipe(config.recipe, with_parts=False) if config.recipe in names("recipes") else None
-
-
-def read(path: Path, with_parts: bool = True) -> Config:
-    """A configuration from a YAML file.
-
-    Args:
-        with_parts: whether the options of parts are compared with what the parts take; these are imported for it.
-    """
-    values = _texts(mapping_of(read_yaml(path), str(path)), from_utf8)
-    config = from_mapping({"recipe": path.stem, **values}, str(path), with_parts)
-    return replace(config, data=_located(config.data, path))
-
-
-def _texts(value: Any, change: Callable[[str], str]) -> Any:
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
     """Plain values, their texts changed."""
     if isinstance(value, dict):
-        return {change(key): _texts(one, change) for key, one in value.items()}
+        return {change(key): with_texts(one, change) for key, one in value.items()}
     if isinstance(value, list):
-        return [_texts(one, change) for one in value]
+        return [with_texts(one, change) for one in value]
     return change(value) if isinstance(value, str) else value
-
-
-def _located(data: Part | None, path: Path) -> Part | None:
-    """The data with the absolute path where config.yaml names them by ./ or ../, which begin at its folder.
-
-    Where they are not there, but in the place that the name has from the working directory, it stays.
-    """
-    if data is None or path.name != "config.yaml" or not data.name.startswith(("./", "../")):
-        return data
-    place = real(real(path.parent) / data.name)
-    return data if not is_there(str(place)) and is_there(data.name) else replace(data, name=str(place))
 
 
 def from_mapping(values: Mapping[str, Any], where: str = "the configuration", with_parts: bool = True) -> Config:
@@ -402,67 +347,18 @@ def from_mapping(values: Mapping[str, Any], where: str = "the configuration", wi
         for key in values:
             if key not in settings():
                 raise unknown(f"key in {where}", key, [*settings(), *names("extras")])
-        config = Config(**{key: _typed(key, value) for key, value in values.items()})
+        config = Config(**{key: typed_setting(key, value) for key, value in values.items()})
         for key, about in settings().items() if with_parts else ():
-            for part in _parts(getattr(config, key)):
+            for part in parts_of(getattr(config, key)):
                 require_part(key, about.kinds, part)
         return config
     except BadInput as error:
         raise error if where in str(error) else BadInput(f"{where}: {error}") from error
 
 
-def _parts(value: Any) -> list[Part]:
+def parts_of(value: Any) -> list[Part]:
     """The parts in the value of a setting."""
     return [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Part)]
-
-
-def with_settings(config: Config, changes: Mapping[str, Any]) -> Config:
-    """The configuration with some values replaced.
-
-    Args:
-        changes: by key, dotted for options, e.g. {"generator.width": 32, "loss": "hinge"}. A new name for a part
-            drops the options of the old one.
-
-    Raises:
-        BadInput: a key is unknown, a value is of a wrong type or out of its range, or an option does not fit the part
-            that it is for. The message names the key.
-    """
-    if {word.partition("=")[0].partition(".")[0] for word in config.accelerator} & {k.split(".")[0] for k in changes}:
-        config = replace(config, accelerator=())  # its settings belong together
-    for key, value in changes.items():
-        with named(excerpt(key)):
-            config = _with_setting(config, key, value)
-    for key in changes:
-        name, _, option = key.partition(".")
-        name = name if name in settings() else "extras"
-        with named(excerpt(key)):
-            for part in _parts(getattr(config, name)):
-                options = {option: part.options[option]} if option in part.options else part.options
-                require_part(name, settings()[name].kinds, Part(part.name, options))
-    return config
-
-
-def _with_setting(config: Config, key: str, value: Any) -> Config:
-    """The configuration with one value replaced."""
-    name, _, option = key.partition(".")
-    if name not in settings() and is_extra(name):
-        return replace(config, extras=with_extra(config.extras, key, value))
-    if name not in settings():
-        raise unknown("setting", name, [*settings(), *names("extras")])
-    if option:
-        value = _with_option(name, getattr(config, name), option, value)
-    return replace(config, **{name: _typed(name, value)})
-
-
-@contextmanager
-def named(key: str) -> Iterator[None]:
-    """A BadInput within it names the key, or another place."""
-    try:
-        yield
-    except NotAllowed:
-        raise
-    except BadInput as error:
-        raise error if key in str(error) else BadInput(f"{key}: {error}") from error
 
 
 def require_allowed(config: Config, where: str) -> None:
@@ -492,7 +388,7 @@ def _code_named(value: Any) -> Iterator[str]:
             yield from _code_named(entry)
 
 
-def _typed(key: str, value: Any) -> Any:
+def typed_setting(key: str, value: Any) -> Any:
     """`value` as the type of the setting, or BadInput that names the setting."""
     about = settings()[key]
     if about.auto and isinstance(value, str) and value == "auto":
@@ -501,24 +397,3 @@ def _typed(key: str, value: Any) -> Any:
     if named and str(value).lower() not in about.words:
         raise BadInput(f"{key} must be auto, {' or '.join(about.words)}, got {shortened(value)}")
     return typed(key, _hints()[key], value, ("auto",) * about.auto)
-
-
-def _with_option(key: str, part: Any, option: str, value: Any) -> Part:
-    if not isinstance(part, Part):
-        raise BadInput(f"'{key}' has no options, so '{key}.{option}' cannot be set; it is {part!r}")
-    return Part(part.name, {**part.options, option: yaml_value(value) if isinstance(value, str) else value})
-
-
-def difference(run: Config, saved: Config) -> list[str]:
-    """One line for each field in which a run's configuration no longer fits that of its checkpoint."""
-    a, b = _flat(run), _flat(saved)
-    keys = [key for key in dict.fromkeys([*a, *b]) if not settings()[key.split(".")[0]].may_change]
-    return [f"{key} is {a.get(key)!r}, the checkpoint has {b.get(key)!r}" for key in keys if a.get(key) != b.get(key)]
-
-
-def _flat(config: Config) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.to_mapping().items():
-        for option, inner in value.items() if isinstance(value, dict) else [("", value)]:
-            flat[f"{key}.{option}".rstrip(".")] = inner
-    return flat

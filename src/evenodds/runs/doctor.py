@@ -28,7 +28,9 @@ from evenodds.game.history import read_history
 from evenodds.runs import remedy
 from evenodds.runs.allowed import NotAllowed
 from evenodds.runs.card import DataCard, read_card
-from evenodds.runs.config import Config, difference, from_mapping, read, require_allowed, with_settings
+from evenodds.runs.changes import difference, with_settings
+from evenodds.runs.config import Config, from_mapping, require_allowed
+from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import LEARNED_BESIDE
 from evenodds.runs.folders import versions
 from evenodds.runs.origin import Origin

@@ -23,10 +23,9 @@ from evenodds.files.names import is_there, real, safe_name
 from evenodds.files.outputs import Outputs, require_writable
 from evenodds.game.engine import Local
 from evenodds.game.exchange import held
-from evenodds.runs.config import Part
 from evenodds.runs.find import names
 from evenodds.runs.folder_facts import Played
-from evenodds.runs.values import ELSEWHERE, IN_MEMORY
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 
 __all__ = [
     "as_seconds", "base_of", "claimed", "environment", "locked_folder", "next_folder", "outside", "placed", "versions",

@@ -21,10 +21,11 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.at_once import chosen_moves
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice, chosen_task, chosen_views
-from evenodds.runs.config import AUTO_TASK, Config, Part
+from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import find
 from evenodds.runs.held_out import looks
+from evenodds.runs.values import Part
 
 __all__ = ["plan", "planned_looks", "settle", "settle_task"]
 

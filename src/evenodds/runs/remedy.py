@@ -14,7 +14,9 @@ from evenodds.files.write import write_json, write_json_lines
 from evenodds.game import checkpoint
 from evenodds.game.history import read_history
 from evenodds.game.watch.verdict import Verdict
-from evenodds.runs.config import Config, origin, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import origin
 
 __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
 

@@ -15,11 +15,14 @@ from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
 from evenodds.runs.assembly import Run
 from evenodds.runs.card import DataCard
-from evenodds.runs.config import Config, Part, difference, from_mapping, read
+from evenodds.runs.changes import difference
+from evenodds.runs.config import Config, from_mapping
+from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import Played, processes_of
 from evenodds.runs.folders import placed
 from evenodds.runs.remedy import Remedy
 from evenodds.runs.run_data import data_place
+from evenodds.runs.values import Part
 
 __all__ = ["looked_up", "moved", "note_processes", "read_swept"]
 

@@ -30,9 +30,10 @@ from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
+from evenodds.runs.changes import with_settings
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import Config, Part, require_allowed, with_settings
-from evenodds.runs.config import recipe as read_recipe
+from evenodds.runs.config import Config, require_allowed
+from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import find
 from evenodds.runs.fitting import fitted_players
@@ -57,7 +58,7 @@ from evenodds.runs.run_data import open_run_data, write_config
 from evenodds.runs.session import Session, load
 from evenodds.runs.threads import choose_threads, use_threads
 from evenodds.runs.transfer import continued, require_kind, transfer
-from evenodds.runs.values import IN_MEMORY
+from evenodds.runs.values import IN_MEMORY, Part
 
 __all__ = ["fit", "resume", "start"]
 

@@ -19,8 +19,9 @@ from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
 from evenodds.runs.build import layout_of, open_data
 from evenodds.runs.card import SPLIT_SEED, DataCard
-from evenodds.runs.config import Config, Part, read
-from evenodds.runs.values import ELSEWHERE, IN_MEMORY
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import read
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 
 __all__ = ["Elsewhere", "block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
 

@@ -28,7 +28,9 @@ from evenodds.parts.priors import Prior
 from evenodds.runs.allowed import allowed, allowing
 from evenodds.runs.build import build_players, build_task
 from evenodds.runs.card import DataCard, read_card
-from evenodds.runs.config import Config, named, read, require_allowed
+from evenodds.runs.changes import named
+from evenodds.runs.config import Config, require_allowed
+from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import require_run
 from evenodds.runs.sample_conditions import SampleConditions
 from evenodds.tasks._playable import Playable

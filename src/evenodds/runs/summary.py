@@ -15,7 +15,8 @@ from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
 from evenodds.game.history import read_history
 from evenodds.runs import remedy
-from evenodds.runs.config import Config, read, require_allowed
+from evenodds.runs.config import Config, require_allowed
+from evenodds.runs.config_files import read
 from evenodds.runs.folder_facts import processes_of, require_run
 
 __all__ = ["summary"]

@@ -19,10 +19,11 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_players
 from evenodds.runs.card import DataCard
 from evenodds.runs.choosing import Choice
-from evenodds.runs.config import AUTO_TASK, Config, Part
+from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.find import find
 from evenodds.runs.peak import on_meta
 from evenodds.runs.session import Session
+from evenodds.runs.values import Part
 from evenodds.tasks._playable import Playable
 
 __all__ = ["continued", "require_kind", "transfer"]

@@ -15,7 +15,8 @@ from evenodds.files.lock import Holder, holder_of
 from evenodds.files.names import safe_name
 from evenodds.files.tail import Tail
 from evenodds.game.history import is_line
-from evenodds.runs.config import Config, read
+from evenodds.runs.config import Config
+from evenodds.runs.config_files import read
 
 __all__ = ["RunView", "Watching", "is_run"]
 

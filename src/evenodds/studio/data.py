@@ -18,14 +18,15 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from evenodds.data._files import opened
-from evenodds.data._picture import File, decode
+from evenodds.data._opening import File
+from evenodds.data._picture import decode
 from evenodds.data.peek import peek
 from evenodds.errors import BadInput, unknown
 from evenodds.files.regular import open_regular
 from evenodds.files.text import visible
 from evenodds.runs.build import open_data
-from evenodds.runs.config import recipe as read_recipe
-from evenodds.runs.config import with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import suited_recipe
 from evenodds.runs.find import names
 from evenodds.server.pictures import Kept, thumbnail

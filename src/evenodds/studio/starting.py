@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evenodds.errors import BadInput, unknown
 from evenodds.runs.allowed import modules_in
-from evenodds.runs.config import recipe as read_recipe
-from evenodds.runs.config import schema, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import schema
+from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import suited_recipe
 from evenodds.runs.find import describe, names
 from evenodds.runs.folders import as_seconds

@@ -53,7 +53,7 @@ class Conversion:
 
 
 class ConditionDescription(Protocol):
-    """Attributes or values beside the classes of items; see evenodds.data.dataset.Conditions."""
+    """Attributes or values beside the classes of items; see evenodds.data.conditions.Conditions."""
 
     @property
     def names(self) -> tuple[str, ...]:

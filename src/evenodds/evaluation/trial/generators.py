@@ -19,12 +19,14 @@ from evenodds.evaluation.trial.folds import Splitter
 from evenodds.game.trainer import Listener, train
 from evenodds.runs.assembly import Run
 from evenodds.runs.card import SPLIT_SEED
-from evenodds.runs.config import Config, Part, recipe, require_allowed, with_settings
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config import Config, require_allowed
+from evenodds.runs.config_files import recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.planning import plan, settle
 from evenodds.runs.session import Session
-from evenodds.runs.values import IN_MEMORY
+from evenodds.runs.values import IN_MEMORY, Part
 
 __all__ = ["ConditionalRun", "FinishedRun"]
 

@@ -1,0 +1,131 @@
+"""The units of data, and their exact conversion to and from [-1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evenodds.data._scale import Scale
+from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
+from evenodds.errors import BadInput, unknown
+
+__all__ = ["LARGEST", "STORED", "Units"]
+
+LARGEST = torch.finfo(torch.float32).max
+STORED = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32, "float64": torch.float64}
+"""The dtype that holds each kind of number. Sixteen bits live in int32: torch computes little in uint16."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """How the data's own numbers map to [-1, 1]: `low` to -1, `high` to 1, linearly, without clipping.
+
+    Integers come back exactly: to_data(to_model(x)) == x for every uint8 and uint16 value in [low, high].
+    """
+
+    low: tuple[float, ...]
+    """One for all channels or columns, or one for each."""
+    high: tuple[float, ...]
+    """As long as `low`; equal to it where a column is constant, which maps to 0 and back to that constant."""
+    dtype: str
+    """"uint8", "uint16" or "float32"; of a table with columns "float64"."""
+    whole: tuple[bool, ...] = ()
+    """Of a table without columns: for each, whether it holds whole numbers alone. Values then stay within the range."""
+    columns: tuple[Column, ...] = ()
+    """Of a table whose columns are amounts and choices, each with a map of its own in place of the linear one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", tuple(float(value) for value in self.low))
+        object.__setattr__(self, "high", tuple(float(value) for value in self.high))
+        if self.dtype not in STORED:
+            raise unknown("dtype of units", self.dtype, STORED)
+        if len(self.low) != len(self.high) or not self.low:
+            raise BadInput(f"units need as many low as high values, got {len(self.low)} and {len(self.high)}")
+        if self.whole and (len(self.whole) != len(self.low) or self.dtype != "float32"):
+            raise BadInput(f"units of {len(self.low)} columns need as many flags for whole numbers, or none")
+        if bool(self.columns) != (self.dtype == "float64") or len(self.columns) not in (0, len(self.low)):
+            raise BadInput(f"units of float64 need a column for each of {len(self.low)} ranges, others none")
+        for low, high in zip(self.low, self.high, strict=True):
+            if not -LARGEST <= low <= high <= LARGEST:
+                raise BadInput(
+                    f"units need low <= high within the range of float32, got [{low:g}, {high:g}]; "
+                    "give the range of the data"
+                )
+
+    @classmethod
+    def of(cls, scale: Scale) -> Units:
+        """Those of a scale."""
+        return cls(scale.low, scale.high, scale.dtype)
+
+    @property
+    def scale(self) -> Scale:
+        """For arrays of numpy, of data that are no table with columns."""
+        return Scale(self.low, self.high, self.dtype)
+
+    def to_model(self, x: Tensor) -> Tensor:
+        """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
+
+        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.rows`.
+        """
+        if self.columns:
+            return rows_to_model(self.columns, x)
+        middle, half = self._line(x)
+        # Subtract, then divide: both ends then land on -1 and 1 exactly, which a rounded factor would miss.
+        # In place where x was copied anyway: large batches are bound by memory.
+        moved = x - middle if x.dtype == torch.float32 else x.to(torch.float32).sub_(middle)
+        return moved.div_(half + (half == 0) if isinstance(half, Tensor) else half or 1.0)
+
+    def to_data(self, x: Tensor) -> Tensor:
+        """(N, C, ...) float -> own units: uint8, int32 (for uint16), float32, or float64 of a table with columns.
+
+        Integers are rounded and clipped to [low, high], and so are columns of a table, of which only those of whole
+        numbers are rounded; other floats are not clipped. Gradients do not pass.
+        """
+        if self.columns:
+            return rows_to_data(self.columns, x)
+        middle, half = self._line(x)
+        values = x.detach().to(torch.float32) * half + middle
+        if self.dtype != "float32":
+            low, high = (_along_channels(ends, x.ndim, x.device) for ends in (self.low, self.high))
+            values = values.round_().clamp_(low, high)  # type: ignore[arg-type]
+        elif self.whole:
+            low, high, whole = (torch.tensor(part, device=x.device) for part in (self.low, self.high, self.whole))
+            values = torch.where(whole, values.round(), values).clamp_(low, high)
+        return values.to(STORED[self.dtype])
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What a generator needs to know of the columns of a table; empty where it needs nothing."""
+        return tuple(column.block for column in self.columns)
+
+    def seen(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an item as players see it, by its own."""
+        return (sum(column.width for column in self.columns),) if self.columns else tuple(shape)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as fields by name."""
+        columns = {"columns": [asdict(column) for column in self.columns]} if self.columns else {}
+        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns
+
+    def line(self) -> dict[str, Any]:
+        """Plain values of what maps numbers to [-1, 1]."""
+        return {"low": list(self.low), "high": list(self.high), "dtype": self.dtype}
+
+    def _line(self, x: Tensor) -> tuple[float | Tensor, float | Tensor]:
+        middle = tuple((high + low) / 2 for low, high in zip(self.low, self.high, strict=True))
+        half = tuple((high - low) / 2 for low, high in zip(self.low, self.high, strict=True))
+        return _along_channels(middle, x.ndim, x.device), _along_channels(half, x.ndim, x.device)
+
+
+@lru_cache(maxsize=64)
+def _along_channels(values: tuple[float, ...], ndim: int, device: torch.device) -> float | Tensor:
+    # Cached, so that a batch on an accelerator does not wait for its columns' ranges to be sent again.
+    if len(values) == 1:
+        return values[0]
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, *[1] * (ndim - 2))

@@ -44,6 +44,7 @@ LINES: dict[str, tuple[str, str]] = {
         "augment pictures --to new --per-class 2",
         "augment classes --to new --per-class 2 --filters none",
     ),
+    "is a run, whose pictures are no data": ("train --data pictures", "resume pictures"),
     "say how many: --per-class 500": (
         "augment classes --to new --filters none",
         "augment classes --to new --filters none --per-class 5; augment classes --to newer --filters none --balance",
@@ -201,7 +202,7 @@ LINES: dict[str, tuple[str, str]] = {
         "push pictures --to handed --licence other; pull handed --to pulled",
         "doctor pulled --skip-data",
     ),
-    "go on with it: evenodds resume": (
+    "go on with it: evenodds resume {}, with --data": (
         "push pictures --to handed --licence other; pull handed --to pulled",
         "resume pulled --data photos --images 24 --quiet",
     ),

@@ -20,6 +20,7 @@ from evenodds.data._shards import apart, labelled, of_samples
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
+from evenodds.files.text import quoted
 
 __all__ = ["ENDINGS", "Listing", "Said", "content", "file_at", "listing", "opened", "walked"]
 
@@ -104,6 +105,7 @@ def listing(root: Path, most_pixels: int = MOST_PIXELS, said: Said = _NOTHING) -
 
 def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listing:
     if root.is_dir():
+        _require_no_run(root)
         parts = _parted([File(name, partial(Path, path)) for name, path in walked(root)], said)
         return parts if parts.files else _from_shards(parts, root, most_pixels, said, stack)
     if reason := refusal(root):
@@ -111,6 +113,15 @@ def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listin
     if root.name.lower().endswith((*said.endings, *said.later)):
         return Listing([file_at(root)], [])
     return _in_one(root, root.name, most_pixels, said, stack)
+
+
+def _require_no_run(folder: Path) -> None:
+    """BadInput where a folder is a run of evenodds."""
+    if set(os.listdir(folder)) >= RUN_FILES:
+        raise BadInput(
+            f"{folder} is a run, whose pictures are no data; name a folder of images, or start from the run's weights "
+            f"(--from {quoted(folder)}), or go on with it: evenodds resume {quoted(folder)}"
+        )
 
 
 def _in_one(root: Path, name: str, most_pixels: int, said: Said, stack: ExitStack) -> Listing:

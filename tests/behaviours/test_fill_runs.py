@@ -1,5 +1,6 @@
 """A run that fills in, as a user meets it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 import evenodds
-from evenodds.apply.filling import fillings
+from evenodds.apply.filling import fillings, noise
 from evenodds.apply.items import items
 from evenodds.apply.making import filler_of
 from evenodds.cli import main
@@ -80,6 +81,11 @@ def test_a_run_that_fills_is_a_run(session: Session, tmp_path: Path) -> None:
     mask[:, :, :, 4:] = 0
     two, four = (fillings(filler_of(one), x, mask, n, seed=3) for one, n in ((again, 2), (session, 4)))
     assert np.array_equal(two, four[:2])
+    filler = filler_of(session)  # the noise of a pair of fillings is opposed, unless the prior lies to one side
+    opposed, apart = (list(noise(one, 6, 3, seed=3)) for one in (filler, replace(filler, symmetric=False)))
+    assert np.array_equal(opposed[1], -opposed[0])
+    assert np.array_equal(opposed[2], apart[2])
+    assert abs(np.mean(apart[1] * apart[0])) < 0.2
     found = evaluate(session, metrics=["equilibrium", "duality_gap"], n=60)
     assert found["equilibrium"]["duality_gap"]["gap"] >= 0
     scores = [line["score"] for line in session.history() if "score" in line]

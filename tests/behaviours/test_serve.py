@@ -401,8 +401,12 @@ def test_the_work_of_a_client_that_goes_is_dropped(home: Path, run: str, path: s
                 await asyncio.sleep(0.001)
             return {"type": "http.disconnect"}
 
+        while not computed:  # the pass that is held has begun
+            await asyncio.sleep(0.001)
         sent = await _raw(app, path, kind, receive)
-        assert len(service.passes) == service.line.waiting == 0
+        async with asyncio.timeout(10):  # a thread that asks is told of it a moment later
+            while len(service.passes) or service.line.waiting:
+                await asyncio.sleep(0.001)
         held.go.set()
         await first
         await asyncio.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from evenodds.runs.maker import Filler
 from evenodds.runs.sheet import in_rows
 from evenodds.show import pictures
 
-__all__ = ["Filled", "filled_in", "fillings", "pixels_of", "write_fillings"]
+__all__ = ["Filled", "filled_in", "fillings", "noise", "pixels_of", "write_fillings"]
 
 
 def fillings(filler: Filler, x: Numbers, mask: Numbers, n: int = 4, seed: int = 0) -> Numbers:
@@ -33,7 +34,19 @@ def fillings(filler: Filler, x: Numbers, mask: Numbers, n: int = 4, seed: int = 
     """
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
-    return np.stack([filler.fill(x, mask, filler.prior(len(x), mix(seed, k))) for k in range(n)])
+    return np.stack([filler.fill(x, mask, z) for z in noise(filler, len(x), n, seed)])
+
+
+def noise(filler: Filler, items: int, n: int, seed: int) -> Iterator[Numbers]:
+    """The z (items, latent) of n fillings.
+
+    Where -z is as likely as z, every second one is the opposite of the one before it (antithetic variates, Hammersley
+    and Morton 1956): each filling is distributed as it would be alone, and the mean of several errs less.
+    """
+    z = np.zeros(0, np.float32)
+    for k in range(n):
+        z = -z if k % 2 and filler.symmetric else filler.prior(items, mix(seed, k))
+        yield z
 
 
 @dataclass(frozen=True)

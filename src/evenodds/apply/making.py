@@ -112,7 +112,8 @@ def filler_of(session: Session) -> Filler:
     def prior(n: int, seed: int) -> Numbers:
         return session.prior(n, seed).numpy()
 
-    return Filler(session.folder, session.card.shape, fill, prior, read)
+    symmetric = bool(getattr(session.latent, "symmetric", False))
+    return Filler(session.folder, session.card.shape, fill, prior, read, symmetric)
 
 
 def pictures_of(data: Dataset) -> Pictures:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,6 +177,8 @@ class Prior:
 
     name: str
     size: int
+    symmetric: ClassVar[bool] = True
+    """Whether -z is as likely as z: that of all PRIORS is."""
 
     def __call__(self, draws: Draws, n: int) -> Numbers:
         """(n, size)."""

@@ -46,4 +46,4 @@ def filler_in(path: Path) -> Filler | None:
             raise BadInput(f"{source} is no picture that can be filled in; give an image file")
         return found
 
-    return Filler(path.parent, words.card.shape, fill, lambda n, seed: prior(Draws(seed), n), read)
+    return Filler(path.parent, words.card.shape, fill, lambda n, seed: prior(Draws(seed), n), read, prior.symmetric)

@@ -18,6 +18,7 @@ class Prior(Protocol):
     """Draws z, and goes from one z to another without leaving where the prior has its mass.
 
     A prior may also have `truncated(z, factor)`, z drawn towards its middle; `normal`, whether z is standard normal;
+    `symmetric`, whether -z is as likely as z;
     `widened(more)`, the same with further standard normal numbers, which come first;
     `wrapped(generator)`, the generator behind a part that learns; `listeners()`, what acts on it in a run, by name.
     """
@@ -38,6 +39,8 @@ class Prior(Protocol):
 
 class AroundZero:
     """What priors share whose mass lies around 0."""
+
+    symmetric: ClassVar[bool] = True
 
     def truncated(self, z: Tensor, factor: float) -> Tensor:
         """z drawn towards 0."""
@@ -81,6 +84,7 @@ class Spherical:
     """Uniform on the sphere of radius sqrt(size), where a normal of many dimensions has its mass."""
 
     size: int = 64
+    symmetric: ClassVar[bool] = True
 
     def __call__(self, n: int, rng: torch.Generator) -> Tensor:
         z = torch.randn(n, self.size, generator=rng, device=rng.device)

@@ -63,6 +63,7 @@ class Filler:
             it was observed.
         prior: (n, seed) -> (n, latent) draws of z.
         read: (a picture, most pixels) -> it, in that shape.
+        symmetric: whether -z is as likely as z.
     """
 
     folder: Path
@@ -70,3 +71,4 @@ class Filler:
     fill: Callable[[Numbers, Numbers, Numbers], Numbers]
     prior: Callable[[int, int], Numbers]
     read: Callable[[Any, int | None], Pictures]
+    symmetric: bool = False

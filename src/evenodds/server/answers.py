@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
 from evenodds.apply.converting import overlaid
-from evenodds.apply.filling import pixels_of
+from evenodds.apply.filling import noise, pixels_of
 from evenodds.apply.hidden import hidden
-from evenodds.apply.making import palette_of, pictures_of
+from evenodds.apply.making import filler_of, palette_of, pictures_of
 from evenodds.apply.photo import Network, labels, through, write, write_through
 from evenodds.data._picture import DecodedImage
 from evenodds.data._pictures import Pictures
@@ -25,7 +25,6 @@ from evenodds.data.palette import Palette
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.text import csv_text
-from evenodds.game.seeds import mix
 from evenodds.runs.session import Session
 from evenodds.server import replies
 from evenodds.server.asking import Aside, Service
@@ -124,8 +123,8 @@ async def filled(service: Service, received: Received, n: int, seed: int, form: 
     session, bounds = service.offers.session, service.line.bounds
     data, observed = await service.aside(lambda: _hidden(session, received, bounds))
     x = data.scale.to_model(data.x)
-    z = torch.cat([session.prior(1, mix(seed, k)) for k in range(n)])
-    rows = {"x": np.repeat(x, n, 0), "mask": np.repeat(observed, n, 0), "z": z.numpy()}
+    z = np.concatenate(list(noise(filler_of(session), 1, n, seed)))
+    rows = {"x": np.repeat(x, n, 0), "mask": np.repeat(observed, n, 0), "z": z}
     made = (await service.passes.ask(service.offers.filling(), rows))["x"]
 
     def written() -> Response:

@@ -175,7 +175,7 @@ def skipped(kind: Kind, *sets: Records[Record]) -> list[str]:
 
 def empty_in(*stacks: Stack) -> Tensor:
     """The items of which one of these holds no data."""
-    return torch.cat([stack.empty for stack in stacks]).unique()
+    return torch.unique(torch.cat([stack.empty for stack in stacks]))  # type: ignore[no-any-return]
 
 
 def without(made: Dataset, empty: Tensor) -> Dataset:

@@ -169,9 +169,9 @@ def with_looks(
     if many * look <= LOOKED * seconds or many <= LEAST_LOOKS:
         return config, many
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
-    share = ceil(1000 / most) / 1000  # as it is said, so that what is said is what is done
+    share = ceil(10_000 / most) / 10_000  # as it is said, so that what is said is what is done
     evaluate, save = max(share, config.evaluate_share or 0.0), max(share, config.save_share)
-    more = f"evaluate_share={evaluate:.3g} save_share={save:.3g}"
+    more = f"evaluate_share={evaluate:.4g} save_share={save:.4g}"
     say(f"an evaluation with a checkpoint takes {look:.1f} s: {most} are made in this budget; --set {more}")
     return replace(config, evaluate_share=evaluate, save_share=save), most
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import evenodds
+from evenodds.errors import BadInput
 
 ROOT = Path(evenodds.__file__).parent
 TYPED = re.compile(
@@ -89,3 +90,27 @@ def told(part: str, output: str) -> None:
     (message,) = meant(part)
     pattern = r"[\s\S]*?".join(map(re.escape, FILLED_IN.split(message)))
     assert re.search(pattern, output) is not None, (message, output)
+
+
+Tried = Callable[..., None]
+TRIED: dict[str, Tried] = {}
+"""Tests in which messages are said and what they advise is done, by a part of each message."""
+
+
+def on(*fragments: str) -> Callable[[Tried], Tried]:
+    """Marks such a test."""
+
+    def keep(test: Tried) -> Tried:
+        TRIED.update(dict.fromkeys(fragments, test))
+        return test
+
+    return keep
+
+
+def refused(call: Callable[[], object]) -> str:
+    """Why a call is refused; empty where it is not."""
+    try:
+        call()
+    except BadInput as error:
+        return str(error)
+    return ""

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -128,6 +129,13 @@ def masked(*names: str) -> Folder:
     return build
 
 
+def named(root: Path) -> None:
+    """Images, and masks with a name each."""
+    images("images/{k}.png")(root)
+    for k in range(255):
+        save(root / f"masks/{k % 8}_{chr(97 + k // 26)}{chr(97 + k % 26)}s.png", noise(0, 32, 32) // 128 * 255)
+
+
 def numbered(root: Path) -> None:
     """Maps whose values number objects."""
     images("images/{k}.png")(root)
@@ -161,11 +169,23 @@ BANDS = np.concatenate([REAL[:, None], 1000 + 500 * REAL[:, None]], 1)
 HOLES = np.where(REAL < 0.01, -9999, 500 + REAL).astype(np.float32)
 FAR = np.where(REAL.max() == REAL, 1e6, REAL).astype(np.float32)
 SIGNS = np.arange(8) % 3 - 1
+WHOLE = "size=null fit=crop task.crop=null"
+MANY = "data.objects=names"
 LABELS = "file,class\n" + "".join(f"{k}.png,{'ab'[k % 2]}\n" for k in range(8))
 PARTS = ("train/{k}.png", "test/{k}.png")
 
 ALONE = (".npz", ".txt", ".parquet", ".tar", ".csv")
 """Endings of a file that is the data itself."""
+
+
+def holes(root: Path) -> None:
+    """Pairs of numbers, one of them without any data."""
+    for k in range(8):
+        for side in "AB":
+            (root / side).mkdir(exist_ok=True)
+            tifffile.imwrite(root / side / f"{k}.tif", HOLES[k] if k != 3 else np.full_like(HOLES[0], -9999))
+
+
 CASES: dict[str, tuple[Folder, str, str, str]] = {
     "folders": (images("a/{k}.png", "b/{k}.png"), "color-32", "", "folders as classes"),
     "labels": (text("labels.csv", LABELS, images("{k}.png")), "color-32", "", "classes from labels.csv"),
@@ -180,6 +200,29 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
     "unpaired": (images("A/train/{k}.png", "B/train/{k}.png", "A/test/{k}.png"), "cycle", "", "Left aside 8"),
     "frames": (stack, "gray-28", "", "Took all frames"),
     "alpha": (images("{k}.png", shape=(32, 32, 4)), "color-32", "channels=3", "transparent parts"),
+    "alpha, larger than memory": (
+        images("{k}.png", shape=(32, 32, 4)),
+        "color-32",
+        "data.memory=1 channels=3",
+        "with an alpha channel over white",
+    ),
+    "nothing, larger than memory": (holes, "translate", "data.memory=1", "holds no data at all"),
+    "all masks named": (named, "segment", MANY, "over 254"),
+    "turns": (images("{k}.png", shape=(32, 48, 3)), "denoise", WHOLE, "turned in every"),
+    "zoom": (maps(0, 255), "segment", "task.zoom=9", "zoom must be in"),
+    "few pieces": (images("A/{k}.png", "B/{k}.png", shape=(64, 64, 3)), "translate", "task.crop=32", "are few for"),
+    "words without noise": (
+        files("x.csv", "a,b\n" + "".join(f"{k}.5,{'xy'[k % 2]}\n" for k in range(40))),
+        "table",
+        "prior=spherical",
+        "choose words and levels by",
+    ),
+    "plain gaps": (
+        files("x.csv", "a,b\n" + "".join(f"{k}.5,{k if k % 2 else ''}\n" for k in range(40))),
+        "table",
+        "data.types=plain",
+        "has empty cells",
+    ),
     "bits": (arrays(x=BITS), "gray-28", "", "Of 16 bits"),
     "bands": (arrays(x=BANDS), "gray-28", "", "Each channel has a range"),
     "outliers": (arrays(x=FAR), "gray-28", "", "Clipped"),
@@ -272,6 +315,12 @@ MEANT = {
     "regions": "takes that file alone",
     "two names of a category": "category {} is",
     "numbers of objects": "data.objects=one takes all above 0",
+    "alpha, larger than memory": "channel over white; channels=4",
+    "nothing, larger than memory": "remove it, or set data.nodata",
+    "all masks named": "names, over {}; take data.objects",
+    "turns": "task.crop={}, or task.turns=mirror",
+    "few pieces": "task.turns=all",
+    "plain gaps": "set data.types=auto",
     "layout": "data.layout={} takes the",
     "nan": "or take data.nodata=nan",
     "batch": "--set batch={} repeats none",

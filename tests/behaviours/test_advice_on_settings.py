@@ -50,6 +50,11 @@ MEANT = {
     "an accelerator": "this torch sees no CUDA device",
     "no styles": "set generator=style, or leave pathlength out",
     "an inverse at once": "leave out the costs of the encoder",
+    "who is real": "does not say; set view_chance=fixed",
+    "seen by others": "channels, got {}; set discriminator.pretrained=0",
+    "brought from others": "channels, got {}; set generator=dilated",
+    "appearance": "channels, got {}; set task.perceptual=0",
+    "columns": "generator=mlp",
     "no sources": "or a degradation, e.g. --set task.degradation=noise",
 }
 """A part of the message with the advice; of the others it is in words."""
@@ -62,7 +67,9 @@ def data(kind: str) -> Dataset:
     return {
         "images": lambda: from_array(colours),
         "classes": lambda: from_array(colours, np.arange(40) % 2),
+        "two channels": lambda: from_array(rng.integers(0, 256, (40, 2, 8, 8), dtype=np.uint8)),
         "rows": lambda: from_array(rng.normal(size=(60, 3))),
+        "long rows": lambda: from_array(rng.normal(size=(8, 600))),
         "values": lambda: from_array(rng.normal(size=(60, 3)), c=rng.random((60, 1)), c_names=["age"]),
     }[kind]()
 
@@ -89,6 +96,11 @@ CASES = {
     "no styles": ("images", "color-32", "pathlength=2"),
     "an inverse at once": ("images", "color-32", "task=invertible simultaneous=true"),
     "a name": ("images", "color-32", "loss=nonsaturating"),
+    "who is real": ("images", "color-32", "loss=cramer views=flip view_chance=adaptive"),
+    "seen by others": ("two channels", "color-32", "discriminator.pretrained=32"),
+    "brought from others": ("two channels", "denoise", "generator=pretrained task.crop=8"),
+    "appearance": ("two channels", "translate", "task.degradation=noise task.perceptual=1"),
+    "columns": ("long rows", "table", "generator=copula"),
 }
 
 

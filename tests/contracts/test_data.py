@@ -343,7 +343,7 @@ def test_tables_without_a_header_and_with_constant_columns(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
-        ("a,b\n1,2\n3,\n", {"types": "plain"}, "column 'b' has empty cells.*leave data.types=plain out"),
+        ("a,b\n1,2\n3,\n", {"types": "plain"}, "column 'b' has empty cells.*set data.types=auto"),
         ("a,b\n1,2\n\n2,-inf\n", {}, "row 4, column 'b' holds -inf"),
         ("a,b\n\n1,red\n", {"types": "b:number"}, "column 'b' has cells that are no numbers.*data.types=b:words"),
         ("a,b\n1,2\n", {"types": "c:words"}, "no column 'c'"),

@@ -36,6 +36,8 @@ def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float3
         (N, F).
     """
     discriminator = session.players.get("discriminator")
+    if discriminator is None:
+        raise BadInput("features are those of a discriminator, which this run has not; name a run that has one")
     if not isinstance(discriminator, Scores):
         raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
     if not session.task.sees_x_alone:

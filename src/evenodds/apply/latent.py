@@ -114,7 +114,7 @@ def _of_weights(generator: nn.Module, latent: int) -> Tensor:
         if isinstance(layer, nn.ConvTranspose2d) and layer.in_channels >= latent:
             weight = layer.weight.detach()[:latent].flatten(1).T
             return weight.T @ weight
-    raise BadInput(f"the generator has no linear layer that takes {latent} values; use how='jacobian'")
+    raise BadInput(f"the generator has no linear layer that takes {latent} values; take --how jacobian")
 
 
 @contextmanager

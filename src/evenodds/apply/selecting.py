@@ -115,11 +115,13 @@ def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:
 
 def _target(session: Session, prior: Prior) -> Target:
     if "discriminator" not in session.unconditional(session.task.default_condition):
-        raise BadInput("this run has no discriminator to select samples by; leave --select out")
+        fit = "" if session.task.value_task() is None else "fit one first (--fit 1M), or "
+        raise BadInput(f"this run has no discriminator to select samples by; {fit}leave --select out")
     if not session.task.contest.log_ratio:
+        fit = "fit it first (--fit 1M), train with loss=non_saturating, or " if session.task.value_task() else ""
         raise BadInput(
             f"the logit of loss '{session.config.loss.name}' is no log ratio of densities, so it selects no samples; "
-            "fit it first (--fit 1M), train with loss=non_saturating, or leave --select out"
+            f"{fit}leave --select out"
         )
     contest = session.task.contest
     if contest.relative or contest.penalty is not None:
@@ -151,7 +153,10 @@ def truncated(prior: Prior, z: Tensor, factor: float) -> Tensor:
     draw_in = getattr(prior, "truncated", None)
     if draw_in is None:
         kind = "on a sphere" if isinstance(prior, Spherical) else f"of {type(prior).__name__}"
-        raise BadInput(f"z {kind} has no middle to be drawn to; take --select budgeted, or train with prior=normal")
+        raise BadInput(
+            f"z {kind} has no middle to be drawn to; leave --truncation out (--select budgeted raises the quality in "
+            "another way), or train with prior=normal"
+        )
     shorter: Tensor = draw_in(z, factor)
     return shorter
 

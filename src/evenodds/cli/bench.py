@@ -9,7 +9,7 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, Settings, Switch, app, setting_values
 from evenodds.cli.ranges import real
 from evenodds.files.terminal import result_json, result_table, say
-from evenodds.files.text import aligned
+from evenodds.files.text import aligned, quoted
 
 __all__ = ["bench"]
 
@@ -61,6 +61,7 @@ def bench(
     plain = paces[0].images_per_second
     rows = [(one.words, f"{(rate := one.images_per_second):,.0f}", f"{rate / plain:.2f}", one.note) for one in paces]
     result_table(aligned([("setting", "images/s", "times", "what it means"), *rows]))
-    advice = f"try: evenodds train {recipe} --set {Pace(better).words}"
-    say(advice if better else "no setting is faster that keeps the game")
+    kept = [one for one in settings or [] if one.partition("=")[0].strip() not in better]
+    named = "".join(f" {quoted(one)}" for one in [recipe, *(["--data", data] if data else []), "--set", *kept])
+    say(f"try: evenodds train{named} {Pace(better).words}" if better else "no setting is faster that keeps the game")
     return 0

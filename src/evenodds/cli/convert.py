@@ -246,9 +246,10 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 
         if flags.mix is not None:
             raise BadInput(f"{run} holds one network, so there is nothing to mix; take the run itself for --mix")
+        maker = maker_in(run, command)
         if flags.flips:
             raise BadInput(f"{run} answers with labels, which have no mean; take the run itself for --flips")
-        return _concluded(_written(maker_in(run, command), source, out, flags), out)
+        return _concluded(_written(maker, source, out, flags), out)
     from evenodds.runs.following import company
 
     with company("start the command again, it goes on with what is left"):

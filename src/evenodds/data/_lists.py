@@ -35,8 +35,8 @@ def read_list(path: Path, endings: Sequence[str], root: str | os.PathLike[str] |
     """The images that a list names.
 
     A line is a path, or a path, a tab, a comma, a semicolon or spaces, and a label. Empty lines and those that begin
-    with # do not count. Paths start at the folder of the list, or at `root`; none may lead out of it, on its own or by
-    a link: a list may be a stranger's.
+    with # do not count. Paths start at the folder of the list; none may lead out of it, on its own or by a link: a list
+    may be a stranger's. With a `root` they start there, or at the list's folder so far as they then lie below the root.
 
     Args:
         endings: of the names of images: a path ends with the first of them that is followed by a label or nothing.
@@ -55,7 +55,8 @@ def read_list(path: Path, endings: Sequence[str], root: str | os.PathLike[str] |
     home = real(folder)
     pairs = [_parted(line.strip(), cut) for line in lines if line.strip() and not line.lstrip().startswith("#")]
     pairs = list(dict.fromkeys(pairs))
-    files = [File(_name(text, home), _opener(text, folder, home), label) for text, label in pairs]
+    starts = list(dict.fromkeys((folder, path.parent)))
+    files = [File(_name(text, home), _opener(text, starts, home), label) for text, label in pairs]
     if not files:
         raise BadInput(f"{path.name} lists no image; it needs one path in each line")
     labelled = any(label for _, label in pairs)
@@ -76,18 +77,20 @@ def _name(text: str, home: Path) -> str:
     return plain.removeprefix(f"{home.as_posix()}/")
 
 
-def _opener(text: str, folder: Path, home: Path) -> Callable[[], Path]:
+def _opener(text: str, starts: Sequence[Path], home: Path) -> Callable[[], Path]:
     def find() -> Path:
         plain = text.replace("\\", "/")
         if PureWindowsPath(text).drive and os.name != "nt":
             raise Unusable("a path of another system")
-        place = folder / PurePosixPath(plain)
+        places = [start / PurePosixPath(plain) for start in starts]
         try:
-            inside = real(place).is_relative_to(home)
+            inside = [place for place in places if real(place).is_relative_to(home)]
         except BadInput:
             raise Unusable("no name of a file") from None
         if not inside:
+            if len(starts) > 1:
+                raise Unusable("it lies outside of data.root")
             raise Unusable("it lies outside of the list's folder; data.root=FOLDER names one in which all lie")
-        return place
+        return next((place for place in inside if place.exists()), inside[0])
 
     return find

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple
 
+import torch
 from torch import Tensor
 
 from evenodds.data._fitting import Again, fitting
@@ -27,8 +28,8 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import as_bytes
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Records", "dataset", "decoded", "form_of"]
-__all__ += ["skipped"]
+__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Records", "dataset", "decoded", "empty_in", "form_of"]
+__all__ += ["skipped", "without"]
 
 FITS = ("crop", "pad", "stretch", "tiles")
 
@@ -170,6 +171,18 @@ def skipped(kind: Kind, *sets: Records[Record]) -> list[str]:
     unusable = [name for of in sets for name in of.skipped]
     sentence = f"Skipped {{}} that cannot be {kind.verb}: {{}}."
     return [*listed(sentence, unusable, what=kind.file), *(note for of in sets for note in of.small)]
+
+
+def empty_in(*stacks: Stack) -> Tensor:
+    """The items of which one of these holds no data."""
+    return torch.unique(torch.cat([stack.empty for stack in stacks]))  # type: ignore[no-any-return]
+
+
+def without(made: Dataset, empty: Tensor) -> Dataset:
+    """A data set without these items."""
+    return (
+        made.take(torch.isin(torch.arange(len(made)), empty, invert=True).nonzero().flatten()) if len(empty) else made
+    )
 
 
 def dataset(

@@ -143,7 +143,6 @@ def arrayed(
     noun: str = "image",
     wanted: Range = "auto",
     nodata: str | float = "auto",
-    may_be_empty: bool = False,
 ) -> Arrayed:
     """The items of all pictures as one array, in their order.
 
@@ -154,7 +153,6 @@ def arrayed(
         grid: see `cut`.
         noun: what a picture is, in the singular.
         wanted, nodata: the range and the number for no data of 16 bits, see `arrays.from_array`.
-        may_be_empty: whether the caller leaves out items without any data; else they are refused.
     """
     way, held = Way(size, fit, grid), Held.of(pictures, channels, noun)
     n = sum(way.number(picture.size) for picture in pictures)
@@ -172,10 +170,7 @@ def arrayed(
             k += 1
     notes = done(pictures, way, held, channels, clear, noun)
     ranged = ranged_of(values, pictures, way, depth_of(held), wanted, nodata, noun)
-    empty = np.flatnonzero(~ranged.kept)
-    if len(empty) and not may_be_empty:
-        raise BadInput(f"{count(len(empty), noun)} without any data, the first at {int(empty[0]) + 1}; remove them")
-    return Arrayed(ranged.x, ranged.scale, way.summary(held), [*notes, *ranged.notes], empty)
+    return Arrayed(ranged.x, ranged.scale, way.summary(held), [*notes, *ranged.notes], np.flatnonzero(~ranged.kept))
 
 
 class Way(NamedTuple):

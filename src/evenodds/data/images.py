@@ -20,7 +20,7 @@ from evenodds.data._kinds import PICTURES, decode_any
 from evenodds.data._labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative, untrained
 from evenodds.data._opening import MOST_PIXELS, File
 from evenodds.data._picture import DecodedImage, Frames
-from evenodds.data._pipeline import IMAGE, FileSet, Records, dataset, decoded, form_of, skipped
+from evenodds.data._pipeline import IMAGE, FileSet, Records, dataset, decoded, form_of, skipped, without
 from evenodds.data._ranges import check_options
 from evenodds.data._splits import checked, lists_in, to_read
 from evenodds.data._splits import splits as parted
@@ -166,8 +166,7 @@ def images(
     )
     made = dataset(tiles, stack, report, labels=annotated, apart=parts.apart, reads=reading)
     made = _grouped(made, batch.records, tiles)
-    filled = torch.isin(torch.arange(len(made)), stack.empty, invert=True)
-    return made if bool(filled.all()) else made.take(filled.nonzero().flatten())
+    return without(made, stack.empty)
 
 
 def stack_of(
@@ -183,9 +182,7 @@ def stack_of(
     again = batch.again
     if again is None:
         pictures = [picture for file in batch.records for picture in file.pictures]
-        return arrayed(
-            pictures, batch.size, channels, fit, wanted=wanted, nodata=nodata, may_be_empty=True
-        ).stack(), None
+        return arrayed(pictures, batch.size, channels, fit, wanted=wanted, nodata=nodata).stack(), None
     counts = [len(file.pictures) for file in batch.records]
     of = [(file, k) for file in batch.records for k in range(len(file.pictures))]
 

@@ -22,7 +22,7 @@ from evenodds.data._map_jobs import Key, MapJob, found
 from evenodds.data._opening import MOST_PIXELS
 from evenodds.data._partners import Partners, aligned, turned
 from evenodds.data._picture import DecodedImage
-from evenodds.data._pipeline import PAIR, FileSet, Form, Records, dataset, decoded, form_of, skipped
+from evenodds.data._pipeline import PAIR, FileSet, Form, Records, dataset, decoded, form_of, skipped, without
 from evenodds.data._placing import Pixels, Size, nearest, resized
 from evenodds.data._ranges import check_options
 from evenodds.data._scheme import MIDDLE, scheme
@@ -129,7 +129,7 @@ def maps(
     classes = scheme(values, key.names, ignore, colours, key.void)
     number = count(len(classes.names), "class")
     report = (
-        f"Read {count(len(tiles.names), 'image')} of {stack.summary}, with maps of {number}.",
+        f"Read {count(len(tiles.names) - len(stack.empty), 'image')} of {stack.summary}, with maps of {number}.",
         *tiles.notes,
         *key.notes,
         *classes.notes,
@@ -145,7 +145,7 @@ def maps(
         *stack.notes,
     )
     beside = {"labels": Beside(torch.from_numpy(classes.table[values]), palette=classes.palette)}
-    return dataset(tiles, stack, report, beside, Labels(classes=classes.names), parts.apart)
+    return without(dataset(tiles, stack, report, beside, Labels(classes=classes.names), parts.apart), stack.empty)
 
 
 def _lossy(maps: Sequence[DecodedImage]) -> list[str]:

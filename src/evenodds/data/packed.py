@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from evenodds.data._fitting import NOTES, RECORDS, noted, records_in, unfilled
@@ -22,7 +21,19 @@ from evenodds.data._numbers import as_picture
 from evenodds.data._opening import MOST_PIXELS, File
 from evenodds.data._partners import Partners
 from evenodds.data._picture import DecodedImage, Frames
-from evenodds.data._pipeline import IMAGE, PAIR, FileSet, Form, Records, dataset, decoded, form_of, skipped
+from evenodds.data._pipeline import (
+    IMAGE,
+    PAIR,
+    FileSet,
+    Form,
+    Records,
+    dataset,
+    decoded,
+    empty_in,
+    form_of,
+    skipped,
+    without,
+)
 from evenodds.data._placing import Size
 from evenodds.data._ranges import check_options
 from evenodds.data._shard_index import INDEX, Shards, read_index
@@ -206,9 +217,7 @@ def _images(shards: Shards, form: Form, wanted: Wanted, labels: bool, progress: 
     )
     known, apart = _labels(shards, labels), shards.known.get("apart")
     made = _groups(shards, dataset(tiles, stack, report, labels=known, apart=apart, reads=reading), tiles)
-    if not len(stack.empty):
-        return made
-    return made.take(torch.isin(torch.arange(len(made)), stack.empty, invert=True).nonzero().flatten())
+    return without(made, stack.empty)
 
 
 def _require_all(batch: Records[Any], shards: Shards) -> None:
@@ -231,7 +240,9 @@ def _pairs(shards: Shards, form: Form, wanted: Wanted, labels: bool, progress: O
         return pair_of(job.name, side(job, 0), side(job, 1), form)
 
     if maps and form.size is not None and form.size != (stored := _size(shards)):
-        raise BadInput(f"these maps were packed at {stored[0]} x {stored[1]}; set size={stored[0]}, or pack them again")
+        here = stored[0] if stored[0] == stored[1] else "none"
+        how = f"set size={here}, or pack them again with --size {form.size[0]},{form.size[1]}"
+        raise BadInput(f"these maps were packed at {stored[0]} x {stored[1]}; {how}")
     (batch,) = decoded(shards.folder, [FileSet(jobs, "pair")], decode, form, PAIR, progress, lazily=True)
     scale, pairs, _ = one_scale(batch.records)
     _require_all(replace(batch, records=pairs), shards)
@@ -251,7 +262,7 @@ def _pairs(shards: Shards, form: Form, wanted: Wanted, labels: bool, progress: O
             reading.parts = {"x": reading.parts["x"], "labels": _as_labels(reading.parts["source"])}
     known = _labels(shards, labels)
     made = dataset(tiles, x, report, beside, known, shards.known.get("apart"), reading)
-    return _groups(shards, made, tiles)
+    return without(_groups(shards, made, tiles), empty_in(x, other))
 
 
 def _as_labels(part: Part) -> Part:

@@ -37,8 +37,10 @@ from evenodds.data._pipeline import (
     Records,
     dataset,
     decoded,
+    empty_in,
     form_of,
     skipped,
+    without,
 )
 from evenodds.data._placing import Size, resized
 from evenodds.data._ranges import check_options
@@ -209,8 +211,9 @@ def _together(
     parts = parted(stems, wanted.splits, "pair", lists_in(listing.others), [files.get(stem, ()) for stem in stems])
     tiles = items(stems, [target.size for target in targets], size, fit, "pair")
     x, source, reading = stacks_of(batch, pairs, scale, tiles, fit, wanted, listing.kept)
+    empty = empty_in(x, source)
     report = (
-        f"Read {count(len(tiles.names), 'pair')}: {how}.",
+        f"Read {count(len(tiles.names) - len(empty), 'pair')}: {how}.",
         f"Targets are {x.summary}; sources are {source.summary}.",
         *tiles.notes,
         *notes,
@@ -224,7 +227,8 @@ def _together(
         *on_memory(batch.again, form.memory, x.x, source.x),
         *ignored(listing.others, parts.lists),
     )
-    return dataset(tiles, x, report, {"source": Beside(source.x, source.units)}, apart=parts.apart, reads=reading)
+    beside = {"source": Beside(source.x, source.units)}
+    return without(dataset(tiles, x, report, beside, apart=parts.apart, reads=reading), empty)
 
 
 def stacks_of(
@@ -266,8 +270,6 @@ def _unread(
 
     x, making = of("first", ways[0], wanted.channels[0], "target")
     source, of_source = of("second", ways[1], wanted.channels[1], "source")
-    if len(x.empty) or len(source.empty):
-        raise BadInput("some pairs hold no data at all; remove them, or set data.nodata=none")
     parts = {
         "x": Part(lambda pair, _: pair.first, making.item),
         "source": Part(lambda pair, _: pair.second, of_source.item),
@@ -400,7 +402,9 @@ def _unpaired(listing: Listing, chosen: Chosen, form: Form, wanted: Wanted, prog
     )
     data = Dataset(x.x, x.units, names=x_items.names).take(x_index)
     values = Dataset(source.x, source.units).take(source_index).x
-    return replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
+    made = replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
+    lost = torch.isin(x_index, x.empty) | torch.isin(source_index, source.empty)
+    return without(made, lost.nonzero().flatten())
 
 
 def _side(

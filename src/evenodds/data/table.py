@@ -21,7 +21,7 @@ from evenodds.data._amounts import PLAIN, NumberStyle
 from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_number
 from evenodds.data._labels import capitals, merged, negative
 from evenodds.data._types import Types, summed, type_setting, typed
-from evenodds.data._wording import listed
+from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.data.rows import Values
@@ -176,18 +176,18 @@ def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     columns, x, notes = typed(parsed, types, where)
     ends = [column.ends for column in columns]
     units = Units(tuple(low for low, _ in ends), tuple(high for _, high in ends), "float64", columns=tuple(columns))
-    report = (f"Read {len(x):,} rows of {len(columns)} columns.", *notes)
+    report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)
     names = tuple(column.name for column in columns)
     return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
 
 
 def _plain(parsed: Mapping[str, Parsed], where: str) -> Dataset:
-    hint = "leave data.types=plain out"
+    hint = "set data.types=auto, which learns both"
     values = np.stack([_numbers_of(where, name, column, hint) for name, column in parsed.items()], 1)
     x = values.astype(np.float32)
     low, high = values.min(0), values.max(0)
     coarse = np.abs(x - values).max(0) > 1e-4 * (high - low)
-    report = [f"Read {len(x):,} rows of {len(parsed)} columns."]
+    report = [f"Read {count(len(x), 'row')} of {count(len(parsed), 'column')}."]
     report += [
         f"Column '{name}' varies little beside its size and loses precision; subtract {start:g} from it."
         for name, start, lost in zip(parsed, low, coarse, strict=True)

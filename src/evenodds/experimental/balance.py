@@ -220,8 +220,6 @@ def _lever(name: str, game: Game, learner: Gradient) -> Lever:
     if kind is Steps:
         return Steps()
     if kind is Rate:
-        if "discriminator" not in learner.base:
-            raise BadInput("balance=rate needs a discriminator that learns by slopes; there is none")
         return Rate(learner)
     penalty = game.players.get("penalty")
     if not isinstance(penalty, Weighed):

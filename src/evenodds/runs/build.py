@@ -242,10 +242,7 @@ def build_prior(config: Config, shape: Sequence[int] = (), blocks: Sequence[Bloc
     prior = make(f"prior '{config.prior.name}'", find("priors", config.prior.name), config.prior.options)
     more = choices_in(blocks) + _missing(config.generator.name, prior.size, shape, blocks)
     if more and not hasattr(prior, "widened"):
-        raise BadInput(
-            f"prior '{config.prior.name}' has no noise to choose words and levels by; set prior=normal, or "
-            "data.types=plain for a table of numbers alone"
-        )
+        raise BadInput(f"prior '{config.prior.name}' has no noise to choose words and levels by; set prior=normal")
     return prior.widened(more) if more else prior
 
 

@@ -167,12 +167,13 @@ def with_looks(
         It, and how many there are.
     """
     many = planned_looks(config)
-    if many * look <= LOOKED * seconds:
+    if many * look <= LOOKED * seconds or many <= LEAST_LOOKS:
         return config, many
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
-    evaluate, save = max(1 / most, config.evaluate_share or 0.0), max(1 / most, config.save_share)
-    more = f"evaluate_share={evaluate:.3g} save_share={save:.3g}"
-    say(f"an evaluation with a checkpoint takes {look:.1f} s: only {most} of them fit the budget; --set {more}")
+    share = ceil(10_000 / most) / 10_000  # as it is said, so that what is said is what is done
+    evaluate, save = max(share, config.evaluate_share or 0.0), max(share, config.save_share)
+    more = f"evaluate_share={evaluate:.4g} save_share={save:.4g}"
+    say(f"an evaluation with a checkpoint takes {look:.1f} s: {most} are made in this budget; --set {more}")
     return replace(config, evaluate_share=evaluate, save_share=save), most
 
 
@@ -200,8 +201,8 @@ def with_glances(
     if many * glance <= fit or many <= LEAST_GLANCES:
         return config
     most = max(LEAST_GLANCES, int(fit / glance))
-    share = 1 / (most - FIRST_GLANCES)
-    say(f"a glance takes {glance:.2f} s: only {most} of them fit the budget; --set glance_share={share:.3g}")
+    share = ceil(10_000 / (most - FIRST_GLANCES)) / 10_000
+    say(f"a glance takes {glance:.2f} s: {most} are made in this budget; --set glance_share={share:.4g}")
     return replace(config, glance_share=share)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, Remark
+from evenodds.files.memory import require_room
 from evenodds.files.misfit import shortened
 from evenodds.files.text import visible
 from evenodds.game import checkpoint
@@ -102,6 +104,8 @@ class Session:
         """`sample`, with words, dates and times of a table as the numbers that stand for them."""
         if n < 1:
             raise BadInput(f"n must be at least 1, got {n}")
+        needed = 2 * n * prod(self.card.shape) * np.dtype(self.card.units.dtype).itemsize  # blocks, and all of them
+        require_room(f"{n:,} samples", needed, "draw fewer at a time, each time with another seed")
         if y is not None and len(y) != n:
             raise BadInput(f"{n} samples need {n} classes, got {len(y)}")
         c = self.conditions.for_samples(n, seed, batch, y, given)

@@ -60,8 +60,6 @@ class Segment(Paired):
                 "overlap must be at least 0, rare in [0, 1] and sure in (0, 1], got "
                 f"{self.overlap}, {self.rare} and {self.sure}"
             )
-        if self.turns == "all" and self.crop is None:
-            raise BadInput("turns=all needs square pieces; set task.crop=64, say, or task.turns=mirror")
         self._scenes()
 
     def _scenes(self) -> Scenes:

@@ -126,8 +126,8 @@ class FinishedRun:
             raise BadInput("data.json of this run names other held-out images than its settings do; train it again")
         if len(held_out) < 4 * seeds:
             raise BadInput(
-                f"this run held {len(held_out)} images out, and {seeds} seeds need {4 * seeds} at least; leave --run "
-                "out, and generators are trained without the test images"
+                f"this run held {len(held_out)} images out, and {seeds} seeds need {4 * seeds} at least; give fewer "
+                "--seeds, or the data (--data) in place of the run, and generators are trained without the test images"
             )
         order = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(17))]
         labels = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)

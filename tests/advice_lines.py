@@ -1,0 +1,445 @@
+"""What commands advise, and where they say it: what is typed, and what is typed in its place."""
+
+from __future__ import annotations
+
+SHORT = "device=cpu images=8 batch=8 watch=off threads=1 save_share=1 evaluate_share=1 generator.width=4"
+SMALL = f"size=8 discriminator.width=4 {SHORT}"
+LONGER = f"penalty_weight=auto discriminator.width=4 {SHORT} images=80000"
+EXTRA = f"learner=extragradient discriminator.width=4 {SHORT}"
+MAPS = f"task.crop=null discriminator.width=4 {SHORT}"
+RUNS = {
+    "classes": f"train gray-28 --data kinds.npz --set task=condition task.way=projection discriminator.width=4 {SHORT}",
+    "pictures": f"train color-32 --data photos --set held_out=0 {SMALL}",
+    "plain": f"train gray-28 --data kinds.npz --set task=generate discriminator.width=4 {SHORT}",
+    "bare": f"train gray-28 --data kinds.npz --set task=condition held_out=0 discriminator.width=4 {SHORT}",
+    "few": f"train gray-28 --data few.npz --set discriminator.width=4 {SHORT}",
+    "values": f"train gray-28 --data values.npz --set task=condition task.kind=values discriminator.width=4 {SHORT}",
+    "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
+    "filling": f"train fill-32 --data photos --set {SMALL}",
+    "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
+    "floats": f"train gray-28 --data floats.npz --set loss=hinge task=condition discriminator.width=4 {SHORT}",
+    "style": f"train color-32 --data photos --set generator=style {SMALL}",
+    "inverse": f"train color-32 --data photos --set task=invertible {SMALL}",
+    "hinged": "train gray-28 --data kinds.npz --set task=condition task.way=multi_hinge loss=hinge "
+    f"discriminator.width=4 {SHORT}",
+    "distance": f"train gray-28 --data kinds.npz --set task=generate loss=cramer discriminator.width=4 {SHORT}",
+    "sphere": "train gray-28 --data kinds.npz --set task=condition task.way=concatenation prior=spherical "
+    f"discriminator.width=4 {SHORT}",
+    "own": f"train gray-28 --data kinds.npz --set task=generate discriminator=own:Judge {SHORT}",
+    "twice": f"train gray-28 --data kinds.npz --set discriminator.width=4 {SHORT} images=16 save_share=0.5",
+    "segments": f"train segment --data seg --set {MAPS}",
+    "coded": f"train color-32 --data photos --set task=infogan prior=coded {SMALL}",
+}
+"""Runs that are at work here, made when they are first named."""
+
+LINES: dict[str, tuple[str, str]] = {
+    # fragment of a message: (what is typed, what is typed in its place); ; parts commands, of which the last one counts
+    "so it cannot fill any; train with --set": (
+        "augment pictures --to new --per-class 2",
+        "augment classes --to new --per-class 2 --filters none",
+    ),
+    "is a run, whose pictures are no data": ("train --data pictures", "resume pictures"),
+    "say how many: --per-class 500": (
+        "augment classes --to new --filters none",
+        "augment classes --to new --filters none --per-class 5; augment classes --to newer --filters none --balance",
+    ),
+    "name a folder that is not there with --to": (
+        "augment classes --to photos --per-class 1 --filters none",
+        "augment classes --to new --per-class 1 --filters none",
+    ),
+    "(--again makes them anew)": (
+        "upscale enlarging photos out; upscale enlarging photos out",
+        "upscale enlarging photos out --again",
+    ),
+    "add --select budgeted, rejection or langevin": (
+        "sample pictures -n 2 --rate 0.5 --npz a.npz",
+        "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",
+    ),
+    "add --fit 1M, or leave --data out": (
+        "sample pictures -n 2 --data photos --npz a.npz",
+        "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --data photos --select budgeted --fit 16 --npz a.npz",
+    ),
+    "add --select budgeted, or leave it out": (
+        "sample pictures -n 2 --fit 16 --npz a.npz",
+        "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --fit 16 --select budgeted --npz a.npz",
+    ),
+    "so none can be asked for; train with --set task=condition": (
+        "sample pictures -n 2 --class 1",
+        "sample classes -n 2 --class 1",
+    ),
+    "so nothing can be asked for; train with --set task=condition": (
+        "sample pictures -n 2 --given age=3",
+        "sample classes -n 2 --class 1",
+    ),
+    "--class asks for one class and --per-class for all": (
+        "sample classes -n 2 --class 1 --per-class 2",
+        "sample classes -n 2 --class 1; sample classes -n 2 --per-class 2",
+    ),
+    "ask for one with --class '{}'; --given": (
+        "sample classes -n 2 --given age=3",
+        "sample classes -n 2 --class 0; sample rows -n 2 --given age=20..60 --npz a.npz",
+    ),
+    "--given takes name=value": ("sample rows -n 2 --given age", "sample rows -n 2 --given age=30..50 --npz a.npz"),
+    "for example --set learning_rate=0.001": (
+        "train gray-28 --data kinds.npz --set learning_rate",
+        f"train gray-28 --data kinds.npz --out a --quiet --set learning_rate=0.001 discriminator.width=4 {SHORT}",
+    ),
+    "got the file {}; name another one with --folder": (
+        "sample pictures -n 2 --folder floats.npz",
+        "sample pictures -n 2 --folder new",
+    ),
+    "name another folder with --folder, or move it away": (
+        "sample classes -n 24 --folder maps",
+        "sample classes -n 24 --folder new",
+    ),
+    "use `evenodds sample --npz`": ("walk rows", "sample rows -n 2 --npz a.npz"),
+    "fit it first (--fit 1M), train with": (
+        "sample floats -n 2 --select rejection",
+        "sample floats -n 2 --select rejection --fit 16; sample floats -n 2",
+    ),
+    "put it to work with `evenodds {}`": ("segment enlarging photos out", "upscale enlarging photos out"),
+    "train one with `evenodds train fill-32": (
+        "fill pictures photos/1.png --mask mask.png",
+        "fill filling photos/1.png --mask mask.png -n 1",
+    ),
+    "train with --set generator=style": (
+        "mix pictures --from photos/1.png --to photos/2.png --out a.png",
+        "mix style --out a.png",
+    ),
+    "train with --set task=infogan prior=coded": (
+        "directions pictures --how codes --out a.png",
+        "directions coded --how codes --out a.png",
+    ),
+    "it makes something of images: evenodds {} {} IN OUT": ("sample enlarging -n 2", "upscale enlarging photos out"),
+    "make one with `evenodds evaluate`": (
+        "compare classes floats",
+        "evaluate classes --metrics kernel --features pixels;"
+        " evaluate classes --metrics kernel --features pixels --seed 1 --out b.json; compare classes b.json",
+    ),
+    "--size needs a side or HEIGHT,WIDTH": (
+        "pack photos shards --size x",
+        "pack photos shards --size 8,8; pack photos shard --size 8",
+    ),
+    "--set takes options of the reader here": (
+        "pack photos shards --set batch=3",
+        "pack photos shards --set data.channels=1",
+    ),
+    "train on them: evenodds train": (
+        "pack photos shards",
+        f"train color-32 --data shards --out a --quiet --set {SMALL}",
+    ),
+    "--npz FILE keeps them as they are": ("sample floats -n 2 --folder new", "sample floats -n 2 --npz a.npz"),
+    "needs both --from and --to": (
+        "walk coded --from photos/1.png",
+        "",
+    ),
+    "so --images cannot be given with it; drop one": (
+        "train gray-28 --data kinds.npz --budget 10m --images 5",
+        f"{RUNS['plain']} --images 8 --out a --quiet",
+    ),
+    "{} ({}; see: evenodds list recipes)": (
+        f"train --data photos --images 8 --out a --quiet --set {SMALL}",
+        "list recipes",
+    ),
+    "start without --from": (
+        f"train color-32 --data photos --from rows --quiet --set {SMALL}",
+        "sample pictures -n 1 --npz a.npz",
+    ),
+    "name them with --against: a folder": (
+        "evaluate floats.npz --metrics kernel --features pixels",
+        "evaluate floats.npz --metrics kernel --features pixels --against floats.npz",
+    ),
+    "no run was named; name real data with --against": (
+        "evaluate floats.npz --metrics kernel --features pixels --data photos",
+        "evaluate floats.npz --metrics kernel --features pixels --against floats.npz",
+    ),
+    "a y; or take --features random": (
+        "evaluate inverse --features classifier --metrics kernel",
+        "evaluate inverse --features random --metrics kernel",
+    ),
+    "classes to learn from; take --features random": (
+        "evaluate floats --features classifier --metrics kernel",
+        "evaluate floats --features random --metrics kernel",
+    ),
+    "name its folder: evenodds doctor RUN": ("doctor --data photos", "doctor pictures --skip-data"),
+    "no run at {}: it has no config.yaml": (
+        "resume photos",
+        "train --help",
+    ),
+    "got the file {}; evenodds opens no pickles": ("sample floats.npz -n 1", "sample floats -n 1"),
+    "and results are no data; give --out another folder": (
+        "train color-32 --data photos --out photos",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}",
+    ),
+    "a trial needs --data": ("trial --out a", ""),
+    "a trial needs labelled data of at least 2 classes": ("trial --data photos --out a", ""),
+    "a trial of a table needs the column that names the class": ("trial --data rows.csv --out a", ""),
+    "--label names a column of a table, and": ("trial --data kinds.npz --label kind --out a", ""),
+    "they are alike as a kind; raise --threshold": (
+        "duplicates photos --threshold 0.1 --features random",
+        "duplicates photos --threshold 0.999 --features random",
+    ),
+    "say where the run goes: OWNER/NAME on the hub, or --to": (
+        "push pictures",
+        "push pictures --to handed --licence cc-by-4.0",
+    ),
+    "say under which licence the run is handed on": (
+        "push pictures --to handed",
+        "push pictures --to handed --licence apache-2.0; push pictures --to given --licence other",
+    ),
+    "--private and --revision are for a hub": (
+        "push pictures --to handed --licence other --private",
+        "push pictures --to handed --licence other",
+    ),
+    "take it with:  evenodds pull": ("push pictures --to handed --licence other", "pull handed --to pulled"),
+    "look first:    evenodds doctor": (
+        "push pictures --to handed --licence other; pull handed --to pulled",
+        "doctor pulled --skip-data",
+    ),
+    "go on with it: evenodds resume {}, with --data": (
+        "push pictures --to handed --licence other; pull handed --to pulled",
+        "resume pulled --data photos --images 24 --quiet",
+    ),
+    "say where you have them with --data PLACE": (
+        "push pictures --to handed --licence other; pull handed --to pulled; resume pulled --images 24 --quiet",
+        "resume pulled --data photos --images 24 --quiet",
+    ),
+    "as it is; name another folder with --to": (
+        "push pictures --to handed --licence other; push pictures --to handed --licence other",
+        "push pictures --to other --licence other",
+    ),
+    "take a folder that `evenodds push` wrote": (
+        "pull photos --to pulled",
+        "push pictures --to handed --licence other; pull handed --to pulled",
+    ),
+    "pictures are left out, as items of the data are seen": (
+        "push filling --to handed --licence other",
+        "push filling --to given --licence other --with pictures",
+    ),
+    "give a token of your own with --token, or leave --host": ("serve pictures --host 0.0.0.0", ""),
+    "--data needs a folder, got {}; name one that is there": ("studio --data nothing", ""),
+    "say where they lie now with --data (in Python": (
+        "resume inverse --images 16 --quiet; move photos elsewhere; resume inverse --images 24 --quiet",
+        "resume inverse --data elsewhere --images 24 --quiet",
+    ),
+    "so they are selected at random; fit it longer (--fit)": (
+        "sample floats -n 2 --select rejection --fit 16",
+        "sample floats -n 2 --npz a.npz",
+    ),
+    "use --filters none or discriminator, or say where": (
+        "swap kinds.npz others.npz; augment classes --to new --per-class 1",
+        "augment classes --to new --per-class 1 --filters none;"
+        " augment classes --to newer --per-class 1 --data kept.npz",
+    ),
+    "which loss '{}' does not give; train with loss=non": (
+        "augment floats --to new --per-class 1 --filters discriminator",
+        "augment floats --to new --per-class 1 --filters none",
+    ),
+    "so there is nothing to balance; use --per-class": (
+        "augment floats --to new --balance",
+        "augment floats --to new --per-class 1 --filters none",
+    ),
+    "(--tile {} is exact)": ("upscale enlarging photos/1.png out --tile 8", ""),
+    "so no ratio is fitted; leave --fit out": (
+        "sample filling -n 2 --fit 16 --select budgeted",
+        "sample pictures -n 2",
+    ),
+    "has learned with its generator; leave --images out": (
+        "encode inverse photos --images 16 --out a.npz",
+        "encode inverse photos --out a.npz",
+    ),
+    "samples; leave --images out, or delete": (
+        "encode coded photos --images 16 --out a.npz; encode coded photos --images 32 --out a.npz",
+        "encode coded photos --out a.npz",
+    ),
+    "langevin needs a normal prior": (
+        "sample coded -n 2 --select langevin",
+        "sample coded -n 2 --select budgeted --npz a.npz",
+    ),
+    "add --fit 1M to fit it first": (
+        "sample pictures -n 2 --select budgeted --npz a.npz",
+        "sample pictures -n 2 --select budgeted --npz a.npz --fit 16",
+    ),
+    " See --help.": ("sample pictures --nothing", ""),
+    "and under which --licence, such as": ("push pictures", "push pictures --to handed --licence cc-by-4.0"),
+    "sample {} -n 100 --grid more.png": (
+        f"train gray-28 --data kinds.npz --out a --quiet --set discriminator.width=4 {SHORT}",
+        "sample a -n 100 --grid b.png",
+    ),
+    "sample {} -n 1000 --folder rows": (
+        f"train table --data rows.csv --out a --quiet --set discriminator.width=4 {SHORT}",
+        "sample a -n 1000 --folder b",
+    ),
+    "so it cannot help any; train with --set": ("trial --run plain --out a", ""),
+    "--most-pixels, or data.most_pixels": (
+        "upscale enlarging photos/1.png out --most-pixels 10",
+        "upscale enlarging photos/1.png out --most-pixels 2000",
+    ),
+    "name data with --against, or say where those": (
+        "swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
+        "evaluate classes --metrics kernel --features pixels --data kept.npz;"
+        " evaluate classes --metrics kernel --features pixels --against kept.npz",
+    ),
+    "name more real data of the kind with --against": (
+        "evaluate pictures --metrics kernel --features pixels",
+        "evaluate pictures --metrics kernel --features pixels --against others",
+    ),
+    "needs a classifier; take --features classifier": (
+        "evaluate classes --metrics inception_score --features pixels",
+        "evaluate classes --metrics inception_score --features classifier",
+    ),
+    "leave --checkpoint and --device out": (
+        "sample model.onnx --checkpoint best",
+        "sample model.onnx -n 2 --npz a.npz",
+    ),
+    "is for torch.export.load": ("sample model.pt2 -n 2", "sample model.onnx -n 2 --npz a.npz"),
+    "so there is nothing to mix; take the run itself": (
+        "upscale model.onnx photos out --mix 0.5",
+        "upscale enlarging photos out --mix 0.5",
+    ),
+    "and not {}; see evenodds {} --help": ("upscale model.onnx photos out", "sample --help"),
+    "--allow takes names of modules": (
+        "sample pictures -n 1 --npz a.npz --allow a/b",
+        "sample pictures -n 1 --npz a.npz --allow json",
+    ),
+    "see: evenodds list settings": ("train gray-28 --data kinds.npz --set batch=x", "list settings"),
+    "items that it has not seen, a tenth of the data": (
+        "sample few -n 2 --fit 16 --select budgeted",
+        "sample few -n 2 --npz a.npz",
+    ),
+    "--data, or leave --fit out": (
+        "swap kinds.npz others.npz; sample plain -n 2 --fit 24 --select budgeted",
+        "sample plain -n 2 --fit 24 --select budgeted --data kept.npz --npz a.npz; sample plain -n 2 --npz a.npz",
+    ),
+    "this run kept none; leave it out of --filters": (
+        "augment bare --to new --per-class 1 --filters copies",
+        "augment bare --to new --per-class 1 --filters none",
+    ),
+    "what the generator was trained on is not known; name it": (
+        "evaluate floats.npz --against floats.npz --metrics memorisation --features pixels",
+        "evaluate floats.npz --against floats.npz --metrics memorisation --features pixels --train floats.npz",
+    ),
+    "holds no trial; name another folder with --out": ("trial --data kinds.npz --out maps", ""),
+    "evenodds resume {} starts it from the beginning": (
+        "copy plain a; wipe a/checkpoints; sample a -n 1 --npz a.npz",
+        "resume a --quiet; sample a -n 1 --npz a.npz",
+    ),
+    "accelerator takes settings such as batch=256": (
+        f"train gray-28 --data kinds.npz --out a --quiet --set accelerator=foo discriminator.width=4 {SHORT}",
+        f"train gray-28 --data kinds.npz --out a --quiet --set accelerator=batch=256 discriminator.width=4 {SHORT}",
+    ),
+    "say where the data of before lie with --data (in": (
+        "swap kinds.npz others.npz; resume plain --images 24 --quiet",
+        "resume plain --data kept.npz --images 24 --quiet",
+    ),
+    "examples of its conditions; say which with --given": (
+        "push values --to handed --licence other; pull handed --to pulled; sample pulled -n 1 --npz a.npz",
+        "sample pulled -n 1 --npz a.npz --given angle=0.5",
+    ),
+    "samples are asked for with --given (--with values)": (
+        "push values --to handed --licence other",
+        "push values --to given --licence other --with values; pull given --to pulled; sample pulled -n 1 --npz a.npz",
+    ),
+    "{} takes name=number, got": (
+        "sample values -n 1 --given angle=x",
+        "sample values -n 1 --given angle=0.5 --npz a.npz",
+    ),
+    "is no log ratio of densities, so it selects no samples": (
+        "sample hinged -n 2 --select rejection",
+        "sample hinged -n 2 --npz a.npz",
+    ),
+    "to select samples by; {}leave --select out": (
+        "sample distance -n 2 --select rejection",
+        "sample distance -n 2 --npz a.npz",
+    ),
+    "fit one first (--fit 1M), or ": (
+        "sample distance -n 2 --select rejection",
+        "sample distance -n 2 --select rejection --fit 16 --npz a.npz",
+    ),
+    "judges items alone, so none is fitted": (
+        "sample hinged -n 2 --select rejection --fit 16",
+        "sample hinged -n 2 --npz a.npz",
+    ),
+    "no middle to be drawn to": (
+        "sample sphere -n 2 --truncation 0.5",
+        "sample sphere -n 2 --select budgeted --npz a.npz; sample plain -n 2 --truncation 0.5 --npz b.npz",
+    ),
+    "takes {} values; take --how jacobian": (
+        "directions style --how weights --out a.png",
+        "directions floats --how jacobian --out a.png",
+    ),
+    "; train with --set task.way=projection": (
+        "features sphere kinds.npz",
+        "features classes kinds.npz",
+    ),
+    "hands out no features; use one of": (
+        "features own kinds.npz --allow own",
+        "list networks; features plain kinds.npz",
+    ),
+    "is code from outside evenodds": (
+        "sample own -n 2",
+        "sample own -n 2 --npz a.npz --allow own",
+    ),
+    "penalty_weight=auto judges by held-out": (
+        f"train gray-28 --data kinds.npz --out a --quiet --set {LONGER} held_out=0",
+        "",
+    ),
+    "looks at held-out items, of which": (
+        "train gray-28 --data kinds.npz --out a --quiet --set balance=rate held_out=0 discriminator.width=4 " + SHORT,
+        "train gray-28 --data kinds.npz --out a --quiet --set balance=rate held_out=0.1 discriminator.width=4 " + SHORT,
+    ),
+    "extra-gradient needs each player": (
+        f"train gray-28 --data kinds.npz --out a --quiet --set {EXTRA} discriminator_steps=2",
+        f"train gray-28 --data kinds.npz --out b --quiet --set {EXTRA} discriminator_steps=1 generator_steps=1",
+    ),
+    "held {} images out, and {} seeds need": (
+        "trial --run classes --out a",
+        "",
+    ),
+    "cells are kept in {}": (
+        "trial --data kinds.npz --out a --budget 2s --arms weights --seeds 2",
+        "",
+    ),
+    "encoder of its players as they are": (
+        "export few --answers encode --out a.onnx",
+        "",
+    ),
+    "learned all that it will": ("encode model.onnx photos --images 3", ""),
+    "has no generator to refine z by": ("encode model.onnx photos --steps 3", ""),
+    "alone, and not fill": ("fill model.onnx photos/1.png --mask mask.png", "sample model.onnx -n 2 --npz a.npz"),
+    "have no mean; take the run itself": (
+        "segment segment.onnx seg/images out --flips",
+        "segment segments seg/images out --flips",
+    ),
+    "name a file that `evenodds export` wrote": (
+        "sample nothing.onnx -n 2",
+        "sample model.onnx -n 2 --npz a.npz",
+    ),
+    "take a file that `evenodds export` wrote": (
+        "sample model.onnx -n 2 --select budgeted",
+        "",
+    ),
+    "copy the folder again, or pack the data again": (
+        f"pack photos packed; cut packed/evenodds-index.safetensors; train color-32 --data packed --set {SMALL}",
+        f"pack photos again; train color-32 --data again --out a --quiet --set {SMALL}",
+    ),
+    "what padding adds to more than 8 bits": (
+        "pack deep packed --size 8 --set data.fit=pad",
+        "pack deep packed; pack deep again --size 8 --set data.fit=crop",
+    ),
+    "set size={}, or pack them again with": (
+        "pack seg packed --layout maps --size 16; train segment --data packed --set size=32",
+        f"train segment --data packed --out a --quiet --set size=16 {MAPS};"
+        f" pack seg again --layout maps --size 32; train segment --data again --out b --quiet --set size=32 {MAPS}",
+    ),
+    ", or take another one with --checkpoint": (
+        "copy twice a; cut a/checkpoints/000000000016/players.safetensors; sample a -n 1 --checkpoint 16",
+        "sample a -n 1 --checkpoint 8 --npz a.npz",
+    ),
+    "your own data: {} train": (
+        f"train ring --out a --quiet --set discriminator.width=4 {SHORT}",
+        f"train --data photos --out b --quiet --set {SMALL}",
+    ),
+    "to be sure that it is this one": ("push pictures --to handed --licence other", ""),
+}
+"""Commands that are typed in a folder with data and runs of all kinds."""

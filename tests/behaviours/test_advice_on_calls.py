@@ -1,0 +1,303 @@
+"""What Python calls and servers advise is done where they say it: it is taken, and is not said again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import evenodds
+from evenodds.apply.density_ratio import calibration
+from evenodds.cli import main
+from evenodds.cli.app import setting_values
+from evenodds.data import cache
+from evenodds.data._shard_index import read_index
+from evenodds.data.arrays import arrays, from_array
+from evenodds.data.images import images
+from evenodds.data.packed import records_of
+from evenodds.data.packing import pack
+from evenodds.estimators import GAN, GANClassifier, GANOverSampler
+from evenodds.evaluation.findings import findings
+from evenodds.evaluation.trial.classifiers import Small
+from evenodds.evaluation.trial.plan import TrialPlan, planned
+from evenodds.evaluation.trial.play import _fixed, trial
+from evenodds.export.computing import Computing
+from evenodds.export.entry import Entry
+from evenodds.export.model import _numbers
+from evenodds.files.lock import locked
+from evenodds.runs.bench import Pace
+from evenodds.runs.build import build_masks, build_task
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
+from evenodds.runs.planning import with_glances, with_looks
+from evenodds.server.listening import Door
+from evenodds.server.places import Places
+from evenodds.studio import tools
+from tests.advice import on, refused, told
+from tests.serving import asked
+from tests.studio import opened, run_folder
+
+
+def lines_of(call: Callable[[Callable[[str], None]], object]) -> str:
+    """What a call says."""
+    lines: list[str] = []
+    call(lines.append)
+    return "\n".join(lines)
+
+
+def warned(call: Callable[[], object]) -> str:
+    """What a call warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return "\n".join(str(one.message) for one in caught)
+
+
+@on("'boxes,strokes',")
+def test_masks(capsys: pytest.CaptureFixture[str]) -> None:
+    told("'boxes,strokes',", refused(lambda: build_masks(cast(Any, 3))))
+    build_masks("boxes,strokes")
+    assert main(["list", "masks"]) == 0
+    assert {"boxes", "strokes"} <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+
+
+@on("(evenodds", "more data", "{}; fit it longer (--fit)")
+def test_calibration() -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(4000, generator=rng)
+    real, fake = x[:2000] + 1, x[2000:]  # their log ratio is x - 1/2
+    told("(evenodds", calibration(5 * real, 5 * (fake - 9)).doubt)  # samples of a run that was too short
+    told("more data", calibration(4 * real - 2, 4 * fake - 2).doubt)  # steep by overfitting
+    told("{}; fit it longer (--fit)", calibration(0.3 * real, 0.3 * fake).doubt)  # flat: not fitted to the end
+    assert calibration(real - 0.5, fake - 0.5).doubt == ""
+
+
+@on(", or name", "trial with")
+def test_a_trial_that_is_at_work_or_another(tmp_path: Path) -> None:
+    data = from_array(np.zeros((4, 8, 8), np.uint8))
+
+    def start(name: str) -> object:
+        return trial(data, tmp_path / name, cast(Any, None))
+
+    with locked(tmp_path / "a", "trial"), ThreadPoolExecutor(1) as other:
+        told(", or name", other.submit(refused, lambda: start("a")).result())
+        assert "another folder" not in other.submit(refused, lambda: start("b")).result()
+    _fixed(tmp_path / "c", {"seeds": 5}, TrialPlan)
+    told("trial with", refused(lambda: _fixed(tmp_path / "c", {"seeds": 2}, TrialPlan)))
+    _fixed(tmp_path / "d", {"seeds": 2}, TrialPlan)
+
+
+@on("classifiers")
+def test_a_budget_of_a_trial() -> None:
+    data = from_array(np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2)
+    arms = ["real", "weights", "oversampling"]
+
+    def plan_for(seconds: float, arms: list[str]) -> str:
+        return refused(lambda: planned(data, Small(), cast(Any, None), seconds, 2, arms))
+
+    message = plan_for(0.01, arms)
+    told("classifiers", message)
+    least = re.search(r"least (\d+) s", message)
+    assert least is not None
+    assert plan_for(float(least[1]), arms) == ""
+
+
+@on("a checkpoint", "glance takes")
+def test_looks_of_a_budget() -> None:
+    base = recipe("digits")
+    for fragment, settle in (
+        ("a checkpoint", lambda config, look, say: with_looks(config, 20.0, look, say)),
+        ("glance takes", lambda config, look, say: with_glances(config, 20.0, look / 2, 0.0, say)),
+    ):
+        for look in (0.061, 0.07, 0.083, 0.1, 0.19, 0.3, 4.0):
+            line = lines_of(lambda say, look=look, settle=settle: settle(base, look, say))  # type: ignore[misc]
+            told(fragment, line)
+            config = with_settings(base, setting_values(line.partition("--set ")[2].split()))
+            assert lines_of(lambda say, look=look, settle=settle, config=config: settle(config, look, say)) == ""  # type: ignore[misc]
+
+
+@on("are named", "server was")
+def test_places(tmp_path: Path) -> None:
+    told("server was", refused(lambda: Places.of([]).allowed(str(tmp_path))))
+    other = tmp_path / "other"
+    other.mkdir()
+    told("are named", refused(lambda: Places.of([other]).allowed(str(tmp_path))))
+    assert Places.of([other, tmp_path]).allowed(str(tmp_path)) == tmp_path.resolve()
+
+
+@on("be taken:")
+def test_a_port() -> None:
+    door = Door.taken()
+    with door.socket:
+        told("be taken:", refused(lambda: Door.taken(port=door.access.port)))
+        Door.taken(port=0).socket.close()
+
+
+@on("conditional=False", "larger of", "unlabelled=None")
+def test_estimators() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2))
+    few = {"rows": 40, "batch_size": 20, "width": 4, "random_state": 0}
+    told("conditional=False", refused(lambda: GAN(conditional=True, **few).fit(x)))
+    GAN(conditional=False, **few).fit(x)
+    three, counts = np.repeat([0, 1, 2], [9, 5, 3]), {1: 6, 2: 4}
+    told("larger of", refused(lambda: GANOverSampler(sampling_strategy=0.5).fit_resample(x[:17], three)))
+    _, made = GANOverSampler(sampling_strategy=counts, **few).fit_resample(x[:17], three)
+    assert np.bincount(made).tolist() == [9, 6, 4]
+    signs = np.repeat([-1, 1], 20)
+    told("unlabelled=None", warned(lambda: GANClassifier(**few).fit(x, signs)))
+    assert warned(lambda: GANClassifier(unlabelled=None, **few).fit(x, signs)) == ""
+
+
+@on("np.savez(path,", "data.root=FOLDER")
+def test_files(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.array([{}], object))
+    told("np.savez(path,", refused(lambda: arrays(tmp_path / "x.npz")))
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 8, 8)), y=np.arange(4))
+    arrays(tmp_path / "x.npz")
+    for name in ("lists", "images"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "images" / "1.png")
+    (tmp_path / "lists" / "x.txt").write_text(f"../images/1.png\n{tmp_path}/images/1.png\n../lists/x.txt\n/etc/1.png\n")
+    told("data.root=FOLDER", refused(lambda: images(tmp_path / "lists" / "x.txt")))
+    found = images(tmp_path / "lists" / "x.txt", root=str(tmp_path))
+    assert found.names == ("../images/1.png", "images/1.png")
+    assert "outside of data.root" in " ".join(found.report)
+
+
+@on("is damaged;")
+def test_an_index_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "in" / "1.png")
+    shards = [read_index(pack(tmp_path / "in", tmp_path / name).folder) for name in "ab"]
+    told("is damaged;", refused(lambda: records_of(replace(shards[0], notes={}))))
+    assert len(records_of(shards[1])) == 1
+
+
+@on("images: as", "decoded in")
+def test_what_is_kept_as_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_WORTH", 0.0)
+    monkeypatch.setattr(cache, "_SETTLED", -1.0)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "1.png")
+
+    def read(on: bool) -> str:
+        def within(say: Callable[[str], None]) -> None:
+            with cache.caching(on, say):
+                cache.through_cache(tmp_path, "images", {}, lambda: images(tmp_path))
+
+        return lines_of(within)
+
+    assert read(False) == ""  # --no-cache
+    told("decoded in", read(True))
+    told("images: as", read(True))
+    assert read(False) == ""
+
+
+@on("scores on")
+def test_features_that_were_seen() -> None:
+    content = {
+        "memorisation": None, "classes": None, "scores": [], "equilibrium": None, "features_seen": True,
+        "fingerprint": {"features": "pretrained"},
+    }  # fmt: skip
+    told("scores on", findings(content)[0][0])
+    assert findings({**content, "features_seen": False, "fingerprint": {"features": "random"}})[1]
+
+
+@on("channels, got {}; set task.perceptual=0")
+def test_appearance() -> None:
+    data = from_array(np.zeros((4, 2, 64, 64), np.uint8))
+
+    def networks(weight: float) -> object:
+        wanted = {"task.degradation": "noise", "task.perceptual": weight, "task.crop": 64}
+        return build_task(with_settings(recipe("translate"), wanted), data).networks(data.shape)
+
+    told("channels, got {}; set task.perceptual=0", refused(lambda: networks(1.0)))
+    networks(0)
+
+
+@on("mixtures;")
+def test_a_file_of_class_numbers() -> None:
+    told("mixtures;", refused(lambda: _numbers(torch.tensor([[0.5, 0.5]]))))
+    assert _numbers(torch.tensor([[0.0, 1.0], [0.0, 0.0]])).tolist() == [1, -1]
+
+
+@on("try: evenodds")
+def test_what_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a b").mkdir()
+    for k in range(8):
+        Image.fromarray(np.full((8, 8, 3), 30 * k, np.uint8)).save(tmp_path / "a b" / f"{k}.png")
+    paces = [Pace({}, 100.0), Pace({"precision": "bfloat16"}, 200.0, "other rounding")]
+    monkeypatch.setattr("evenodds.runs.bench.measure_paces", lambda *_: paces)
+    mine = ["size=8", "generator.width=4", "discriminator.width=4", "batch=4", "device=cpu", "threads=1"]
+    assert main(["bench", "--data", str(tmp_path / "a b"), "--set", *mine, "precision=float32"]) == 0
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    told("try: evenodds", line)
+    words = shlex.split(line.partition("evenodds ")[2])
+    assert main([*words, "images=8", "watch=off", "save_share=1", "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    config = evenodds.load(tmp_path / "run", device="cpu").config
+    assert (config.batch, config.precision, config.generator.options["width"]) == (4, "bfloat16", 4)
+
+
+@on("fitted to", "studio was", "yet; learn", "made here; use", "image, or")
+def test_runs_that_were_fitted_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (12, 3, 16, 16), dtype=np.uint8)
+    small = {"task__crop": 16, "size": None, "generator__width": 4, "generator__blocks": 1, "watch": "off"}
+    run = evenodds.fit(x, "upscale-x2", out=tmp_path / "runs" / "up", images=8, batch=4, device="cpu", **small).folder
+    told("fitted to", refused(lambda: evenodds.resume(run, settings={"images": 16})))
+    np.savez(tmp_path / "x.npz", x=x)
+    assert evenodds.resume(run, settings={"images": 12}, data=str(tmp_path / "x.npz")).images == 12
+    run_folder(tmp_path / "runs")
+    Image.fromarray(np.moveaxis(x[0], 0, -1)).save(tmp_path / "1.png")
+    with opened(tmp_path / "runs") as client:
+        told("studio was", client.get("/api/data").json()["error"])
+        sent = client.post("/api/uploads", content=(tmp_path / "1.png").read_bytes()).json()["upload"]
+        at = {"params": {"upload": sent}}
+        monkeypatch.setattr(tools, "MOST_RESULT", 16 * 16 * 4 - 1)
+        told("made here; use", client.get("/api/runs/up/convert", **at).json()["error"])
+        monkeypatch.setattr(tools, "MOST_RESULT", 16 * 16 * 4)
+        assert client.get("/api/runs/up/convert", **at).status_code == 200
+        told("yet; learn", client.post("/api/runs/digits-1/reconstruct", **at).json()["error"])
+    with opened(tmp_path / "runs", [tmp_path]) as client:
+        assert client.get("/api/data").status_code == 200
+    image = {"files": {"image": (tmp_path / "1.png").read_bytes()}}
+    with asked(run, pixels=16 * 16 * 4 - 1) as client:
+        told("image, or", client.post("/v1/upscale", **image).json()["error"])
+    Image.fromarray(np.moveaxis(x[0, :, :12], 0, -1)).save(tmp_path / "1.png")
+    image = {"files": {"image": (tmp_path / "1.png").read_bytes()}}
+    with asked(run, pixels=16 * 16 * 4 - 1) as client:
+        assert client.post("/v1/upscale", **image).status_code == 200
+    assert main(["upscale", str(run), str(tmp_path / "1.png"), str(tmp_path / "out.png")]) == 0
+
+
+@on("run once,")
+def test_a_server_without_an_encoder(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    with asked(run) as client:
+        told("run once,", client.post("/v1/encode", json={"image": ""}).json()["error"])
+    assert main(["encode", str(run), "--images", "16", "--out", str(tmp_path / "z.npz"), "--device", "cpu"]) == 0
+    with asked(run) as client:
+        assert "encode" in client.get("/v1/model").json()["answers"]
+
+
+@on("own kind,")
+def test_a_file_that_takes_bytes() -> None:
+    def put(kind: str) -> object:
+        units = cast(Any, from_array(np.zeros((2, 4, 4), np.uint8) + np.uint8([[[0]], [[255]]])).units.scale)
+        inputs = (Entry("x", kind, ("batch", 1, 4, 4)),)
+        runtime = SimpleNamespace(session=SimpleNamespace(get_inputs=lambda: inputs))
+        file = Computing(cast(Any, runtime), inputs, (), units, units)
+        return file._input("x", np.full((1, 1, 4, 4), 0.001, np.float32))
+
+    told("own kind,", refused(lambda: put("uint8")))
+    put("float32")

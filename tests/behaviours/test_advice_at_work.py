@@ -181,6 +181,12 @@ LINES: dict[str, tuple[str, str]] = {
     "a trial needs labelled data of at least 2 classes": ("trial --data photos --out a", ""),
     "a trial of a table needs the column that names the class": ("trial --data rows.csv --out a", ""),
     "--label names a column of a table, and": ("trial --data kinds.npz --label kind --out a", ""),
+    "--size is of images of folders and archives": ("trial --data rows.csv --label kind --size 8 --out a", ""),
+    "--run takes that of a run; leave one out": ("trial --run plain --size 8 --out a", ""),
+    "not tried; add gan to --arms": (
+        "trial --data rows.csv --label kind --arms weights --classifier logistic --seeds 2 --out a",
+        "",
+    ),
     "they are alike as a kind; raise --threshold": (
         "duplicates photos --threshold 0.1 --features random",
         "duplicates photos --threshold 0.999 --features random",

@@ -14,7 +14,7 @@ from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.evaluation.differences import holm_levels, paired_difference
 from evenodds.evaluation.trial.classical import JITTER, KINDS, chosen, copies, transformed
-from evenodds.evaluation.trial.folds import Fold, cross, digest, fold_of, hashes, labels, mean_overlap
+from evenodds.evaluation.trial.folds import Fold, cross, digest, fold_of, hashes, mean_overlap
 from evenodds.evaluation.trial.proof import Ledger, verify
 from evenodds.evaluation.trial.share import picked
 from evenodds.evaluation.trial.smote import smote
@@ -353,9 +353,7 @@ def test_too_little_to_try_is_said() -> None:
     with pytest.raises(BadInput, match=r"at least 3 images of every class; 0 has 2, 1 has 2, 2 has 2"):
         fold_of(images(6), cross(5), 0, hashes(images(6)))
     with pytest.raises(BadInput, match=r"0 has 1, 1 has 1, 2 has 1, 3 has 1, 4 has 1 and 4 more; leave such classes"):
-        fold_of(
-            unlike := replace(images(9), y=torch.arange(9), classes=tuple("012345678")), cross(5), 0, hashes(unlike)
-        )
+        cross(5)(replace(images(9), y=torch.arange(9), classes=tuple("012345678")), 0)
     same = replace(images(9), x=torch.zeros_like(images(9).x))
     with pytest.raises(BadInput, match="seed 1 has nothing to test on: all 3 were identical to training images"):
         fold_of(same, cross(3), 0, hashes(same))

@@ -51,6 +51,10 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out; upscale enlarging photos out",
         "upscale enlarging photos out --again",
     ),
+    "or add --again, which makes all of them anew": (
+        "upscale enlarging photos out; upscale enlarging photos out --ensemble",
+        "upscale enlarging photos other --ensemble; upscale enlarging photos out --ensemble --again",
+    ),
     "add --select budgeted, rejection or langevin": (
         "sample pictures -n 2 --rate 0.5 --npz a.npz",
         "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",
@@ -175,6 +179,12 @@ LINES: dict[str, tuple[str, str]] = {
     "a trial needs labelled data of at least 2 classes": ("trial --data photos --out a", ""),
     "a trial of a table needs the column that names the class": ("trial --data rows.csv --out a", ""),
     "--label names a column of a table, and": ("trial --data kinds.npz --label kind --out a", ""),
+    "--size is of images of folders and archives": ("trial --data rows.csv --label kind --size 8 --out a", ""),
+    "--run takes that of a run; leave one out": ("trial --run plain --size 8 --out a", ""),
+    "not tried; add gan to --arms": (
+        "trial --data rows.csv --label kind --arms weights --classifier logistic --seeds 2 --out a",
+        "",
+    ),
     "they are alike as a kind; raise --threshold": (
         "duplicates photos --threshold 0.1 --features random",
         "duplicates photos --threshold 0.999 --features random",
@@ -276,7 +286,7 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos/1.png out --most-pixels 2000",
     ),
     "name data with --against, or say where those": (
-        "swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
+        "show classes; swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
         "evaluate classes --metrics kernel --features pixels --data kept.npz;"
         " evaluate classes --metrics kernel --features pixels --against kept.npz",
     ),

@@ -158,7 +158,10 @@ def test_a_generator_that_hands_out_test_images_gets_no_answer(tmp_path: Path) -
 def test_arms_that_change_nothing_are_not_tried(tmp_path: Path) -> None:
     content = trial(few(), tmp_path / "t", noise(), seeds=2, plan=BRIEF, arms=["weights", "oversampling"])
     assert list(content["arms"]) == ["real"]
-    assert "equally large" in content["verdict"]["reasons"][0]
+    alone, weights, _ = content["verdict"]["reasons"]
+    assert "not tried; add gan to --arms" in alone
+    assert "equally large" in weights
+    assert content["verdict"]["answer"] == "NOT TRIED"  # nothing was found out about synthetic images
     assert content["verdict"]["recommended"]["arm"] == "real"
 
 

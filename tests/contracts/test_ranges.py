@@ -130,6 +130,15 @@ def test_what_is_asked_for_is_finite(value: str, capsys: pytest.CaptureFixture[s
     assert len(str(error.value)) < 200
 
 
+def test_two_values_for_one_name_are_refused() -> None:
+    from evenodds.cli.app import assignments, numbers
+
+    for read in (numbers, assignments):
+        with pytest.raises(BadInput, match="two values were given for 'age', 30 and 40"):
+            read(["age=30", " age=40"])
+        assert list(read(["age=30", "age=30"]) or ()) == ["age"]
+
+
 def test_limits_of_a_container_are_the_memory_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups, place = tmp_path / "cgroup", tmp_path / "self"
     (groups / "box" / "inner").mkdir(parents=True)

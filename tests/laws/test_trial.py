@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -351,6 +352,11 @@ def test_hashes_see_the_pixels_alone() -> None:
 def test_too_little_to_try_is_said() -> None:
     with pytest.raises(BadInput, match=r"at least 3 images of every class; 0 has 2, 1 has 2, 2 has 2"):
         fold_of(images(6), cross(5), 0, hashes(images(6)))
+    with pytest.raises(BadInput, match=r"0 has 1, 1 has 1, 2 has 1, 3 has 1, 4 has 1 and 4 more; leave such classes"):
+        cross(5)(replace(images(9), y=torch.arange(9), classes=tuple("012345678")), 0)
+    same = replace(images(9), x=torch.zeros_like(images(9).x))
+    with pytest.raises(BadInput, match="seed 1 has nothing to test on: all 3 were identical to training images"):
+        fold_of(same, cross(3), 0, hashes(same))
     plain = Dataset(images(6).x, images(6).units)
     with pytest.raises(BadInput, match="labelled data"):
         fold_of(plain, cross(5), 0, hashes(plain))

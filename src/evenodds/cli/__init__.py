@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, CycloptsError
 
 __all__ = ["main", "whole_app"]
 
@@ -56,7 +56,7 @@ def _status(arguments: list[str] | None) -> int:
             status = whole_app()(arguments, exit_on_error=False, print_error=False)
             sys.stdout.flush()
     except CycloptsError as error:
-        return _fail(" ".join(str(error).split()) + " See --help.", 2)
+        return _fail(f"{_misread(error)} See --help.", 2)
     except BadInput as error:
         return _fail(str(error), 2)
     except Diverged as error:
@@ -77,6 +77,18 @@ def _status(arguments: list[str] | None) -> int:
             return _fail("out of memory; use a smaller batch or network", 1)
         return _fail(f"unexpected {type(error).__name__}: {error}; EVENODDS_DEBUG=1 shows where", 1)
     return status if isinstance(status, int) else 0
+
+
+def _misread(error: CycloptsError) -> str:
+    """Why a command line cannot be read, as a sentence."""
+    from cyclopts import UnusedCliTokensError
+
+    from evenodds.files.misfit import shortened
+
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        command = " ".join(("evenodds", *(error.command_chain or ())))
+        return f"{' '.join(map(shortened, error.unused_tokens[:3]))} stands behind all that `{command}` takes."
+    return " ".join(str(error).split())
 
 
 def _missing(error: ImportError) -> str:

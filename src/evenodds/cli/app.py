@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CoercionError, Parameter, Token, convert
 
 import evenodds
 from evenodds.errors import BadInput
 
 __all__ = ["app", "listed_names", "numbers", "setting_values"]
+
+
+def _stated(kind: Any, tokens: Sequence[Token]) -> Any:
+    """The value of the words after a flag; an empty one is refused, which as a path would be the folder of work."""
+    for token in tokens:
+        if not token.value:
+            flag = token.keyword or "a word of the command"
+            raise CoercionError(msg=f"{flag} is empty, as a variable of the shell is that was not set.")
+    return convert(kind, tokens)
+
 
 app = App(
     name="evenodds",
@@ -18,6 +29,7 @@ app = App(
     version=evenodds.__version__,
     help_format="plaintext",
     result_action="return_value",
+    default_parameter=Parameter(converter=_stated),
     suppress_keyboard_interrupt=False,  # `main` says that a command was interrupted
 )
 
@@ -38,7 +50,7 @@ Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", cons
 
 
 def setting_values(settings: list[str] | None) -> dict[str, Any]:
-    """The `key=value` words of --set as a mapping."""
+    """The `key=value` words of --set as a mapping; of two values of a key, the later one is taken."""
     words = [text.partition("=") for text in settings or []]
     for key, sign, _ in words:
         if not sign or not key:
@@ -54,7 +66,11 @@ def assignments(words: list[str] | None) -> dict[str, str]:
     for name, equals, value in parts:
         if not name or not equals:
             raise BadInput(f"--given takes name=value, got {shortened(name + equals + value)}; as in --given age=30")
-    return {name.strip(): value for name, _, value in parts}
+    values: dict[str, str] = {}
+    for name, _, value in parts:
+        if values.setdefault(name.strip(), value) != value:
+            raise BadInput(f"two values were given for '{name.strip()}', {values[name.strip()]} and {value}")
+    return values
 
 
 def numbers(words: list[str] | None) -> dict[str, float] | None:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, Settings, Words, app, listed_names, setting_values
 from evenodds.cli.ranges import real, whole
+from evenodds.errors import BadInput
 from evenodds.files.terminal import result_json, result_table, say
 
 __all__ = ["trial"]
@@ -115,13 +116,13 @@ def trial(
     from evenodds.evaluation.trial.prepare import from_data, from_run
     from evenodds.evaluation.trial.written import table, write
     from evenodds.files.outputs import require_writable
-    from evenodds.files.text import quoted
     from evenodds.runs.folders import as_seconds, base_of, locked_folder
 
     require_writable(out if out is not None else Path("trials"), "name a folder elsewhere with --out")
     tested = None if design.classifier is None else classifier_named(design.classifier)
     seconds, bar = as_seconds(design.budget) or 0.0, Steps()
     if run is not None:
+        _of_trained_generators(generators)
         prepared = from_run(run, data, design.seeds, generators.checkpoint, generators.device, reading)
     else:
         values = {"device": generators.device, **setting_values(generators.settings)}
@@ -140,7 +141,6 @@ def trial(
         say(line)
     base = base_of(Path("trials"), data, out, say)
     with locked_folder(out, base, Path(data or run or "").stem, "trial") as folder, bar as step:
-        say(f"cells are kept in {folder}; the same command with --out {quoted(folder)} goes on with them")
         content = play(
             prepared.data, folder, prepared.maker, classifier=tested, seeds=design.seeds,
             arms=listed_names(design.arms), splitter=prepared.splitter, ratio=design.ratio, budget=seconds,
@@ -152,3 +152,10 @@ def trial(
         result_json(content)
     else:
         result_table(table(content).split("\n"))
+
+
+def _of_trained_generators(flags: Generators) -> None:
+    """BadInput where a flag says how generators are trained, beside a run whose generator is taken."""
+    values = {"--recipe": flags.recipe, "--set": flags.settings, "--label": flags.label, "--size": flags.size}
+    if given := [flag for flag, value in values.items() if value is not None]:
+        raise BadInput(f"{given[0]} trains a generator, and --run takes that of a run; leave one out")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["count", "listed"]
+__all__ = ["count", "listed", "some_names"]
 
 
 def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:
     """One sentence with the number of files and the first of their names; none where there are none."""
     if not names:
         return []
+    return [sentence.format(count(len(names), what), some_names(names, show))]
+
+
+def some_names(names: Sequence[str], show: int = 5) -> str:
+    """The first of the names, and how many more there are."""
     more = f" and {len(names) - show:,} more" if len(names) > show else ""
-    return [sentence.format(count(len(names), what), ", ".join(names[:show]) + more)]
+    return ", ".join(names[:show]) + more
 
 
 def count(number: int, what: str) -> str:

@@ -28,6 +28,8 @@ LOGGERS = ("tensorboard", "mlflow", "wandb", "trackio")
 """What a run can be logged by."""
 AUTO_TASK = "auto"
 """The task that is left open until the run starts."""
+LEAST_SHARE = 1e-9
+"""Of a run: from one look or checkpoint to the next."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Config:
         1.0,
         "Weight of the penalty; auto: found by short games on the data before the run.",
         auto=True,
+        least=0,
         most=1e12,
     )
     penalty_every: int = setting(
@@ -271,8 +274,8 @@ def _check_shares(config: Config) -> None:
     if not 0 <= config.held_out <= 0.9:
         raise BadInput(f"held_out is a share of the data in [0, 0.9], got {config.held_out}")
     for name in ("save_share", "evaluate_share", "glance_share"):
-        if (share := getattr(config, name)) is not None and not 0 < share <= 1:
-            raise BadInput(f"{name} is a share of the run in (0, 1], got {share}")
+        if (share := getattr(config, name)) is not None and not LEAST_SHARE <= share <= 1:
+            raise BadInput(f"{name} is a share of the run from {LEAST_SHARE:g} to 1, got {share:g}")
     if not 0 < config.penalty_share <= 1:
         raise BadInput(f"penalty_share is a share of the batch in (0, 1], got {config.penalty_share}")
     if not config.average_ramp > 0 or config.average_half_life < 0:

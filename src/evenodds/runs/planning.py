@@ -27,7 +27,7 @@ from evenodds.runs.find import find
 from evenodds.runs.held_out import looks
 from evenodds.runs.values import Part
 
-__all__ = ["plan", "planned_looks", "settle", "settle_task"]
+__all__ = ["TooShort", "plan", "planned_looks", "settle", "settle_task"]
 
 BESIDE, LOOKED = 0.05, 0.03
 """The parts of a budget that all that is no round, and of it evaluations with checkpoints, may take."""
@@ -38,6 +38,10 @@ KEPT = 0.99
 """The part of the time that is planned; a run that gets slower or faster on its way changes its length."""
 LEAST = 10
 """Batches of a run."""
+
+
+class TooShort(BadInput):
+    """A budget of time in which too little fits."""
 
 
 def plan(
@@ -70,7 +74,7 @@ def plan(
     if images < LEAST * config.batch:
         needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
         least = ceil(max(needed, spent + seconds + 1))
-        raise BadInput(
+        raise TooShort(
             f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than "
             f"ten batches; give at least {least} s, a smaller network or a smaller batch"
         )

@@ -82,13 +82,14 @@ def numbers_by_name(words: Sequence[str], what: str, example: str) -> dict[str, 
         what: takes them, for messages.
         example: of what is typed.
     """
-    values = {}
+    values: dict[str, float] = {}
     for text in words:
         name, _, value = text.rpartition("=")
         number = as_number(value)
         if not name or number is None or not math.isfinite(number):
             raise BadInput(f"{what} takes name=number, got {shortened(text)}; for example {example}")
-        values[name.strip()] = float(number)
+        if values.setdefault(name.strip(), float(number)) != number:
+            raise BadInput(f"two values were given for '{name.strip()}', {values[name.strip()]:g} and {number:g}")
     return values
 
 

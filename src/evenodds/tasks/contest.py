@@ -63,6 +63,8 @@ class Contest:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise BadInput(f"a penalty is played every n >= 1 rounds, got {self.every}")
+        if not self.weight >= 0:
+            raise BadInput(f"the weight of a penalty is at least 0, got {self.weight}; 0 leaves it out")
         if not 0 < self.share <= 1:
             raise BadInput(f"a penalty is computed on a share of the batch in (0, 1], got {self.share}")
         named = signature(self.penalty).parameters if self.penalty is not None else {}

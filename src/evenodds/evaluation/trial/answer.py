@@ -1,4 +1,4 @@
-"""From the figures of all cells to an answer: HELPS, NO EFFECT or HURTS, why, and what to do."""
+"""From the figures of all cells to an answer: HELPS, NO EFFECT, HURTS or NOT TRIED, why, and what to do."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ FIGURES = {
 }
 SMALL_EFFECT = 0.01
 """A difference of macro-F1 that hardly anyone would care for: an interval within it says that there is no effect."""
+NOT_TRIED = "NOT TRIED"
+"""The answer where the arm of synthetic items alone was left out: nothing is known of them."""
 QUESTIONS = {"gan": "real", "gan_classical": "classical"}
 """What synthetic images add: on their own, and on top of classical augmentation."""
 
@@ -96,12 +98,14 @@ def decided(
     """
     seeds = len(cells["real"])
     primary = {name: test["figures"][PRIMARY] for name, test in tests.items()}
-    reasons, verdict = [], "NO EFFECT"
+    reasons, verdict = [], NOT_TRIED
     if "gan - real" in primary:
         verdict = answer(primary["gan - real"])
         reasons.append(
             f"Synthetic {items} alone, against real {items} only: {_why(primary['gan - real'], seeds, items)}."
         )
+    else:
+        reasons.append(f"Synthetic {items} alone, against real {items} only: not tried; add gan to --arms.")
     if "gan_classical - classical" in primary:
         test = primary["gan_classical - classical"]
         reasons.append(f"On top of classical augmentation: {answer(test)}, {_why(test, seeds, items)}.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from evenodds.data._wording import some_names
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
@@ -79,9 +80,11 @@ def fold_of(data: Dataset, splitter: Splitter, seed: int, item_hashes: Sequence[
     y = labels(data)
     absent = [name for k, name in enumerate(data.classes) if not bool((y[train] == k).any())]
     if absent:
-        raise BadInput(f"seed {seed} has nothing to train on in class {', '.join(absent)}; give more images of it")
+        some = some_names(absent)
+        raise BadInput(f"seed {seed + 1} has nothing to train on in class {some}; give more {items_of(data)} of it")
     if not len(test):
-        raise BadInput(f"seed {seed} has nothing to test on; give more images, or fewer seeds")
+        same = f": all {len(moved):,} were identical to training {items_of(data)}" if moved else ""
+        raise BadInput(f"seed {seed + 1} has nothing to test on{same}; give more {items_of(data)}, or fewer seeds")
     return Fold(train, test, moved)
 
 
@@ -94,7 +97,10 @@ def labels(data: Dataset) -> Tensor:
     counts = torch.bincount(data.y[data.y >= 0], minlength=len(data.classes)).tolist()
     few = [f"{name} has {n}" for name, n in zip(data.classes, counts, strict=True) if n < 3]
     if few:
-        raise BadInput(f"a trial needs at least 3 images of every class; {', '.join(few)}")
+        raise BadInput(
+            f"a trial needs at least 3 {items_of(data)} of every class; {some_names(few)}; leave such classes out, or "
+            "put them into one"
+        )
     return data.y
 
 

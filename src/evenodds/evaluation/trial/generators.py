@@ -24,7 +24,7 @@ from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.fitting import fitted_players
-from evenodds.runs.planning import plan, settle
+from evenodds.runs.planning import TooShort, plan, settle
 from evenodds.runs.session import Session
 from evenodds.runs.values import IN_MEMORY, Part
 
@@ -56,13 +56,12 @@ class ConditionalRun:
 
     def planned(self, fold: Dataset, seconds: float) -> float:
         """The budget in images that takes so many seconds, by a measured lap; 0 where nothing is trained."""
+        config = self.config(fold, 0)
+        if fold.kind == "table" and fitted_players(Run(config, fold)):
+            return 0.0
         try:
-            config = self.config(fold, 0)
-            if fold.kind == "table" and fitted_players(Run(config, fold)):
-                return 0.0
-            config, _ = plan(config, fold, seconds)
-            return config.images
-        except BadInput as error:
+            return plan(config, fold, seconds)[0].images
+        except TooShort as error:
             raise BadInput(f"too little time for each generator: {error}") from error
 
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:

@@ -32,6 +32,7 @@ from evenodds.evaluation.trial.share import USUAL_SHARE
 from evenodds.files.lock import locked, unused
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
+from evenodds.files.text import quoted
 from evenodds.files.write import write_json
 from evenodds.version import __version__
 
@@ -106,6 +107,7 @@ def trial(
         fixed = _fixed(
             folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
         )
+        say(f"cells are kept in {folder}; the same command with --out {quoted(folder)} goes on with them")
         if moved := sum(len(fold.moved) for fold in folds):
             what = items_of(data)
             say(f"{moved} test {what} are identical to training {what}; they were moved to the training items")

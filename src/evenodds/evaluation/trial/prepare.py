@@ -63,7 +63,9 @@ def from_data(
     takes = options_of(source)
     if label is not None and "label" not in takes:
         raise BadInput(f"--label names a column of a table, and {source} is none; leave it out")
-    options: dict[str, Any] = {} if size is None or "size" not in takes else {"size": size}
+    if size is not None and "size" not in takes:
+        raise BadInput(f"--size is of images of folders and archives, and {source} is no such; leave it out")
+    options: dict[str, Any] = {} if size is None else {"size": size}
     options |= {} if label is None else {"label": label}
     data = load_data(source, reading, **options)
     if data.kind == "table" and data.y is None:

@@ -37,6 +37,7 @@ __all__ = [
     "in_channels",
     "most_bytes",
     "orientation",
+    "required",
     "streamed",
     "upright",
 ]
@@ -95,6 +96,21 @@ class DecodedImage(NamedTuple):
 
 class Unusable(Exception):
     """Why one file cannot be used."""
+
+
+def required(picture: DecodedImage | str, what: str) -> DecodedImage:
+    """The picture that was read.
+
+    Args:
+        picture: or why there is none.
+        what: it is, for the message, such as "the mask".
+
+    Raises:
+        BadInput: there is none.
+    """
+    if isinstance(picture, str):
+        raise BadInput(f"{what} cannot be read: {picture}")
+    return picture
 
 
 class _Passes:

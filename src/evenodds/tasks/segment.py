@@ -15,6 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.game.slices import addend, summed
 from evenodds.metrics.segmentation import boundary_scores, confusions, mean_overlap, pixel_accuracy
+from evenodds.pretrained.efficientnet_lite import is_here
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks._scenes import Scenes
@@ -82,6 +83,16 @@ class Segment(Paired):
             )
         return {"classes": len(data.classes)}
 
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """One that begins with what was learned from photographs."""
+        if family == "pretrained" or shape[0] not in (1, 3):
+            return ""
+        how = "" if is_here() else "pip install 'evenodds[pretrained]', then "
+        return (
+            f"An encoder that was trained on photographs learns more in the same time: {how}--set generator=pretrained"
+        )
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images x of that shape."""
         mapper = {"generator": NetworkSpec("Mapper", (shape[0], self.classes))}
@@ -99,7 +110,7 @@ class Segment(Paired):
 
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
-        labels = hand["labels"]
+        output, labels = output.float(), hand["labels"]  # pixels are counted, which bfloat16 cannot do
         labelled = labels != IGNORED
         truth = F.one_hot(labels.where(labelled, 0), self.classes).permute(0, 3, 1, 2) * labelled[:, None]
         pixels = summed(truth.sum((0, 2, 3)).to(output))

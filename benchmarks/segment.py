@@ -5,9 +5,10 @@ the mean intersection over union of the 11 classes, whose counts are added up, a
 
     plain        all pixels alike
     adversarial  that, with an adversarial term
-    rare         the recipe: no adversary, pixels of rare classes heavier
-    pretrained   the recipe with an encoder that was trained on ImageNet (the extra evenodds[pretrained]) and with views
-    dilated      the recipe with another network, with views, in bfloat16
+    rare         no adversary, pixels of rare classes heavier
+    bfloat16     that in bfloat16: the recipe, on a machine with the instructions for it
+    pretrained   that with an encoder that was trained on ImageNet (the extra evenodds[pretrained]) and with views
+    dilated      that with another network, and with views
 
 Each seed draws the weights, the order of the data and what is dealt. What results/segment.json holds already is not
 done again; a run that is interrupted goes on from its folder.
@@ -54,13 +55,14 @@ RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/camvid-240x180.zip"
 VIEWS = {"task__zoom": 1.5, "task__focus": 0.5, "task__jitter": 0.2}
 ARMS: dict[str, dict[str, Any]] = {
-    "plain": {"task__adversarial": 0.0, "task__rare": 0.0},
-    "adversarial": {"task__adversarial": 0.01, "task__rare": 0.0},
-    "rare": {"task__adversarial": 0.0},
-    "pretrained": {"task__adversarial": 0.0, "generator": {"name": "pretrained"}, **VIEWS},
-    "dilated": {"task__adversarial": 0.0, "generator": {"name": "dilated"}, "precision": "bfloat16", **VIEWS},
+    "plain": {"task__rare": 0.0, "precision": "float32"},
+    "adversarial": {"task__adversarial": 0.01, "task__rare": 0.0, "precision": "float32"},
+    "rare": {"precision": "float32"},
+    "bfloat16": {"precision": "bfloat16"},
+    "pretrained": {"generator": {"name": "pretrained"}, "precision": "bfloat16", **VIEWS},
+    "dilated": {"generator": {"name": "dilated"}, "precision": "bfloat16", **VIEWS},
 }
-PAIRS = [("adversarial", "plain"), ("rare", "plain"), ("pretrained", "rare"), ("dilated", "rare")]
+PAIRS = [("adversarial", "plain"), ("rare", "plain"), ("bfloat16", "rare"), ("pretrained", "bfloat16")]
 
 
 def measured(session: Session, truth: Dataset, flips: bool = False) -> dict[str, Any]:

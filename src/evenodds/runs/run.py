@@ -179,6 +179,8 @@ def begun(
     config, further = settle_task(config, dataset, say)
     choices += further
     dataset = checked(config, dataset, say)
+    if better := find("tasks", config.task.name).better_generator(config.generator.name, dataset.shape):
+        say(better)
     plan = with_room(config, lambda config: planned(config, dataset, choices, clock, budget, say), say)
     ending = [plan.deadline] if plan.deadline is not None and not follows() else []
     opening = partial(begin, folder=folder, plan=plan, source=source, say=say)

@@ -15,7 +15,7 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.game.slices import addend, summed
 from evenodds.metrics.segmentation import boundary_scores, confusions, mean_overlap, pixel_accuracy
-from evenodds.pretrained.efficientnet_lite import is_here
+from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks._scenes import Scenes
@@ -84,14 +84,18 @@ class Segment(Paired):
         return {"classes": len(data.classes)}
 
     @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """Pieces nearer and further, about rare classes, in other colours; not turned, as scenes have an upper end."""
+        shown = any(options.get(name) for name in ("focus", "jitter")) or options.get("zoom", 1.0) != 1
+        return "" if shown else "task.zoom=1.5 task.focus=0.5 task.jitter=0.2"
+
+    @classmethod
     def better_generator(cls, family: str, shape: Sequence[int]) -> str:
         """One that begins with what was learned from photographs."""
         if family == "pretrained" or shape[0] not in (1, 3):
             return ""
-        how = "" if is_here() else "pip install 'evenodds[pretrained]', then "
-        return (
-            f"An encoder that was trained on photographs learns more in the same time: {how}--set generator=pretrained"
-        )
+        how = "An encoder that was trained on photographs learns more in the same time: --set generator=pretrained"
+        return how if is_here() else f"{how} ({NEEDED})"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images x of that shape."""

@@ -22,6 +22,9 @@ from evenodds.tasks._scenes import Scenes
 
 __all__ = ["Segment"]
 
+_LEAST_SIDE = 48
+"""Of images in which a pretrained encoder, whose features lie up to 16 pixels apart, may find anything."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment(Paired):
@@ -91,10 +94,10 @@ class Segment(Paired):
 
     @classmethod
     def better_generator(cls, family: str, shape: Sequence[int]) -> str:
-        """One that begins with what was learned from photographs."""
-        if family == "pretrained" or shape[0] not in (1, 3):
+        """Of colour photographs, one that begins with what was learned from others."""
+        if family == "pretrained" or shape[0] != 3 or min(shape[1:]) < _LEAST_SIDE:
             return ""
-        how = "An encoder that was trained on photographs learns more in the same time: --set generator=pretrained"
+        how = "An encoder trained on photographs labels scenes better in the same time: --set generator=pretrained"
         return how if is_here() else f"{how} ({NEEDED})"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
@@ -20,7 +20,10 @@ from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks._scenes import Scenes
 
-__all__ = ["Segment"]
+__all__ = ["MOST_LARGER", "Segment"]
+
+MOST_LARGER = 4
+"""How many times as large an image may be looked at."""
 
 _LEAST_SIDE = 48
 """Of images in which a pretrained encoder, whose features lie up to 16 pixels apart, may find anything."""
@@ -45,6 +48,8 @@ class Segment(Paired):
         focus: share of the pieces that are dealt about a pixel of a class that the image shows, each class as likely.
         jitter: largest change of brightness, contrast and saturation of a piece, as a share.
         flips: answer by the mean of the probabilities for an image and for its mirror image, in twice the time.
+        larger: answer by the mean with those for the image so many times as large, whose pixels take so much longer; 1
+            for the image alone.
     """
 
     classes: int
@@ -55,6 +60,7 @@ class Segment(Paired):
     focus: float = 0.0
     jitter: float = 0.0
     flips: bool = False
+    larger: float = 1.0
     command: ClassVar[str] = "segment"
 
     def __post_init__(self) -> None:
@@ -64,6 +70,8 @@ class Segment(Paired):
                 "overlap must be at least 0, rare in [0, 1] and sure in (0, 1], got "
                 f"{self.overlap}, {self.rare} and {self.sure}"
             )
+        if not 1 <= self.larger <= MOST_LARGER:
+            raise BadInput(f"larger must be in [1, {MOST_LARGER}], got {self.larger:g}")
         if self.turns == "all" and self.crop is None:
             raise BadInput("turns=all needs square pieces; set task.crop=64, say, or task.turns=mirror")
         self._scenes()
@@ -150,10 +158,20 @@ class Segment(Paired):
         """Request "source" (N, C, H, W) in [-1, 1]; answers "labels" (N, H, W) int64."""
         source, generator = request["source"], players["generator"]
         with torch.no_grad():
-            found = generator(source)
-            if self.flips:
-                found = found.softmax(1) + generator(source.flip(3)).softmax(1).flip(3)
+            if not self.flips and self.larger == 1:
+                return {"labels": generator(source).argmax(1)}
+            found = self._probabilities(generator, source)
+            if self.larger != 1:
+                more = self._probabilities(
+                    generator, _resized(source, [round(self.larger * n) for n in source.shape[2:]])
+                )
+                found = found + _resized(more, source.shape[2:])
             return {"labels": found.argmax(1)}
+
+    def _probabilities(self, generator: nn.Module, x: Tensor) -> Tensor:
+        """(N, classes, H, W) for images x, with those of their mirror images added where these are asked for."""
+        found: Tensor = generator(x).softmax(1)
+        return found + generator(x.flip(3)).softmax(1).flip(3) if self.flips else found
 
     def tally(self, real: Batch, answer: Batch) -> Tensor:
         """(N, classes * (classes + 2)): of each image the confusion matrix, true classes by rows; the boundary F-score
@@ -180,6 +198,10 @@ class Segment(Paired):
     def by_appearance(self) -> bool:
         """Labels are right or wrong."""
         return False
+
+
+def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(x, tuple(size), mode="bilinear")
 
 
 def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, labelled: Tensor) -> Tensor:

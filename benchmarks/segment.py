@@ -11,10 +11,10 @@ the mean intersection over union of the 11 classes, whose counts are added up, a
     dilated      that with another network, and with views
 
 Each seed draws the weights, the order of the data and what is dealt. What results/segment.json holds already is not
-done again; a run that is interrupted goes on from its folder.
+done again; a run that is interrupted goes on from its folder, from which a run's further ways to answer are scored too.
 
-    python benchmarks/segment.py --images 7200 --arms plain adversarial rare
-    python benchmarks/segment.py --images 4000 --arms pretrained
+    python benchmarks/segment.py --images 7200 --arms plain adversarial rare bfloat16
+    python benchmarks/segment.py --images 8000 --arms pretrained
     python benchmarks/segment.py --seeds 0 --arms dilated --images 4000 --out try
 """
 

@@ -5,15 +5,16 @@ the mean intersection over union of the 11 classes, whose counts are added up, a
 
     plain        all pixels alike
     adversarial  that, with an adversarial term
-    rare         the recipe: no adversary, pixels of rare classes heavier
-    pretrained   the recipe with an encoder that was trained on ImageNet (the extra evenodds[pretrained]) and with views
-    dilated      the recipe with another network, with views, in bfloat16
+    rare         no adversary, pixels of rare classes heavier
+    bfloat16     that in bfloat16: the recipe, on a machine with the instructions for it
+    pretrained   that with an encoder that was trained on ImageNet (the extra evenodds[pretrained]) and with views
+    dilated      that with another network, and with views
 
 Each seed draws the weights, the order of the data and what is dealt. What results/segment.json holds already is not
-done again; a run that is interrupted goes on from its folder.
+done again; a run that is interrupted goes on from its folder, from which a run's further ways to answer are scored too.
 
-    python benchmarks/segment.py --images 7200 --arms plain adversarial rare
-    python benchmarks/segment.py --images 4000 --arms pretrained
+    python benchmarks/segment.py --images 7200 --arms plain adversarial rare bfloat16
+    python benchmarks/segment.py --images 8000 --arms pretrained
     python benchmarks/segment.py --seeds 0 --arms dilated --images 4000 --out try
 """
 
@@ -54,20 +55,27 @@ RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parents[2] / "shared/data/camvid-240x180.zip"
 VIEWS = {"task__zoom": 1.5, "task__focus": 0.5, "task__jitter": 0.2}
 ARMS: dict[str, dict[str, Any]] = {
-    "plain": {"task__adversarial": 0.0, "task__rare": 0.0},
-    "adversarial": {"task__adversarial": 0.01, "task__rare": 0.0},
-    "rare": {"task__adversarial": 0.0},
-    "pretrained": {"task__adversarial": 0.0, "generator": {"name": "pretrained"}, **VIEWS},
-    "dilated": {"task__adversarial": 0.0, "generator": {"name": "dilated"}, "precision": "bfloat16", **VIEWS},
+    "plain": {"task__rare": 0.0, "precision": "float32"},
+    "adversarial": {"task__adversarial": 0.01, "task__rare": 0.0, "precision": "float32"},
+    "rare": {"precision": "float32"},
+    "bfloat16": {"precision": "bfloat16"},
+    "pretrained": {"generator": {"name": "pretrained"}, "precision": "bfloat16", **VIEWS},
+    "dilated": {"generator": {"name": "dilated"}, "precision": "bfloat16", **VIEWS},
 }
-PAIRS = [("adversarial", "plain"), ("rare", "plain"), ("pretrained", "rare"), ("dilated", "rare")]
+LOOKS: dict[str, dict[str, Any]] = {"flips": {"flips": True}, "flips, larger": {"flips": True, "larger": 1.5}}
+"""Ways to answer, beside that by the image alone; see evenodds.tasks.segment."""
+PAIRS = [("adversarial", "plain"), ("rare", "plain"), ("bfloat16", "rare"), ("pretrained", "bfloat16")]
 
 
-def measured(session: Session, truth: Dataset, flips: bool = False) -> dict[str, Any]:
-    """The figures of a run on whole frames."""
+def measured(session: Session, truth: Dataset, **look: Any) -> dict[str, Any]:
+    """The figures of a run on whole frames.
+
+    Args:
+        look: how it answers, one of LOOKS; nothing for each frame as it is.
+    """
     classes = len(truth.classes)
     matrix, boundaries = torch.zeros(classes, classes, dtype=torch.int64), []
-    task = replace(session.task, flips=flips)
+    task = replace(session.task, **look)
     for index in torch.arange(len(truth)).split(8):
         real = truth.batch(index)
         said = task.answer(session.players, {"source": real["x"]})["labels"]
@@ -109,12 +117,17 @@ def played(arm: str, seed: int, arguments: argparse.Namespace, truth: Dataset) -
     if session.images < session.config.images:
         raise SystemExit(f"interrupted at {session.images} images; the same command goes on")
     figures = measured(session, truth)
-    flipped = {key: value for key, value in measured(session, truth, flips=True).items() if key != "confusion"}
     if seed == 0:
         some = truth.batch(evenly(len(truth), 5))
         pictures.write(arguments.out / f"segment-{arm}.jpg", compared(session, some))
     how = {"precision": session.config.precision, "threads": torch.get_num_threads()}
-    return {**figures, "flips": flipped, "images": session.images, **spent, **how}
+    return {**figures, "images": session.images, **spent, **how}
+
+
+def looked(session: Session, truth: Dataset, known: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the ways to answer that are not known yet."""
+    left = {name: measured(session, truth, **look) for name, look in LOOKS.items() if name not in known}
+    return {name: {key: value for key, value in one.items() if key != "confusion"} for name, one in left.items()}
 
 
 def difference(results: dict[str, Any], arm: str, other: str) -> str:
@@ -147,6 +160,10 @@ def main() -> None:
             key = f"{arm}, seed {seed}"
             if key not in results:
                 results[key] = played(arm, seed, arguments, truth)
+                write_json(path, results, default=str)
+            folder = arguments.runs / f"{arm}-{seed}"
+            if folder.is_dir() and not LOOKS.keys() <= results[key].keys():
+                results[key] |= looked(evenodds.load(folder), truth, results[key])
                 write_json(path, results, default=str)
             print(key, f"{results[key]['mean_iou']:.4f}", json.dumps(results[key]["iou"]), flush=True)
     for arm, other in PAIRS:

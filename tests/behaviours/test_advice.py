@@ -49,14 +49,14 @@ def images(*names: str, shape: tuple[int, ...] = (32, 32, 3)) -> Folder:
     return lambda root: [save(root / name.format(k=k), noise(k, *shape)) for name in names for k in range(8)]
 
 
-def maps(*levels: int, soft: bool = False) -> Folder:
+def maps(*levels: int, soft: bool = False, side: int = 32) -> Folder:
     """Images, and maps of these levels in stripes."""
-    values = np.repeat(np.array(levels, np.uint8)[np.arange(32) * len(levels) // 32][None], 32, 0)
+    values = np.repeat(np.array(levels, np.uint8)[np.arange(side) * len(levels) // side][None], side, 0)
     if soft:
-        values = np.asarray(Image.fromarray(values).resize((64, 64), 2).resize((32, 32), 3))
+        values = np.asarray(Image.fromarray(values).resize((64, 64), 2).resize((side, side), 3))
 
     def build(root: Path) -> None:
-        images("images/{k}.png")(root)
+        images("images/{k}.png", shape=(side, side, 3))(root)
         for k in range(8):
             save(root / f"masks/{k}.png", values)
 
@@ -236,6 +236,7 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
     "few": (images("{k}.png"), "color-32", "", "are few for"),
     "few pairs": (images("A/{k}.png", "B/{k}.png", shape=(64, 64, 3)), "translate", "", "are few for"),
     "few maps": (maps(0, 255), "segment", "", "are few for"),
+    "encoder": (maps(0, 255, side=48), "segment", "", "trained on photographs"),
     "held out": (arrays(x=REAL), "gray-28", "", "items are held out"),
     "tiles": (images("{k}.png"), "denoise", "task.crop=32", "holds a tile"),
     "pieces": (images("{k}.png"), "denoise", "size=32", "pieces of 64 x 64 do not fit"),
@@ -309,7 +310,7 @@ MEANT = {
     "255": "data.ignore=255 ignores it",
     "few": "add augmentation (--set {})",
     "few pairs": "task.turns=all task.crop={}",
-    "few maps": "task.turns=all task.crop={}",
+    "few maps": "task.zoom=1.5 task.focus=0.5 task.jitter=0.2",
     "pieces": "set task.crop={} or less",
     "one class": "task 'condition' needs data with",
     "regions": "takes that file alone",

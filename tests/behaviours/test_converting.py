@@ -236,6 +236,17 @@ def test_maps_by_the_mean_with_the_mirror_image(segmenting: Session, scenes: Pat
     assert run("segment", segmenting.folder, scenes / "images" / "1.png", tmp_path / "a.png", "--flips") == 0
     assert run("segment", segmenting.folder, tmp_path / "mirrored.png", tmp_path / "b.png", "--flips") == 0
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png")[:, ::-1])
+    words = [
+        "segment",
+        segmenting.folder,
+        scenes / "images" / "1.png",
+        tmp_path / "c.png",
+        "--flips",
+        "--larger",
+        "1.5",
+    ]
+    assert run(*words) == 0
+    assert pixels(tmp_path / "c.png").shape == pixels(tmp_path / "a.png").shape
 
 
 def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_path: Path) -> None:

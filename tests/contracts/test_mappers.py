@@ -241,6 +241,10 @@ def test_a_pretrained_encoder_is_tuned_by_its_share_of_a_step_and_needs_no_extra
         change = (layer.weight * layer.rate - before[name]).abs().max().item()
         learns = name.startswith("blocks") and int(name.split(".")[1]) >= 3
         assert change == pytest.approx(0.0025 if learns else 0, rel=1e-2)
+    block: Any = net.encoder.blocks[3]  # type: ignore[union-attr,index]
+    with torch.autocast("cpu", torch.bfloat16):
+        wide = block.widen(torch.rand(2, 24, 9, 9))
+        assert (wide.dtype, block.look(wide).dtype) == (torch.bfloat16, torch.float32)  # slow otherwise
     monkeypatch.setattr(pretrained, "is_here", lambda: False)
     other = mapper("pretrained", 3, 2, frozen=3, rate=0.25)
     with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):

@@ -260,6 +260,25 @@ def test_flips_answer_mirror_images_by_mirrored_maps() -> None:
     assert answers == [False, True]
 
 
+def test_larger_images_are_asked_as_well() -> None:
+    """What a net says of images larger than 8 pixels outvotes a weaker answer for those as they are."""
+
+    class Sized(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            said = torch.tensor([2.0, 0.0] if x.shape[2:] == (8, 6) else [0.0, 3.0])
+            assert x.shape[2:] in ((8, 6), (12, 9))
+            return said[None, :, None, None].expand(len(x), 2, *x.shape[2:])
+
+    x, answers = torch.randn(2, 1, 8, 6, generator=rng()), []
+    for larger in (1.0, 1.5):
+        task = Segment(CONTEST, classes=2, adversarial=0.0, larger=larger)
+        answers.append(task.answer({"generator": Sized()}, {"source": x})["labels"])
+    assert torch.equal(answers[0], torch.zeros(2, 8, 6).long())
+    assert torch.equal(answers[1], torch.ones(2, 8, 6).long())
+    with pytest.raises(BadInput, match=r"larger must be in \[1, 4\], got 0\.5"):
+        Segment(CONTEST, classes=2, larger=0.5)
+
+
 # --- cycles ----------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evenodds.data._files import file_at
 from evenodds.data._opening import MOST_PIXELS, guarded
-from evenodds.data._picture import DecodedImage, decode, in_channels
+from evenodds.data._picture import DecodedImage, decode, in_channels, required
 from evenodds.data._placing import resized
 from evenodds.data._scale import Numbers
 from evenodds.errors import BadInput
@@ -46,9 +46,7 @@ def hidden(mask: str | Path, size: tuple[int, int], image: Any = None, most_pixe
         BadInput: it cannot be read, has other proportions, or hides nothing or all.
     """
     limit = MOST_PIXELS if most_pixels is None else most_pixels
-    picture = decode(file_at(Path(mask)), None, "crop", limit)
-    if isinstance(picture, str):
-        raise BadInput(f"the mask cannot be read: {picture}")
+    picture = required(decode(file_at(Path(mask)), None, "crop", limit), "the mask")
     _require_proportions(picture, image, limit)
     where, what = _marked(picture.pixels)
     white = (where[..., None] * np.uint8(255)).astype(np.uint8)

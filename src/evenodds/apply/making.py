@@ -26,12 +26,13 @@ from evenodds.runs.session import Session
 __all__ = ["filler_of", "maker_of", "mixed", "palette_of", "pictures_of"]
 
 
-def maker_of(session: Session, mix: float | None = None, flips: bool = False) -> Maker:
+def maker_of(session: Session, mix: float | None = None, flips: bool = False, larger: float = 1.0) -> Maker:
     """The run's network.
 
     Args:
         mix: share of the network that an adversary taught, see `mixed`; None: the run's final network.
         flips: whether labels are those of the mean over each image and its mirror image; see evenodds.tasks.segment.
+        larger: how many times as large images are looked at as well; 1 for no more than as they are.
 
     Raises:
         BadInput: the run makes nothing of images, or does not say what its classes are in files.
@@ -39,6 +40,8 @@ def maker_of(session: Session, mix: float | None = None, flips: bool = False) ->
     task, conversion = session.task, conversion_of(session)
     if flips:
         task = replace(task, flips=True)  # type: ignore[type-var]
+    if larger != 1:
+        task = replace(task, larger=larger)  # type: ignore[type-var]
     generator = session.players["generator"] if mix is None else mixed(session, mix)
 
     @torch.no_grad()
@@ -59,7 +62,7 @@ def maker_of(session: Session, mix: float | None = None, flips: bool = False) ->
         conversion.restores,
         getattr(generator, "margin", None),
         multiple,
-        numbers_per_pixel(generator, conversion.inputs, multiple, session.device),
+        larger**2 * numbers_per_pixel(generator, conversion.inputs, multiple, session.device),
         units.scale,
         session.card.classes,
         palette_of(session) if conversion.labels else None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +72,7 @@ class Flags:
 
     mix: Mix = None
     ensemble: Ensemble = False
-    flips: Annotated[bool, Parameter(show=False, parse=False)] = False
+    looks: Annotated[Mapping[str, Any], Parameter(show=False, parse=False)] = field(default_factory=dict)
     against: TrueImages = None
     again: Again = False
     tile: Tile = None
@@ -112,6 +113,7 @@ def segment(
     out: Path,
     *,
     flips: Switch = False,
+    larger: Annotated[float, real(1, 4)] = 1.0,
     against: Path | None = None,
     again: Switch = False,
     tile: Tile = None,
@@ -131,6 +133,9 @@ def segment(
         maps, overlays/ with the images in the colours of their classes, and legend.png.
     flips
         Answer by the mean of the probabilities for each image and for its mirror image: better maps, in twice the time.
+    larger
+        Answer by the mean with the probabilities for each image enlarged so many times, such as 1.5: better maps of
+        what is small, in as many times the time as there are more pixels.
     against
         True maps of the same names, or several masks of an image each, to score the results by: intersection over
         union, boundary F-score, accuracy and the confusion matrix; written to scores.json.
@@ -139,7 +144,7 @@ def segment(
         that this command did not write, or that were changed since, are never replaced.
     """
     flags = Flags(
-        flips=flips,
+        looks={**({"flips": True} if flips else {}), **({"larger": larger} if larger != 1 else {})},
         against=against,
         again=again,
         tile=tile,
@@ -247,8 +252,10 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
         if flags.mix is not None:
             raise BadInput(f"{run} holds one network, so there is nothing to mix; take the run itself for --mix")
         maker = maker_in(run, command)
-        if flags.flips:
-            raise BadInput(f"{run} answers with labels, which have no mean; take the run itself for --flips")
+        if flags.looks:
+            raise BadInput(
+                f"{run} answers with labels, which have no mean; take the run itself for --flips and --larger"
+            )
         return _concluded(_written(maker, source, out, flags), out)
     from evenodds.runs.following import company
 
@@ -298,7 +305,7 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
-    return session, _written(maker_of(session, flags.mix, flags.flips), source, out, flags)
+    return session, _written(maker_of(session, flags.mix, **flags.looks), source, out, flags)
 
 
 def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:

@@ -13,11 +13,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from evenodds.data._opening import MOST_PIXELS, File, Unusable, guarded, in_planes, opened, raw_mode, unpacked_as
 from evenodds.data._placing import Pixels, Size, resized
+from evenodds.errors import BadInput
 from evenodds.game.arithmetic import LUMA
 from evenodds.game.schedule import OnProgress
 
 __all__ = [
-    "DecodedImage", "Frames", "decode", "decode_deep", "decode_frames", "in_channels", "orientation", "upright",
+    "DecodedImage", "Frames", "decode", "decode_deep", "decode_frames", "in_channels", "orientation", "required",
+    "upright",
 ]  # fmt: skip
 
 _LUMA = np.array([[round(65536 * weight)] for weight in LUMA], dtype=np.uint32)  # (3, 1), as Pillow computes it.
@@ -47,6 +49,21 @@ class DecodedImage(NamedTuple):
     @property
     def nbytes(self) -> int:
         return int(self.pixels.nbytes)
+
+
+def required(picture: DecodedImage | str, what: str) -> DecodedImage:
+    """The picture that was read.
+
+    Args:
+        picture: or why there is none.
+        what: it is, for the message, such as "the mask".
+
+    Raises:
+        BadInput: there is none.
+    """
+    if isinstance(picture, str):
+        raise BadInput(f"{what} cannot be read: {picture}")
+    return picture
 
 
 class _Passes:

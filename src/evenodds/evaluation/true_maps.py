@@ -13,7 +13,7 @@ from evenodds.apply.making import palette_of
 from evenodds.data._map_file import read_map
 from evenodds.data._map_jobs import LABEL_WORDS, MASKED_FOLDERS
 from evenodds.data._opening import File
-from evenodds.data._picture import DecodedImage
+from evenodds.data._picture import DecodedImage, required
 from evenodds.data._placing import Size
 from evenodds.data._several_masks import Several, inside, several
 from evenodds.data._wording import count
@@ -114,7 +114,7 @@ class TrueMaps:
         matched = [by_image.get(picture.name) for picture in pictures]
 
         def labels(masks: Any) -> Labels:
-            return lambda size: table[_decoded(masks.draw(self._most_pixels, size)).pixels[..., 0]]
+            return lambda size: table[required(masks.draw(self._most_pixels, size), "the truth").pixels[..., 0]]
 
         return [labels(one) if one is not None else None for one in matched]
 
@@ -138,7 +138,7 @@ class TrueMaps:
         return np.array([0, *at], np.uint8)
 
     def _read(self, file: File, size: Size) -> NDArray[np.uint8]:
-        values = _decoded(read_map(file, self._colours, self._most_pixels)).pixels[..., 0]
+        values = required(read_map(file, self._colours, self._most_pixels), "the truth").pixels[..., 0]
         if values.shape != size:
             raise BadInput(f"{size[0]} x {size[1]} was made, the truth is {values.shape[0]} x {values.shape[1]}")
         self._pixels += values.size
@@ -162,9 +162,3 @@ def _without(name: str, folders: Sequence[str]) -> str:
     """The name without the folder of one of these names that it begins with, if it does."""
     first, _, rest = name.partition("/")
     return rest if rest and first.lower() in {folder.lower() for folder in folders} else name
-
-
-def _decoded(picture: DecodedImage | str) -> DecodedImage:
-    if isinstance(picture, str):
-        raise BadInput(f"the truth cannot be read: {picture}")
-    return picture

@@ -24,7 +24,7 @@ from evenodds.data._map_jobs import ROLES as MAPS
 from evenodds.data._map_jobs import colours_listed
 from evenodds.data._opening import File, checked_limit
 from evenodds.data._pair_roles import ROLES as PAIRS
-from evenodds.data._picture import DecodedImage
+from evenodds.data._picture import required
 from evenodds.data._sides import Side, alike
 from evenodds.data.palette import IGNORED, Colour
 from evenodds.errors import BadInput
@@ -174,8 +174,9 @@ def _image_comparison(session: Session, most_pixels: int) -> Comparison:
 
     def compare(source: File, truth: File, target: Path) -> Row:
         # The truth may be larger than the result, by what has no source.
-        real, result = (_decoded(read(file, most_pixels * (scale + 1) ** 2)) for file in (truth, file_at(target)))
-        source_image = _decoded(read(source, most_pixels))
+        most = most_pixels * (scale + 1) ** 2
+        real, result = required(read(truth, most), "the truth"), required(read(file_at(target), most), "the result")
+        source_image = required(read(source, most_pixels), "the source")
         height, width = (larger - smaller for larger, smaller in zip(real.size, result.size, strict=True))
         if not (0 <= height < scale and 0 <= width < scale):
             raise BadInput(
@@ -216,7 +217,7 @@ def _label_comparison(session: Session, most_pixels: int) -> Comparison:
     palette, classes = palette_of(session), len(session.card.classes)
 
     def compare(source: File, labels: Labels, target: Path) -> Row:
-        result = _decoded(read_map(file_at(target), palette.by_colour(), most_pixels))
+        result = required(read_map(file_at(target), palette.by_colour(), most_pixels), "the result")
         real, made = labels(result.size), palette.to_classes(result.pixels[..., 0])
         y, x = torch.from_numpy(real).long(), torch.from_numpy(made).long()
         matrix = confusion(y, x, classes, ignore=IGNORED)
@@ -276,12 +277,6 @@ def _partners(names: Sequence[str], truths: Truths, segments: bool) -> list[File
     first, second = alike(names, [file.name for file in truths.files], (Side(), Side()), words)
     by_key = {second.key(file.name): file for file in reversed(truths.files)}
     return [by_key.get(key) if (key := first.key(name)) is not None else None for name in names]
-
-
-def _decoded(picture: DecodedImage | str) -> DecodedImage:
-    if isinstance(picture, str):
-        raise BadInput(f"the truth or the result cannot be read: {picture}")
-    return picture
 
 
 def finite(content: Any) -> Any:

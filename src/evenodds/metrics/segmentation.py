@@ -230,10 +230,7 @@ def _boundary_group(maps: tuple[Tensor, Tensor], first: int, classes: int, ignor
 def _spread(bits: Tensor, radius: float) -> Tensor:
     """(N, H, W) int64: the bits that are anywhere within the radius of each pixel, together."""
     reach, spread = int(radius), torch.zeros_like(bits)
-    reached, row = (
-        0,
-        bits.clone(),
-    )  # what is within so many columns, which grow from the outermost row to the middle one
+    row, reached = bits.clone(), 0  # what is within so many columns, which grow from the outermost row to the middle
     for down in range(reach, -1, -1):
         wide = int(math.sqrt(radius**2 - down**2))
         for by in range(reached + 1, wide + 1):

@@ -124,20 +124,26 @@ class _Conv(nn.Conv2d):
     """A convolution padded as TensorFlow pads: where the padding is odd, one more at the end."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, kernel, stride, groups=groups)
+        super().__init__(inputs, outputs, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups)
         self.rate = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
-        rows, columns = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
-        edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+        if stride > 1:
+            rows, columns = (max(kernel - (side % stride or stride), 0) for side in x.shape[2:])
+            x = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         y: Tensor
-        x = F.pad(x, edges) if any(edges) else x
         if self.rate == 1:
             y = super().forward(x)
             return y
         assert self.bias is not None
-        y = self._conv_forward(x, self.weight * self.rate, self.bias * self.rate)
+        weight, bias = self.weight * self.rate, self.bias * self.rate
+        if self.groups == 1 or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            y = self._conv_forward(x, weight, bias)
+            return y
+        # On a CPU the slopes of single channels take several times as long in bfloat16 as in float32.
+        with torch.autocast("cpu", enabled=False):
+            y = self._conv_forward(x.to(weight), weight, bias)
         return y
 
     def retune(self, learns: bool, rate: float, empty: bool) -> None:

@@ -201,7 +201,10 @@ def opened(
 
 
 def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
-    """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them."""
+    """The data, with what is wrong with them in their report; BadInput where nothing can be learned from them.
+
+    What would learn more of them is said too.
+    """
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
     task, options = find("tasks", config.task.name), config.task.options
     augmentation = "" if config.views else task.augmentation(dataset.shape, options)
@@ -211,6 +214,8 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     )
     for line in troubles:
         say(f"data: {line}")
+    if better := task.better_generator(config.generator.name, dataset.shape):
+        say(better)
     return dataset.told(*troubles)
 
 

@@ -220,6 +220,12 @@ class Playable(Task, Protocol):
         """The settings under which items x of that shape are shown in more ways, for a shell; empty where none are."""
         ...
 
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """What learns more of items x of that shape than a generator of that family, and what to type for it; empty
+        where nothing is known to."""
+        ...
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for items x of that shape. They are initialised in this order."""
         ...
@@ -329,6 +335,11 @@ class TaskDefaults:
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
         """The discriminator sees items through views."""
         return "views=flip,translation"
+
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """Nothing is known."""
+        return ""
 
     def condition(self, batch: Batch) -> Tensor | None:
         """Nothing can be asked for."""

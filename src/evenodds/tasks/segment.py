@@ -8,18 +8,25 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.game.slices import addend, summed
 from evenodds.metrics.segmentation import boundary_scores, confusions, mean_overlap, pixel_accuracy
+from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._image_to_image import Paired
 from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
 from evenodds.tasks._scenes import Scenes
 
-__all__ = ["Segment"]
+__all__ = ["MOST_LARGER", "Segment"]
+
+MOST_LARGER = 4
+"""How many times as large an image may be looked at."""
+
+_LEAST_SIDE = 48
+"""Of images in which a pretrained encoder, whose features lie up to 16 pixels apart, may find anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,8 @@ class Segment(Paired):
         focus: share of the pieces that are dealt about a pixel of a class that the image shows, each class as likely.
         jitter: largest change of brightness, contrast and saturation of a piece, as a share.
         flips: answer by the mean of the probabilities for an image and for its mirror image, in twice the time.
+        larger: answer by the mean with those for the image so many times as large, whose pixels take so much longer; 1
+            for the image alone.
     """
 
     classes: int
@@ -51,6 +60,7 @@ class Segment(Paired):
     focus: float = 0.0
     jitter: float = 0.0
     flips: bool = False
+    larger: float = 1.0
     command: ClassVar[str] = "segment"
 
     def __post_init__(self) -> None:
@@ -60,6 +70,8 @@ class Segment(Paired):
                 "overlap must be at least 0, rare in [0, 1] and sure in (0, 1], got "
                 f"{self.overlap}, {self.rare} and {self.sure}"
             )
+        if not 1 <= self.larger <= MOST_LARGER:
+            raise BadInput(f"larger must be in [1, {MOST_LARGER}], got {self.larger:g}")
         self._scenes()
 
     def _scenes(self) -> Scenes:
@@ -80,6 +92,20 @@ class Segment(Paired):
             )
         return {"classes": len(data.classes)}
 
+    @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """Pieces nearer and further, about rare classes, in other colours; not turned, as scenes have an upper end."""
+        shown = any(options.get(name) for name in ("focus", "jitter")) or options.get("zoom", 1.0) != 1
+        return "" if shown else "task.zoom=1.5 task.focus=0.5 task.jitter=0.2"
+
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """Of colour photographs, one that begins with what was learned from others."""
+        if family == "pretrained" or shape[0] != 3 or min(shape[1:]) < _LEAST_SIDE:
+            return ""
+        how = "An encoder trained on photographs labels scenes better in the same time: --set generator=pretrained"
+        return how if is_here() else f"{how} ({NEEDED})"
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images x of that shape."""
         mapper = {"generator": NetworkSpec("Mapper", (shape[0], self.classes))}
@@ -97,7 +123,7 @@ class Segment(Paired):
 
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
-        labels = hand["labels"]
+        output, labels = output.float(), hand["labels"]  # pixels are counted, which bfloat16 cannot do
         labelled = labels != IGNORED
         truth = F.one_hot(labels.where(labelled, 0), self.classes).permute(0, 3, 1, 2) * labelled[:, None]
         pixels = summed(truth.sum((0, 2, 3)).to(output))
@@ -130,10 +156,20 @@ class Segment(Paired):
         """Request "source" (N, C, H, W) in [-1, 1]; answers "labels" (N, H, W) int64."""
         source, generator = request["source"], players["generator"]
         with torch.no_grad():
-            found = generator(source)
-            if self.flips:
-                found = found.softmax(1) + generator(source.flip(3)).softmax(1).flip(3)
+            if not self.flips and self.larger == 1:
+                return {"labels": generator(source).argmax(1)}
+            found = self._probabilities(generator, source)
+            if self.larger != 1:
+                more = self._probabilities(
+                    generator, _resized(source, [round(self.larger * n) for n in source.shape[2:]])
+                )
+                found = found + _resized(more, source.shape[2:])
             return {"labels": found.argmax(1)}
+
+    def _probabilities(self, generator: nn.Module, x: Tensor) -> Tensor:
+        """(N, classes, H, W) for images x, with those of their mirror images added where these are asked for."""
+        found: Tensor = generator(x).softmax(1)
+        return found + generator(x.flip(3)).softmax(1).flip(3) if self.flips else found
 
     def tally(self, real: Batch, answer: Batch) -> Tensor:
         """(N, classes * (classes + 2)): of each image the confusion matrix, true classes by rows; the boundary F-score
@@ -160,6 +196,10 @@ class Segment(Paired):
     def by_appearance(self) -> bool:
         """Labels are right or wrong."""
         return False
+
+
+def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(x, tuple(size), mode="bilinear")
 
 
 def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, labelled: Tensor) -> Tensor:

@@ -57,6 +57,10 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out; upscale enlarging photos out",
         "upscale enlarging photos out --again",
     ),
+    "or add --again, which makes all of them anew": (
+        "upscale enlarging photos out; upscale enlarging photos out --ensemble",
+        "upscale enlarging photos other --ensemble; upscale enlarging photos out --ensemble --again",
+    ),
     "add --select budgeted, rejection or langevin": (
         "sample pictures -n 2 --rate 0.5 --npz a.npz",
         "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",
@@ -288,7 +292,7 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos/1.png out --most-pixels 2000",
     ),
     "name data with --against, or say where those": (
-        "swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
+        "show classes; swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
         "evaluate classes --metrics kernel --features pixels --data kept.npz;"
         " evaluate classes --metrics kernel --features pixels --against kept.npz",
     ),

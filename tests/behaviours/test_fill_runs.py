@@ -65,7 +65,11 @@ def test_a_folder_is_filled_in_by_masks_of_its_names(
     }
     assert main([*words, "--mask", str(files[1])]) == 0  # what is there stays, the rest is filled in by one mask
     assert "1 image written" in (said := capsys.readouterr().err)
-    assert "2 were there already" in said
+    assert "2 were there already (--again" in said
+    assert main([*words, "--mask", str(files[1]), "--seed", "1"]) == 2
+    assert "was made by other weights or with other flags" in capsys.readouterr().err
+    assert main([*words, "--mask", str(files[1]), "--again"]) == 0
+    assert "3 images written" in capsys.readouterr().err
     alone = ["fill", str(session.folder), str(files[0]), "-n", "2", "--out", str(tmp_path / "one")]
     assert main([*alone, "--mask", str(files[1])]) == 0
     for k in (1, 2):

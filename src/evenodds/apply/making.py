@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -52,6 +53,7 @@ def maker_of(session: Session, mix: float | None = None, flips: bool = False) ->
     multiple = int(getattr(generator, "multiple", 1))
     return Maker(
         task.command,
+        f"{_digest(generator)}{' flips' * flips}",
         compute,
         conversion.inputs,
         conversion.outputs,
@@ -112,7 +114,16 @@ def filler_of(session: Session) -> Filler:
     def prior(n: int, seed: int) -> Numbers:
         return session.prior(n, seed).numpy()
 
-    return Filler(session.folder, session.card.shape, fill, prior, read)
+    return Filler(session.folder, _digest(session.players["generator"]), session.card.shape, fill, prior, read)
+
+
+def _digest(network: nn.Module) -> str:
+    """Twelve digits that tell networks apart by their weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:12]
 
 
 def pictures_of(data: Dataset) -> Pictures:

@@ -145,6 +145,10 @@ def test_a_folder_goes_on_and_says_what_it_skips(
         "deep/2.png",
     ]
     (source / "broken.jpg").unlink()
+    for of_another_way in (["--ensemble"], ["--mix", "0"]):
+        assert run("upscale", upscaling.folder, source, out, *of_another_way) == 2
+        error = capsys.readouterr().err
+        assert f"{out / '0.png'} was made by other weights or with other flags (so it is with 2 more)" in error
     (out / "0.png").unlink()
     assert run("upscale", upscaling.folder, source, out) == 0
     assert "1 image written to" in (err := capsys.readouterr().err)
@@ -312,6 +316,8 @@ def test_what_cannot_be_is_one_line(
     places["new"] = tmp_path / "new"
     if "--against" in words:
         words = [*words[:3], "{new}", *words[4:]]
+        if said == "no file or folder":
+            photo(8, 8).save(tmp_path / "in" / "b.png")
     assert run(*(word.format(**places) for word in words)) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("evenodds: error")

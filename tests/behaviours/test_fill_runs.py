@@ -1,6 +1,5 @@
 """A run that fills in, as a user meets it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +65,11 @@ def test_a_folder_is_filled_in_by_masks_of_its_names(
     }
     assert main([*words, "--mask", str(files[1])]) == 0  # what is there stays, the rest is filled in by one mask
     assert "1 image written" in (said := capsys.readouterr().err)
-    assert "2 were there already" in said
+    assert "2 were there already (--again" in said
+    assert main([*words, "--mask", str(files[1]), "--seed", "1"]) == 2
+    assert "was made by other weights or with other flags" in capsys.readouterr().err
+    assert main([*words, "--mask", str(files[1]), "--again"]) == 0
+    assert "3 images written" in capsys.readouterr().err
     alone = ["fill", str(session.folder), str(files[0]), "-n", "2", "--out", str(tmp_path / "one")]
     assert main([*alone, "--mask", str(files[1])]) == 0
     for k in (1, 2):
@@ -82,7 +85,7 @@ def test_a_run_that_fills_is_a_run(session: Session, tmp_path: Path) -> None:
     two, four = (fillings(filler_of(one), x, mask, n, seed=3) for one, n in ((again, 2), (session, 4)))
     assert np.array_equal(two, four[:2])
     filler = filler_of(session)  # the noise of a pair of fillings is opposed, unless the prior lies to one side
-    opposed, apart = (list(noise(one, 6, 3, seed=3)) for one in (filler, replace(filler, symmetric=False)))
+    opposed, apart = (list(noise(filler.prior, one, 6, 3, seed=3)) for one in (filler.symmetric, False))
     assert np.array_equal(opposed[1], -opposed[0])
     assert np.array_equal(opposed[2], apart[2])
     assert abs(np.mean(apart[1] * apart[0])) < 0.2

@@ -106,6 +106,7 @@ def _converted(
 ) -> Converted:
     """`convert`, where the folder is locked."""
     network, outputs, palette = network_of(maker, options.tile), outputs_of(maker.command, out), maker.palette
+    outputs.way = f"{maker.way}{' ensemble' * options.ensemble}"
     if options.ensemble:
         if palette is not None:
             raise BadInput("labels have no mean: ensemble is for runs that make images")

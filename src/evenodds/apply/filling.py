@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,18 @@ def fillings(filler: Filler, x: Numbers, mask: Numbers, n: int = 4, seed: int = 
     """
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
-    return np.stack([filler.fill(x, mask, z) for z in noise(filler, len(x), n, seed)])
+    return np.stack([filler.fill(x, mask, z) for z in noise(filler.prior, filler.symmetric, len(x), n, seed)])
 
 
-def noise(filler: Filler, items: int, n: int, seed: int) -> Iterator[Numbers]:
-    """The z (items, latent) of n fillings.
+def noise(prior: Callable[[int, int], Numbers], symmetric: bool, items: int, n: int, seed: int) -> Iterator[Numbers]:
+    """The z (items, latent) of n fillings, by draws of z (n, seed) -> (n, latent).
 
     Where -z is as likely as z, every second one is the opposite of the one before it (antithetic variates, Hammersley
     and Morton 1956): each filling is distributed as it would be alone, and the mean of several errs less.
     """
     z = np.zeros(0, np.float32)
     for k in range(n):
-        z = -z if k % 2 and filler.symmetric else filler.prior(items, mix(seed, k))
+        z = -z if k % 2 and symmetric else prior(items, mix(seed, k))
         yield z
 
 

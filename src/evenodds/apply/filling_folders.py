@@ -30,6 +30,7 @@ def fill_folder(
     n: int = 4,
     seed: int = 0,
     most_pixels: int | None = None,
+    again: bool = False,
     step: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -43,6 +44,7 @@ def fill_folder(
         mask: a picture that marks what is to be filled in, see evenodds.apply.hidden; or a folder of such pictures,
             which have the names of their images.
         n: how many different fillings.
+        again: whether images are filled in anew that an earlier call has filled in.
         step, say: told of progress, and of each image that is skipped.
 
     Raises:
@@ -52,6 +54,7 @@ def fill_folder(
     if not mask.exists():
         raise BadInput(f"no mask '{mask}' exists; name a picture, or a folder of pictures with the images' names")
     outputs = Outputs(out, "fill", "name another folder with --out, or move it away", is_unreadable)
+    outputs.way = f"{filler.way} {n} {seed}"
     first = out / "filling-1"
 
     def others(target: Path) -> list[Path]:
@@ -61,8 +64,9 @@ def fill_folder(
         mask_of = _masks(mask, first)
         work = _fillings(filler, mask_of, others, outputs, n, seed, most_pixels)
         return convert_all(
-            source, first, work, outputs, results=out, most_pixels=most_pixels, beside=others, step=step, say=say
-        )
+            source, first, work, outputs, again=again, results=out, most_pixels=most_pixels, beside=others, step=step,
+            say=say,
+        )  # fmt: skip
 
 
 def _masks(mask: Path, first: Path) -> Callable[[Path], Path]:

@@ -92,8 +92,8 @@ def convert_all(
         convert: does the work on one picture; it writes by `outputs`.
         outputs: of the command.
         again: whether images of a folder are made anew that an earlier call has written; else these are left, so that
-            what was interrupted goes on where it was. One image that is named is always made, and so is what is empty
-            or unreadable.
+            what was interrupted goes on where it was, if `outputs.way` is as it was. One image that is named is always
+            made, and so is what is empty or unreadable.
         results: a folder of results, within which no image is taken as an input; None: `out`.
         most_pixels: of an image; larger ones are skipped before they are decoded. None: 89,478,485.
         beside: all further files that are written with a target.
@@ -132,10 +132,17 @@ def _looked_up(
     """The numbers of the jobs whose results are left as they are, and whether these were changed since.
 
     Raises:
-        BadInput: another result may not be written.
+        BadInput: another result may not be written, or one that is there was made by another run or other flags.
     """
     states = [State.ABSENT if again else outputs.state(job.target) for job in todo]
     left = {str(k): state is State.CHANGED for k, state in enumerate(states) if state in (State.WRITTEN, State.CHANGED)}
+    otherwise = [job.target for k, job in enumerate(todo) if str(k) in left and outputs.is_of_another_way(job.target)]
+    if otherwise:
+        more = f" (so it is with {len(otherwise) - 1:,} more)" if len(otherwise) > 1 else ""
+        raise BadInput(
+            f"{otherwise[0]} was made by other weights or with other flags{more}; name another folder for the results, "
+            "or add --again, which makes all of them anew"
+        )
     fresh = [job.target for k, job in enumerate(todo) if str(k) not in left]
     inputs = [source, *(source / job.file.name for job in todo)]
     outputs.require(dict.fromkeys(path for target in fresh for path in (target, *beside(target))), inputs)

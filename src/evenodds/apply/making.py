@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,7 @@ def maker_of(session: Session, mix: float | None = None, flips: bool = False, la
     multiple = int(getattr(generator, "multiple", 1))
     return Maker(
         task.command,
+        f"{_digest(generator)}{' flips' * flips}",
         compute,
         conversion.inputs,
         conversion.outputs,
@@ -115,8 +117,22 @@ def filler_of(session: Session) -> Filler:
     def prior(n: int, seed: int) -> Numbers:
         return session.prior(n, seed).numpy()
 
-    symmetric = bool(getattr(session.latent, "symmetric", False))
-    return Filler(session.folder, session.card.shape, fill, prior, read, symmetric)
+    way, symmetric = _digest(session.players["generator"]), has_symmetric_noise(session)
+    return Filler(session.folder, way, session.card.shape, fill, prior, read, symmetric)
+
+
+def has_symmetric_noise(session: Session) -> bool:
+    """Whether -z is as likely as z."""
+    return bool(getattr(session.latent, "symmetric", False))
+
+
+def _digest(network: nn.Module) -> str:
+    """Twelve digits that tell networks apart by their weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:12]
 
 
 def pictures_of(data: Dataset) -> Pictures:

@@ -165,6 +165,7 @@ def fill(
     n: Annotated[int, whole(1, 10_000, name=["-n", "--number"])] = 4,
     seed: Seed = 0,
     out: Path | None = None,
+    again: Again = False,
     most_pixels: Pixels = None,
     checkpoint: Checkpoint = "last",
     device: Device = "auto",
@@ -199,7 +200,7 @@ def fill(
     filler = _filler(run, checkpoint, device, of_pictures, out)
     folder = out or filler.folder / "filled"
     if many(image):
-        return _filled_folder(filler, image, mask, folder, n, seed, most_pixels)
+        return _filled_folder(filler, image, mask, folder, n, seed, most_pixels, again)
     written, report = write_fillings(filler, image, mask, folder, n, seed, most_pixels)
     for line in report:
         say(line)
@@ -226,14 +227,14 @@ def _filler(run: Path, checkpoint: str, device: str, of_pictures: bool, out: Pat
 
 
 def _filled_folder(
-    filler: Filler, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None
+    filler: Filler, source: Path, mask: Path, out: Path, n: int, seed: int, most_pixels: int | None, again: bool
 ) -> int:
     """Fills in all images of a folder, and says what became of them; 1 where some were skipped."""
     from evenodds.apply.filling_folders import fill_folder
     from evenodds.cli.bar import Steps
 
     with Steps() as step:
-        converted = fill_folder(filler, source, mask, out, n, seed, most_pixels, step, say)
+        converted = fill_folder(filler, source, mask, out, n, seed, most_pixels, again, step, say)
     for line in converted.summary(out):
         say(line)
     if converted.written or converted.there:

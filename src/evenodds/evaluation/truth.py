@@ -89,7 +89,9 @@ class TruthReport:
 
 
 def require_apart(out: Path, truth: Path) -> None:
-    """BadInput where results would be written to the truth, or be held against themselves."""
+    """BadInput where there is no truth, results would be written to it, or be held against themselves."""
+    if not os.path.exists(truth):
+        raise BadInput(f"no file or folder '{truth}' exists, against which the results would be held")
     folder, truth_place = real(out), real(truth)
     if is_one(out) and truth_place == folder:
         raise BadInput(f"nothing can be held against {truth}: it is the result itself; name another file for that")

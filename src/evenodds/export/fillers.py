@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -46,4 +47,9 @@ def filler_in(path: Path) -> Filler | None:
             raise BadInput(f"{source} is no picture that can be filled in; give an image file")
         return found
 
-    return Filler(path.parent, words.card.shape, fill, lambda n, seed: prior(Draws(seed), n), read, prior.symmetric)
+    way = hashlib.sha256(content).hexdigest()[:12]
+
+    def draws(n: int, seed: int) -> Numbers:
+        return prior(Draws(seed), n)
+
+    return Filler(path.parent, way, words.card.shape, fill, draws, read, prior.symmetric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def maker_in(path: Path, command: str) -> Maker:
 
     return Maker(
         command=command,
+        way=hashlib.sha256(content).hexdigest()[:12],
         compute=compute,
         inputs=int(channels[0]),
         outputs=int(channels[1]),

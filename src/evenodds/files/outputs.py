@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -61,6 +61,7 @@ class Written:
         bytes: of the file.
         sha256: of its content, in hexadecimal digits.
         of: the text that the name of the file stands for, such as the class or the input.
+        way: of the work by which it was made, see `Outputs.way`.
     """
 
     file: str
@@ -68,6 +69,7 @@ class Written:
     bytes: int
     sha256: str
     of: str | None = None
+    way: str | None = None
 
 
 def _is_empty(path: Path) -> bool:
@@ -95,6 +97,9 @@ class Outputs:
         self._advice, self._damaged = advice, damaged
         self.recorded: list[Written] = []
         """The lines that were written to the record here."""
+        self.way: str | None = None
+        """A digest of what decides the content of the outputs beside their inputs, such as weights and flags. It goes
+        into the record. None: not known."""
 
     def state(self, path: Path) -> State:
         """What stands at the place of an output.
@@ -111,6 +116,14 @@ class Outputs:
         if _holds_one_of(path, contents):
             return State.WRITTEN
         return State.DAMAGED if self._damaged(path) else State.CHANGED
+
+    def is_of_another_way(self, path: Path) -> bool:
+        """Whether a file is as this command wrote it in another way than that of now, as far as both are known."""
+        if self.way is None or not path.is_file() or is_link(path):
+            return False
+        contents = self._contents.get(self._name(path), {})
+        ways = {way for content, way in contents.items() if _holds_one_of(path, {content})}
+        return bool(ways) and not ways & {None, self.way}
 
     def require(self, paths: Iterable[Path], inputs: Sequence[Path] = ()) -> None:
         """Checks that all of these may be written, before work begins.
@@ -158,7 +171,7 @@ class Outputs:
         with replaced(path) as temporary:
             yield temporary
             size, digest = temporary.stat().st_size, sha256_of(temporary)
-            self._record(Written(self._name(path), self.command, size, digest, of))
+            self._record(Written(self._name(path), self.command, size, digest, of, self.way))
 
     def free(self, path: Path) -> Path:
         """The path; where the user's file stands there, the first of NAME-2, NAME-3, ... that may be written."""
@@ -194,12 +207,12 @@ class Outputs:
             folder.rmdir()
 
     @cached_property
-    def _contents(self) -> dict[str, set[Content]]:
-        """What this command wrote here, by name."""
-        contents: dict[str, set[Content]] = defaultdict(set)
+    def _contents(self) -> dict[str, dict[Content, str | None]]:
+        """What this command wrote here, by name, and in which way."""
+        contents: dict[str, dict[Content, str | None]] = defaultdict(dict)
         for line in read_json_lines(self.folder / RECORD, Written, _AFRESH).values:
             if line.by == self.command:
-                contents[line.file].add((line.bytes, line.sha256))
+                contents[line.file][line.bytes, line.sha256] = line.way
         return contents
 
     def _name(self, path: Path) -> str:
@@ -214,7 +227,7 @@ class Outputs:
 
     def _record(self, line: Written) -> None:
         self.recorded.append(line)
-        self._contents[line.file].add((line.bytes, line.sha256))
+        self._contents[line.file][line.bytes, line.sha256] = line.way
         text = json.dumps({key: value for key, value in asdict(line).items() if value is not None})
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / RECORD
@@ -264,7 +277,7 @@ def _same_content(path: Path, other: Path) -> bool:
     return path.stat().st_size == other.stat().st_size and sha256_of(path) == sha256_of(other)
 
 
-def _holds_one_of(path: Path, contents: set[Content]) -> bool:
+def _holds_one_of(path: Path, contents: Collection[Content]) -> bool:
     """Whether a file has one of these contents; one of another size is not read."""
     size = path.stat().st_size
     return any(size == recorded for recorded, _ in contents) and (size, sha256_of(path)) in contents

@@ -25,6 +25,7 @@ class Maker:
 
     Args:
         command: that puts it to work: upscale, translate or segment.
+        way: a digest of the weights, and of what else decides the answers.
         compute: (N, inputs, h, w) in [-1, 1] -> (N, outputs, s h, s w) in [-1, 1], or labels (N, 1, h, w).
         inputs: channels of a source.
         outputs: channels of an answer; 1 of labels.
@@ -39,6 +40,7 @@ class Maker:
     """
 
     command: str
+    way: str
     compute: Callable[[NDArray[Any]], NDArray[Any]]
     inputs: int
     outputs: int
@@ -58,6 +60,7 @@ class Filler:
 
     Args:
         folder: for results where no other is named.
+        way: a digest of the weights.
         shape: (C, H, W) of an image.
         fill: x (N, C, H, W) in [-1, 1], mask (N, 1, H, W), 1 observed, and z (N, latent) -> x, which is as it was where
             it was observed.
@@ -67,6 +70,7 @@ class Filler:
     """
 
     folder: Path
+    way: str
     shape: tuple[int, ...]
     fill: Callable[[Numbers, Numbers, Numbers], Numbers]
     prior: Callable[[int, int], Numbers]

@@ -15,7 +15,7 @@ from evenodds.apply import drawing
 from evenodds.apply.converting import overlaid
 from evenodds.apply.filling import noise, pixels_of
 from evenodds.apply.hidden import hidden
-from evenodds.apply.making import filler_of, palette_of, pictures_of
+from evenodds.apply.making import has_symmetric_noise, palette_of, pictures_of
 from evenodds.apply.photo import Network, labels, through, write, write_through
 from evenodds.data._picture import DecodedImage
 from evenodds.data._pictures import Pictures
@@ -123,8 +123,8 @@ async def filled(service: Service, received: Received, n: int, seed: int, form: 
     session, bounds = service.offers.session, service.line.bounds
     data, observed = await service.aside(lambda: _hidden(session, received, bounds))
     x = data.scale.to_model(data.x)
-    z = np.concatenate(list(noise(filler_of(session), 1, n, seed)))
-    rows = {"x": np.repeat(x, n, 0), "mask": np.repeat(observed, n, 0), "z": z}
+    draws = noise(lambda n, seed: session.prior(n, seed).numpy(), has_symmetric_noise(session), 1, n, seed)
+    rows = {"x": np.repeat(x, n, 0), "mask": np.repeat(observed, n, 0), "z": np.concatenate(list(draws))}
     made = (await service.passes.ask(service.offers.filling(), rows))["x"]
 
     def written() -> Response:

@@ -183,7 +183,9 @@ def test_looks_take_a_twentieth_of_a_budget_at_most(seconds: float, look: float,
     glances = FIRST_GLANCES + 1 / short.glance_share
     assert many == pytest.approx(planned_looks(short), rel=0.01)
     assert many * look <= 0.03 * seconds or many == 2
-    assert many * look + glances * glance <= 0.05 * seconds + 1e-6 or glances == pytest.approx(FIRST_GLANCES + 7, rel=0.01)
+    assert many * look + glances * glance <= 0.05 * seconds + 1e-6 or glances == pytest.approx(
+        FIRST_GLANCES + 7, rel=0.01
+    )
     changed = {name for name in ("evaluate_share", "glance_share") if getattr(short, name) != getattr(config, name)}
     assert changed == {name for name in ("evaluate_share", "glance_share") if f"{name}=" in " ".join(said)}
     least = 10 * look + (FIRST_GLANCES + 50) * glance

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -174,8 +175,13 @@ MANY = "data.objects=names"
 LABELS = "file,class\n" + "".join(f"{k}.png,{'ab'[k % 2]}\n" for k in range(8))
 PARTS = ("train/{k}.png", "test/{k}.png")
 
-ALONE = (".npz", ".txt", ".parquet", ".tar", ".csv")
+ALONE = (".npz", ".txt", ".parquet", ".tar", ".csv", ".h5")
 """Endings of a file that is the data itself."""
+
+
+def parts(root: Path) -> None:
+    with h5py.File(root / "x.h5", "w") as file:
+        file["train/x"], file["test/x"] = BITS, BITS[:2]
 
 
 def holes(root: Path) -> None:
@@ -223,6 +229,8 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
         "data.types=plain",
         "has empty cells",
     ),
+    "parts of an array": (arrays(x_train=BITS, x_test=BITS[:2]), "gray-28", "", "and left the 2 of x_test aside"),
+    "parts of an HDF5 file": (parts, "gray-28", "", "none is trained on; data.dataset="),
     "bits": (arrays(x=BITS), "gray-28", "", "Of 16 bits"),
     "bands": (arrays(x=BANDS), "gray-28", "", "Each channel has a range"),
     "outliers": (arrays(x=FAR), "gray-28", "", "Clipped"),
@@ -318,6 +326,8 @@ MEANT = {
     "numbers of objects": "data.objects=one takes all above 0",
     "alpha, larger than memory": "channel over white; channels=4",
     "nothing, larger than memory": "remove it, or set data.nodata",
+    "parts of an array": "data.split=all takes them all",
+    "parts of an HDF5 file": "none is trained on; data.dataset=",
     "all masks named": "names, over {}; take data.objects",
     "turns": "task.crop={}, or task.turns=mirror",
     "few pieces": "task.turns=all",

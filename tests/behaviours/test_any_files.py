@@ -614,9 +614,26 @@ def test_hdf5_has_images_and_labels(tmp_path: Path) -> None:
     assert np.array_equal(data.x[1].permute(1, 2, 0).numpy(), x[1])
     assert data.y is not None
     assert (data.classes, data.y.tolist()) == (("0", "2"), [1, 0, 1, 0])
-    assert "Took the data set train/x, labels from train/y; there are train/mask, too." in data.report
+    assert "Took the data set train/x, labels from train/y; there are train/mask, too, which data.dataset" in " ".join(
+        data.report
+    )
     assert load(tmp_path / "a.h5", dataset="train/mask").shape == (1, 8, 8)
     assert "no data set of numbers in a.h5 'train/z'" in refused(tmp_path / "a.h5", dataset="train/z")
+    for name in ("test/images", "images_test"):
+        with h5py.File(tmp_path / "b.h5", "w") as file:
+            file[name], file[name.replace("images", "labels")] = x[:1], [b"dog"]
+            name = name.replace("test", "train")
+            file[name] = x[1:]
+            file.create_dataset(name.replace("images", "labels"), data=["cat", "dog", "cat"], dtype=h5py.string_dtype())
+        data = load(tmp_path / "b.h5")
+        assert data.y is not None
+        assert data.apart is not None
+        assert np.array_equal(data.x[3].permute(1, 2, 0).numpy(), x[0])
+        assert (data.classes, data.y.tolist(), data.apart.tolist()) == (
+            ("cat", "dog"),
+            [0, 1, 0, 1],
+            [False] * 3 + [True],
+        )
 
 
 def test_links_objects_and_data_elsewhere_are_not_read_from_hdf5(

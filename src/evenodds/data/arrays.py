@@ -88,7 +88,10 @@ def arrays(
     start = 0 if parts[0] == chosen[0] else len(stored[parts[0]])
     places = torch.from_numpy(kept)
     part = whole.take(((places >= start) & (places < start + len(stored[chosen[0]]))).nonzero().flatten())
-    return replace(part, report=(*_report(part), *whole.report[1:]))
+    aside = [key for key in parts if key not in chosen]
+    left = " and ".join(f"the {len(stored[key]):,} of {key}" for key in aside)
+    note = f"Took {', '.join(chosen)}, and left {left} aside; data.split=all takes them all."
+    return replace(part, report=(*_report(part), *whole.report[1:], note))
 
 
 def from_array(

@@ -8,19 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import evenodds
 from evenodds.evaluation import measures
 from evenodds.export.folder_card import card_in_folder
 from evenodds.export.run_card import card_of
 from evenodds.game.dial import Chanced
+from evenodds.runs.anonymous import anonymous
 from evenodds.runs.build import build_view
 from evenodds.runs.changes import difference, with_settings
 from evenodds.runs.config import Config, from_mapping, settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.default_recipe import suited_recipe
 from evenodds.runs.find import KINDS, canonical, describe, find, names
 from evenodds.runs.known import known
-from evenodds.runs.values import Part
+from evenodds.runs.values import ELSEWHERE, Part
 
 
 def key_of(kind: str) -> str | None:
@@ -37,6 +40,16 @@ def test_every_kind_matches_names_whatever_their_case(kind: str) -> None:
         for written in (name.upper(), name.lower(), name.title(), name.replace("_", "-")):
             assert canonical(kind, written) == name
             assert find(kind, written) is find(kind, name)
+
+
+def test_a_path_with_a_colon_is_no_name_of_code(tmp_path: Path) -> None:
+    folder = tmp_path / "photos 10:30"
+    folder.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "0.png")
+    assert suited_recipe(str(folder)).name == "photos-64"
+    told = anonymous(with_settings(Config(), {"data": str(folder)})).data
+    assert told is not None
+    assert told.name == ELSEWHERE
 
 
 @pytest.mark.parametrize(("key", "name"), NAMED)

@@ -220,10 +220,11 @@ def canonical(kind: str, name: str) -> str | None:
     """The name as its kind spells it; None where the kind has no such name.
 
     Case is ignored, and so is the difference between "-" and "_" where the kind has "_". "dcgan.Generator" names a role
-    of a network family; a name with a colon is a user's own and is returned as it is.
+    of a network family; a name with a colon is a user's own and is returned as it is; recipes and sources are no
+    code, and there it is a path.
     """
     if ":" in name:
-        return name
+        return None if kind in ("recipes", "sources") else name
     if kind == "sources" and any(mark in name for mark in r"/\."):  # a path, for which nothing need be imported
         return None
     family, dot, role = name.partition(".") if kind == "networks" else (name, "", "")

@@ -407,7 +407,7 @@ LINES: dict[str, tuple[str, str]] = {
         "",
     ),
     "cells are kept in {}": (
-        "trial --data kinds.npz --out a --budget 2s --arms weights --seeds 2",
+        "trial --data rows.csv --label kind --arms weights --classifier logistic --seeds 2 --out a",
         "",
     ),
     "encoder of its players as they are": (

@@ -179,6 +179,12 @@ ALONE = (".npz", ".txt", ".parquet", ".tar", ".csv", ".h5")
 """Endings of a file that is the data itself."""
 
 
+def written(encoding: str, header: str, word: str) -> Folder:
+    """A table in a code page."""
+    rows = "".join(f"{k % 7}.5,{(word, 'b')[k % 2]}\n" for k in range(40))
+    return lambda root: (root / "x.csv").write_bytes(f"{header}\n{rows}".encode(encoding))
+
+
 def parts(root: Path) -> None:
     with h5py.File(root / "x.h5", "w") as file:
         file["train/x"], file["test/x"] = BITS, BITS[:2]
@@ -229,6 +235,8 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
         "data.types=plain",
         "has empty cells",
     ),
+    "a code page": (written("shift_jis", "値,都市", "大阪"), "table", "", "neither UTF-8"),
+    "another code page": (written("cp1251", "рост,город", "Уфа"), "table", "", "read as Windows-1252"),
     "parts of an array": (arrays(x_train=BITS, x_test=BITS[:2]), "gray-28", "", "and left the 2 of x_test aside"),
     "parts of an HDF5 file": (parts, "gray-28", "", "none is trained on; data.dataset="),
     "bits": (arrays(x=BITS), "gray-28", "", "Of 16 bits"),
@@ -326,6 +334,8 @@ MEANT = {
     "numbers of objects": "data.objects=one takes all above 0",
     "alpha, larger than memory": "channel over white; channels=4",
     "nothing, larger than memory": "remove it, or set data.nodata",
+    "a code page": "name its code page, such as",
+    "another code page": "data.encoding=cp1251, say, names another",
     "parts of an array": "data.split=all takes them all",
     "parts of an HDF5 file": "none is trained on; data.dataset=",
     "all masks named": "names, over {}; take data.objects",

@@ -614,9 +614,7 @@ def test_hdf5_has_images_and_labels(tmp_path: Path) -> None:
     assert np.array_equal(data.x[1].permute(1, 2, 0).numpy(), x[1])
     assert data.y is not None
     assert (data.classes, data.y.tolist()) == (("0", "2"), [1, 0, 1, 0])
-    assert "Took the data set train/x, labels from train/y; there are train/mask, too, which data.dataset" in " ".join(
-        data.report
-    )
+    assert "Took the data set train/x, labels from train/y; there are train/mask, too" in " ".join(data.report)
     assert load(tmp_path / "a.h5", dataset="train/mask").shape == (1, 8, 8)
     assert "no data set of numbers in a.h5 'train/z'" in refused(tmp_path / "a.h5", dataset="train/z")
     for name in ("test/images", "images_test"):

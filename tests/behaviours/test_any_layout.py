@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import evenodds
+from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
 from evenodds.data._regions import inside_polygon
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, Remark
 from evenodds.runs.run_data import open_run_data
 from tests.short import AT_THE_END
 
@@ -583,6 +586,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["sample", "{run}", "-n", "2", "--grid", "{to}/a.png"],
         ["sample", "{run}", "-n", "2", "--folder", "{to}/a"],
         ["sample", "{run}", "-n", "2"],
+        ["sample", "{run}", "-n", "2", "--select", "budgeted", "--fit", "16"],
+        ["resume", "{run}", "--images", "16"],
+        ["pack", "digits", "{to}/a"],
         ["evaluate", "{run}", "--metrics", "kernel"],
         ["report", "{run}"],
     ],
@@ -596,10 +602,28 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
     def access(path: object, mode: int) -> bool:
         return mode == os.R_OK or not str(path).startswith((str(run), str(to)))
 
+    plain = os.open
+
+    def opening(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if flags & os.O_CREAT and str(path).startswith((str(run), str(to))):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return plain(path, flags, *more, **options)
+
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", access)
+        patch.setattr(os, "open", opening)
+        patch.setattr("evenodds.apply.density_ratio.ratio_of", lambda *a, **b: pytest.fail("the work began"))
         patch.setattr("evenodds.apply.selecting.sample", lambda *a, **b: pytest.fail("the work began"))
         patch.setattr("evenodds.evaluation.evaluate.assess", lambda *a, **b: pytest.fail("the work began"))
         patch.setattr("evenodds.evaluation.report.assess", lambda *a, **b: pytest.fail("the work began"))
         assert main([word.format(run=run, to=to) for word in words]) == 2
     assert "nothing can be written to" in capsys.readouterr().err
+
+
+def test_an_encoder_that_cannot_be_kept_is_used(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("evenodds.apply.encoder.write_tensors", full)
+    with pytest.warns(Remark, match="the encoder is not kept in .*: Read-only file system"):
+        assert encoder_of(evenodds.load(run, device="cpu"), 16) is not None

@@ -202,6 +202,9 @@ def test_samples_of_any_tool_are_held_against_the_table_by_names(tmp_path: Path)
     [
         ("stadt;größe\nBonn;1,5\nRom;2,5\n", "cp1252", ("stadt", "größe"), "Windows-1252"),
         ("stadt\tgröße\nBonn\t1.5\nRom\t2.5\n", "utf-16", ("stadt", "größe"), "UTF-16"),
+        ("stadt\tgröße\nBonn\t1.5\nRom\t2.5\n", "utf-16-be", ("stadt", "größe"), "UTF-16"),
+        ("都市,年\n一一,1.5\n上海,2.5\n", "utf-16-le", ("都市", "年"), "UTF-16"),
+        ("stadt\tgröße\nBonn\t1.5\nRom\t2.5\n", "utf-32", ("stadt", "größe"), "UTF-32"),
         ("2019,2020,2021\n5,6,7\n8,9,1\n", "utf-8", ("2019", "2020", "2021"), "levels"),
         ("country,2019,2020\nNO,5,6\nSE,8,9\n", "utf-8", ("country", "2019", "2020"), "words"),
         ("code,x\n00123,1\n04711,2\n", "utf-8", ("code", "x"), "code (words)"),

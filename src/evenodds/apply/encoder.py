@@ -6,11 +6,12 @@ import os
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from warnings import warn
 
 import torch
 from torch import Tensor, nn
 
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, Remark
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
 from evenodds.game.checkpoint import misfit
@@ -86,9 +87,13 @@ def encoder_of(
     train(
         game, _Nothing(session.config.batch), learner, engine, images=samples or SAMPLES, seed=seed, listeners=listeners
     )
-    with replaced(path) as temporary:
-        state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
-        write_tensors(state, temporary, {"generator_images": str(session.images), "samples": str(samples or SAMPLES)})
+    state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
+    try:
+        with replaced(path) as temporary:
+            words = {"generator_images": str(session.images), "samples": str(samples or SAMPLES)}
+            write_tensors(state, temporary, words)
+    except OSError as error:
+        warn(f"the encoder is not kept in {path.parent}: {error.strerror}", Remark, stacklevel=2)
     return encoder.eval()
 
 

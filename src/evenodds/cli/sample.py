@@ -100,12 +100,14 @@ def sample(
     model = without_torch(run, truncation, checkpoint, device) if plain else None
     if model is not None:
         samples = _drawn_without_torch(model, truncation)
+        wanted = _wanted(samples.session, n, seed, class_, per_class, {"grid": grid, "folder": folder, "npz": npz})
     else:
         session = run_or_model(run, checkpoint, device, "generator")
+        wanted = _wanted(session, n, seed, class_, per_class, {"grid": grid, "folder": folder, "npz": npz})
         if fit is not None:
             session = _fitted(session, fit, data)
         samples = _drawn(session, given, {"truncation": truncation, "select": select, **options})
-    _write(samples, n, seed, (class_, per_class), {"grid": grid, "folder": folder, "npz": npz})
+    _write(samples, wanted)
 
 
 def _fitted(session: Session, images: int, data: str | None) -> Session:
@@ -157,26 +159,46 @@ def _drawn(session: Session, given: list[str] | None, options: Mapping[str, Any]
     return _Samples(session, draw)
 
 
-def _write(
-    samples: _Samples,
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for: how many samples, of which classes, and where they are to be written."""
+
+    n: int
+    seed: int
+    y: list[int] | None
+    per_class: int | None
+    places: Mapping[str, Path | None]
+
+
+def _wanted(
+    session: Session,
     n: int,
     seed: int,
-    classes: tuple[str | None, int | None],
+    name: str | None,
+    per_class: int | None,
     places: Mapping[str, Path | None],
-) -> None:
-    """Draws samples, writes them where they are asked for, and prints the places.
+) -> _Wanted:
+    """BadInput, before any work, where it cannot be drawn or written.
 
     Args:
-        classes: the name of the only one, and how many of each.
+        name: of the only class.
+        per_class: how many of each.
     """
-    from evenodds.apply.samples import requested_labels, require_places, write_samples
+    from evenodds.apply.samples import requested_labels, require_places
 
-    session, per_class = samples.session, classes[1]
     if not any(places.values()):
         places = {"grid": session.folder / "samples.png"}
     require_places(session, **places)
-    y = requested_labels(session, n, *classes, seed)
-    x, c = samples.draw(n if y is None else len(y), seed, y)
+    y = requested_labels(session, n, name, per_class, seed)
+    return _Wanted(n if y is None else len(y), seed, y, per_class, places)
+
+
+def _write(samples: _Samples, wanted: _Wanted) -> None:
+    """Draws samples, writes them where they are asked for, and prints the places."""
+    from evenodds.apply.samples import write_samples
+
+    session, y, per_class, places = samples.session, wanted.y, wanted.per_class, wanted.places
+    x, c = samples.draw(wanted.n, wanted.seed, y)
     columns = per_class if per_class is not None and 1 < per_class <= WIDEST else None
     for path in write_samples(session, x, y, **places, columns=columns, c=c):
         result(path)

@@ -19,6 +19,7 @@ import torch
 
 from evenodds.data._amounts import PLAIN, NumberStyle
 from evenodds.data._cells import NumberCells, Parsed, WordCells, is_empty, is_number
+from evenodds.data._encodings import OTHERS, known_encoding, wide_encoding
 from evenodds.data._labels import capitals, merged, negative
 from evenodds.data._types import Types, summed, type_setting, typed
 from evenodds.data._wording import count, listed
@@ -63,11 +64,12 @@ def table(
     given: str | Sequence[str] | None = None,
     unlabelled: str | float | None = None,
     types: str | Mapping[str, str] = "auto",
+    encoding: str | None = None,
 ) -> Dataset:
     """A table whose columns hold numbers, words, dates, times or flags, and may have empty cells.
 
     Args:
-        path: text, one row per line, in UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+        path: text, one row per line.
         label: the column that names each row's class (numbers or words, empty if unknown); it leaves the others.
         delimiter: what stands between the cells: a sign, or tab, comma, semicolon, bar or space. None finds out whether
             it is a comma, a semicolon or a tab.
@@ -79,12 +81,14 @@ def table(
         types: of columns, where what was found is not what is meant: {name: type}, or "name:type" with commas between;
             a type is number, levels, words or none, which leaves the column out. "plain" takes all for numbers, as
             they are, and scales each linearly.
+        encoding: how its characters are written, such as shift_jis, gbk or cp1251, as Python calls it. None finds out
+            whether it is UTF-8 or UTF-16, and else takes Windows-1252.
 
     Raises:
         BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    text = _opened(path, delimiter)
+    text = _opened(path, delimiter, encoding)
     columns, skip = _header(text, header)
     given_names = names_in(given)
     require_columns(path.name, columns, label, given_names)
@@ -233,15 +237,17 @@ class _Text:
     delimiter: str = ","
     begins: int = 0
     """Lines above the table."""
+    named: bool = False
+    """Whether the user says how its characters are written."""
 
     @property
     def notes(self) -> list[str]:
         """What users should know of it."""
-        if self.encoding == "utf-8-sig":
+        if self.encoding == "utf-8-sig" or self.named:
             return []
-        return [
-            f"{self.path.name} is in {'UTF-16' if self.encoding == 'utf-16' else 'no UTF-8: read as Windows-1252'}."
-        ]
+        if self.encoding == OTHERS:
+            return [f"{self.path.name} is no UTF-8: read as Windows-1252; data.encoding=cp1251, say, names another."]
+        return [f"{self.path.name} is in {self.encoding[:6].upper()}."]
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """The rows that are not blank, with their number in the file, from 1."""
@@ -254,7 +260,9 @@ class _Text:
                         raise BadInput(f"{self.path.name}: row {row} has {len(cells):,} cells, over {_MOST_COLUMNS:,}")
                     if any(cell.strip() for cell in cells):
                         yield row, cells
-        except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+        except UnicodeError as error:
+            raise self._unreadable(error) from error
+        except (OSError, csv.Error, TypeError) as error:
             raise BadInput(
                 f"{self.path.name} cannot be read as text with '{self.delimiter}' between cells: {error}"
             ) from error
@@ -277,12 +285,20 @@ class _Text:
         try:
             with self.opened() as file:
                 return list(islice((line for line in self._lines(file) if line.strip()), count))
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeError as error:
+            raise self._unreadable(error) from error
+        except OSError as error:
             raise BadInput(f"{self.path.name} cannot be read as text: {error}") from error
 
+    def _unreadable(self, error: UnicodeError) -> BadInput:
+        if not self.named and self.encoding == OTHERS:
+            how = "name its code page, such as data.encoding=shift_jis, gbk, cp1251 or cp437, or save it in UTF-8"
+            return BadInput(f"{self.path.name} is neither UTF-8, UTF-16 nor Windows-1252; {how}")
+        return BadInput(f"{self.path.name} is not in {self.encoding}: {error}; name another data.encoding")
 
-def _opened(path: Path, delimiter: str | None = None) -> _Text:
-    text = _Text(path, _encoding(path))
+
+def _opened(path: Path, delimiter: str | None = None, encoding: str | None = None) -> _Text:
+    text = _Text(path, _encoding(path) if encoding is None else known_encoding(encoding), named=encoding is not None)
     if said := _SAID.fullmatch("".join(text.first_lines(1))):
         text, delimiter = replace(text, begins=1), delimiter or said[1]
     if delimiter is None:
@@ -294,13 +310,13 @@ def _opened(path: Path, delimiter: str | None = None) -> _Text:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, UTF-16 where the file begins so, or Windows-1252 where it is no UTF-8 and has no null bytes."""
+    """UTF-8, UTF-16 or UTF-32 where the file begins so, or Windows-1252 where it is no UTF-8 and has no null bytes."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with open_regular(path) as file:
             while block := file.read(1 << 20):
-                if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and file.tell() == len(block):
-                    return "utf-16"
+                if file.tell() == len(block) and (wide := wide_encoding(block)):
+                    return wide
                 if b"\0" in block:
                     raise BadInput(f"{path.name} needs text, got null bytes; save it as text in UTF-8")
                 decoder.decode(block)
@@ -308,7 +324,7 @@ def _encoding(path: Path) -> str:
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read: {error}") from error
     except UnicodeDecodeError:
-        return "cp1252"
+        return OTHERS
     return "utf-8-sig"
 
 

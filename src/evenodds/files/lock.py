@@ -270,6 +270,9 @@ def _open(path: Path) -> int:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
                 raise BadInput(f"{path} is no lock file of evenodds; remove it") from error
+            if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+                remedy = "name a folder, or a copy of it, in which you may write"
+                raise BadInput(f"nothing can be written to {path.parent}; {remedy}") from error
             raise
         if stat.S_ISREG(os.fstat(file).st_mode):
             return file

@@ -165,7 +165,7 @@ def test_a_full_disk_in_a_run_is_one_line(
     monkeypatch.setattr(checkpoint, "write_tensors", third_fails)
     out = tmp_path / "run"
     words = ["train", "digits", "--images", "640", "--out", str(out), "--quiet", *QUICK]
-    one_line(main(words), capsys, "No space left")
+    one_line(main(words), capsys, f"No space left on device: {out / 'checkpoints'}/0")
     monkeypatch.undo()
     assert len(checkpoint.listing(out / "checkpoints")) == 2
     assert main(["resume", str(out), "--quiet"]) == 0

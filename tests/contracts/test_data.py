@@ -219,9 +219,13 @@ def test_names_forgive_dashes() -> None:
         (np.ones((5, 8, 9), bool), (1, 8, 9), "uint8", 0, 1),
         (np.linspace(-3, 5, 5 * 72).reshape(5, 8, 9), (1, 8, 9), "float32", -3, 5),
         (torch.full((5, 1, 8, 9), 0.5), (1, 8, 9), "float32", 0.5, 0.5),
+        (torch.full((5, 1, 8, 9), 0.5, dtype=torch.bfloat16), (1, 8, 9), "float32", 0.5, 0.5),
+        (np.zeros((5, 8, 9, 3), np.uint8)[:, :, ::-1, ::-1], (3, 8, 9), "uint8", 0, 255),
+        (np.broadcast_to(np.uint8(7), (5, 8, 9)), (1, 8, 9), "uint8", 0, 255),
         (np.arange(10).reshape(5, 2), (2,), "float64", 0, 8),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_arrays_of_any_shape_and_depth(x: object, shape: tuple[int, ...], kind: str, low: float, high: float) -> None:
     data = load(x)
     assert data.shape == shape

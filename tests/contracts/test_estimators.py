@@ -116,6 +116,22 @@ def test_log_densities_are_those_of_a_normal_column() -> None:
     assert gan.score(x) == pytest.approx(-0.5 * np.log(2 * np.pi * np.e * 4), abs=0.15)
 
 
+@pytest.mark.filterwarnings("error")
+def test_rows_of_any_layout_and_size() -> None:
+    x = table(40)
+    x.flags.writeable = False
+    gan = GAN(**{**SMALL, "rows": 64})
+    made, _ = gan.fit(x).sample(5)
+    assert np.array_equal(gan.fit(x[:, ::-1][:, ::-1]).sample(5)[0], made)
+    nanoseconds = np.full((40, 1), 1_700_000_000_000_000_000)  # 1 more is the same number in float64
+    made, _ = gan.fit(np.hstack([nanoseconds, np.arange(40)[:, None]])).sample(5)
+    assert set(made[:, 0]) == {1_700_000_000_000_000_000}
+    most = np.full((40, 1), np.iinfo(np.uint64).max)
+    assert (gan.fit(most).sample(5)[0] > 0.999 * float(most[0, 0])).all()
+    with pytest.raises(BadInput, match=r"numbers of a table are at most 1e\+150, got 9e\+299; divide their column"):
+        gan.fit(np.arange(10.0)[:, None] * 1e299)
+
+
 def test_images_keep_shape_dtype_and_range() -> None:
     for shape, dtype in (((30, 8, 8), np.uint8), ((30, 3, 16, 18), np.float32)):
         x = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)

@@ -71,7 +71,8 @@ def _status(arguments: list[str] | None) -> int:
     except ImportError as error:
         return _fail(_missing(error), 1)
     except OSError as error:
-        return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 1)
+        why = error.strerror or str(error)
+        return _fail(f"{why}: {error.filename}" if error.filename else why, 1)
     except Exception as error:
         if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
             return _fail("out of memory; use a smaller batch or network", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -158,7 +159,7 @@ def _read(
         dataset = replace(_rows_of(values, types), y=labels, classes=classes)
     else:
         ranged = _in_units(_channels_first(values, layout), wanted, nodata)
-        dataset = Dataset(torch.from_numpy(ranged.x), Units.of(ranged.scale), labels, classes)
+        dataset = Dataset(_tensor(ranged.x), Units.of(ranged.scale), labels, classes)
     if c is not None:
         numbers, conditions = encode_conditions(_as_numpy(c), c_names)
         if len(numbers) != len(values):
@@ -265,10 +266,20 @@ def _joined(parts: list[Array]) -> Array:
 
 
 def _as_numpy(values: Any) -> Array:
-    array: Array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if isinstance(values, Tensor):  # NumPy has no bfloat16
+        values = (values.float() if values.dtype == torch.bfloat16 else values).detach().cpu().numpy()
+    array: Array = np.asarray(values)
     if array.dtype.kind not in "biufUS":
         raise BadInput(f"arrays need plain numbers, got dtype {array.dtype}; convert them with .astype(float)")
     return array
+
+
+def _tensor(values: Array) -> Tensor:
+    """The values as they lie in memory, which torch cannot have where a side is mirrored; they are only read."""
+    forward = np.ascontiguousarray(values) if min(values.strides) < 0 else values
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(forward)
 
 
 def _check_finite(values: Array, but_nan: bool = False) -> None:

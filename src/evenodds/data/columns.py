@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.errors import unknown
+from evenodds.errors import BadInput, unknown
 
 __all__ = ["SCALES", "Columns", "Table"]
 
 Table = NDArray[np.float64]
 """(N, D), NaN where a value is missing."""
+LARGEST = 1e150
+"""Of numbers whose squares a float holds."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Columns:
             raise unknown("scale of columns", scale, SCALES)
         observed = [column[~np.isnan(column)] for column in x.T]
         distinct = [np.unique(column) for column in observed]
+        largest = max((np.abs(column).max() for column in observed), default=0.0)
+        if largest > LARGEST:
+            raise BadInput(f"numbers of a table are at most {LARGEST:g}, got {largest:g}; divide their column by it")
         return Columns(
             tuple(SCALES[scale](column) for column in observed),
             tuple(column if len(column) <= few else None for column in distinct),
@@ -69,14 +74,19 @@ class Columns:
 
 
 def _standard(x: Table) -> tuple[Table, Table]:
-    spread = x.std()
+    spread, mean = x.std(), x.mean()
     ends = np.array([-1.0, 1.0])
-    return x.mean() + ends * (spread or 1.0), ends
+    return mean + ends * (spread if spread > _step(mean) else max(1.0, _step(mean))), ends
 
 
 def _minmax(x: Table) -> tuple[Table, Table]:
     low, high = x.min(), x.max()
-    return np.array([low, high if high > low else low + 1]), np.array([-1.0, 1.0])
+    return np.array([low, high if high > low else low + max(1.0, _step(low))]), np.array([-1.0, 1.0])
+
+
+def _step(value: float) -> float:
+    """What makes another number of a number, when it is added: 1 is too little from 2^53 on."""
+    return 2 * float(np.spacing(np.abs(value)))
 
 
 def _quantile(x: Table) -> tuple[Table, Table]:

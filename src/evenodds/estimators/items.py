@@ -110,7 +110,7 @@ class Items:
         if x.shape[1:] != self.shape:
             raise BadInput(f"X must be (N, {', '.join(map(str, self.shape))}) as in fit, got {x.shape}")
         if self.columns:
-            return rows_to_model(self.columns, torch.from_numpy(np.asarray(x, np.float64)))
+            return rows_to_model(self.columns, torch.from_numpy(np.array(x, np.float64, order="C")))
         if self.scale is not None:
             return self.scale.to_common(np.asarray(x, np.float64))
         assert self.units is not None
@@ -127,7 +127,11 @@ class Items:
         else:
             assert self.units is not None
             values = self.units.to_data(x.clamp(-1, 1)).numpy().reshape(-1, *self.shape)
-        return (np.rint(values) if np.dtype(self.dtype).kind in "biu" else values).astype(self.dtype)
+        kind = np.dtype(self.dtype)
+        if kind.kind in "iu":  # floats near the ends of 64 bits may lie beyond them
+            low, high = (float(end) for end in (np.iinfo(kind).min, np.iinfo(kind).max))
+            values = np.clip(values, low, high if int(high) <= np.iinfo(kind).max else np.nextafter(high, 0))
+        return (np.rint(values) if kind.kind in "biu" else values).astype(kind)
 
 
 def _channels(x: Array) -> Array:

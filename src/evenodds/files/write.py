@@ -6,6 +6,7 @@ process that writes to the same folder, see `sweep`.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -28,6 +29,8 @@ __all__ = [
 ABANDONED = 7 * 24 * 3600.0
 """Seconds after which a temporary file is removed whose process this one cannot see, as it is of another machine."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""How a system says that a file would be larger than it may be: a full disk, a limit, a quota."""
 _NAME = re.compile(rf"\..*\.(?P<tag>{tag_pattern})-\d+\.tmp(\..*)?", re.DOTALL)
 _numbers = count()
 _swept: set[Path] = set()
@@ -53,11 +56,23 @@ def replaced(path: Path) -> Iterator[Path]:
     _ready(path.parent)
     temporary = temporary_name(path)
     try:
-        yield temporary
-        _flush(temporary)
+        with _named(path):
+            yield temporary
+            _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Where there is no room to write, the error names what could not be written, by no temporary name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -74,10 +89,11 @@ def replaced_folder(path: Path, remove: Callable[[Path], None] | None = None) ->
     temporary = temporary_name(path)
     temporary.mkdir()
     try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _flush(file)
+        with _named(path):
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _flush(file)
         if remove is not None and os.path.lexists(path):
             remove(path)
         _set_down(temporary, path)

@@ -19,6 +19,7 @@ from evenodds.apply.photo import read
 from evenodds.data._opening import File, guarded
 from evenodds.data._picture import DecodedImage
 from evenodds.errors import BadInput, unknown
+from evenodds.files.misfit import shortened
 from evenodds.files.read import parse_json
 from evenodds.server.bounds import TooMuch
 
@@ -68,7 +69,9 @@ class Received:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            raise BadInput(f"{place or 'the request'}: {first['msg']}"[:400]) from error
+            own = first.get("ctx", {}).get("error")  # of a check of ours, which says what came
+            got = "" if own or first["type"] == "missing" else f", got {shortened(first['input'])}"
+            raise BadInput(f"{place or 'the request'}: {own or first['msg']}{got}"[:400]) from error
 
     def one(self, name: str) -> bytes:
         """The only file of that name."""

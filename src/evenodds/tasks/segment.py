@@ -160,10 +160,9 @@ class Segment(Paired):
                 return {"labels": generator(source).argmax(1)}
             found = self._probabilities(generator, source)
             if self.larger != 1:
-                more = self._probabilities(
-                    generator, _resized(source, [round(self.larger * n) for n in source.shape[2:]])
-                )
-                found = found + _resized(more, source.shape[2:])
+                large = F.interpolate(source, scale_factor=self.larger, mode="bilinear")
+                more = self._probabilities(generator, large)
+                found = found + F.interpolate(more, source.shape[2:], mode="bilinear")
             return {"labels": found.argmax(1)}
 
     def _probabilities(self, generator: nn.Module, x: Tensor) -> Tensor:
@@ -196,10 +195,6 @@ class Segment(Paired):
     def by_appearance(self) -> bool:
         """Labels are right or wrong."""
         return False
-
-
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(x, tuple(size), mode="bilinear")
 
 
 def _lacking_overlap(probabilities: Tensor, truth: Tensor, pixels: Tensor, labelled: Tensor) -> Tensor:

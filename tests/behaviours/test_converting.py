@@ -233,7 +233,9 @@ def test_maps_have_the_values_of_the_files(
     assert f"mean IoU {found['mean_iou']:.1%}, boundary F {found['boundary_f']:.1%}" in said
 
 
-def test_maps_by_the_mean_with_the_mirror_image(segmenting: Session, scenes: Path, tmp_path: Path) -> None:
+def test_maps_by_the_mean_with_the_mirror_image(
+    segmenting: Session, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A mirrored image then has the mirrored map."""
     with Image.open(scenes / "images" / "1.png") as image:
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
@@ -251,6 +253,7 @@ def test_maps_by_the_mean_with_the_mirror_image(segmenting: Session, scenes: Pat
     ]
     assert run(*words) == 0
     assert pixels(tmp_path / "c.png").shape == pixels(tmp_path / "a.png").shape
+    assert "has seen nothing enlarged more than 1 times" in capsys.readouterr().err
 
 
 def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_path: Path) -> None:

@@ -134,8 +134,8 @@ def segment(
     flips
         Answer by the mean of the probabilities for each image and for its mirror image: better maps, in twice the time.
     larger
-        Answer by the mean with the probabilities for each image enlarged so many times, such as 1.5: better maps of
-        what is small, in as many times the time as there are more pixels.
+        Answer by the mean with the probabilities for each image enlarged so many times, such as 1.5. Better maps of a
+        run that learned with task.zoom, and worse ones of another.
     against
         True maps of the same names, or several masks of an image each, to score the results by: intersection over
         union, boundary F-score, accuracy and the confusion matrix; written to scores.json.
@@ -306,6 +306,9 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
+    zoom = getattr(session.task, "zoom", 1.0)
+    if flags.looks.get("larger", 1) > zoom:
+        say(f"{run} has seen nothing enlarged more than {zoom:g} times, so its maps may be worse for it")
     return session, _written(maker_of(session, flags.mix, **flags.looks), source, out, flags)
 
 

@@ -48,8 +48,8 @@ class Segment(Paired):
         focus: share of the pieces that are dealt about a pixel of a class that the image shows, each class as likely.
         jitter: largest change of brightness, contrast and saturation of a piece, as a share.
         flips: answer by the mean of the probabilities for an image and for its mirror image, in twice the time.
-        larger: answer by the mean with those for the image so many times as large, whose pixels take so much longer; 1
-            for the image alone.
+        larger: answer by the mean with those for the image so many times as large, which helps a generator that learned
+            with zoom; 1 for the image alone.
     """
 
     classes: int

@@ -284,6 +284,18 @@ def test_samples_do_not_join_the_data_of_the_run(home: Home) -> None:
         assert run(words[0], session, *words[1:], home.images / "new") == (2 if session == home.fill else 0)
         shutil.rmtree(home.images / "new", ignore_errors=True)
         assert digests(home.images) == before
+    for command, flag in (("sample", "--grid"), ("walk", "--out"), ("directions", "--out")):
+        for name in ("new.png", "deep/new.png"):
+            assert run(command, home.fill, flag, home.images / name) == 2
+    assert digests(home.images) == before
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "to").symlink_to(tmp_path / "gone")
+    for place in ("to", "to/deep"):
+        for words in (("sample", home.digits, "--folder"), ("train", "digits", "--out")):
+            assert run(*words, tmp_path / place) == 2
+            assert f"{tmp_path / 'to'}, a link that leads nowhere; name a" in capsys.readouterr().err
 
 
 def test_what_came_to_the_folder_of_augment_meanwhile_stays(home: Home, tmp_path: Path) -> None:

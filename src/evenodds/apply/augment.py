@@ -147,6 +147,8 @@ def sample_class(session: Session, label: int, n: int, rng: torch.Generator) -> 
 
 def _filters(session: Session, names: Sequence[str] | None, data: Any, say: Say, step: Step) -> dict[str, Filter]:
     for name in names or ():
+        if name == "none":
+            raise BadInput(f"none leaves all filters out, got {', '.join(names or ())}; name it alone, or leave it out")
         if name not in FILTERS:
             raise unknown("filter", name, (*FILTERS, "none"))
     selected = [name for name in FILTERS if name in (USUAL if names is None else names)]

@@ -115,6 +115,8 @@ def require_places(
     for flag, path in (("--grid", grid), ("--npz", npz)):
         if path is not None:
             require_owned(path, "sample", flag)
+    if grid is not None:
+        require_not_the_data(session, grid.parent)
     if folder is not None:
         require_not_the_data(session, folder)
         require_writable(folder, "name another folder with --folder")
@@ -123,10 +125,15 @@ def require_places(
 
 
 def require_not_the_data(session: Session, folder: Path) -> None:
-    """BadInput where a folder is, or lies in, the folder of the run's data, which would become other data by it."""
-    data = session.config.data
+    """BadInput where a folder is, or lies in, the folder of the run's data, which would become other data by pictures.
+
+    The folder of the run may lie in its data: it is not read with them.
+    """
+    data, to = session.config.data, real(folder)
     place = Path(data.name) if data is not None else None
-    if place is not None and place.is_dir() and real(folder).is_relative_to(real(place)):
+    if to.is_relative_to(real(session.folder)):
+        return
+    if place is not None and place.is_dir() and to.is_relative_to(real(place)):
         raise BadInput(f"{folder} is in {place}, the data of the run; name a folder outside for what is made")
 
 

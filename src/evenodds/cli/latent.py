@@ -70,13 +70,14 @@ def walk(
         An image to walk to.
     """
     from evenodds.apply.encoding import walk_between_images
-    from evenodds.apply.samples import write_walk
+    from evenodds.apply.samples import require_not_the_data, write_walk
     from evenodds.cli.bar import Bar
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     session, path = load(run, checkpoint, device), out or run / "walk.gif"
     require_owned(path, "walk", inputs=(from_, to))
+    require_not_the_data(session, path.parent)
     if from_ is not None or to is not None:
         result(walk_between_images(session, from_, to, path, steps, (Bar(),)))
         return
@@ -122,12 +123,14 @@ def directions(
         The picture to write [default: directions.png or moved.png in the run folder].
     """
     from evenodds.apply.direction_sheets import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.apply.samples import require_not_the_data
     from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_owned(path, "directions")
+    require_not_the_data(session, path.parent)
     if how == "codes" and (move, n, class_) == (None, None, None):
         result(write_code_sheet(session, path, 1.5 if by is None else by, seed=seed))
         return
@@ -220,12 +223,14 @@ def _encoded(
     """The run, the items and their codes; BadInput where the command may not write to `path`."""
     from evenodds.apply.encoding import encoded
     from evenodds.apply.inversion import require_pictures
+    from evenodds.apply.samples import require_not_the_data
     from evenodds.cli.bar import Bar, reading
     from evenodds.files.outputs import require_owned
 
     session = run_or_model(run, flags.checkpoint, flags.device, "encoder")
     if command == "reconstruct":
         require_pictures(session)
+        require_not_the_data(session, path.parent)
     require_owned(path, command, inputs=(data,))
     return session, *encoded(session, data, steps, flags.images, n, (Bar(),), reading, flags.most_pixels)
 

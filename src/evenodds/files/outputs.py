@@ -264,12 +264,15 @@ def require_writable(folder: Path, advice: str) -> None:
         advice: what to do then.
     """
     if (there := unwritable(folder)) is not None:
-        raise BadInput(f"nothing can be written to {there}; {advice}")
+        why = ", a link that leads nowhere" if is_link(there) and not there.exists() else ""
+        raise BadInput(f"nothing can be written to {there}{why}; {advice}")
 
 
 def unwritable(folder: Path) -> Path | None:
-    """The folder, or that in which it would be made, if nothing can be written there."""
+    """The folder, or that in which it would be made, if nothing can be written there; or a link there to nowhere."""
     there = next((place for place in (folder, *folder.absolute().parents) if os.path.lexists(place)), folder)
+    if not there.exists():  # a link that leads nowhere
+        return there
     return there if there.is_dir() and not os.access(there, os.W_OK | os.X_OK) else None
 
 

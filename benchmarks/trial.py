@@ -66,7 +66,7 @@ CASES = {
     "fashion-50": Case("fashion_mnist", (50,) * 10, 30_000, ratio=2.0),
     "mnist-imbalanced": Case("mnist", (500,) * 5 + (5,) * 5, 30_000),
     "fashion-500": Case("fashion_mnist", (500,) * 10, 30_000),
-    "clothes-20": Case("clothing-128.zip", (20,) * 10, 3_000, ratio=4.0),
+    "clothes-20": Case("clothing-128.zip", (20,) * 10, 6_000, ratio=4.0),
     "spam-boosting": Case("spam.csv", (300, 15), classifier="boosting"),
     "spam-logistic": Case("spam.csv", (300, 15), classifier="logistic"),
 }

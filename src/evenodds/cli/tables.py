@@ -66,6 +66,11 @@ def _memorisation(m: Mapping[str, Any] | None) -> str:
     )
 
 
+def _three(value: float) -> str:
+    """Three decimals, without the sign of a zero."""
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
 def _equilibrium(q: Mapping[str, Any] | None) -> str:
     if q is None:
         return ""
@@ -75,8 +80,8 @@ def _equilibrium(q: Mapping[str, Any] | None) -> str:
     if q["fresh"] is not None:
         f = q["fresh"]
         parts.append(
-            f"fresh discriminator: accuracy {f['accuracy']:.3f}, JSD at least {f['jsd']:.3f} nats "
-            f"({f['low']:.3f} to {f['high']:.3f}; real against real {f['floor']:.3f})"
+            f"fresh discriminator: accuracy {f['accuracy']:.3f}, JSD at least {_three(f['jsd'])} nats "
+            f"({_three(f['low'])} to {_three(f['high'])}; real against real {_three(f['floor'])})"
         )
     if q["duality_gap"] is not None:
         parts.append(f"duality gap {q['duality_gap']['gap']:.3f}")

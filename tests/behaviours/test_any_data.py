@@ -215,6 +215,29 @@ def test_what_is_kept_for_testing_is_never_trained_on(above: str, tmp_path: Path
         load(tmp_path / "in", splits="mix")
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train_set", "test_set"),
+        ("train", "dev"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("TrainData", "TestData"),
+    ],
+)
+def test_parts_are_known_by_a_word_in_their_names(train: str, test: str, tmp_path: Path) -> None:
+    write(tmp_path, [f"{part}/{'ab'[k % 2]}/{k}.png" for part, n in ((train, 6), (test, 2)) for k in range(n)])
+    data = load(tmp_path)
+    assert data.apart is not None
+    assert (data.classes, int(data.apart.sum())) == (("a", "b"), 2)
+    assert all(name.startswith(test) for name, apart in zip(data.names, data.apart.tolist(), strict=True) if apart)
+
+
+def test_classes_that_are_called_like_parts_are_classes(tmp_path: Path) -> None:
+    write(tmp_path, [f"{name}/{k}.png" for name in ("train", "test_tube", "bus") for k in range(2)])
+    data = load(tmp_path)
+    assert (data.apart, data.classes) == (None, ("bus", "test_tube", "train"))
+
+
 def test_classes_above_splits_work(tmp_path: Path) -> None:
     names = [f"{c}/{s}/{k}.png" for c in ("cat", "dog") for s, n in (("Train", 4), ("val", 2)) for k in range(n)]
     write(tmp_path, names)

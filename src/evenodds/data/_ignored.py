@@ -66,4 +66,6 @@ def _advice(kinds: set[str]) -> list[str]:
         if any(f".{ending.rpartition('.')[2]}" in kinds for ending in endings):
             missing = extra in EXTRAS and extra not in installed()
             lines.append(f"{advice[:-1]}; it needs an extra: pip install 'evenodds[{extra}]'." if missing else advice)
+    if "without an ending" in kinds:
+        lines.append("Files without an ending are read where they are DICOM; give images theirs, such as .png.")
     return lines

@@ -102,7 +102,7 @@ def _indices(image: Image.Image, by_colour: Mapping[Colour, int]) -> Pixels:
     if image.mode not in ("RGB", "RGBA", "LA"):
         raise Unusable(f"{image.mode} is no mode of label maps; save indices, 8-bit grey or palette")
     if image.mode in ("RGBA", "LA") and (values[..., -1] < 255).any():
-        raise Unusable("transparent parts, of which no label is known")
+        raise Unusable("transparent parts, of which no label is known; save grey maps, without transparency")
     colour = values[..., :3] if image.mode != "LA" else values[..., :1]
     if by_colour and colour.shape[2] == 3:
         return _by_colour(colour, by_colour)

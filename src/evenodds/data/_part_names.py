@@ -3,6 +3,6 @@
 __all__ = ["LABELS", "TEST", "TRAIN"]
 
 TRAIN = ("train", "training")
-TEST = ("val", "valid", "validation", "test", "testing", "eval", "holdout")
+TEST = ("val", "valid", "validation", "dev", "test", "testing", "eval", "holdout")
 LABELS = "labels.csv"
 """It lies beside the images or above their folders."""

@@ -65,12 +65,12 @@ def splits(
     level = _level(paths)
     if level is None:
         return _by_lists(names, way, noun, lists, others)
-    parts = [_part(path, level) for path in paths]
-    named = [_plain(part) in TRAIN + TEST for part in parts]
-    cut = [path[:level] + path[level + 1 :] if one else path for path, one in zip(paths, named, strict=True)]
+    roles = [level.role(path) for path in paths]
+    cut = [level.without(path) if role else path for path, role in zip(paths, roles, strict=True)]
     rest = ["/".join(path) for path in cut]
-    apart = torch.tensor([_plain(part) in TEST for part in parts])
-    where = ", ".join(sorted({part for part in parts if _plain(part) in TEST}))
+    apart = torch.tensor([role == "test" for role in roles])
+    tests = {_part(path, level.at) for path, role in zip(paths, roles, strict=True) if role == "test"}
+    where = ", ".join(sorted(tests))
     if way != "respect":
         return Splits(rest, None, [f"Took what lies in {where} to train on too, as data.splits=ignore asks."])
     held = _held(int(apart.sum()), noun)
@@ -88,7 +88,7 @@ def to_read(names: Sequence[str], way: str, noun: str = "image") -> tuple[list[i
     level = _level(paths) if way == "train" else None
     if level is None:
         return every, []
-    kept = [k for k in every if _plain(_part(paths[k], level)) not in TEST]
+    kept = [k for k in every if level.role(paths[k]) != "test"]
     aside = count(len(names) - len(kept), noun)
     return kept, [f"Left aside {aside} that are kept for testing, as data.splits=train asks."]
 
@@ -106,13 +106,42 @@ def names_part(folder: str) -> bool:
     return _plain(folder) in TRAIN + TEST
 
 
-def _level(paths: Sequence[Sequence[str]]) -> int | None:
-    """At which level some folders are to train on and some are not; files elsewhere are to train on."""
+class _Level(NamedTuple):
+    """Where in all paths folders name the parts."""
+
+    at: int
+    rests: frozenset[str]  # What their names have beside the words for the parts, such as "_set".
+
+    def role(self, path: Sequence[str]) -> str:
+        """Of what lies there: train, test, or nothing."""
+        role, rest = _role_of(_part(path, self.at))
+        return role if rest in self.rests else ""
+
+    def without(self, path: list[str]) -> list[str]:
+        """A path without the folder that names its part, and without one in it that is called the same."""
+        twice = _part(path, self.at) == _part(path, self.at + 1)
+        return path[: self.at] + path[self.at + 1 + twice :]
+
+
+def _level(paths: Sequence[Sequence[str]]) -> _Level | None:
+    """At which level some folders are to train on and others, called alike, are not; files elsewhere are trained on."""
     for level in range(max((len(path) for path in paths), default=1) - 1):
-        parts = {_plain(_part(path, level)) for path in paths}
-        if parts & {*TRAIN} and parts & {*TEST}:
-            return level
+        roles = {_role_of(folder) for folder in {_part(path, level) for path in paths}}
+        rests = [{rest for role, rest in roles if role == one} for one in ("train", "test")]
+        if shared := frozenset(rests[0] & rests[1]):
+            return _Level(level, shared)
     return None
+
+
+def _role_of(folder: str) -> tuple[str, str]:
+    """Whether a folder is called like a part, train or test, and what else is in its name: "seg_test"."""
+    if (plain := _plain(folder)) in TRAIN + TEST:
+        return ("train" if plain in TRAIN else "test"), ""
+    text = re.sub("([a-z])([A-Z])", r"\1 \2", folder).lower()
+    words = _WORD.findall(text)
+    if len(words) != 1:
+        return "", ""
+    return ("train" if words[0] in TRAIN else "test"), _WORD.sub("", text)
 
 
 def _part(path: Sequence[str], level: int) -> str:

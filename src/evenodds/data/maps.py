@@ -185,7 +185,7 @@ def _pair(job: MapJob, form: Form) -> Partners | str:
         return pair
     (height, width), (rows, columns) = pair.first.size, pair.second.size
     if (height, width) != (rows, columns):
-        return f"{job.name} (an image of {height} x {width}, but a map of {rows} x {columns})"
+        return f"{job.name} (an image of {height} x {width}, but a map of {rows} x {columns}; bring both to one size)"
     if not form.at_decoding:
         return pair
     return pair._replace(

@@ -227,7 +227,7 @@ def test_norms_of_the_unet(norm: str) -> None:
 
 
 def test_a_pretrained_encoder_is_tuned_by_its_share_of_a_step_and_needs_no_extra_once_it_is(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, x = EfficientNetLite(), torch.rand(2, 3, 32, 48) * 2 - 1
     monkeypatch.setattr(pretrained, "published", lambda: deepcopy(whole))
@@ -249,6 +249,10 @@ def test_a_pretrained_encoder_is_tuned_by_its_share_of_a_step_and_needs_no_extra
     other = mapper("pretrained", 3, 2, frozen=3, rate=0.25)
     with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):
         other(x)
+    images = np.zeros((8, 32, 32, 3), np.uint8)
+    with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):
+        evenodds.fit(images, "denoise", out=tmp_path / "run", images=8, batch=4, generator="pretrained", device="cpu")
+    assert not (tmp_path / "run").exists()
     other.load_state_dict(net.state_dict())
     assert torch.equal(other.eval()(x), net.eval()(x))
 

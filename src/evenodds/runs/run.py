@@ -274,6 +274,8 @@ def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Ca
     """
     choices = [transfer(source, run)] if source is not None else []
     choices += fitted_players(run)
+    for player in run.game.players.values():
+        getattr(player, "require_weights", lambda: None)()  # before anything is written
     for choice in choices:
         say(choice.reason)
     if choices:

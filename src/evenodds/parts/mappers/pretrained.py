@@ -71,8 +71,7 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, self.inputs)
-        if not self.filled:
-            raise BadInput(NEEDED)
+        self.require_weights()
         height, width = x.shape[2:]
         whole = padded(x, MULTIPLE)
         maps = self.encoder(whole.expand(-1, 3, -1, -1), tuple(CHANNELS))
@@ -82,6 +81,11 @@ class Generator(nn.Module):
             narrower = self.narrow[k - 1](hidden) if k else hidden
             hidden = up(beside(finer[-1 - k]) + F.interpolate(narrower, scale_factor=2.0, mode="bilinear"))
         return F.pixel_shuffle(self.leave(hidden), 2)[:, :, :height, :width]
+
+    def require_weights(self) -> None:
+        """BadInput of a network that holds neither published weights nor those of a state."""
+        if not self.filled:
+            raise BadInput(NEEDED)
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
         super()._load_from_state_dict(*arguments)

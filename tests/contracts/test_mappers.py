@@ -250,7 +250,7 @@ def test_a_pretrained_encoder_is_tuned_by_its_share_of_a_step_and_needs_no_extra
     other = mapper("pretrained", 3, 2, frozen=3, rate=0.25)
     with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):
         other(x)
-    images = np.zeros((8, 32, 32, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
     with pytest.raises(BadInput, match=r"pip install 'evenodds\[pretrained\]'"):
         evenodds.fit(images, "denoise", out=tmp_path / "run", images=8, batch=4, generator="pretrained", device="cpu")
     assert not (tmp_path / "run").exists()

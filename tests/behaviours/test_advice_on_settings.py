@@ -53,7 +53,6 @@ MEANT = {
     "who is real": "does not say; set view_chance=fixed",
     "seen by others": "channels, got {}; set discriminator.pretrained=0",
     "brought from others": "channels, got {}; set generator=dilated",
-    "appearance": "channels, got {}; set task.perceptual=0",
     "columns": "generator=mlp",
     "no sources": "or a degradation, e.g. --set task.degradation=noise",
 }
@@ -99,7 +98,6 @@ CASES = {
     "who is real": ("images", "color-32", "loss=cramer views=flip view_chance=adaptive"),
     "seen by others": ("two channels", "color-32", "discriminator.pretrained=32"),
     "brought from others": ("two channels", "denoise", "generator=pretrained task.crop=8"),
-    "appearance": ("two channels", "translate", "task.degradation=noise task.perceptual=1"),
     "columns": ("long rows", "table", "generator=copula"),
 }
 

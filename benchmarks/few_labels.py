@@ -97,6 +97,7 @@ ARMS = {
     "consistency": Arm(0.0, 0.3),
     "game and consistency": Arm(0.5, 0.3),
     "game and aligned consistency": Arm(0.5, 0.3, shares=EQUAL),
+    "game and strong aligned consistency": Arm(0.5, 1.0, shares=EQUAL, batch=(200, 50)),
     "game and sharpened consistency": Arm(0.5, 0.3, temperature=0.5),
     "sure pseudo-labels": Arm(0.0, 1.0, temperature=0.0, threshold=0.95),
     "game and sure pseudo-labels": Arm(0.5, 1.0, temperature=0.0, threshold=0.95),

@@ -254,6 +254,10 @@ def test_maps_by_the_mean_with_the_mirror_image(
     assert run(*words) == 0
     assert pixels(tmp_path / "c.png").shape == pixels(tmp_path / "a.png").shape
     assert "has seen nothing enlarged more than 1 times" in capsys.readouterr().err
+    assert run("segment", segmenting.folder, scenes / "images", tmp_path / "maps") == 0
+    for of_another_way in (["--flips"], ["--larger", "1.5"]):
+        assert run("segment", segmenting.folder, scenes / "images", tmp_path / "maps", *of_another_way) == 2
+        assert "was made by other weights or with other flags" in capsys.readouterr().err
 
 
 def test_a_run_meets_its_own_maps_again(segmenting: Session, scenes: Path, tmp_path: Path) -> None:

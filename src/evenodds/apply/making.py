@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -19,12 +18,13 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.palette import Palette
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
+from evenodds.game.exchange import digest_of
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.maker import Filler, Maker
 from evenodds.runs.session import Session
 
-__all__ = ["filler_of", "maker_of", "mixed", "palette_of", "pictures_of"]
+__all__ = ["filler_of", "has_symmetric_noise", "maker_of", "mixed", "palette_of", "pictures_of"]
 
 
 def maker_of(session: Session, mix: float | None = None, flips: bool = False, larger: float = 1.0) -> Maker:
@@ -56,7 +56,7 @@ def maker_of(session: Session, mix: float | None = None, flips: bool = False, la
     multiple = int(getattr(generator, "multiple", 1))
     return Maker(
         task.command,
-        f"{_digest(generator)}{' flips' * flips}",
+        f"{_digest(generator)}{' flips' * flips}{f' larger {larger:g}' * (larger != 1)}",
         compute,
         conversion.inputs,
         conversion.outputs,
@@ -128,11 +128,7 @@ def has_symmetric_noise(session: Session) -> bool:
 
 def _digest(network: nn.Module) -> str:
     """Twelve digits that tell networks apart by their weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:12]
+    return digest_of(network.state_dict().values())[:12]
 
 
 def pictures_of(data: Dataset) -> Pictures:

@@ -123,9 +123,8 @@ class Segment(Paired):
 
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
-        output = output.to(
-            torch.promote_types(output.dtype, torch.float32)
-        )  # pixels are counted, which bfloat16 cannot do
+        # Pixels are counted, which bfloat16 cannot do.
+        output = output.to(torch.promote_types(output.dtype, torch.float32))
         labels = hand["labels"]
         labelled = labels != IGNORED
         truth = F.one_hot(labels.where(labelled, 0), self.classes).permute(0, 3, 1, 2) * labelled[:, None]

@@ -286,7 +286,7 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos/1.png out --most-pixels 2000",
     ),
     "name data with --against, or say where those": (
-        "show classes; swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
+        "swap kinds.npz others.npz; evaluate classes --metrics kernel --features pixels",
         "evaluate classes --metrics kernel --features pixels --data kept.npz;"
         " evaluate classes --metrics kernel --features pixels --against kept.npz",
     ),

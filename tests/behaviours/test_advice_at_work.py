@@ -93,9 +93,6 @@ def typed(at_work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
     def one(line: str) -> int:
         words = shlex.split(line)
-        for name in RUNS.keys() & {*words}:
-            if not Path(name).exists():
-                assert main(shlex.split(f"{RUNS[name]} --out {name} --quiet")) == 0
         if words[0] == "make":
             return 0
         if words[0] == "move":
@@ -115,7 +112,14 @@ def typed(at_work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
             return 0
         return main(words)
 
-    yield lambda lines: [one(line) for line in lines.split(";")][-1]
+    def each(lines: str) -> int:
+        parts = lines.split(";")
+        for name in RUNS.keys() & {word for part in parts for word in shlex.split(part)}:
+            if not Path(name).exists():  # before data are moved or swapped
+                assert main(shlex.split(f"{RUNS[name]} --out {name} --quiet")) == 0
+        return [one(part) for part in parts][-1]
+
+    yield each
     for path in at_work.iterdir():
         if path.name in moved:
             path.rename(moved[path.name])

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from evenodds.runs.session import Session
 
 __all__ = [
-    "requested_labels", "require_not_the_data", "require_places", "table_rows", "table_text",
+    "requested_labels", "require_not_the_data",
+    "require_picture_place", "require_places", "table_rows", "table_text",
     "write_arrays", "write_samples", "write_walk",
 ]  # fmt: skip
 
@@ -122,6 +123,12 @@ def require_places(
         require_writable(folder, "name another folder with --folder")
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"samples need a folder, got the file {folder}; name another one with --folder")
+
+
+def require_picture_place(session: Session, path: Path, command: str, inputs: Sequence[str | Path | None] = ()) -> None:
+    """BadInput where a picture would replace what the command did not write, an input, or join the run's data."""
+    require_owned(path, command, inputs=inputs)
+    require_not_the_data(session, path.parent)
 
 
 def require_not_the_data(session: Session, folder: Path) -> None:

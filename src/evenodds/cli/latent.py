@@ -70,14 +70,12 @@ def walk(
         An image to walk to.
     """
     from evenodds.apply.encoding import walk_between_images
-    from evenodds.apply.samples import require_not_the_data, write_walk
+    from evenodds.apply.samples import require_picture_place, write_walk
     from evenodds.cli.bar import Bar
-    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     session, path = load(run, checkpoint, device), out or run / "walk.gif"
-    require_owned(path, "walk", inputs=(from_, to))
-    require_not_the_data(session, path.parent)
+    require_picture_place(session, path, "walk", (from_, to))
     if from_ is not None or to is not None:
         result(walk_between_images(session, from_, to, path, steps, (Bar(),)))
         return
@@ -123,14 +121,12 @@ def directions(
         The picture to write [default: directions.png or moved.png in the run folder].
     """
     from evenodds.apply.direction_sheets import directions_of, write_code_sheet, write_directions, write_moved
-    from evenodds.apply.samples import require_not_the_data
-    from evenodds.files.outputs import require_owned
+    from evenodds.apply.samples import require_picture_place
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     path = out or run / ("directions.png" if move is None else "moved.png")
-    require_owned(path, "directions")
-    require_not_the_data(session, path.parent)
+    require_picture_place(session, path, "directions")
     if how == "codes" and (move, n, class_) == (None, None, None):
         result(write_code_sheet(session, path, 1.5 if by is None else by, seed=seed))
         return

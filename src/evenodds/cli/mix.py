@@ -53,16 +53,14 @@ def mix(
         The picture [default: mix.png in the run folder].
     """
     from evenodds.apply.mixing import PARTS, mixed, mixed_images, require_styles, write_mix
-    from evenodds.apply.samples import require_not_the_data
+    from evenodds.apply.samples import require_picture_place
     from evenodds.cli.bar import Bar
-    from evenodds.files.outputs import require_owned
     from evenodds.runs.session import load
 
     path = out if out is not None else run / "mix.png"
     session = load(run, checkpoint, device)
     require_styles(session)
-    require_owned(path, "mix", inputs=(from_, to))
-    require_not_the_data(session, path.parent)
+    require_picture_place(session, path, "mix", (from_, to))
     if from_ is not None or to is not None:
         result(write_mix(session, path, mixed_images(session, from_, to, (Bar(),))))
         parts = ", ".join(PARTS)

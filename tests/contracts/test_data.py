@@ -18,9 +18,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from evenodds.data import _video, images
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
+from evenodds.data.pictures import video
+from evenodds.data.readers import images
 from evenodds.data.sources import READERS, SOURCES, load, load_like
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
@@ -87,7 +88,7 @@ def single(ending: str, folder: Path) -> Path:
         image.save(path, lossless=True)
     elif ending in (".dcm", ".dicom", ".ima"):
         write_dicom(path, np.asarray(image))
-    elif ending in _video.ENDINGS:
+    elif ending in video.ENDINGS:
         write_video(path, [np.asarray(image)] * 3)
     else:
         image.save(path, format={".jfif": "JPEG", ".apng": "PNG"}.get(ending))

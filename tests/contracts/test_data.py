@@ -555,6 +555,19 @@ def test_labels_csv_names_the_classes_of_a_folder_and_of_its_zip(tmp_path: Path)
     assert load(tmp_path, labels=False).y is None
 
 
+def test_label_says_which_column_of_labels_csv_holds_the_class(tmp_path: Path) -> None:
+    lines = "file,species,age\na.png,cat,3\nb.png,dog,4\nc.png,cat,5\n"
+    data = load(flat(tmp_path, lines), label="species")
+    assert data.classes == ("cat", "dog")
+    assert data.conditions is not None
+    assert data.conditions.names == ("age",)
+    with pytest.raises(BadInput, match=r"column of labels.csv.*'colour'"):
+        load(tmp_path, label="colour")
+    (tmp_path / "labels.csv").unlink()
+    with pytest.raises(BadInput, match=r"data.label=species names a column of labels.csv, and none is there"):
+        load(tmp_path, label="species")
+
+
 def test_classes_that_differ_in_spaces_around_are_one_and_that_is_said(tmp_path: Path) -> None:
     data = load(flat(tmp_path, "file,class\na.png, cat\nb.png,cat\nc.png,dog\n"))
     assert data.classes == ("cat", "dog")

@@ -16,7 +16,7 @@ from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.data.folders.label_table import LABELS, label_table
 from evenodds.data.part_names import TEST, TRAIN
 from evenodds.data.wording import count, listed
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.files.text import from_cell
 
 __all__ = ["LABELS", "NO_LABELS", "Labels", "capitals", "from_folders", "from_table", "merged", "untrained"]
@@ -64,7 +64,11 @@ def from_folders(names: list[str]) -> Labels:
 
 
 def from_table(
-    names: list[str], content: bytes, unlabelled: str | float | None = None, files: Sequence[str] = ()
+    names: list[str],
+    content: bytes,
+    unlabelled: str | float | None = None,
+    files: Sequence[str] = (),
+    label: str | None = None,
 ) -> Labels:
     """The labels of images of these names.
 
@@ -78,6 +82,7 @@ def from_table(
             but for those of a name that an image has.
         unlabelled: a class that stands for an unknown one.
         files: the names of the files of the images, which lines may be of in their place: several images are of one.
+        label: the column that holds the class, whatever it is called. None: as above.
 
     Raises:
         BadInput: the file is not such a table, names an image twice, or none of the images, or lacks a number.
@@ -88,13 +93,17 @@ def from_table(
     cells = {name: [from_cell(cell.strip()) for cell in row] for name, row in raw.items()}
     if not cells:
         raise BadInput(f"{LABELS} names none of the {len(names):,} images, e.g. {names[0]}; write names as they are")
+    if label is not None and label not in columns:
+        raise unknown(f"column of {LABELS}", label, columns)
     of_class = [k for k, name in enumerate(columns) if len(columns) == 1 or name.lower() in CLASS]
-    if len(columns) == 1 and columns[0].lower() not in CLASS and _many_numbers([row[0] for row in cells.values()]):
+    if label is not None:
+        of_class = [columns.index(label)]
+    elif len(columns) == 1 and columns[0].lower() not in CLASS and _many_numbers([row[0] for row in cells.values()]):
         of_class = []
         notes.append(f"The column {columns[0]} of {LABELS} holds numbers; called class, it would hold classes.")
     if len(of_class) > 1:
         several = ", ".join(columns[k] for k in of_class[:8])[:200]
-        raise BadInput(f"{LABELS} needs one column with the class, got {several}; rename one")
+        raise BadInput(f"{LABELS} needs one column with the class, got {several}; name it with data.label")
     notes += [f"Passed over {count(absent, 'name')} in {LABELS} of no image that was read."] if absent else []
     labels = NO_LABELS
     if of_class:
@@ -102,8 +111,8 @@ def from_table(
         y, classes = encode_labels(words, unlabelled)
         labels = labels._replace(y=y, classes=classes)
         notes.insert(0, f"Took {len(classes)} classes from {LABELS}; data.labels=false leaves them out.")
-        unknown = int((y < 0).sum())
-        notes += [f"Counted {count(unknown, 'image')} without a class in {LABELS} as unknown."] if unknown else []
+        without = int((y < 0).sum())
+        notes += [f"Counted {count(without, 'image')} without a class in {LABELS} as unknown."] if without else []
         notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes), *capitals(classes)]
     of_numbers = [k for k in range(len(columns)) if k not in of_class]
     if of_numbers:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -77,9 +78,9 @@ def images(
             which may lack, then lines `name,class`; or with numbers in further columns, attributes or values to ask for
             (commas, semicolons or tabs between). Else, if every image lies one folder deep (below what all have in
             common), the folders name the classes.
-        column, label: of a table, Parquet or Arrow, those with the images and with the classes. None: the columns that
-            are described or called so. Of a tar whose samples hold several images each, column is what stands behind
-            the first dot of the names of those to read, such as "jpg".
+        column, label: of a table, Parquet or Arrow, those with the images and with the classes; label of labels.csv,
+            too. None: the columns that are described or called so. Of a tar whose samples hold several images each,
+            column is what stands behind the first dot of the names of those to read, such as "jpg".
         root: of a text file that lists paths, the folder at which they start, and out of which none may lead. None: its
             own.
         unlabelled: a label that stands for an unknown class, such as -1.
@@ -141,7 +142,8 @@ def images(
         if known:
             annotated = _known([known.get(name, "") for name in names], sources, unlabelled)
         else:
-            annotated = _labels(below[0], below[1], parts.names, tables, unlabelled) if labels else NO_LABELS
+            wanted = _Wanted(unlabelled, label)
+            annotated = _labels(below[0], below[1], parts.names, tables, wanted) if labels else NO_LABELS
         close = there.kept() if batch.again is not None else nothing
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack, reading = stack_of(batch, tiles, channels, fit, range, nodata, close)
@@ -246,7 +248,18 @@ def _known(words: Sequence[str], notes: Sequence[str], unlabelled: str | float |
     return Labels(y, classes, notes=(*notes, *negative(classes)))
 
 
+class _Wanted(NamedTuple):
+    """What the user says of classes."""
+
+    unlabelled: str | float | None
+    label: str | None
+
+
 def _labels(
-    names: list[str], files: list[str], without_splits: list[str], tables: list[File], unlabelled: str | float | None
+    names: list[str], files: list[str], without_splits: list[str], tables: list[File], wanted: _Wanted
 ) -> Labels:
-    return from_table(names, content(tables[0]), unlabelled, files) if tables else from_folders(without_splits)
+    if tables:
+        return from_table(names, content(tables[0]), wanted.unlabelled, files, wanted.label)
+    if wanted.label is not None:
+        raise BadInput(f"data.label={wanted.label} names a column of {LABELS}, and none is there; leave it out")
+    return from_folders(without_splits)

@@ -33,8 +33,8 @@ from common.stored import stored_results
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.density_ratio import Steps, fit_ratio
 from evenodds.apply.selecting import Target, budgeted
-from evenodds.data.arrays import from_array
 from evenodds.data.batches import Batches
+from evenodds.data.readers.arrays import from_array
 from evenodds.files.write import write_json
 from evenodds.game.listeners.average import Average
 from evenodds.game.rules import Progress

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from common.stored import stored_results
-from evenodds.data.toys import Grid
+from evenodds.data.readers.toys import Grid
 from evenodds.errors import Diverged
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json

@@ -30,8 +30,8 @@ from torch.nn import functional as F
 
 import reference_classifier
 from common.stored import stored_results
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.data.sources import load
 from evenodds.files.write import write_json
 from evenodds.game.arithmetic import evenly

@@ -38,8 +38,8 @@ import reference_classifier
 from common.stored import stored_results
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
-from evenodds.data.arrays import from_array
 from evenodds.data.batches import Batches
+from evenodds.data.readers.arrays import from_array
 from evenodds.files.write import write_json
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState

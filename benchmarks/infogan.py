@@ -40,8 +40,8 @@ from torch.nn import functional as F
 import reference_classifier
 from common.stored import stored_results
 from evenodds import Game
-from evenodds.data.arrays import from_array
 from evenodds.data.batches import Batches
+from evenodds.data.readers.arrays import from_array
 from evenodds.files.write import write_json
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient

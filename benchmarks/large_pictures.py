@@ -31,7 +31,7 @@ GIB = 1 << 30
 
 def picture(path: Path, side: int) -> Path:
     """Waves, with noise in the lower ten bits, and an edge in alpha."""
-    from evenodds.data._png import png_rows
+    from evenodds.data.pictures.png import png_rows
 
     rng = np.random.default_rng(0)
     x = np.arange(side)

@@ -29,7 +29,7 @@ from torch import Tensor
 from evenodds import Game, Local, train
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
-from evenodds.data.toys import Mixture1D, Ring, mixture, ring
+from evenodds.data.readers.toys import Mixture1D, Ring, mixture, ring
 from evenodds.files.write import write_json
 from evenodds.game.learners import Evolution, Fit, Learner
 from evenodds.game.schedule import cosine

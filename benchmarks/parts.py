@@ -24,7 +24,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
 from coordination import RESULTS, Settings, held_out, one, one_thread, show, table
-from evenodds.data.toys import Ring
+from evenodds.data.readers.toys import Ring
 from evenodds.experimental.path_length import path_lengths
 from evenodds.metrics.modes import mode_coverage
 from evenodds.runs.session import Session

@@ -46,15 +46,15 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
 
 def read(folder: Path, way: str) -> None:
     """In a process of its own: reads, and prints what it took."""
-    from evenodds.data import _queue
     from evenodds.data.cache import caching
     from evenodds.data.checks import check
+    from evenodds.data.pictures import queue
     from evenodds.data.sources import load
 
     if way in ("one process", "threads"):
-        _queue._MANY = sys.maxsize
+        queue._MANY = sys.maxsize
     if way == "threads":
-        _queue._SMALL = 0
+        queue._SMALL = 0
     held = []
     with caching("kept" in way):
         told: dict[str, object] = {"way": way, **timed(lambda: held.append(load(folder)))}

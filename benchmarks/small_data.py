@@ -24,7 +24,7 @@ from torch import Tensor
 import reference_classifier
 from common.stored import stored_results
 from coordination import RESULTS, Settings, one_thread, played
-from evenodds.data.arrays import from_array
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import Diverged
 from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract

@@ -27,7 +27,7 @@ from torch.nn.functional import softplus
 from common.stored import stored_results
 from evenodds.apply import selecting
 from evenodds.apply.density_ratio import ratio_of
-from evenodds.data.toys import Grid, Mixture1D, Ring
+from evenodds.data.readers.toys import Grid, Mixture1D, Ring
 from evenodds.files.write import write_json
 from evenodds.game.trainer import Training
 from evenodds.metrics.divergence import histogram_divergence

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 import reference_classifier
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.data.sources import load
 from evenodds.evaluation.trial.classifiers import classifier
 from evenodds.evaluation.trial.folds import Splitter

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.evaluation.trial.folds import Splitter, hashes
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial

@@ -34,8 +34,8 @@ import torch
 
 from common.stored import stored_results
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.toys import DENSITIES
 from evenodds.data.sources import load
-from evenodds.data.toys import DENSITIES
 from evenodds.errors import Diverged
 from evenodds.files.write import write_json
 from evenodds.game import checkpoint

@@ -4,7 +4,7 @@ import tempfile
 
 import torch
 
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.evaluation.trial.generators import ConditionalRun
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.play import trial

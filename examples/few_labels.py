@@ -4,7 +4,7 @@ import torch
 
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.batches import Batches
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.parts.networks import dcgan, mlp
 from evenodds.parts.priors import Normal
 from evenodds.tasks.classify import Classify, WithLabels, draw_labels

@@ -4,7 +4,7 @@ import torch
 
 from evenodds import Game, Gradient, Local, train
 from evenodds.data.batches import Batches
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.game.schedule import cosine
 from evenodds.parts.fillers.images import Generator
 from evenodds.parts.losses.adversarial import non_saturating

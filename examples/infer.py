@@ -5,7 +5,7 @@ import torch
 from evenodds import Game, Gradient, Local, train
 from evenodds.apply.latent import refine
 from evenodds.data.batches import Batches
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.parts.losses.adversarial import relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks import mlp

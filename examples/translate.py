@@ -6,7 +6,7 @@ import torch
 
 import evenodds
 from evenodds.apply.answering import answered
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Noise
 

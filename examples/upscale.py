@@ -7,7 +7,7 @@ import torch
 import evenodds
 from evenodds.apply.answering import answered
 from evenodds.apply.making import mixed
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.metrics.psnr import psnr
 from evenodds.parts.degradations import Downscale
 from evenodds.parts.mappers._parts import enlarged

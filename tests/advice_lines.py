@@ -55,6 +55,14 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out; upscale enlarging photos out --ensemble",
         "upscale enlarging photos other --ensemble; upscale enlarging photos out --ensemble --again",
     ),
+    "and none is there; leave it out": (
+        f"train color-32 --data photos --set data.label=species {SMALL}",
+        f"train color-32 --data photos --set {SMALL}",
+    ),
+    "--one-hot is for samples of runs by class": (
+        "export pictures --out a.onnx --one-hot",
+        "export pictures --out a.onnx",
+    ),
     "add --select budgeted, rejection or langevin": (
         "sample pictures -n 2 --rate 0.5 --npz a.npz",
         "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from evenodds.data._png import PngRows
+from evenodds.data.pictures.png import PngRows
 
 __all__ = ["BROKEN", "DEEP", "READABLE", "deep_png", "mixed_folder", "tiff"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Beside, Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.pretrained import rungs
 from evenodds.pretrained.efficientnet_lite import EfficientNetLite
 from evenodds.runs.build import layout_of, open_data

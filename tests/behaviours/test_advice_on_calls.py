@@ -22,11 +22,11 @@ from evenodds.apply.density_ratio import calibration
 from evenodds.cli import main
 from evenodds.cli.app import setting_values
 from evenodds.data import cache
-from evenodds.data._shard_index import read_index
-from evenodds.data.arrays import arrays, from_array
-from evenodds.data.images import images
-from evenodds.data.packed import records_of
 from evenodds.data.packing import pack
+from evenodds.data.readers.arrays import arrays, from_array
+from evenodds.data.readers.images import images
+from evenodds.data.readers.packed import records_of
+from evenodds.data.shard_index import read_index
 from evenodds.estimators import GAN, GANClassifier, GANOverSampler
 from evenodds.evaluation.findings import findings
 from evenodds.evaluation.trial.classifiers import Small

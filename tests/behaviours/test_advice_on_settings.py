@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from evenodds.cli.app import setting_values
-from evenodds.data.arrays import from_array
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
 from evenodds.runs.changes import with_settings

@@ -10,8 +10,8 @@ from PIL import Image
 
 import evenodds
 from evenodds.cli import main
-from evenodds.data.arrays import from_array
 from evenodds.data.checks import check
+from evenodds.data.readers.arrays import from_array
 from evenodds.data.sources import load
 from evenodds.data.units import Units
 from evenodds.errors import BadInput

@@ -695,7 +695,7 @@ def test_what_is_ignored_is_counted_by_kind_with_what_would_read_it(
     assert "holds no images" in said
     assert "HDF5 files are read where one is named itself" in said
     (tmp_path / "1.png").write_bytes(png(1))
-    monkeypatch.setattr("evenodds.data._ignored.installed", dict)
+    monkeypatch.setattr("evenodds.data.folders.ignored.installed", dict)
     report = load(tmp_path).report
     kinds = "2 .h5 (a.h5, b.h5), 1 .cr2 (d.CR2), 1 .npy (c.npy), 1 hidden (.hidden.png), 1 without an ending (README)"
     assert f"Ignored 6 files hidden or not images: {kinds}." in report

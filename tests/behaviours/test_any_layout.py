@@ -18,8 +18,8 @@ from PIL import Image
 import evenodds
 from evenodds.apply.encoder import encoder_of
 from evenodds.cli import main
-from evenodds.data._regions import inside_polygon
 from evenodds.data.dataset import Dataset
+from evenodds.data.label_maps.regions import inside_polygon
 from evenodds.data.sources import load
 from evenodds.errors import BadInput, Remark
 from evenodds.runs.run_data import open_run_data

@@ -15,8 +15,8 @@ from evenodds.apply.ensemble import eightfold
 from evenodds.apply.making import maker_of, mixed
 from evenodds.apply.photo import labels, read, through
 from evenodds.cli import main
-from evenodds.data._opening import File
-from evenodds.data._picture import DecodedImage
+from evenodds.data.pictures.opening import File
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.errors import BadInput
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.metrics.psnr import psnr

@@ -14,7 +14,7 @@ from evenodds.apply.items import items
 from evenodds.apply.mixing import mixed, mixed_images
 from evenodds.apply.selecting import sample
 from evenodds.cli import main
-from evenodds.data.arrays import from_array
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.parts.networks.style import Generator
 from evenodds.runs.run import fit

@@ -18,9 +18,9 @@ from evenodds.apply import folder as conversion
 from evenodds.apply.folder import Convert, Converted
 from evenodds.apply.photo import Network, labels, notes_on, read, through, write, write_through
 from evenodds.apply.tiling import Tiling
-from evenodds.data._files import file_at
-from evenodds.data._opening import File, Unusable
-from evenodds.data._picture import DecodedImage
+from evenodds.data.folders.files import file_at
+from evenodds.data.pictures.opening import File, Unusable
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.errors import BadInput
 from evenodds.files.outputs import Outputs
 from evenodds.parts.mappers._parts import enlarged

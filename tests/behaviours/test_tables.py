@@ -18,9 +18,9 @@ import torch
 import evenodds
 from evenodds.apply.asked_rows import RowFilter
 from evenodds.cli import main
-from evenodds.data._amounts import NumberStyle
-from evenodds.data.rows import fitted, shares_of
 from evenodds.data.sources import load
+from evenodds.data.tables.amounts import NumberStyle
+from evenodds.data.tables.rows import fitted, shares_of
 from evenodds.errors import BadInput
 from evenodds.estimators.rows import commonest
 from evenodds.evaluation.equilibrium import duality_gap

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from evenodds.cli import main
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
 from evenodds.runs.assembly import Run

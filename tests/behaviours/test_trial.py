@@ -16,7 +16,7 @@ import evenodds
 from evenodds.apply.filters import Draw
 from evenodds.cli import main
 from evenodds.data.dataset import Dataset
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.answer import answer, compared, decided
 from evenodds.evaluation.trial.arms import ARMS

@@ -18,9 +18,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from evenodds.data import _video, images
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
+from evenodds.data.pictures import video
+from evenodds.data.readers import images
 from evenodds.data.sources import READERS, SOURCES, load, load_like
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
@@ -87,7 +88,7 @@ def single(ending: str, folder: Path) -> Path:
         image.save(path, lossless=True)
     elif ending in (".dcm", ".dicom", ".ima"):
         write_dicom(path, np.asarray(image))
-    elif ending in _video.ENDINGS:
+    elif ending in video.ENDINGS:
         write_video(path, [np.asarray(image)] * 3)
     else:
         image.save(path, format={".jfif": "JPEG", ".apng": "PNG"}.get(ending))
@@ -552,6 +553,19 @@ def test_labels_csv_names_the_classes_of_a_folder_and_of_its_zip(tmp_path: Path)
     zipped = load(shutil.make_archive(str(tmp_path / ".." / "flat"), "zip", tmp_path))
     assert zipped.fingerprint() == plain.fingerprint()
     assert load(tmp_path, labels=False).y is None
+
+
+def test_label_says_which_column_of_labels_csv_holds_the_class(tmp_path: Path) -> None:
+    lines = "file,species,age\na.png,cat,3\nb.png,dog,4\nc.png,cat,5\n"
+    data = load(flat(tmp_path, lines), label="species")
+    assert data.classes == ("cat", "dog")
+    assert data.conditions is not None
+    assert data.conditions.names == ("age",)
+    with pytest.raises(BadInput, match=r"column of labels.csv.*'colour'"):
+        load(tmp_path, label="colour")
+    (tmp_path / "labels.csv").unlink()
+    with pytest.raises(BadInput, match=r"data.label=species names a column of labels.csv, and none is there"):
+        load(tmp_path, label="species")
 
 
 def test_classes_that_differ_in_spaces_around_are_one_and_that_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from evenodds.apply.imputer import Imputer, Settings, fit
-from evenodds.data.columns import SCALES, Columns
+from evenodds.data.tables.columns import SCALES, Columns
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient

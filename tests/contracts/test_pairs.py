@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.data import images
-from evenodds.data._archives import ENDINGS as ARCHIVES
 from evenodds.data.dataset import Dataset
+from evenodds.data.folders.archives import ENDINGS as ARCHIVES
+from evenodds.data.readers import images
 from evenodds.data.sources import LAYOUTS, load, options_of
 from evenodds.errors import BadInput
 from evenodds.runs.build import open_data

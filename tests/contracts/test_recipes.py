@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
 from evenodds.data.peek import Glimpse
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train

@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from evenodds.cli import main
-from evenodds.data._shard_index import INDEX, read_index
 from evenodds.data.packing import pack
 from evenodds.data.peek import Glimpse, peek
+from evenodds.data.shard_index import INDEX, read_index
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.files.tensors import read_tensors_and_words
@@ -97,7 +97,7 @@ def test_damaged_shards_are_named(name: str, memory: str, copy: Path) -> None:
 
 
 def test_an_index_leads_to_no_file_outside(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evenodds.data._shard_index._sum", lambda *_: 0)
+    monkeypatch.setattr("evenodds.data.shard_index._sum", lambda *_: 0)
     tensors, words = read_tensors_and_words(copy / INDEX)
     card = words["card"].replace("shard-000001.tar", "../shard-000001.tar")
     save_file(tensors, copy / INDEX, {"card": card, "sum": "0"})

@@ -23,11 +23,12 @@ from PIL import Image
 from evenodds.apply.folder import convert_all
 from evenodds.apply.photo import read
 from evenodds.cli import main
-from evenodds.data import _archives, arrays, table
-from evenodds.data._files import file_at
-from evenodds.data._opening import File
-from evenodds.data._picture import DecodedImage
-from evenodds.data.arrays import read_arrays
+from evenodds.data.folders import archives
+from evenodds.data.folders.files import file_at
+from evenodds.data.pictures.opening import File
+from evenodds.data.pictures.picture import DecodedImage
+from evenodds.data.readers import arrays, table
+from evenodds.data.readers.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
@@ -228,8 +229,8 @@ def test_links_and_pipes_in_archives_are_skipped(tmp_path: Path) -> None:
 
 
 def test_what_unpacks_to_much_more_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _archives._LARGE == 1 << 26
-    monkeypatch.setattr(_archives, "_LARGE", 1 << 20)
+    assert archives._LARGE == 1 << 26
+    monkeypatch.setattr(archives, "_LARGE", 1 << 20)
     bomb = bytes((1 << 20) + 1)
     data = load(packed(tmp_path / "a.zip", {"1.png": picture(), "bomb.png": bomb}))
     assert any("bomb.png (unpacks to 1 MiB, over 100 times" in line for line in data.report)
@@ -239,7 +240,7 @@ def test_what_unpacks_to_much_more_is_skipped(tmp_path: Path, monkeypatch: pytes
 
 def test_an_archive_that_unpacks_to_much_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed(tmp_path / "a.zip", {f"{k}.png": bytes(1 << 20) for k in range(3)})
-    monkeypatch.setattr(_archives, "_LARGE_IN_ALL", 1 << 21)
+    monkeypatch.setattr(archives, "_LARGE_IN_ALL", 1 << 21)
     assert "over 100 times what it holds" in refused(lambda: load(path))
 
 

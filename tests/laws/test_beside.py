@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.data.arrays import from_array
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.evaluation.examination import missing_extra, usual_features
 from evenodds.evaluation.findings import findings

@@ -15,9 +15,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from evenodds.cli import main
-from evenodds.data import cache, images, sources
+from evenodds.data import cache, sources
 from evenodds.data.cache import caching
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers import images
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.files.tensors import read_tensors_and_words, write_tensors

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evenodds.data.rows import Column, fitted, rows_to_data, rows_to_model
+from evenodds.data.tables.rows import Column, fitted, rows_to_data, rows_to_model
 from evenodds.errors import BadInput
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
 from evenodds.parts.priors import Coded, Normal

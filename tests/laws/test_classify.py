@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evenodds.data.batches import Batches
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.rules import Game

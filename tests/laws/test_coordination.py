@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.experimental.balance import MarginControl, Steps, Weighed, held_out_margin
 from evenodds.experimental.densest import Densest, densest
 from evenodds.experimental.extragradient import Extragradient

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenodds.data._picture import upright
-from evenodds.data._placing import resized
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.encoding import encode_labels
+from evenodds.data.pictures.picture import upright
+from evenodds.data.pictures.placing import resized
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from evenodds.data.digits import digits
+from evenodds.data.readers.digits import digits
 from evenodds.metrics.neighbours import two_sample_accuracy
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.arrays import from_array
+from evenodds.data.readers.arrays import from_array
 from evenodds.evaluation.equilibrium import duality_gap
 from evenodds.runs.assembly import Run
 from evenodds.runs.changes import with_settings

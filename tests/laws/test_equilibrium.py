@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from evenodds.data.toys import Grid, Mixture1D, Ring
+from evenodds.data.readers.toys import Grid, Mixture1D, Ring
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.optimizers import eager

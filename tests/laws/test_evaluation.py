@@ -12,8 +12,8 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from evenodds.data.arrays import from_array
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.evaluation.compare import compare
 from evenodds.evaluation.equilibrium import divergence_bound, fresh_discriminator, value

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.data import _queue
-from evenodds.data._forked import can_fork, forked
-from evenodds.data._message import packed, unpacked
-from evenodds.data._partners import Partners
-from evenodds.data._picture import DecodedImage
 from evenodds.data.facts import digests
+from evenodds.data.pictures import queue
+from evenodds.data.pictures.forked import can_fork, forked
+from evenodds.data.pictures.message import packed, unpacked
+from evenodds.data.pictures.partners import Partners
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.data.sources import load
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux alone")
@@ -78,15 +78,15 @@ def test_images_are_those_of_one_process(packed: bool, tmp_path: Path, monkeypat
             entries.write(path, path.relative_to(folder))
     source = archive if packed else folder
     alone = load(source)
-    monkeypatch.setattr(_queue, "_MANY", 1)
-    monkeypatch.setattr(_queue, "cores", lambda: [0, 1, 2])
+    monkeypatch.setattr(queue, "_MANY", 1)
+    monkeypatch.setattr(queue, "cores", lambda: [0, 1, 2])
     asked: list[int] = []
 
     def watched(work: object, groups: list[list[object]]) -> object:
         asked.append(len(groups))
         return forked(work, groups, 3)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(_queue, "forked", watched)
+    monkeypatch.setattr(queue, "forked", watched)
     told: list[tuple[int, int]] = []
     together = load(source, progress=lambda done, total: told.append((done, total)))
     assert asked == [3]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evenodds.data._picture import DecodedImage
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.evaluation import likeness as by_strips
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
 from evenodds.metrics.psnr import psnr, video_luma

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.data import images, maps, pairs
-from evenodds.data._placing import nearest, resized
-from evenodds.data._stack import corners
 from evenodds.data.palette import IGNORED, Palette, distinct_colours
+from evenodds.data.pictures.placing import nearest, resized
+from evenodds.data.pictures.stack import corners
+from evenodds.data.readers import images, maps, pairs
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from evenodds.data._opening import File
-from evenodds.data._picture import DecodedImage, decode_deep
-from evenodds.data._png import PngRows, is_whole_png, png_rows
+from evenodds.data.pictures.opening import File
+from evenodds.data.pictures.picture import DecodedImage, decode_deep
+from evenodds.data.pictures.png import PngRows, is_whole_png, png_rows
 from evenodds.errors import BadInput
 from tests.nasty import deep_png
 
@@ -89,7 +89,7 @@ def test_pillow_reads_the_upper_eight_bits_of_what_is_written(channels: int) -> 
 def test_large_pictures_are_brought_over_by_rows(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they are whole, turned upright too, and the reading is told from the first byte to the last."""
     x = np.random.default_rng(0).integers(0, 65536, (23, 31, channels)).astype(np.uint16)
-    monkeypatch.setattr("evenodds.data._picture._AT_ONCE", 100)
+    monkeypatch.setattr("evenodds.data.pictures.picture._AT_ONCE", 100)
     assert np.array_equal(pixels(deep_png(x)), x)
     eight = io.BytesIO()
     Image.fromarray((x >> 8).astype(np.uint8)[..., 0 if channels == 1 else slice(None)]).save(eight, "PNG")
@@ -146,7 +146,7 @@ def test_rows_may_come_in_any_portions(
                 rows.add(portion)
             rows.close()
             files.append(content.getvalue())
-            patch.setattr("evenodds.data._png._AT_ONCE", at_once)
+            patch.setattr("evenodds.data.pictures.png._AT_ONCE", at_once)
     assert files[0] == files[1]
     assert np.array_equal(pixels(files[0]), x)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evenodds.data._labels import from_table
-from evenodds.data.table import table
+from evenodds.data.folders.labels import from_table
+from evenodds.data.readers.table import table
 from evenodds.errors import BadInput
 from evenodds.files.names import safe_name
 from evenodds.files.text import FORMULA, NUMBER, aligned, csv_text, encodable, from_cell, json_text, to_cell, visible

@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from evenodds.data._opening import File
-from evenodds.data._picture import DecodedImage, decode, decode_deep
+from evenodds.data.pictures.opening import File
+from evenodds.data.pictures.picture import DecodedImage, decode, decode_deep
 from tests.nasty import tiff
 
 FORMS = list(product("<>", (False, True), (False, True), (None, 5), (1, 6), (None, 2)))

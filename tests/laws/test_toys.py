@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evenodds.data.toys import DENSITIES, Density, Grid, Mixture1D, Ring, SwissRoll, TwoMoons
+from evenodds.data.readers.toys import DENSITIES, Density, Grid, Mixture1D, Ring, SwissRoll, TwoMoons
 from evenodds.errors import BadInput
 
 DENSITY = pytest.mark.parametrize("density", [make() for make in DENSITIES.values()], ids=list(DENSITIES))

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from evenodds.data.arrays import from_array
 from evenodds.data.checks import check
 from evenodds.data.facts import digests
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.game.watch.diagnosis import diagnose
 from evenodds.game.watch.history import Cells

@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evenodds.data._fitting import unread_all
 from evenodds.data.batches import Batches
 from evenodds.data.cache import caching
 from evenodds.data.dataset import Dataset
 from evenodds.data.items import Pending, Taken
 from evenodds.data.packing import pack
+from evenodds.data.pictures.fitting import unread_all
 from evenodds.data.sources import load
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.game.slices import Slice, own_rows
@@ -256,7 +256,7 @@ def test_what_was_found_out_of_all_items_is_noted_for_the_next_reading(
     with caching():
         first = load(place, memory="2kB", size=6)
         fingerprint = first.fingerprint()
-        monkeypatch.setattr("evenodds.data._fitting.each", lambda *_: pytest.fail("decoded again"))
+        monkeypatch.setattr("evenodds.data.pictures.fitting.each", lambda *_: pytest.fail("decoded again"))
         again = load(place, memory="2kB", size=6)
         monkeypatch.setattr("evenodds.data.dataset.facts_of", lambda *_: pytest.fail("looked through again"))
         assert again.fingerprint() == fingerprint
@@ -266,7 +266,7 @@ def test_packed_in_the_size_of_the_run_nothing_is_looked_through_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack(coloured(tmp_path / "data"), tmp_path / "shards", size=6)
-    monkeypatch.setattr("evenodds.data._fitting.each", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("evenodds.data.pictures.fitting.each", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("evenodds.data.dataset.facts_of", lambda *_: pytest.fail("looked through"))
     with unread_all():
         assert len(load(tmp_path / "shards", size=6).fingerprint()) == 64

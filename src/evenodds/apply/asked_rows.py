@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._amounts import amounts
-from evenodds.data._moments import moment
-from evenodds.data.rows import Column, Values
+from evenodds.data.tables.amounts import amounts
+from evenodds.data.tables.moments import moment
+from evenodds.data.tables.rows import Column, Values
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.game.seeds import mix

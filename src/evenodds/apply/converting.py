@@ -16,10 +16,10 @@ from evenodds.apply.ensemble import eightfold
 from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable, many
 from evenodds.apply.photo import Network, label_rows, notes_on, write_through
 from evenodds.apply.tiling import Tiling
-from evenodds.data._picture import DecodedImage, in_channels
-from evenodds.data._placing import Pixels
-from evenodds.data._png import png_rows
 from evenodds.data.palette import Palette
+from evenodds.data.pictures.picture import DecodedImage, in_channels
+from evenodds.data.pictures.placing import Pixels
+from evenodds.data.pictures.png import png_rows
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs

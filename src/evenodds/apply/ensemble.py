@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from evenodds.apply.tiling import Apply
-from evenodds.data._placing import Pixels
+from evenodds.data.pictures.placing import Pixels
 
 __all__ = ["eightfold"]
 

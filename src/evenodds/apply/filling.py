@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.apply.hidden import hidden
-from evenodds.data._pictures import Pictures
-from evenodds.data._scale import Numbers
+from evenodds.data.folders.plain import Pictures
+from evenodds.data.scale import Numbers
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs

@@ -11,8 +11,8 @@ import numpy as np
 from evenodds.apply.filling import filled_in
 from evenodds.apply.folder import Convert, Converted, convert_all, is_unreadable, jobs
 from evenodds.apply.photo import write
-from evenodds.data._opening import Unusable
-from evenodds.data._picture import DecodedImage
+from evenodds.data.pictures.opening import Unusable
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.outputs import Outputs

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evenodds.apply.photo import read
-from evenodds.data._archives import is_archive
-from evenodds.data._files import ENDINGS, file_at, opened
-from evenodds.data._opening import File, Unusable, checked_limit
-from evenodds.data._picture import DecodedImage
-from evenodds.data._png import is_whole_png
-from evenodds.data._wording import count
+from evenodds.data.folders.archives import is_archive
+from evenodds.data.folders.files import ENDINGS, file_at, opened
+from evenodds.data.pictures.opening import File, Unusable, checked_limit
+from evenodds.data.pictures.picture import DecodedImage
+from evenodds.data.pictures.png import is_whole_png
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
 from evenodds.files.names import name_key, real, safe_name, safe_path
 from evenodds.files.outputs import Outputs, State, Written, require_writable

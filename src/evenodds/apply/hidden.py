@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._files import file_at
-from evenodds.data._opening import MOST_PIXELS, guarded
-from evenodds.data._picture import DecodedImage, decode, in_channels, required
-from evenodds.data._placing import resized
-from evenodds.data._scale import Numbers
+from evenodds.data.folders.files import file_at
+from evenodds.data.pictures.opening import MOST_PIXELS, guarded
+from evenodds.data.pictures.picture import DecodedImage, decode, in_channels, required
+from evenodds.data.pictures.placing import resized
+from evenodds.data.scale import Numbers
 from evenodds.errors import BadInput
 
 __all__ = ["Hidden", "hidden"]

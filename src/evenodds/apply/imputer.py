@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from evenodds.data.batches import Batches
-from evenodds.data.columns import Columns, Table
 from evenodds.data.dataset import Dataset
+from evenodds.data.tables.columns import Columns, Table
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.game.engine import Local, reseed

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._placing import Pixels
-from evenodds.data._scale import Numbers
+from evenodds.data.pictures.placing import Pixels
+from evenodds.data.scale import Numbers
 from evenodds.game.arithmetic import luma
 
 __all__ = ["AROUND", "BICUBIC_REACH", "as_input", "enlarged", "in_kind"]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from evenodds.apply.answering import conversion_of
-from evenodds.data._pictures import Pictures
-from evenodds.data._scale import Numbers
 from evenodds.data.dataset import Dataset
+from evenodds.data.folders.plain import Pictures
 from evenodds.data.palette import Palette
+from evenodds.data.scale import Numbers
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.game.exchange import digest_of

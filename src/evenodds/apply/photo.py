@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from evenodds.apply.in_kind import AROUND, BICUBIC_REACH, as_input, in_kind
 from evenodds.apply.tiling import Apply, Rows, Tiling, strips
-from evenodds.data._opening import MOST_PIXELS, File, Unusable
-from evenodds.data._picture import DecodedImage, decode_deep
-from evenodds.data._placing import Pixels
-from evenodds.data._png import png_rows
-from evenodds.data._scale import Scale
+from evenodds.data.pictures.opening import MOST_PIXELS, File, Unusable
+from evenodds.data.pictures.picture import DecodedImage, decode_deep
+from evenodds.data.pictures.placing import Pixels
+from evenodds.data.pictures.png import png_rows
+from evenodds.data.scale import Scale
 from evenodds.errors import BadInput
 from evenodds.files.write import Place, replaced
 from evenodds.game.schedule import OnProgress

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._part_names import LABELS
+from evenodds.data.part_names import LABELS
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.memory import require_room

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._placing import Pixels
+from evenodds.data.pictures.placing import Pixels
 from evenodds.errors import BadInput
 from evenodds.game.schedule import OnProgress
 

@@ -194,7 +194,7 @@ def fill(
     """
     from evenodds.apply.filling import write_fillings
     from evenodds.apply.folder import many
-    from evenodds.data._kinds import PICTURES
+    from evenodds.data.folders.kinds import PICTURES
 
     of_pictures = many(image) or image.name.lower().endswith(PICTURES)
     filler = _filler(run, checkpoint, device, of_pictures, out)

@@ -35,8 +35,8 @@ def duplicates(
     Each line is a group: the cosines of the pairs that join it, then its files. Status 0 with or without any.
     """
     from evenodds.cli.bar import reading
-    from evenodds.data._wording import count
     from evenodds.data.sources import options_of
+    from evenodds.data.wording import count
     from evenodds.evaluation.duplicates import duplicates as look
     from evenodds.runs.build import open_data
     from evenodds.runs.changes import with_settings

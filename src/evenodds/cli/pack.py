@@ -43,7 +43,7 @@ def pack(
     """
     from evenodds.cli.bar import Steps
     from evenodds.data import packing
-    from evenodds.data._wording import count
+    from evenodds.data.wording import count
 
     with Steps() as step:
         packed = packing.pack(

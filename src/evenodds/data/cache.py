@@ -26,13 +26,13 @@ from typing import Any
 import PIL
 from torch import Tensor
 
-from evenodds.data._files import walked
-from evenodds.data._fitting import NOTES
 from evenodds.data.conditions import Conditions
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.facts import as_notes, facts_in
+from evenodds.data.folders.files import walked
 from evenodds.data.items import Notes
 from evenodds.data.palette import Palette
+from evenodds.data.pictures.fitting import NOTES
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.files.cache import cache_folder

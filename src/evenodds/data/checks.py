@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evenodds.data._wording import count, listed
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import count, listed
 from evenodds.errors import BadInput
 
 __all__ = ["check"]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evenodds.data._amounts import PLAIN, NumberStyle
+from evenodds.data.tables.amounts import PLAIN, NumberStyle
 from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 

@@ -14,8 +14,8 @@ from evenodds.data.conditions import Conditions
 from evenodds.data.facts import ENTRIES, Facts, Head, Parts, as_notes, facts_in, facts_of
 from evenodds.data.items import Items, Notes, Pending, Taken
 from evenodds.data.palette import Palette
-from evenodds.data.rows import Block
 from evenodds.data.splitting import parted
+from evenodds.data.tables.rows import Block
 from evenodds.data.units import STORED, Units
 from evenodds.errors import BadInput
 from evenodds.files import memory

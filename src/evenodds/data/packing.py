@@ -17,18 +17,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from evenodds.data._files import content
-from evenodds.data._fitting import RECORDS, noted, records_in, unread_all, without_pixels
-from evenodds.data._matching import Match
-from evenodds.data._opening import File, most_bytes
-from evenodds.data._partners import Partners
-from evenodds.data._picture import DecodedImage, Frames
-from evenodds.data._placing import Pixels
-from evenodds.data._shard_index import FORMAT, Card, Shards, read_index, write_index
-from evenodds.data._shard_writer import Keys, Writer
-from evenodds.data._unread import Making
 from evenodds.data.dataset import Dataset
+from evenodds.data.folders.files import content
+from evenodds.data.folders.matching import Match
 from evenodds.data.items import Decoded, threads
+from evenodds.data.pictures.fitting import RECORDS, noted, records_in, unread_all, without_pixels
+from evenodds.data.pictures.opening import File, most_bytes
+from evenodds.data.pictures.partners import Partners
+from evenodds.data.pictures.picture import DecodedImage, Frames
+from evenodds.data.pictures.placing import Pixels
+from evenodds.data.pictures.unread import Making
+from evenodds.data.shard_index import FORMAT, Card, Shards, read_index, write_index
+from evenodds.data.shard_writer import Keys, Writer
 from evenodds.data.sources import load, options_of
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked_beside

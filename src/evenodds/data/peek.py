@@ -11,13 +11,13 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import ImageFile
 
-from evenodds.data._files import opened
-from evenodds.data._opening import guarded
-from evenodds.data._partners import Partners
-from evenodds.data._shard_index import is_packed, read_index
-from evenodds.data.arrays import READS as ARRAYS
-from evenodds.data.images import READS as IMAGES
-from evenodds.data.packed import records_of
+from evenodds.data.folders.files import opened
+from evenodds.data.pictures.opening import guarded
+from evenodds.data.pictures.partners import Partners
+from evenodds.data.readers.arrays import READS as ARRAYS
+from evenodds.data.readers.images import READS as IMAGES
+from evenodds.data.readers.packed import records_of
+from evenodds.data.shard_index import is_packed, read_index
 from evenodds.errors import BadInput
 from evenodds.files.regular import open_regular, size_of
 from evenodds.files.zips import open_zip

@@ -15,21 +15,21 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-import evenodds.data
-from evenodds.data import _image_tables
-from evenodds.data._archives import is_archive
-from evenodds.data._cells import Parsed
-from evenodds.data._shard_index import is_packed
-from evenodds.data._types import placed
-from evenodds.data._wording import listed
-from evenodds.data.arrays import from_array
+from evenodds.data import readers
 from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset
-from evenodds.data.frames import frames, from_frame, is_frame, parsed_frame
-from evenodds.data.packed import packed
-from evenodds.data.table import READS as TEXT_TABLES
-from evenodds.data.table import parsed_table
+from evenodds.data.folders import image_tables
+from evenodds.data.folders.archives import is_archive
+from evenodds.data.readers.arrays import from_array
+from evenodds.data.readers.frames import frames, from_frame, is_frame, parsed_frame
+from evenodds.data.readers.packed import packed
+from evenodds.data.readers.table import READS as TEXT_TABLES
+from evenodds.data.readers.table import parsed_table
+from evenodds.data.shard_index import is_packed
+from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.types import placed
 from evenodds.data.units import Units
+from evenodds.data.wording import listed
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import NotRegular, refusal
@@ -75,7 +75,7 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
         return function(*arguments, **options)
     read = partial(function, *arguments, **options, progress=progress)
     path = Path(*arguments)
-    if path.is_dir() or is_archive(path.name) or (function is _READS_IMAGES and _image_tables.is_table(path.name)):
+    if path.is_dir() or is_archive(path.name) or (function is _READS_IMAGES and image_tables.is_table(path.name)):
         return through_cache(path, f"{_name(function)} as {layout}", options, read)
     return read()
 
@@ -222,7 +222,7 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if ending not in readers:
         endings = ", ".join(sorted(readers))
         raise BadInput(f"{path.name} needs an ending that can be read ({endings}), got '{ending}'; convert it")
-    if readers is READERS and ending == ".parquet" and not _image_tables.has_images(path):
+    if readers is READERS and ending == ".parquet" and not image_tables.has_images(path):
         return frames, (path,)
     return readers[ending], (path,)
 
@@ -248,8 +248,8 @@ def _unknown_option(source: str, option: str, options_taken: list[str]) -> BadIn
 
 
 def _modules() -> list[Any]:
-    names = sorted(info.name for info in pkgutil.iter_modules(evenodds.data.__path__))
-    return [import_module(f"evenodds.data.{name}") for name in names if name not in ("dataset", "sources", "packing")]
+    names = sorted(info.name for info in pkgutil.iter_modules(readers.__path__))
+    return [import_module(f"{readers.__name__}.{name}") for name in names]
 
 
 def _sources(module: Any) -> dict[str, Source]:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evenodds.data._scale import Scale
-from evenodds.data.rows import Block, Column, rows_to_data, rows_to_model
+from evenodds.data.scale import Scale
+from evenodds.data.tables.rows import Block, Column, rows_to_data, rows_to_model
 from evenodds.errors import BadInput, unknown
 
 __all__ = ["LARGEST", "STORED", "Units"]
@@ -70,7 +70,7 @@ class Units:
     def to_model(self, x: Tensor) -> Tensor:
         """(N, C, ...) in own units -> the same shape and memory format, float32, [low, high] becoming [-1, 1].
 
-        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.rows`.
+        Of a table with columns: (N, D) -> (N, E), see `evenodds.data.tables.rows`.
         """
         if self.columns:
             return rows_to_model(self.columns, x)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data.frames import is_frame
+from evenodds.data.readers.frames import is_frame
 from evenodds.errors import BadInput
 
 __all__ = ["Array", "check_counts", "classes_of", "items_of", "seed_of", "validated"]

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data._cells import Parsed
-from evenodds.data.arrays import from_array
-from evenodds.data.columns import Columns
-from evenodds.data.frames import as_frame, is_frame
-from evenodds.data.rows import Block, Column, fitted, rows_to_data, rows_to_model
+from evenodds.data.readers.arrays import from_array
+from evenodds.data.readers.frames import as_frame, is_frame
+from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.columns import Columns
+from evenodds.data.tables.rows import Block, Column, fitted, rows_to_data, rows_to_model
 from evenodds.data.units import Units
 from evenodds.errors import BadInput
 from evenodds.estimators.checks import Array
@@ -27,8 +27,8 @@ __all__ = ["Items", "joined"]
 class Items:
     """The map between items (N, D), (N, H, W) or (N, C, H, W) in their own units and what networks see of them.
 
-    Rows become amounts and choices, see `evenodds.data.rows`, or columns of mean 0 and deviation 1; images lie in
-    [-1, 1].
+    Rows become amounts and choices, see `evenodds.data.tables.rows`, or columns of mean 0 and deviation 1; images lie
+    in [-1, 1].
     """
 
     shape: tuple[int, ...]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from evenodds.data._types import Types, placed, typed
-from evenodds.data.frames import as_frame, is_frame, parsed_frame
-from evenodds.data.rows import Column, Values
+from evenodds.data.readers.frames import as_frame, is_frame, parsed_frame
+from evenodds.data.tables.rows import Column, Values
+from evenodds.data.tables.types import Types, placed, typed
 from evenodds.errors import BadInput
 
 __all__ = ["Rows", "commonest", "needs_rows"]

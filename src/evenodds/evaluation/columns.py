@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.rows import Column
+from evenodds.data.tables.rows import Column
 from evenodds.evaluation.examination import Step
 from evenodds.evaluation.material import Material
 from evenodds.game.seeds import mix

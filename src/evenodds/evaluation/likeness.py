@@ -11,8 +11,8 @@ from torch import Tensor
 
 from evenodds.apply.in_kind import BICUBIC_REACH, enlarged
 from evenodds.apply.tiling import Rows
-from evenodds.data._picture import DecodedImage, in_channels
-from evenodds.data._placing import Pixels
+from evenodds.data.pictures.picture import DecodedImage, in_channels
+from evenodds.data.pictures.placing import Pixels
 from evenodds.metrics.psnr import decibels, video_luma
 from evenodds.metrics.ssim import ssim, window_side
 

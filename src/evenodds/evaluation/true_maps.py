@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.apply.making import palette_of
-from evenodds.data._map_file import read_map
-from evenodds.data._map_jobs import LABEL_WORDS, MASKED_FOLDERS
-from evenodds.data._opening import File
-from evenodds.data._picture import DecodedImage, required
-from evenodds.data._placing import Size
-from evenodds.data._several_masks import Several, inside, several
-from evenodds.data._wording import count
+from evenodds.data.label_maps.map_file import read_map
+from evenodds.data.label_maps.map_jobs import LABEL_WORDS, MASKED_FOLDERS
+from evenodds.data.label_maps.several_masks import Several, inside, several
 from evenodds.data.palette import IGNORED, Colour
+from evenodds.data.pictures.opening import File
+from evenodds.data.pictures.picture import DecodedImage, required
+from evenodds.data.pictures.placing import Size
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.runs.session import Session

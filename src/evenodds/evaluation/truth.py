@@ -18,15 +18,15 @@ from evenodds.apply.converting import is_one, maps_in, network_of
 from evenodds.apply.folder import Job, jobs, many
 from evenodds.apply.making import maker_of, palette_of
 from evenodds.apply.photo import read
-from evenodds.data._files import file_at, opened
-from evenodds.data._map_file import read_map
-from evenodds.data._map_jobs import ROLES as MAPS
-from evenodds.data._map_jobs import colours_listed
-from evenodds.data._opening import File, checked_limit
-from evenodds.data._pair_roles import ROLES as PAIRS
-from evenodds.data._picture import required
-from evenodds.data._sides import Side, alike
+from evenodds.data.folders.files import file_at, opened
+from evenodds.data.folders.pair_roles import ROLES as PAIRS
+from evenodds.data.folders.sides import Side, alike
+from evenodds.data.label_maps.map_file import read_map
+from evenodds.data.label_maps.map_jobs import ROLES as MAPS
+from evenodds.data.label_maps.map_jobs import colours_listed
 from evenodds.data.palette import IGNORED, Colour
+from evenodds.data.pictures.opening import File, checked_limit
+from evenodds.data.pictures.picture import required
 from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
 from evenodds.evaluation.true_maps import Labels, TrueMaps

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._scale import Numbers
+from evenodds.data.scale import Numbers
 from evenodds.errors import BadInput
 from evenodds.export.draws import Draws
 from evenodds.export.runtime import Runtime, opened

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._scale import Scale
+from evenodds.data.scale import Scale
 from evenodds.errors import BadInput
 from evenodds.export.entry import Entry
 from evenodds.export.runtime import Runtime

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evenodds.data._pictures import Pictures, pictures_like
-from evenodds.data._scale import Numbers
+from evenodds.data.folders.plain import Pictures, pictures_like
+from evenodds.data.scale import Numbers
 from evenodds.errors import BadInput
 from evenodds.export.alone import prior_of
 from evenodds.export.computing import Computing

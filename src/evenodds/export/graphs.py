@@ -72,7 +72,7 @@ def graph_of(session: Session, options: Options, encoder: Callable[[], nn.Module
         encoder: gives the run's encoder, where `answers` is encode.
 
     Raises:
-        BadInput: the run answers nothing of that name, or its data are not bytes.
+        BadInput: the run answers nothing of that name, its data are not bytes, or it is asked for no classes.
     """
     choices = possible(session)
     answers = choices[0] if options.answers is None else options.answers
@@ -80,6 +80,8 @@ def graph_of(session: Session, options: Options, encoder: Callable[[], nn.Module
         raise unknown("answer of this run", answers, choices)
     if options.uint8:
         _require_bytes(session, answers)
+    if options.one_hot and not (answers == "sample" and session.conditions.by_class):
+        raise BadInput("--one-hot is for samples of runs by class, and this is none; leave it out")
     if answers == "encode":
         if encoder is None:
             raise BadInput("encode needs the run's encoder")

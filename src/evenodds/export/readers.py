@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._pictures import pictures_like
+from evenodds.data.folders.plain import pictures_like
 from evenodds.errors import BadInput
 from evenodds.export.computing import Computing
 from evenodds.export.runtime import opened

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data._scale import Numbers, Scale
 from evenodds.data.palette import Palette
+from evenodds.data.scale import Numbers, Scale
 from evenodds.errors import unknown
 from evenodds.export.entry import ADVICE, Entry, content_of
 from evenodds.export.inside import read_model

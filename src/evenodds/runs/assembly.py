@@ -14,7 +14,7 @@ from torch import nn
 
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
-from evenodds.data.toys import DENSITIES
+from evenodds.data.readers.toys import DENSITIES
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful

@@ -16,7 +16,7 @@ from torch import Tensor
 from evenodds.data.conditions import Conditions
 from evenodds.data.dataset import Beside
 from evenodds.data.palette import Palette
-from evenodds.data.rows import Block, cells_of, texts_of
+from evenodds.data.tables.rows import Block, cells_of, texts_of
 from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.toys import DENSITIES
+from evenodds.data.readers.toys import DENSITIES
 from evenodds.game.arithmetic import evenly
 from evenodds.game.rules import Batch
 from evenodds.game.seeds import mix

@@ -12,9 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from evenodds.data._pictures import Pictures
-from evenodds.data._scale import Numbers, Scale
+from evenodds.data.folders.plain import Pictures
 from evenodds.data.palette import Palette
+from evenodds.data.scale import Numbers, Scale
 
 __all__ = ["Filler", "Maker"]
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 __all__ = ["MOVED", "current"]
 
 MOVED: Mapping[str, str] = {
-    "evenodds.columns": "evenodds.data.columns",
+    "evenodds.columns": "evenodds.data.tables.columns",
+    "evenodds.data.columns": "evenodds.data.tables.columns",
+    "evenodds.data.rows": "evenodds.data.tables.rows",
     "evenodds.degradations": "evenodds.parts.degradations",
     "evenodds.dial": "evenodds.game.dial",
     "evenodds.dial:Weighed": "evenodds.experimental.balance:Weighed",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evenodds.show import pictures
 
 if TYPE_CHECKING:
-    from evenodds.data.rows import Column
+    from evenodds.data.tables.rows import Column
     from evenodds.runs.card import DataCard
 
 __all__ = ["column_picture", "sample_picture"]
@@ -46,7 +46,7 @@ def column_picture(columns: Sequence[Column], made: NDArray[Any], real: NDArray[
     Args:
         made, real: (N, D) in the table's own numbers.
     """
-    from evenodds.data.rows import shares_of
+    from evenodds.data.tables.rows import shares_of
 
     shown = columns[:PANELS]
     sides = [

@@ -17,11 +17,11 @@ from evenodds.apply.filling import noise, pixels_of
 from evenodds.apply.hidden import hidden
 from evenodds.apply.making import has_symmetric_noise, palette_of, pictures_of
 from evenodds.apply.photo import Network, labels, through, write, write_through
-from evenodds.data._picture import DecodedImage
-from evenodds.data._pictures import Pictures
-from evenodds.data._png import png_rows
-from evenodds.data._scale import Numbers
+from evenodds.data.folders.plain import Pictures
 from evenodds.data.palette import Palette
+from evenodds.data.pictures.picture import DecodedImage
+from evenodds.data.pictures.png import png_rows
+from evenodds.data.scale import Numbers
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.text import csv_text

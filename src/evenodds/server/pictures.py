@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.responses import Response
 
 from evenodds.apply.photo import write
-from evenodds.data._picture import DecodedImage
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.errors import unknown
 from evenodds.show.pictures import to_image
 

@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from evenodds.apply.photo import read
-from evenodds.data._opening import File, guarded
-from evenodds.data._picture import DecodedImage
+from evenodds.data.pictures.opening import File, guarded
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.read import parse_json

@@ -18,8 +18,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from evenodds.apply.photo import read
-from evenodds.data._files import file_at
-from evenodds.data._picture import DecodedImage
+from evenodds.data.folders.files import file_at
+from evenodds.data.pictures.picture import DecodedImage
 from evenodds.errors import BadInput
 from evenodds.server.gate import UPLOADS
 from evenodds.server.pictures import as_png, as_response

@@ -17,10 +17,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from evenodds.data._files import opened
-from evenodds.data._opening import File
-from evenodds.data._picture import decode
+from evenodds.data.folders.files import opened
 from evenodds.data.peek import peek
+from evenodds.data.pictures.opening import File
+from evenodds.data.pictures.picture import decode
 from evenodds.errors import BadInput, unknown
 from evenodds.files.regular import open_regular
 from evenodds.files.text import visible

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenodds.data.arrays import read_arrays
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import read_arrays
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, learners_of, titled
 from evenodds.evaluation.trial.classifiers import Classifier, Small

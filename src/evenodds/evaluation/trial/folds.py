@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evenodds.data._wording import some_names
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import some_names
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from evenodds.data.arrays import read_arrays
 from evenodds.data.dataset import Dataset
+from evenodds.data.readers.arrays import read_arrays
 from evenodds.evaluation.trial.answer import FIGURES, PRIMARY
 from evenodds.evaluation.trial.chart import plot
 from evenodds.files.outputs import Outputs

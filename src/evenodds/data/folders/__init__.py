@@ -1,0 +1,1 @@
+"""Which files there are, which belong together, what they are called: nothing is decoded here."""

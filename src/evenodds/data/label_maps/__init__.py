@@ -1,0 +1,1 @@
+"""A class for each pixel: maps, masks and annotations as people have them."""

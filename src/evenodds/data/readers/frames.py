@@ -1,0 +1,175 @@
+"""Tables of pandas: data frames in memory, sheets of Excel, and Parquet files without images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evenodds.data.dataset import Dataset
+from evenodds.data.readers.table import from_columns, names_in, require_columns, with_labels
+from evenodds.data.tables.cells import EXACT, Parsed, WordCells
+from evenodds.data.tables.rows import Column, Values, cells_of
+from evenodds.data.tables.types import Types
+from evenodds.errors import BadInput
+from evenodds.files.extras import named, needs
+from evenodds.files.misfit import shortened
+from evenodds.files.regular import open_regular
+
+__all__ = ["READS", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame"]
+
+READS = (".xlsx",)
+"""The file names' endings for which `load` comes here."""
+_LARGEST = 1 << 30  # Bytes of a file.
+
+
+def frames(
+    path: str | os.PathLike[str],
+    label: str | None = None,
+    given: str | Sequence[str] | None = None,
+    unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
+    sheet: str | int = 0,
+) -> Dataset:
+    """A sheet of an Excel file, whose first row names the columns, or a Parquet table; needs `evenodds[pandas]`.
+
+    Args:
+        path: the file.
+        label, given, unlabelled, types: see `evenodds.data.readers.table.table`.
+        sheet: of Excel, its name, or its number from 0.
+    """
+    path = Path(path)
+    frame = _parquet(path) if path.suffix.lower() == ".parquet" else _sheet(path, sheet)
+    return from_frame(frame, label, given, unlabelled, types, path.name)
+
+
+def _sheet(path: Path, sheet: str | int) -> Any:
+    with named(path.name), needs("pandas"):
+        import pandas
+        import python_calamine  # noqa: F401  pandas reads sheets by it
+    try:
+        with open_regular(path) as file:
+            return pandas.read_excel(BytesIO(file.read(_LARGEST + 1)), sheet_name=sheet, engine="calamine")
+    except Exception as error:  # what reads sheets raises anything of a file that is none
+        raise BadInput(f"{path.name} cannot be read as a sheet of Excel: {str(error)[:200]}; save it as CSV") from error
+
+
+def _parquet(path: Path) -> Any:
+    with named(path.name), needs("parquet"):
+        import pyarrow.parquet
+    with named(path.name), needs("pandas"):
+        import pandas
+    try:
+        with open_regular(path) as file:
+            return pyarrow.parquet.read_table(file, use_threads=False).to_pandas()
+    except (pandas.errors.DataError, pyarrow.ArrowException, OSError, ValueError) as error:
+        raise BadInput(f"{path.name} is damaged or no parquet file; save it again") from error
+
+
+def is_frame(x: Any) -> bool:
+    """Whether this is a data frame of pandas, which need not be imported for that."""
+    return type(x).__name__ == "DataFrame" and hasattr(x, "iloc")
+
+
+def from_frame(
+    frame: Any,
+    label: str | None = None,
+    given: str | Sequence[str] | None = None,
+    unlabelled: str | float | None = None,
+    types: str | Mapping[str, str] = "auto",
+    where: str = "the data frame",
+) -> Dataset:
+    """A data set of a data frame; see `evenodds.data.readers.table.table`.
+
+    Args:
+        frame: columns of numbers, booleans, strings, categories, dates; NaN, None and NaT are empty cells.
+        where: it comes from, for messages.
+    """
+    columns = [str(name) for name in frame.columns]
+    given_names = names_in(given)
+    require_columns(where, columns, label, given_names)
+    wanted = Types.of(types, columns)
+    used = [name for name in columns if name != label and not wanted.left_out(name)]
+    parsed = {name: column for name, column in parsed_frame(frame, wanted).items() if name in used}
+    dataset = from_columns(parsed, wanted, given_names, where)
+    if label is None:
+        return dataset
+    return with_labels(dataset, columns, label, _spelled(frame.iloc[:, columns.index(label)]), unlabelled)
+
+
+def parsed_frame(frame: Any, types: Types | None = None) -> dict[str, Parsed]:
+    """The columns of a data frame by name."""
+    if not len(frame):
+        raise BadInput("the data frame needs rows, got none")
+    types = types or Types()
+    columns = {str(name): _parsed(str(name), frame.iloc[:, k], types) for k, name in enumerate(frame.columns)}
+    if len(columns) < frame.shape[1]:
+        raise BadInput("two columns of the data frame have one name; rename one")
+    return columns
+
+
+def _parsed(name: str, cells: Any, types: Types) -> Parsed:
+    kind = cells.dtype.kind if isinstance(cells.dtype, np.dtype) else getattr(cells.dtype, "kind", "O")
+    if kind in "iuf" and _are_exact(cells, kind) and not types.words(name):
+        values = cells.to_numpy(np.float64, na_value=np.nan)
+        if np.isinf(values).any():
+            raise BadInput(f"column {shortened(name)} has infinite values; use NaN for what is missing")
+        return Parsed.numbers(values)
+    if kind == "M":
+        return _moments(cells)
+    words = WordCells(name)
+    words.add(_spelled(cells))
+    levels = kind == "b" or type(cells.dtype).__name__ == "CategoricalDtype"
+    return words.parsed(as_words=levels or types.words(name))
+
+
+def _spelled(cells: Any) -> list[str]:
+    """The cells as words, empty ones where they are missing."""
+    return ["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)]
+
+
+def _are_exact(cells: Any, kind: str) -> bool:
+    """Whether floats hold all of the numbers."""
+    return kind == "f" or bool(cells.isna().all()) or max(-int(cells.min()), int(cells.max())) < EXACT
+
+
+def _moments(cells: Any) -> Parsed:
+    """Dates, or dates with times."""
+    cells = cells.dt.tz_localize(None)  # the hour of the place, where there is one
+    seconds = cells.to_numpy("datetime64[s]").astype(np.int64).astype(np.float64)
+    seconds[cells.isna().to_numpy()] = np.nan
+    whole_days = bool((seconds[~np.isnan(seconds)] % 86400 == 0).all())
+    if whole_days:
+        return Parsed(seconds / 86400, "date", "%Y-%m-%d")
+    return Parsed(seconds, "datetime", "%Y-%m-%d %H:%M:%S")
+
+
+def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
+    """Rows (N, D) as a data frame with the names and the types of another.
+
+    Args:
+        like: a data frame of the same columns, of which no row is needed.
+    """
+    import pandas
+
+    cells = cells_of(columns, x)
+    frame = {}
+    for k, name in enumerate(like.columns):
+        dtype = like.dtypes.iloc[k]
+        column = pandas.Series(cells[:, k])
+        if isinstance(dtype, pandas.CategoricalDtype):
+            column = column.map({str(value): value for value in dtype.categories})
+        elif getattr(dtype, "kind", "O") == "O" and columns[k].form == "number":
+            column = pandas.Series([columns[k].text(value) or None for value in x[:, k].tolist()])
+        elif getattr(dtype, "kind", "O") == "b":
+            column = column.map({"True": True, "False": False})
+        elif getattr(dtype, "kind", "O") == "M":
+            column = pandas.to_datetime(column)
+            if getattr(dtype, "tz", None) is not None:
+                column = column.dt.tz_localize(dtype.tz, ambiguous="NaT", nonexistent="shift_forward")
+        frame[name] = column.astype(dtype)
+    return pandas.DataFrame(frame, columns=like.columns)

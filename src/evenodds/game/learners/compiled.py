@@ -141,8 +141,8 @@ def parameters_of(move: Move, players: Players) -> list[nn.Parameter]:
 def _laid_as(parameter: Tensor, slope: Tensor) -> Tensor:
     """The slope, in memory as the parameter lies there.
 
-    A compiler lays tensors out as it likes, and a step of one kernel (torch's `fused`, 2.13) pairs weights and slopes by
-    their places in memory: other strides would hand each weight the slope of another one.
+    A compiler lays tensors out as it likes, and a step of one kernel (torch's `fused`, 2.13) pairs weights and slopes
+    by their places in memory: other strides would hand each weight the slope of another one.
     """
     return slope if slope.stride() == parameter.stride() else torch.empty_like(parameter).copy_(slope)
 

@@ -152,6 +152,14 @@ def test_the_discriminator_looks_at_answer_truth_and_source_from_one_place_of_as
         Translate(CONTEST, inputs=1, offsets=6).networks((1, 8, 8))
 
 
+def test_saturated_pixels_weigh_more_by_their_chroma() -> None:
+    task = Translate(CONTEST, inputs=1, pixel=2.0, saturation=3.0)
+    x = torch.tensor([[0.5, 0.5, 0.5], [1.0, 0.0, -1.0]]).T[None, :, None]  # a grey pixel, and one of chroma 2/3
+    assert float(task.fit_costs(x + 0.1, {"x": x})["pixel"]) == pytest.approx(2 * 0.1 * (1 + (1 + 3 * 2 / 3)) / 2)
+    with pytest.raises(BadInput, match="saturation is a weight of at least 0, got -1"):
+        Translate(CONTEST, inputs=1, saturation=-1)
+
+
 def test_the_figure_of_a_translation_is_its_error() -> None:
     task = Translate(CONTEST, inputs=1)
     x = torch.zeros(4, 1, 5, 5)

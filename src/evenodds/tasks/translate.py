@@ -36,6 +36,9 @@ class Translate(Paired):
         inputs: channels of the source; follows from the data.
         scale: how many times larger x is than its source; follows from the data.
         pixel: weight of the mean absolute difference from the truth.
+        saturation: how much more a pixel weighs there for its chroma c, by the factor 1 + saturation c, where c is the
+            mean distance of the true channels from their mean: the least difference is that of pale colours, as most
+            pixels are pale (Zhang et al. 2016, "Colorful image colorization", section 2.2).
         perceptual: weight of the mean absolute difference in features of photographs (Johnson et al. 2016), for which
             the extra `evenodds[pretrained]` is needed; see evenodds.parts.losses.perceptual. It joins with the
             discriminator: a stage by pixels alone stays what it is.
@@ -48,13 +51,15 @@ class Translate(Paired):
     inputs: int
     scale: int = 1
     pixel: float = 1.0
+    saturation: float = 0.0
     perceptual: float = 0.0
     offsets: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.perceptual < 0:
-            raise BadInput(f"perceptual is a weight of at least 0, got {self.perceptual}; 0 leaves it out")
+        for name in ("perceptual", "saturation"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"{name} is a weight of at least 0, got {getattr(self, name)}; 0 leaves it out")
         if self.offsets < 1:
             raise BadInput(f"offsets counts places, at least 1, got {self.offsets}; 1 looks from one place")
         if not (self.pixel > 0 or (self.pixel == 0 and self.adversarial and not self.adversarial_from)):
@@ -127,8 +132,14 @@ class Translate(Paired):
         return {"perceptual": self.perceptual * apart.mean()}
 
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
-        """The mean absolute difference."""
-        return {"pixel": self.pixel * F.l1_loss(output, hand["x"])} if self.pixel else {}
+        """The mean absolute difference, of saturated pixels more."""
+        if not self.pixel:
+            return {}
+        apart, truth = (output - hand["x"]).abs(), hand["x"]
+        if self.saturation:
+            chroma = (truth - truth.mean(1, keepdim=True)).abs().mean(1, keepdim=True)
+            apart = apart * (1 + self.saturation * chroma)
+        return {"pixel": self.pixel * apart.mean()}
 
     def discriminator_inputs(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
         """As they are, from the place that was drawn for each."""

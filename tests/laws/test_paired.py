@@ -17,6 +17,7 @@ from evenodds.tasks.contest import Contest
 from evenodds.tasks.cycle import Cycle
 from evenodds.tasks.segment import Segment
 from evenodds.tasks.translate import Translate
+from evenodds.tasks.upscale import Upscale
 
 CONTEST = Contest(non_saturating)
 
@@ -150,6 +151,23 @@ def test_the_discriminator_looks_at_answer_truth_and_source_from_one_place_of_as
     assert int(places.min()) > 20  # of 44 that are expected
     with pytest.raises(BadInput, match="offsets=6 leaves 3 pixels"):
         Translate(CONTEST, inputs=1, offsets=6).networks((1, 8, 8))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_an_error_that_repeats_as_the_grid_does_costs_all_of_it_and_one_that_does_not_a_ninth(scale: int) -> None:
+    contest = Contest(relativistic_paired)
+    task = Upscale(contest, inputs=1, scale=scale, comb=2.0, adversarial_from=0.5)
+    tile = torch.randn(1, 1, scale, scale, generator=rng())
+    x, places = torch.zeros(1, 1, 6 * scale, 6 * scale), torch.arange(6)
+    signs = (1 - 2.0 * ((places[:, None] + places) % 2)).repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    for error, share in ((tile.repeat(1, 1, 6, 6), 1), (tile.repeat(1, 1, 6, 6) * signs, 1 / 9)):
+        cost = task.late_costs({}, x + error, {"x": x})["comb"]
+        assert float(cost) == pytest.approx(2 * share * float(tile.abs().mean()), rel=1e-4)
+    with pytest.raises(BadInput, match="comb is a weight of at least 0, got -1"):
+        Upscale(contest, inputs=1, comb=-1)
+    small = Upscale(contest, inputs=1, scale=scale, comb=1.0, crop=2 * scale)
+    with pytest.raises(BadInput, match=f"pieces of at least {3 * scale} x {3 * scale}"):
+        small.networks((1, 6 * scale, 6 * scale))
 
 
 def test_saturated_pixels_weigh_more_by_their_chroma() -> None:

@@ -156,7 +156,9 @@ class Translate(Paired):
         """From the same place, at the size of x."""
         if self.offsets == 1:
             return super().seen_source(hand)
-        whole = F.interpolate(hand["source"], hand["x"].shape[-2:], mode="bilinear") if self.scale > 1 else hand["source"]
+        whole = hand["source"]
+        if self.scale > 1:
+            whole = F.interpolate(whole, hand["x"].shape[-2:], mode="bilinear")
         return _cut("offset", self.offsets, whole, hand)
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:

@@ -52,7 +52,9 @@ class Upscale(Translate):
         least = PLACES * self.scale
         if self.comb and min(size := piece_size(shape, self.crop)) < least:
             pieces = " x ".join(map(str, size))
-            raise BadInput(f"task.comb needs pieces of at least {least} x {least} pixels, got {pieces}; raise task.crop")
+            raise BadInput(
+                f"task.comb needs pieces of at least {least} x {least} pixels, got {pieces}; raise task.crop"
+            )
         return super().networks(shape)
 
     def late_costs(self, players: Players, output: Tensor, hand: Batch) -> dict[str, Tensor]:
@@ -80,7 +82,7 @@ class Upscale(Translate):
 def combed(x: Tensor, scale: int) -> Tensor:
     """Means of x (N, C, H, W) over 3 x 3 pixels that lie `scale` apart: what repeats every `scale` pixels is left.
 
-    A comb filter: it passes the multiples of 1/scale cycle a pixel in both directions, 0 among them, and what lies near.
+    A comb filter: it passes the multiples of 1/scale cycle a pixel in both directions, 0 among them, and what is near.
 
     Returns:
         (N, C scale^2, H / scale - 2, W / scale - 2): the sub-pixels as channels.

@@ -66,7 +66,9 @@ class Generator(nn.Module):
             raise unknown("luma", luma, LUMA)
         self.colours = luma == "source"
         if self.colours and ((inputs, outputs) != (1, 3) or skip):
-            raise BadInput(f"luma=source gives colours to 1 channel, 3 in all, without skip; got {inputs} and {outputs}")
+            raise BadInput(
+                f"luma=source gives colours to 1 channel, 3 in all, without skip; got {inputs} and {outputs}"
+            )
         self.inputs, self.outputs, self.stem, self.skip = inputs, outputs, stem, skip
         self.multiple = stem * 2**depth
         """Of which H and W are best a multiple."""

@@ -53,7 +53,7 @@ class Upscale(Translate):
         if self.comb and min(size := piece_size(shape, self.crop)) < least:
             pieces = " x ".join(map(str, size))
             raise BadInput(
-                f"task.comb needs pieces of at least {least} x {least} pixels, got {pieces}; raise task.crop"
+                f"task.comb needs pieces of at least {least} x {least} pixels, got {pieces}; set task.comb=0"
             )
         return super().networks(shape)
 

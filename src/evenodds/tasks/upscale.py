@@ -31,8 +31,8 @@ class Upscale(Translate):
         realistic: sources are blurred, noisy and compressed too, by random amounts, as photographs from elsewhere
             are; without it, they are bicubic reductions, for which the scores of papers are.
         comb: weight of the mean absolute error of `combed` images. It ends dots that repeat as the grid of the
-            enlargement does, which sub-pixel convolution (Shi et al. 2016) draws easily, and which a discriminator
-            asks for and does not see. It joins with the discriminator.
+            enlargement does: sub-pixel convolution (Shi et al. 2016) has weights for each sub-pixel, and one that
+            differs from the others is contrast for a discriminator. It joins with the discriminator.
     """
 
     scale: int = 4

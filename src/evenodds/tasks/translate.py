@@ -43,8 +43,8 @@ class Translate(Paired):
             the extra `evenodds[pretrained]` is needed; see evenodds.parts.losses.perceptual. It joins with the
             discriminator: a stage by pixels alone stays what it is.
         offsets: places, along each side, from which the discriminator looks at a piece, drawn for each; it sees
-            `offsets - 1` rows and columns less. Its strides see a grid of pixels, and so its slopes: where that lies
-            alike in all pieces, as the grid of an enlargement does, the generator draws dots on it. 1: always alike.
+            `offsets - 1` rows and columns less, and the slopes of its strides are alike on all pixels. 1: always from
+            the same, as super-resolution is best: its dots grow otherwise.
     """
 
     degradation: Degradation | None = None

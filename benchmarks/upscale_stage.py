@@ -43,7 +43,8 @@ PIXEL = {
 }  # fmt: skip
 STAGE = {
     "seed": 21, "learning_rate": 0.00025, "discriminator_learning_rate": 0.00025, "decay.start": 0,
-    "task.adversarial_from": 0, "generator.chroma": "full", "task.comb": 0, "precision": "float32",
+    "task.adversarial_from": 0, "task.adversarial": 0.005, "generator.chroma": "full", "task.comb": 0,
+    "precision": "float32",
 }  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "full": {},

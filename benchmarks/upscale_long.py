@@ -21,7 +21,7 @@ from upscale_stage import run
 
 PIXEL = {
     "images": 110_000, "seed": 300, "precision": "bfloat16",
-    "task.adversarial": 0, "task.adversarial_from": 0, "task.matching": 0, "task.comb": 0,
+    "task.adversarial": 0, "task.adversarial_from": 0, "task.matching": 0,
 }  # fmt: skip
 ADVERSARIAL = {
     "images": 12_000, "seed": 301, "precision": "bfloat16", "task.adversarial_from": 0,

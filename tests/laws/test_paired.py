@@ -163,6 +163,7 @@ def test_an_error_that_repeats_as_the_grid_does_costs_all_of_it_and_one_that_doe
     for error, share in ((tile.repeat(1, 1, 6, 6), 1), (tile.repeat(1, 1, 6, 6) * signs, 1 / 9)):
         cost = task.late_costs({}, x + error, {"x": x})["comb"]
         assert float(cost) == pytest.approx(2 * share * float(tile.abs().mean()), rel=1e-4)
+    assert Upscale(contest, inputs=1, scale=scale, comb=2.0, adversarial=0).late_costs({}, x + error, {"x": x}) == {}
     with pytest.raises(BadInput, match="comb is a weight of at least 0, got -1"):
         Upscale(contest, inputs=1, comb=-1)
     small = Upscale(contest, inputs=1, scale=scale, comb=1.0, crop=2 * scale)

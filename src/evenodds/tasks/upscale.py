@@ -32,7 +32,7 @@ class Upscale(Translate):
             are; without it, they are bicubic reductions, for which the scores of papers are.
         comb: weight of the mean absolute error of `combed` images. It ends dots that repeat as the grid of the
             enlargement does: sub-pixel convolution (Shi et al. 2016) has weights for each sub-pixel, and one that
-            differs from the others is contrast for a discriminator. It joins with the discriminator.
+            differs from the others is contrast for a discriminator. It joins with that, and is 0 without one.
     """
 
     scale: int = 4
@@ -60,7 +60,7 @@ class Upscale(Translate):
     def late_costs(self, players: Players, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The error that repeats as the grid does, beside the others."""
         costs = super().late_costs(players, output, hand)
-        if self.comb:
+        if self.comb and self.adversarial:
             costs["comb"] = self.comb * combed(output - hand["x"], self.scale).abs().mean()
         return costs
 

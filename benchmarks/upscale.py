@@ -74,15 +74,17 @@ def trained(recipe: str, work: Path, length: dict[str, Any]) -> Session:
     return evenodds.fit(work / "train", recipe, out=run, **length)
 
 
+def bicubic(small: Tensor) -> Tensor:
+    """What an untrained network answers."""
+    return enlarged(small, SCALE).clamp(-1, 1)
+
+
 def arms(session: Session) -> dict[str, Any]:
     """Ways to enlarge (1, 3, h, w)."""
 
     def of(share: float) -> Any:
         generator = mixed(session, share)
         return lambda small: answered(session, small, generator)["x"]
-
-    def bicubic(small: Tensor) -> Tensor:
-        return enlarged(small, SCALE).clamp(-1, 1)
 
     final = lambda small: answered(session, small)["x"]  # noqa: E731
     return {"bicubic": bicubic, "pixel": of(0.0), "half of each": of(0.5), "adversarial": final}
@@ -100,15 +102,15 @@ def eight_bit(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str, Any]:
-    """Figures of each arm, and the picture."""
+def measured(ways: dict[str, Any], truth: dict[str, Tensor], picture: Path) -> dict[str, Any]:
+    """Figures of each way to enlarge, and the picture; see `arms`."""
     extractor, rng = Random((3, PATCH, PATCH)), torch.Generator().manual_seed(0)
     small = {name: eight_bit(Downscale(SCALE)(x, rng).clamp(-1, 1)) for name, x in truth.items()}
     real = torch.cat([extract(extractor, patches(x)) for x in truth.values()])
     order = torch.randperm(len(real), generator=rng)
     results: dict[str, Any] = {"frechet of two halves of the truth": float(frechet(*real[order].chunk(2)))}
     rows = {"truth": [_piece(truth[name], name) for name in SHOWN]}
-    for arm, enlarge in arms(session).items():
+    for arm, enlarge in ways.items():
         made = {name: eight_bit(enlarge(x)) for name, x in small.items()}
         ratios = torch.cat([psnr(made[name], x, border=SCALE) for name, x in truth.items()])
         inner = slice(SCALE, -SCALE)
@@ -129,7 +131,7 @@ def measured(session: Session, truth: dict[str, Tensor], out: Path) -> dict[str,
         rows[arm] = [_piece(made[name], name) for name in SHOWN]
     columns = ["bicubic", "pixel", "half of each", "adversarial", "truth"]
     sheet = pictures.grid(np.concatenate([rows[arm] for arm in columns]), columns=len(SHOWN))
-    pictures.write(out / "upscale.jpg", sheet)
+    pictures.write(picture, sheet)
     return results
 
 
@@ -215,7 +217,7 @@ def main() -> None:
         session = trained("upscale-x4", arguments.work, length)
         last = session.history()[-1]
         results["run"] = {"images": session.images, "seconds": last["seconds"], "threads": torch.get_num_threads()}
-        results["measured"] = measured(session, photographs("val"), arguments.out)
+        results["measured"] = measured(arms(session), photographs("val"), arguments.out / "upscale.jpg")
         write_json(path, results)
     if "megapixel" not in results:
         results["megapixel"] = megapixel(arguments.work / "upscale-x4", arguments.work)

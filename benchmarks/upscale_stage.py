@@ -39,16 +39,20 @@ from upscale import DATA, PATCH, RESULTS, SCALE, eight_bit, grid_energy, patches
 
 PIXEL = {
     "images": 18_000, "seed": 11, "task.adversarial": 0, "task.adversarial_from": 0, "task.matching": 0,
-    "generator.chroma": "full",
+    "generator.chroma": "full", "task.comb": 0, "precision": "float32",
 }  # fmt: skip
 STAGE = {
     "seed": 21, "learning_rate": 0.00025, "discriminator_learning_rate": 0.00025, "decay.start": 0,
-    "task.adversarial_from": 0, "generator.chroma": "full",
+    "task.adversarial_from": 0, "task.adversarial": 0.005, "generator.chroma": "full", "task.comb": 0,
+    "precision": "float32",
 }  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "full": {},
     "source": {"generator.chroma": "source"},
-    "source, perceptual": {"generator.chroma": "source", "task.perceptual": 0.1},
+    "source, offsets": {"generator.chroma": "source", "task.offsets": 8},
+    "source, comb": {"generator.chroma": "source", "task.comb": 3.0},
+    "source, offsets, comb": {"generator.chroma": "source", "task.offsets": 8, "task.comb": 3.0},
+    "source, perceptual": {"generator.chroma": "source", "task.comb": 3.0, "task.perceptual": 0.1},
 }
 
 

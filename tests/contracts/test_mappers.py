@@ -18,6 +18,7 @@ import evenodds
 from evenodds.apply.features import features
 from evenodds.errors import BadInput
 from evenodds.evaluation.equilibrium import discriminator_report
+from evenodds.game.arithmetic import luma
 from evenodds.game.optimizers import eager
 from evenodds.parts.losses import penalties
 from evenodds.parts.losses.adversarial import non_saturating
@@ -279,6 +280,18 @@ def layers(net: Any) -> list[tuple[str, Any]]:
 def test_a_unet_that_takes_something_away_starts_by_taking_nothing() -> None:
     x = torch.rand(2, 3, 9, 9)
     assert torch.equal(mapper("unet", 3, 3, skip=True)(x), x)
+
+
+def test_a_unet_that_gives_colours_keeps_the_luma_and_starts_grey() -> None:
+    net, x = mapper("unet", 1, 3, luma="source"), torch.rand(2, 1, 9, 9)
+    assert torch.allclose(net(x), x.expand(-1, 3, -1, -1))
+    nn.init.normal_(net.leave.weight)
+    made = net(x)
+    assert float((made - x).detach().abs().mean()) > 0.1
+    assert torch.allclose(luma(made), x, atol=1e-5)
+    for inputs, outputs, options in ((3, 3, {}), (1, 1, {}), (1, 3, {"skip": True}), (1, 3, {"luma": "none"})):
+        with pytest.raises(BadInput, match="luma"):
+            mapper("unet", inputs, outputs, **{"luma": "source", **options})
 
 
 # --- patches ---------------------------------------------------------------------------------------------------------

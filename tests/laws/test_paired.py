@@ -17,6 +17,7 @@ from evenodds.tasks.contest import Contest
 from evenodds.tasks.cycle import Cycle
 from evenodds.tasks.segment import Segment
 from evenodds.tasks.translate import Translate
+from evenodds.tasks.upscale import Upscale
 
 CONTEST = Contest(non_saturating)
 
@@ -133,6 +134,49 @@ def test_a_translation_learns_a_map_of_colours() -> None:
         cost.total().backward()
         adam.step()
     assert torch.allclose(generator.weight[:, :, 0, 0], matrix, atol=0.03)
+
+
+def test_the_discriminator_looks_at_answer_truth_and_source_from_one_place_of_as_many_as_there_are() -> None:
+    task = Translate(CONTEST, inputs=1, scale=2, offsets=3, turns="none")
+    assert task.networks((1, 8, 8))["discriminator"].arguments == ((2, 6, 6),)
+    small = torch.arange(4.0).view(1, 1, 1, 4).expand(400, 1, 4, 4)
+    x = F.interpolate(small, scale_factor=2.0, mode="bilinear")  # the source as the discriminator is shown it
+    hand = task.deal({"x": x, "source": small}, rng())
+    truth, answer = task.discriminator_inputs(2 * hand["x"], hand)
+    assert torch.equal(answer, 2 * truth)
+    assert torch.equal(truth, task.seen_source(hand))
+    assert truth[:, 0, 0, 0].unique().tolist() == x[0, 0, 0, :3].unique().tolist()
+    places = torch.stack([hand["offset_down"], hand["offset_right"]], 1).unique(dim=0, return_counts=True)[1]
+    assert len(places) == 9
+    assert int(places.min()) > 20  # of 44 that are expected
+    with pytest.raises(BadInput, match="offsets=6 leaves 3 pixels"):
+        Translate(CONTEST, inputs=1, offsets=6).networks((1, 8, 8))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_an_error_that_repeats_as_the_grid_does_costs_all_of_it_and_one_that_does_not_a_ninth(scale: int) -> None:
+    contest = Contest(relativistic_paired)
+    task = Upscale(contest, inputs=1, scale=scale, comb=2.0, adversarial_from=0.5)
+    tile = torch.randn(1, 1, scale, scale, generator=rng())
+    x, places = torch.zeros(1, 1, 6 * scale, 6 * scale), torch.arange(6)
+    signs = (1 - 2.0 * ((places[:, None] + places) % 2)).repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    for error, share in ((tile.repeat(1, 1, 6, 6), 1), (tile.repeat(1, 1, 6, 6) * signs, 1 / 9)):
+        cost = task.late_costs({}, x + error, {"x": x})["comb"]
+        assert float(cost) == pytest.approx(2 * share * float(tile.abs().mean()), rel=1e-4)
+    assert Upscale(contest, inputs=1, scale=scale, comb=2.0, adversarial=0).late_costs({}, x + error, {"x": x}) == {}
+    with pytest.raises(BadInput, match="comb is a weight of at least 0, got -1"):
+        Upscale(contest, inputs=1, comb=-1)
+    small = Upscale(contest, inputs=1, scale=scale, comb=1.0, crop=2 * scale)
+    with pytest.raises(BadInput, match=f"pieces of at least {3 * scale} x {3 * scale}"):
+        small.networks((1, 6 * scale, 6 * scale))
+
+
+def test_saturated_pixels_weigh_more_by_their_chroma() -> None:
+    task = Translate(CONTEST, inputs=1, pixel=2.0, saturation=3.0)
+    x = torch.tensor([[0.5, 0.5, 0.5], [1.0, 0.0, -1.0]]).T[None, :, None]  # a grey pixel, and one of chroma 2/3
+    assert float(task.fit_costs(x + 0.1, {"x": x})["pixel"]) == pytest.approx(2 * 0.1 * (1 + (1 + 3 * 2 / 3)) / 2)
+    with pytest.raises(BadInput, match="saturation is a weight of at least 0, got -1"):
+        Translate(CONTEST, inputs=1, saturation=-1)
 
 
 def test_the_figure_of_a_translation_is_its_error() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.parts.exporting import is_exporting
 
-__all__ = ["SLOPE", "base", "check", "check_images", "conv", "enlarged", "normed", "unbiased"]
+__all__ = ["SLOPE", "base", "check", "check_images", "conv", "enlarged", "in_rgb", "normed", "unbiased"]
 
 SLOPE = 0.2
 """Of leaky rectifiers below 0."""
@@ -58,6 +58,11 @@ def base(x: Tensor, outputs: int) -> Tensor:
     return x[:, :outputs] if x.shape[1] >= outputs else x[:, :1].expand(-1, outputs, -1, -1)
 
 
+def in_rgb(luma: Tensor, blue: Tensor, red: Tensor) -> Tensor:
+    """Red, green and blue of luma and two colours, (N, 1, H, W) each, by ITU-R BT.601 as JPEG files have it (JFIF)."""
+    return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 1)
+
+
 def enlarged(x: Tensor, scale: int) -> Tensor:
     """x (N, C, H, W), bicubic with a = -1/2 (Keys 1981) at `scale` times its size: what image editors call bicubic."""
     if scale == 1:
@@ -65,8 +70,9 @@ def enlarged(x: Tensor, scale: int) -> Tensor:
     if is_exporting():
         return _enlarged_by_kernel(x, scale)
     size = (x.shape[2] * scale, x.shape[3] * scale)
-    # Only with antialias does PyTorch take a = -1/2; on the way up there is nothing else to it.
-    return F.interpolate(x, size, mode="bicubic", antialias=True)
+    # Only with antialias does PyTorch take a = -1/2; on the way up there is nothing else to it. Processors have no such
+    # kernel in bfloat16.
+    return F.interpolate(x.float() if x.dtype is torch.bfloat16 else x, size, mode="bicubic", antialias=True)
 
 
 def _enlarged_by_kernel(x: Tensor, scale: int) -> Tensor:

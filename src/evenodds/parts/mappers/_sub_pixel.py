@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import unknown
-from evenodds.parts.mappers._parts import SLOPE, base, check_images, conv, enlarged
+from evenodds.parts.mappers._parts import SLOPE, base, check_images, conv, enlarged, in_rgb
 
 __all__ = ["CHROMA", "SubPixel"]
 
@@ -71,7 +70,5 @@ class SubPixel(nn.Module):
         return enlarged(base(x, self.outputs), self.scale) + change
 
     def _joined(self, left: Tensor) -> Tensor:
-        """Red, green and blue of luma and colours, by ITU-R BT.601 as JPEG files have it (JFIF)."""
-        luma = F.pixel_shuffle(left[:, :-2], self.scale)
-        blue, red = enlarged(left[:, -2:], self.scale).chunk(2, 1)
-        return torch.cat([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 1)
+        """Red, green and blue of luma and colours."""
+        return in_rgb(F.pixel_shuffle(left[:, :-2], self.scale), *enlarged(left[:, -2:], self.scale).chunk(2, 1))

@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput, unknown
-from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv
+from evenodds.parts.mappers._parts import SLOPE, base, check, check_images, conv, in_rgb
 from evenodds.parts.networks._levels import padded, start_alike, widths
 
 __all__ = ["NORMS", "Generator"]
 
 NORMS = ("none", "batch", "instance", "group")
+LUMA = ("made", "source")
+"""Where that of the answer comes from."""
 
 
 class Generator(nn.Module):
@@ -34,6 +36,8 @@ class Generator(nn.Module):
         stem: 2 begins and ends with 2 x 2 pixels as one, for a quarter of the work; 1 with single ones.
         norm: none, batch, instance or group (8 channels each).
         skip: add the source to what is change, which then starts as the source: to take something away from images.
+        luma: made; or source, of one channel, which is kept as the luma of the answer: the network makes two colours,
+            which start at 0 (as Zhang et al. 2016, "Colorful image colorization", make them alone).
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Generator(nn.Module):
         stem: int = 1,
         norm: str = "batch",
         skip: bool = False,
+        luma: str = "made",
     ) -> None:
         super().__init__()
         check(inputs, outputs, scale, (1,))
@@ -57,6 +62,13 @@ class Generator(nn.Module):
             raise BadInput(f"depth >= 0, blocks >= 1 and a stem of 1 or 2 are needed, got {depth}, {blocks}, {stem}")
         if norm not in NORMS:
             raise unknown("norm", norm, NORMS)
+        if luma not in LUMA:
+            raise unknown("luma", luma, LUMA)
+        self.colours = luma == "source"
+        if self.colours and ((inputs, outputs) != (1, 3) or skip):
+            raise BadInput(
+                f"luma=source gives colours to 1 channel, 3 in all, without skip; got {inputs} and {outputs}"
+            )
         self.inputs, self.outputs, self.stem, self.skip = inputs, outputs, stem, skip
         self.multiple = stem * 2**depth
         """Of which H and W are best a multiple."""
@@ -73,7 +85,8 @@ class Generator(nn.Module):
         )
         self.coarse = nn.ModuleList(conv(channels_of[k + 1], channels_of[k], size=1) for k in range(depth))
         self.up = nn.ModuleList(_level(2 * channels_of[k], channels_of[k], blocks, norm) for k in range(depth))
-        self.leave = conv(channels_of[0], outputs * stem**2, 0.0 if skip else 0.5, size=3)
+        values = 2 if self.colours else outputs
+        self.leave = conv(channels_of[0], values * stem**2, 0.0 if skip or self.colours else 0.5, size=3)
         start_alike(self.leave, stem**2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,6 +101,8 @@ class Generator(nn.Module):
             finer = F.interpolate(coarse(hidden), scale_factor=2.0, mode="nearest")
             hidden = level(torch.cat([passed.pop(), finer], 1))
         change = F.pixel_shuffle(self.leave(hidden), self.stem)[:, :, :height, :width]
+        if self.colours:
+            return in_rgb(x, *change.chunk(2, 1))
         return base(x, self.outputs) + change if self.skip else change
 
 

@@ -49,9 +49,7 @@ STAGE = {
 WAYS: dict[str, dict[str, Any]] = {
     "full": {},
     "source": {"generator.chroma": "source"},
-    "source, offsets": {"generator.chroma": "source", "task.offsets": 8},
     "source, comb": {"generator.chroma": "source", "task.comb": 3.0},
-    "source, offsets, comb": {"generator.chroma": "source", "task.offsets": 8, "task.comb": 3.0},
     "source, perceptual": {"generator.chroma": "source", "task.comb": 3.0, "task.perceptual": 0.1},
 }
 

@@ -136,23 +136,6 @@ def test_a_translation_learns_a_map_of_colours() -> None:
     assert torch.allclose(generator.weight[:, :, 0, 0], matrix, atol=0.03)
 
 
-def test_the_discriminator_looks_at_answer_truth_and_source_from_one_place_of_as_many_as_there_are() -> None:
-    task = Translate(CONTEST, inputs=1, scale=2, offsets=3, turns="none")
-    assert task.networks((1, 8, 8))["discriminator"].arguments == ((2, 6, 6),)
-    small = torch.arange(4.0).view(1, 1, 1, 4).expand(400, 1, 4, 4)
-    x = F.interpolate(small, scale_factor=2.0, mode="bilinear")  # the source as the discriminator is shown it
-    hand = task.deal({"x": x, "source": small}, rng())
-    truth, answer = task.discriminator_inputs(2 * hand["x"], hand)
-    assert torch.equal(answer, 2 * truth)
-    assert torch.equal(truth, task.seen_source(hand))
-    assert truth[:, 0, 0, 0].unique().tolist() == x[0, 0, 0, :3].unique().tolist()
-    places = torch.stack([hand["offset_down"], hand["offset_right"]], 1).unique(dim=0, return_counts=True)[1]
-    assert len(places) == 9
-    assert int(places.min()) > 20  # of 44 that are expected
-    with pytest.raises(BadInput, match="offsets=6 leaves 3 pixels"):
-        Translate(CONTEST, inputs=1, offsets=6).networks((1, 8, 8))
-
-
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_an_error_that_repeats_as_the_grid_does_costs_all_of_it_and_one_that_does_not_a_ninth(scale: int) -> None:
     contest = Contest(relativistic_paired)

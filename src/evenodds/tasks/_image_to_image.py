@@ -154,11 +154,8 @@ class Paired(DiscriminatorCosts, ImageToImage):
         """The discriminator's, for pieces of so many channels."""
         if not self.adversarial:
             return {}
-        return {"discriminator": NetworkSpec("Discriminator", ((channels, *self.seen_size(shape)),))}
-
-    def seen_size(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """(H, W) of what the discriminator is shown, for items x of that shape."""
-        return piece_size(shape, self.crop)
+        size = piece_size(shape, self.crop)
+        return {"discriminator": NetworkSpec("Discriminator", ((channels, *size),))}
 
     def piece(self, x: Tensor, rng: torch.Generator) -> Piece:
         """Where the pieces that are dealt lie."""
@@ -226,12 +223,8 @@ class Paired(DiscriminatorCosts, ImageToImage):
         return Costs(costs)
 
     def _source_aware(self, players: Players, hand: Batch) -> SourceAware:
-        source = self.seen_source(hand) if self.sees_source else None
+        source = hand["source"] if self.sees_source else None
         return SourceAware(players["discriminator"], source, remembers=self.matching > 0)
-
-    def seen_source(self, hand: Batch) -> Tensor:
-        """The source as the discriminator is shown it."""
-        return hand["source"]
 
 
 class SourceAware(nn.Module):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
@@ -24,7 +23,6 @@ __all__ = ["Translate"]
 
 SHIFTS = 8
 """Places, along each side, from which a piece is looked at by pretrained features."""
-_LEAST = 4  # Pixels of a side of what discriminators can look at.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +40,6 @@ class Translate(Paired):
         perceptual: weight of the mean absolute difference in features of photographs (Johnson et al. 2016), for which
             the extra `evenodds[pretrained]` is needed; see evenodds.parts.losses.perceptual. It joins with the
             discriminator: a stage by pixels alone stays what it is.
-        offsets: places, along each side, from which the discriminator looks at a piece, drawn for each; it sees
-            `offsets - 1` rows and columns less, and the slopes of its strides are alike on all pixels. 1: always from
-            the same, as super-resolution is best: its dots grow otherwise.
     """
 
     degradation: Degradation | None = None
@@ -53,15 +48,12 @@ class Translate(Paired):
     pixel: float = 1.0
     saturation: float = 0.0
     perceptual: float = 0.0
-    offsets: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("perceptual", "saturation"):
             if getattr(self, name) < 0:
                 raise BadInput(f"{name} is a weight of at least 0, got {getattr(self, name)}; 0 leaves it out")
-        if self.offsets < 1:
-            raise BadInput(f"offsets counts places, at least 1, got {self.offsets}; 1 looks from one place")
         if not (self.pixel > 0 or (self.pixel == 0 and self.adversarial and not self.adversarial_from)):
             raise BadInput(f"pixel must be above 0, or 0 with an adversary from the start; got {self.pixel}; raise it")
         if self.crop is not None and self.crop % self.scale:
@@ -119,16 +111,27 @@ class Translate(Paired):
             crop = None if self.crop is None else self.crop // self.scale
             piece = deal_piece(small, crop, self.turns, rng)
             x, source = piece.of(real["x"], self.scale), piece.of(small)
-        hand = {"x": x, "source": source, **self.contest.deal(x, rng)}
-        if self.perceptual:
-            hand |= _places("shift", SHIFTS, x, rng)
-        return hand | _places("offset", self.offsets, x, rng)
+        return {"x": x, "source": source, **self.contest.deal(x, rng), **self._shifts(x, rng)}
+
+    def _shifts(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """By how much of each piece is cut off before its features are taken.
+
+        Their strides see a grid of pixels. Where it lies alike in all pieces, as that of an enlargement does, a
+        generator learns a pattern on it.
+        """
+        if not self.perceptual:
+            return {}
+        shifts = torch.randint(SHIFTS, (2, len(x)), generator=rng, device=rng.device)
+        return {"shift_down": shifts[0], "shift_right": shifts[1]}
 
     def late_costs(self, players: Players, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """The difference in features."""
         if not self.perceptual:
             return {}
-        apart = players["perceptual"](*(_cut("shift", SHIFTS, x, hand) for x in (output, hand["x"])))
+        down, right = hand["shift_down"], hand["shift_right"]
+        height, width = (side - SHIFTS + 1 for side in output.shape[2:])
+        piece = Piece(down, right, down < 0, right < 0, None, height, width)  # none are turned
+        apart = players["perceptual"](piece.of(output), piece.of(hand["x"]))
         return {"perceptual": self.perceptual * apart.mean()}
 
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
@@ -142,24 +145,8 @@ class Translate(Paired):
         return {"pixel": self.pixel * apart.mean()}
 
     def discriminator_inputs(self, output: Tensor, hand: Batch) -> tuple[Tensor, Tensor]:
-        """As they are, from the place that was drawn for each."""
-        return _cut("offset", self.offsets, hand["x"], hand), _cut("offset", self.offsets, output, hand)
-
-    def seen_size(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Less by what the places need."""
-        size = tuple(side - self.offsets + 1 for side in super().seen_size(shape))
-        if min(size) < _LEAST:
-            raise BadInput(f"offsets={self.offsets} leaves {min(size)} pixels of a piece to be seen; set fewer")
-        return size
-
-    def seen_source(self, hand: Batch) -> Tensor:
-        """From the same place, at the size of x."""
-        if self.offsets == 1:
-            return super().seen_source(hand)
-        whole = hand["source"]
-        if self.scale > 1:
-            whole = F.interpolate(whole, hand["x"].shape[-2:], mode="bilinear")
-        return _cut("offset", self.offsets, whole, hand)
+        """As they are."""
+        return hand["x"], output
 
     def request_for(self, real: Batch, rng: torch.Generator) -> Batch:
         """The source of each whole image."""
@@ -189,23 +176,6 @@ class Translate(Paired):
     def by_appearance(self) -> bool:
         """With an adversary."""
         return self.adversarial > 0
-
-
-def _places(name: str, places: int, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-    """How many rows and columns are cut off before each piece, of as many as there are places."""
-    if places == 1:
-        return {}
-    drawn = torch.randint(places, (2, len(x)), generator=rng, device=rng.device)
-    return {f"{name}_down": drawn[0], f"{name}_right": drawn[1]}
-
-
-def _cut(name: str, places: int, x: Tensor, hand: Batch) -> Tensor:
-    """Pieces of x (N, C, H, W), less by places - 1 rows and columns, from the places that were drawn."""
-    if places == 1:
-        return x
-    down, right = hand[f"{name}_down"], hand[f"{name}_right"]
-    height, width = (side - places + 1 for side in x.shape[2:])
-    return Piece(down, right, down < 0, right < 0, None, height, width).of(x)  # none are turned
 
 
 def _require_seen(channels: int, size: Sequence[int]) -> None:

@@ -48,6 +48,8 @@ class Condition(Generate):
     - "auxiliary": p(x), and that c can be told from x. It lacks a term for the entropy of c given x, so that the
       generator gains by samples that are easy to classify: p(x | c) keeps away from the border of the classes and is
       less diverse than the data (Shu et al. 2017; Gong et al. 2019).
+    - "projection_auxiliary": p(x | c) by the logit of "projection", and that c can be told from x, by further outputs.
+      More samples are of the c that was asked for, and they are less diverse; `auxiliary_weight` says how much so.
     - "contrastive" (2C), "data_to_data" (D2D-CE): as "auxiliary", by a cost that compares the items of a batch, which
       the discriminator pays for reals and the generator for fakes. For classes.
     - "multi_hinge": one hinge of all classes and of fakes, in place of the adversarial cost. For classes, with the

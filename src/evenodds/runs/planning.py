@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import ceil
 
 from evenodds.data.dataset import Dataset
@@ -87,13 +87,18 @@ def settle_task(
 ) -> tuple[Config, list[Choice]]:
     """The configuration with the task that suits the data where it was left open, and the choice, if one was made.
 
-    Options of an open task, such as `task.balance`, are those of the task that is chosen.
+    Options of an open task, such as `task.balance`, are those of a game by class, and are left out where another is
+    chosen.
     """
     if config.task.name != AUTO_TASK:
         return config, []
     choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0])
-    say(f"task={choice.value}: {choice.reason}")
-    return replace(config, task=Part(choice.value, config.task.options)), [choice]
+    by_class, taken = ({one.name for one in fields(find("tasks", name))} for name in ("condition", choice.value))
+    aside = [name for name in config.task.options if name in by_class - taken]
+    options = {name: value for name, value in config.task.options.items() if name not in aside}
+    more = f"; {' and '.join(f'task.{name}' for name in aside)} of games by class left out" if aside else ""
+    say(f"task={choice.value}: {choice.reason}{more}")
+    return replace(config, task=Part(choice.value, options)), [choice]
 
 
 def settle(

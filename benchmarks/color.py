@@ -69,7 +69,7 @@ TUTORIAL = "DCGAN tutorial"
 CLOCK: dict[str, dict[str, Any] | None] = {"recipe": {}, "as it was": OLD, TUTORIAL: None}
 LONG: dict[str, dict[str, Any]] = {
     "recipe": {},
-    "projection alone": {"task": "condition"},
+    "projection alone": {"task.way": "projection"},
 }
 SEARCH: dict[str, dict[str, Any]] = {
     "before": {},

@@ -192,9 +192,11 @@ def labelled(classes: int, each: int) -> Dataset:
 def test_an_open_task_is_chosen_by_the_classes(dataset: Dataset, task: str, reason: str) -> None:
     said: list[str] = []
     config, choices = settle_task(recipe("color-32"), dataset, said.append)
-    assert config.task == Part(task)
+    by_class = {"way": "projection_auxiliary"}
+    assert config.task == Part(task, by_class if task == "condition" else {})
     assert [choice.value for choice in choices] == [task]
-    assert said == [f"task={task}: {choices[0].reason}"]
+    left_out = "" if task == "condition" else "; task.way of games by class left out"
+    assert said == [f"task={task}: {choices[0].reason}{left_out}"]
     assert reason in said[0]
     named = with_settings(recipe("color-32"), {"task": "generate"})
     assert settle_task(named, dataset) == (named, [])
@@ -215,7 +217,9 @@ def test_a_run_keeps_the_task_that_was_chosen(tmp_path: Path) -> None:
     config = with_settings(recipe("color-32"), {**small, "data": Part(IN_MEMORY), "task.balance": "classes"})
     session = start(config, out=tmp_path / "run", dataset=labelled(2, 40))
     assert session.sample(3, y=[0, 1, 1]).shape == (3, 3, 32, 32)
-    assert read(tmp_path / "run" / "config.yaml").task == Part("condition", {"balance": "classes"})
+    assert read(tmp_path / "run" / "config.yaml").task == Part(
+        "condition", {"way": "projection_auxiliary", "balance": "classes"}
+    )
     kept = json.loads((tmp_path / "run" / "choices.json").read_text())
     assert [(choice["setting"], choice["value"], choice["classes"]) for choice in kept] == [("task", "condition", 2)]
 

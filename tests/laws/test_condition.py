@@ -149,7 +149,8 @@ def test_the_truth_is_at_rest_but_for_the_auxiliary_cost(way: str) -> None:
     c = torch.eye(2).double().repeat_interleave(4000, 0)
     hand = {"x": torch.zeros(8000, 1).double(), "z": normal.repeat(2)[:, None], "c": c}
     generator = Apart()
-    cost = task(2, way).generator_cost({"generator": generator, "discriminator": net}, hand).total()
+    game = task(2, way, auxiliary_weight=1.0)
+    cost = game.generator_cost({"generator": generator, "discriminator": net}, hand).total()
     (slope,) = torch.autograd.grad(cost, generator.s)
     # d/ds E log(1 + exp(-2 (1 + s + n))) at s = 0
     expected = -2 * torch.sigmoid(-2 * (1 + normal)).mean() if "auxiliary" in way else torch.zeros(())

@@ -71,6 +71,7 @@ LONG: dict[str, dict[str, Any]] = {
     "recipe": {},
     "projection alone": {"task.way": "projection"},
 }
+NAMED = {"task.way": "projection_auxiliary"}
 SEARCH: dict[str, dict[str, Any]] = {
     "before": {},
     "simultaneous": {"simultaneous": True},
@@ -90,8 +91,13 @@ SEARCH: dict[str, dict[str, Any]] = {
     "self-modulation": {"generator.self_modulation": True},
     "self-modulation, auxiliary": {"generator.self_modulation": True, "task.way": "auxiliary"},
     "auxiliary": {"task.way": "auxiliary", "simultaneous": False},
+    "self-modulation, flip": {"generator.self_modulation": True, "views": ["flip"]},
+    "self-modulation, wider generator": {"generator.self_modulation": True, "generator.width": 32},
+    "self-modulation, lighter penalty": {"generator.self_modulation": True, "penalty_weight": 0.1},
+    "self-modulation, named, 0.2": {"generator.self_modulation": True, **NAMED, "task.auxiliary_weight": 0.2},
+    "self-modulation, named, 0.05": {"generator.self_modulation": True, **NAMED, "task.auxiliary_weight": 0.05},
 }
-"""Each changes one thing, or two, of the recipe as it was before its norms followed z."""
+"""Each changes one thing, or a few, of the recipe as it was before its norms followed z."""
 
 
 # Scores --------------------------------------------------------------------------------------------------------------
@@ -194,7 +200,9 @@ def equal(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict
 def search(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:
     """As much processor time, by one thread."""
     torch.set_num_threads(1)
-    before: dict[str, Any] = {"generator": {"name": "dcgan", "width": 24}, "threads": 1}
+    before: dict[str, Any] = {
+        "generator": {"name": "dcgan", "width": 24}, "task.way": "projection", "penalty_weight": 0.3, "threads": 1,
+    }  # fmt: skip
     config, each = timed(configured(seed, {**before, **SEARCH[way]}), chosen.seconds)
     session = start(config, out=folder / f"{way}-{seed}")
     x = drawn(session, chosen.a_class)

@@ -78,7 +78,8 @@ class CompiledMoves:
             costs, facts, slopes = function(hand)
         for parameter, slope in zip(parameters_of(move, players), slopes, strict=True):
             if slope is not None:
-                weighed = slope if weight == 1 else weight * slope
+                laid = _laid_as(parameter, slope)
+                weighed = laid if weight == 1 else weight * laid
                 parameter.grad = weighed if parameter.grad is None else parameter.grad + weighed
         return Costs(costs, facts)
 
@@ -135,6 +136,15 @@ def _compiler() -> str | None:
 def parameters_of(move: Move, players: Players) -> list[nn.Parameter]:
     """The parameters of the movers."""
     return [p for name in move.movers for p in players[name].parameters() if p.requires_grad]
+
+
+def _laid_as(parameter: Tensor, slope: Tensor) -> Tensor:
+    """The slope, in memory as the parameter lies there.
+
+    A compiler lays tensors out as it likes, and a step of one kernel (torch's `fused`, 2.13) pairs weights and slopes
+    by their places in memory: other strides would hand each weight the slope of another one.
+    """
+    return slope if slope.stride() == parameter.stride() else torch.empty_like(parameter).copy_(slope)
 
 
 _numbers = count()

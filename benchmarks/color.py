@@ -2,6 +2,7 @@
 
     python benchmarks/color.py equal [--images 150k] [--seeds 0 1 2]    # float32 and bfloat16, one thread each
     python benchmarks/color.py search [--seconds 150] [--seeds 100]     # ways, in processor time of one thread
+    python benchmarks/color.py long [--images 1.55M] [--seeds 0 1]      # as many as two idle cores show in 20 minutes
     python benchmarks/color.py clock [--budget 5m] [--seeds 0 1 2]      # three ways by the clock of two idle cores
     python benchmarks/color.py judge                                    # the scores of what `clock` drew
     python benchmarks/color.py floor                                    # training images in place of samples
@@ -40,7 +41,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
 from evenodds.runs.folders import as_seconds
-from evenodds.runs.run import start
+from evenodds.runs.run import resume, start
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from peers import PEERS, SHARED, tutorial
@@ -66,6 +67,11 @@ PUBLISHED = ("pretrained",)
 """Features whose weights come with an extra."""
 TUTORIAL = "DCGAN tutorial"
 CLOCK: dict[str, dict[str, Any] | None] = {"recipe": {}, "as it was": OLD, TUTORIAL: None}
+LONG: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "projection alone": {"task.way": "projection"},
+}
+NAMED = {"task.way": "projection_auxiliary"}
 SEARCH: dict[str, dict[str, Any]] = {
     "before": {},
     "simultaneous": {"simultaneous": True},
@@ -85,8 +91,13 @@ SEARCH: dict[str, dict[str, Any]] = {
     "self-modulation": {"generator.self_modulation": True},
     "self-modulation, auxiliary": {"generator.self_modulation": True, "task.way": "auxiliary"},
     "auxiliary": {"task.way": "auxiliary", "simultaneous": False},
+    "self-modulation, flip": {"generator.self_modulation": True, "views": ["flip"]},
+    "self-modulation, wider generator": {"generator.self_modulation": True, "generator.width": 32},
+    "self-modulation, lighter penalty": {"generator.self_modulation": True, "penalty_weight": 0.1},
+    "self-modulation, named, 0.2": {"generator.self_modulation": True, **NAMED, "task.auxiliary_weight": 0.2},
+    "self-modulation, named, 0.05": {"generator.self_modulation": True, **NAMED, "task.auxiliary_weight": 0.05},
 }
-"""Each changes one thing, or two, of the recipe as it was before its norms followed z."""
+"""Each changes one thing, or a few, of the recipe as it was before its norms followed z."""
 
 
 # Scores --------------------------------------------------------------------------------------------------------------
@@ -189,12 +200,28 @@ def equal(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict
 def search(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:
     """As much processor time, by one thread."""
     torch.set_num_threads(1)
-    before: dict[str, Any] = {"generator": {"name": "dcgan", "width": 24}, "threads": 1}
+    before: dict[str, Any] = {
+        "generator": {"name": "dcgan", "width": 24}, "task.way": "projection", "penalty_weight": 0.3, "threads": 1,
+    }  # fmt: skip
     config, each = timed(configured(seed, {**before, **SEARCH[way]}), chosen.seconds)
     session = start(config, out=folder / f"{way}-{seed}")
     x = drawn(session, chosen.a_class)
     grid(x[:: chosen.a_class // 10], folder / f"{way}-{seed}.jpg")
     return {"images": session.images, "milliseconds_an_image": round(1000 * each, 3), **judged(x, chosen.a_class)}
+
+
+def long(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:
+    """As many images as two idle cores show in 20 minutes, by one thread; goes on where it was interrupted."""
+    torch.set_num_threads(1)
+    place, settings = (
+        folder / f"{way.replace(' ', '-')}-{seed}",
+        {"images": chosen.images, "threads": 1, "save_share": 0.1},
+    )
+    session = resume(place) if place.is_dir() else start(configured(seed, {**LONG[way], **settings}), out=place)
+    x = drawn(session, chosen.a_class)
+    if seed == chosen.seeds[0]:
+        grid(x[:: chosen.a_class // 10], RESULTS / f"color-{way.replace(' ', '-')}-20m.jpg")
+    return {"images": session.images, "arithmetic": session.config.precision, **judged(x, chosen.a_class)}
 
 
 def clock(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -239,6 +266,7 @@ def floor(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict
 MODES: dict[str, tuple[Callable[..., dict[str, Any]], list[str]]] = {
     "equal": (equal, list(EQUAL)),
     "search": (search, list(SEARCH)),
+    "long": (long, ["recipe"]),
     "clock": (clock, list(CLOCK)),
     "floor": (floor, ["training images"]),
 }
@@ -247,7 +275,7 @@ MODES: dict[str, tuple[Callable[..., dict[str, Any]], list[str]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=[*MODES, "judge"])
-    parser.add_argument("--images", default="150k")
+    parser.add_argument("--images", help="of `equal`, 150k, and of `long`, 1.55M")
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--budget", default="5m")
     parser.add_argument("--a-class", type=int, default=1000, help="samples of each class, a multiple of 10")
@@ -256,6 +284,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="keep the runs in this folder")
     parser.add_argument("--results", type=Path, default=RESULTS / "color.json")
     chosen = parser.parse_args()
+    chosen.images = chosen.images or {"long": "1.55M"}.get(chosen.what, "150k")
     if not DATA.exists():
         raise SystemExit(f"{DATA.name} is not there: this benchmark needs the data beside the project")
     rows = json.loads(chosen.results.read_text()) if chosen.results.exists() else []

@@ -54,12 +54,22 @@ PLAIN: dict[str, Any] = {
 UP: dict[str, Any] = {"name": "fastgan", "width": 8, "cap": 128}
 STYLE: dict[str, Any] = {"name": "style", "width": 8, "cap": 128, "convolutions": 1}
 DOWN: dict[str, Any] = {"name": "fastgan", "width": 16, "cap": 128}
+HALF = {"precision": "bfloat16"}
 WAYS: dict[str, dict[str, Any]] = {
     "as it was": OLD,
     "as it was, by class": {**OLD, "task": "auto"},
     "dcgan": PLAIN,
     "dcgan, wider": {**PLAIN, "generator.width": 24, "discriminator.width": 24},
     "up": {**PLAIN, "generator": UP},
+    "up, bfloat16": {**PLAIN, "generator": UP, **HALF},
+    "up, bfloat16, in turn": {**PLAIN, "generator": UP, **HALF, "simultaneous": False},
+    "up, bfloat16, in turn, lighter": {
+        **PLAIN,
+        "generator": UP,
+        **HALF,
+        "simultaneous": False,
+        "penalty_weight": 0.1,
+    },
     "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
     "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},
     "up, down": {**PLAIN, "generator": UP, "discriminator": DOWN},

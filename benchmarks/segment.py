@@ -8,6 +8,7 @@ the mean intersection over union of the 11 classes, whose counts are added up, a
     rare         no adversary, pixels of rare classes heavier
     bfloat16     that in bfloat16: the recipe, on a machine with the instructions for it
     pretrained   that with an encoder that was trained on ImageNet (the extra evenodds[pretrained]) and with views
+    views        the U-Net in bfloat16 with views
     dilated      that with another network, and with views
 
 Each seed draws the weights, the order of the data and what is dealt. What results/segment.json holds already is not
@@ -59,6 +60,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "adversarial": {"task__adversarial": 0.01, "task__rare": 0.0, "precision": "float32"},
     "rare": {"precision": "float32"},
     "bfloat16": {"precision": "bfloat16"},
+    "views": {"precision": "bfloat16", **VIEWS},
     "pretrained": {"generator": {"name": "pretrained"}, "precision": "bfloat16", **VIEWS},
     "dilated": {"generator": {"name": "dilated"}, "precision": "bfloat16", **VIEWS},
 }

@@ -79,6 +79,14 @@ def test_classes_keep_what_they_know_by_name() -> None:
     assert "2 known before, 1 new" in choice.reason
 
 
+def test_outputs_with_all_classes_twice_keep_both() -> None:
+    settings = {"task.way": "projection_auxiliary"}
+    source, run = new_run(pictures(8, classes="abc"), **settings), new_run(pictures(8, classes="xcay"), 2, **settings)
+    transfer(session_of(source), run)
+    theirs, mine = (weights(one, "discriminator")["logit.weight"] for one in (source, run))
+    assert torch.equal(mine[[0, 2, 3, 6, 7]], theirs[[0, 3, 1, 6, 4]])
+
+
 @pytest.mark.parametrize("classes", ["", "ab"])
 def test_classes_may_come_and_go(classes: str) -> None:
     source, run = new_run(pictures(8, classes="ab"[len(classes) :])), new_run(pictures(8, classes=classes), 2)

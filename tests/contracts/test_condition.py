@@ -128,7 +128,7 @@ def test_ways_by_class_play_classes_alone(way: str) -> None:
     ids=["view", "steps", "simultaneous", "balance"],
 )
 def test_every_term_in_every_way(options: dict[str, Any], way: str) -> None:
-    if way == "auxiliary" and "simultaneous" in options:
+    if "auxiliary" in way and "simultaneous" in options:
         with pytest.raises(BadInput, match="simultaneous"):
             task(way, **options)
         return

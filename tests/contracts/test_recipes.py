@@ -192,7 +192,8 @@ def labelled(classes: int, each: int) -> Dataset:
 def test_an_open_task_is_chosen_by_the_classes(dataset: Dataset, task: str, reason: str) -> None:
     said: list[str] = []
     config, choices = settle_task(recipe("color-32"), dataset, said.append)
-    assert config.task == Part(task)
+    by_class = {"way": "projection_auxiliary"}
+    assert config.task == Part(task, by_class if task == "condition" else {})
     assert [choice.value for choice in choices] == [task]
     assert said == [f"task={task}: {choices[0].reason}"]
     assert reason in said[0]
@@ -200,12 +201,24 @@ def test_an_open_task_is_chosen_by_the_classes(dataset: Dataset, task: str, reas
     assert settle_task(named, dataset) == (named, [])
 
 
+def test_options_of_games_by_class_are_left_out_of_others_and_that_is_said() -> None:
+    said: list[str] = []
+    config = with_settings(recipe("photos-64"), {"task.balance": "classes", "task.discriminator_steps": 2})
+    assert settle_task(config, labelled(2, 40))[0].task == Part("condition", dict(config.task.options))
+    assert settle_task(config, labelled(1, 40), said.append)[0].task == Part("generate", {"discriminator_steps": 2})
+    assert said[0].endswith("; task.balance of games by class left out")
+    wrong = with_settings(recipe("photos-64"), {"task.balanse": "classes"})
+    assert settle_task(wrong, labelled(1, 40))[0].task == Part("generate", {"balanse": "classes"})  # refused later
+
+
 def test_a_run_keeps_the_task_that_was_chosen(tmp_path: Path) -> None:
     small = {"generator.width": 4, "discriminator.width": 4, "images": 64, "batch": 32, "device": "cpu"}
     config = with_settings(recipe("color-32"), {**small, "data": Part(IN_MEMORY), "task.balance": "classes"})
     session = start(config, out=tmp_path / "run", dataset=labelled(2, 40))
     assert session.sample(3, y=[0, 1, 1]).shape == (3, 3, 32, 32)
-    assert read(tmp_path / "run" / "config.yaml").task == Part("condition", {"balance": "classes"})
+    assert read(tmp_path / "run" / "config.yaml").task == Part(
+        "condition", {"way": "projection_auxiliary", "balance": "classes"}
+    )
     kept = json.loads((tmp_path / "run" / "choices.json").read_text())
     assert [(choice["setting"], choice["value"], choice["classes"]) for choice in kept] == [("task", "condition", 2)]
 

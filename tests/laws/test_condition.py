@@ -25,7 +25,7 @@ from evenodds.tasks._conditional import COSTS, WAYS, ConditionedDiscriminator, b
 from evenodds.tasks.condition import Condition, discriminator_options
 from evenodds.tasks.contest import Contest
 
-every_way = pytest.mark.parametrize("way", ["auxiliary", "concatenation", "projection"])
+every_way = pytest.mark.parametrize("way", ["auxiliary", "concatenation", "projection", "projection_auxiliary"])
 
 
 class First(nn.Module):
@@ -96,7 +96,7 @@ def best(game: Condition, net: nn.Module, hand: dict[str, Tensor]) -> None:
     lbfgs.step(cost)  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize(("way", "depth"), [("projection", 0), ("concatenation", 1)])
+@pytest.mark.parametrize(("way", "depth"), [("projection", 0), ("projection_auxiliary", 0), ("concatenation", 1)])
 def test_the_best_logit_is_the_log_ratio_given_c(way: str, depth: int) -> None:
     """log p(x | c) / q(x | c), for affine projections too: on one-hot x these hold every function of x and c."""
     net = scores(way, 3, 2, depth=depth, width=32).double()
@@ -106,13 +106,15 @@ def test_the_best_logit_is_the_log_ratio_given_c(way: str, depth: int) -> None:
         torch.testing.assert_close(logits, (P[c] / Q[c]).log().double(), atol=2e-3, rtol=0)
 
 
-def test_the_best_auxiliary_logit_is_the_log_ratio_of_the_marginals() -> None:
-    net = scores("auxiliary", 3, 2, depth=0).double()
-    best(task(2, "auxiliary"), net, enumerated())
+@pytest.mark.parametrize("way", ["auxiliary", "projection_auxiliary"])
+def test_the_best_auxiliary_outputs_are_the_classifier_of_real_and_fake(way: str) -> None:
+    net = scores(way, 3, 2, depth=0).double()
+    best(task(2, way), net, enumerated())
     out = net(torch.eye(3).double())
-    torch.testing.assert_close(out[:, 0], (P.sum(0) / Q.sum(0)).log().double(), atol=2e-3, rtol=0)
-    both = (P + Q).double()  # the classifier learns from real and fake alike
-    torch.testing.assert_close(out[:, 1:].softmax(1), (both / both.sum(0)).T, atol=2e-3, rtol=0)
+    if way == "auxiliary":  # the logit, which sees no c, is the log ratio of the marginals
+        torch.testing.assert_close(out[:, 0], (P.sum(0) / Q.sum(0)).log().double(), atol=2e-3, rtol=0)
+    both = (P + Q).double()
+    torch.testing.assert_close(out[:, -2:].softmax(1), (both / both.sum(0)).T, atol=2e-3, rtol=0)
 
 
 def test_items_of_unknown_class_are_judged_by_their_own_ratio() -> None:
@@ -141,16 +143,17 @@ def test_the_truth_is_at_rest_but_for_the_auxiliary_cost(way: str) -> None:
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.zero_()
-        if way == "auxiliary":  # the best classifier of N(-1, 1) and N(1, 1): log odds 2 x
-            net.logit.weight.copy_(torch.tensor([[0.0], [-1.0], [1.0]]))
+        if "auxiliary" in way:  # the best classifier of N(-1, 1) and N(1, 1): log odds 2 x
+            net.logit.weight[-2:] = torch.tensor([[-1.0], [1.0]], dtype=torch.double)
     normal = torch.special.ndtri((torch.arange(4000).double() + 0.5) / 4000)
     c = torch.eye(2).double().repeat_interleave(4000, 0)
     hand = {"x": torch.zeros(8000, 1).double(), "z": normal.repeat(2)[:, None], "c": c}
     generator = Apart()
-    cost = task(2, way).generator_cost({"generator": generator, "discriminator": net}, hand).total()
+    game = task(2, way, auxiliary_weight=1.0)
+    cost = game.generator_cost({"generator": generator, "discriminator": net}, hand).total()
     (slope,) = torch.autograd.grad(cost, generator.s)
     # d/ds E log(1 + exp(-2 (1 + s + n))) at s = 0
-    expected = -2 * torch.sigmoid(-2 * (1 + normal)).mean() if way == "auxiliary" else torch.zeros(())
+    expected = -2 * torch.sigmoid(-2 * (1 + normal)).mean() if "auxiliary" in way else torch.zeros(())
     torch.testing.assert_close(slope[0], expected.double(), atol=1e-9, rtol=1e-9)
 
 
@@ -195,7 +198,7 @@ def test_one_pass_over_real_and_fake_is_two(way: str, loss: Any) -> None:
         return costs, list(torch.autograd.grad(costs.total(), list(net.parameters())))
 
     (one, slopes), (two, others) = pull(True), pull(False)
-    assert set(one) == {"adversarial", "penalty"} | ({"auxiliary"} if way == "auxiliary" else set())
+    assert set(one) == {"adversarial", "penalty"} | ({"auxiliary"} if "auxiliary" in way else set())
     for name in one:
         torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(slopes, others, atol=1e-6, rtol=1e-6)

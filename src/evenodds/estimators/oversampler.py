@@ -30,8 +30,8 @@ class GANOverSampler(OwnCode):
         sampling_strategy: "auto" (the same as "not majority" and "all") brings all classes up to the largest one,
             "minority" the smallest one alone; a number in (0, 1], of two classes, brings the rare one to that share of
             the other; or a dict of the items that each class named is to have.
-        way: how the discriminator sees the class: "projection", "concatenation", "auxiliary", "contrastive" or
-            "data_to_data".
+        way: how the discriminator sees the class: "projection", "concatenation", "auxiliary", "projection_auxiliary",
+            "contrastive" or "data_to_data".
         network: "auto" takes fully connected ones for tables and images below 16 pixels, "dcgan" for larger images;
             or the name of another network of evenodds.
         latent: length of z.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import ceil
 
 from evenodds.data.dataset import Dataset
@@ -22,6 +22,7 @@ from evenodds.runs.at_once import chosen_moves
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.choosing import Choice, chosen_task, chosen_views
 from evenodds.runs.config import AUTO_TASK, Config
+from evenodds.runs.config_files import origin
 from evenodds.runs.extras import build_extras
 from evenodds.runs.find import find
 from evenodds.runs.held_out import looks
@@ -87,13 +88,20 @@ def settle_task(
 ) -> tuple[Config, list[Choice]]:
     """The configuration with the task that suits the data where it was left open, and the choice, if one was made.
 
-    Options of an open task, such as `task.balance`, are those of the task that is chosen.
+    Options of an open task, such as `task.balance`, are those of a game by class, and are left out where another is
+    chosen; that is said of those which the recipe has not of itself.
     """
     if config.task.name != AUTO_TASK:
         return config, []
     choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0])
-    say(f"task={choice.value}: {choice.reason}")
-    return replace(config, task=Part(choice.value, config.task.options)), [choice]
+    by_class, taken = ({one.name for one in fields(find("tasks", name))} for name in ("condition", choice.value))
+    options = {name: value for name, value in config.task.options.items() if name not in by_class - taken}
+    usual = recipe.task.options if (recipe := origin(config)) else {}
+    aside = [name for name in config.task.options if name not in options]
+    typed = [f"task.{name}" for name in aside if config.task.options[name] != usual.get(name)]
+    more = f"; {' and '.join(typed)} of games by class left out" if typed else ""
+    say(f"task={choice.value}: {choice.reason}{more}")
+    return replace(config, task=Part(choice.value, options)), [choice]
 
 
 def settle(

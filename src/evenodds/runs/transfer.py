@@ -104,6 +104,8 @@ class _Side:
     channels: int
     class_axes: Mapping[str, int]
     """By player/tensor: the axis that is as long as there are classes, or longer."""
+    class_blocks: Mapping[str, int]
+    """By player/tensor: how many times there are all classes along that axis, at its end."""
     channel_axes: Mapping[str, int]
 
     @classmethod
@@ -122,18 +124,27 @@ class _Side:
         )
         attributes = card.conditions.names if card.conditions is not None else ()
         names = card.classes if task.condition_kind in (None, "classes") else attributes
+        by_class, by_channel = _longer(as_is, known), _longer(as_is, wider)
         return cls(
-            tuple(names) if task.condition_length else (), shape[0], _longer(as_is, known), _longer(as_is, wider)
+            tuple(names) if task.condition_length else (),
+            shape[0],
+            {name: axis for name, (axis, _) in by_class.items()},
+            {name: blocks for name, (_, blocks) in by_class.items()},
+            {name: axis for name, (axis, more) in by_channel.items() if more == 1},
         )
 
     def form(self, name: str, tensor: Tensor) -> tuple[Any, ...]:
         """The tensor's name without the numbers of layers, and its shape without classes and channels."""
         sizes: list[Any] = list(tensor.shape)
         if (axis := self.class_axes.get(name)) is not None:
-            sizes[axis] = f"{sizes[axis] - len(self.classes)} and classes"
+            sizes[axis] = f"{sizes[axis] - self.of_classes(name)} and classes"
         if (axis := self.channel_axis(name)) is not None:
             sizes[axis] = "channels"
         return (re.sub(r"\d+", "", name), *sizes)
+
+    def of_classes(self, name: str) -> int:
+        """How many places along a tensor's axis of classes are of classes."""
+        return self.class_blocks[name] * len(self.classes)
 
     def channel_axis(self, name: str) -> int | None:
         """Of a tensor, where classes do not lie along it too."""
@@ -160,14 +171,14 @@ def _shapes(build: Callable[[], Mapping[str, nn.Module]]) -> dict[str, tuple[int
     return {f"{name}/{k}": tuple(v.shape) for name, player in players.items() for k, v in player.state_dict().items()}
 
 
-def _longer(before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """The axes that are longer by one, of tensors that differ in nothing else."""
+def _longer(before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
+    """The axes that are longer, and by how much, of tensors that differ in nothing else."""
     axes = {}
     for name, shape in before.items():
         other = after.get(name, ())
         grown = [axis for axis, (a, b) in enumerate(zip(shape, other, strict=False)) if a != b]
-        if len(shape) == len(other) and len(grown) == 1 and other[grown[0]] == shape[grown[0]] + 1:
-            axes[name] = grown[0]
+        if len(shape) == len(other) and len(grown) == 1 and other[grown[0]] > shape[grown[0]]:
+            axes[name] = grown[0], other[grown[0]] - shape[grown[0]]
     return axes
 
 
@@ -219,13 +230,14 @@ def _adapted(value: Tensor, origin: str, fresh: Tensor, target: str, old: _Side,
         value = _in_channels(value, channel, old.channels, new.channels, target.startswith("generator"))
     if classes is None or origin not in old.class_axes:
         return value
-    base = value.shape[classes] - len(old.classes)
+    base = value.shape[classes] - old.of_classes(origin)
     result = fresh.detach().clone().to(value)
     result.narrow(classes, 0, base).copy_(value.narrow(classes, 0, base))
-    for number, name in enumerate(new.classes):
-        if name in old.classes:
-            place = base + old.classes.index(name)
-            result.select(classes, base + number).copy_(value.select(classes, place))
+    for block in range(min(old.class_blocks[origin], new.class_blocks[target])):
+        for number, name in enumerate(new.classes):
+            if name in old.classes:
+                place = base + block * len(old.classes) + old.classes.index(name)
+                result.select(classes, base + block * len(new.classes) + number).copy_(value.select(classes, place))
     return result
 
 

@@ -87,6 +87,13 @@ def auxiliary(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
     return out[:, 0], out[:, 1:]
 
 
+def projection_auxiliary(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
+    """The logit of `projection` by out[:, : 1 + K], and out[:, 1 + K :], which say which c it belongs to."""
+    out: Tensor = discriminator(x)
+    length = c.shape[1]
+    return out[:, 0] + (out[:, 1 : 1 + length] * c).sum(1), out[:, 1 + length :]
+
+
 def compared(discriminator: nn.Module, x: Tensor, c: Tensor) -> Answer:
     """The logit; and the cosines of the features with the rows of the last layer, beside the features at length 1.
 
@@ -108,6 +115,7 @@ WAYS: Mapping[str, Callable[[nn.Module, Tensor, Tensor], Answer]] = {
     "concatenation": concatenation,
     "projection": projection,
     "auxiliary": auxiliary,
+    "projection_auxiliary": projection_auxiliary,
     "contrastive": compared,
     "data_to_data": compared,
     "multi_hinge": multi_hinge,
@@ -124,7 +132,7 @@ def discriminator_options(way: str, shape: Sequence[int], length: int) -> dict[s
     """
     if way == "concatenation":
         return {"shape": (shape[0] + length, *shape[1:]), "outputs": 1}
-    return {"shape": tuple(shape), "outputs": 1 + length}
+    return {"shape": tuple(shape), "outputs": 1 + (2 if way == "projection_auxiliary" else 1) * length}
 
 
 def cross_entropy(logits: Tensor, c: Tensor) -> Tensor:

@@ -48,6 +48,8 @@ class Condition(Generate):
     - "auxiliary": p(x), and that c can be told from x. It lacks a term for the entropy of c given x, so that the
       generator gains by samples that are easy to classify: p(x | c) keeps away from the border of the classes and is
       less diverse than the data (Shu et al. 2017; Gong et al. 2019).
+    - "projection_auxiliary": p(x | c) by the logit of "projection", and that c can be told from x, by further outputs.
+      More samples are of the c that was asked for, and they are less diverse; `auxiliary_weight` says how much so.
     - "contrastive" (2C), "data_to_data" (D2D-CE): as "auxiliary", by a cost that compares the items of a batch, which
       the discriminator pays for reals and the generator for fakes. For classes.
     - "multi_hinge": one hinge of all classes and of fakes, in place of the adversarial cost. For classes, with the
@@ -62,7 +64,8 @@ class Condition(Generate):
             where unknown. "attributes": the batch has "c" (N, K) in {0, 1}. "values": it has "c" (N, K) in [-1, 1].
         way: how the discriminator sees c; None for "concatenation" of values and "projection" of all else.
         auxiliary_weight: of the auxiliary cost, for both: cross-entropy for classes (unknown ones do not enter), binary
-            cross-entropy for attributes, squared error for values; and of the costs by contrast.
+            cross-entropy for attributes, squared error for values; and of the costs by contrast. None: 0.05 beside a
+            projection, else 1.
         temperature: of the cosines in the costs by contrast.
         balance: "data" leaves p(c) as it is; "classes" draws each batch again from its own items, so that every class
             in it takes an equal share, for real and fake alike. A class that is missing in a batch stays missing.
@@ -73,13 +76,15 @@ class Condition(Generate):
     length: int
     kind: str = "classes"
     way: str | None = None
-    auxiliary_weight: float = 1.0
+    auxiliary_weight: float | None = None
     temperature: float = 0.5
     balance: str = "data"
 
     def __post_init__(self) -> None:
         if self.way is None:
             object.__setattr__(self, "way", "concatenation" if self.kind == "values" else "projection")
+        if self.auxiliary_weight is None:
+            object.__setattr__(self, "auxiliary_weight", 0.05 if self.way == "projection_auxiliary" else 1.0)
         for option, members in (("kind", COSTS), ("way", WAYS), ("balance", BALANCES)):
             if getattr(self, option) not in members:
                 raise unknown(f"{option} of condition", getattr(self, option), members)
@@ -206,10 +211,9 @@ class Condition(Generate):
             return {"adversarial": average(costs[0] if sides == 2 else costs[1])}
         if self.way in CONTRASTS:
             wrong = contrast(str(self.way), outputs[: len(c)], c, self.temperature)
-            return {"auxiliary": self.auxiliary_weight * wrong}
-        # The paper's L_C is a mean over the reals plus one over the fakes.
-        wrong = COSTS[self.kind](outputs, c.repeat(sides, 1))
-        return {"auxiliary": sides * self.auxiliary_weight * wrong}
+        else:  # the paper's L_C is a mean over the reals plus one over the fakes
+            wrong = sides * COSTS[self.kind](outputs, c.repeat(sides, 1))
+        return {"auxiliary": float(self.auxiliary_weight or 0) * wrong}
 
     def value_task(self) -> Task | None:
         """As that of Generate; none of multi_hinge, whose logit is no log ratio under another loss."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.game.rules import Batch, Players, Task
+from evenodds.game.schedule import Schedule
 from evenodds.parts.choosing import Block
 from evenodds.parts.priors import Prior
 from evenodds.tasks.contest import Contest
@@ -31,6 +32,8 @@ class NetworkSpec:
     kind: str
     arguments: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    maker: Callable[..., nn.Module] | None = None
+    """The class itself, where it is none of a network family."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,11 @@ class Playable(Task, Protocol):
     @property
     def stages(self) -> tuple[float, ...]:
         """The shares of the run at which its rounds become others, beside 0."""
+        ...
+
+    @property
+    def rates(self) -> Mapping[str, Schedule]:
+        """Factors on the learning rates of single players, by name, beside the run's own decay."""
         ...
 
     @property
@@ -281,6 +289,11 @@ class TaskDefaults:
     def stages(self) -> tuple[float, ...]:
         """None: all rounds are alike."""
         return ()
+
+    @property
+    def rates(self) -> Mapping[str, Schedule]:
+        """None: all players learn at the run's rates."""
+        return {}
 
     @property
     def condition_kind(self) -> str | None:

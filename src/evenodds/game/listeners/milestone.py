@@ -12,7 +12,7 @@ from torch import nn
 
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.listeners.context import Order, RunContext
-from evenodds.game.rules import State
+from evenodds.game.rules import Progress, State
 from evenodds.game.trainer import Training
 
 __all__ = ["EARLIER", "Milestone"]
@@ -38,8 +38,9 @@ class Milestone:
 
     @classmethod
     def for_run(cls, run: RunContext) -> Self | None:
-        """On where the rounds of the run change midway: the generator is kept as it was at the last such change."""
-        if not run.stages:
+        """On where the adversary enters midway, at the last change of the rounds: the generator is kept from then."""
+        first = Progress(total=1)
+        if not run.stages or any("discriminator" in move.movers and move.when(first) for move in run.game.moves):
             return None
         return cls(lambda: {EARLIER: run.at_work()["generator"]}, run.stages[-1])
 

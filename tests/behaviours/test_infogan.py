@@ -42,7 +42,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return evenodds.fit("digits", "digits", out=tmp_path_factory.mktemp("runs") / "run", images=320, **SMALL, **CODE)
 
 
-def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> None:
+def test_a_run_reads_codes_and_comes_back(session: Session) -> None:
     again = evenodds.load(session.folder, device="cpu")
     assert (again.sample(20) == session.sample(20)).all()
     assert again.conditions.kind is None
@@ -51,23 +51,17 @@ def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> N
     assert read["probabilities"].shape == (7, 3)
     assert read["values"].shape == (7, 2)
     assert again.probability_real(again.sample(7)).shape == (7,)
-    whole = evenodds.fit("digits", "digits", out=tmp_path / "a", images=640, decay="constant", **SMALL, **CODE)
-    evenodds.fit("digits", "digits", out=tmp_path / "b", images=320, decay="constant", **SMALL, **CODE)
-    rest = evenodds.resume(tmp_path / "b", settings={"images": 640})
-    for name, player in whole.players.items():
-        for a, b in zip(player.parameters(), rest.players[name].parameters(), strict=True):
-            assert torch.equal(a, b)
 
 
 def test_a_reader_is_chosen_on_real_images_then_codes_are_played_and_a_resume_is_the_same(
-    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     code = {key: value for key, value in CODE.items() if key != "task"}
     small = {**SMALL, **code, "task__reader_width": 8, "task__heads": 2, "average_half_life": 0.05, "save_share": 0.5}
-    images = np.random.default_rng(0).integers(0, 256, (60, 9, 11, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (60, 17, 11, 3), dtype=np.uint8)
     whole = evenodds.fit(images, "codes", out=tmp_path / "whole", images=320, decay="constant", **small)
     said: list[str] = []
-    for stop in (80, 240):  # before the choice, and within the game
+    for stop in (64, 280):  # before the choice, and within the game
         settings = {key.replace("__", "."): value for key, value in small.items()}
         config = with_settings(
             recipe("codes"), {**settings, "data": Part(IN_MEMORY), "images": 320, "decay": "constant"}
@@ -100,8 +94,7 @@ def test_codes_are_drawn_on_a_sheet(session: Session, capsys: pytest.CaptureFixt
         (lambda contest: InfoGAN(Coded(4), contest, classes_weight=-1), "at least 0"),
         (lambda contest: InfoGAN(Coded(4), contest, consistency=1), "needs views"),
         (lambda contest: InfoGAN(Coded(4), contest, agreement=1), "agreement of infogan needs views"),
-        (lambda contest: Codes(Coded(4), contest), "set views=strokes,deformation"),
-        (lambda contest: Codes(Coded(4), replace(contest, view=strokes), chosen=0.7), "chosen <= begins"),
+        (lambda contest: Codes(Coded(4), replace(contest, view=strokes), chosen=0.9), "chosen <= begins"),
         (lambda contest: Coded(4, 1, 0), "classes of 0 or at least 2"),
         (lambda contest: Coded(4, 0, 0), "one of both"),
     ],

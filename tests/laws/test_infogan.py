@@ -142,8 +142,8 @@ def test_codes_settle_on_real_images_before_the_game_pays_for_them() -> None:
 
 def test_the_reader_reads_by_the_best_head_of_the_best_start_with_the_statistics_of_real_images() -> None:
     torch.manual_seed(0)
-    reader = Reader((1, 8, 8), classes=3, values=1, starts=2, heads=2, width=4)
-    x = torch.randn(6, 1, 8, 8)
+    reader = Reader((1, 16, 16), classes=3, values=1, starts=2, heads=2, width=4)
+    x = torch.randn(6, 1, 16, 16)
     before = reader.networks[1].state_dict()
     for _ in range(400):
         reader.note(1, torch.stack([torch.full((3, 3), 1 / 9), torch.eye(3) / 3]))
@@ -152,6 +152,7 @@ def test_the_reader_reads_by_the_best_head_of_the_best_start_with_the_statistics
     assert reader.settled
     kept = {key: value.clone() for key, value in reader.networks[0].state_dict().items()}
     assert all(torch.equal(value, before[key]) for key, value in kept.items())
+    assert any("running_mean" in key for key in kept)
     read = reader.train()(x)
     assert all(torch.equal(value, kept[key]) for key, value in reader.networks[0].state_dict().items())
     torch.testing.assert_close(read[:, :3], reader.eval().readings(x, 0)[:, 1])

@@ -55,20 +55,24 @@ class Codes(InfoGAN):
     starts: int = 2
     heads: int = 4
     reader_width: int = 16
-    chosen: float = 0.3
-    begins: float = 0.6
+    chosen: float = 0.27
+    begins: float = 0.8
     reader_rate: float = 0.05
-    reader_steps: int = 1
+    reader_steps: int = 4
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "reader")
     averaged: ClassVar[tuple[str, ...]] = ("generator", "reader")
     reads: ClassVar[str] = "reader"
 
     def __post_init__(self) -> None:
-        if isinstance(self.prior, Coded) and (self.contest.view is None or not self.prior.classes):
-            raise BadInput("task 'codes' reads categories in views; set views=strokes,deformation and prior.classes=10")
+        if isinstance(self.prior, Coded) and not self.prior.classes:
+            raise BadInput("task 'codes' settles categories first, and this prior has none; set prior.classes=10")
+        if self.contest.view is None:
+            raise BadInput("task 'codes' reads categories in two views of an image; set views=strokes,deformation")
         super().__post_init__()
-        if not (1 <= self.starts <= MOST and 1 <= self.heads <= MOST and self.reader_width >= 1):
-            raise BadInput(f"starts and heads of codes lie within 1 and {MOST}, and reader_width is at least 1")
+        if not (1 <= self.starts <= MOST and 1 <= self.heads <= MOST):
+            raise BadInput(f"starts and heads of codes lie within 1 and {MOST}, got {self.starts} and {self.heads}")
+        if min(self.reader_width, self.reader_steps) < 1:
+            raise BadInput("reader_width and reader_steps of codes are at least 1")
         if not 0 < self.chosen <= self.begins < 1:
             raise BadInput(f"codes needs 0 < chosen <= begins < 1, got {self.chosen:g} and {self.begins:g}")
         if not 0 <= self.reader_rate <= 1:
@@ -82,6 +86,11 @@ class Codes(InfoGAN):
                 f"task 'codes' reads images of at least 4 x 4, got items of {tuple(data.shape)}; set task=infogan"
             )
         return super().suits(data, options)
+
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """Nothing is known."""
+        return ""
 
     @property
     def stages(self) -> tuple[float, ...]:

@@ -76,6 +76,13 @@ class InfoGAN(Generate):
         if self.simultaneous:
             raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
 
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """Of images, a task whose categories are settled on real ones first."""
+        if len(shape) != 3:
+            return ""
+        return "Categories follow what is shown more closely where real images settle them first: take the recipe codes"
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players, for items x of that shape."""
         options = discriminator_options(self.prior)

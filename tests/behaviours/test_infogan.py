@@ -79,6 +79,11 @@ def test_a_reader_is_chosen_on_real_images_then_codes_are_played_and_a_resume_is
     assert read["probabilities"].shape == (7, 3)
     assert read["values"].shape == (7, 2)
     assert main(["directions", str(whole.folder), "--how", "codes"]) == 0
+    np.save(tmp_path / "new.npy", images[:5])
+    assert main(["features", str(whole.folder), str(tmp_path / "new.npy"), "--device", "cpu"]) == 0
+    told = np.load(whole.folder / "features.npz")
+    assert (told["category"] == told["probabilities"].argmax(1)).all()
+    assert (told["probabilities"].shape, told["values"].shape) == ((5, 3), (5, 2))
 
 
 def test_codes_are_drawn_on_a_sheet(session: Session, capsys: pytest.CaptureFixture[str]) -> None:

@@ -268,6 +268,10 @@ class Playable(Task, Protocol):
         """
         ...
 
+    def read(self, players: Players, x: Tensor) -> Batch:
+        """What the players read in items x (N, ...), by name with a row for each item; nothing of most tasks."""
+        ...
+
     def value_task(self) -> Task | None:
         """The task as played for the value of eq. 1 of Goodfellow et al. (2014) alone; None where it has none."""
         ...
@@ -372,6 +376,10 @@ class TaskDefaults:
 
     def require_parts(self) -> None:
         """Nothing is missing."""
+
+    def read(self, players: Players, x: Tensor) -> Batch:
+        """Nothing."""
+        return {}
 
     def value_task(self) -> Task | None:
         """The task has no such value."""

@@ -173,6 +173,11 @@ class InfoGAN(Generate):
             )
         return {"classes": outputs[:, :classes], "values": outputs[:, classes:]}
 
+    def read(self, players: Players, x: Tensor) -> Batch:
+        """The code: "category" (N,), its "probabilities" (N, classes), "values" (N, values)."""
+        told = dict(self.answer(players, {"x": x})) if self.reads in players else {}
+        return {"category" if name == "y" else name: value for name, value in told.items()}
+
     @torch.no_grad()
     def answer(self, players: Players, request: Batch) -> Batch:
         """What is asked for by the players as they are; put them in eval mode before.

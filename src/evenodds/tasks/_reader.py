@@ -58,14 +58,14 @@ class Reader(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with at_rest(self.networks[0]):
-            outputs: Tensor = self.networks[0](x)
+            outputs = _wide(self.networks[0](x))
         heads = self._heads(outputs)
         best = self.information[0].argmax()
         return torch.cat([heads.index_select(1, best[None])[:, 0], outputs[:, self.heads * self.classes :]], 1)
 
     def readings(self, x: Tensor, start: int) -> Tensor:
         """(N, heads, classes) logits by one network."""
-        return self._heads(self.networks[start](x))
+        return self._heads(_wide(self.networks[start](x)))
 
     def _heads(self, outputs: Tensor) -> Tensor:
         return outputs[:, : self.heads * self.classes].view(len(outputs), self.heads, self.classes)
@@ -91,3 +91,8 @@ class Reader(nn.Module):
         self.settled.fill_(True)
         told = ", ".join(f"{one:.2f}" for one in each)
         return f"start {best + 1} of {len(each)} of the reader goes on: mutual information of two views {told} nats"
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In float32, or in float64 where it is that: small differences of logarithms count."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

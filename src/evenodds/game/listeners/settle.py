@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from evenodds.game.listeners.context import Order, RunContext
@@ -24,6 +24,8 @@ class Settle:
 
     players: Mapping[str, Any]
     say: Callable[[str], None] = lambda line: None
+    open: dict[str, Any] = field(init=False, default_factory=dict)
+    """Players that have something to settle still."""
     order: ClassVar[Order] = Order.CONTROL
 
     @classmethod

@@ -35,7 +35,7 @@ from evenodds.runs.values import as_number
 from evenodds.show import pictures
 from inference import arrays
 
-IMAGES = 280_000
+IMAGES = 320_000
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -108,6 +108,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 alike: dict[str, Any] = {"images": arguments.images, "seed": seed, "device": "cpu", "threads": 1}
                 session = evenodds.fit(x, "codes", out=Path(folder) / "run", **alike, **settings)
+                if session.images < arguments.images:
+                    raise SystemExit(f"interrupted after {session.images:,} images; nothing is stored")
                 spent = round(time.process_time() - begun, 1)
                 more = {"cpu_seconds": spent, "precision": session.config.precision, "torch": torch.__version__}
                 results[key] = {**measured(session, real), **more}

@@ -113,7 +113,7 @@ CASES = {
     ),
     "codes": Case(
         {
-            "task": "codes", "task.reader_width": 4, "task.heads": 2, "task.reader_steps": 1, "task.chosen": 0.4,
+            "task": "codes", "task.reader_width": 4, "task.heads": 2, "task.chosen": 0.4,
             "task.begins": 0.6, "prior": "coded", "prior.noise": 4, "prior.classes": 3, "views": "deformation",
         }
     ),

@@ -61,7 +61,7 @@ def test_a_reader_is_chosen_on_real_images_then_codes_are_played_and_a_resume_is
     images = np.random.default_rng(0).integers(0, 256, (60, 17, 11, 3), dtype=np.uint8)
     whole = evenodds.fit(images, "codes", out=tmp_path / "whole", images=320, decay="constant", **small)
     said: list[str] = []
-    for stop in (64, 280):  # before the choice, and within the game
+    for stop in (48, 240):  # before the choice, and within the game
         settings = {key.replace("__", "."): value for key, value in small.items()}
         config = with_settings(
             recipe("codes"), {**settings, "data": Part(IN_MEMORY), "images": 320, "decay": "constant"}

@@ -32,11 +32,14 @@ class Codes(InfoGAN):
 
     1. Until `chosen` of the run, several networks learn from real images alone: the categories that each head reads in
        two views of an image should have much mutual information (Ji et al. 2019), where the entropy of their mean
-       counts `balance`. Meanwhile generator and discriminator play as in Generate, and the code is noise like the rest.
+       counts `balance`.
     2. The network whose best head has the most mutual information of late goes on by itself until `begins`, at a rate
        that falls to `reader_rate`. No label is read.
-    3. From then on it is Q: generator and Q pay for the code of samples as in InfoGAN, and Q still for what it reads in
-       real images, with weight `agreement`. Its batch norm keeps the statistics of real images.
+    3. Then the game begins, in which it is Q: generator and Q pay for the code of samples as in InfoGAN, and Q also
+       for what it reads in real images, with weight `agreement`. Its batch norm keeps the statistics of real images.
+
+    A generator that has learned without the code already does not take to it: samples become patterns that Q alone
+    takes for its categories (benchmarks/infogan.md). So generator and discriminator wait.
 
     All networks see items through the contest's views, so that a category cannot stand for what these change.
 
@@ -46,19 +49,17 @@ class Codes(InfoGAN):
         heads: readings of the category by each network; the best of those of the chosen one is kept.
         reader_width: of these networks, `dcgan` with batch norm.
         chosen: share of the run at which one is chosen.
-        begins: share of the run at which the code enters the game.
+        begins: share of the run at which the game begins.
         reader_rate: factor on Q's learning rate from then on.
-        reader_steps: plays of the reader per round before that, each on a batch of its own.
     """
 
     agreement: float = 20.0
     starts: int = 2
     heads: int = 4
     reader_width: int = 16
-    chosen: float = 0.27
-    begins: float = 0.8
+    chosen: float = 0.23
+    begins: float = 0.68
     reader_rate: float = 0.05
-    reader_steps: int = 4
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "reader")
     averaged: ClassVar[tuple[str, ...]] = ("generator", "reader")
     reads: ClassVar[str] = "reader"
@@ -71,8 +72,8 @@ class Codes(InfoGAN):
         super().__post_init__()
         if not (1 <= self.starts <= MOST and 1 <= self.heads <= MOST):
             raise BadInput(f"starts and heads of codes lie within 1 and {MOST}, got {self.starts} and {self.heads}")
-        if min(self.reader_width, self.reader_steps) < 1:
-            raise BadInput("reader_width and reader_steps of codes are at least 1")
+        if self.reader_width < 1:
+            raise BadInput("reader_width of codes is at least 1")
         if not 0 < self.chosen <= self.begins < 1:
             raise BadInput(f"codes needs 0 < chosen <= begins < 1, got {self.chosen:g} and {self.begins:g}")
         if not 0 <= self.reader_rate <= 1:
@@ -94,7 +95,7 @@ class Codes(InfoGAN):
 
     @property
     def stages(self) -> tuple[float, ...]:
-        """Where a start is chosen, and where the code enters the game."""
+        """Where a start is chosen, and where the game begins."""
         return tuple(dict.fromkeys((self.chosen, self.begins)))
 
     @property
@@ -125,20 +126,13 @@ class Codes(InfoGAN):
         return Generate.unconditional(self, players, shape, c)
 
     def moves(self) -> Sequence[Move]:
-        """Those of Generate, whose generator pays for the code in the last stage; then the reader's of each stage."""
+        """The reader's of each stage; in the last one, before it, those of Generate."""
         late = from_share(self.begins)
-        moves = []
-        for move in super().moves():
-            if move.name != "generator":
-                moves.append(move)
-                continue
-            moves.append(replace(move, when=both(move.when, until_share(self.begins)), cost=self.plain_generator_cost))
-            moves.append(replace(move, when=both(move.when, late)))
         alone = both(from_share(self.chosen), until_share(self.begins))
         return [
-            *moves,
-            Move("reader", ("reader",), self.starting_cost, self.reader_steps, until_share(self.chosen)),
-            Move("reader", ("reader",), self.chosen_cost, self.reader_steps, alone),
+            *(replace(move, when=both(move.when, late)) for move in super().moves()),
+            Move("reader", ("reader",), self.starting_cost, 1, until_share(self.chosen)),
+            Move("reader", ("reader",), self.chosen_cost, 1, alone),
             Move("reader", ("reader",), self.reader_cost, 1, late),
         ]
 
@@ -149,10 +143,6 @@ class Codes(InfoGAN):
     def plain_cost(self, players: Players, hand: Batch) -> Costs:
         """The discriminator's, without the penalty."""
         return Generate.plain_cost(self, players, hand)
-
-    def plain_generator_cost(self, players: Players, hand: Batch) -> Costs:
-        """The generator's while the categories are not settled."""
-        return Generate.generator_cost(self, players, hand)
 
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, with that of the code, which is read in what the discriminator sees."""

@@ -40,7 +40,8 @@ class Milestone:
     def for_run(cls, run: RunContext) -> Self | None:
         """On where the adversary enters midway, at the last change of the rounds: the generator is kept from then."""
         first = Progress(total=1)
-        if not run.stages or any("discriminator" in move.movers and move.when(first) for move in run.game.moves):
+        begin = {mover for move in run.game.moves if move.when(first) for mover in move.movers}
+        if not run.stages or "generator" not in begin or "discriminator" in begin:
             return None
         return cls(lambda: {EARLIER: run.at_work()["generator"]}, run.stages[-1])
 

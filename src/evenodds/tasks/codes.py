@@ -57,8 +57,8 @@ class Codes(InfoGAN):
     starts: int = 2
     heads: int = 4
     reader_width: int = 16
-    chosen: float = 0.23
-    begins: float = 0.68
+    chosen: float = 0.28
+    begins: float = 0.75
     reader_rate: float = 0.05
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "reader")
     averaged: ClassVar[tuple[str, ...]] = ("generator", "reader")

@@ -51,6 +51,19 @@ class Codes(InfoGAN):
         chosen: share of the run at which one is chosen.
         begins: share of the run at which the game begins.
         reader_rate: factor on Q's learning rate from then on.
+
+    Example:
+        >>> from evenodds import Progress
+        >>> from evenodds.parts.losses.adversarial import non_saturating
+        >>> from evenodds.parts.priors import Coded
+        >>> from evenodds.parts.views import deformation
+        >>> from evenodds.tasks.codes import Codes
+        >>> from evenodds.tasks.contest import Contest
+        >>> task = Codes(Coded(62, 10, 2), Contest(non_saturating, view=deformation))
+        >>> [move.name for move in task.moves() if move.when(Progress(total=100))]
+        ['reader']
+        >>> [move.name for move in task.moves() if move.when(Progress(total=100, images=75))]
+        ['discriminator', 'generator', 'reader']
     """
 
     agreement: float = 20.0

@@ -133,7 +133,8 @@ class InfoGAN(Generate):
             )
             if viewed and (self.consistency or self.agreement):
                 costs |= self._costs_of_real(reader, hand, viewed["classes"].log_softmax(1))
-            costs.facts["right"] = average((inferred["classes"].argmax(1) == category).float()).detach()
+            right = inferred["classes"].argmax(1) == category
+            costs.facts["right"] = average(right.to(torch.promote_types(inferred["classes"].dtype, torch.float32)))
         if self.prior.values:
             squared = (inferred["values"] - code[:, classes:]).square()
             costs["values"] = self.values_weight * 0.5 * average(squared.sum(1))

@@ -111,6 +111,12 @@ CASES = {
             "prior.classes": 3, "views": "translation", "penalty": "r1", "penalty_share": 0.5,
         }
     ),
+    "codes": Case(
+        {
+            "task": "codes", "task.reader_width": 4, "task.heads": 2, "task.chosen": 0.4,
+            "task.begins": 0.6, "prior": "coded", "prior.noise": 4, "prior.classes": 3, "views": "deformation",
+        }
+    ),
     "invertible": Case({"task": "invertible", "loss": "relativistic_average", "penalty": "r1", "penalty_share": 0.5}),
     "fill": Case(
         {

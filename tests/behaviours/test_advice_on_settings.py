@@ -37,6 +37,9 @@ IN_WORDS = (
 MEANT = {
     "code": "needs the prior 'coded'",
     "code, simultaneous": "leave out the cost of the code;",
+    "no views of a code": "task 'codes' reads categories in two views",
+    "no categories": "task 'codes' settles categories first",
+    "a code of rows": "task 'codes' reads images of at least",
     "no classes": "task 'condition' needs data with",
     "all classes at once": "way multi_hinge is a hinge loss",
     "a way with a cost of its own": "simultaneous moves leave out the cost of {}",
@@ -76,6 +79,9 @@ def data(kind: str) -> Dataset:
 CASES = {
     "code": ("images", "color-32", "task=infogan"),
     "code, simultaneous": ("images", "color-32", "task=infogan prior=coded simultaneous=true"),
+    "no views of a code": ("images", "codes", "views=none"),
+    "no categories": ("images", "codes", "prior.classes=0"),
+    "a code of rows": ("rows", "codes", "generator=mlp discriminator=mlp views=jitter"),
     "no classes": ("images", "color-32", "task=condition"),
     "all classes at once": ("classes", "color-32", "task=condition task.way=multi_hinge"),
     "a way with a cost of its own": ("classes", "color-32", "task=condition task.way=auxiliary simultaneous=true"),

@@ -1,20 +1,30 @@
 """InfoGAN as a user meets it: a run, its samples, its codes on a sheet, and what cannot be done."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import evenodds
 from evenodds.cli import main
+from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Coded, Normal
+from evenodds.parts.views import strokes
+from evenodds.runs.changes import with_settings
+from evenodds.runs.config_files import recipe
+from evenodds.runs.run import start
 from evenodds.runs.session import Session
+from evenodds.runs.values import IN_MEMORY, Part
+from evenodds.tasks.codes import Codes
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN
 from tests.short import AT_THE_END
+from tests.twins.test_resume import StopAt
 
 SMALL = {
     "generator__width": 8,
@@ -32,7 +42,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return evenodds.fit("digits", "digits", out=tmp_path_factory.mktemp("runs") / "run", images=320, **SMALL, **CODE)
 
 
-def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> None:
+def test_a_run_reads_codes_and_comes_back(session: Session) -> None:
     again = evenodds.load(session.folder, device="cpu")
     assert (again.sample(20) == session.sample(20)).all()
     assert again.conditions.kind is None
@@ -41,12 +51,39 @@ def test_a_run_reads_codes_and_comes_back(session: Session, tmp_path: Path) -> N
     assert read["probabilities"].shape == (7, 3)
     assert read["values"].shape == (7, 2)
     assert again.probability_real(again.sample(7)).shape == (7,)
-    whole = evenodds.fit("digits", "digits", out=tmp_path / "a", images=640, decay="constant", **SMALL, **CODE)
-    evenodds.fit("digits", "digits", out=tmp_path / "b", images=320, decay="constant", **SMALL, **CODE)
-    rest = evenodds.resume(tmp_path / "b", settings={"images": 640})
-    for name, player in whole.players.items():
-        for a, b in zip(player.parameters(), rest.players[name].parameters(), strict=True):
-            assert torch.equal(a, b)
+
+
+def test_a_reader_is_chosen_on_real_images_then_codes_are_played_and_a_resume_is_the_same(
+    tmp_path: Path,
+) -> None:
+    code = {key: value for key, value in CODE.items() if key != "task"}
+    small = {**SMALL, **code, "task__reader_width": 8, "task__heads": 2, "average_half_life": 0.05, "save_share": 0.5}
+    images = np.random.default_rng(0).integers(0, 256, (60, 17, 11, 3), dtype=np.uint8)
+    whole = evenodds.fit(images, "codes", out=tmp_path / "whole", images=320, decay="constant", **small)
+    said: list[str] = []
+    for stop in (48, 240):  # before the choice, and within the game
+        settings = {key.replace("__", "."): value for key, value in small.items()}
+        config = with_settings(
+            recipe("codes"), {**settings, "data": Part(IN_MEMORY), "images": 320, "decay": "constant"}
+        )
+        folder = tmp_path / str(stop)
+        start(config, out=folder, dataset=from_array(images), listeners=[StopAt(stop)], say=said.append)
+        rest = evenodds.resume(folder, data=images)
+        assert rest.images == whole.images
+        for name, player in whole.players.items():
+            for key, value in player.state_dict().items():
+                assert torch.equal(value, rest.players[name].state_dict()[key]), (stop, name, key)
+    assert sum("of the reader goes on: mutual information of two views" in line for line in said) == 1
+    again = evenodds.load(whole.folder, device="cpu")
+    read = again.task.answer(again.players, {"x": again.answer(again.prior(7, 0))})
+    assert read["probabilities"].shape == (7, 3)
+    assert read["values"].shape == (7, 2)
+    assert main(["directions", str(whole.folder), "--how", "codes"]) == 0
+    np.save(tmp_path / "new.npy", images[:5])
+    assert main(["features", str(whole.folder), str(tmp_path / "new.npy"), "--device", "cpu"]) == 0
+    told = np.load(whole.folder / "features.npz")
+    assert (told["category"] == told["probabilities"].argmax(1)).all()
+    assert (told["probabilities"].shape, told["values"].shape) == ((5, 3), (5, 2))
 
 
 def test_codes_are_drawn_on_a_sheet(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +99,7 @@ def test_codes_are_drawn_on_a_sheet(session: Session, capsys: pytest.CaptureFixt
         (lambda contest: InfoGAN(Coded(4), contest, classes_weight=-1), "at least 0"),
         (lambda contest: InfoGAN(Coded(4), contest, consistency=1), "needs views"),
         (lambda contest: InfoGAN(Coded(4), contest, agreement=1), "agreement of infogan needs views"),
+        (lambda contest: Codes(Coded(4), replace(contest, view=strokes), chosen=0.9), "chosen <= begins"),
         (lambda contest: Coded(4, 1, 0), "classes of 0 or at least 2"),
         (lambda contest: Coded(4, 0, 0), "one of both"),
     ],

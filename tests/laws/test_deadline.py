@@ -25,17 +25,26 @@ class Simulated:
         planned: images.
         look: seconds of an evaluation where the machine is free.
         at_plan: the share of the machine that there was when the evaluation was measured.
+        weights: (share of the run, how long an image takes from there on in times of the mean).
     """
 
     def __init__(
-        self, clock: Clock, load: Load, planned: int, rate: float = 900.0, look: float = 0.5, at_plan: float = 1.0
+        self,
+        clock: Clock,
+        load: Load,
+        planned: int,
+        rate: float = 900.0,
+        look: float = 0.5,
+        at_plan: float = 1.0,
+        weights: tuple[tuple[float, float], ...] = ((0.0, 1.0),),
     ) -> None:
+        self.weights = weights
         self.clock, self.load, self.rate, self.look = clock, load, rate, look
         self.said: list[str] = []
         game, learner, engine = small_game()
         self.begun, self.shares, self.looks = clock.now, [0.0], 0
         measured = look / at_plan
-        self.deadline = Deadline(clock.now + BUDGET, measured, self.said.append, PARTS * measured)
+        self.deadline = Deadline(clock.now + BUDGET, measured, self.said.append, PARTS * measured, weights)
         progress = Progress(planned)
         self.training = Training(game, dict.fromkeys(game.players, learner), engine, progress, 0, length=planned)
         self.every = planned // PARTS
@@ -53,7 +62,8 @@ class Simulated:
         training, progress, turn = self.training, self.training.progress, 0
         self.deadline.begin(training)
         while progress.images < training.length and not training.stop:
-            training.playing += self.spend(BATCH / self.rate)
+            weight = next(weight for start, weight in reversed(self.weights) if start <= progress.share)
+            training.playing += self.spend(BATCH * weight / self.rate)
             progress.images += BATCH
             progress.round += 1
             if progress.position // self.every != turn:
@@ -127,6 +137,15 @@ def test_the_end_is_within_a_twentieth_of_the_budget_whatever_else_runs(clock: C
 def test_nothing_changes_where_the_machine_is_as_fast_as_it_was_measured_to_be(clock: Clock) -> None:
     run = Simulated(clock, free, 48_000).play()
     assert (run.training.progress.total, run.training.progress.plan, run.said) == (48_000, 0, [])
+
+
+@pytest.mark.parametrize("load", [free, busy])
+def test_the_stages_of_a_run_keep_their_parts_of_the_time_where_one_is_slower(clock: Clock, load: Load) -> None:
+    even = Simulated(clock, load, 48_000).play().deadline.total
+    staged = Simulated(clock, load, 48_000, weights=((0.0, 0.5), (0.8, 3.0))).play()
+    assert abs(staged.deadline.total - even) < 0.08 * even
+    assert staged.said == [] or load is busy
+    assert BUDGET * 0.95 <= staged.seconds <= BUDGET * 1.02
 
 
 def test_a_raised_length_is_told_and_goes_beyond_the_plan(clock: Clock) -> None:

@@ -10,13 +10,16 @@ from torch.nn import functional as F
 from evenodds.game.engine import Local
 from evenodds.game.learners import Gradient
 from evenodds.game.optimizers import eager
-from evenodds.game.rules import Game
+from evenodds.game.rules import Game, Progress
 from evenodds.game.schedule import cosine
 from evenodds.game.trainer import train
 from evenodds.parts.losses.adversarial import non_saturating, relativistic_paired
 from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks.mlp import Discriminator, Generator
 from evenodds.parts.priors import Coded
+from evenodds.parts.views import strokes
+from evenodds.tasks._reader import Reader
+from evenodds.tasks.codes import Codes
 from evenodds.tasks.contest import Contest
 from evenodds.tasks.infogan import InfoGAN, discriminator_options, view_agreement
 
@@ -115,6 +118,44 @@ def test_agreement_is_the_mutual_information_of_two_views() -> None:
     torch.testing.assert_close(view_agreement(joint), (joint * (joint / independent).log()).sum())
     torch.testing.assert_close(view_agreement(independent), torch.tensor(0.0), atol=1e-6, rtol=0)
     torch.testing.assert_close(view_agreement(torch.eye(3) / 3), torch.tensor(3.0).log(), atol=1e-5, rtol=0)
+
+
+def test_codes_settle_on_real_images_before_the_game_begins() -> None:
+    contest = Contest(non_saturating, r1_r2, every=2, view=strokes)
+    task = Codes(Coded(2, 3, 1), contest, heads=2, chosen=0.25, begins=0.5)
+    played = {
+        share: [
+            (move.name, move.cost.__name__) for move in task.moves() if move.when(Progress(1000, int(1000 * share)))
+        ]
+        for share in (0, 0.3, 0.6)
+    }
+    assert played[0] == [("reader", "starting_cost")]
+    assert played[0.3] == [("reader", "chosen_cost")]
+    assert [name for name, _ in played[0.6]] == ["discriminator", "generator", "reader"]
+    rates = [task.rates["reader"](Progress(1000, images)) for images in (0, 250, 375, 500, 1000)]
+    torch.testing.assert_close(torch.tensor(rates), torch.tensor([1, 1, 0.525, 0.05, 0.05]))
+    learner = Gradient({"reader": torch.optim.SGD([nn.Parameter(torch.ones(()))], lr=2.0)}, lambda progress: 0.5)
+    learner.factors = dict(task.rates)
+    learner._set_rate("reader", Progress(1000, 750))
+    assert math.isclose(learner.optimizers["reader"].param_groups[0]["lr"], 2 * 0.5 * 0.05)
+
+
+def test_the_reader_reads_by_the_best_head_of_the_best_start_with_the_statistics_of_real_images() -> None:
+    torch.manual_seed(0)
+    reader = Reader((1, 16, 16), classes=3, values=1, starts=2, heads=2, width=4)
+    x = torch.randn(6, 1, 16, 16)
+    before = reader.networks[1].state_dict()
+    for _ in range(400):
+        reader.note(1, torch.stack([torch.full((3, 3), 1 / 9), torch.eye(3) / 3]))
+    torch.testing.assert_close(reader.information[1], torch.tensor([0.0, math.log(3)]), atol=0.01, rtol=0)
+    assert "start 2 of 2" in reader.settle()
+    assert reader.settled
+    kept = {key: value.clone() for key, value in reader.networks[0].state_dict().items()}
+    assert all(torch.equal(value, before[key]) for key, value in kept.items())
+    assert any("running_mean" in key for key in kept)
+    read = reader.train()(x)
+    assert all(torch.equal(value, kept[key]) for key, value in reader.networks[0].state_dict().items())
+    torch.testing.assert_close(read[:, :3], reader.eval().readings(x, 0)[:, 1])
 
 
 def test_codes_have_equal_shares_and_uniform_values() -> None:

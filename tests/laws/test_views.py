@@ -109,6 +109,28 @@ def test_cutout_removes_a_quarter_at_most_and_touches_nothing_else() -> None:
     assert middle.sum() == 48
 
 
+def test_deformation_of_a_plane_is_the_plane_at_other_places() -> None:
+    rows, columns = torch.meshgrid(torch.arange(15.0), torch.arange(21.0), indexing="ij")
+    plane = (3 * rows - 2 * columns)[None, None]
+    turned = views.deformation(plane, numbers(0.75))[0, 0]  # 10 degrees; half of the range moves down by 1/28 of a side
+    inner = turned[5:10, 7:14]
+    angle = math.radians(10)
+    down = 3 * math.cos(angle) - 2 * -math.sin(angle) * 21 / 15
+    right = 3 * math.sin(angle) * 15 / 21 - 2 * math.cos(angle)
+    torch.testing.assert_close(inner.diff(dim=0), torch.full((4, 7), down))
+    torch.testing.assert_close(inner.diff(dim=1), torch.full((5, 6), right))
+    torch.testing.assert_close(turned[7, 10], plane[0, 0, 7, 10] - 3 * 15 / 28)
+    assert torch.allclose(views.deformation(torch.ones(50, 2, 6, 5), deal(50)), torch.ones(()))
+
+
+def test_strokes_are_thickened_and_thinned_by_a_pixel() -> None:
+    x = torch.zeros(1, 1, 9, 9)
+    x[..., 3:6, 3:6] = 1
+    assert views.strokes(x, numbers(1.0)).sum() == 25
+    assert views.strokes(x, numbers(0.0)).sum() == 1
+    assert views.strokes(x, numbers(0.75)).sum() == 9 + 0.5 * 16
+
+
 def test_jitter_is_uniform_with_the_given_deviation_and_independent_between_places() -> None:
     noise = views.jitter(torch.zeros(20000, 10), deal(20000), spread=0.1)
     assert noise.abs().max() <= 0.1 * math.sqrt(3) + 1e-6

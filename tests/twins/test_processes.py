@@ -39,8 +39,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 TOLERANCE = 1e-10
 """Of weights and terms in float64."""
 PLAYED = (
-    "lazy", "share", "differences", "top", "infogan", "invertible", "segment", "batch norm of both", "minibatch_std",
-    "evolution", "classify", "style", "upscale",
+    "lazy", "share", "differences", "top", "infogan", "codes", "invertible", "segment", "batch norm of both",
+    "minibatch_std", "evolution", "classify", "style", "upscale",
 )  # fmt: skip
 SHARED = ("lazy", "batch norm of both", "evolution")
 """Played once more with the optimizers' state shared."""

@@ -20,10 +20,12 @@ __all__ = ["features", "write_features"]
 
 AT_ONCE = 2048
 """Items that are in memory at a time as a network sees them."""
+BATCH = 256
+"""Of them, those that a network sees at a time."""
 
 
 @torch.no_grad()
-def features(session: Session, x: Tensor, batch: int = 256) -> NDArray[np.float32]:
+def features(session: Session, x: Tensor, batch: int = BATCH) -> NDArray[np.float32]:
     """What the discriminator's last layer sees: inputs for a classifier where labels are few.
 
     Goodfellow et al. (2014), section 7, point 4: "features from the discriminator or inference net could improve
@@ -53,10 +55,14 @@ def write_features(
 ) -> tuple[int, int]:
     """Features of data as .npz: `features` (N, F); `y` (N,) names of classes, "" where unknown; returns N and F.
 
-    Of the run's own data, `held_out` (N,) says which items it was not trained on.
+    Of the run's own data, `held_out` (N,) says which items it was not trained on. A run with a code (InfoGAN) also says
+    the `category` (N,) that it reads in each, its `probabilities` (N, classes) and the `values` (N, values).
     """
-    data = items(session, source, reading, most_pixels)
-    parts = torch.split(torch.arange(len(data)), AT_ONCE)
-    rows = np.concatenate([features(session, data.batch(part)["x"]) for part in parts])
-    write_arrays(path, "features", {"features": rows, **facts_beside(session, data, source)})
-    return len(rows), rows.shape[1]
+    data, batches = items(session, source, reading, most_pixels), []
+    for part in torch.split(torch.arange(len(data)), AT_ONCE):
+        for x in torch.split(data.batch(part)["x"], BATCH):
+            read = session.task.read(session.players, x.to(session.device))
+            batches.append({"features": features(session, x), **{k: value.cpu().numpy() for k, value in read.items()}})
+    arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    write_arrays(path, "features", {**arrays, **facts_beside(session, data, source)})
+    return arrays["features"].shape

@@ -106,7 +106,7 @@ def directions(
         How many directions, the strongest first [default: 8, or all where z is shorter].
     how
         jacobian (of the whole generator), weights (of its first layer), or codes: the categories and values of a run
-        of the task infogan.
+        with a code, as of the recipe codes.
     by
         How far to go, in units of z; the sheet goes from -by to by [default: 3, or 1.5 for codes].
     class_
@@ -247,7 +247,8 @@ def features(
     Parameters
     ----------
     out
-        The .npz to write: features (N, F), y and names where known [default: features.npz in the run folder].
+        The .npz to write: features (N, F), y and names where known; of a run with a code (codes, infogan) also the
+        category that is read in each item, its probabilities, and the values [default: features.npz in the run folder].
     """
     if is_alone(run, checkpoint, device):
         path = out or beside(run) / "features.npz"

@@ -47,7 +47,7 @@ class Extragradient(Gradient):
         costs = self._slope(move, movers, players, hand, engine)
         self.waiting.append((move, hand, movers))
         if done | set(movers) == set(self.optimizers):
-            self._extragradient(players, engine, self.rate(progress))
+            self._extragradient(players, engine, progress)
         return costs
 
     def _slope(self, move: Move, movers: tuple[str, ...], players: Players, hand: Batch, engine: Engine) -> Costs:
@@ -55,27 +55,27 @@ class Extragradient(Gradient):
             self.optimizers[name].zero_grad(set_to_none=True)
         return self._differentiate(move, players, hand, engine)
 
-    def _extragradient(self, players: Players, engine: Engine, rate: float) -> None:
+    def _extragradient(self, players: Players, engine: Engine, progress: Progress) -> None:
         waiting, self.waiting = self.waiting, []
         current = _parameters(self)
         here = [p.detach().clone() for p in current]
         named = " and ".join(dict.fromkeys(move.name for move, _, _ in waiting))
-        if not self._all_step(named, rate):
+        if not self._all_step(named, progress):
             return
         for move, hand, movers in waiting:
             self._slope(move, movers, players, hand, engine)
         with torch.no_grad():
             torch._foreach_copy_(current, here)
-        self._all_step(named, rate)
+        self._all_step(named, progress)
 
-    def _all_step(self, named: str, rate: float) -> bool:
+    def _all_step(self, named: str, progress: Progress) -> bool:
         """One step of all players, unless the guard leaves it out."""
         check = FiniteCheck(self.guard, named, list(self.optimizers.values()), [], [])
         if not check.fit():
             return False
         for name, optimizer in self.optimizers.items():
             with check.hold(optimizer):
-                self._step(name, rate)
+                self._step(name, progress)
         return True
 
 

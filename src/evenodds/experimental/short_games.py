@@ -47,7 +47,7 @@ class ShortGames(Extra):
             return config, []
         length, usual = config, usual_weight(config)
         if seconds is not None:  # the games cost a part of the run that follows them
-            length, _ = plan(replace(config, penalty_weight=usual), dataset, seconds / (1 + SHARE))
+            length, *_ = plan(replace(config, penalty_weight=usual), dataset, seconds / (1 + SHARE))
         open_config = replace(config, images=length.images)
         choice = chosen_penalty(open_config, usual, lambda short: _Game(Run(short, dataset)), say)
         return replace(config, penalty_weight=choice.value), [choice]

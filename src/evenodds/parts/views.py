@@ -8,15 +8,17 @@ has numbers of its own. Views can be differentiated twice in x, read no value ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from evenodds.errors import BadInput
 from evenodds.game.dial import View
 
-__all__ = ["color", "compose", "cutout", "flip", "flip_vertical", "jitter", "translation"]
+__all__ = ["color", "compose", "cutout", "deformation", "flip", "flip_vertical", "jitter", "strokes", "translation"]
 
 
 def color(x: Tensor, uniform: Tensor) -> Tensor:
@@ -84,6 +86,69 @@ def flip_vertical(x: Tensor, uniform: Tensor) -> Tensor:
     """Mirrors top and bottom where uniform[:, 0] < 1/2."""
     _check(x, uniform)
     return torch.where(uniform[:, 0, None, None, None] < 0.5, x.flip(2), x)
+
+
+def deformation(x: Tensor, uniform: Tensor) -> Tensor:
+    """Turns by up to 20 degrees, shears by up to 0.4, scales each side by up to 1.2, moves by up to 1/14 of each side.
+
+    uniform[:, 0] turns, uniform[:, 1] shears, uniform[:, 2] scales the height and uniform[:, 3] the width. The sum of
+    the first two, modulo 1, moves down, and that of the last two to the right: each is uniform, and independent of any
+    other one. Pixels between four others are interpolated; what lies outside is like the nearest place of the border.
+    """
+    _check(x, uniform)
+    high, wide = x.shape[2:]
+    turn, shear, tall, broad, down, right = _centred(uniform.to(x)).unbind(1)
+    angle, shear = turn * math.radians(20), 0.4 * shear
+    tall, broad = 1.2**tall, 1.2**broad
+    sine, cosine = angle.sin(), angle.cos()
+    # From the centre, in halves of a side; what is added to the place of a pixel is 0 where nothing changes.
+    rows = ((torch.arange(high, device=x.device, dtype=x.dtype) + 0.5) * (2 / high) - 1)[None, :, None]
+    columns = ((torch.arange(wide, device=x.device, dtype=x.dtype) + 0.5) * (2 / wide) - 1)[None, None, :]
+    each = [one[:, None, None] for one in (sine, shear - sine, tall * cosine - 1, broad * cosine - 1, down, right)]
+    of_column, of_row, higher, broader, lower, further = each
+    along = of_column * columns + higher * rows - lower / 7
+    across = broader * columns + of_row * rows - further / 7
+    row = torch.arange(high, device=x.device)[None, :, None] + along * (high / 2)
+    column = torch.arange(wide, device=x.device)[None, None, :] + across * (wide / 2)
+    return _interpolated(x, row, column)
+
+
+def _centred(uniform: Tensor) -> Tensor:
+    """(N, 6) in [-1, 1): four numbers, then two sums of two of them modulo the range."""
+    half = uniform - 0.5
+    sums = torch.stack([half[:, 0] + half[:, 1], half[:, 2] + half[:, 3]], 1)
+    return 2 * torch.cat([half, (sums + 0.5).remainder(1) - 0.5], 1)
+
+
+def _interpolated(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """x (N, C, H, W) at places (N, H, W) in pixels, between whose four neighbours it is interpolated.
+
+    By four gathers, which can be differentiated twice; torch's grid_sample cannot.
+    """
+    high, wide = x.shape[2:]
+    row, column = row.clamp(0, high - 1), column.clamp(0, wide - 1)
+    above, left = row.detach().floor(), column.detach().floor()
+    lower, further = (row - above)[:, None].flatten(2), (column - left)[:, None].flatten(2)
+    above, left = above.long(), left.long()
+    below, beside = (above + 1).clamp(max=high - 1), (left + 1).clamp(max=wide - 1)
+    flat = x.flatten(2)
+
+    def at(rows: Tensor, columns: Tensor) -> Tensor:
+        return flat.gather(2, (rows * wide + columns).flatten(1)[:, None].expand(flat.shape))
+
+    upper = torch.lerp(at(above, left), at(above, beside), further)
+    return torch.lerp(upper, torch.lerp(at(below, left), at(below, beside), further), lower).view(x.shape)
+
+
+def strokes(x: Tensor, uniform: Tensor) -> Tensor:
+    """Makes bright strokes thicker, or thinner, by up to a pixel on each side, as uniform[:, 0] is above 1/2 or below.
+
+    That is a mean of the image and of the brightest, or darkest, of the 3 x 3 pixels about each, channel by channel.
+    """
+    _check(x, uniform)
+    stroke = (2 * uniform[:, 0].to(x) - 1)[:, None, None, None]
+    x = torch.lerp(x, F.max_pool2d(x, 3, 1, 1), stroke.clamp(min=0))
+    return torch.lerp(x, -F.max_pool2d(-x, 3, 1, 1), -stroke.clamp(max=0))
 
 
 def jitter(x: Tensor, uniform: Tensor, *, spread: float = 0.05) -> Tensor:

@@ -95,7 +95,7 @@ class Run:
         players = build_players(config, self.task, self.dataset.shape, self.dataset.row_blocks)
         self.engine.adopt(players)  # moved before the optimizers and averages see the parameters
         self.game = Game(self.task, players)
-        self.learner = build_learner(config, players)
+        self.learner = build_learner(config, players, self.task.rates)
         self.extras = build_extras(config)
         self._split()
         self._listen()

@@ -20,6 +20,7 @@ from evenodds.game.learners import Gradient
 from evenodds.game.learners.graphs import is_recordable
 from evenodds.game.learners.sharded import Sharded
 from evenodds.game.optimizers import eager
+from evenodds.game.schedule import Schedule
 from evenodds.game.seeds import mix
 from evenodds.parts import views
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
@@ -123,8 +124,11 @@ def build_players(
             part = config.discriminator if role == "Discriminator" else config.generator
             draws = bool(blocks) and spec.kind == "Generator"
             arguments = (spec.arguments[0] - noise, *spec.arguments[1:]) if draws else spec.arguments
-            what, maker = f"{name} '{part.name}'", network(part.name, role)
-            shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else part.options
+            if spec.maker is not None:
+                what, maker, shared = name, spec.maker, {}
+            else:
+                what, maker = f"{name} '{part.name}'", network(part.name, role)
+                shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else dict(part.options)
             options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):
                 maker = partial(maker, row_blocks=blocks)
@@ -286,8 +290,14 @@ def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
     return views.translation(views.flip(x, uniform.flip(1)), uniform)
 
 
-def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
-    """One optimizer for each player that has parameters; penalties with state have none."""
+def build_learner(
+    config: Config, players: Mapping[str, nn.Module], factors: Mapping[str, Schedule] | None = None
+) -> Gradient:
+    """One optimizer for each player that has parameters; penalties with state have none.
+
+    Args:
+        factors: on the learning rates of single players; see `Gradient.factors`.
+    """
     optimizers, held = {}, [0] * processes.size()
     for name, player in players.items():
         if not any(True for _ in player.parameters()):
@@ -304,6 +314,7 @@ def build_learner(config: Config, players: Mapping[str, nn.Module]) -> Gradient:
         optimizers[name] = Sharded(plain, parameters, held) if spread else plain(parameters)
     what, maker = f"learner '{config.learner.name}'", find("learners", config.learner.name)
     learner: Gradient = make(what, maker, config.learner.options, optimizers, build_decay(config))
+    learner.factors = dict(factors or {})
     return learner
 
 

@@ -51,7 +51,7 @@ def plan(
     seconds: float,
     say: Callable[[str], None] = lambda line: None,
     spent: float = 0.0,
-) -> tuple[Config, float]:
+) -> tuple[Config, float, list[tuple[float, float]]]:
     """The configuration with as many images as fit into `seconds`, measured by playing a throw-away game.
 
     Args:
@@ -59,11 +59,14 @@ def plan(
 
     Returns:
         It, with fewer evaluations, checkpoints and glances where these would take more than a twentieth of the time;
-        and the seconds that one evaluation with a checkpoint takes.
+        the seconds that one evaluation with a checkpoint takes; and (share of the run, seconds per image from there
+        on) of each of its stages.
     """
     begun = time.perf_counter()
     run = Run(replace(config, images=10**9), dataset)
-    rate = _rate(run, max(1.0, min(6.0, 0.05 * seconds)))
+    paces = _paces(run, max(1.0, min(6.0, 0.05 * seconds)))
+    ends = [*(start for start, _ in paces[1:]), 1.0]
+    rate = 1 / sum((end - start) * pace for (start, pace), end in zip(paces, ends, strict=True))
     look = agreed(lambda: look_seconds(run, seconds))
     glance = agreed(lambda: glance_seconds(run))
     to_play = agreed(lambda: seconds - (time.perf_counter() - begun))
@@ -80,7 +83,7 @@ def plan(
             f"ten batches; give at least {least} s, a smaller network or a smaller batch"
         )
     say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
-    return replace(config, images=images), look
+    return replace(config, images=images), look, paces
 
 
 def settle_task(
@@ -130,12 +133,12 @@ def settle(
     return config, choices
 
 
-def _rate(run: Run, seconds: float) -> float:
-    """Images per second over a whole run, from a lap in each of its stages."""
+def _paces(run: Run, seconds: float) -> list[tuple[float, float]]:
+    """(share of the run, seconds per image from there on), from a lap in each of its stages."""
     whole_penalties = run.config.penalty_every * max(1, -(-8 // run.config.penalty_every))
     starts = (0.0, *run.task.stages)
-    spent = 0.0
-    for start, end in zip(starts, (*run.task.stages, 1.0), strict=True):
+    paces = []
+    for start in starts:
         lap = Lap(warm_up=2, rounds=whole_penalties, seconds=seconds / len(starts))
         there = Progress(total=10**9, images=round(start * 10**9))
         listeners = [*run.listeners.values(), lap]
@@ -143,8 +146,8 @@ def _rate(run: Run, seconds: float) -> float:
             run.game, run.feed, run.learner, run.engine,
             images=10**9, seed=run.config.seed, progress=there, listeners=listeners,
         )  # fmt: skip
-        spent += (end - start) / lap.rate
-    return 1 / spent
+        paces.append((start, 1 / lap.rate))
+    return paces
 
 
 def look_seconds(run: Run, seconds: float) -> float:

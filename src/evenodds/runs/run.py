@@ -260,10 +260,10 @@ def planned(
     if budget is None:
         return RunPlan(agreed_config(lambda: config), choices)
     spent = agreed(lambda: time.perf_counter() - clock)
-    config, pause = plan(config, dataset, budget - spent, say, spent)
+    config, pause, paces = plan(config, dataset, budget - spent, say, spent)
     config = agreed_config(lambda: config)
     pauses = pause * planned_looks(config)
-    return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses))
+    return RunPlan(config, choices, Deadline(clock + budget, pause, say, pauses, paces))
 
 
 def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.game.rules import Batch, Players, Task
+from evenodds.game.schedule import Schedule
 from evenodds.parts.choosing import Block
 from evenodds.parts.priors import Prior
 from evenodds.tasks.contest import Contest
@@ -31,6 +32,8 @@ class NetworkSpec:
     kind: str
     arguments: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    maker: Callable[..., nn.Module] | None = None
+    """The class itself, where it is none of a network family."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,11 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def rates(self) -> Mapping[str, Schedule]:
+        """Factors on the learning rates of single players, by name, beside the run's own decay."""
+        ...
+
+    @property
     def averaged(self) -> tuple[str, ...]:
         """The players of which a moving average is kept, where a run keeps one."""
         ...
@@ -260,6 +268,10 @@ class Playable(Task, Protocol):
         """
         ...
 
+    def read(self, players: Players, x: Tensor) -> Batch:
+        """What the players read in items x (N, ...), by name with a row for each item; nothing of most tasks."""
+        ...
+
     def value_task(self) -> Task | None:
         """The task as played for the value of eq. 1 of Goodfellow et al. (2014) alone; None where it has none."""
         ...
@@ -281,6 +293,11 @@ class TaskDefaults:
     def stages(self) -> tuple[float, ...]:
         """None: all rounds are alike."""
         return ()
+
+    @property
+    def rates(self) -> Mapping[str, Schedule]:
+        """None: all players learn at the run's rates."""
+        return {}
 
     @property
     def condition_kind(self) -> str | None:
@@ -359,6 +376,10 @@ class TaskDefaults:
 
     def require_parts(self) -> None:
         """Nothing is missing."""
+
+    def read(self, players: Players, x: Tensor) -> Batch:
+        """Nothing."""
+        return {}
 
     def value_task(self) -> Task | None:
         """The task has no such value."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,8 @@ class InfoGAN(Generate):
     consistency: float = 0.0
     balance: float = 4.0
     agreement: float = 0.0
+    reads: ClassVar[str] = "discriminator"
+    """The player that reads the code."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.prior, Coded):
@@ -72,6 +75,13 @@ class InfoGAN(Generate):
                 raise BadInput(f"{name} of infogan needs views and categories; set views, or {name}=0")
         if self.simultaneous:
             raise BadInput("simultaneous moves leave out the cost of the code; set simultaneous=false")
+
+    @classmethod
+    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
+        """Of images, a task whose categories are settled on real ones first."""
+        if len(shape) != 3:
+            return ""
+        return "Categories follow what is shown more closely where real images settle them first: take the recipe codes"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players, for items x of that shape."""
@@ -101,6 +111,19 @@ class InfoGAN(Generate):
         costs = cost({**players, "discriminator": reader}, hand)
         outputs = torch.cat(reader.code_outputs)
         inferred = self._inferred(outputs[first : first + len(hand["z"])])
+        viewed = self._inferred(outputs[:first]) if first else {}
+        return self._with_code(costs, inferred, viewed, players["discriminator"], hand)
+
+    def _with_code(
+        self, costs: Costs, inferred: InferredCode, viewed: InferredCode, reader: nn.Module, hand: Batch
+    ) -> Costs:
+        """Costs, and those of the code.
+
+        Args:
+            inferred: what is read in the fakes.
+            viewed: what is read in views of the real items; nothing where these do not enter.
+            reader: what reads, as `_code_outputs` has it.
+        """
         noise, classes, _ = self._parts
         code = hand["z"][:, noise:]
         if self.prior.classes:
@@ -108,20 +131,25 @@ class InfoGAN(Generate):
             costs["classes"] = self.classes_weight * average(
                 F.cross_entropy(inferred["classes"], category, reduction="none")
             )
-            if first and (self.consistency or self.agreement):
-                viewed = self._inferred(outputs[:first])["classes"].log_softmax(1)
-                costs |= self._costs_of_real(players["discriminator"], hand, viewed)
-            costs.facts["right"] = average((inferred["classes"].argmax(1) == category).float()).detach()
+            if viewed and (self.consistency or self.agreement):
+                costs |= self._costs_of_real(reader, hand, viewed["classes"].log_softmax(1))
+            right = inferred["classes"].argmax(1) == category
+            costs.facts["right"] = average(right.to(torch.promote_types(inferred["classes"].dtype, torch.float32)))
         if self.prior.values:
             squared = (inferred["values"] - code[:, classes:]).square()
             costs["values"] = self.values_weight * 0.5 * average(squared.sum(1))
             costs.facts["error"] = average(squared).detach()
         return costs
 
-    def _costs_of_real(self, discriminator: nn.Module, hand: Batch, viewed: Tensor) -> dict[str, Tensor]:
+    def _code_outputs(self, reader: nn.Module, x: Tensor) -> Tensor:
+        """(N, classes + values) that are read in x; here by a discriminator, beside its logit."""
+        outputs: Tensor = reader(x)[:, 1:]
+        return outputs
+
+    def _costs_of_real(self, reader: nn.Module, hand: Batch, viewed: Tensor) -> dict[str, Tensor]:
         """Of log probabilities (N, classes) that are read in views of the real items."""
-        with torch.no_grad(), at_rest(discriminator):
-            calm = self._inferred(discriminator(hand["x"])[:, 1:])["classes"].softmax(1)
+        with torch.no_grad(), at_rest(reader):
+            calm = self._inferred(self._code_outputs(reader, hand["x"]))["classes"].softmax(1)
         costs = {}
         if self.consistency:
             shares = summed(viewed.exp().sum(0)) / items_of_all(hand)
@@ -146,6 +174,11 @@ class InfoGAN(Generate):
             )
         return {"classes": outputs[:, :classes], "values": outputs[:, classes:]}
 
+    def read(self, players: Players, x: Tensor) -> Batch:
+        """The code: "category" (N,), its "probabilities" (N, classes), "values" (N, values)."""
+        told = dict(self.answer(players, {"x": x})) if self.reads in players else {}
+        return {"category" if name == "y" else name: value for name, value in told.items()}
+
     @torch.no_grad()
     def answer(self, players: Players, request: Batch) -> Batch:
         """What is asked for by the players as they are; put them in eval mode before.
@@ -160,7 +193,7 @@ class InfoGAN(Generate):
         """
 
         def infer(x: Tensor) -> Batch:
-            code = self._inferred(players["discriminator"](x)[:, 1:])
+            code = self._inferred(self._code_outputs(players[self.reads], x))
             values = {"values": code["values"]}
             if not self.prior.classes:
                 return values
@@ -192,13 +225,13 @@ def discriminator_options(prior: Coded) -> dict[str, int]:
 
 
 def view_agreement(joint: Tensor, balance: float = 2.0) -> Tensor:
-    """How well the categories that are read in two views of the same items agree, a scalar; more is better.
+    """How well the categories that are read in two views of the same items agree, (...); more is better.
 
     balance * H(mean) - H(joint), with the symmetrical joint distribution of both (Ji et al. 2019, eq. 3). At balance 2
     it is the mutual information of both, from 0 to log K; above 2, categories that are used alike count more.
 
     Args:
-        joint: (K, K), the mean over items of the outer product of both distributions.
+        joint: (..., K, K), the mean over items of the outer product of both distributions.
         balance: weight of the entropy of the mean.
 
     Example:
@@ -207,6 +240,7 @@ def view_agreement(joint: Tensor, balance: float = 2.0) -> Tensor:
         >>> round(view_agreement(torch.eye(2) / 2).item(), 4)  # both views say the same: log 2
         0.6931
     """
-    joint = ((joint + joint.T) / 2).clamp_min(1e-8)
-    mean = joint.sum(1)
-    return (joint * joint.log()).sum() - balance * (mean * mean.log()).sum()
+    joint = joint.to(torch.promote_types(joint.dtype, torch.float32))  # autocast leaves products in bfloat16
+    joint = ((joint + joint.mT) / 2).clamp_min(1e-8)
+    mean = joint.sum(-1)
+    return (joint * joint.log()).sum((-2, -1)) - balance * (mean * mean.log()).sum(-1)

@@ -49,6 +49,8 @@ class Gradient:
     optimizers: Mapping[str, Optimizer]
     rate: Schedule = constant
     base: dict[str, list[float]] = field(init=False)
+    factors: dict[str, Schedule] = field(init=False, default_factory=dict)
+    """Further factors on the learning rates of single players, by name."""
     guard: Guard = field(init=False, default_factory=Guard)
     compiled: CompiledMoves = field(init=False, default_factory=CompiledMoves)
     graphs: MoveGraphs = field(init=False, default_factory=MoveGraphs)
@@ -62,9 +64,9 @@ class Gradient:
         if not movers and not any(parameters_of(players[name]) for name in move.movers):
             with frozen(players, but=()):  # what was fitted before the game does not learn in it
                 return play(move, players, hand, engine)
-        optimizers, rate = [self.optimizers[name] for name in movers], self.rate(progress)
+        optimizers = [self.optimizers[name] for name in movers]
         for name in movers:
-            self._set_rate(name, rate)
+            self._set_rate(name, progress)
 
         def whole(hand: Batch) -> Costs:
             return self._improve(move, optimizers, players, hand, engine)
@@ -116,11 +118,12 @@ class Gradient:
         (total if weight == 1 else weight * total).backward()  # type: ignore[no-untyped-call]
         return costs
 
-    def _step(self, name: str, rate: float) -> None:
-        self._set_rate(name, rate)
+    def _step(self, name: str, progress: Progress) -> None:
+        self._set_rate(name, progress)
         self.optimizers[name].step()
 
-    def _set_rate(self, name: str, rate: float) -> None:
+    def _set_rate(self, name: str, progress: Progress) -> None:
+        rate = self.rate(progress) * self.factors.get(name, constant)(progress)
         for group, base in zip(self.optimizers[name].param_groups, self.base[name], strict=True):
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(base * rate)  # a graph reads it where it is

@@ -12,7 +12,7 @@ from torch import nn
 
 from evenodds.game.checkpoint import PlayersState
 from evenodds.game.listeners.context import Order, RunContext
-from evenodds.game.rules import State
+from evenodds.game.rules import Progress, State
 from evenodds.game.trainer import Training
 
 __all__ = ["EARLIER", "Milestone"]
@@ -38,8 +38,10 @@ class Milestone:
 
     @classmethod
     def for_run(cls, run: RunContext) -> Self | None:
-        """On where the rounds of the run change midway: the generator is kept as it was at the last such change."""
-        if not run.stages:
+        """On where the adversary enters midway, at the last change of the rounds: the generator is kept from then."""
+        first = Progress(total=1)
+        begin = {mover for move in run.game.moves if move.when(first) for mover in move.movers}
+        if not run.stages or "generator" not in begin or "discriminator" in begin:
             return None
         return cls(lambda: {EARLIER: run.at_work()["generator"]}, run.stages[-1])
 

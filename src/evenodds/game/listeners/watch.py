@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
 from typing import Any, ClassVar, Self
 
 from evenodds.game.listeners.context import Order, RunContext
@@ -51,6 +53,7 @@ class Watch:
         patience: the share of the run for which the held-out score may be flat before the run ends; 0: for ever.
         settled: whether a run may be ended for being flat: not while it starts, nor before its rates have fallen.
         say: gets a sentence where the verdict changes.
+        begins: the share of the run at which the generator begins to learn; before it there is nothing to see.
     """
 
     glance: Callable[[bool], Mapping[str, Any]]
@@ -61,6 +64,7 @@ class Watch:
     patience: float = 0.0
     settled: Callable[[Training], bool] = lambda training: True
     say: Callable[[str], None] = lambda line: None
+    begins: float = 0.0
     verdict: Verdict = field(init=False, default_factory=lambda: Verdict("starting", "too early to tell"))
     alarm: Verdict | None = field(init=False, default=None)
     flat: bool = field(init=False, default=False)
@@ -77,7 +81,8 @@ class Watch:
             return None
         act, patience = run.config.watch == "act", run.config.patience
         every = glance_interval(run.config, run.config.images)
-        return cls(run.glance, every, cells, log, act, patience, lambda training: _settled(run, training), run.say)
+        settled = partial(_settled, run)
+        return cls(run.glance, every, cells, log, act, patience, settled, run.say, _begins(run))
 
     def begin(self, training: Training) -> None:
         self._turn = training.progress.position // self.every_images
@@ -93,7 +98,8 @@ class Watch:
         if turn != self._turn or training.progress.round in EARLY:
             self._turn = turn
             self._count(training)
-            self.look(training)
+            if training.progress.share >= self.begins:
+                self.look(training)
 
     def end(self, training: Training) -> None:
         """Nothing to close."""
@@ -130,6 +136,17 @@ class Watch:
                 self.log.write(training, left_out=now)
                 break
         self._left_out = now
+
+
+def _begins(run: RunContext) -> float:
+    """The share of the run at which its stage begins in which the generator first moves; 0 where none does."""
+    moves = [move for move in run.game.moves if "generator" in move.movers]
+    shares = (share for share in (0.0, *run.stages) if any(m.when(Progress(MANY, ceil(share * MANY))) for m in moves))
+    return next(shares, 0.0)
+
+
+MANY = 10**12
+"""Images of a run whose shares are exact."""
 
 
 def _settled(run: RunContext, training: Training) -> bool:

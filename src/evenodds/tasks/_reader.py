@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,8 @@ from evenodds.tasks.infogan import view_agreement
 
 __all__ = ["Reader"]
 
+LITTLE = 0.2
+"""The share of the mutual information that there may be, below which categories tell little."""
 MEMORY = 0.02
 """Weight of a batch in the running tables: some fifty batches count."""
 
@@ -90,7 +93,10 @@ class Reader(nn.Module):
             self.tables[0].copy_(self.tables[best])
         self.settled.fill_(True)
         told = ", ".join(f"{one:.2f}" for one in each)
-        return f"start {best + 1} of {len(each)} of the reader goes on: mutual information of two views {told} nats"
+        most = math.log(self.classes)
+        little = f", of {most:.2f} that there may be: its categories tell little" if max(each) < LITTLE * most else ""
+        which = f"start {best + 1} of {len(each)} of the reader"
+        return f"{which} goes on: mutual information of two views {told} nats{little}"
 
 
 def _wide(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,11 +12,11 @@ from torch import nn
 
 from evenodds.game.checkpoint import Stateful
 from evenodds.game.learners import Gradient
-from evenodds.game.rules import Game
+from evenodds.game.rules import Game, Progress
 from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
 
-__all__ = ["Order", "RunContext", "interval"]
+__all__ = ["Order", "RunContext", "generator_begins", "interval"]
 
 
 class Order(IntEnum):
@@ -145,3 +146,14 @@ class RunContext(Protocol):
 def interval(config: Any, parts: float) -> int:
     """The images in one of so many equal parts of the run, and at least a batch."""
     return max(int(config.batch), int(config.images) // round(parts))
+
+
+def generator_begins(run: RunContext) -> float:
+    """The share of the run at which its stage begins in which the generator first moves; 0 where none does."""
+    moves = [move for move in run.game.moves if "generator" in move.movers]
+    shares = (share for share in (0.0, *run.stages) if any(m.when(Progress(MANY, ceil(share * MANY))) for m in moves))
+    return next(shares, 0.0)
+
+
+MANY = 10**12
+"""Images of a run whose shares are exact."""

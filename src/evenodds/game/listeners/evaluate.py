@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
-from evenodds.game.listeners.context import Order, RunContext, interval
+from evenodds.game.listeners.context import Order, RunContext, generator_begins, interval
 from evenodds.game.listeners.log import Log
 from evenodds.game.trainer import Training
 
@@ -22,11 +22,13 @@ class Evaluate:
             not touch the run's random state.
         every_images: interval.
         log: the history.
+        begins: the share of the run at which the generator begins to learn; before it there is nothing to measure.
     """
 
     measure: Callable[[], Mapping[str, float]]
     every_images: int
     log: Log
+    begins: float = 0.0
     figures: Mapping[str, float] = field(init=False, default_factory=dict)
     _last: int = field(init=False, default=-1)
     _turn: int = field(init=False, default=0)
@@ -37,7 +39,9 @@ class Evaluate:
     def for_run(cls, run: RunContext) -> Self | None:
         """On where there is a history."""
         log = run.listeners.get("log")
-        return cls(run.measure, interval(run.config, run.looks), log) if isinstance(log, Log) else None
+        if not isinstance(log, Log):
+            return None
+        return cls(run.measure, interval(run.config, run.looks), log, generator_begins(run))
 
     def begin(self, training: Training) -> None:
         self._turn, self._ended = training.progress.position // self.every_images, False
@@ -46,7 +50,8 @@ class Evaluate:
         turn = training.progress.position // self.every_images
         if turn != self._turn:  # where a multiple is crossed, so that a resumed run measures at the same places
             self._turn = turn
-            self.look(training)
+            if training.progress.share >= self.begins:
+                self.look(training)
 
     def end(self, training: Training) -> None:
         """What is saved now, wherever the run has ended, is scored."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import ceil
 from typing import Any, ClassVar, Self
 
-from evenodds.game.listeners.context import Order, RunContext
+from evenodds.game.listeners.context import Order, RunContext, generator_begins
 from evenodds.game.listeners.log import Log
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import Training
@@ -82,7 +81,7 @@ class Watch:
         act, patience = run.config.watch == "act", run.config.patience
         every = glance_interval(run.config, run.config.images)
         settled = partial(_settled, run)
-        return cls(run.glance, every, cells, log, act, patience, settled, run.say, _begins(run))
+        return cls(run.glance, every, cells, log, act, patience, settled, run.say, generator_begins(run))
 
     def begin(self, training: Training) -> None:
         self._turn = training.progress.position // self.every_images
@@ -136,17 +135,6 @@ class Watch:
                 self.log.write(training, left_out=now)
                 break
         self._left_out = now
-
-
-def _begins(run: RunContext) -> float:
-    """The share of the run at which its stage begins in which the generator first moves; 0 where none does."""
-    moves = [move for move in run.game.moves if "generator" in move.movers]
-    shares = (share for share in (0.0, *run.stages) if any(m.when(Progress(MANY, ceil(share * MANY))) for m in moves))
-    return next(shares, 0.0)
-
-
-MANY = 10**12
-"""Images of a run whose shares are exact."""
 
 
 def _settled(run: RunContext, training: Training) -> bool:

@@ -3,7 +3,7 @@
     python benchmarks/color.py equal [--images 150k] [--seeds 0 1 2]    # float32 and bfloat16, one thread each
     python benchmarks/color.py search [--seconds 150] [--seeds 100]     # ways, in processor time of one thread
     python benchmarks/color.py long [--images 1.55M] [--seeds 0 1]      # as many as two idle cores show in 20 minutes
-    python benchmarks/color.py clock [--budget 5m] [--seeds 0 1 2]      # three ways by the clock of two idle cores
+    python benchmarks/color.py clock [--budget 5m] [--seeds 0 1 2]      # four ways by the clock of two idle cores
     python benchmarks/color.py judge                                    # the scores of what `clock` drew
     python benchmarks/color.py floor                                    # training images in place of samples
 
@@ -50,10 +50,12 @@ from photographs import scores, timed
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg-train.zip"
 RESULTS = Path(__file__).parent / "results"
 PLAIN = {
-    "fused": True, "precision": "float32", "generator.conditional_norm": False, "generator.self_modulation": False,
+    "task.way": "projection", "fused": True, "precision": "float32", "generator.conditional_norm": False,
+    "generator.self_modulation": False,
 }  # fmt: skip
 OLD: dict[str, Any] = {
-    "generator": {"name": "dcgan", "width": 24}, "discriminator": {"name": "dcgan", "width": 24, "norm": "none"},
+    "task.way": "projection", "generator": {"name": "dcgan", "width": 24},
+    "discriminator": {"name": "dcgan", "width": 24, "norm": "none"},
     "fused": False, "simultaneous": False, "precision": "float32",
 }  # fmt: skip
 """The settings of `gray-28` as it was, for colour, by class."""
@@ -66,7 +68,9 @@ EQUAL: dict[str, dict[str, Any]] = {
 PUBLISHED = ("pretrained",)
 """Features whose weights come with an extra."""
 TUTORIAL = "DCGAN tutorial"
-CLOCK: dict[str, dict[str, Any] | None] = {"recipe": {}, "as it was": OLD, TUTORIAL: None}
+CLOCK: dict[str, dict[str, Any] | None] = {
+    "recipe": {}, "projection alone": {"task.way": "projection"}, "as it was": OLD, TUTORIAL: None,
+}  # fmt: skip
 LONG: dict[str, dict[str, Any]] = {
     "recipe": {},
     "projection alone": {"task.way": "projection"},

@@ -57,6 +57,8 @@ MEANT = {
     "seen by others": "channels, got {}; set discriminator.pretrained=0",
     "brought from others": "channels, got {}; set generator=dilated",
     "columns": "generator=mlp",
+    "no comb": "task.comb needs pieces of",
+    "no grey": "luma=source makes 3 channels of 1",
     "no sources": "or a degradation, e.g. --set task.degradation=noise",
 }
 """A part of the message with the advice; of the others it is in words."""
@@ -96,6 +98,7 @@ CASES = {
     "an accelerator": ("images", "color-32", "device=cuda"),
     "no enlarging": ("images", "upscale-x4", "generator=unet task.crop=8 task.comb=0"),
     "no comb": ("images", "upscale-x4", "task.crop=8"),
+    "no grey": ("images", "colourise", "task.degradation=noise"),
     "no sources": ("images", "translate", ""),
     "one filling": ("images", "fill-32", "task.fillings=1"),
     "simultaneous": ("images", "translate", "task.degradation=noise simultaneous=true"),

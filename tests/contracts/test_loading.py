@@ -58,24 +58,28 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "numpy.fromfile": (),
     "numpy.memmap": (),
     "numpy.genfromtxt": (),
-    "numpy.lib.format": ("data/arrays.py", "data/packed.py", "data/peek.py"),  # of the last headers alone
-    "pandas": ("data/frames.py", "estimators/items.py"),  # sheets and tables of values; frames that users have
-    "h5py": ("data/h5.py",),  # neither links nor objects
+    "numpy.lib.format": (
+        "data/readers/arrays.py",
+        "data/readers/packed.py",
+        "data/peek.py",
+    ),  # of the last headers alone
+    "pandas": ("data/readers/frames.py", "estimators/items.py"),  # sheets and tables of values; frames that users have
+    "h5py": ("data/readers/h5.py",),  # neither links nor objects
     "pyarrow": (
-        "data/_image_tables.py",
-        "data/_row_groups.py",
-        "data/frames.py",
+        "data/folders/image_tables.py",
+        "data/folders/row_groups.py",
+        "data/readers/frames.py",
     ),  # columns of bytes, numbers and words
-    "pydicom": ("data/_dicom.py",),
-    "tifffile": ("data/_tiff.py",),
-    "av": ("data/_video.py",),
+    "pydicom": ("data/pictures/dicom.py",),
+    "tifffile": ("data/pictures/tiff.py",),
+    "av": ("data/pictures/video.py",),
     # Processes and the network.
     "subprocess": ("runs/launching.py",),  # evenodds itself, with words that were checked, and no shell
     "multiprocessing": (),
     "concurrent.futures.ProcessPoolExecutor": (),
     "os.system": (),
     "os.popen": (),
-    "os.fork": ("data/_forked.py",),  # Decodes images beside this process; no other program starts.
+    "os.fork": ("data/pictures/forked.py",),  # Decodes images beside this process; no other program starts.
     "os.exec": (),
     "os.spawn": (),
     "os.posix_spawn": (),
@@ -106,9 +110,14 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "safetensors.torch.load_file": (),
     "safetensors.numpy": (),
     # Archives and whole folders.
-    "tarfile": ("data/_shard_writer.py", "files/tars.py"),  # lists; nothing is extracted
+    "tarfile": ("data/shard_writer.py", "files/tars.py"),  # lists; nothing is extracted
     "shutil.unpack_archive": (),
-    "zipfile.ZipFile": ("data/_archives.py", "data/arrays.py", "files/zips.py", "studio/folders.py"),  # the last writes
+    "zipfile.ZipFile": (
+        "data/folders/archives.py",
+        "data/readers/arrays.py",
+        "files/zips.py",
+        "studio/folders.py",
+    ),  # the last writes
     "shutil.rmtree": ("files/write.py",),
     "shutil.move": (),
     "shutil.copytree": (),

@@ -67,7 +67,8 @@ class Generator(nn.Module):
         self.colours = luma == "source"
         if self.colours and ((inputs, outputs) != (1, 3) or skip):
             raise BadInput(
-                f"luma=source gives colours to 1 channel, 3 in all, without skip; got {inputs} and {outputs}"
+                f"luma=source makes 3 channels of 1, without skip, got {outputs} of {inputs}{' with it' * skip}; "
+                "set generator.luma=made"
             )
         self.inputs, self.outputs, self.stem, self.skip = inputs, outputs, stem, skip
         self.multiple = stem * 2**depth

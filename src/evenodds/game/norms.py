@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from evenodds.game.slices import playing_now, pooled
+from evenodds.game.wide import wide
 
 __all__ = ["share_norms"]
 
@@ -30,12 +31,12 @@ class SharedNorm(_BatchNorm):
         if playing_now() is None or not (self.training or self.running_mean is None):
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        values = wide(x)
         others = [dim for dim in range(x.dim()) if dim != 1]
         places = x[0, 0].numel()
-        total, rows = pooled(wide.sum(others), len(x))
+        total, rows = pooled(values.sum(others), len(x))
         mean = total / (rows * places)
-        centred = wide - _beside(mean, x)
+        centred = values - _beside(mean, x)
         variance = pooled(centred.square().sum(others), len(x))[0] / (rows * places)
         if self.training:
             self._follow(mean, variance, rows * places)

@@ -12,6 +12,7 @@ from evenodds.errors import BadInput
 from evenodds.game.engine import Engine
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.slices import Exchange, Playing, Slice, items_of, playing
+from evenodds.game.wide import wide
 
 __all__ = ["Slicing"]
 
@@ -105,16 +106,11 @@ def _added(slices: Sequence[Slice], costs: Sequence[Costs]) -> Costs:
 
     def added(values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {
-            name: torch.stack([w * _wide(one[name]) for w, one in zip(weights, values, strict=True)]).sum(0)
+            name: torch.stack([w * wide(one[name].detach()) for w, one in zip(weights, values, strict=True)]).sum(0)
             for name in values[0]
         }
 
     return Costs(added(costs), added([one.facts for one in costs]))
-
-
-def _wide(x: Tensor) -> Tensor:
-    """A value in float32, or in float64 where it is that."""
-    return x.detach().to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _refuse(x: Tensor, rows: Sequence[int]) -> list[Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.game.modes import at_rest
+from evenodds.game.wide import wide
 from evenodds.parts.networks import dcgan
 from evenodds.tasks.infogan import view_agreement
 
@@ -61,14 +62,14 @@ class Reader(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with at_rest(self.networks[0]):
-            outputs = _wide(self.networks[0](x))
+            outputs = wide(self.networks[0](x))
         heads = self._heads(outputs)
         best = self.information[0].argmax()
         return torch.cat([heads.index_select(1, best[None])[:, 0], outputs[:, self.heads * self.classes :]], 1)
 
     def readings(self, x: Tensor, start: int) -> Tensor:
         """(N, heads, classes) logits by one network."""
-        return self._heads(_wide(self.networks[start](x)))
+        return self._heads(wide(self.networks[start](x)))
 
     def _heads(self, outputs: Tensor) -> Tensor:
         return outputs[:, : self.heads * self.classes].view(len(outputs), self.heads, self.classes)
@@ -97,8 +98,3 @@ class Reader(nn.Module):
         little = f", of {most:.2f} that there may be: its categories tell little" if max(each) < LITTLE * most else ""
         which = f"start {best + 1} of {len(each)} of the reader"
         return f"{which} goes on: mutual information of two views {told} nats{little}"
-
-
-def _wide(x: Tensor) -> Tensor:
-    """In float32, or in float64 where it is that: small differences of logarithms count."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -16,6 +16,7 @@ from evenodds.game.dial import View
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.game.schedule import but_every, every
 from evenodds.game.slices import average, items_of_all, means_of_all, own, parted, playing_now, whole
+from evenodds.game.wide import wide
 
 __all__ = ["Adversarial", "Contest", "Cost", "Penalty", "per_item"]
 
@@ -176,9 +177,9 @@ class Contest:
 
     def _slope_ratio(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
         """(N,) slope of the generator's cost over that of the discriminator's, at each fake logit."""
-        logits = _wide(on_fake).requires_grad_()
+        logits = wide(on_fake.detach()).requires_grad_()
         with torch.enable_grad():
-            costs = self.loss(_wide(on_real), logits)
+            costs = self.loss(wide(on_real.detach()), logits)
             of_d, of_g = (torch.autograd.grad(cost.sum(), logits, retain_graph=True)[0] for cost in costs)
         return of_g / torch.where(of_d.abs() < TINY, TINY, of_d)
 
@@ -299,11 +300,6 @@ def weighed(first: Costs, second: Costs, share: float) -> Costs:
 def per_item(logits: Tensor) -> Tensor:
     """(N,) of (N,), or of (N, P), the logits of P patches of each item: their mean."""
     return logits if logits.dim() == 1 else logits.flatten(1).mean(1)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    """Logits in float32, or in float64 where they are that, without a slope."""
-    return logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
 
 
 TINY = 1e-30

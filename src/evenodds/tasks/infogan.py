@@ -14,6 +14,7 @@ from evenodds.errors import BadInput
 from evenodds.game.modes import at_rest
 from evenodds.game.rules import Batch, Costs, Players
 from evenodds.game.slices import average, items_of_all, summed
+from evenodds.game.wide import wide
 from evenodds.parts.priors import Coded
 from evenodds.tasks._answers import answers_by_entry
 from evenodds.tasks._playable import NetworkSpec
@@ -240,7 +241,7 @@ def view_agreement(joint: Tensor, balance: float = 2.0) -> Tensor:
         >>> round(view_agreement(torch.eye(2) / 2).item(), 4)  # both views say the same: log 2
         0.6931
     """
-    joint = joint.to(torch.promote_types(joint.dtype, torch.float32))  # autocast leaves products in bfloat16
+    joint = wide(joint)  # autocast leaves products in bfloat16
     joint = ((joint + joint.mT) / 2).clamp_min(1e-8)
     mean = joint.sum(-1)
     return (joint * joint.log()).sum((-2, -1)) - balance * (mean * mean.log()).sum(-1)

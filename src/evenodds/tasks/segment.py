@@ -14,6 +14,7 @@ from evenodds.data.palette import IGNORED
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.game.slices import addend, summed
+from evenodds.game.wide import wide
 from evenodds.metrics.segmentation import boundary_scores, confusions, mean_overlap, pixel_accuracy
 from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._image_to_image import Paired
@@ -124,7 +125,7 @@ class Segment(Paired):
     def fit_costs(self, output: Tensor, hand: Batch) -> dict[str, Tensor]:
         """Cross-entropy over the pixels that have a label, and what is lacking in the overlap of the classes."""
         # Pixels are counted, which bfloat16 cannot do.
-        output = output.to(torch.promote_types(output.dtype, torch.float32))
+        output = wide(output)
         labels = hand["labels"]
         labelled = labels != IGNORED
         truth = F.one_hot(labels.where(labelled, 0), self.classes).permute(0, 3, 1, 2) * labelled[:, None]

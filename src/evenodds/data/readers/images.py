@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -142,8 +141,7 @@ def images(
         if known:
             annotated = _known([known.get(name, "") for name in names], sources, unlabelled)
         else:
-            wanted = _Wanted(unlabelled, label)
-            annotated = _labels(below[0], below[1], parts.names, tables, wanted) if labels else NO_LABELS
+            annotated = _labels(below[0], below[1], parts.names, tables, unlabelled, label) if labels else NO_LABELS
         close = there.kept() if batch.again is not None else nothing
     tiles = items([picture.name for picture in pictures], [picture.size for picture in pictures], batch.size, fit)
     stack, reading = stack_of(batch, tiles, channels, fit, range, nodata, close)
@@ -248,18 +246,16 @@ def _known(words: Sequence[str], notes: Sequence[str], unlabelled: str | float |
     return Labels(y, classes, notes=(*notes, *negative(classes)))
 
 
-class _Wanted(NamedTuple):
-    """What the user says of classes."""
-
-    unlabelled: str | float | None
-    label: str | None
-
-
 def _labels(
-    names: list[str], files: list[str], without_splits: list[str], tables: list[File], wanted: _Wanted
+    names: list[str],
+    files: list[str],
+    without_splits: list[str],
+    tables: list[File],
+    unlabelled: str | float | None,
+    label: str | None,
 ) -> Labels:
     if tables:
-        return from_table(names, content(tables[0]), wanted.unlabelled, files, wanted.label)
-    if wanted.label is not None:
-        raise BadInput(f"data.label={wanted.label} names a column of {LABELS}, and none is there; leave it out")
+        return from_table(names, content(tables[0]), unlabelled, files, label)
+    if label is not None:
+        raise BadInput(f"data.label={label} names a column of {LABELS}, and none is there; leave it out")
     return from_folders(without_splits)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.game.dial import View
 from evenodds.game.slices import whole
+from evenodds.game.wide import wide
 
 __all__ = [
     "LeCam",
@@ -201,13 +202,8 @@ def _one_centred(score: Score, x: Tensor) -> Tensor:
 
 def _difference(score: Score, x: Tensor, normal: Tensor, spread: float) -> Tensor:
     step = _positive(spread)
-    moved, still = _wide(score(x.detach() + step * normal)), _wide(score(x))
+    moved, still = wide(score(x.detach() + step * normal)), wide(score(x))
     return 0.5 * ((moved - still) / step).square()
-
-
-def _wide(x: Tensor) -> Tensor:
-    """x in float32, or in float64 where it is that."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _positive(spread: float) -> float:

@@ -55,6 +55,10 @@ UP: dict[str, Any] = {"name": "fastgan", "width": 8, "cap": 128}
 STYLE: dict[str, Any] = {"name": "style", "width": 8, "cap": 128, "convolutions": 1}
 DOWN: dict[str, Any] = {"name": "fastgan", "width": 16, "cap": 128}
 HALF = {"precision": "bfloat16"}
+TURN: dict[str, Any] = {**PLAIN, "generator": UP, **HALF, "simultaneous": False}
+"""Moves in turn, in bfloat16."""
+NAMED = {"task.way": "projection_auxiliary"}
+FOLLOWING = {"generator.self_modulation": True}
 WAYS: dict[str, dict[str, Any]] = {
     "as it was": OLD,
     "as it was, by class": {**OLD, "task": "auto"},
@@ -62,14 +66,12 @@ WAYS: dict[str, dict[str, Any]] = {
     "dcgan, wider": {**PLAIN, "generator.width": 24, "discriminator.width": 24},
     "up": {**PLAIN, "generator": UP},
     "up, bfloat16": {**PLAIN, "generator": UP, **HALF},
-    "up, bfloat16, in turn": {**PLAIN, "generator": UP, **HALF, "simultaneous": False},
-    "up, bfloat16, in turn, lighter": {
-        **PLAIN,
-        "generator": UP,
-        **HALF,
-        "simultaneous": False,
-        "penalty_weight": 0.1,
-    },
+    "turn": TURN,
+    "turn, lighter": {**TURN, "penalty_weight": 0.1},
+    "turn, named": {**TURN, **NAMED},
+    "turn, self-modulation": {**TURN, **FOLLOWING},
+    "turn, self-modulation, named": {**TURN, **FOLLOWING, **NAMED},
+    "turn, conditional norm, named": {**TURN, "generator.conditional_norm": True, **NAMED},
     "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
     "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},
     "up, down": {**PLAIN, "generator": UP, "discriminator": DOWN},

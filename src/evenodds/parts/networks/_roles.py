@@ -58,7 +58,11 @@ def batch_norm(channels: int, condition: int) -> nn.Module:
 
 
 def follow(layer: nn.Module, x: Tensor, c: Tensor) -> Tensor:
-    """The layer of x, or of x and c where it follows c."""
+    """The layer of x, or of x and c where it follows c; of a sequence, its layers one after another."""
+    if isinstance(layer, nn.Sequential):
+        for one in layer:
+            x = follow(one, x, c)
+        return x
     y: Tensor = layer(x, c) if isinstance(layer, ConditionalNorm) else layer(x)
     return y
 

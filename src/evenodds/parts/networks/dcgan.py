@@ -83,9 +83,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         x: Tensor = self.project(z).unflatten(1, self.bottom)
-        for layer in self.layers:
-            x = follow(layer, x, z[:, self.first_followed :])
-        return x.tanh()
+        return follow(self.layers, x, z[:, self.first_followed :]).tanh()
 
 
 class Discriminator(Scores):

@@ -29,7 +29,7 @@ from evenodds.parts.networks._levels import (
     strided,
     widths,
 )
-from evenodds.parts.networks._roles import Scores, head, input_length
+from evenodds.parts.networks._roles import Scores, batch_norm, follow, followed, head, input_length
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -53,6 +53,9 @@ class Generator(nn.Module):
         excitation: lets coarse levels weigh the channels of fine ones (section 3.1), where there are levels enough.
         gated: rectifies by gates, as the paper does, which take twice the channels of each convolution; or by ReLU.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
+        conditional_norm: also lets the gain and bias of each normalisation follow c, where there is one (de Vries et
+            al. 2017).
+        self_modulation: also lets them follow z, and c where there is one (Chen et al. 2019).
     """
 
     def __init__(
@@ -67,17 +70,20 @@ class Generator(nn.Module):
         excitation: bool = True,
         gated: bool = False,
         condition: int = 0,
+        conditional_norm: bool = False,
+        self_modulation: bool = False,
     ) -> None:
         super().__init__()
         channels, size = image_shape("fastgan", shape)
         sizes = level_sizes(size, bottom)
         channels_of = widths(width, growth, cap, len(sizes))
         self.bottom = (channels_of[-1], *sizes[-1])
+        self.first_followed, numbers = followed(latent, condition, conditional_norm, self_modulation)
         self.project = nn.Linear(input_length(latent, condition), math.prod(self.bottom), bias=False)
-        self.first = _activated(channels_of[-1], False)
+        self.first = _activated(channels_of[-1], False, numbers)
         steps = list(range(len(sizes) - 2, -1, -1))
         self.blocks = nn.ModuleList(
-            [_UpBlock(channels_of[level + 1], channels_of[level], sizes[level], gated) for level in steps]
+            [_UpBlock(channels_of[level + 1], channels_of[level], sizes[level], gated, numbers) for level in steps]
         )
         self.weighers = nn.ModuleDict(
             {
@@ -90,10 +96,11 @@ class Generator(nn.Module):
         start_weights(self, 0.02)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.first(self.project(z).unflatten(1, self.bottom))
+        c = z[:, self.first_followed :]
+        x = follow(self.first, self.project(z).unflatten(1, self.bottom), c)
         levels = [x]  # coarsest first
         for block in self.blocks:
-            x = block(x)
+            x = block(x, c)
             name = str(len(self.blocks) - len(levels))
             if name in self.weighers:
                 x = x * self.weighers[name](levels[-REACH])
@@ -157,15 +164,14 @@ class Discriminator(Scores):
 class _UpBlock(nn.Module):
     """(N, inputs, h, w) -> (N, outputs, *size): repeat pixels, convolve, normalise, rectify."""
 
-    def __init__(self, inputs: int, outputs: int, size: Size, gated: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, size: Size, gated: bool, numbers: int) -> None:
         super().__init__()
         self.size = size
         self.look = Conv2d(inputs, outputs * (1 + gated), 3, padding=1, bias=False)
-        self.end = _activated(outputs * (1 + gated), gated)
+        self.end = _activated(outputs * (1 + gated), gated, numbers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.end(self.look(F.interpolate(x, size=self.size, mode="nearest")))
-        return y
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        return follow(self.end, self.look(F.interpolate(x, size=self.size, mode="nearest")), c)
 
 
 class _Excitation(nn.Module):
@@ -198,6 +204,6 @@ class _DownBlock(nn.Module):
         return (branch + beside) * math.sqrt(0.5)
 
 
-def _activated(channels: int, gated: bool) -> nn.Sequential:
-    """Batch normalisation, then ReLU, or gates that halve the channels."""
-    return nn.Sequential(nn.BatchNorm2d(channels), nn.GLU(1) if gated else nn.ReLU())
+def _activated(channels: int, gated: bool, numbers: int) -> nn.Sequential:
+    """Batch normalisation that may follow c, then ReLU, or gates that halve the channels."""
+    return nn.Sequential(batch_norm(channels, numbers), nn.GLU(1) if gated else nn.ReLU())

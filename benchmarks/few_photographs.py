@@ -8,9 +8,6 @@ share of suspected copies among the samples. Adds to benchmarks/results/few_phot
 sheet of samples beside it.
 """
 
-import argparse
-import json
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -22,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from evenodds.files.write import write_json
 from evenodds.metrics.features.extract import extract, extractor
 from evenodds.metrics.intervals import Side, intervals
 from evenodds.metrics.kernel import kernel_distance
@@ -32,7 +28,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
-from photographs import DATA, RESULTS, sheet, timed
+from photographs import DATA, RESULTS, play, sheet, timed
 
 A_CLASS, JUDGED, SIZE = 30, 90, 64
 WAYS: dict[str, dict[str, Any]] = {
@@ -109,24 +105,5 @@ def one(way: str, seed: int, seconds: float, runs: Path) -> dict[str, Any]:
     return {**row, "milliseconds_an_image": round(1000 * each, 2), **judged(session, learned, others)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--runs", type=Path)
-    parser.add_argument("--results", type=Path, default=RESULTS / "few_photographs.json")
-    chosen = parser.parse_args()
-    if not DATA.exists():
-        raise SystemExit(f"{DATA.name} is not there: this benchmark needs the data beside the project")
-    rows = json.loads(chosen.results.read_text()) if chosen.results.exists() else []
-    with tempfile.TemporaryDirectory() as place:
-        for seed in chosen.seeds:
-            for way in chosen.ways:
-                rows.append(one(way, seed, chosen.seconds, chosen.runs or Path(place)))
-                print(json.dumps(rows[-1]), flush=True)
-                write_json(chosen.results, rows)
-
-
 if __name__ == "__main__":
-    main()
+    play(str(__doc__), WAYS, one, 600, RESULTS / "few_photographs.json")

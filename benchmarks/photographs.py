@@ -1,6 +1,6 @@
 """Photographs: settings compared by equal processor time of one thread, and the recipes by the clock.
 
-    python benchmarks/photographs.py search --ways "as it was" dcgan [--seconds 360] [--seeds 0] [--runs FOLDER]
+    python benchmarks/photographs.py --ways "as it was" dcgan [--seconds 360] [--seeds 0] [--runs FOLDER]
 
 Adds to benchmarks/results/photographs.json; each run also leaves a sheet of samples, ten a class, beside it. A short
 game measures the processor time (user and system) that an image takes, and the run is as long as fits into the time.
@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 from PIL import Image
 
 from evenodds.evaluation.evaluate import evaluate
+from evenodds.files.write import write_json
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs.assembly import Run
@@ -131,18 +133,24 @@ def one(way: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
     session = start(config, out=folder / f"{way.replace(' ', '-').replace(',', '')}-{seed}")
     spent = time.process_time() - begun
     sheet(session, session.folder / "sheet.jpg")
-    row = {"what": "search", "way": way, "seed": seed, "images": session.images, "processor_seconds": round(spent, 1)}
+    row = {"way": way, "seed": seed, "images": session.images, "processor_seconds": round(spent, 1)}
     return {**row, "milliseconds_an_image": round(1000 * each, 2), **judged(session)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("search",))
-    parser.add_argument("--ways", nargs="+", default=list(WAYS))
-    parser.add_argument("--seconds", type=float, default=360)
+def play(
+    description: str,
+    ways: Mapping[str, Any],
+    one: Callable[[str, int, float, Path], dict[str, Any]],
+    seconds: float,
+    results: Path,
+) -> None:
+    """The command line of a benchmark that gives each way its time: `one` is called with way, seed, seconds, folder."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ways", nargs="+", default=list(ways), choices=list(ways))
+    parser.add_argument("--seconds", type=float, default=seconds)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--runs", type=Path)
-    parser.add_argument("--results", type=Path, default=RESULTS / "photographs.json")
+    parser.add_argument("--results", type=Path, default=results)
     chosen = parser.parse_args()
     if not DATA.exists():
         raise SystemExit(f"{DATA.name} is not there: this benchmark needs the data beside the project")
@@ -152,8 +160,8 @@ def main() -> None:
             for way in chosen.ways:
                 rows.append(one(way, seed, chosen.seconds, chosen.runs or Path(place)))
                 print(json.dumps(rows[-1]), flush=True)
-                chosen.results.write_text(json.dumps(rows, indent=2) + "\n")
+                write_json(chosen.results, rows)
 
 
 if __name__ == "__main__":
-    main()
+    play(str(__doc__), WAYS, one, 360, RESULTS / "photographs.json")

@@ -70,6 +70,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "up, bfloat16": {**PLAIN, "generator": UP, **HALF},
     "turn": TURN,
     "turn, lighter": {**TURN, "penalty_weight": 0.1},
+    "turn, no color": {**TURN, "views": ["flip", "translation"]},
+    "turn, adaptive views": {**TURN, "view_chance": "adaptive"},
     "turn, named": {**TURN, **NAMED},
     "turn, self-modulation": {**TURN, **FOLLOWING},
     "turn, self-modulation, named": {**TURN, **FOLLOWING, **NAMED},

@@ -52,6 +52,7 @@ class Generator(nn.Module):
         bottom: least side of the coarsest level.
         excitation: lets coarse levels weigh the channels of fine ones (section 3.1), where there are levels enough.
         gated: rectifies by gates, as the paper does, which take twice the channels of each convolution; or by ReLU.
+        bilinear: enlarges by bilinear interpolation, as Karras et al. (2019) do, in place of repeated pixels.
         condition: length of c, which stands behind z: the input is then (N, latent + condition).
         conditional_norm: also lets the gain and bias of each normalisation follow c, where there is one (de Vries et
             al. 2017).
@@ -69,6 +70,7 @@ class Generator(nn.Module):
         bottom: int = 4,
         excitation: bool = True,
         gated: bool = False,
+        bilinear: bool = False,
         condition: int = 0,
         conditional_norm: bool = False,
         self_modulation: bool = False,
@@ -83,7 +85,10 @@ class Generator(nn.Module):
         self.first = _activated(channels_of[-1], False, numbers)
         steps = list(range(len(sizes) - 2, -1, -1))
         self.blocks = nn.ModuleList(
-            [_UpBlock(channels_of[level + 1], channels_of[level], sizes[level], gated, numbers) for level in steps]
+            [
+                _UpBlock(channels_of[level + 1], channels_of[level], sizes[level], gated, bilinear, numbers)
+                for level in steps
+            ]
         )
         self.weighers = nn.ModuleDict(
             {
@@ -162,16 +167,16 @@ class Discriminator(Scores):
 
 
 class _UpBlock(nn.Module):
-    """(N, inputs, h, w) -> (N, outputs, *size): repeat pixels, convolve, normalise, rectify."""
+    """(N, inputs, h, w) -> (N, outputs, *size): enlarge, convolve, normalise, rectify."""
 
-    def __init__(self, inputs: int, outputs: int, size: Size, gated: bool, numbers: int) -> None:
+    def __init__(self, inputs: int, outputs: int, size: Size, gated: bool, bilinear: bool, numbers: int) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.mode = size, "bilinear" if bilinear else "nearest"
         self.look = Conv2d(inputs, outputs * (1 + gated), 3, padding=1, bias=False)
         self.end = _activated(outputs * (1 + gated), gated, numbers)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        return follow(self.end, self.look(F.interpolate(x, size=self.size, mode="nearest")), c)
+        return follow(self.end, self.look(F.interpolate(x, size=self.size, mode=self.mode)), c)
 
 
 class _Excitation(nn.Module):

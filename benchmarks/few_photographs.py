@@ -34,7 +34,8 @@ A_CLASS, JUDGED, SIZE = 30, 90, 64
 WAYS: dict[str, dict[str, Any]] = {
     "without views": {"views": "none"},
     "recipe": {},
-    "adaptive views": {"view_chance": "adaptive"},
+    "views of colour too": {"views": ["flip", "translation", "color"]},
+    "views of colour too, adaptive": {"views": ["flip", "translation", "color"], "view_chance": "adaptive"},
     "pretrained": {"discriminator.pretrained": SIZE},
     "without classes": {"task": "generate"},
 }

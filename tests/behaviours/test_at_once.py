@@ -48,7 +48,7 @@ def test_taken_where_the_game_has_them(values: dict[str, Any]) -> None:
     [
         ({"task": "infogan", "prior": "coded"}, "cost of the code"),
         ({"task": "invertible"}, "costs of the encoder"),
-        ({"task": "condition", "task.way": "auxiliary"}, "cost of auxiliary"),
+        ({"task": "condition", "task.way": "auxiliary"}, "cost of way auxiliary"),
         ({"loss": "hinge"}, "slopes at every logit"),
         ({"penalty_every": 1}, "penalty_every above 1"),
         ({"discriminator_steps": 2}, "1:1"),

@@ -36,12 +36,15 @@ class Choice:
 # The task ----------------------------------------------------------------------------------------------------------
 
 
-def chosen_task(dataset: Dataset, index: Tensor) -> Choice:
+def chosen_task(dataset: Dataset, index: Tensor, kind: str | None = None) -> Choice:
     """ "condition" where the items have classes, each with at least 30 training items on average; else "generate".
 
     Args:
         index: (N,) the items that are trained on.
+        kind: of a condition, where one is named: then there is one, whatever the data have.
     """
+    if kind is not None:
+        return Choice("task", "condition", f"task.kind={kind} says what samples are asked for by")
     labels = dataset.y[index] if dataset.y is not None else torch.empty(0, dtype=torch.int64)
     counts = torch.bincount(labels[labels >= 0], minlength=len(dataset.classes))
     figures = {"classes": int((counts > 0).sum()), "labelled": int(counts.sum())}

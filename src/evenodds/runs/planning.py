@@ -91,20 +91,27 @@ def settle_task(
 ) -> tuple[Config, list[Choice]]:
     """The configuration with the task that suits the data where it was left open, and the choice, if one was made.
 
-    Options of an open task, such as `task.balance`, are those of a game by class, and are left out where another is
-    chosen; that is said of those which the recipe has not of itself.
+    Options of an open task, such as `task.balance`, are those of a game by class. Where another task is chosen they are
+    left out, and that is said of those which the recipe has not of itself. Where samples are asked for by something
+    else, those of the recipe are left out, and said: they were chosen for classes.
     """
     if config.task.name != AUTO_TASK:
         return config, []
-    choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0])
-    by_class, taken = ({one.name for one in fields(find("tasks", name))} for name in ("condition", choice.value))
-    options = {name: value for name, value in config.task.options.items() if name not in by_class - taken}
+    options, kind = config.task.options, config.task.options.get("kind")
+    choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0], kind)
     usual = recipe.task.options if (recipe := origin(config)) else {}
-    aside = [name for name in config.task.options if name not in options]
-    typed = [f"task.{name}" for name in aside if config.task.options[name] != usual.get(name)]
-    more = f"; {' and '.join(typed)} of games by class left out" if typed else ""
+    of_recipe = {name for name, value in options.items() if name in usual and value == usual[name]}
+    if choice.value == "condition":
+        aside = told = of_recipe if kind not in (None, "classes") else set()
+    else:
+        by_class, taken = ({one.name for one in fields(find("tasks", name))} for name in ("condition", choice.value))
+        aside = by_class - taken
+        told = aside - of_recipe
+    kept = {name: value for name, value in options.items() if name not in aside}
+    left_out = [f"task.{name}" for name in options if name in told]
+    more = f"; {' and '.join(left_out)} of games by class left out" if left_out else ""
     say(f"task={choice.value}: {choice.reason}{more}")
-    return replace(config, task=Part(choice.value, options)), [choice]
+    return replace(config, task=Part(choice.value, kept)), [choice]
 
 
 def settle(

@@ -30,6 +30,8 @@ from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
+from evenodds.runs.choices import add_choice
+from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
 from evenodds.runs.evidence import Evidence
 from evenodds.runs.extras import Extra, build_extras
@@ -197,6 +199,11 @@ class Run:
         """Tells the user a sentence."""
         if self.record is not None:
             self.record.say(line)
+
+    def note(self, setting: str, value: Any, reason: str, images: int) -> None:
+        """Writes down what was settled after so many images, in choices.json."""
+        if self.folder is not None:
+            add_choice(self.folder, Choice(setting, value, reason, {"images": images}))
 
     def make(self, what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
         """maker(*fixed, **options); BadInput that names the nearest option where one is unknown."""

@@ -44,6 +44,7 @@ def test_recipe(name: str) -> None:
         train(run.game, run.feed, run.learner, run.engine, images=progress.images + 8, progress=progress)
     after = [p for player in run.game.players.values() for p in player.parameters()]
     assert progress.images >= 8
+    assert run.task.value_task() is None or run.task.value_task().moves()  # type: ignore[union-attr]
     assert set(run.measure()) >= {"score", "score_low", "score_high"}
     assert sum(not np.array_equal(a, b.detach()) for a, b in zip(before, after, strict=True)) > len(after) / 2
 

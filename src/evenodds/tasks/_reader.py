@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evenodds.game.modes import at_rest
 from evenodds.game.wide import wide
 from evenodds.parts.networks import dcgan
-from evenodds.tasks.infogan import view_agreement
+from evenodds.tasks._coded import view_agreement
 
 __all__ = ["Reader"]
 
@@ -86,7 +86,7 @@ class Reader(nn.Module):
 
     @torch.no_grad()
     def settle(self) -> tuple[str, int, str]:
-        """Puts the network first whose best head has the most mutual information: "start", its number from 1, and why."""
+        """Puts the network with the head of most mutual information first; "start", its number from 1, and why."""
         each = self.information.amax(1).tolist()
         best = each.index(max(each))
         if best:

@@ -108,6 +108,10 @@ class Generate(DiscriminatorCosts, TaskDefaults):
         judged = super().unconditional(players, shape, c)
         return judged if self.contest.oriented else {"generator": judged["generator"]}
 
+    def of_two(self) -> Generate:
+        """The game of generator and discriminator alone, without what a task of this kind adds to it."""
+        return Generate(self.prior, self.contest, self.discriminator_steps, self.generator_steps)
+
     def value_task(self) -> Task | None:
         """The same moves, alternating and without a penalty or a view, under the non-saturating loss."""
         return replace(self, contest=Contest(non_saturating), simultaneous=False)

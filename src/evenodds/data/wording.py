@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["count", "listed", "some_names"]
+__all__ = ["ITEMS", "count", "listed", "some_names"]
+
+ITEMS = {"image": "images", "table": "rows", "toy": "points"}
+"""What items are called, by the kind of the data."""
 
 
 def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:

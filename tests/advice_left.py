@@ -16,7 +16,7 @@ NO_ADVICE = (
     "at {} images: threads={}; {}",
     "config.yaml`",
     "data.splits=ignore held_out=0.3",
-    "data.splits=train",
+    "kept for testing, as",
     "does also",
     "evaluate --out",
     "evaluate_share={} save_share={}",

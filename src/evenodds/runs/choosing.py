@@ -44,7 +44,7 @@ def chosen_task(dataset: Dataset, index: Tensor, kind: str | None = None) -> Cho
         kind: of a condition, where one is named: then there is one, whatever the data have.
     """
     if kind is not None:
-        return Choice("task", "condition", f"task.kind={kind} says what samples are asked for by")
+        return Choice("task", "condition", f"samples are asked for by {kind}, as task.kind says")
     labels = dataset.y[index] if dataset.y is not None else torch.empty(0, dtype=torch.int64)
     counts = torch.bincount(labels[labels >= 0], minlength=len(dataset.classes))
     figures = {"classes": int((counts > 0).sum()), "labelled": int(counts.sum())}

@@ -99,8 +99,9 @@ def arrays(
     part = whole.take(((places >= start) & (places < start + len(stored[chosen[0]]))).nonzero().flatten())
     aside = [key for key in parts if key not in chosen]
     left = " and ".join(f"the {len(stored[key]):,} of {key}" for key in aside)
-    held = "data.splits=respect holds them out, " if aside == ["x_test"] else ""
-    note = f"Took {', '.join(chosen)}, and left {left} aside; {held}data.split=all takes them all."
+    note = f"Took {', '.join(chosen)}, and left {left} aside; data.split=all takes them all."
+    if aside == ["x_test"]:
+        note = f"Took {chosen[0]}, and left {left} aside; data.splits=respect holds them out, data.split=all takes all."
     return replace(part, report=(*_report(part), *whole.report[1:], note))
 
 

@@ -206,5 +206,5 @@ def _said(found: Mapping[str, Any], sets: Sequence[str], labels: Sequence[str], 
     held_out = (
         f"Held out are {items}, none is trained on; data.splits=train leaves them aside, data.splits=ignore mixes."
     )
-    mixed = f"Took the {items} to train on too, as data.splits=ignore asks."
+    mixed = f"Took what lies in {', '.join(tests)} to train on too, as data.splits=ignore asks."
     return [f"Took the data set {name}{by}{rest}.", *([held_out if respected else mixed] if tests else [])]

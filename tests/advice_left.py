@@ -13,7 +13,7 @@ NO_ADVICE = (
     "`evenodds {}` (process {} on {}, since {})",
     "a recipe,",
     "any number",
-    "at {} images: threads={}; {}",
+    "at {} {}: threads={}; {}",
     "config.yaml`",
     "data.splits=ignore held_out=0.3",
     "kept for testing, as",

@@ -15,7 +15,7 @@ from torch import nn
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.toys import DENSITIES
-from evenodds.data.wording import ITEMS
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful
@@ -194,7 +194,7 @@ class Run:
             return None
         sizes = len(evidence.few["x"]), len(evidence.trained["x"])
         fixed = "generator" in self.task.roles and not parameters_of(self.game.players["generator"])
-        truth, noun = evidence.ground_truth, ITEMS[self.dataset.kind]
+        truth, noun = evidence.ground_truth, items_of(self.dataset.kind)
         return Cells(evidence.names, evidence.due, *sizes, ground_truth=truth, fixed=fixed, noun=noun)
 
     def say(self, line: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from math import ceil
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import LARGEST
 from evenodds.game.exchange import agreed
@@ -62,7 +63,7 @@ def plan(
         the seconds that one evaluation with a checkpoint takes; and (share of the run, seconds per image from there
         on) of each of its stages.
     """
-    begun = time.perf_counter()
+    begun, noun = time.perf_counter(), items_of(dataset.kind)
     run = Run(replace(config, images=10**9), dataset)
     paces = _paces(run, max(1.0, min(6.0, 0.05 * seconds)))
     ends = [*(start for start, _ in paces[1:]), 1.0]
@@ -79,10 +80,10 @@ def plan(
         needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
         least = ceil(max(needed, spent + seconds + 1))
         raise TooShort(
-            f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than "
+            f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} {noun} at {rate:.0f} {noun}/s, fewer than "
             f"ten batches; give at least {least} s, a smaller network or a smaller batch"
         )
-    say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
+    say(f"measured {rate:,.0f} {noun}/s: {images:,} {noun} fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look, paces
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from evenodds.data.wording import ITEMS
+from evenodds.data.wording import items_of
 from evenodds.errors import Remark
 from evenodds.files.read import Lines, read_json
 from evenodds.files.text import visible
@@ -44,7 +44,7 @@ class _Data:
     @property
     def noun(self) -> str:
         """What items are called."""
-        return ITEMS.get(self.kind, "items")
+        return items_of(self.kind)
 
 
 def summary(folder: Path) -> dict[str, str]:

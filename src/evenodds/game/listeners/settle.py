@@ -45,7 +45,7 @@ class Settle:
         for name, player in list(self.open.items()):
             if training.progress.share >= player.settles_at:
                 images, (what, value, reason) = training.progress.images, player.settle()
-                self.say(f"at {images:,} images: {reason}")
+                self.say(f"at {images:,} {training.noun}: {reason}")
                 self.note(f"{name}.{what}", value, reason, images)
                 del self.open[name]
 

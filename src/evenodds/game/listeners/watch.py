@@ -125,7 +125,7 @@ class Watch:
             self._tell(training, f"ended, flat for {self.patience:.0%} of the run")
 
     def _tell(self, training: Training, what: str) -> None:
-        self.say(f"at {training.progress.images:,} {self.cells.noun}: {what}")
+        self.say(f"at {training.progress.images:,} {training.noun}: {what}")
 
     def _count(self, training: Training) -> None:
         """Says at once where updates were left out because they were not finite."""

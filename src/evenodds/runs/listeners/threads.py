@@ -129,4 +129,4 @@ class Threads:
             torch.set_num_threads(choice.value)
             self._choices = []  # later ones are of a run that went another way
             self.record(choice)
-            self.say(f"at {images:,} images: threads={choice.value}; {choice.reason}")
+            self.say(f"at {images:,} {training.noun}: threads={choice.value}; {choice.reason}")

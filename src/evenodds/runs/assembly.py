@@ -205,7 +205,7 @@ class Run:
     def note(self, setting: str, value: Any, reason: str, images: int) -> None:
         """Writes down what was settled after so many images, in choices.json."""
         if self.folder is not None:
-            add_choice(self.folder, Choice(setting, value, reason, {"images": images}))
+            add_choice(self.folder, Choice(setting, value, reason, {"images": images}), self.say)
 
     def make(self, what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
         """maker(*fixed, **options); BadInput that names the nearest option where one is unknown."""

@@ -73,7 +73,7 @@ class Threads:
             lambda progress, numbers: measured_rates(Probe(type(run)(config, run.dataset), progress), numbers),
             lambda: read_thread_choices(folder, run.say),
             config.threads is not None,
-            lambda choice: add_choice(folder, choice.choice()),
+            lambda choice: add_choice(folder, choice.choice(), run.say),
             run.say,
         )
 

@@ -211,7 +211,8 @@ def search(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dic
     session = start(config, out=folder / f"{way}-{seed}")
     x = drawn(session, chosen.a_class)
     grid(x[:: chosen.a_class // 10], folder / f"{way}-{seed}.jpg")
-    return {"images": session.images, "milliseconds_an_image": round(1000 * each, 3), **judged(x, chosen.a_class)}
+    row = {"images": session.images, "arithmetic": session.config.precision}
+    return {**row, "milliseconds_an_image": round(1000 * each, 3), **judged(x, chosen.a_class)}
 
 
 def long(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict[str, Any]:

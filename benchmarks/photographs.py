@@ -30,6 +30,8 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
 from evenodds.runs.planning import settle, settle_task
+from evenodds.runs.precision import choose_precision
+from evenodds.runs.probing import Ahead
 from evenodds.runs.run import start
 from evenodds.runs.session import Session
 from evenodds.show import pictures
@@ -97,10 +99,14 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def timed(config: Config, seconds: float) -> tuple[Config, float]:
-    """The configuration with the images that fit into the seconds of one thread; and those that one image takes."""
+    """The configuration with the images that fit into the seconds of one thread; and those that one image takes.
+
+    An arithmetic that is left open is chosen here as a run of that length chooses it, and named.
+    """
     dataset = open_data(config)
     config, _ = settle_task(config, dataset)
     config, _ = settle(config, dataset, None)
+    config, _ = choose_precision(config, Ahead(config, seconds, lambda config: Run(config, dataset)), print)
     run, rounds = Run(replace(config, images=10**9), dataset), 4 * config.penalty_every
     each = 0.0
     for count in (config.penalty_every, rounds):
@@ -144,7 +150,8 @@ def one(way: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
     spent = time.process_time() - begun
     sheet(session, session.folder / "sheet.jpg")
     row = {"way": way, "seed": seed, "images": session.images, "processor_seconds": round(spent, 1)}
-    return {**row, "milliseconds_an_image": round(1000 * each, 2), **judged(session)}
+    row |= {"arithmetic": session.config.precision, "milliseconds_an_image": round(1000 * each, 2)}
+    return {**row, **judged(session)}
 
 
 def play(

@@ -187,7 +187,7 @@ def written(encoding: str, header: str, word: str) -> Folder:
 
 def parts(root: Path) -> None:
     with h5py.File(root / "x.h5", "w") as file:
-        file["train/x"], file["test/x"] = BITS, BITS[:2]
+        file["train/x"], file["test/x"] = np.concatenate([BITS] * 8), BITS[:5]
 
 
 def holes(root: Path) -> None:
@@ -238,7 +238,14 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
     "a code page": (written("shift_jis", "値,都市", "大阪"), "table", "", "neither UTF-8"),
     "another code page": (written("cp1251", "рост,город", "Уфа"), "table", "", "read as Windows-1252"),
     "parts of an array": (arrays(x_train=BITS, x_test=BITS[:2]), "gray-28", "", "and left the 2 of x_test aside"),
-    "parts of an HDF5 file": (parts, "gray-28", "", "none is trained on; data.dataset="),
+    "the test part of an array": (
+        arrays(x_train=BITS, x_test=BITS[:2]), "gray-28", "data.split=test", "and left the 8 of x_train aside"
+    ),
+    "parts of an array, held out": (
+        arrays(x_train=BITS, x_test=BITS[:2]), "gray-28", "data.splits=respect", "the 2 of x_test, none is trained on"
+    ),
+    "parts of an HDF5 file": (parts, "gray-28", "", "none is trained on; data.splits=train"),
+    "few to test in an HDF5 file": (parts, "gray-28", "", "Only 5 items are held out"),
     "bits": (arrays(x=BITS), "gray-28", "", "Of 16 bits"),
     "bands": (arrays(x=BANDS), "gray-28", "", "Each channel has a range"),
     "outliers": (arrays(x=FAR), "gray-28", "", "Clipped"),
@@ -336,8 +343,11 @@ MEANT = {
     "nothing, larger than memory": "remove it, or set data.nodata",
     "a code page": "name its code page, such as",
     "another code page": "data.encoding=cp1251, say, names another",
-    "parts of an array": "data.split=all takes them all",
-    "parts of an HDF5 file": "none is trained on; data.dataset=",
+    "parts of an array": "holds them out, data.split=all takes all",
+    "the test part of an array": "data.split=all takes them all",
+    "parts of an array, held out": "none is trained on; data.splits=ignore data.split=all",
+    "parts of an HDF5 file": "none is trained on; data.splits=train",
+    "few to test in an HDF5 file": "items are held out: the score's interval will be wide",
     "all masks named": "names, over {}; take data.objects",
     "turns": "task.crop={}, or task.turns=mirror",
     "few pieces": "task.turns=all",

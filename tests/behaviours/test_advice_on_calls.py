@@ -40,7 +40,7 @@ from evenodds.runs.bench import Pace
 from evenodds.runs.build import build_masks, build_task
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
-from evenodds.runs.planning import with_glances, with_looks
+from evenodds.runs.planning import settle_task, with_glances, with_looks
 from evenodds.server.listening import Door
 from evenodds.server.places import Places
 from evenodds.studio import tools
@@ -125,6 +125,16 @@ def test_looks_of_a_budget() -> None:
             told(fragment, line)
             config = with_settings(base, setting_values(line.partition("--set ")[2].split()))
             assert lines_of(lambda say, look=look, settle=settle, config=config: settle(config, look, say)) == ""  # type: ignore[misc]
+
+
+@on("asks for samples by")
+def test_values_without_classes() -> None:
+    values = from_array(np.zeros((40, 8, 8, 3), np.uint8), c=np.linspace(0, 90, 40)[:, None], c_names=["angle"])
+    open_task = recipe("color-32")
+    line = lines_of(lambda say: settle_task(open_task, values, say))
+    told("asks for samples by", line)
+    assert line.endswith("by angle")
+    assert build_task(with_settings(open_task, {"task": "condition"}), values).condition_kind == "values"
 
 
 @on("are named", "server was")

@@ -48,9 +48,9 @@ def test_taken_where_the_game_has_them(values: dict[str, Any]) -> None:
     [
         ({"task": "infogan", "prior": "coded"}, "cost of the code"),
         ({"task": "invertible"}, "costs of the encoder"),
-        ({"task": "condition", "task.way": "auxiliary"}, "cost of auxiliary"),
+        ({"task": "condition", "task.way": "auxiliary"}, "cost of way auxiliary"),
         ({"loss": "hinge"}, "slopes at every logit"),
-        ({"penalty_every": 1}, "penalty_every above 1"),
+        ({"penalty_every": 1}, "those without a penalty"),
         ({"discriminator_steps": 2}, "1:1"),
         ({"balance": "steps"}, "alternating moves"),
         ({"discriminator.norm": "batch"}, "each item for itself"),

@@ -107,7 +107,7 @@ def test_show_and_list(session: Session, capsys: pytest.CaptureFixture[str]) -> 
         assert len(capsys.readouterr().out.splitlines()) > 5
 
 
-@on("images/s:")
+@on("fit the budget; --images")
 def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     clock.costs_of_moves(monkeypatch, 0.01)
     clock.costs(monkeypatch, Run, "measure", 0.05)
@@ -121,7 +121,7 @@ def test_a_budget_is_kept_and_recorded(tmp_path: Path, clock: Clock, monkeypatch
     assert 3 < lines[-1]["seconds"] < 6
     assert lines[-1]["images"] == session.config.images
     assert not any("will fit the budget" in line for line in said)  # as fast as it was measured to be
-    told("images/s:", "\n".join(said))
+    told("fit the budget; --images", "\n".join(said))
     same = {"images": session.config.images, "batch": 64, "device": "cpu", "data__n": 4000}
     again = evenodds.fit("ring", "ring", out=tmp_path / "b", **same)
     for a, b in zip(session.players["generator"].parameters(), again.players["generator"].parameters(), strict=True):

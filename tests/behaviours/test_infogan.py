@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import evenodds
 from evenodds.cli import main
 from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
+from evenodds.files.read import read_json
 from evenodds.parts.losses.adversarial import non_saturating
 from evenodds.parts.networks.mlp import Discriminator
 from evenodds.parts.priors import Coded, Normal
@@ -73,7 +75,12 @@ def test_a_reader_is_chosen_on_real_images_then_codes_are_played_and_a_resume_is
         for name, player in whole.players.items():
             for key, value in player.state_dict().items():
                 assert torch.equal(value, rest.players[name].state_dict()[key]), (stop, name, key)
-    assert sum("of the reader goes on: mutual information of two views" in line for line in said) == 1
+    (line,) = (line for line in said if "of the reader goes on: mutual information of two views" in line)
+    for folder in (tmp_path / "48", tmp_path / "240", whole.folder):  # written once, where the choice was made
+        choices = read_json(folder / "choices.json", list[dict[str, Any]])
+        (kept,) = (one for one in choices if one["setting"] == "reader.start")
+        assert f"at {kept['images']} images: {kept['reason']}" == line
+        assert kept["reason"].startswith(f"start {kept['value']} of 2")
     again = evenodds.load(whole.folder, device="cpu")
     read = again.task.answer(again.players, {"x": again.answer(again.prior(7, 0))})
     assert read["probabilities"].shape == (7, 3)

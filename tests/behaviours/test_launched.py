@@ -64,7 +64,7 @@ def test_a_run_that_torchrun_starts_again_goes_on(
     assert "already holds a run" in capsys.readouterr().err
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert main(words) == 0
-    assert "resuming at 512 of 512 images" in capsys.readouterr().err
+    assert "resuming at 512 of 512 points" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Tables as people have them: words, dates, flags, whole numbers, skew, empty cells."""
 
 import csv
+import pickle
 import re
 import shlex
 import shutil
 import sys
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -528,6 +531,29 @@ def test_cells_of_a_data_frame_stay_text() -> None:
     data = pandas.DataFrame({"price": [f"${k % 90 + 1},500" for k in range(200)], "n": np.arange(200) % 7})
     made, _ = GAN(rows=256, random_state=0).fit(data).sample(50)
     assert made["price"].str.fullmatch(r"\$\d{1,2},500").all()
+
+
+def test_numbers_and_booleans_that_are_objects_stay_what_they_are() -> None:
+    from evenodds.estimators import GAN, GANImputer
+
+    parts = {
+        "paid": Decimal("0.25"),
+        "member": True,
+        "share": Fraction(1, 3),
+        "count": 10**20,
+        "single": np.float32(0.1),
+    }
+    cells = {name: [value * (k % 5 + 1) for k in range(60)] for name, value in parts.items()}
+    cells |= {"member": [k % 3 == 0 for k in range(60)], "either": [1, Decimal(2)] * 30}
+    data = pandas.DataFrame(cells, dtype=object)
+    made, _ = pickle.loads(pickle.dumps(GAN(rows=64, random_state=0).fit(data))).sample(30)
+    for name in parts:
+        assert {type(cell) for cell in made[name]} == {type(cell) for cell in data[name]}, name
+        assert set(made[name]) <= set(data[name]), name
+    assert {type(cell) for cell in made["either"]} == {str}  # of several classes, none is theirs
+    data.loc[3:9, ["paid", "member"]] = None
+    filled = GANImputer(rows=64, n_draws=2, random_state=0).fit_transform(data[["paid", "member"]])
+    assert {type(cell) for cell in filled["paid"]} | {type(cell) for cell in filled["member"]} == {Decimal, bool}
 
 
 def test_a_data_frame_is_filled_in() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from evenodds.cli import main
 from evenodds.data.dataset import Dataset
+from evenodds.data.encoding import encode_conditions
 from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
 from evenodds.game import checkpoint
@@ -20,7 +21,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.run import fit, resume, start
 from evenodds.runs.session import Session
-from evenodds.runs.transfer import transfer
+from evenodds.runs.transfer import continued, transfer
 from evenodds.runs.values import IN_MEMORY, Part
 
 SMALL: dict[str, Any] = {
@@ -92,6 +93,14 @@ def test_classes_may_come_and_go(classes: str) -> None:
     source, run = new_run(pictures(8, classes="ab"[len(classes) :])), new_run(pictures(8, classes=classes), 2)
     choice = transfer(session_of(source), run)
     assert all(one["tensors"] == one["of"] for one in choice.figures["players"].values())
+
+
+def test_a_run_on_values_stays_one() -> None:
+    dataset = pictures(8, classes="ab")
+    c, conditions = encode_conditions(np.linspace(0, 9, len(dataset))[:, None])
+    values = replace(dataset, y=None, classes=(), c=c, conditions=conditions)
+    assert continued(session_of(Run(new_run(dataset).config, values))).task == Part("condition", {"kind": "values"})
+    assert continued(session_of(new_run(dataset))).task == Part("auto")
 
 
 @pytest.mark.parametrize("family", ["dcgan", "modern", "fastgan"])

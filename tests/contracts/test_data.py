@@ -303,6 +303,10 @@ def test_train_and_test_share_classes_and_range(tmp_path: Path) -> None:
     assert test.y.tolist() == [0, 2]
     assert test.x.min() == 9
     assert "Read 2 images" in test.report[0]
+    held_out = load(path, splits="respect")
+    assert [part.tolist() for part in held_out.split(0.5, 0)] == [[0, 1, 2], [3, 4]]
+    assert held_out.fingerprint() == both.fingerprint()
+    assert load(path, splits="train").fingerprint() == train.fingerprint()
 
 
 def test_files_that_are_no_arrays(tmp_path: Path) -> None:

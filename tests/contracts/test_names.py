@@ -89,7 +89,9 @@ def test_a_run_is_shown_without_torch(tmp_path: Path) -> None:
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     shown, _, card = said.partition("0\nFalse\n")
-    assert "512 of 512 images" in shown
+    assert "512 of 512 rows" in shown
+    assert " rows/s, " in shown
+    assert "images" not in shown
     assert card.endswith("}\nFalse\n")
     assert json.loads(card.removesuffix("False\n")) == card_of(evenodds.load(run))
     newest = max((run / "checkpoints").iterdir()) / "average.safetensors"

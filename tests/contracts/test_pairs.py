@@ -327,9 +327,9 @@ def test_what_has_nothing_beside_it_is_refused(source: object, said: str) -> Non
         load(source, layout="pairs")
 
 
-def npz(folder: Path, **arrays: np.ndarray) -> Dataset:
+def npz(folder: Path, splits: str = "ignore", **arrays: np.ndarray) -> Dataset:
     np.savez(folder / "a.npz", **arrays)
-    return load(folder / "a.npz", layout="maps" if any("labels" in key for key in arrays) else "pairs")
+    return load(folder / "a.npz", layout="maps" if any("labels" in key for key in arrays) else "pairs", splits=splits)
 
 
 def test_numpy_files_hold_what_lies_beside(tmp_path: Path) -> None:
@@ -338,6 +338,9 @@ def test_numpy_files_hold_what_lies_beside(tmp_path: Path) -> None:
     assert data.beside["source"].shape == (1, 3, 4)
     data = npz(tmp_path, x_train=x[:3], x_test=x[3:], source_train=x[:3], source_test=x[3:])
     assert torch.equal(data.beside["source"].values, data.x)
+    data = npz(tmp_path, "respect", x_train=x[:3], x_test=x[3:], source_train=x[:3], source_test=x[3:])
+    assert torch.equal(data.beside["source"].values, data.x)
+    assert data.split(0.1, 0)[1].tolist() == [3, 4]
     labels = RNG.choice(np.array([4, 7, 255]), (5, 6, 8))
     data = npz(tmp_path, x=x, labels=labels)
     assert data.classes == ("class 4", "class 7")

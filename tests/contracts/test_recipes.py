@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.encoding import encode_conditions
 from evenodds.data.peek import Glimpse
 from evenodds.data.readers.arrays import from_array
 from evenodds.errors import BadInput
@@ -18,7 +19,7 @@ from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
 from evenodds.runs import default_recipe
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
+from evenodds.runs.build import build_task, open_data
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config, documented, from_mapping
 from evenodds.runs.config_files import read, recipe
@@ -43,6 +44,7 @@ def test_recipe(name: str) -> None:
         train(run.game, run.feed, run.learner, run.engine, images=progress.images + 8, progress=progress)
     after = [p for player in run.game.players.values() for p in player.parameters()]
     assert progress.images >= 8
+    assert run.task.value_task() is None or run.task.value_task().moves()  # type: ignore[union-attr]
     assert set(run.measure()) >= {"score", "score_low", "score_high"}
     assert sum(not np.array_equal(a, b.detach()) for a, b in zip(before, after, strict=True)) > len(after) / 2
 
@@ -209,6 +211,20 @@ def test_options_of_games_by_class_are_left_out_of_others_and_that_is_said() -> 
     assert said[0].endswith("; task.balance of games by class left out")
     wrong = with_settings(recipe("photos-64"), {"task.balanse": "classes"})
     assert settle_task(wrong, labelled(1, 40))[0].task == Part("generate", {"balanse": "classes"})  # refused later
+
+
+@pytest.mark.parametrize("dataset", [labelled(3, 40), labelled(1, 40)], ids=["classes", "no classes"])
+def test_an_open_task_is_one_of_values_where_they_are_named(dataset: Dataset) -> None:
+    said: list[str] = []
+    config = with_settings(recipe("color-32"), {"task.kind": "values", "task.auxiliary_weight": 0.1})
+    settled, _ = settle_task(config, dataset, said.append)
+    assert settled.task == Part("condition", {"kind": "values", "auxiliary_weight": 0.1})
+    assert said[0].endswith("; task.way of games by class left out")
+    c, conditions = encode_conditions(np.linspace(0, 9, len(dataset))[:, None])
+    assert build_task(settled, replace(dataset, c=c, conditions=conditions)).way == "concatenation"  # type: ignore[attr-defined]
+    for kind, needed in (("values", "needs data with values c"), ("valuse", "did you mean 'values'")):
+        with pytest.raises(BadInput, match=needed):
+            build_task(settle_task(with_settings(config, {"task.kind": kind}), dataset)[0], dataset)
 
 
 def test_a_run_keeps_the_task_that_was_chosen(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from evenodds.parts.losses.penalties import r1_r2
 from evenodds.parts.networks.mlp import Discriminator, Generator
 from evenodds.parts.priors import Coded
 from evenodds.parts.views import strokes
+from evenodds.tasks._coded import view_agreement
 from evenodds.tasks._reader import Reader
 from evenodds.tasks.codes import Codes
 from evenodds.tasks.contest import Contest
-from evenodds.tasks.infogan import InfoGAN, discriminator_options, view_agreement
+from evenodds.tasks.infogan import InfoGAN, discriminator_options
 
 PRIOR = Coded(2, 4, 1)
 
@@ -109,6 +110,9 @@ def test_consistency_asks_reals_twice_and_balances_them() -> None:
     found.backward()
     assert both["generator"].weight.grad is None
     assert "consistency" not in task.generator_cost(both, hand)
+    value = task.value_task()  # has no view
+    assert value is not None
+    assert [set(move.cost(both, hand)) for move in value.moves()] == [{"adversarial", "classes", "values"}] * 2
 
 
 def test_agreement_is_the_mutual_information_of_two_views() -> None:
@@ -148,7 +152,7 @@ def test_the_reader_reads_by_the_best_head_of_the_best_start_with_the_statistics
     for _ in range(400):
         reader.note(1, torch.stack([torch.full((3, 3), 1 / 9), torch.eye(3) / 3]))
     torch.testing.assert_close(reader.information[1], torch.tensor([0.0, math.log(3)]), atol=0.01, rtol=0)
-    assert "start 2 of 2" in reader.settle()
+    assert reader.settle()[:2] == ("start", 2)
     assert reader.settled
     kept = {key: value.clone() for key, value in reader.networks[0].state_dict().items()}
     assert all(torch.equal(value, before[key]) for key, value in kept.items())

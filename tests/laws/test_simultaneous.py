@@ -43,7 +43,7 @@ def test_each_player_gets_its_own_gradient(loss: object, fused: bool) -> None:
 def test_what_cannot_be_simultaneous_is_refused() -> None:
     with pytest.raises(BadInput, match="1:1"):
         small_task(simultaneous=True, discriminator_steps=2).moves()
-    with pytest.raises(BadInput, match="penalty_every above 1"):
+    with pytest.raises(BadInput, match="those without a penalty"):
         small_task(simultaneous=True, penalty=r1).moves()
     for loss in (adversarial.hinge, adversarial.least_squares):
         with pytest.raises(BadInput, match="slopes at every logit"):

@@ -24,6 +24,7 @@ from evenodds.apply.folder import convert_all
 from evenodds.errors import BadInput, Lost
 from evenodds.files.outputs import RECORD, Outputs
 from evenodds.files.process import LAUNCHED
+from evenodds.files.tensors import digest_of
 from evenodds.game import checkpoint, exchange, heartbeat, processes
 from evenodds.game.learners.sharded import Sharded
 from evenodds.runs.changes import with_settings
@@ -159,7 +160,7 @@ def enlarged(source: Path, out: Path) -> list[Any]:
 
 
 def digest(values: dict[str, Tensor]) -> str:
-    return exchange.digest_of(values[name] for name in sorted(values))
+    return digest_of(values[name] for name in sorted(values))
 
 
 def drifting(rank: int) -> list[Any]:

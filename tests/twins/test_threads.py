@@ -20,6 +20,7 @@ from evenodds.game.trainer import Listener, Training
 from evenodds.runs import probing
 from evenodds.runs import threads as choosing
 from evenodds.runs.changes import with_settings
+from evenodds.runs.choices import add_choice
 from evenodds.runs.config_files import read, recipe
 from evenodds.runs.listeners import threads as rounds
 from evenodds.runs.listeners.threads import Threads
@@ -221,3 +222,14 @@ def test_more_threads_are_tried_ever_more_rarely(two: None, clock: Clock) -> Non
     load = Load(clock, {1: 400.0, 2: 20.0})
     assert load.play(3600) == 1
     assert load.asked <= 9
+
+
+def test_a_choice_on_the_way_takes_the_place_of_later_ones_and_leaves_a_damaged_file_alone(tmp_path: Path) -> None:
+    said: list[str] = []
+    for images, value in ((0, 1), (64, 2), (32, 4)):
+        add_choice(tmp_path, ThreadChoice(value, images).choice(), said.append)
+    assert [(one.images, one.value) for one in read_thread_choices(tmp_path)] == [(0, 1), (32, 4)]
+    (tmp_path / "choices.json").write_text("[{")
+    add_choice(tmp_path, ThreadChoice(2, 96).choice(), said.append)
+    assert said[0].endswith("; threads=2 is not written there")
+    assert (tmp_path / "choices.json").read_text() == "[{"

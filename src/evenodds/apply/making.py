@@ -18,7 +18,7 @@ from evenodds.data.palette import Palette
 from evenodds.data.scale import Numbers
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
-from evenodds.game.exchange import digest_of
+from evenodds.files.tensors import digest_of
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.maker import Filler, Maker

@@ -61,7 +61,7 @@ class Bar:
         """How far, how fast, and D's mean probabilities of real and fake."""
         images, terms = training.progress.images, training.engine.read(training.terms)
         rate = (images - self.first) / max(1e-9, now - self.clock)
-        text = f"{images:,} of {training.progress.total:,} images, {rate:,.0f}/s"
+        text = f"{images:,} of {training.progress.total:,} {training.noun}, {rate:,.0f}/s"
         for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
             if name in terms:
                 text += f", {label} {terms[name]:.2f}"

@@ -97,9 +97,9 @@ def evaluate(
     from evenodds.cli.tables import evaluation_table
     from evenodds.evaluation.evaluate import evaluate as evaluation_of
     from evenodds.evaluation.examination import missing_extra
-    from evenodds.evaluation.material import is_run
     from evenodds.evaluation.report import write_evaluation
     from evenodds.files.outputs import require_owned
+    from evenodds.runs.folder_facts import is_run
 
     target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
     if target is not None:

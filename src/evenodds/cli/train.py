@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Quiet, Run, RunData, Settings, Words, app, listed_names, setting_values
 from evenodds.cli.ranges import SEEDS, whole
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
 from evenodds.files.terminal import result, say
@@ -205,14 +206,14 @@ def conclude(session: Any) -> int:
 
 def _next_steps(session: Any) -> list[str]:
     """Where the run stands, and the commands that fit it."""
-    folder, named = session.folder, quoted(session.folder)
+    folder, named, noun = session.folder, quoted(session.folder), items_of(session.card.kind)
     if session.images < session.config.images:
         return [
-            f"stopped at {session.images:,} of {session.config.images:,} images; everything is saved",
+            f"stopped at {session.images:,} of {session.config.images:,} {noun}; everything is saved",
             f"go on with:    {command()} resume {named}",
         ]
     lines = [
-        f"done: {session.images:,} images; all files are in {folder}, explained in {folder / 'README.txt'}",
+        f"done: {session.images:,} {noun}; all files are in {folder}, explained in {folder / 'README.txt'}",
         f"its figures:   {command()} show {named}",
     ]
     if not session.draws:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["count", "listed", "some_names"]
+__all__ = ["count", "items_of", "listed", "some_names"]
 
 
 def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:
@@ -24,3 +24,8 @@ def count(number: int, what: str) -> str:
     """The number and its noun."""
     plural = "es" if what.endswith("s") else "s"
     return f"{number:,} {what}{plural * (number != 1)}"
+
+
+def items_of(kind: str) -> str:
+    """What items of data of a kind are called."""
+    return {"image": "images", "table": "rows", "toy": "points"}.get(kind, "items")

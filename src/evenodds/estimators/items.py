@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evenodds.data.readers.arrays import from_array
-from evenodds.data.readers.frames import as_frame, is_frame
+from evenodds.data.readers.frames import Like, as_frame, is_frame
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.rows import Block, Column, fitted, rows_to_data, rows_to_model
@@ -40,8 +40,8 @@ class Items:
     """Of images."""
     columns: tuple[Column, ...] = ()
     """Of rows that are amounts and choices."""
-    frame: Any = None
-    """A data frame without rows, whose names and types samples have; None of arrays."""
+    frame: Like | None = None
+    """The data frame whose names and types samples have; None of arrays."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Items that were pickled before rows were amounts and choices had their scale as `columns`."""
@@ -67,7 +67,7 @@ class Items:
         if is_frame(x):
             rows = Rows.of(x)
             return Items((len(rows.columns),), "float64", columns=rows.columns, frame=rows.like)
-        like = frame.iloc[:0] if is_frame(frame) else None
+        like = Like.of(frame) if is_frame(frame) else None
         if x.ndim not in (2, 3, 4):
             raise BadInput(f"X must be (N, D), (N, H, W) or (N, C, H, W), got {x.shape}; reshape it")
         shape, dtype = x.shape[1:], str(x.dtype)
@@ -104,9 +104,9 @@ class Items:
     def to_model(self, x: Any) -> Tensor:
         """Items in own units -> what networks see, (N, D) or (N, C, H, W) float32."""
         if self.mixed:
-            return rows_to_model(
-                self.columns, torch.from_numpy(Rows(self.columns, self.frame).numbers(x, missing=False))
-            )
+            assert self.frame is not None
+            numbers = Rows(self.columns, self.frame).numbers(x, missing=False)
+            return rows_to_model(self.columns, torch.from_numpy(numbers))
         if x.shape[1:] != self.shape:
             raise BadInput(f"X must be (N, {', '.join(map(str, self.shape))}) as in fit, got {x.shape}")
         if self.columns:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from evenodds.data.readers.frames import as_frame, is_frame, parsed_frame
+from evenodds.data.readers.frames import Like, as_frame, is_frame, parsed_frame
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, placed, typed
 from evenodds.errors import BadInput
@@ -27,17 +27,17 @@ class Rows:
 
     Args:
         columns: in its order.
-        like: the data frame without its rows, whose names and types others get.
+        like: the data frame, whose names and types others get.
     """
 
     columns: tuple[Column, ...]
-    like: Any
+    like: Like
 
     @staticmethod
     def of(frame: Any) -> Rows:
         """Learns from a data frame; every column needs an observed value."""
         columns, _, _ = typed(parsed_frame(frame), Types(all_kept=True), "X")
-        return Rows(tuple(columns), frame.iloc[:0])
+        return Rows(tuple(columns), Like.of(frame))
 
     @property
     def unordered(self) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,11 @@ from evenodds.errors import BadInput
 from evenodds.game.engine import pick_device
 from evenodds.game.seeds import mix
 from evenodds.runs.card import LEAST_HELD_OUT, LEAST_OTHERS, SPLIT_SEED
+from evenodds.runs.folder_facts import is_run
 from evenodds.runs.run_data import open_run_data
 from evenodds.runs.session import Session, load
 
-__all__ = ["Material", "gather", "is_run"]
+__all__ = ["Material", "gather"]
 
 Reading = Callable[[int, int], None]
 FLOOR_ITEMS = 10_000
@@ -60,11 +60,6 @@ class Material:
     """What was done to the samples' size."""
     rows: Tensor | None = None
     """(N, D) the samples of a table with columns in the data's own numbers, as they came; None of other data."""
-
-
-def is_run(path: Any) -> bool:
-    """Whether this is the folder of a run."""
-    return isinstance(path, str | os.PathLike) and (Path(path) / "config.yaml").is_file()
 
 
 def gather(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["bytes_by_name", "has_declared_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
+__all__ = ["bytes_by_name", "digest_of", "has_declared_size", "read_tensors", "read_tensors_and_words", "write_tensors"]
 
 MOST_HEADER = 10**8
 """Bytes of a header, as safetensors itself limits it."""
@@ -51,6 +52,16 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, words: Mapping[str,
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), path.name) from error
     path.chmod(mode)
+
+
+def digest_of(values: Iterable[Tensor]) -> str:
+    """The SHA-256 of tensors, in their order."""
+    import torch
+
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def has_declared_size(path: Path) -> bool:

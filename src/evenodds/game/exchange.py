@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evenodds.errors import BadInput, Diverged
 from evenodds.files.read import parse_json
+from evenodds.files.tensors import digest_of
 from evenodds.game.processes import collective, rank, size
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "agreed", "by_kind", "collected", "differing", "digest_of", "drifted", "fill", "fill_from", "gather", "handed",
+    "agreed", "by_kind", "collected", "differing", "drifted", "fill", "fill_from", "gather", "handed",
     "held", "same_on_all", "share", "total",
 ]  # fmt: skip
 
@@ -224,16 +225,6 @@ def drifted(players: Mapping[str, nn.Module]) -> list[int]:
 def _values(player: nn.Module) -> Iterator[Tensor]:
     yield from (parameter.detach() for parameter in player.parameters())
     yield from player.buffers()
-
-
-def digest_of(values: Iterable[Tensor]) -> str:
-    """The SHA-256 of tensors, in their order."""
-    import torch
-
-    digest = hashlib.sha256()
-    for value in values:
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def by_kind(values: Sequence[Tensor]) -> list[list[Tensor]]:

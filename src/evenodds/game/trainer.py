@@ -53,6 +53,8 @@ class Training:
     """False in the midst of a round, and after a failure there: some players have moved and others not."""
     length: int = 0
     """Images after which the run ends; a listener may change it."""
+    noun: str = "images"
+    """What is shown, in words: the noun of the feed, where it has one."""
     playing: float = 0.0
     """Seconds spent in rounds, without what listeners took; on a GPU, until they were handed to it."""
 
@@ -126,7 +128,8 @@ def train(
     """
     progress = progress if progress is not None else Progress(total=images)
     by_name = learners if isinstance(learners, Mapping) else dict.fromkeys(game.players, learners)
-    training = Training(game, by_name, engine, progress, seed, length=images)
+    noun = getattr(data, "noun", Training.noun)
+    training = Training(game, by_name, engine, progress, seed, length=images, noun=noun)
     players = engine.adopt(game.players)
     with _restored_randomness():
         for listener in listeners:

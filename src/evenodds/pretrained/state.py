@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput
 from evenodds.files.cache import cache_folder
 from evenodds.files.regular import sha256_of
-from evenodds.files.tensors import read_tensors
+from evenodds.files.tensors import digest_of, read_tensors
 from evenodds.files.write import write_text
 
 __all__ = ["digest", "fill", "find_weights", "located", "read_weights"]
@@ -112,7 +111,4 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> nn.Modul
 
 def digest(state: Mapping[str, Tensor]) -> str:
     """ "sha256:" and the digest (hex) of the tensors' bytes in the order of their names."""
-    whole = hashlib.sha256()
-    for name in sorted(state):
-        whole.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"sha256:{whole.hexdigest()}"
+    return f"sha256:{digest_of(state[name] for name in sorted(state))}"

@@ -15,6 +15,7 @@ from torch import nn
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.toys import DENSITIES
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful
@@ -30,6 +31,8 @@ from evenodds.game.trainer import Listener, Training
 from evenodds.game.watch.history import Cells
 from evenodds.runs.build import build_engine, build_learner, build_players, build_task
 from evenodds.runs.card import SPLIT_SEED, BesideCard, DataCard
+from evenodds.runs.choices import add_choice
+from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
 from evenodds.runs.evidence import Evidence
 from evenodds.runs.extras import Extra, build_extras
@@ -191,12 +194,18 @@ class Run:
             return None
         sizes = len(evidence.few["x"]), len(evidence.trained["x"])
         fixed = "generator" in self.task.roles and not parameters_of(self.game.players["generator"])
-        return Cells(evidence.names, evidence.due, *sizes, ground_truth=evidence.ground_truth, fixed=fixed)
+        truth, noun = evidence.ground_truth, items_of(self.dataset.kind)
+        return Cells(evidence.names, evidence.due, *sizes, ground_truth=truth, fixed=fixed, noun=noun)
 
     def say(self, line: str) -> None:
         """Tells the user a sentence."""
         if self.record is not None:
             self.record.say(line)
+
+    def note(self, setting: str, value: Any, reason: str, images: int) -> None:
+        """Writes down what was settled after so many images, in choices.json."""
+        if self.folder is not None:
+            add_choice(self.folder, Choice(setting, value, reason, {"images": images}), self.say)
 
     def make(self, what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
         """maker(*fixed, **options); BadInput that names the nearest option where one is unknown."""

@@ -59,7 +59,7 @@ def build_task(config: Config, data: DataDescription) -> Playable:
         "simultaneous": config.simultaneous,
     }
     if config.simultaneous and "simultaneous" not in accepts(maker):
-        raise BadInput(f"{what} has no simultaneous moves; leave `simultaneous` false")
+        raise BadInput(f"{what} has no simultaneous moves; set simultaneous=false")
     for name in settings.keys() & options.keys():
         raise unknown(f"option of {what}", name, [option for option in accepts(maker) if option not in settings])
     accepted = {name: value for name, value in settings.items() if name in accepts(maker)}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import some_names
 from evenodds.game.arithmetic import evenly
 from evenodds.game.seeds import mix
 from evenodds.metrics.features.extract import extract
@@ -36,22 +37,32 @@ class Choice:
 # The task ----------------------------------------------------------------------------------------------------------
 
 
-def chosen_task(dataset: Dataset, index: Tensor) -> Choice:
+def chosen_task(dataset: Dataset, index: Tensor, kind: str | None = None) -> Choice:
     """ "condition" where the items have classes, each with at least 30 training items on average; else "generate".
 
     Args:
         index: (N,) the items that are trained on.
+        kind: of a condition, where one is named: then there is one, whatever the data have.
     """
+    if kind is not None:
+        return Choice("task", "condition", f"samples are asked for by {kind}, as task.kind says")
     labels = dataset.y[index] if dataset.y is not None else torch.empty(0, dtype=torch.int64)
     counts = torch.bincount(labels[labels >= 0], minlength=len(dataset.classes))
     figures = {"classes": int((counts > 0).sum()), "labelled": int(counts.sum())}
     if figures["classes"] < 2:
-        return Choice("task", "generate", "the data have no classes", figures)
+        return Choice("task", "generate", f"the data have no classes{_other_conditions(dataset)}", figures)
     many = f"the data have {figures['classes']:,} classes"
     if figures["labelled"] < FEWEST * len(counts):
         few = f"with {figures['labelled'] / len(counts):.1f} training items each, fewer than {FEWEST}"
         return Choice("task", "generate", f"{many} {few}", figures)
     return Choice("task", "condition", f"{many}, so that samples can be asked for by class", figures)
+
+
+def _other_conditions(dataset: Dataset) -> str:
+    """How samples are asked for by what is known beside the class, as the end of a sentence; empty where nothing is."""
+    if dataset.conditions is None:
+        return ""
+    return f"; --set task=condition asks for samples by {some_names(dataset.conditions.names)}"
 
 
 # Views -------------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Evidence:
         dataset: all items.
         task: what is played.
         train_index: (N,) the items that are trained on.
-        held_index: (M,) those that are not.
+        held_out_index: (M,) those that are not.
         seed: of the draws.
         device: where the players are.
         toy: the name of the density that the items were drawn from, where its modes are known.

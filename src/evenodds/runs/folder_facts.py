@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from evenodds.errors import BadInput
 from evenodds.files.read import read_json
 
-__all__ = ["ENCODER", "LEARNED_BESIDE", "RATIO", "Played", "processes_of", "require_run"]
+__all__ = ["ENCODER", "LEARNED_BESIDE", "RATIO", "Played", "is_run", "processes_of", "require_run"]
 
 ENCODER, RATIO = "encoder.safetensors", "ratio.safetensors"
 LEARNED_BESIDE = (ENCODER, RATIO)
 """Files that commands leave beside a run: its encoder, and its discriminator fitted to select samples."""
 
 
+def is_run(path: Any) -> bool:
+    """Whether this is the folder of a run that was begun."""
+    return isinstance(path, str | os.PathLike) and (Path(path) / "config.yaml").is_file()
+
+
 def require_run(folder: str | Path) -> Path:
     """The folder; BadInput where it holds no run that was begun."""
-    if not (Path(folder) / "config.yaml").is_file():
+    if not is_run(folder):
         raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
     return Path(folder)
 

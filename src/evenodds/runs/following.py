@@ -13,6 +13,7 @@ import torch
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
+from evenodds.files.tensors import digest_of
 from evenodds.files.text import quoted
 from evenodds.game import exchange, processes
 from evenodds.game.checkpoint import newest
@@ -119,6 +120,6 @@ def require_same_data(dataset: Dataset, items: torch.Tensor) -> None:
     if processes.size() == 1:
         return
     try:
-        exchange.same_on_all("the data", f"{dataset.fingerprint()} {exchange.digest_of([items])}")
+        exchange.same_on_all("the data", f"{dataset.fingerprint()} {digest_of([items])}")
     except BadInput as error:
         raise BadInput(f"{error}; give all processes the same files") from error

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from math import ceil
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import LARGEST
 from evenodds.game.exchange import agreed
@@ -62,7 +63,7 @@ def plan(
         the seconds that one evaluation with a checkpoint takes; and (share of the run, seconds per image from there
         on) of each of its stages.
     """
-    begun = time.perf_counter()
+    begun, noun = time.perf_counter(), items_of(dataset.kind)
     run = Run(replace(config, images=10**9), dataset)
     paces = _paces(run, max(1.0, min(6.0, 0.05 * seconds)))
     ends = [*(start for start, _ in paces[1:]), 1.0]
@@ -79,10 +80,10 @@ def plan(
         needed = 1.1 * (spent + seconds - left + LEAST * config.batch / rate / KEPT) + config.batch / rate
         least = ceil(max(needed, spent + seconds + 1))
         raise TooShort(
-            f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} images at {rate:.0f} images/s, fewer than "
+            f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} {noun} at {rate:.0f} {noun}/s, fewer than "
             f"ten batches; give at least {least} s, a smaller network or a smaller batch"
         )
-    say(f"measured {rate:,.0f} images/s: {images:,} images fit the budget; --images {images} repeats this run")
+    say(f"measured {rate:,.0f} {noun}/s: {images:,} {noun} fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look, paces
 
 
@@ -91,20 +92,27 @@ def settle_task(
 ) -> tuple[Config, list[Choice]]:
     """The configuration with the task that suits the data where it was left open, and the choice, if one was made.
 
-    Options of an open task, such as `task.balance`, are those of a game by class, and are left out where another is
-    chosen; that is said of those which the recipe has not of itself.
+    Options of an open task, such as `task.balance`, are those of a game by class. Where another task is chosen they are
+    left out, and that is said of those which the recipe has not of itself. Where samples are asked for by something
+    else, those of the recipe are left out, and said: they were chosen for classes.
     """
     if config.task.name != AUTO_TASK:
         return config, []
-    choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0])
-    by_class, taken = ({one.name for one in fields(find("tasks", name))} for name in ("condition", choice.value))
-    options = {name: value for name, value in config.task.options.items() if name not in by_class - taken}
+    options, kind = config.task.options, config.task.options.get("kind")
+    choice = chosen_task(dataset, dataset.split(config.held_out, SPLIT_SEED)[0], kind)
     usual = recipe.task.options if (recipe := origin(config)) else {}
-    aside = [name for name in config.task.options if name not in options]
-    typed = [f"task.{name}" for name in aside if config.task.options[name] != usual.get(name)]
-    more = f"; {' and '.join(typed)} of games by class left out" if typed else ""
+    of_recipe = {name for name, value in options.items() if name in usual and value == usual[name]}
+    if choice.value == "condition":
+        aside = told = of_recipe if kind not in (None, "classes") else set()
+    else:
+        by_class, taken = ({one.name for one in fields(find("tasks", name))} for name in ("condition", choice.value))
+        aside = by_class - taken
+        told = aside - of_recipe
+    kept = {name: value for name, value in options.items() if name not in aside}
+    left_out = [f"task.{name}" for name in options if name in told]
+    more = f"; {' and '.join(left_out)} of games by class left out" if left_out else ""
     say(f"task={choice.value}: {choice.reason}{more}")
-    return replace(config, task=Part(choice.value, options)), [choice]
+    return replace(config, task=Part(choice.value, kept)), [choice]
 
 
 def settle(

@@ -31,6 +31,7 @@ from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
+from evenodds.runs.choices import FILE
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe as read_recipe
@@ -288,7 +289,7 @@ def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Ca
 def write(run: Run, folder: Path, plan: RunPlan) -> None:
     """Writes what is known of a run before it is played; config.yaml last: a folder that holds it is complete."""
     facts: dict[str, Any] = {"data.json": run.card.to_json(), "environment.json": environment(run.engine)}
-    facts |= {"choices.json": [choice.to_json() for choice in plan.choices]} if plan.choices else {}
+    facts |= {FILE: [choice.to_json() for choice in plan.choices]} if plan.choices else {}
     for name, content in facts.items():
         with owned(folder / name, "train") as temporary:
             write_json(temporary, content)

@@ -25,7 +25,7 @@ def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -
 
     Args:
         session: the game as it stands.
-        held_index: (M,) the held-out items.
+        held_out_index: (M,) the held-out items.
     """
     task, path = session.task, below(session.folder, f"samples/{session.images:012d}.png")
     if task.snapshot_items and len(held_out_index):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
+from evenodds.data.wording import items_of
 from evenodds.errors import Remark
 from evenodds.files.read import Lines, read_json
 from evenodds.files.text import visible
@@ -35,9 +36,15 @@ class _Data:
 
     shape: list[int]
     units: _Units
+    kind: str = "image"
     columns: list[str] = field(default_factory=list)
     items: int = 0
     trained_on: int = 0
+
+    @property
+    def noun(self) -> str:
+        """What items are called."""
+        return items_of(self.kind)
 
 
 def summary(folder: Path) -> dict[str, str]:
@@ -56,10 +63,10 @@ def summary(folder: Path) -> dict[str, str]:
     history, remedies = read_history(folder / "metrics.jsonl"), remedy.read(folder)
     return (
         _identity(folder, remedy.applied(config, remedies), data)
-        | _progress(folder, header.images, config.images, history.values)
-        | _processes(folder / "environment.json")
+        | _progress(folder, header.images, config.images, history.values, data.noun)
+        | _processes(folder / "environment.json", data.noun)
         | _best(folder)
-        | _watched(history.values[::-1])
+        | _watched(history.values[::-1], data.noun)
         | _damage(history)
         | {f"remedy {k}": str(one) for k, one in enumerate(remedies, 1)}
     )
@@ -78,20 +85,22 @@ def _identity(folder: Path, config: Config, data: _Data) -> dict[str, str]:
     }
 
 
-def _progress(folder: Path, images: int, length: int, history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _progress(
+    folder: Path, images: int, length: int, history: Sequence[Mapping[str, Any]], noun: str
+) -> dict[str, str]:
     """Length, speed and what is kept."""
     last = history[-1] if history else {}
     return {
-        "progress": f"{images:,} of {length:,} images",
-        "speed": f"{last.get('images_per_second', 0):,.0f} images/s, {last.get('seconds', 0):,.0f} s so far",
+        "progress": f"{images:,} of {length:,} {noun}",
+        "speed": f"{last.get('images_per_second', 0):,.0f} {noun}/s, {last.get('seconds', 0):,.0f} s so far",
         "checkpoints": ", ".join(p.name.lstrip("0") or "0" for p in checkpoint.listing(folder / "checkpoints")),
     }
 
 
-def _processes(path: Path) -> dict[str, str]:
+def _processes(path: Path, noun: str) -> dict[str, str]:
     """By how many processes the run was played; empty where it was always one, or where that is not known."""
     played = processes_of(path) or []
-    words = [f"{one.processes}" + (f" from {one.images:,} images on" if one.images else "") for one in played]
+    words = [f"{one.processes}" + (f" from {one.images:,} {noun} on" if one.images else "") for one in played]
     return {"processes": ", ".join(words)} if any(one.processes != 1 for one in played) else {}
 
 
@@ -106,7 +115,7 @@ def _best(folder: Path) -> dict[str, str]:
     return {"best": f"{best.name.lstrip('0') or '0'}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
 
 
-def _watched(latest: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _watched(latest: Sequence[Mapping[str, Any]], noun: str) -> dict[str, str]:
     """The last verdict, and the updates that were left out.
 
     Args:
@@ -115,7 +124,7 @@ def _watched(latest: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     lines = {}
     verdict = next((line for line in latest if "verdict" in line), None)
     if verdict is not None:
-        lines["verdict"] = f"{verdict['verdict']}, at {verdict['images']:,} images: {verdict.get('why') or 'unknown'}"
+        lines["verdict"] = f"{verdict['verdict']}, at {verdict['images']:,} {noun}: {verdict.get('why') or 'unknown'}"
     left_out: dict[str, int] = next((line["left_out"] for line in latest if "left_out" in line), {})
     if left_out:
         lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())

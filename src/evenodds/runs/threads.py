@@ -10,20 +10,17 @@ from typing import Any
 import torch
 
 from evenodds.errors import BadInput
-from evenodds.files.outputs import owned
 from evenodds.files.read import read_json
-from evenodds.files.write import write_json
 from evenodds.game.engine import pick_device
 from evenodds.game.exchange import agreed
 from evenodds.game.threads import SECONDS, allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs import probing
+from evenodds.runs.choices import FILE
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
 from evenodds.runs.probing import Ahead, Probe
 
-__all__ = ["ThreadChoice", "choose_threads", "measured_rates", "read_thread_choices", "use_threads", "write_choice"]
-
-FILE = "choices.json"
+__all__ = ["ThreadChoice", "choose_threads", "measured_rates", "read_thread_choices", "use_threads"]
 
 
 @dataclass(frozen=True)
@@ -83,18 +80,6 @@ def read_thread_choices(folder: Path, say: Callable[[str], None] = lambda line: 
     whole = [entry for entry in entries if isinstance(entry.value, int) and entry.value >= 1 and entry.images >= 0]
     choices = [ThreadChoice(entry.value, entry.images, entry.rates) for entry in whole]
     return sorted(choices, key=lambda choice: choice.images)
-
-
-def write_choice(folder: Path, choice: ThreadChoice) -> None:
-    """Adds a choice to choices.json, in place of those that were made after more images by an attempt before."""
-    path = folder / FILE
-    entries = read_json(path, list[dict[str, Any]]) if path.exists() else []
-    before = [
-        entry for entry in entries
-        if entry.get("setting") != "threads" or entry.get("images", 0) < choice.images
-    ]  # fmt: skip
-    with owned(path, "train") as temporary:
-        write_json(temporary, [*before, choice.choice().to_json()])
 
 
 def use_threads(config: Config) -> None:

@@ -33,9 +33,15 @@ OPEN = ("generate", "condition")
 
 
 def continued(source: Session) -> Config:
-    """The configuration of a run like `source`, on data that are not named yet: its recipe, its size, an open task."""
+    """The configuration of a run like `source`, on data that are not named yet: its recipe, its size, an open task.
+
+    A task whose samples are asked for by attributes or values stays.
+    """
     config, shape = source.config, source.card.shape
-    task = Part(AUTO_TASK, config.task.options) if config.task.name in OPEN else config.task
+    task, kind = config.task, source.task.condition_kind
+    if task.name in OPEN:
+        by_class = kind in (None, "classes")
+        task = Part(AUTO_TASK, task.options) if by_class else Part(task.name, {**task.options, "kind": kind})
     square = source.card.kind == "image" and shape[1] == shape[2]
     return replace(config, data=None, task=task, size=config.size or (shape[1] if square else None))
 

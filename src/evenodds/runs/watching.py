@@ -17,8 +17,9 @@ from evenodds.files.tail import Tail
 from evenodds.game.history import is_line
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import read
+from evenodds.runs.folder_facts import is_run
 
-__all__ = ["RunView", "Watching", "is_run"]
+__all__ = ["RunView", "Watching"]
 
 DEEPEST = 3
 """Folders within each other in which runs are looked for."""
@@ -30,11 +31,6 @@ POINTS = 60
 AGAIN = 4.0
 """Seconds from one look for new runs to the next."""
 PLAYING = ("train", "resume")
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder holds a run that was begun."""
-    return (folder / "config.yaml").is_file()
 
 
 @dataclass

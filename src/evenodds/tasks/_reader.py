@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evenodds.game.modes import at_rest
 from evenodds.game.wide import wide
 from evenodds.parts.networks import dcgan
-from evenodds.tasks.infogan import view_agreement
+from evenodds.tasks._coded import view_agreement
 
 __all__ = ["Reader"]
 
@@ -85,8 +85,8 @@ class Reader(nn.Module):
         return view_agreement(self.tables)
 
     @torch.no_grad()
-    def settle(self) -> str:
-        """Puts the network first whose best head has the most mutual information; a sentence about it."""
+    def settle(self) -> tuple[str, int, str]:
+        """Puts the network with the head of most mutual information first; "start", its number from 1, and why."""
         each = self.information.amax(1).tolist()
         best = each.index(max(each))
         if best:
@@ -97,4 +97,4 @@ class Reader(nn.Module):
         most = math.log(self.classes)
         little = f", of {most:.2f} that there may be: its categories tell little" if max(each) < LITTLE * most else ""
         which = f"start {best + 1} of {len(each)} of the reader"
-        return f"{which} goes on: mutual information of two views {told} nats{little}"
+        return "start", best + 1, f"{which} goes on: mutual information of two views {told} nats{little}"

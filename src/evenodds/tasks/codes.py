@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.errors import BadInput
-from evenodds.game.rules import Batch, Costs, Move, Players, Progress
+from evenodds.game.rules import Batch, Costs, Move, Players, Progress, Task
 from evenodds.game.schedule import Schedule, both, from_share, until_share
 from evenodds.game.slices import items_of_all, summed
 from evenodds.parts.priors import Coded
+from evenodds.tasks._coded import CodedTask, view_agreement
 from evenodds.tasks._playable import DataDescription, NetworkSpec
 from evenodds.tasks._reader import Reader
-from evenodds.tasks.generate import Generate
-from evenodds.tasks.infogan import InfoGAN, view_agreement
 
 __all__ = ["Codes"]
 
@@ -27,7 +26,7 @@ MOST = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Codes(InfoGAN):
+class Codes(CodedTask):
     """The game of InfoGAN, whose Q is a player of its own that first learns on real images what the categories are.
 
     1. Until `chosen` of the run, several networks learn from real images alone: the categories that each head reads in
@@ -101,11 +100,6 @@ class Codes(InfoGAN):
             )
         return super().suits(data, options)
 
-    @classmethod
-    def better_generator(cls, family: str, shape: Sequence[int]) -> str:
-        """Nothing is known."""
-        return ""
-
     @property
     def stages(self) -> tuple[float, ...]:
         """Where a start is chosen, and where the game begins."""
@@ -132,11 +126,7 @@ class Codes(InfoGAN):
             "settles_at": self.chosen,
         }
         reader = NetworkSpec("Reader", (tuple(shape),), options, Reader)
-        return {**Generate.networks(self, shape), "reader": reader}
-
-    def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
-        """Generator and discriminator as they are."""
-        return Generate.unconditional(self, players, shape, c)
+        return {**super().networks(shape), "reader": reader}
 
     def moves(self) -> Sequence[Move]:
         """The reader's of each stage; in the last one, before it, those of Generate."""
@@ -149,20 +139,16 @@ class Codes(InfoGAN):
             Move("reader", ("reader",), self.reader_cost, 1, late),
         ]
 
-    def penalised_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, with the penalty; it reads no code."""
-        return Generate.penalised_cost(self, players, hand)
-
-    def plain_cost(self, players: Players, hand: Batch) -> Costs:
-        """The discriminator's, without the penalty."""
-        return Generate.plain_cost(self, players, hand)
-
     def generator_cost(self, players: Players, hand: Batch) -> Costs:
         """The generator's, with that of the code, which is read in what the discriminator sees."""
         overheard = Overheard(players["discriminator"])
-        costs = Generate.generator_cost(self, {**players, "discriminator": overheard}, hand)
+        costs = super().generator_cost({**players, "discriminator": overheard}, hand)
         inferred = self._inferred(players["reader"](overheard.seen[0]))
         return self._with_code(costs, inferred, {}, players["reader"], hand)
+
+    def value_task(self) -> Task | None:
+        """That of Generate: the value knows no reader."""
+        return self.of_two().value_task()
 
     def starting_cost(self, players: Players, hand: Batch) -> Costs:
         """The reader's on real images, of all starts."""

@@ -82,7 +82,7 @@ class Condition(Generate):
 
     def __post_init__(self) -> None:
         if self.way is None:
-            object.__setattr__(self, "way", "concatenation" if self.kind == "values" else "projection")
+            object.__setattr__(self, "way", _usual_way(self.kind))
         if self.auxiliary_weight is None:
             object.__setattr__(self, "auxiliary_weight", 0.05 if self.way == "projection_auxiliary" else 1.0)
         for option, members in (("kind", COSTS), ("way", WAYS), ("balance", BALANCES)):
@@ -91,7 +91,10 @@ class Condition(Generate):
         if self.length < 1:
             raise BadInput(f"a condition needs length >= 1, got {self.length}; give the number of classes or values")
         if self.simultaneous and self.way not in ("projection", "concatenation"):
-            raise BadInput(f"simultaneous moves leave out the cost of {self.way}; take another, or simultaneous=false")
+            raise BadInput(
+                f"simultaneous moves leave out the cost of way {self.way}; set task.way={_usual_way(self.kind)}, or "
+                "simultaneous=false"
+            )
         if self.way in (*CONTRASTS, "multi_hinge") and self.kind != "classes":
             raise BadInput(f"way {self.way} needs classes, got {self.kind}; set way to auxiliary")
         if self.way == "multi_hinge" and self.contest.loss is not hinge:
@@ -105,10 +108,14 @@ class Condition(Generate):
     def suits(cls, data: DataDescription, options: Mapping[str, Any]) -> dict[str, Any]:
         """The length of c and, where none is chosen, its kind: classes if there are any, else what there is."""
         named, kind = data.conditions, _kind(data, options)
+        if kind not in COSTS:
+            raise unknown("kind of condition", kind, COSTS)
         length = len(data.classes) if kind == "classes" else len(named.names) if named is not None else 0
         if length < 1 + (kind == "classes"):
             needed = "at least 2 classes: class folders, a labels.csv, a y" if kind == "classes" else f"{kind} c"
             raise BadInput(f"task 'condition' needs data with {needed}, got {length}; or take --set task=generate")
+        if kind == "attributes" and named is not None and not named.binary:
+            raise BadInput("attributes are 0 or 1, and c of these data is not; set task.kind=values")
         return {"length": length, "kind": kind}
 
     @classmethod
@@ -233,6 +240,11 @@ class Condition(Generate):
         if len(z) != len(c):
             raise BadInput(f"z and c need one length, got {len(z)} and {len(c)}; give one c for each z")
         return super().answer({"generator": ConditionedGenerator(players["generator"], c.to(z.device))}, request)
+
+
+def _usual_way(kind: str) -> str:
+    """How a discriminator sees c where nothing is chosen: no logit of a value is linear in it."""
+    return "concatenation" if kind == "values" else "projection"
 
 
 def _kind(data: DataDescription, options: Mapping[str, Any]) -> str:

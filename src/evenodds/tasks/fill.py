@@ -70,7 +70,7 @@ class Fill(Generate):
         if not self.adversarial and not self._scores():
             raise BadInput("filling needs a cost: raise adversarial, joint, marginal or mean above 0")
         if self.simultaneous and not self.adversarial:
-            raise BadInput("simultaneous moves need a discriminator; raise adversarial above 0, or leave them")
+            raise BadInput("simultaneous moves need a discriminator; set task.adversarial=1, or simultaneous=false")
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images of that shape."""

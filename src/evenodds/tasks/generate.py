@@ -69,14 +69,19 @@ class Generate(DiscriminatorCosts, TaskDefaults):
 
     def _simultaneous_moves(self) -> Sequence[Move]:
         if (self.discriminator_steps, self.generator_steps) != (1, 1):
-            raise BadInput("simultaneous moves are 1:1; leave discriminator_steps and generator_steps at 1")
+            raise BadInput(
+                "simultaneous moves are 1:1; set discriminator_steps=1 generator_steps=1, or simultaneous=false"
+            )
         if not self.contest.slopes_everywhere:
-            raise BadInput("simultaneous moves need a loss that slopes at every logit; hinge and least squares do not")
+            raise BadInput(
+                "simultaneous moves need a loss that slopes at every logit, as hinge and least_squares do not; set "
+                "loss=non_saturating, or simultaneous=false"
+            )
         n = self.contest.every
         if self.contest.penalty is None:
             return [Move("discriminator", self.roles, self.simultaneous_cost)]
         if n == 1:
-            raise BadInput("simultaneous moves are those without a penalty; set penalty_every above 1")
+            raise BadInput("simultaneous moves are those without a penalty; set penalty_every=8, or simultaneous=false")
         penalised = self.contest.shared(self.penalised_cost, self.plain_cost)
         return [
             Move("discriminator", ("discriminator",), penalised, 1, every(n)),
@@ -107,6 +112,10 @@ class Generate(DiscriminatorCosts, TaskDefaults):
         """The generator and, where its logits say which items are real, the discriminator, as they are."""
         judged = super().unconditional(players, shape, c)
         return judged if self.contest.oriented else {"generator": judged["generator"]}
+
+    def of_two(self) -> Generate:
+        """The game of generator and discriminator alone, without what a task of this kind adds to it."""
+        return Generate(self.prior, self.contest, self.discriminator_steps, self.generator_steps)
 
     def value_task(self) -> Task | None:
         """The same moves, alternating and without a penalty or a view, under the non-saturating loss."""

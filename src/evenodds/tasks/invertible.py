@@ -101,7 +101,7 @@ class Invertible(Generate):
 
     def value_task(self) -> Task | None:
         """That of Generate: the value knows no encoder."""
-        return Generate(self.prior, self.contest, self.discriminator_steps, self.generator_steps).value_task()
+        return self.of_two().value_task()
 
     def answer(self, players: Players, request: Batch) -> Batch:
         """Request "x" (N, ...) in [-1, 1], "z" (N, latent), or both; answers as Infer does."""

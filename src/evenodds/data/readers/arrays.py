@@ -19,6 +19,7 @@ from torch import Tensor
 from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.data.folders.labels import negative
+from evenodds.data.folders.splits import checked
 from evenodds.data.pictures.ranges import Ranged, check_options, in_range, in_single, on_rounding
 from evenodds.data.readers.table import from_columns
 from evenodds.data.scale import Scale
@@ -31,7 +32,7 @@ from evenodds.files.memory import machine_bytes
 from evenodds.files.regular import open_regular, size_of
 from evenodds.files.zips import open_zip
 
-__all__ = ["READS", "arrays", "from_array", "read_arrays"]
+__all__ = ["READS", "arrays", "from_array", "part_read", "read_arrays"]
 
 READS = (".npy", ".npz")
 """The file names' endings for which `load` comes here."""
@@ -51,6 +52,7 @@ def arrays(
     nodata: str | float = "auto",
     unlabelled: str | float | None = None,
     types: str | Mapping[str, str] = "auto",
+    splits: str = "ignore",
 ) -> Dataset:
     """A .npy file of items, or a .npz file with `x` (and `y`, `c`), or `x_train`, `x_test` (and `y_train`, ...).
 
@@ -61,6 +63,8 @@ def arrays(
         split: "train", "test" or "all", for files with `x_train` and `x_test`.
         layout: see `from_array`. Ranges and classes are taken over the whole file, so that its splits agree.
         range, nodata, unlabelled, types: see `from_array`.
+        splits: "respect" reads all and holds out x_test; "train" leaves it aside; "ignore" holds nothing out, and reads
+            what `split` says.
 
     Raises:
         BadInput: the file cannot be read, lacks the arrays, or holds what `from_array` refuses.
@@ -68,8 +72,7 @@ def arrays(
     path = Path(path)
     check_options(range, nodata)
     stored = read_arrays(path, _KEYS)
-    if split not in ("train", "test", "all"):
-        raise unknown("split", split, ("train", "test", "all"))
+    split = part_read(split, splits)
     parts: list[str] = [key for key in ("x", "x_train", "x_test") if key in stored]
     parts = parts or (list(stored) if len(stored) == 1 else [])
     if not parts:
@@ -85,14 +88,28 @@ def arrays(
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from None
     if chosen == parts:
-        return whole
+        if splits != "respect" or "x_test" not in parts[1:]:
+            return whole
+        tests = len(stored["x_test"])
+        note = f"Held out are the {tests:,} of x_test, none is trained on; data.splits=ignore data.split=all mixes."
+        apart = torch.from_numpy(kept >= len(joined) - tests)
+        return replace(whole, apart=apart, report=(*whole.report, note))
     start = 0 if parts[0] == chosen[0] else len(stored[parts[0]])
     places = torch.from_numpy(kept)
     part = whole.take(((places >= start) & (places < start + len(stored[chosen[0]]))).nonzero().flatten())
     aside = [key for key in parts if key not in chosen]
     left = " and ".join(f"the {len(stored[key]):,} of {key}" for key in aside)
     note = f"Took {', '.join(chosen)}, and left {left} aside; data.split=all takes them all."
+    if aside == ["x_test"]:
+        note = f"Took {chosen[0]}, and left {left} aside; data.splits=respect holds them out, data.split=all takes all."
     return replace(part, report=(*_report(part), *whole.report[1:], note))
+
+
+def part_read(split: str, splits: str) -> str:
+    """Which arrays of a file with `x_train` and `x_test` are read: "train", "test" or "all"; see `arrays`."""
+    if split not in ("train", "test", "all"):
+        raise unknown("split", split, ("train", "test", "all"))
+    return {"respect": "all", "train": "train", "ignore": split}[checked(splits)]
 
 
 def from_array(

@@ -11,7 +11,7 @@ import torch
 
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.label_maps.scheme import scheme
-from evenodds.data.readers.arrays import arrays, from_array, read_arrays
+from evenodds.data.readers.arrays import arrays, from_array, part_read, read_arrays
 from evenodds.errors import BadInput, unknown
 
 __all__ = ["LAYOUTS", "READS", "beside"]
@@ -26,13 +26,19 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 """What arrays may be to each other that are read here, and the options that say so."""
 
 
-def beside(path: str | os.PathLike[str], name: str, split: str = "train", ignore: int | str | None = None) -> Dataset:
+def beside(
+    path: str | os.PathLike[str],
+    name: str,
+    split: str = "train",
+    ignore: int | str | None = None,
+    splits: str = "ignore",
+) -> Dataset:
     """A .npz file with `x` and `source`, or `x` and `labels`; or with `x_train`, `source_train` and so on.
 
     Args:
         path: the file; never unpickled.
         name: "source", images (N, H, W[, C]) as for `from_array`; or "labels", whole numbers (N, H, W) in [0, 255].
-        split: "train", "test" or "all", for files with `x_train` and `x_test`.
+        split, splits: for files with `x_train` and `x_test`, see `arrays`.
         ignore: the value among labels that is no class, see `maps`.
 
     Raises:
@@ -41,7 +47,7 @@ def beside(path: str | os.PathLike[str], name: str, split: str = "train", ignore
     path = Path(path)
     if name not in ("source", "labels"):
         raise unknown("array beside x", name, ("source", "labels"))
-    dataset = arrays(path, split)
+    dataset, split = arrays(path, split, splits=splits), part_read(split, splits)
     if dataset.kind != "image":
         raise BadInput(f"{path.name}: x must be images (N, H, W) or (N, H, W, C) to have {name} beside them")
     stored = read_arrays(path, (name, f"{name}_train", f"{name}_test"))

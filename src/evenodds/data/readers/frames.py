@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from io import BytesIO
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from evenodds.files.extras import named, needs
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import open_regular
 
-__all__ = ["READS", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame"]
+__all__ = ["READS", "Like", "as_frame", "frames", "from_frame", "is_frame", "parsed_frame"]
 
 READS = (".xlsx",)
 """The file names' endings for which `load` comes here."""
@@ -148,21 +151,65 @@ def _moments(cells: Any) -> Parsed:
     return Parsed(seconds, "datetime", "%Y-%m-%d %H:%M:%S")
 
 
-def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
+@dataclass(frozen=True)
+class Like:
+    """A data frame without its rows: its names and types, and what the cells of its columns of objects are.
+
+    Args:
+        frame: of which no row is needed.
+        kinds: by column, the class of all its numbers or booleans, where these are objects; None of other columns.
+    """
+
+    frame: Any
+    kinds: tuple[type | None, ...] = ()
+
+    @staticmethod
+    def of(frame: Any) -> Like:
+        """Of a data frame."""
+        return Like(frame.iloc[:0], tuple(_kind(frame.iloc[:, k]) for k in range(frame.shape[1])))
+
+
+def _kind(cells: Any) -> type | None:
+    """The class of the numbers or booleans in a column of objects; None where they are of several, or something else.
+
+    It is one that Python or NumPy brings, so that a pickle may name it.
+    """
+    if cells.dtype != object:
+        return None
+    kinds = {type(cell) for cell in cells[~cells.isna()]}
+    kind = kinds.pop() if len(kinds) == 1 else str
+    known = kind.__module__ in ("builtins", "decimal", "fractions", "numpy")
+    return kind if known and issubclass(kind, Number | np.bool_) else None
+
+
+def _object(kind: Any, text: str) -> Any:
+    """The number or boolean that a text spells; None where it is empty."""
+    if not text:
+        return None
+    if issubclass(kind, bool | np.bool_):
+        return kind(text == "True")
+    return kind(int(Decimal(text))) if issubclass(kind, int | np.integer) else kind(text)
+
+
+def as_frame(columns: Sequence[Column], x: Values, like: Like | Any) -> Any:
     """Rows (N, D) as a data frame with the names and the types of another.
 
     Args:
-        like: a data frame of the same columns, of which no row is needed.
+        like: of the same columns; a data frame alone, as estimators were pickled with, has text for its objects.
     """
     import pandas
 
+    like = like if isinstance(like, Like) else Like(like)
     cells = cells_of(columns, x)
     frame = {}
-    for k, name in enumerate(like.columns):
-        dtype = like.dtypes.iloc[k]
+    for k, name in enumerate(like.frame.columns):
+        dtype, kind = like.frame.dtypes.iloc[k], like.kinds[k] if like.kinds else None
         column = pandas.Series(cells[:, k])
         if isinstance(dtype, pandas.CategoricalDtype):
             column = column.map({str(value): value for value in dtype.categories})
+        elif kind is not None:
+            texts = [columns[k].text(value) for value in x[:, k].tolist()]
+            column = pandas.Series([_object(kind, text) for text in texts], dtype=object)
         elif getattr(dtype, "kind", "O") == "O" and columns[k].form == "number":
             column = pandas.Series([columns[k].text(value) or None for value in x[:, k].tolist()])
         elif getattr(dtype, "kind", "O") == "b":
@@ -172,4 +219,4 @@ def as_frame(columns: Sequence[Column], x: Values, like: Any) -> Any:
             if getattr(dtype, "tz", None) is not None:
                 column = column.dt.tz_localize(dtype.tz, ambiguous="NaT", nonexistent="shift_forward")
         frame[name] = column.astype(dtype)
-    return pandas.DataFrame(frame, columns=like.columns)
+    return pandas.DataFrame(frame, columns=like.frame.columns)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.folders.splits import checked
 from evenodds.data.part_names import TEST, TRAIN
 from evenodds.data.pictures.ranges import check_options
 from evenodds.data.readers.arrays import from_array
@@ -42,6 +43,7 @@ def h5(
     range: str | Sequence[float] = "auto",
     nodata: str | float = "auto",
     unlabelled: str | float | None = None,
+    splits: str = "respect",
 ) -> Dataset:
     """An HDF5 file: a data set of numbers with 3 or 4 axes, and one of labels that is as long.
 
@@ -50,17 +52,19 @@ def h5(
     Args:
         path: the file.
         dataset: the name of the data set with the images, such as "group/x"; or with rows, of 2 axes. None: the one of
-            3 or 4 axes, or of several that called x, images or data. Of x_train and x_test, or train/x and test/x, the
-            latter is held out.
+            3 or 4 axes, or of several that called x, images or data.
         label: of that with the labels. None: one as long as the images that is called y, labels or targets.
         labels: false leaves these out.
         layout, range, nodata, unlabelled: see `from_array`.
+        splits: of x_train and x_test, or train/x and test/x: "respect" holds the latter out, "ignore" does not, and
+            "train" leaves it aside.
 
     Raises:
         BadInput: the file cannot be read, holds no such data set or several, or what `from_array` refuses.
     """
     path = Path(path)
     check_options(range, nodata)
+    checked(splits)
     with open_regular(path) as stream:
         try:
             with named(path.name), needs("h5"):
@@ -68,7 +72,7 @@ def h5(
             with h5py.File(stream, "r") as file:
                 found = dict(_numbers(h5py, file))
                 name = _chosen(path, found, dataset)
-                tests = _tests(found, name) if dataset is None and label is None else []
+                tests = _tests(found, name) if dataset is None and label is None and splits != "train" else []
                 sets = [name, *tests]
                 x = [_read(path, one, found[one]) for one in sets]
                 beside = [_label(path, found, one, label) if labels else None for one in sets]
@@ -87,8 +91,9 @@ def h5(
     except BadInput as error:
         raise BadInput(f"{path.name}, {name}: {error}") from None
     assert made.c is not None
-    apart = made.c[:, 0] > 0 if tests else None
-    return replace(made, c=None, conditions=None, apart=apart, report=(*made.report, *_said(found, sets, others)))
+    apart = made.c[:, 0] > 0 if tests and splits == "respect" else None
+    report = (*made.report, *_said(found, sets, others, apart is not None))
+    return replace(made, c=None, conditions=None, apart=apart, report=report)
 
 
 def _numbers(h5py: Any, group: Any, before: str = "", seen: list[int] | None = None) -> Iterator[tuple[str, Any]]:
@@ -191,14 +196,15 @@ def _flat(values: NDArray[Any]) -> NDArray[Any]:
     return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
 
 
-def _said(found: Mapping[str, Any], sets: Sequence[str], labels: Sequence[str]) -> list[str]:
+def _said(found: Mapping[str, Any], sets: Sequence[str], labels: Sequence[str], respected: bool) -> list[str]:
     name, *tests = sets
     others = [one for one in found if one not in (*sets, *labels)]
     rest = f"; there are {', '.join(others[:_LISTED])}, too" if others else ""
     rest += ", which data.dataset and data.label name" if others else ""
     by = f", labels from {labels[0]}" if labels else ""
-    many = sum(len(found[one]) for one in tests)
+    items = f"{sum(len(found[one]) for one in tests):,} items of {', '.join(tests)}"
     held_out = (
-        f"Held out are {many:,} items of {', '.join(tests)}, none is trained on; data.dataset={name} leaves them out."
+        f"Held out are {items}, none is trained on; data.splits=train leaves them aside, data.splits=ignore mixes."
     )
-    return [f"Took the data set {name}{by}{rest}.", *([held_out] if tests else [])]
+    mixed = f"Took what lies in {', '.join(tests)} to train on too, as data.splits=ignore asks."
+    return [f"Took the data set {name}{by}{rest}.", *([held_out if respected else mixed] if tests else [])]

@@ -138,6 +138,10 @@ class RunContext(Protocol):
         """Tells the user a sentence."""
         ...
 
+    def note(self, setting: str, value: Any, reason: str, images: int) -> None:
+        """Writes down what was settled after so many images, beside what was chosen before the run."""
+        ...
+
     def make(self, what: str, maker: Callable[..., Any], options: Mapping[str, Any], *fixed: Any) -> Any:
         """maker(*fixed, **options); BadInput that names the nearest option where one is unknown."""
         ...

@@ -155,7 +155,7 @@ class Deadline:
         fits = int(max(0.0, left - pauses - AIM * self._whole) / pace)
         progress.replan(progress.images + fits)
         self.total = training.length = progress.total
-        self._tell()
+        self._tell(training.noun)
 
     def _pace(self, now: float, left: float) -> float:
         """Seconds per image of mean weight, without pauses, over about as long a time as is left."""
@@ -193,10 +193,10 @@ class Deadline:
         since = max(self._looked, share - APART)
         return (1 - since) * (self._paused + PRIOR * self.pauses) / (since - self._first + PRIOR)
 
-    def _tell(self) -> None:
+    def _tell(self, noun: str) -> None:
         """Says the new length where it is news."""
         if self._lines < LINES and abs(self.total - self._told) > NEWS * self._told:
             self.say(
-                f"{self.total:,} images will fit the budget, not {self._told:,}: the learning rates fall accordingly"
+                f"{self.total:,} {noun} will fit the budget, not {self._told:,}: the learning rates fall accordingly"
             )
             self._told, self._lines = self.total, self._lines + 1

@@ -98,7 +98,7 @@ class Together:
         others = exchange.drifted(training.game.players)
         if others:
             self.say(
-                f"after {training.progress.images:,} images the weights or buffers of process "
+                f"after {training.progress.images:,} {training.noun} the weights or buffers of process "
                 f"{', '.join(map(str, others))} had become others than those of process 0; all have these again "
                 "(processors of different kinds round differently, and so do networks that keep statistics of a slice)"
             )

@@ -116,22 +116,23 @@ class Watch:
     def _decide(self, training: Training, history: Sequence[Mapping[str, Any]]) -> None:
         verdict = diagnose(history, self.cells, training.progress.total)
         if verdict.word != self.verdict.word:
-            self.say(f"at {training.progress.images:,} images: {verdict}")
+            self._tell(training, str(verdict))
         self.verdict, training.news = verdict, verdict.word
         if verdict.alarm and self.act:
             self.alarm, training.stop = verdict, True
         elif self.patience and self.settled(training) and plateau(history, training.progress.total, self.patience):
             self.flat = training.stop = True
-            self.say(f"at {training.progress.images:,} images: ended, flat for {self.patience:.0%} of the run")
+            self._tell(training, f"ended, flat for {self.patience:.0%} of the run")
+
+    def _tell(self, training: Training, what: str) -> None:
+        self.say(f"at {training.progress.images:,} {training.noun}: {what}")
 
     def _count(self, training: Training) -> None:
         """Says at once where updates were left out because they were not finite."""
         now = _left_out(training)
         for name, lost in now.items():
             if lost != self._left_out.get(name, 0):
-                self.say(
-                    f"at {training.progress.images:,} images: a gradient of '{name}' was not finite, and was left out"
-                )
+                self._tell(training, f"a gradient of '{name}' was not finite, and was left out")
                 self.log.write(training, left_out=now)
                 break
         self._left_out = now

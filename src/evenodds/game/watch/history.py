@@ -30,6 +30,8 @@ class Cells:
     """Whether the cells are modes or classes of the data, not estimated clusters."""
     fixed: bool = False
     """Whether the samples never change, as those of a generator that was fitted before the game."""
+    noun: str = "images"
+    """What items are called."""
 
     @property
     def reported_loss(self) -> float:

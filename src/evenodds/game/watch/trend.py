@@ -23,12 +23,12 @@ def trend(history: RunHistory) -> Verdict:
         why = "the generator was fitted before the game, and does not learn in it"
         return Verdict("flat", f"{why}; held-out score {best['score']:.3g} ({_range(best)})")
     falls = _falls(history.lines, history.total, limit.SPAN)
-    return _start(history) if falls is None else _by_score(scored, falls)
+    return _start(history) if falls is None else _by_score(scored, falls, history.cells.noun)
 
 
-def _by_score(scored: Sequence[Line], falls: bool) -> Verdict:
+def _by_score(scored: Sequence[Line], falls: bool, noun: str) -> Verdict:
     best, latest, span = _lowest(scored), scored[-1], f"{limit.SPAN:.0%} of the run"
-    summary = f"best held-out score {best['score']:.3g} ({_range(best)}) at {best['images']:,} images"
+    summary = f"best held-out score {best['score']:.3g} ({_range(best)}) at {best['images']:,} {noun}"
     if falls:
         moved = f"the held-out score, or the distance of samples, has fallen within the last {span}"
         return Verdict("improving", f"{moved}; {summary}")

@@ -14,14 +14,9 @@ from evenodds.game.listeners.context import Order
 from evenodds.game.rules import Progress
 from evenodds.game.threads import VARIABLES, allowed_threads, candidates
 from evenodds.game.trainer import Training
+from evenodds.runs.choices import add_choice
 from evenodds.runs.probing import Probe
-from evenodds.runs.threads import (
-    ThreadChoice,
-    is_measurable,
-    measured_rates,
-    read_thread_choices,
-    write_choice,
-)
+from evenodds.runs.threads import ThreadChoice, is_measurable, measured_rates, read_thread_choices
 
 if TYPE_CHECKING:
     from evenodds.runs.assembly import Run
@@ -78,7 +73,7 @@ class Threads:
             lambda progress, numbers: measured_rates(Probe(type(run)(config, run.dataset), progress), numbers),
             lambda: read_thread_choices(folder, run.say),
             config.threads is not None,
-            lambda choice: write_choice(folder, choice),
+            lambda choice: add_choice(folder, choice.choice(), run.say),
             run.say,
         )
 
@@ -134,4 +129,4 @@ class Threads:
             torch.set_num_threads(choice.value)
             self._choices = []  # later ones are of a run that went another way
             self.record(choice)
-            self.say(f"at {images:,} images: threads={choice.value}; {choice.reason}")
+            self.say(f"at {images:,} {training.noun}: threads={choice.value}; {choice.reason}")

@@ -204,7 +204,7 @@ def power(a: Tensor, exponent: float) -> Tensor:
 # --- judged -----------------------------------------------------------------------------------------------------------
 
 
-def baselines(work: Path) -> dict[str, tuple[Map, Map]]:
+def baselines() -> dict[str, tuple[Map, Map]]:
     """Ways to autumn, and back to summer."""
     train = list(photographs("train").items())
     a, b = dict(train[::2]), {name: autumn(x) for name, x in train[1::2]}
@@ -256,10 +256,18 @@ def home(session: Session, summer: Photographs) -> dict[str, float]:
     return {f"there and back{how}": float(torch.cat(values).mean()) for how, values in ratios.items()}
 
 
-def final(session: Session, spent: float, summer: Photographs, fall: Photographs) -> dict[str, Any]:
-    """All figures of a run that took so many seconds of the processor."""
+def final(
+    seed: int, arguments: argparse.Namespace, summer: Photographs, fall: Photographs, matched: Map
+) -> dict[str, Any]:
+    """All figures of a run, and for seed 0 the picture."""
+    begun = time.process_time()
+    session = played(seed, arguments.images, arguments.work)
+    spent = time.process_time() - begun
+    there, back = network(session)
+    if seed == 0:
+        sheet([matched, there, partial(through, there, back)], summer, fall, arguments.out / "cycle.jpg")
     length = {"images": session.images, "seconds": session.history()[-1]["seconds"], "processor_seconds": spent}
-    return {**length, **judged(network(session), summer, fall), **home(session, summer)}
+    return {**length, **judged((there, back), summer, fall), **home(session, summer)}
 
 
 def through(there: Map, back: Map, x: Tensor) -> Tensor:
@@ -269,7 +277,7 @@ def through(there: Map, back: Map, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def sheet(rows: list[Map], summer: Photographs, fall: Photographs, file: Path) -> None:
-    """Photographs at a third of their size, in rows: as they are, through each way; before the last way, their truth."""
+    """Photographs at a third of their size: as they are, through each way, and before the last one their truth."""
     made = [{name: way(summer[name]) for name in SHOWN} for way in [lambda x: x, *rows]]
     made.insert(-1, fall)
     pieces = [as_bytes(F.avg_pool2d(images[name], 3)[0]) for images in made for name in SHOWN]
@@ -330,18 +338,11 @@ def main() -> None:
                 store(f"{way}, seed {seed}", partial(searched, way, seed, arguments.seconds, arguments.work))
         return
     summer, fall = sets()
-    simple = baselines(arguments.work)
+    simple = baselines()
     for name, ways in simple.items():
         store(name, partial(judged, ways, summer, fall))
     for seed in arguments.seeds or [0, 1]:
-        begun = time.process_time()
-        session = played(seed, arguments.images, arguments.work)
-        spent = time.process_time() - begun
-        store(f"network, seed {seed}", partial(final, session, spent, summer, fall))
-        if seed == 0:
-            there, back = network(session)
-            rows = [simple["covariance"][0], there, partial(through, there, back)]
-            sheet(rows, summer, fall, arguments.out / "cycle.jpg")
+        store(f"network, seed {seed}", partial(final, seed, arguments, summer, fall, simple["covariance"][0]))
 
 
 if __name__ == "__main__":

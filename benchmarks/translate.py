@@ -13,6 +13,7 @@ What results/translate.json holds already is not done again.
 
     python benchmarks/translate.py --work DIR                 # 8 minutes for each
     python benchmarks/translate.py denoise --work DIR --budget 2m --out try
+    python benchmarks/translate.py colourise --work DIR --images 8000 --set seed=100 task.perceptual=0.1 --out try
 """
 
 import argparse
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+import yaml
 from torch import Tensor
 
 from common.stored import stored_results
@@ -141,9 +143,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--budget", default="8m")
     parser.add_argument("--images", type=int, help="in place of a budget: the same length whatever else runs")
+    parser.add_argument("--set", nargs="*", default=[], help="settings beside the recipe's, as KEY=VALUE")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    length = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
+    length: dict[str, Any] = {"images": arguments.images} if arguments.images else {"budget": arguments.budget}
+    given = (word.split("=", 1) for word in arguments.set)
+    length |= {key.replace(".", "__"): yaml.safe_load(value) for key, value in given}
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "translate.json"
     results = stored_results(path)

@@ -209,7 +209,12 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
         "task=generate",
         "No image to train",
     ),
-    "unpaired": (images("A/train/{k}.png", "B/train/{k}.png", "A/test/{k}.png"), "cycle", "", "Left aside 8"),
+    "unpaired": (
+        images("A/train/{k}.png", "B/train/{k}.png", "A/test/{k}.png", shape=(64, 64, 3)),
+        "cycle",
+        "",
+        "Left aside 8",
+    ),
     "frames": (stack, "gray-28", "", "Took all frames"),
     "alpha": (images("{k}.png", shape=(32, 32, 4)), "color-32", "channels=3", "transparent parts"),
     "alpha, larger than memory": (

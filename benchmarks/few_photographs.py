@@ -89,13 +89,13 @@ def _scores(made: Tensor, real: Tensor) -> dict[str, Any]:
     }
 
 
-def one(way: str, seed: int, seconds: float, runs: Path) -> dict[str, Any]:
+def one(way: str, seed: int, seconds: float, images: int | None, runs: Path) -> dict[str, Any]:
     """One run on 300 photographs, scored."""
     torch.set_num_threads(1)
     photographs = runs / "photographs"
     others = parted(photographs)
     fixed = {"data": str(photographs), "seed": seed, "device": "cpu", "threads": 1, "precision": "bfloat16"}
-    config, each = timed(with_settings(recipe("photos-64"), {**fixed, **WAYS[way]}), seconds)
+    config, each = timed(with_settings(recipe("photos-64"), {**fixed, **WAYS[way]}), seconds, images)
     begun = time.process_time()
     session = start(config, out=runs / f"{way.replace(' ', '-')}-{seed}")
     spent = time.process_time() - begun

@@ -24,8 +24,13 @@ from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.write import write_json
 from evenodds.game.rules import Progress
 from evenodds.game.trainer import train
+from evenodds.metrics.features.extract import extract, extractor
+from evenodds.metrics.frechet import frechet
+from evenodds.metrics.manifold import precision_recall
+from evenodds.metrics.memorisation import suspects
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import open_data
+from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import recipe
@@ -48,7 +53,8 @@ OLD: dict[str, Any] = {
 }  # fmt: skip
 """The recipe `photos-128` as it was, at 64 x 64."""
 PLAIN: dict[str, Any] = {
-    "size": 64, "task": "auto", "generator": {"name": "dcgan", "width": 16, "cap": 192}, "penalty_weight": 0.3,
+    "size": 64, "task": {"name": "auto", "way": "projection"}, "penalty_weight": 0.3,
+    "generator": {"name": "dcgan", "width": 16, "cap": 192},
     "discriminator": {"name": "dcgan", "width": 16, "cap": 192, "norm": "none"},
     "views": ["flip", "translation", "color"],
     "learning_rate": 0.002, "decay": {"name": "cosine", "start": 0.3, "end": 0.02}, "batch": 32,
@@ -63,6 +69,8 @@ TURN: dict[str, Any] = {**PLAIN, "generator": UP, **HALF, "simultaneous": False}
 """Moves in turn, in bfloat16."""
 NAMED = {"task.way": "projection_auxiliary"}
 FOLLOWING = {"generator.self_modulation": True}
+RECIPE: dict[str, Any] = {"size": 64, "discriminator.width": 16}
+"""Settings of the recipe `photos-64` in those of `photos-128`."""
 WAYS: dict[str, dict[str, Any]] = {
     "as it was": OLD,
     "as it was, by class": {**OLD, "task": "auto"},
@@ -85,6 +93,8 @@ WAYS: dict[str, dict[str, Any]] = {
         "generator.bilinear": True,
         "views": ["flip", "translation"],
     },
+    "recipe, float32": {**RECIPE, "precision": "float32"},
+    "recipe, bfloat16": {**RECIPE, "precision": "bfloat16"},
     "turn, conditional norm, named": {**TURN, "generator.conditional_norm": True, **NAMED},
     "up, gates": {**PLAIN, "generator": {**UP, "gated": True}},
     "up, no excitation": {**PLAIN, "generator": {**UP, "excitation": False}},
@@ -98,8 +108,8 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def timed(config: Config, seconds: float) -> tuple[Config, float]:
-    """The configuration with the images that fit into the seconds of one thread; and those that one image takes.
+def timed(config: Config, seconds: float, images: int | None = None) -> tuple[Config, float]:
+    """The configuration with the images, or as many as fit into the seconds of one thread; and what one image takes.
 
     An arithmetic that is left open is chosen here as a run of that length chooses it, and named.
     """
@@ -117,7 +127,8 @@ def timed(config: Config, seconds: float) -> tuple[Config, float]:
             listeners=[one for name, one in run.listeners.items() if name in ("average", "adapt")],
         )  # fmt: skip
         each = (time.process_time() - begun) / (count * config.batch)
-    return replace(config, images=int(seconds / each) // config.batch * config.batch), each
+    images = int(seconds / each) // config.batch * config.batch if images is None else images
+    return replace(config, images=images), each
 
 
 def scores(session: Session, features: str, n: int = 10_000) -> dict[str, float]:
@@ -131,6 +142,28 @@ def judged(session: Session) -> dict[str, dict[str, float]]:
     return {name: scores(session, name) for name in ("random", "pretrained")}
 
 
+def against_half(session: Session) -> dict[str, float]:
+    """Random features of half of all photographs, against as many samples and against the other half (the floor).
+
+    And the share of the samples that are suspected copies of what the run learned from, by both kinds of features.
+    """
+    dataset = open_data(session.config)
+    learned, held_out = dataset.split(session.config.held_out, SPLIT_SEED)
+    half = len(dataset) // 2
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(1))
+    made = torch.from_numpy(session.sample(half, seed=1)).float() / 127.5 - 1
+    found = {}
+    for name in ("random", "pretrained"):
+        see = extractor(name)(tuple(made.shape[1:]))
+        real, fake = extract(see, dataset.batch(torch.arange(len(dataset)))["x"]), extract(see, made)
+        found[f"copies, {name}"] = suspects(fake, real[learned], real[held_out]).share
+        if name == "random":
+            one, other = real[order[:half]], real[order[half:]]
+            found |= {"frechet": float(frechet(one, fake)), "floor": float(frechet(one, other))}
+            found["recall"] = float(precision_recall(one, fake).recall)
+    return {name: round(value, 4) for name, value in found.items()}
+
+
 def sheet(session: Session, file: Path, a_class: int = 10) -> None:
     """A picture of samples: a row for each class, where there are classes."""
     classes = len(session.card.classes) if session.conditions.by_class else 0
@@ -139,32 +172,36 @@ def sheet(session: Session, file: Path, a_class: int = 10) -> None:
     Image.fromarray(np.moveaxis(pictures.grid(drawn, columns=10), 0, -1)).save(file, quality=90)
 
 
-def one(way: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
+def one(way: str, seed: int, seconds: float, images: int | None, folder: Path) -> dict[str, Any]:
     """One run, scored."""
     torch.set_num_threads(1)
     fixed = {"data": str(DATA), "seed": seed, "device": "cpu", "threads": 1, "watch": "off"}
     rare = {"evaluate_share": 1, "save_share": 1}
-    config, each = timed(with_settings(recipe("photos-128"), {**fixed, **rare, **WAYS[way]}), seconds)
+    config, each = timed(with_settings(recipe("photos-128"), {**fixed, **rare, **WAYS[way]}), seconds, images)
     begun = time.process_time()
     session = start(config, out=folder / f"{way.replace(' ', '-').replace(',', '')}-{seed}")
     spent = time.process_time() - begun
     sheet(session, session.folder / "sheet.jpg")
     row = {"way": way, "seed": seed, "images": session.images, "processor_seconds": round(spent, 1)}
     row |= {"arithmetic": session.config.precision, "milliseconds_an_image": round(1000 * each, 2)}
-    return {**row, **judged(session)}
+    return {**row, **judged(session), "half": against_half(session)}
 
 
 def play(
     description: str,
     ways: Mapping[str, Any],
-    one: Callable[[str, int, float, Path], dict[str, Any]],
+    one: Callable[[str, int, float, int | None, Path], dict[str, Any]],
     seconds: float,
     results: Path,
 ) -> None:
-    """The command line of a benchmark that gives each way its time: `one` is called with way, seed, seconds, folder."""
+    """The command line of a benchmark that gives each way its time or its images.
+
+    `one` is called with way, seed, seconds, images, folder.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", nargs="+", default=list(ways), choices=list(ways))
     parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--images", type=int, help="so many for each way, in place of seconds")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--results", type=Path, default=results)
@@ -175,7 +212,7 @@ def play(
     with tempfile.TemporaryDirectory() as place:
         for seed in chosen.seeds:
             for way in chosen.ways:
-                rows.append(one(way, seed, chosen.seconds, chosen.runs or Path(place)))
+                rows.append(one(way, seed, chosen.seconds, chosen.images, chosen.runs or Path(place)))
                 print(json.dumps(rows[-1]), flush=True)
                 write_json(chosen.results, rows)
 

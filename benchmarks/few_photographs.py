@@ -37,7 +37,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "views of colour too": {"views": ["flip", "translation", "color"]},
     "views of colour too, adaptive": {"views": ["flip", "translation", "color"], "view_chance": "adaptive"},
     "pretrained": {"discriminator.pretrained": SIZE},
-    "without classes": {"task": "generate"},
+    "by class": {"task": {"name": "condition", "way": "projection_auxiliary"}},
 }
 
 

@@ -115,10 +115,7 @@ class FinishedRun:
             BadInput: the data are not those of the run, or it held too little out, so that no test would be honest.
         """
         card = self.session.card
-        if not self.session.conditions.by_class:
-            raise BadInput(
-                "this run is not conditional on classes, so it cannot help any; train with --set task=condition"
-            )
+        self.session.conditions.require_by_class("it cannot help any", however=False)
         if card.fingerprint != data.fingerprint():
             raise BadInput("this run was trained on other data, so nothing shows that it has not seen the test images")
         trained, held_out = data.split(self.session.config.held_out, SPLIT_SEED)

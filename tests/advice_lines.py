@@ -67,6 +67,10 @@ LINES: dict[str, tuple[str, str]] = {
         "sample pictures -n 2 --rate 0.5 --npz a.npz",
         "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",
     ),
+    "--select {} takes no --{}; leave --{} out": (
+        "sample pictures -n 2 --select langevin --rate 0.3 --npz a.npz",
+        "sample pictures -n 2 --select langevin --steps 2 --npz a.npz",
+    ),
     "add --fit 1M, or leave --data out": (
         "sample pictures -n 2 --data photos --npz a.npz",
         "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --data photos --select budgeted --fit 16 --npz a.npz",
@@ -408,7 +412,7 @@ LINES: dict[str, tuple[str, str]] = {
         f"train gray-28 --data kinds.npz --out a --quiet --set {EXTRA} discriminator_steps=2",
         f"train gray-28 --data kinds.npz --out b --quiet --set {EXTRA} discriminator_steps=1 generator_steps=1",
     ),
-    "held {} images out, and {} seeds need": (
+    "held {} {} out, and {} seeds need": (
         "trial --run classes --out a",
         "",
     ),

@@ -26,7 +26,7 @@ NO_ADVICE = (
     "evenodds studio",
     "evenodds watch",
     "evenodds {}",
-    "evenodds {}: run {} after {} images",
+    "evenodds {}: run {} after {}",
     "figures as",
     "held_out=0.3",
     "must have",

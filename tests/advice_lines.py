@@ -34,8 +34,8 @@ RUNS = {
 
 LINES: dict[str, tuple[str, str]] = {
     # fragment of a message: (what is typed, what is typed in its place); ; parts commands, of which the last one counts
-    "so it cannot fill any; train with --set": (
-        "augment pictures --to new --per-class 2",
+    "train with --set task=condition": (
+        "augment plain --to new --per-class 2",
         "augment classes --to new --per-class 2 --filters none",
     ),
     "is a run, whose pictures are no data": ("train --data pictures", "resume pictures"),
@@ -67,6 +67,10 @@ LINES: dict[str, tuple[str, str]] = {
         "sample pictures -n 2 --rate 0.5 --npz a.npz",
         "sample pictures -n 2 --rate 0.5 --npz a.npz --select budgeted",
     ),
+    "--select {} takes no --{}; leave --{} out": (
+        "sample pictures -n 2 --select langevin --rate 0.3 --npz a.npz",
+        "sample pictures -n 2 --select langevin --steps 2 --npz a.npz",
+    ),
     "add --fit 1M, or leave --data out": (
         "sample pictures -n 2 --data photos --npz a.npz",
         "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --data photos --select budgeted --fit 16 --npz a.npz",
@@ -75,14 +79,13 @@ LINES: dict[str, tuple[str, str]] = {
         "sample pictures -n 2 --fit 16 --npz a.npz",
         "sample pictures -n 2 --npz a.npz; sample pictures -n 2 --fit 16 --select budgeted --npz a.npz",
     ),
-    "so none can be asked for; train with --set task=condition": (
-        "sample pictures -n 2 --class 1",
-        "sample classes -n 2 --class 1",
+    "ask for {} with --given": ("sample values -n 2 --class 1", "sample values -n 2 --given angle=0.5"),
+    "ask for rows by what they hold, such as": (
+        "sample rows -n 2 --class a",
+        "sample rows -n 2 --given age=30..50 --npz a.npz",
     ),
-    "so nothing can be asked for; train with --set task=condition": (
-        "sample pictures -n 2 --given age=3",
-        "sample classes -n 2 --class 1",
-    ),
+    "see what its code stands for": ("sample coded -n 2 --class 1", "directions coded --how codes"),
+    "leave --n, --move and --class out": ("directions coded --how codes --n 2", "directions coded --how codes"),
     "--class asks for one class and --per-class for all": (
         "sample classes -n 2 --class 1 --per-class 2",
         "sample classes -n 2 --class 1; sample classes -n 2 --per-class 2",
@@ -288,7 +291,6 @@ LINES: dict[str, tuple[str, str]] = {
         f"train table --data rows.csv --out a --quiet --set discriminator.width=4 {SHORT}",
         "sample a -n 1000 --folder b",
     ),
-    "so it cannot help any; train with --set": ("trial --run plain --out a", ""),
     "--most-pixels, or data.most_pixels": (
         "upscale enlarging photos/1.png out --most-pixels 10",
         "upscale enlarging photos/1.png out --most-pixels 2000",
@@ -410,7 +412,7 @@ LINES: dict[str, tuple[str, str]] = {
         f"train gray-28 --data kinds.npz --out a --quiet --set {EXTRA} discriminator_steps=2",
         f"train gray-28 --data kinds.npz --out b --quiet --set {EXTRA} discriminator_steps=1 generator_steps=1",
     ),
-    "held {} images out, and {} seeds need": (
+    "held {} {} out, and {} seeds need": (
         "trial --run classes --out a",
         "",
     ),

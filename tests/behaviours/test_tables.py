@@ -163,6 +163,17 @@ def test_a_table_is_judged_column_by_column(run: Path, tmp_path: Path) -> None:
     assert 0 < len(evaluation["usefulness"]) <= 3
 
 
+def test_what_is_said_of_a_table_is_said_of_rows(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "report.html"
+    commands = ["card"], ["doctor"], ["report", "-n", "24", "--metrics", "kernel", "--out", str(out)]
+    for command, *options in commands:
+        assert main([command, str(run), *options]) == 0
+    said = capsys.readouterr().out + out.read_text("utf-8").partition("<details")[0]
+    assert "trained on: 512 of 512 rows" in said
+    assert "after 512 real rows" in said
+    assert re.findall(r"[0-9] (?:real )?images.{30}|real images shown", said) == []
+
+
 def test_a_small_table_gets_a_generator_that_is_fitted_before_the_game(tmp_path: Path) -> None:
     data = str(written(tmp_path / "t.csv", rows()))
     assert recipe_for(data) == "small-table"

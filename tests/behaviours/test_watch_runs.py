@@ -205,7 +205,7 @@ def test_a_deadline_is_kept_and_the_decay_drawn_in(clock: Clock) -> None:
 def test_the_report_tells_what_was_said(remedied: Path, tmp_path: Path) -> None:
     from evenodds.show.page.history import course
 
-    shown = str(course(read_history(remedied / "metrics.jsonl").values))
+    shown = str(course(read_history(remedied / "metrics.jsonl").values, "images"))
     assert "What the watch said" in shown
     assert "Remedy: collapsing" in shown
     assert "D prefers" in shown

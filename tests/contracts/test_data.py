@@ -658,3 +658,8 @@ def test_data_sets_that_cannot_be_are_refused() -> None:
     ):
         with pytest.raises(BadInput):
             make()
+
+
+def test_points_in_which_samples_are_written_are_in_the_units_of_their_data() -> None:
+    data = load("ring", n=40)
+    assert load_like(data.x.double().numpy(), data, "the samples").units == data.units

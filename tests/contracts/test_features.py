@@ -167,7 +167,14 @@ def test_other_items_are_refused(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", ["inception", "dino"])
-@pytest.mark.parametrize("shape", [(4, 8, 8), (2, 8, 8), (5,)])
-def test_colours(name: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadInput, match="leave alpha out, or use 'random'"):
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((4, 8, 8), "leave alpha out, or use 'random'"),
+        ((2, 8, 8), "leave alpha out, or use 'random'"),
+        ((5,), "got rows of 5 numbers; use 'pixels' or 'random'"),
+    ],
+)
+def test_colours(name: str, shape: tuple[int, ...], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
         extractor(name)(shape)

@@ -107,8 +107,7 @@ def balancing(counts: Sequence[int]) -> list[int]:
 
 
 def _fits(session: Session, to: Path) -> None:
-    if not session.conditions.by_class:
-        raise BadInput("this run is not conditional on classes, so it cannot fill any; train with --set task=condition")
+    session.conditions.require_by_class("it cannot fill any", however=False)
     if session.card.kind != "image":
         raise BadInput("augment writes images, this run is of a table; balance tables with GANOverSampler, in Python")
     if is_link(to) or (to.exists() and (not to.is_dir() or any(to.iterdir()))):

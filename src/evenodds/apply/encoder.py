@@ -11,6 +11,7 @@ from warnings import warn
 import torch
 from torch import Tensor, nn
 
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, Remark
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
@@ -85,7 +86,13 @@ def encoder_of(
     game = Game(Infer(prior, repetition=REPETITION if smooth else 0.0), players)
     learner = Gradient({"encoder": rate}, cosine())
     train(
-        game, _Nothing(session.config.batch), learner, engine, images=samples or SAMPLES, seed=seed, listeners=listeners
+        game,
+        _Nothing(session.config.batch, items_of(session.card.kind)),
+        learner,
+        engine,
+        images=samples or SAMPLES,
+        seed=seed,
+        listeners=listeners,
     )
     state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
     try:
@@ -170,6 +177,7 @@ class _Nothing:
     """A feed for games that need no data: it gives the size of the batch alone."""
 
     size: int
+    noun: str
 
     def at(self, position: int) -> Batch:
         return {"x": torch.zeros(self.size, 1)}

@@ -89,6 +89,8 @@ def _exchanged(session: Session, first: Tensor, second: Tensor) -> NDArray[Any]:
 
 def _inputs(session: Session, n: int, seed: int, class_name: str | None) -> Tensor:
     """What the generator takes for samples of a seed: z, and c behind it; the same as `Session.sample` draws."""
+    if class_name is not None:
+        session.conditions.require_by_class()
     y = None if class_name is None else [session.card.class_number(class_name)] * n
     c = session.conditions.for_samples(n, seed, max(n, 256), y, None)
     z = session.prior(max(n, 256), mix(seed, 0))[:n]

@@ -49,10 +49,8 @@ def requested_labels(session: Session, n: int, name: str | None, per_class: int 
     _require_room(session, n if per_class is None else per_class * max(1, len(session.card.classes)))
     if per_class is not None and per_class < 1:
         raise BadInput(f"--per-class needs at least 1, got {per_class}")
-    if not session.conditions.by_class and (name is not None or per_class is not None):
-        raise BadInput(
-            "this run is not conditional on classes, so none can be asked for; train with --set task=condition"
-        )
+    if name is not None or per_class is not None:
+        session.conditions.require_by_class()
     if per_class is not None:
         return [k for k in range(len(session.card.classes)) for _ in range(per_class)]
     drawn = session.conditions.sampled_classes(n, seed)

@@ -127,11 +127,16 @@ def directions(
     session = load(run, checkpoint, device)
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
-    if how == "codes" and (move, n, class_) == (None, None, None):
+    if how == "codes":
+        if (move, n, class_) != (None, None, None):
+            raise BadInput(
+                "--how codes draws all categories and values in one sheet; leave --n, --move and --class out"
+            )
         result(write_code_sheet(session, path, 1.5 if by is None else by, seed=seed))
         return
     by, c = 3.0 if by is None else by, None
     if class_ is not None:
+        session.conditions.require_by_class()
         c = session.conditions.to_model(y=[session.card.class_number(class_)])
     if move is None:
         steps = directions_of(session, min(8, session.latent.size) if n is None else n, how, c)

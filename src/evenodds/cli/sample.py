@@ -93,9 +93,14 @@ def sample(
     if fit is not None and select is None:
         raise BadInput("--fit is for samples that the discriminator selects; add --select budgeted, or leave it out")
     if select is not None:
+        from inspect import signature
+
         from evenodds.runs.find import find
 
-        find("selections", select)  # a name that nobody has is said before anything is fitted
+        takes = signature(find("selections", select)).parameters  # what is not there is said before anything is fitted
+        for name in options:
+            if name not in takes:
+                raise BadInput(f"--select {select} takes no --{name}; leave --{name} out")
     plain = given is None and select is None and not options
     model = without_torch(run, truncation, checkpoint, device) if plain else None
     if model is not None:

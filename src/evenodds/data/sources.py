@@ -28,7 +28,7 @@ from evenodds.data.readers.table import parsed_table
 from evenodds.data.shard_index import is_packed
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.types import placed
-from evenodds.data.units import Units
+from evenodds.data.units import STORED, Units
 from evenodds.data.wording import listed
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
@@ -167,7 +167,12 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
 
 
 def _in_units_of(data: Dataset, units: Units, what: str) -> Dataset:
-    """The data in the units of others of their depth; files of 8 bits have the range of their depth, as all show it."""
+    """The data in the units of others of their depth; files of 8 bits have the range of their depth, as all show it.
+
+    Numbers of 64 bits, in which samples of points are written, are of the depth of those of 32.
+    """
+    if data.units.dtype == "float64" and units.dtype == "float32" and data.items is None:
+        return replace(data, x=data.x.to(STORED[units.dtype]), units=units)
     if data.units.dtype != units.dtype or (data.names and units.dtype == "uint8"):
         return data
     low, high = float(data.x.min()), float(data.x.max())

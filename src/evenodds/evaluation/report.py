@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
@@ -59,15 +60,16 @@ def report(
 
 def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
     """One self-contained page with everything that is known of the run."""
-    config, columns = session.config, session.card.units.columns
+    config, noun = session.config, items_of(session.card.kind)
     content = Content(
         f"evenodds: {session.folder.name}",
-        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real {'rows' if columns else 'images'} shown",
+        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real {noun} shown",
         evaluation.content,
         _pictures(session, examination, evaluation),
         session.history(),
         config.to_mapping(),
         _environment(session.folder / "environment.json"),
+        noun,
     )
     with owned(path, "report") as temporary:
         write_text(temporary, page(content))

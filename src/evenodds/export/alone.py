@@ -101,6 +101,11 @@ class Alone:
         """Whether samples are asked for by class."""
         return "y" in self._inputs
 
+    def require_by_class(self) -> None:
+        """BadInput where samples are not asked for by class."""
+        if not self.by_class:
+            raise BadInput("this file is not conditional on classes, so none can be asked for; export a run by class")
+
     @property
     def _inputs(self) -> set[str]:
         return {one.name for one in self.words.inputs}

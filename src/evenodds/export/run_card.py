@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evenodds.data.wording import items_of
 from evenodds.export.card import facts_of, told
 from evenodds.export.identity import changed_settings
 from evenodds.export.words import LICENCE
@@ -38,22 +39,23 @@ def card_of(session: Session, licence: str | None = None) -> dict[str, Any]:
         return told(about, session.config.to_mapping(), changed_settings(session.config))
     config, settings = session.config.to_mapping(), changed_settings(session.config)
     facts = facts_of(run_id(session), __version__, config, settings, session.images, session.card)
-    return facts | of_folder(session.folder, licence)
+    return facts | of_folder(session.folder, licence, items_of(session.card.kind))
 
 
-def of_folder(folder: Path, licence: str | None) -> dict[str, Any]:
+def of_folder(folder: Path, licence: str | None, noun: str) -> dict[str, Any]:
     """What a run's folder tells beside its settings and its data.
 
     Args:
         licence: see `card_of`.
+        noun: what items of its data are called.
     """
     evaluation, past = evaluation_of(folder), read_origins(folder)
     facts = {
         "made with": _environment(folder),
-        "verdict": _verdict(folder),
+        "verdict": _verdict(folder, noun),
         "remedies": {f"{k}": str(one) for k, one in enumerate(remedy.read(folder), 1)},
         "scores": _scores(folder, evaluation),
-        "scores are from": _provenance(evaluation),
+        "scores are from": _provenance(evaluation, noun),
         "memorisation": _memorisation(evaluation),
         "findings": {f"{k}": str(line) for k, line in enumerate(evaluation.get("verdict") or (), 1)},
         "past": {f"{k}": str(one) for k, one in enumerate(past, 1)},
@@ -70,11 +72,11 @@ def _environment(folder: Path) -> str:
     return ", ".join([*versions, *(str(facts[name]) for name in ("machine", "device") if name in facts)])
 
 
-def _verdict(folder: Path) -> str:
+def _verdict(folder: Path, noun: str) -> str:
     """The last verdict of the watch."""
     lines = read_history(folder / "metrics.jsonl").values
     line = next((line for line in reversed(lines) if line.get("verdict")), None)
-    return "" if line is None else f"{line['verdict']}, at {line['images']:,} images: {line.get('why') or 'unknown'}"
+    return "" if line is None else f"{line['verdict']}, at {line['images']:,} {noun}: {line.get('why') or 'unknown'}"
 
 
 def evaluation_of(folder: Path) -> dict[str, Any]:
@@ -114,13 +116,13 @@ def _scores(folder: Path, evaluation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _provenance(evaluation: Mapping[str, Any]) -> str:
+def _provenance(evaluation: Mapping[str, Any], noun: str) -> str:
     """What scores rest on: only those with the same compare."""
     facts = evaluation.get("fingerprint")
     if not isinstance(facts, dict):
         return ""
     after = (evaluation.get("subject") or {}).get("images_seen")
-    seen = f"after {after:,} images; " if isinstance(after, int) else ""
+    seen = f"after {after:,} {noun}; " if isinstance(after, int) else ""
     return seen + ", ".join(f"{name} {value}" for name, value in facts.items())
 
 

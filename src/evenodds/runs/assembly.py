@@ -225,7 +225,8 @@ class Run:
                 session = self._session(self.folder, images, players)
                 write_snapshot(session, self.dataset, self.held_out_index)
         except Exception as error:
-            self.say(f"no picture at {images:,} images ({type(error).__name__}: {error}); the run goes on")
+            at = f"{images:,} {items_of(self.dataset.kind)}"
+            self.say(f"no picture at {at} ({type(error).__name__}: {error}); the run goes on")
 
     @property
     def sampler(self) -> nn.Module:

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.finding import FAULT, FINE, NOTE, Finding
 from evenodds.files.lock import NAME as LOCK
@@ -75,6 +76,11 @@ class Examination:
     card: DataCard | None = None
     needs_external_code: bool = False
 
+    @property
+    def noun(self) -> str:
+        """What items of the data are called."""
+        return items_of(self.card.kind if self.card is not None else "")
+
     def findings(self, data: Any, read_data: bool, reading: Any) -> Iterator[Finding]:
         """Those of every check, in order. A check that cannot be ended is a fault."""
         for place, check in self.checks(data, read_data, reading):
@@ -84,8 +90,8 @@ class Examination:
         """What is checked, in order, by the place in the folder; a check raises where it cannot be ended."""
         return [
             (".", self._entries),
-            ("config.yaml", self._config),
             ("data.json", self._card),
+            ("config.yaml", self._config),
             ("environment.json", self._environment),
             ("choices.json", partial(self._json, "choices.json", list[dict[str, Any]])),
             ("remedies.json", self._remedies),
@@ -118,15 +124,18 @@ class Examination:
         self.config = config
         try:
             require_allowed(config, "it")
-            yield Finding(FINE, "config.yaml", f"recipe {config.recipe}, seed {config.seed}, {config.images:,} images")
+            yield Finding(
+                FINE, "config.yaml", f"recipe {config.recipe}, seed {config.seed}, {config.images:,} {self.noun}"
+            )
         except NotAllowed as error:
             self.needs_external_code = True
             yield Finding(NOTE, "config.yaml", f"{error}; the players were not built")
 
     def _card(self) -> Iterator[Finding]:
         self.card = card = read_card(self.folder)
-        size = " x ".join(map(str, card.shape))
-        yield Finding(FINE, "data.json", f"{card.items:,} items of {size}, {len(card.classes)} classes")
+        columns = len(card.columns) if card.units.columns else 0
+        size = f"{columns} columns" if columns else " x ".join(map(str, card.shape))
+        yield Finding(FINE, "data.json", f"{card.items:,} {self.noun} of {size}, {len(card.classes)} classes")
         if card.fingerprint is None:
             yield Finding(NOTE, "data.json", "no fingerprint of the data, so that others cannot be told from them")
 
@@ -159,7 +168,7 @@ class Examination:
         lines = read_history(self.folder / name)
         if lines.damaged:
             yield Finding(FAULT, name, f"{lines.damaged:,} lines cannot be read and are passed over: {lines.first}")
-        yield from _inconsistent(name, lines.values, self.config)
+        yield from _inconsistent(name, lines.values, self.config, self.noun)
         yield Finding(FINE, name, f"{len(lines.values):,} lines")
 
     def _checkpoints(self) -> Iterator[Finding]:
@@ -187,7 +196,7 @@ class Examination:
     def _misfits(self, path: Path, header: Header) -> Iterator[str]:
         """What a checkpoint says that the rest of the run does not."""
         if header.images != checkpoint.images_of(path):
-            yield f"it is of {header.images:,} images, its name says {checkpoint.images_of(path):,}"
+            yield f"it is of {header.images:,} {self.noun}, its name says {checkpoint.images_of(path):,}"
         if not checkpoint.is_removable(path):
             yield "it is a link, or holds files that are not a checkpoint's"
         if self.card is not None and header.data and self.card.fingerprint not in (None, header.data):
@@ -228,7 +237,9 @@ class Examination:
         assert self.config is not None
         try:
             dataset = open_run_data(self.config, self.card, data, reading)
-            return Finding(FINE, "the data", f"{len(dataset):,} items, those that the run was trained on")
+            return Finding(
+                FINE, "the data", f"{len(dataset):,} {items_of(dataset.kind)}, those that the run was trained on"
+            )
         except (Elsewhere, NotAllowed) as error:
             return Finding(NOTE, "the data", str(error))
 
@@ -255,18 +266,18 @@ def _entry(path: Path, folder: Path) -> Iterator[Finding]:
         yield Finding(FAULT, place, f"it is {reason}, and only regular files are read")
 
 
-def _inconsistent(name: str, lines: Sequence[Mapping[str, Any]], config: Config | None) -> Iterator[Finding]:
+def _inconsistent(name: str, lines: Sequence[Mapping[str, Any]], config: Config | None, noun: str) -> Iterator[Finding]:
     """Where the history runs backwards, says an interval twice, or is longer than the run."""
     images = [line["images"] for line in lines]
     back = next((k for k in range(1, len(images)) if images[k] < images[k - 1]), None)
     if back is not None:
-        yield Finding(FAULT, name, f"it runs backwards, from {images[back - 1]:,} to {images[back]:,} images")
+        yield Finding(FAULT, name, f"it runs backwards, from {images[back - 1]:,} to {images[back]:,} {noun}")
     alike = Counter((line["images"], tuple(sorted(line))) for line in lines)
     twice = next((key[0] for key, n in alike.items() if n > 1), None)
     if twice is not None:
-        yield Finding(FAULT, name, f"it says the interval at {twice:,} images more than once")
+        yield Finding(FAULT, name, f"it says the interval at {twice:,} {noun} more than once")
     if config is not None and images and max(images) > config.images + config.batch:
-        yield Finding(FAULT, name, f"it goes to {max(images):,} images, the run has {config.images:,}")
+        yield Finding(FAULT, name, f"it goes to {max(images):,} {noun}, the run has {config.images:,}")
 
 
 def _score(header: Header) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, Diverged
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
@@ -77,7 +78,7 @@ def play(
         if agreed(partial(given_up, folder, outcome.alarm, remedies, say)):
             best = not follows() and best_of(folder / "checkpoints")
             return outcome.session() if follows() else load(folder, "best" if best else "last")
-        on_first(partial(go_back, folder, config, outcome.alarm, outcome.images, remedies, say))
+        on_first(partial(go_back, folder, config, outcome.alarm, outcome.images, remedies, say, items_of(dataset.kind)))
         opening = _nothing
 
 
@@ -100,10 +101,11 @@ def go_back(
     images: int,
     remedies: Sequence[Remedy],
     say: Callable[[str], None],
+    noun: str,
 ) -> None:
-    """Writes down one more remedy against an alarm that was raised after so many images."""
+    """Writes down one more remedy against an alarm that was raised after so many images, called `noun`."""
     back = remedy.back_to(folder, alarm.since, remedies)
-    one = remedy.prescribe(remedy.applied(config, remedies), alarm, images, back)
+    one = remedy.prescribe(remedy.applied(config, remedies), alarm, images, back, noun)
     say(str(one))
     remedy.record(folder, [*remedies, one])
 

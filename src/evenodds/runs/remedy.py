@@ -41,15 +41,17 @@ class Remedy:
     """Its reason."""
     settings: dict[str, Any]
     """What is changed, by key, as for --set."""
+    noun: str = "images"
+    """What is shown; runs from before say nothing of it."""
 
     def __str__(self) -> str:
         values = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in self.settings.items()}
         changes = ", ".join(f"{key}={value}" for key, value in values.items())
-        where = f"{self.word} at {self.at:,} images ({self.why})"
+        where = f"{self.word} at {self.at:,} {self.noun} ({self.why})"
         return f"{where}: back to {self.back_to:,}, with {changes}"
 
 
-def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy:
+def prescribe(config: Config, verdict: Verdict, at: int, back_to: int, noun: str = "images") -> Remedy:
     """The one thing to change next: first back to what the recipe has, which is known to play well, then slower.
 
     A game without a penalty gets one: its recipe's, or R1 + R2, without which the equilibrium need not even attract
@@ -58,7 +60,7 @@ def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy
     recipe = origin(config)
     if config.penalty is None:
         name = recipe.penalty.name if recipe is not None and recipe.penalty is not None else "r1_r2"
-        return Remedy(at, back_to, verdict.word, verdict.why, {"penalty": name})
+        return Remedy(at, back_to, verdict.word, verdict.why, {"penalty": name}, noun)
     rates: dict[str, float] = {"learning_rate": config.learning_rate}
     if config.discriminator_learning_rate is not None:
         rates["discriminator_learning_rate"] = config.discriminator_learning_rate
@@ -66,7 +68,7 @@ def prescribe(config: Config, verdict: Verdict, at: int, back_to: int) -> Remedy
     if recipe is not None and recipe.optimizer.name == config.optimizer.name:
         usual = {name: getattr(recipe, name) or recipe.learning_rate for name in rates}
         settings = {name: usual[name] for name, rate in rates.items() if rate > usual[name]} or settings
-    return Remedy(at, back_to, verdict.word, verdict.why, settings)
+    return Remedy(at, back_to, verdict.word, verdict.why, settings, noun)
 
 
 def back_to(folder: Path, since: int, remedies: Sequence[Remedy]) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evenodds.errors import BadInput
 from evenodds.game.seeds import mix
+from evenodds.parts.priors import Coded
 from evenodds.runs.card import DataCard
 from evenodds.tasks._playable import Playable
 
@@ -40,6 +41,36 @@ class SampleConditions:
         """Whether samples are asked for by class."""
         return self.kind == "classes"
 
+    def require_by_class(self, so: str = "none can be asked for", however: bool = True) -> None:
+        """BadInput that says what to do where samples are not asked for by class.
+
+        Args:
+            so: what cannot be done.
+            however: whether it helps where samples are asked for by anything else.
+        """
+        if self.by_class:
+            return
+        why = f"this run is not conditional on classes, so {so}"
+        if not however:
+            raise BadInput(f"{why}; {self._trained_anew()}")
+        if self.kind is not None:
+            raise BadInput(f"{why}; ask for {self._names()} with --given")
+        raise BadInput(f"{why}; {self._instead()}")
+
+    def _instead(self) -> str:
+        """How samples of a run that is not conditional are asked for, or another run is made whose samples can be."""
+        if self.card.units.columns and not self.card.classes:
+            return f"ask for rows by what they hold, such as --given '{self.card.columns[0]}=VALUE'"
+        if isinstance(self.task.prior, Coded):
+            return "see what its code stands for with evenodds directions RUN --how codes"
+        return self._trained_anew()
+
+    def _trained_anew(self) -> str:
+        """How a run is made whose samples can be asked for by class."""
+        if len(self.card.classes) > 1:
+            return "train with --set task=condition"
+        return "its data have no classes: train on class folders, or images with a labels.csv or y"
+
     def to_model(self, y: Sequence[int] | None = None, given: Mapping[str, float] | None = None) -> Tensor:
         """c (N, K) of classes, or (1, K) of attributes or values; BadInput where the run does not know such.
 
@@ -48,7 +79,7 @@ class SampleConditions:
             given: a number for each attribute or value, in its own units.
         """
         if self.kind is None:
-            raise BadInput("this run is not conditional, so nothing can be asked for; train with --set task=condition")
+            raise BadInput(f"this run is not conditional, so nothing can be asked for; {self._instead()}")
         if (y is None) == (given is None) or (y is None) == self.by_class:
             raise BadInput(f"this run is conditional on {self._names()}; ask for these, and nothing else")
         if y is None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.text import quoted
 from evenodds.runs.assembly import Run
@@ -95,7 +96,8 @@ def _in_words(source: Session, taken: Mapping[str, Mapping[str, Any]], classes: 
     ]
     known, new = len(classes["known"]), len(classes["new"])
     named = f"; classes: {known} known before, {new} new" if known or new else ""
-    return f"weights of {source.folder.name} after {source.images:,} images: {'; '.join(parts)}{named}"
+    shown = f"{source.images:,} {items_of(source.card.kind)}"
+    return f"weights of {source.folder.name} after {shown}: {'; '.join(parts)}{named}"
 
 
 # Where classes and channels are ------------------------------------------------------------------------------------

@@ -302,7 +302,9 @@ def _tensor(values: Array) -> Tensor:
 
 def _check_finite(values: Array, but_nan: bool = False) -> None:
     if values.dtype.kind in "US":
-        raise BadInput(f"x needs numbers, got dtype {values.dtype}; convert it with .astype(float)")
+        raise BadInput(
+            f"x needs numbers, got dtype {values.dtype}; convert it with .astype(float), or give rows of words as .csv"
+        )
     if values.dtype.kind != "f":
         return
     if not (finite := np.isfinite(values) | (np.isnan(values) if but_nan else False)).all():

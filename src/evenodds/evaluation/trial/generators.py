@@ -14,6 +14,7 @@ from torch import Tensor
 from evenodds.apply.augment import sample_class
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.folds import Splitter
 from evenodds.game.trainer import Listener, train
@@ -98,7 +99,7 @@ class FinishedRun:
     @property
     def name(self) -> str:
         """For the record."""
-        return f"run {self.session.folder.name} at {self.session.images} images"
+        return f"run {self.session.folder.name} at {self.session.images} {items_of(self.session.card.kind)}"
 
     def planned(self, fold: Dataset, seconds: float) -> float:
         """Nothing is left to train."""
@@ -114,19 +115,17 @@ class FinishedRun:
             BadInput: the data are not those of the run, or it held too little out, so that no test would be honest.
         """
         card = self.session.card
-        if not self.session.conditions.by_class:
-            raise BadInput(
-                "this run is not conditional on classes, so it cannot help any; train with --set task=condition"
-            )
+        self.session.conditions.require_by_class("it cannot help any", however=False)
         if card.fingerprint != data.fingerprint():
             raise BadInput("this run was trained on other data, so nothing shows that it has not seen the test images")
         trained, held_out = data.split(self.session.config.held_out, SPLIT_SEED)
         if list(card.held_out) != held_out.tolist():
-            raise BadInput("data.json of this run names other held-out images than its settings do; train it again")
+            raise BadInput("data.json of this run names other held-out items than its settings do; train it again")
         if len(held_out) < 4 * seeds:
             raise BadInput(
-                f"this run held {len(held_out)} images out, and {seeds} seeds need {4 * seeds} at least; give fewer "
-                "--seeds, or the data (--data) in place of the run, and generators are trained without the test images"
+                f"this run held {len(held_out)} {items_of(card.kind)} out, and {seeds} seeds need {4 * seeds} at "
+                "least; give fewer --seeds, or the data (--data) in place of the run, and generators are trained "
+                "without the test images"
             )
         order = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(17))]
         labels = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)

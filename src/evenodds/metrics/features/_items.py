@@ -20,6 +20,10 @@ def check_items(x: Tensor, shape: Sequence[int]) -> None:
 
 def check_colours(shape: Sequence[int], name: str) -> tuple[int, ...]:
     """The shape of an item as a tuple; BadInput unless it is that of a grey or coloured image."""
+    if len(shape) == 1:
+        raise BadInput(
+            f"'{name}' needs images (1 or 3, H, W), got rows of {shape[0]} numbers; use 'pixels' or 'random'"
+        )
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise BadInput(f"'{name}' needs images (1 or 3, H, W), got {tuple(shape)}; leave alpha out, or use 'random'")
     return tuple(shape)

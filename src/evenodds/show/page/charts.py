@@ -164,6 +164,7 @@ def lines(
     y_range: tuple[float, float] | None = None,
     mark: tuple[float, str] | None = None,
     x_end: float | None = None,
+    noun: str = "images",
 ) -> Html:
     """Lines over the real images shown.
 
@@ -174,13 +175,14 @@ def lines(
         y_range: of the vertical axis; otherwise it fits the lines, by the logarithm where they span a great range.
         mark: a height to draw a horizontal line at, and its label on the axis.
         x_end: of the horizontal axis; otherwise the last x.
+        noun: what was shown.
     """
     values = [y for line in drawn for _, y in line.points if y is not None]
     values += [end for line in drawn for _, *ends in line.band for end in ends]
     last = x_end or max((x for line in drawn for x, _ in line.points), default=1.0)
     y = Scale(*y_range, 178, 26) if y_range else fitted(values)
     x = Scale(0, last if last > 0 else 1.0, 50, 344)
-    parts = [*_axes(x, y, y_label + (" (log scale)" if y.logarithmic else ""), mark)]
+    parts = [*_axes(x, y, y_label + (" (log scale)" if y.logarithmic else ""), mark, noun)]
     return svg(356, 216, alt, parts, [_drawn(line, x, y) for line in drawn], class_="lines")
 
 
@@ -200,7 +202,7 @@ def swatch(style: str) -> Html:
     )
 
 
-def _axes(x: Scale, y: Scale, y_label: str, mark: tuple[float, str] | None) -> list[Html]:
+def _axes(x: Scale, y: Scale, y_label: str, mark: tuple[float, str] | None, noun: str) -> list[Html]:
     bottom = max(y.start, y.end)
     parts = [_line(50, bottom, 344, bottom, "axis"), _text(0, 12, y_label, "start")]
     for place in x.ticks(5):
@@ -213,7 +215,7 @@ def _axes(x: Scale, y: Scale, y_label: str, mark: tuple[float, str] | None) -> l
             parts += [_line(50, y(place), 344, y(place), "grid"), _text(45, y(place) + 4, label, "end")]
     if mark:
         parts += [_line(50, y(mark[0]), 344, y(mark[0]), "mark"), _text(45, y(mark[0]) + 4, mark[1], "end", "said")]
-    return [*parts, _text(344, bottom + 33, "real images shown", "end")]
+    return [*parts, _text(344, bottom + 33, f"real {noun} shown", "end")]
 
 
 def _drawn(line: Line, x: Scale, y: Scale) -> Html:

@@ -77,6 +77,7 @@ class Content:
         history: the lines of metrics.jsonl. "images" is the place on the axis; every key with a "/" is a term.
         settings: the run's configuration, nested plain values.
         environment: versions and machine, likewise.
+        noun: what items of the data are called, in the plural.
     """
 
     title: str
@@ -86,3 +87,4 @@ class Content:
     history: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    noun: str = "images"

@@ -19,14 +19,18 @@ __all__ = ["equilibrium", "likelihood"]
 Evaluation = Mapping[str, Any]
 
 
-def equilibrium(evaluation: Evaluation) -> Html | None:
+def equilibrium(evaluation: Evaluation, noun: str) -> Html | None:
     """How far the game is from even odds."""
     figures = part(evaluation, "equilibrium")
     if not figures:
         return None
     rows = [
         row
-        for row in (*_run_discriminator(figures), *_fresh(part(figures, "fresh")), *_gap(part(figures, "duality_gap")))
+        for row in (
+            *_run_discriminator(figures),
+            *_fresh(part(figures, "fresh")),
+            *_gap(part(figures, "duality_gap"), noun),
+        )
         if row
     ]
     measured = [row for row in rows if row.value.is_finite]
@@ -97,13 +101,13 @@ def _fresh(figures: Mapping[str, Any]) -> list[MeasureRow]:
     ]
 
 
-def _gap(figures: Mapping[str, Any]) -> list[MeasureRow]:
+def _gap(figures: Mapping[str, Any], noun: str) -> list[MeasureRow]:
     best_d, best_g, images = (figures.get(name) for name in ("best_discriminator", "best_generator", "images"))
     sides = []
     if finite(best_d) is not None and finite(best_g) is not None:
         sides.append(f"V is {number(best_d)} against the best D found, {number(best_g)} with the best G found.")
     if finite(images) is not None:
-        sides.append(f"Each was given {count(images)} images.")
+        sides.append(f"Each was given {count(images)} {noun}.")
     return [
         MeasureRow(
             "Duality gap",

@@ -32,21 +32,29 @@ class Panel:
     facts: str
 
 
-def course(history: History) -> Html | None:
+@dataclass(frozen=True)
+class Axis:
+    """What the horizontal axis counts, and where it ends."""
+
+    noun: str
+    end: float
+
+
+def course(history: History, noun: str) -> Html | None:
     """All panels below a line that says how long the run was; None where no line tells anything."""
     placed = [line for line in history if finite(line.get("images")) is not None]
-    charts = panels(placed)
+    charts = panels(placed, noun)
     if not charts:
         return None
     end = max(float(line["images"]) for line in placed)
     spans = [line["seconds"] for line in placed if finite(line.get("seconds")) is not None]
     took = f", {duration(spans[-1])} of training" if spans else ""
-    lead = f"{count(len(placed))} {'report' if len(placed) == 1 else 'reports'} up to {count(end)} real images shown"
+    lead = f"{count(len(placed))} {'report' if len(placed) == 1 else 'reports'} up to {count(end)} real {noun} shown"
     figures = element("div", [_figure(one) for one in charts], class_="panels")
-    return join(element("p", f"{lead}{took}."), _watched(placed), figures)
+    return join(element("p", f"{lead}{took}."), _watched(placed, noun), figures)
 
 
-def _watched(history: History) -> Html | None:
+def _watched(history: History, noun: str) -> Html | None:
     """What the watch said, wherever it changed its mind, and what was done about it."""
     changes: list[str] = []
     word = ""
@@ -56,7 +64,7 @@ def _watched(history: History) -> Html | None:
             word = ""
         elif line.get("verdict") not in (None, word):
             word = text(line["verdict"])
-            changes.append(f"{count(line['images'])} images: {word}; {text(line.get('why'))}.")
+            changes.append(f"{count(line['images'])} {noun}: {word}; {text(line.get('why'))}.")
     if not changes:
         return None
     return join(
@@ -65,10 +73,10 @@ def _watched(history: History) -> Html | None:
     )
 
 
-def panels(history: History) -> list[Panel]:
+def panels(history: History, noun: str = "images") -> list[Panel]:
     """What each player believes, the held-out score, then every other term, in the order of the lines."""
     names = dict.fromkeys(name for line in history for name in line if "/" in name)
-    end = max((float(line["images"]) for line in history), default=1.0)
+    axis = Axis(noun, max((float(line["images"]) for line in history), default=1.0))
     beliefs: dict[str, list[str]] = {}
     others = []
     for name in names:
@@ -77,8 +85,8 @@ def panels(history: History) -> list[Panel]:
             beliefs.setdefault(player, []).append(name)
         else:
             others.append(name)
-    charts = [_beliefs(history, player, terms, end) for player, terms in beliefs.items()]
-    charts += [_score(history, end), _preferences(history, end), *(_term(history, name, end) for name in others)]
+    charts = [_beliefs(history, player, terms, axis) for player, terms in beliefs.items()]
+    charts += [_score(history, axis), _preferences(history, axis), *(_term(history, name, axis) for name in others)]
     return [panel for panel in charts if panel is not None]
 
 
@@ -91,12 +99,12 @@ def _has_finite(drawn: Sequence[Line]) -> bool:
     return any(y is not None for line in drawn for _, y in line.points)
 
 
-def _lost(drawn: Sequence[Line]) -> str:
+def _lost(drawn: Sequence[Line], axis: Axis) -> str:
     lost = [x for line in drawn for x, y in line.points if y is None]
-    return f" Not finite {count(len(lost))}×, first at {count(lost[0])} images." if lost else ""
+    return f" Not finite {count(len(lost))}×, first at {count(lost[0])} {axis.noun}." if lost else ""
 
 
-def _beliefs(history: History, player: str, names: Sequence[str], end: float) -> Panel | None:
+def _beliefs(history: History, player: str, names: Sequence[str], axis: Axis) -> Panel | None:
     drawn = [
         Line(f"on {name.rpartition('/')[2]}", points(history, name), style)
         for name, style in zip(sorted(names, reverse=True), STYLES, strict=False)
@@ -106,11 +114,11 @@ def _beliefs(history: History, player: str, names: Sequence[str], end: float) ->
     whose = "D’s belief" if player == "discriminator" else f"D’s belief, {_words(player)}’s move"
     why = "Mean probability of being real that D gives. At the equilibrium both are 1/2: even odds."
     alt = f"{whose}: {', '.join(f'{line.name} {_last(line)} at the end' for line in drawn)}; line at 1/2"
-    chart = lines(drawn, alt, "probability of being real", (0, 1), (0.5, "1/2"), end)
-    return Panel(whose, why, chart, drawn, _lost(drawn).strip())
+    chart = lines(drawn, alt, "probability of being real", (0, 1), (0.5, "1/2"), axis.end, axis.noun)
+    return Panel(whose, why, chart, drawn, _lost(drawn, axis).strip())
 
 
-def _score(history: History, end: float) -> Panel | None:
+def _score(history: History, axis: Axis) -> Panel | None:
     scored = [line for line in history if finite(line.get("score")) is not None]
     if not scored:
         return None
@@ -121,12 +129,18 @@ def _score(history: History, end: float) -> Panel | None:
     ]
     drawn = Line("score", points(scored, "score"), "c", band, dots=True)
     best = min(scored, key=lambda line: float(line["score"]))
-    facts = f"Lowest {number(float(best['score']))} at {count(best['images'])} images; {_last(drawn)} at the end."
+    facts = f"Lowest {number(float(best['score']))} at {count(best['images'])} {axis.noun}; {_last(drawn)} at the end."
     why = "Distance from held-out data at each checkpoint; lower is better." + (" Band: 95 % interval." if band else "")
-    return Panel("Held-out score", why, lines([drawn], f"Held-out score. {facts}", "score", x_end=end), [drawn], facts)
+    return Panel(
+        "Held-out score",
+        why,
+        lines([drawn], f"Held-out score. {facts}", "score", x_end=axis.end, noun=axis.noun),
+        [drawn],
+        facts,
+    )
 
 
-def _preferences(history: History, end: float) -> Panel | None:
+def _preferences(history: History, axis: Axis) -> Panel | None:
     """How often D prefers one item to another: the margin by which it wins, and whether it knows its training items."""
     kinds = (("d_fake", "held-out item to a sample"), ("d_memory", "training item to a held-out one"))
     drawn = [Line(name, points(history, key), style) for (key, name), style in zip(kinds, STYLES, strict=False)]
@@ -134,19 +148,23 @@ def _preferences(history: History, end: float) -> Panel | None:
         return None
     why = "In which share of pairs D takes the first for more real; 1/2: it cannot tell, or remembers nothing."
     alt = "; ".join(f"{line.name}: {_last(line)} at the end" for line in drawn)
-    return Panel("D prefers", why, lines(drawn, alt, "share of pairs", (0, 1), (0.5, "1/2"), end), drawn, "")
+    return Panel(
+        "D prefers", why, lines(drawn, alt, "share of pairs", (0, 1), (0.5, "1/2"), axis.end, axis.noun), drawn, ""
+    )
 
 
-def _term(history: History, name: str, end: float) -> Panel | None:
+def _term(history: History, name: str, axis: Axis) -> Panel | None:
     drawn = Line(name, points(history, name), "d")
     if not _has_finite([drawn]):
         return None
     values = [y for _, y in drawn.points if y is not None]
-    facts = f"From {number(min(values))} to {number(max(values))}; {_last(drawn)} at the end.{_lost([drawn])}"
+    facts = f"From {number(min(values))} to {number(max(values))}; {_last(drawn)} at the end.{_lost([drawn], axis)}"
     player, _, term = name.rpartition("/")
     title = f"{_words(player).capitalize()}: {_words(term)}"
     why = TERMS.get(term, "")
-    return Panel(title, why, lines([drawn], f"{title}. {facts}", "cost", x_end=end), [drawn], facts)
+    return Panel(
+        title, why, lines([drawn], f"{title}. {facts}", "cost", x_end=axis.end, noun=axis.noun), [drawn], facts
+    )
 
 
 def _words(name: str) -> str:

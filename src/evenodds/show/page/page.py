@@ -35,7 +35,7 @@ def page(content: Content) -> str:
         element("p", "evenodds report", class_="kicker"),
         element("h1", text(content.title) or "A run"),
         element("p", text(content.subtitle), class_="subtitle") if text(content.subtitle) else None,
-        measured(content.evaluation),
+        measured(content.evaluation, content.noun),
     )
     contents = element("nav", element("ul", links), aria_label="Sections") if links else None
     parts = [
@@ -72,7 +72,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
         "columns": columns(e),
         "classes": classes(e),
         "memorisation": memorisation(e),
-        "equilibrium": equilibrium(e),
+        "equilibrium": equilibrium(e, content.noun),
         "likelihood": likelihood(e),
     }
     pictures = {key: _picture(picture) for key, picture in content.pictures.items()}
@@ -88,7 +88,7 @@ def _sections(content: Content) -> list[tuple[str, str, Html | None]]:
         ("likelihood", "Likelihood", sections["likelihood"]),
         ("neighbours", "Real beside generated", pictures.get("pairs_real")),
         ("walk", "A walk through the latent space", pictures.get("walk")),
-        ("history", "History", course(content.history)),
+        ("history", "History", course(content.history, content.noun)),
         ("pictures", "Further pictures", join(others)),
         ("missing", "Not measured", _missing(sections) if e else None),
         ("settings", "Settings", _folded(content)),

@@ -25,7 +25,7 @@ SOUND = {
 }
 
 
-def measured(evaluation: Evaluation) -> Html | None:
+def measured(evaluation: Evaluation, noun: str) -> Html | None:
     """What was measured, in a sentence."""
     subject, reference = part(evaluation, "subject"), part(evaluation, "reference")
     if not subject and not reference:
@@ -34,7 +34,7 @@ def measured(evaluation: Evaluation) -> Html | None:
     parts = [
         f"{count(items)} samples" if finite(items) is not None else "Samples",
         f" of {text(subject.get('path'))}" if subject.get("path") else "",
-        f" after {count(images_seen)} real images" if finite(images_seen) is not None else "",
+        f" after {count(images_seen)} real {noun}" if finite(images_seen) is not None else "",
         f", seed {text(seed)}" if seed is not None else "",
         ", held against ",
         _reference(reference),

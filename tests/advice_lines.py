@@ -85,6 +85,15 @@ LINES: dict[str, tuple[str, str]] = {
         "sample rows -n 2 --given age=30..50 --npz a.npz",
     ),
     "see what its code stands for": ("sample coded -n 2 --class 1", "directions coded --how codes"),
+    "leave --stops and --seed out": (
+        "walk inverse --from photos/1.png --to photos/2.png --seed 1",
+        "walk inverse --from photos/1.png --to photos/2.png --steps 3",
+    ),
+    "or leave --samples out": ("directions plain --samples 2", "directions plain --move 1 --samples 2"),
+    "two images are mixed here; leave --class out": (
+        "mix style --from photos/1.png --to photos/2.png --class a",
+        "mix style",
+    ),
     "leave --n, --move and --class out": ("directions coded --how codes --n 2", "directions coded --how codes"),
     "--class asks for one class and --per-class for all": (
         "sample classes -n 2 --class 1 --per-class 2",

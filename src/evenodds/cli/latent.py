@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.cli.opening import RunOrModel, beside, is_alone, run_or_model
-from evenodds.cli.ranges import EncoderImages, Pixels, Seed, real, whole
+from evenodds.cli.ranges import SEEDS, EncoderImages, Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
@@ -45,8 +45,8 @@ def walk(
     *,
     out: Path | None = None,
     steps: Annotated[int, whole(1, 100_000)] = 48,
-    stops: Annotated[int, whole(1, 100_000)] = 4,
-    seed: Seed = 0,
+    stops: Annotated[int | None, whole(1, 100_000)] = None,
+    seed: Annotated[int | None, SEEDS] = None,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     checkpoint: Checkpoint = "last",
@@ -61,9 +61,9 @@ def walk(
     steps
         Frames in all.
     stops
-        Random points on the way; the walk closes.
+        Random points on the way; the walk closes [default: 4].
     seed
-        Of the points.
+        Of the points [default: 0].
     from_
         An image to walk from, with --to; their z are found as by `evenodds encode`.
     to
@@ -77,9 +77,11 @@ def walk(
     session, path = load(run, checkpoint, device), out or run / "walk.gif"
     require_picture_place(session, path, "walk", (from_, to))
     if from_ is not None or to is not None:
+        if (stops, seed) != (None, None):
+            raise BadInput("a walk between two images has no random points; leave --stops and --seed out")
         result(walk_between_images(session, from_, to, path, steps, (Bar(),)))
         return
-    result(write_walk(session, path, steps, stops, seed))
+    result(write_walk(session, path, steps, 4 if stops is None else stops, seed or 0))
 
 
 @app.command
@@ -92,7 +94,7 @@ def directions(
     by: Annotated[float | None, real(-(10**6), 10**6)] = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     move: Annotated[int | None, whole(1, 65_536)] = None,
-    samples: Annotated[int, whole(1, 100_000)] = 16,
+    samples: Annotated[int | None, whole(1, 100_000)] = None,
     seed: Seed = 0,
     out: Path | None = None,
     checkpoint: Checkpoint = "last",
@@ -114,7 +116,7 @@ def directions(
     move
         Number of a direction, from 1: draw samples above the same samples moved along it.
     samples
-        How many of them.
+        How many of them [default: 16].
     seed
         Of the samples.
     out
@@ -127,6 +129,8 @@ def directions(
     session = load(run, checkpoint, device)
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
+    if samples is not None and move is None:
+        raise BadInput("--samples are moved along one direction; add --move 1, or leave --samples out")
     if how == "codes":
         if (move, n, class_) != (None, None, None):
             raise BadInput(
@@ -143,7 +147,7 @@ def directions(
         result(write_directions(session, path, steps, by, seed=seed, c=c))
         return
     direction = directions_of(session, move, how, c)[move - 1]
-    result(write_moved(session, path, direction, by, samples, seed, c))
+    result(write_moved(session, path, direction, by, 16 if samples is None else samples, seed, c))
 
 
 @app.command

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.cli.ranges import SEEDS, Seed, whole
+from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 from evenodds.files.text import quoted
 
@@ -46,7 +47,7 @@ def mix(
     class_
         All samples of this class, of a run by class.
     from_
-        An image on the left, with --to; its z is found as by `evenodds encode`, and seeds are not used.
+        An image on the left, with --to; its z is found as by `evenodds encode`. Seeds and -n are not used.
     to
         An image on the right, whose levels are taken.
     out
@@ -62,6 +63,8 @@ def mix(
     require_styles(session)
     require_picture_place(session, path, "mix", (from_, to))
     if from_ is not None or to is not None:
+        if class_ is not None:
+            raise BadInput("--class asks for samples, and two images are mixed here; leave --class out")
         result(write_mix(session, path, mixed_images(session, from_, to, (Bar(),))))
         parts = ", ".join(PARTS)
         say(f"columns: {quoted(str(from_))} as generated again; with the {parts} levels of the other; the other")

@@ -1,6 +1,6 @@
 """Three hundred photographs: 30 of each of ten classes of clothes at 64 x 64, in equal processor time of one thread.
 
-    python benchmarks/few_photographs.py [--ways "without views" recipe] [--seconds 600] [--seeds 0] [--runs FOLDER]
+    python benchmarks/few_photographs.py [--ways "without classes" recipe] [--seconds 600] [--seeds 0] [--runs FOLDER]
 
 Which 300 does not depend on the seed. A run holds some of them out itself, as anyone's run does. It is judged by 90
 others of each class that it never saw: kernel distance of as many samples with its interval, recall, coverage, and the
@@ -32,12 +32,12 @@ from photographs import DATA, RESULTS, play, sheet, timed
 
 A_CLASS, JUDGED, SIZE = 30, 90, 64
 WAYS: dict[str, dict[str, Any]] = {
-    "without views": {"views": "none"},
+    "without views and classes": {"views": "none", "task": "generate"},
+    "without classes": {"task": "generate"},
     "recipe": {},
     "views of colour too": {"views": ["flip", "translation", "color"]},
     "views of colour too, adaptive": {"views": ["flip", "translation", "color"], "view_chance": "adaptive"},
     "pretrained": {"discriminator.pretrained": SIZE},
-    "by class": {"task": {"name": "condition", "way": "projection_auxiliary"}},
 }
 
 

@@ -226,7 +226,7 @@ def test_bad_input(settings: dict[str, Any], expected: str, tmp_path: Path) -> N
         (["--steps", "5"], "needs a selection"),
         (["--fit", "1k"], "add --select budgeted"),
         (["--select", "budgeted", "--data", "x"], "add --fit 1M"),
-        (["--select", "rejection", "--steps", "5"], "option of selection 'rejection'"),
+        (["--select", "rejection", "--steps", "5"], "takes no --steps; leave --steps out"),
     ],
 )
 def test_bad_words(words: list[str], expected: str, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "turn, named": {**TURN, **NAMED},
     "turn, self-modulation": {**TURN, **FOLLOWING},
     "turn, self-modulation, named": {**TURN, **FOLLOWING, **NAMED},
+    "turn, self-modulation, named, no color": {**TURN, **FOLLOWING, **NAMED, "views": ["flip", "translation"]},
     "turn, self-modulation, named, bilinear": {**TURN, **FOLLOWING, **NAMED, "generator.bilinear": True},
     "turn, self-modulation, named, no color, bilinear": {
         **TURN,

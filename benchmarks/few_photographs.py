@@ -81,10 +81,11 @@ def _scores(made: Tensor, real: Tensor) -> dict[str, Any]:
         return {"kernel": float(kernel_distance(one.features, other.features))}
 
     kernel = intervals(statistic, Side(real, real), Side(made, made), pairs=4, seed=0)["kernel"]
+    sides = precision_recall(real, made)
     return {
         "kernel": [round(value, 4) for value in (kernel.value, kernel.low, kernel.high)],
-        "recall": round(float(precision_recall(real, made).recall), 4),
-        "precision": round(float(precision_recall(real, made).precision), 4),
+        "recall": round(float(sides.recall), 4),
+        "precision": round(float(sides.precision), 4),
         "coverage": round(float(density_coverage(real, made).coverage), 4),
     }
 

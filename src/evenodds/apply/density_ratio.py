@@ -17,7 +17,6 @@ from torch.nn.functional import softplus
 
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, Remark
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
@@ -214,7 +213,7 @@ def ratio_of(
     longer = _longer(kept[1], made_for)
     if longer > images:
         say(
-            f"{path} was fitted on {longer:,} {items_of(session.card.kind)} before, more than {images:,}: it is taken; "
+            f"{path} was fitted on {longer:,} {session.card.noun} before, more than {images:,}: it is taken; "
             "delete it, and it is fitted anew"
         )
         made_for["fitted_images"] = str(longer)

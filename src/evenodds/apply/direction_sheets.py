@@ -10,7 +10,6 @@ from torch import Tensor
 
 from evenodds.apply.latent import directions, move
 from evenodds.apply.paired_sheet import write_paired
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.outputs import owned
 from evenodds.game.seeds import mix
@@ -90,6 +89,6 @@ def write_moved(
 def _images_only(session: Session) -> None:
     if session.card.kind != "image":
         raise BadInput(
-            f"directions are drawn of images, and this run makes {items_of(session.card.kind)}; take a run of images, "
+            f"directions are drawn of images, and this run makes {session.card.noun}; take a run of images, "
             "or in Python evenodds.apply.latent.directions"
         )

@@ -11,7 +11,6 @@ from warnings import warn
 import torch
 from torch import Tensor, nn
 
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, Remark
 from evenodds.files.tensors import read_tensors_and_words, write_tensors
 from evenodds.files.write import replaced
@@ -87,7 +86,7 @@ def encoder_of(
     learner = Gradient({"encoder": rate}, cosine())
     train(
         game,
-        _Nothing(session.config.batch, items_of(session.card.kind)),
+        _Nothing(session.config.batch, session.card.noun),
         learner,
         engine,
         images=samples or SAMPLES,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evenodds.apply.samples import write_samples, write_walk
-from evenodds.data.wording import items_of
 from evenodds.files.outputs import RECORD, Outputs, owned
 from evenodds.files.text import visible
 from evenodds.files.write import write_text
@@ -117,6 +116,6 @@ def readme(session: Session) -> str:
     notes = {name: note for name, note in NOTES.items() if (session.folder / name).exists()}
     width = max(map(len, notes))
     recipe = visible(session.config.recipe)
-    shown = f"{session.images:,} {items_of(session.card.kind)}"
+    shown = f"{session.images:,} {session.card.noun}"
     head = f"A run of evenodds: recipe {recipe}, {shown}, seed {session.config.seed}.\n\n"
     return head + "".join(f"{name:<{width}}  {note}\n" for name, note in notes.items())

@@ -93,11 +93,10 @@ def sample(
     if fit is not None and select is None:
         raise BadInput("--fit is for samples that the discriminator selects; add --select budgeted, or leave it out")
     if select is not None:
-        from inspect import signature
-
         from evenodds.runs.find import find
+        from evenodds.runs.options import accepts
 
-        takes = signature(find("selections", select)).parameters  # what is not there is said before anything is fitted
+        takes = accepts(find("selections", select))  # what is not there is said before anything is fitted
         for name in options:
             if name not in takes:
                 raise BadInput(f"--select {select} takes no --{name}; leave --{name} out")

@@ -14,7 +14,6 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Quiet, Run, RunData, Settings, Words, app, listed_names, setting_values
 from evenodds.cli.ranges import SEEDS, whole
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
 from evenodds.files.terminal import result, say
@@ -206,7 +205,7 @@ def conclude(session: Any) -> int:
 
 def _next_steps(session: Any) -> list[str]:
     """Where the run stands, and the commands that fit it."""
-    folder, named, noun = session.folder, quoted(session.folder), items_of(session.card.kind)
+    folder, named, noun = session.folder, quoted(session.folder), session.card.noun
     if session.images < session.config.images:
         return [
             f"stopped at {session.images:,} of {session.config.images:,} {noun}; everything is saved",

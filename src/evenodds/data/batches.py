@@ -9,7 +9,6 @@ from evenodds.data.ahead import Ahead, CudaLane, Lane
 from evenodds.data.dataset import Dataset
 from evenodds.data.items import threads
 from evenodds.data.splitting import permutation
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 
 __all__ = ["Batches"]
@@ -47,7 +46,7 @@ class Batches:
             rows: (m,) int64, those of each batch that are read, of items that are read when they are asked for; the
                 others are 0. None for all.
         """
-        self.dataset, self.noun = dataset, items_of(dataset.kind)
+        self.dataset, self.noun = dataset, dataset.noun
         self.index = torch.arange(len(dataset)) if index is None else index
         if size < 1 or not len(self.index):
             raise BadInput(f"batches need size >= 1 and at least one item, got {size} and {len(self.index)} items")

@@ -17,6 +17,7 @@ from evenodds.data.palette import Palette
 from evenodds.data.splitting import parted
 from evenodds.data.tables.rows import Block
 from evenodds.data.units import STORED, Units
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files import memory
 from evenodds.game.schedule import OnProgress
@@ -123,6 +124,11 @@ class Dataset:
             raise BadInput(f"{n} items need apart ({n},) bool, got {tuple(self.apart.shape)} {self.apart.dtype}")
         if x.ndim == 4:
             object.__setattr__(self, "x", x.contiguous(memory_format=torch.channels_last))
+
+    @property
+    def noun(self) -> str:
+        """What items are called, in the plural."""
+        return items_of(self.kind)
 
     def __len__(self) -> int:
         """The number of items."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import Evaluation, assess
 from evenodds.evaluation.examination import Examination, Step
@@ -60,7 +59,7 @@ def report(
 
 def write_report(session: Session, examination: Examination, evaluation: Evaluation, path: Path) -> Path:
     """One self-contained page with everything that is known of the run."""
-    config, noun = session.config, items_of(session.card.kind)
+    config, noun = session.config, session.card.noun
     content = Content(
         f"evenodds: {session.folder.name}",
         f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real {noun} shown",

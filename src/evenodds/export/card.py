@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evenodds.data.wording import items_of
 from evenodds.export.words import FileCard, Words, part_of, read_file
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def facts_of(
         "evenodds": version,
         "recipe": config.get("recipe"),
         "task": named["task"],
-        "trained on": f"{images:,} of {config.get('images', 0):,} {items_of(data.kind)}, seed {config.get('seed')}",
+        "trained on": f"{images:,} of {config.get('images', 0):,} {data.noun}, seed {config.get('seed')}",
         "data": _data(data),
         "players": f"{named['generator']} generator, {named['discriminator']} discriminator",
         "contest": f"{named['loss']}, penalty {named['penalty']}",

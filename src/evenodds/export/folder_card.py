@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.export.card import facts_of
 from evenodds.export.identity import changed_settings, identity
@@ -37,7 +36,7 @@ def card_in_folder(folder: Path) -> dict[str, Any] | None:
         name = identity(config, data.fingerprint, _weights(latest, header))
         settings = changed_settings(config)
         facts = facts_of(name, __version__, config.to_mapping(), settings, header.images, data)
-        return facts | of_folder(folder, None, items_of(data.kind))
+        return facts | of_folder(folder, None, data.noun)
     except (BadInput, OSError, LookupError, ValueError, TypeError):
         return None
 

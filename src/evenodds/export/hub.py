@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, excerpt
 from evenodds.export.manifest import (
     CARD,
@@ -118,7 +117,7 @@ def push(
             say(f"pushing {files:,} files, {size:,.1f} MiB, to {name}")
             before = _before(api, name, revision, there)
             operations = _operations(folder, handed.manifest, before, there, say)
-            shown = f"{session.images:,} {items_of(session.card.kind)}"
+            shown = f"{session.images:,} {session.card.noun}"
             message = f"evenodds {__version__}: run {handed.manifest.run} after {shown}"
             commit = api.create_commit(
                 name, operations, commit_message=message, revision=revision, parent_commit=parent

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evenodds.data.wording import items_of
 from evenodds.export.card import facts_of, told
 from evenodds.export.identity import changed_settings
 from evenodds.export.words import LICENCE
@@ -39,7 +38,7 @@ def card_of(session: Session, licence: str | None = None) -> dict[str, Any]:
         return told(about, session.config.to_mapping(), changed_settings(session.config))
     config, settings = session.config.to_mapping(), changed_settings(session.config)
     facts = facts_of(run_id(session), __version__, config, settings, session.images, session.card)
-    return facts | of_folder(session.folder, licence, items_of(session.card.kind))
+    return facts | of_folder(session.folder, licence, session.card.noun)
 
 
 def of_folder(folder: Path, licence: str | None, noun: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from evenodds.data.palette import Palette
 from evenodds.data.scale import Numbers, Scale
+from evenodds.data.wording import items_of
 from evenodds.errors import unknown
 from evenodds.export.entry import ADVICE, Entry, content_of
 from evenodds.export.inside import read_model
@@ -71,6 +72,11 @@ class FileCard:
     items: int = 0
     trained_on: int = 0
     class_counts: tuple[int, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """What items are called, in the plural."""
+        return items_of(self.kind)
 
     def class_number(self, name: str) -> int:
         """The number of a class; BadInput with the list where there is none of that name."""

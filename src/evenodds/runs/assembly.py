@@ -15,7 +15,6 @@ from torch import nn
 from evenodds.data.batches import Batches
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.toys import DENSITIES
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.game.arithmetic import evenly
 from evenodds.game.checkpoint import PlayersState, Stateful
@@ -194,7 +193,7 @@ class Run:
             return None
         sizes = len(evidence.few["x"]), len(evidence.trained["x"])
         fixed = "generator" in self.task.roles and not parameters_of(self.game.players["generator"])
-        truth, noun = evidence.ground_truth, items_of(self.dataset.kind)
+        truth, noun = evidence.ground_truth, self.dataset.noun
         return Cells(evidence.names, evidence.due, *sizes, ground_truth=truth, fixed=fixed, noun=noun)
 
     def say(self, line: str) -> None:
@@ -225,7 +224,7 @@ class Run:
                 session = self._session(self.folder, images, players)
                 write_snapshot(session, self.dataset, self.held_out_index)
         except Exception as error:
-            at = f"{images:,} {items_of(self.dataset.kind)}"
+            at = f"{images:,} {self.dataset.noun}"
             self.say(f"no picture at {at} ({type(error).__name__}: {error}); the run goes on")
 
     @property

@@ -18,6 +18,7 @@ from evenodds.data.dataset import Beside
 from evenodds.data.palette import Palette
 from evenodds.data.tables.rows import Block, cells_of, texts_of
 from evenodds.data.units import Units
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
@@ -116,6 +117,11 @@ class DataCard:
         width = len(self.conditions.names) if self.conditions is not None else 0
         if any(len(row) != width for row in self.examples or ()):
             raise BadInput(f"examples must have {width} numbers each, one for each condition")
+
+    @property
+    def noun(self) -> str:
+        """What items are called, in the plural."""
+        return items_of(self.kind)
 
     @property
     def row_blocks(self) -> tuple[Block, ...]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from PIL import Image
 
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.finding import FAULT, FINE, NOTE, Finding
 from evenodds.files.lock import NAME as LOCK
@@ -79,7 +78,7 @@ class Examination:
     @property
     def noun(self) -> str:
         """What items of the data are called."""
-        return items_of(self.card.kind if self.card is not None else "")
+        return self.card.noun if self.card is not None else "items"
 
     def findings(self, data: Any, read_data: bool, reading: Any) -> Iterator[Finding]:
         """Those of every check, in order. A check that cannot be ended is a fault."""
@@ -237,9 +236,7 @@ class Examination:
         assert self.config is not None
         try:
             dataset = open_run_data(self.config, self.card, data, reading)
-            return Finding(
-                FINE, "the data", f"{len(dataset):,} {items_of(dataset.kind)}, those that the run was trained on"
-            )
+            return Finding(FINE, "the data", f"{len(dataset):,} {dataset.noun}, those that the run was trained on")
         except (Elsewhere, NotAllowed) as error:
             return Finding(NOTE, "the data", str(error))
 

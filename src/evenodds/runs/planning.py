@@ -8,7 +8,6 @@ from dataclasses import fields, replace
 from math import ceil
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.game.checkpoint import LARGEST
 from evenodds.game.exchange import agreed
@@ -63,7 +62,7 @@ def plan(
         the seconds that one evaluation with a checkpoint takes; and (share of the run, seconds per image from there
         on) of each of its stages.
     """
-    begun, noun = time.perf_counter(), items_of(dataset.kind)
+    begun, noun = time.perf_counter(), dataset.noun
     run = Run(replace(config, images=10**9), dataset)
     paces = _paces(run, max(1.0, min(6.0, 0.05 * seconds)))
     ends = [*(start for start, _ in paces[1:]), 1.0]

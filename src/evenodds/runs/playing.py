@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput, Diverged
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
@@ -78,7 +77,7 @@ def play(
         if agreed(partial(given_up, folder, outcome.alarm, remedies, say)):
             best = not follows() and best_of(folder / "checkpoints")
             return outcome.session() if follows() else load(folder, "best" if best else "last")
-        on_first(partial(go_back, folder, config, outcome.alarm, outcome.images, remedies, say, items_of(dataset.kind)))
+        on_first(partial(go_back, folder, config, outcome.alarm, outcome.images, remedies, say, dataset.noun))
         opening = _nothing
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
@@ -54,7 +53,7 @@ def looked_up(
         for line in complaints:
             say(line)
         require_fit(config, dataset, header)
-        say(f"resuming at {header.images:,} of {config.images:,} {items_of(dataset.kind)}")
+        say(f"resuming at {header.images:,} of {config.images:,} {dataset.noun}")
         return False
     if remedies:  # a remedy may have gone back to the very beginning
         return False

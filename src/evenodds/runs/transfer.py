@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.text import quoted
 from evenodds.runs.assembly import Run
@@ -96,7 +95,7 @@ def _in_words(source: Session, taken: Mapping[str, Mapping[str, Any]], classes: 
     ]
     known, new = len(classes["known"]), len(classes["new"])
     named = f"; classes: {known} known before, {new} new" if known or new else ""
-    shown = f"{source.images:,} {items_of(source.card.kind)}"
+    shown = f"{source.images:,} {source.card.noun}"
     return f"weights of {source.folder.name} after {shown}: {'; '.join(parts)}{named}"
 
 

@@ -18,7 +18,7 @@ from evenodds.data.readers.arrays import read_arrays
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.arms import ARMS, SYNTHETIC, as_real, learners_of, titled
 from evenodds.evaluation.trial.classifiers import Classifier, Small
-from evenodds.evaluation.trial.folds import Fold, hashes, items_of
+from evenodds.evaluation.trial.folds import Fold, hashes
 from evenodds.evaluation.trial.inputs import GENERATOR, ArmInputs, Maker, sampled
 from evenodds.evaluation.trial.plan import TrialPlan
 from evenodds.evaluation.trial.proof import Ledger
@@ -78,7 +78,7 @@ def all_cells(setup: Setup, folds: Sequence[Fold], names: Sequence[str], step: S
                 _progress(
                     seed,
                     len(folds),
-                    titled(name, items_of(setup.data)),
+                    titled(name, setup.data.noun),
                     cells[name][-1],
                     (time.perf_counter() - clock),
                     spent,

@@ -81,10 +81,10 @@ def fold_of(data: Dataset, splitter: Splitter, seed: int, item_hashes: Sequence[
     absent = [name for k, name in enumerate(data.classes) if not bool((y[train] == k).any())]
     if absent:
         some = some_names(absent)
-        raise BadInput(f"seed {seed + 1} has nothing to train on in class {some}; give more {items_of(data)} of it")
+        raise BadInput(f"seed {seed + 1} has nothing to train on in class {some}; give more {data.noun} of it")
     if not len(test):
-        same = f": all {len(moved):,} were identical to training {items_of(data)}" if moved else ""
-        raise BadInput(f"seed {seed + 1} has nothing to test on{same}; give more {items_of(data)}, or fewer seeds")
+        same = f": all {len(moved):,} were identical to training {data.noun}" if moved else ""
+        raise BadInput(f"seed {seed + 1} has nothing to test on{same}; give more {data.noun}, or fewer seeds")
     return Fold(train, test, moved)
 
 
@@ -98,7 +98,7 @@ def labels(data: Dataset) -> Tensor:
     few = [f"{name} has {n}" for name, n in zip(data.classes, counts, strict=True) if n < 3]
     if few:
         raise BadInput(
-            f"a trial needs at least 3 {items_of(data)} of every class; {some_names(few)}; leave such classes out, or "
+            f"a trial needs at least 3 {data.noun} of every class; {some_names(few)}; leave such classes out, or "
             "put them into one"
         )
     return data.y
@@ -109,8 +109,3 @@ def mean_overlap(folds: Sequence[Fold]) -> float:
     sets = [set(fold.test.tolist()) for fold in folds]
     pairs = [(a, b) for k, a in enumerate(sets) for b in sets[:k]]
     return sum(len(a & b) / min(len(a), len(b)) for a, b in pairs) / max(1, len(pairs))
-
-
-def items_of(data: Dataset) -> str:
-    """What the data are, in words."""
-    return "images" if data.kind == "image" else "rows"

@@ -14,7 +14,6 @@ from torch import Tensor
 from evenodds.apply.augment import sample_class
 from evenodds.apply.filters import Draw
 from evenodds.data.dataset import Dataset
-from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.folds import Splitter
 from evenodds.game.trainer import Listener, train
@@ -99,7 +98,7 @@ class FinishedRun:
     @property
     def name(self) -> str:
         """For the record."""
-        return f"run {self.session.folder.name} at {self.session.images} {items_of(self.session.card.kind)}"
+        return f"run {self.session.folder.name} at {self.session.images} {self.session.card.noun}"
 
     def planned(self, fold: Dataset, seconds: float) -> float:
         """Nothing is left to train."""
@@ -123,7 +122,7 @@ class FinishedRun:
             raise BadInput("data.json of this run names other held-out items than its settings do; train it again")
         if len(held_out) < 4 * seeds:
             raise BadInput(
-                f"this run held {len(held_out)} {items_of(card.kind)} out, and {seeds} seeds need {4 * seeds} at "
+                f"this run held {len(held_out)} {card.noun} out, and {seeds} seeds need {4 * seeds} at "
                 "least; give fewer --seeds, or the data (--data) in place of the run, and generators are trained "
                 "without the test images"
             )

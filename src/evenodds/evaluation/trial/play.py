@@ -21,7 +21,6 @@ from evenodds.evaluation.trial.folds import (
     digest,
     fold_of,
     hashes,
-    items_of,
     labels,
     mean_overlap,
 )
@@ -109,7 +108,7 @@ def trial(
         )
         say(f"cells are kept in {folder}; the same command with --out {quoted(folder)} goes on with them")
         if moved := sum(len(fold.moved) for fold in folds):
-            what = items_of(data)
+            what = data.noun
             say(f"{moved} test {what} are identical to training {what}; they were moved to the training items")
         setup = Setup(data, folder, maker, tested, fixed, ratio, share, agreeing, item_hashes)
         cells = all_cells(setup, folds, names, step, say)
@@ -176,13 +175,13 @@ def _content(
     counts, overlap = counts_of(setup.data, folds[0]), mean_overlap(folds)
     tests = compared(figures, overlap)
     most = round((1 + setup.ratio) * max(counts))
-    same = f"all classes are equally large, so it is the same as real {items_of(setup.data)} only"
+    same = f"all classes are equally large, so it is the same as real {setup.data.noun} only"
     dropped = {name: same for name in facts["arms"] if name not in cells}
     return {
         "evenodds": __version__,
         **facts,
         "classifier": setup.classifier.name,
-        "items": items_of(setup.data),
+        "items": setup.data.noun,
         "classes": list(setup.data.classes),
         "train_counts": counts,
         "tested_on": [len(fold.test) for fold in folds],
@@ -191,7 +190,7 @@ def _content(
         "plan": {"steps": setup.plan.steps, "budget": setup.plan.budget},
         "arms": {
             name: {
-                "title": titled(name, items_of(setup.data)),
+                "title": titled(name, setup.data.noun),
                 "examples": [cell["examples"] for cell in row],
                 "changes": [cell["changes"] for cell in row],
                 "shares": [cell["share"] for cell in row],
@@ -205,7 +204,7 @@ def _content(
             tests,
             [most - n for n in counts],
             dropped,
-            items_of(setup.data),
+            setup.data.noun,
             [cell["share"] for cell in cells.get("gan_classical", ())],
         ),
         "proof": {"file": "proof.json", "complaints": []},

@@ -94,6 +94,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "generator.bilinear": True,
         "views": ["flip", "translation"],
     },
+    "photos-128": {},
     "recipe, float32": {**RECIPE, "precision": "float32"},
     "recipe, bfloat16": {**RECIPE, "precision": "bfloat16"},
     "turn, conditional norm, named": {**TURN, "generator.conditional_norm": True, **NAMED},

@@ -92,8 +92,8 @@ def test_the_page_and_the_card_name_the_run_its_data_and_the_version(
     assert main(["card", str(tmp_path / "pulled"), "--json"]) == 0
     card = json.loads(capsys.readouterr().out)
     assert card["licence"] == "cc-by-4.0"
-    assert card["past"] == {"1": f"a folder: run {about['run']} after 64 images, licence cc-by-4.0"}
-    assert f"run {about['run']} after 64 images" in (tmp_path / "again" / "README.md").read_text("utf-8")
+    assert card["past"] == {"1": f"a folder: run {about['run']} after 64 rows, licence cc-by-4.0"}
+    assert f"run {about['run']} after 64 rows" in (tmp_path / "again" / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ class Tried(Ahead):
     def tried(self, seconds: float, reasons: dict[str, str]) -> "Tried":
         moves = CompiledMoves(seconds=seconds, reasons=reasons, variants={"one": (None, None)})  # type: ignore[dict-item]
         learner = SimpleNamespace(compiled=moves)
-        self.stand_in: Any = SimpleNamespace(run=SimpleNamespace(learner=learner), play=lambda rounds: None)
+        self.stand_in: Any = SimpleNamespace(
+            run=SimpleNamespace(learner=learner), noun="points", play=lambda rounds: None
+        )
         return self
 
     def probe(self, config: Any) -> Any:
@@ -45,7 +47,7 @@ class Tried(Ahead):
     ("hours", "other", "took", "reasons", "value", "said"),
     [
         (1, 112.0, 60, {}, True, "to compile took 60 s, and saves 386 s of the run"),
-        (1, 104.0, 60, {}, False, "100 as they are, 104 compiled"),
+        (1, 104.0, 60, {}, False, "points per second: 100 as they are, 104 compiled"),
         (1, 80.0, 60, {}, False, "saves 0 s of the run"),
         (1, 106.0, 210, {}, False, "to compile took 210 s, and saves 204 s"),
         (1, 200.0, 60, {"generator": "its slopes differ"}, False, "move 'generator': its slopes differ"),
@@ -104,7 +106,7 @@ def test_without_a_compiler_a_long_run_says_so_once(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("recorder", "times", "value", "said"),
     [
-        (StandIn(), 1.5, True, "images per second: 100 as they are, 150 replayed"),
+        (StandIn(), 1.5, True, "points per second: 100 as they are, 150 replayed"),
         (StandIn(), 1.01, False, "101 replayed"),
         (StandIn(works=False), 1.5, False, "operation not permitted when stream is capturing"),
     ],

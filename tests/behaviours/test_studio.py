@@ -54,6 +54,7 @@ KINDS = {
     "state": ("playing", "working", "finished", "stopped"),
     "tab": PARTS,
     "better": ("lower", "higher", "middle"),
+    "noun": ("images", "rows", "points", "items"),
 }
 """Words of the page whose names are put together."""
 
@@ -91,6 +92,7 @@ def test_runs_are_listed_wherever_they_were_started(client: TestClient, base: Pa
     rows = {row["run"]: row for row in answer.json()["runs"]}
     assert set(rows) == {"digits-1", "inner ~ rows"}
     digits = rows["digits-1"]
+    assert {row["noun"] for row in rows.values()} == {"images", "rows"}
     assert (digits["recipe"], digits["images"], digits["state"]) == ("digits", 2048, "finished")
     assert digits["verdict"] == "starting"
     assert digits["scores"][-1] == [2048, digits["score"]]
@@ -193,7 +195,7 @@ def test_samples_are_those_of_the_command(client: TestClient, base: Path, tmp_pa
 
 def test_rows_are_shown_and_sent(client: TestClient) -> None:
     about = client.get("/api/runs/inner ~ rows/about").json()
-    assert (about["kind"], about["draws"]) == ("table", True)
+    assert (about["kind"], about["noun"], about["draws"]) == ("table", "rows", True)
     assert picture(client.get("/api/runs/inner ~ rows/samples")).size[0] > 100
     rows = client.get("/api/runs/inner ~ rows/samples", params={"n": 3, "format": "csv"}).text.splitlines()
     cells = client.get("/api/runs/inner ~ rows/samples", params={"n": 3, "format": "json"}).json()

@@ -332,9 +332,9 @@ def test_the_verifier_catches_every_planted_leak() -> None:
     honest = proof_of(data, fold, fold.train)
     assert verify(honest, data) == []
     assert "has seen 1 test" in verify(proof_of(data, fold, torch.cat([fold.train, fold.test[:1]])))[0]
-    assert "2 synthetic images are test" in verify(proof_of(data, fold, fold.train, 2))[0]
+    assert "2 synthetic images are test images" in verify(proof_of(data, fold, fold.train, 2), data)[0]
     shared = Fold(torch.cat([fold.train, fold.test[:3]]), fold.test)
-    assert "3 images are trained on and tested on" in verify(proof_of(data, shared, fold.train))[0]
+    assert "3 items are trained on and tested on" in verify(proof_of(data, shared, fold.train))[0]
     assert "not those of the proof" in verify(honest, images(40, seed=9))[0]
     sets = dict(honest["sets"])  # type: ignore[call-overload]
     name = next(iter(sets))

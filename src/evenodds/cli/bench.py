@@ -53,14 +53,15 @@ def bench(
     recipe = recipe or recipe_for(data)
     config = with_settings(read_recipe(recipe), ({"data": data} if data else {}) | setting_values(settings))
     require_allowed(config, recipe)
-    paces = measure_paces(config, open_data(config, reading), seconds, compiled, say)
+    dataset = open_data(config, reading)
+    paces = measure_paces(config, dataset, seconds, compiled, say)
     better = recommended(paces)
     if json:
         result_json({"recipe": recipe, "paces": [asdict(pace) for pace in paces], "recommended": better})
         return 0
     plain = paces[0].images_per_second
     rows = [(one.words, f"{(rate := one.images_per_second):,.0f}", f"{rate / plain:.2f}", one.note) for one in paces]
-    result_table(aligned([("setting", "images/s", "times", "what it means"), *rows]))
+    result_table(aligned([("setting", f"{dataset.noun}/s", "times", "what it means"), *rows]))
     kept = [one for one in settings or [] if one.partition("=")[0].strip() not in better]
     named = "".join(f" {quoted(one)}" for one in [recipe, *(["--data", data] if data else []), "--set", *kept])
     say(f"try: evenodds train{named} {Pace(better).words}" if better else "no setting is faster that keeps the game")

@@ -90,10 +90,12 @@ def pull(
         What `evenodds push` printed: another run than this one is refused.
     """
     from evenodds.export import hub
+    from evenodds.runs.folder_facts import noun_of
 
     pulled = hub.pull(source, to, digest=sum_, say=say)
     named = quoted(pulled.folder)
-    say(f"run {pulled.manifest.run} after {pulled.manifest.images:,} images, licence {pulled.manifest.licence}")
+    after = f"{pulled.manifest.images:,} {noun_of(pulled.folder)}"
+    say(f"run {pulled.manifest.run} after {after}, licence {pulled.manifest.licence}")
     say(f"{len(pulled.manifest.files):,} files, each as it was pushed; what is known of the run: {named}/README.md")
     say(f"look first:    evenodds doctor {named} --skip-data")
     say(f"go on with it: evenodds resume {named}, with --data PLACE where you have its data")

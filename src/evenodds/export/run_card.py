@@ -57,7 +57,7 @@ def of_folder(folder: Path, licence: str | None, noun: str) -> dict[str, Any]:
         "scores are from": _provenance(evaluation, noun),
         "memorisation": _memorisation(evaluation),
         "findings": {f"{k}": str(line) for k, line in enumerate(evaluation.get("verdict") or (), 1)},
-        "past": {f"{k}": str(one) for k, one in enumerate(past, 1)},
+        "past": {f"{k}": one.told(noun) for k, one in enumerate(past, 1)},
         "licence": licence or (past[-1].licence if past else LICENCE),
     }
     return {name: value for name, value in facts.items() if value not in ({}, "")}

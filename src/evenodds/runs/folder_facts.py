@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evenodds.data.wording import items_of
 from evenodds.errors import BadInput
 from evenodds.files.read import read_json
 
-__all__ = ["ENCODER", "LEARNED_BESIDE", "RATIO", "Played", "is_run", "processes_of", "require_run"]
+__all__ = ["ENCODER", "LEARNED_BESIDE", "RATIO", "Played", "is_run", "noun_of", "processes_of", "require_run"]
 
 ENCODER, RATIO = "encoder.safetensors", "ratio.safetensors"
 LEARNED_BESIDE = (ENCODER, RATIO)
@@ -27,6 +28,21 @@ def require_run(folder: str | Path) -> Path:
     if not is_run(folder):
         raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
     return Path(folder)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is read of data.json."""
+
+    kind: str = ""
+
+
+def noun_of(folder: Path) -> str:
+    """What items of a run's data are called, in the plural; "items" where its data.json does not say of what kind."""
+    try:
+        return items_of(read_json(folder / "data.json", _Data).kind)
+    except (BadInput, OSError):
+        return items_of("")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from evenodds.game.learners.graphs import WARM_UP, is_recordable
 from evenodds.runs import probing
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import Ahead, rates_of
+from evenodds.runs.probing import Ahead, in_words, rates_of, rounded
 
 __all__ = ["choose_compiled", "choose_graphs", "choose_launches"]
 
@@ -79,8 +79,8 @@ def _of_graphs(plain: Config, ahead: Ahead) -> Choice:
     if not graphs.replays:
         why = "; ".join(f"move '{name}': {reason}" for name, reason in graphs.reasons.items())
         return Choice("graphs", False, why or "the learner records no moves")
-    figures = {"images_per_second": _rounded(rates), "replays": dict(graphs.replays), "not_recorded": graphs.reasons}
-    return Choice("graphs", rates["replayed"] >= GAIN * rates["as they are"], _said(rates), figures)
+    figures = {"images_per_second": rounded(rates), "replays": dict(graphs.replays), "not_recorded": graphs.reasons}
+    return Choice("graphs", rates["replayed"] >= GAIN * rates["as they are"], in_words(rates, probe.noun), figures)
 
 
 # Compilation ----------------------------------------------------------------------------------------------------------
@@ -119,8 +119,9 @@ def _of_compilation(plain: Config, ahead: Ahead) -> Choice:
         return Choice("compile", False, why or "the learner compiles no moves", spent)
     saved = whole * (1 - rates["as they are"] / rates["compiled"])
     pays = rates["compiled"] >= GAIN * rates["as they are"] and saved > compiled.seconds
-    words = f"{_said(rates)}; to compile took {compiled.seconds:.0f} s, and saves {max(0.0, saved):,.0f} s of the run"
-    return Choice("compile", pays, words, {"images_per_second": _rounded(rates), **spent})
+    took = f"to compile took {compiled.seconds:.0f} s, and saves {max(0.0, saved):,.0f} s of the run"
+    words = f"{in_words(rates, probe.noun)}; {took}"
+    return Choice("compile", pays, words, {"images_per_second": rounded(rates), **spent})
 
 
 # Both -----------------------------------------------------------------------------------------------------------------
@@ -132,11 +133,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Remark)
         yield
-
-
-def _said(rates: dict[str, float]) -> str:
-    return f"images per second: {', '.join(f'{rate:,.0f} {name}' for name, rate in rates.items())}"
-
-
-def _rounded(rates: dict[str, float]) -> dict[str, float]:
-    return {name: round(rate, 1) for name, rate in rates.items()}

@@ -26,7 +26,7 @@ class Origin:
         source: owner/name on a hub, or "a folder".
         revision: the commit; None of a folder.
         run: twelve digits that tell runs apart, as it was pulled.
-        images: real images that it had seen.
+        images: real items that it had seen.
         licence: as it was stated.
         version: of evenodds that pushed it.
         digest: SHA-256 of its manifest.
@@ -41,9 +41,10 @@ class Origin:
     version: str
     digest: str
 
-    def __str__(self) -> str:
+    def told(self, noun: str) -> str:
+        """In words; `noun`: what items of the run's data are called."""
         at = f" at {self.revision[:12]}" if self.revision else ""
-        return f"{self.source}{at}: run {self.run} after {self.images:,} images, licence {self.licence}"
+        return f"{self.source}{at}: run {self.run} after {self.images:,} {noun}, licence {self.licence}"
 
 
 def read_origins(folder: Path) -> list[Origin]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from evenodds.runs import probing
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import Ahead, rates_of
+from evenodds.runs.probing import Ahead, in_words, rates_of, rounded
 
 __all__ = ["choose_precision"]
 
@@ -28,15 +28,14 @@ def choose_precision(config: Config, ahead: Ahead, say: Callable[[str], None]) -
     plain, other = (replace(config, precision=precision) for precision in ("float32", "bfloat16"))
     if config.compile or not ahead.takes(probing.WORTHWHILE, plain):
         return plain, []
-    rates = rates_of({"float32": ahead.probe(plain), "bfloat16": ahead.probe(other)}, SECONDS)
-    choice = _choice(rates)
+    probes = {"float32": ahead.probe(plain), "bfloat16": ahead.probe(other)}
+    choice = _choice(rates_of(probes, SECONDS), probes["float32"].noun)
     say(f"precision={choice.value}: {choice.reason}")
     return replace(config, precision=choice.value), [choice]
 
 
-def _choice(rates: dict[str, float]) -> Choice:
-    """The faster arithmetic, by images per second."""
+def _choice(rates: dict[str, float], noun: str) -> Choice:
+    """The faster arithmetic, by items per second."""
     value = "bfloat16" if rates["bfloat16"] >= GAIN * rates["float32"] else "float32"
-    words = ", ".join(f"{rate:,.0f} in {name}" for name, rate in rates.items())
-    figures = {"images_per_second": {name: round(rate, 1) for name, rate in rates.items()}}
-    return Choice("precision", value, f"images per second: {words}", figures)
+    words = in_words({f"in {name}": rate for name, rate in rates.items()}, noun)
+    return Choice("precision", value, words, {"images_per_second": rounded(rates)})

@@ -18,7 +18,7 @@ from evenodds.runs import probing
 from evenodds.runs.choices import FILE
 from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config
-from evenodds.runs.probing import Ahead, Probe
+from evenodds.runs.probing import Ahead, Probe, in_words, rounded
 
 __all__ = ["ThreadChoice", "choose_threads", "measured_rates", "read_thread_choices", "use_threads"]
 
@@ -30,22 +30,24 @@ class ThreadChoice:
     Args:
         images: after which it is played with.
         images_per_second: of the rounds, by number of threads.
+        noun: what images of these data are called.
     """
 
     value: int
     images: int = 0
     images_per_second: dict[int, float] = field(default_factory=dict)
+    noun: str = "images"
 
     @classmethod
-    def of(cls, rates: Mapping[int, float], images: int) -> ThreadChoice:
+    def of(cls, rates: Mapping[int, float], images: int, noun: str) -> ThreadChoice:
         """The fastest."""
-        return cls(fastest(rates), images, {number: round(rate, 1) for number, rate in rates.items()})
+        return cls(fastest(rates), images, rounded(rates), noun)
 
     @property
     def reason(self) -> str:
         """The rates in words."""
-        rates = [f"{rate:,.0f} with {number}" for number, rate in self.images_per_second.items()]
-        return f"images per second by threads: {', '.join(rates)}"
+        rates = {f"with {number}": rate for number, rate in self.images_per_second.items()}
+        return in_words(rates, self.noun, " by threads")
 
     def choice(self) -> Choice:
         """As choices.json has it."""
@@ -106,7 +108,8 @@ def choose_threads(config: Config, ahead: Ahead, say: Callable[[str], None]) -> 
         return replace(config, threads=most), []
     if not ahead.takes(probing.WORTHWHILE, config):
         return config, []
-    choice = ThreadChoice.of(measured_rates(ahead.probe(config), candidates(most)), 0)
+    probe = ahead.probe(config)
+    choice = ThreadChoice.of(measured_rates(probe, candidates(most)), 0, probe.noun)
     say(f"threads={choice.value}: {choice.reason}")
     return replace(config, threads=choice.value), [choice.choice()]
 

@@ -17,7 +17,7 @@ from evenodds.files.tail import Tail
 from evenodds.game.history import is_line
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import read
-from evenodds.runs.folder_facts import is_run
+from evenodds.runs.folder_facts import is_run, noun_of
 
 __all__ = ["RunView", "Watching"]
 
@@ -76,6 +76,8 @@ class RunView:
     config: Config | None = field(init=False, default=None)
     trouble: str = field(init=False, default="")
     """Why its configuration cannot be read."""
+    noun: str = field(init=False, default="items")
+    """What items of its data are called."""
     holder: Holder | None = field(init=False, default=None)
     samples: list[int] = field(init=False, default_factory=list)
     """Images at which a picture of samples was written."""
@@ -112,6 +114,9 @@ class RunView:
         if self._moved("config.yaml"):
             changed = True
             self._configure()
+        if self._moved("data.json"):
+            changed = True
+            self.noun = noun_of(self.folder)
         if self._moved(""):
             changed = True
             self.files = frozenset(_names(self.folder))
@@ -149,6 +154,7 @@ class RunView:
             "task": config.task.name if config is not None else None,
             "data": Path(config.data.name).name if config is not None and config.data is not None else None,
             "images": self.images,
+            "noun": self.noun,
             "total": total,
             "seconds": standing.seconds,
             "images_per_second": speed,

@@ -75,6 +75,7 @@ def _about(session: Session) -> dict[str, Any]:
         "command": task.command,
         "images": session.images,
         "kind": card.kind,
+        "noun": card.noun,
         "shape": list(card.shape),
         "classes": list(card.classes),
         "draws": session.draws and plain,

@@ -113,7 +113,7 @@ def _pair(about: Known, found: Resembling, k: int) -> dict[str, Any]:
     }
 
 
-@router.get("/trials", summary="Trials of whether synthetic images help a classifier, the latest first")
+@router.get("/trials", summary="Trials of whether synthetic items help a classifier, the latest first")
 async def listed(request: Request) -> list[dict[str, Any]]:
     """Those of `evenodds trial` below the folder of the runs, and in `trials/` of the folders for data."""
     studio = studio_of(request)

@@ -162,7 +162,7 @@ async def snapshot(request: Request, run: str, images: int) -> Response:
     """samples/<images>.png of the run folder."""
     view = studio_of(request).view(run)
     if images not in view.samples:
-        raise BadInput(f"no samples were drawn at {images:,} images; the run says which there are")
+        raise BadInput(f"no samples were drawn at {images:,} {view.noun}; the run says which there are")
     content = await asyncio.to_thread(content_of, view.folder, f"samples/{images:012d}.png")
     return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 

@@ -55,7 +55,7 @@ def _is_result(path: Path) -> bool:
 
 
 def described(name: str, folder: Path) -> dict[str, Any]:
-    """What a trial found: its answer, its reasons, and each arm against real images alone; or why it cannot be read."""
+    """What a trial found: its answer, its reasons, and each arm against real items alone; or why it cannot be read."""
     about = {"name": name, "folder": str(folder), "picture": (folder / "trial.png").is_file()}
     try:
         told: dict[str, Any] = finite(_told(read_json(folder / RESULT, dict[str, Any])))
@@ -73,6 +73,7 @@ def _told(content: Mapping[str, Any]) -> dict[str, Any]:
         "reasons": [str(line) for line in verdict["reasons"]],
         "recommended": str(verdict["recommended"]["title"]),
         "classifier": str(content["classifier"]),
+        "items": _items(content.get("items", "images")),
         "classes": [visible(str(one)) for one in content["classes"]],
         "trained_on": sum(int(n) for n in content["train_counts"]),
         "tested_on": int(content["tested_on"][0]),
@@ -82,8 +83,15 @@ def _told(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _items(name: Any) -> str:
+    """What items are called; ValueError where a trial is of no such."""
+    if name not in ("images", "rows"):
+        raise ValueError(name)
+    return str(name)
+
+
 def _arm(name: str, arm: Mapping[str, Any], differences: Mapping[str, Any]) -> dict[str, Any]:
-    """An arm with the means of its figures, and its difference in macro-F1 to real images alone."""
+    """An arm with the means of its figures, and its difference in macro-F1 to real items alone."""
     means = [sum(float(one[figure]) for one in arm["figures"]) / len(arm["figures"]) for figure in FIGURES]
     test = differences.get(f"{name} - real")
     against = None if test is None else {key: float(test["figures"][PRIMARY][key]) for key in ("value", "low", "high")}

@@ -116,7 +116,9 @@ class FinishedRun:
         card = self.session.card
         self.session.conditions.require_by_class("it cannot help any", however=False)
         if card.fingerprint != data.fingerprint():
-            raise BadInput("this run was trained on other data, so nothing shows that it has not seen the test images")
+            raise BadInput(
+                f"this run was trained on other data, so it may have seen test {card.noun}; name its own with --data"
+            )
         trained, held_out = data.split(self.session.config.held_out, SPLIT_SEED)
         if list(card.held_out) != held_out.tolist():
             raise BadInput("data.json of this run names other held-out items than its settings do; train it again")
@@ -124,7 +126,7 @@ class FinishedRun:
             raise BadInput(
                 f"this run held {len(held_out)} {card.noun} out, and {seeds} seeds need {4 * seeds} at "
                 "least; give fewer --seeds, or the data (--data) in place of the run, and generators are trained "
-                "without the test images"
+                f"without the test {card.noun}"
             )
         order = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(17))]
         labels = data.y if data.y is not None else torch.zeros(len(data), dtype=torch.int64)

@@ -94,7 +94,7 @@ def trial(
         folds = [fold_of(data, splitter or cross(seeds), seed, item_hashes) for seed in range(seeds)]
         if mean_overlap(folds) > 0.9:
             raise BadInput(
-                "the seeds test on the same images, which tells nothing of others; give each some of its own"
+                f"the seeds test on the same {data.noun}, which tells nothing of others; give each some of its own"
             )
         facts = {
             "schema": SCHEMA, "data": data.fingerprint(),
@@ -122,7 +122,7 @@ def _possible(data: Dataset, seeds: int, ratio: float, share: float | None) -> N
     if seeds < 2:
         raise BadInput(f"a trial needs at least 2 seeds to know an interval, got {seeds}; 5 are usual")
     if not ratio > 0:
-        raise BadInput(f"the ratio of synthetic to real images must be above 0, got {ratio}")
+        raise BadInput(f"the ratio of synthetic to real {data.noun} must be above 0, got {ratio}")
     if share is not None and not 0 <= share < 1:
         raise BadInput(f"the synthetic share must lie in [0, 1), got {share}; leave it out, and it is chosen")
 
@@ -161,7 +161,8 @@ def _result(
     outputs = Outputs(setup.folder, "trial")
     outputs.put(setup.folder / "proof.json", lambda path: write_json(path, proof))
     if wrong := verify(proof, setup.data):
-        raise BadInput(f"no answer is given, since test images have leaked: {'; '.join(wrong[:3])}")
+        leaked = f"test {setup.data.noun} have leaked"
+        raise BadInput(f"no answer is given, since {leaked}: {'; '.join(wrong[:3])}")
     content = _content(setup, folds, facts, cells)
     outputs.put(setup.folder / "trial.json", lambda path: write_json(path, content))
     return content

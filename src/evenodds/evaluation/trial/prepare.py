@@ -79,13 +79,13 @@ def from_data(
 def from_run(
     run: Path, source: str | None, seeds: int, checkpoint: str, device: str, reading: Reading | None = None
 ) -> Prepared:
-    """A trial of the images of a finished run, which tests on what that run held out.
+    """A trial of the items that a finished run makes, which tests on what that run held out.
 
     Args:
         source: the data of the run; None for those that its configuration names.
         seeds: how many parts the held-out items are split into.
     """
     session = load(run, checkpoint, device)
-    data = open_run_data(session.config, session.card, source, reading).in_memory("the images of a trial")
+    data = open_run_data(session.config, session.card, source, reading).in_memory("the items of a trial")
     maker = FinishedRun(session)
     return Prepared(data, maker, maker.splitter(data, seeds))

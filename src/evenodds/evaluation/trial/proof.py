@@ -21,7 +21,7 @@ class Ledger:
     saw: dict[str, str] = field(default_factory=dict)
     """Trained part, e.g. "classifier" -> digest of the set of items that it got."""
     sets: dict[str, list[int]] = field(default_factory=dict)
-    """Digest -> positions of its items in the data, each image once; -1 stands for an image that is not there."""
+    """Digest -> positions of its items in the data, each item once; -1 stands for an item that is not there."""
 
     def record(self, learner: str, data: Dataset) -> Dataset:
         """Writes down that the learner gets the data, and returns the data unchanged."""
@@ -40,7 +40,7 @@ def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
             digests "train" and "test" and, for each of its "arms", "saw" (part -> digest) and "synthetic_in_test".
         data: hashed anew and held against the items, where it is at hand.
     """
-    items, sets = proof["items"], proof["sets"]
+    items, sets, noun = proof["items"], proof["sets"], "items" if data is None else data.noun
     wrong = [] if data is None or hashes(data) == list(items) else ["the data are not those of the proof"]
     wrong += [
         f"set {name[:12]} is not what its digest says"
@@ -50,16 +50,16 @@ def verify(proof: Mapping[str, Any], data: Dataset | None = None) -> list[str]:
     for number, seed in enumerate(proof["seeds"]):
         train, test = ({items[i] for i in sets[seed[part]]} for part in ("train", "test"))
         if train & test:
-            wrong.append(f"seed {number}: {len(train & test)} images are trained on and tested on")
+            wrong.append(f"seed {number}: {len(train & test)} {noun} are trained on and tested on")
         for arm, facts in seed["arms"].items():
             for learner, name in facts["saw"].items():
                 items_seen = {items[i] for i in sets.get(name, ()) if 0 <= i < len(items)}
                 if items_seen & test:
-                    wrong.append(f"seed {number}, {arm}: the {learner} has seen {len(items_seen & test)} test images")
+                    wrong.append(f"seed {number}, {arm}: the {learner} has seen {len(items_seen & test)} test {noun}")
                 if items_seen - train:
                     wrong.append(
-                        f"seed {number}, {arm}: the {learner} has seen {len(items_seen - train)} images not trained on"
+                        f"seed {number}, {arm}: the {learner} has seen {len(items_seen - train)} {noun} not trained on"
                     )
             if facts.get("synthetic_in_test"):
-                wrong.append(f"seed {number}, {arm}: {facts['synthetic_in_test']} synthetic images are test images")
+                wrong.append(f"seed {number}, {arm}: {facts['synthetic_in_test']} synthetic {noun} are test {noun}")
     return wrong

@@ -17,7 +17,6 @@ from evenodds.game.checkpoint import Stateful
 from evenodds.game.listeners.context import Order, RunContext, interval
 from evenodds.game.listeners.evaluate import Evaluate
 from evenodds.game.listeners.watch import Watch
-from evenodds.game.rules import Players
 from evenodds.game.trainer import Training
 
 __all__ = ["Save"]
@@ -86,7 +85,7 @@ class Save:
 
     def save(self, training: Training) -> None:
         """Writes a checkpoint now."""
-        require_finite(training.game.players, training.progress.images)
+        require_finite(training)
         figures = self.score(training) if self.score is not None else {}
         images, score = training.progress.images, figures.get("score")
         header = {
@@ -119,12 +118,13 @@ class Save:
                 checkpoint.remove(path)
 
 
-def require_finite(players: Players, images: int) -> None:
+def require_finite(training: Training) -> None:
     """Raises Diverged where a parameter is not a finite number."""
-    for name, player in players.items():
+    shown = f"{training.progress.images:,} {training.noun}"
+    for name, player in training.game.players.items():
         values: list[torch.Tensor] = list(player.parameters())
         if values and not bool(torch.isfinite(torch.stack(torch._foreach_norm([*values]))).all()):
             raise Diverged(
-                f"the parameters of '{name}' are no longer finite after {images:,} images; "
+                f"the parameters of '{name}' are no longer finite after {shown}; "
                 "lower learning_rate or raise penalty_weight; checkpoints made before are intact"
             )

@@ -121,7 +121,7 @@ class Threads:
     def _measure(self, training: Training) -> None:
         """Takes the fastest number from here on."""
         images, before = training.progress.images, torch.get_num_threads()
-        choice = ThreadChoice.of(self.rates(training.progress, self.numbers), images)
+        choice = ThreadChoice.of(self.rates(training.progress, self.numbers), images, training.noun)
         self._wait = min(MOST_AGAIN, 2 * self._wait) if choice.value == before else AGAIN
         self._slow, self._due = 0, training.playing + self._wait
         self.expected = choice.images_per_second[choice.value]

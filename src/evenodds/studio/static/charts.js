@@ -10,8 +10,8 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const END = /_(low|high)$/; // of an interval
 const HIDDEN = new Set(["images", "round", "seconds"]);
 
-// The terms of a history, in charts: {title, names}.
-export function groups(names) {
+// The terms of a history, in charts: {title, names}. `items`: what is shown to the discriminator, in words.
+export function groups(names, items) {
   const left = names.filter((name) => !HIDDEN.has(name) && !name.endsWith("_low") && !name.endsWith("_high"));
   const charts = [];
   const take = (title, some) => { if (some.length) charts.push({ title, names: some }); };
@@ -19,7 +19,7 @@ export function groups(names) {
   const players = [...new Set(left.filter((name) => name.includes("/")).map((name) => name.split("/")[0]))];
   for (const player of players) take(player, left.filter((name) => name.startsWith(`${player}/`)).slice(0, 12));
   take(t("group_other"), left.filter((name) => !name.includes("/") && !["score", "images_per_second"].includes(name)).slice(0, 12));
-  take(t("group_speed"), left.filter((name) => name === "images_per_second"));
+  take(t("group_speed", { items }), left.filter((name) => name === "images_per_second"));
   return charts;
 }
 
@@ -30,9 +30,9 @@ function bands(names, first, other) {
   return [first, ...(other ? [first + names.length] : [])].map((from) => ({ series: [from + high, from + low], fill: `${colour("--line-1")}22` }));
 }
 
-function options(chart, width, log, marks, positive, other) {
+function options(chart, width, log, marks, positive, other, items) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui" };
-  const label = (name) => name.split("/").pop().replaceAll("_", " ");
+  const label = (name) => name.split("/").pop().replace(/^images_/, `${items} `).replaceAll("_", " ");
   const of = (names, name) => COLOURS[names.filter((one) => !END.test(one)).indexOf(name.replace(END, "")) % COLOURS.length] ?? COLOURS[0];
   const lines = (names, dash, suffix) => names.map((name) => ({
     label: label(name) + suffix, stroke: colour(of(names, name)), spanGaps: true, points: { show: false },
@@ -43,7 +43,7 @@ function options(chart, width, log, marks, positive, other) {
     width, height: 240, cursor: { sync: { key: "evenodds" }, drag: { x: true, y: false } }, legend: { live: true },
     scales: { x: { time: false }, y: { distr: log ? (positive ? 3 : 4) : 1 } },
     axes: [{ ...axis, values: (_, values) => values.map(short) }, { ...axis, size: 64, values: (_, values) => values.map((v) => (v === null ? "" : figure(v))) }],
-    series: [{ label: t("images"), value: (_, value) => (value === null ? "–" : short(value)) }, ...lines(chart.names, null, ""), ...(other ? lines(chart.names, [6, 4], ` (${other})`) : [])],
+    series: [{ label: items, value: (_, value) => (value === null ? "–" : short(value)) }, ...lines(chart.names, null, ""), ...(other ? lines(chart.names, [6, 4], ` (${other})`) : [])],
     bands: bands(chart.names, 1, other),
     hooks: { draw: [(plot) => {
       const { ctx, bbox } = plot;
@@ -71,16 +71,16 @@ function series(columns, names) {
   return [xs, ...names.map((name) => line(columns[name]))];
 }
 
-export function Chart({ chart, columns, log, marks, other, otherColumns, theme }) {
+export function Chart({ chart, columns, log, marks, other, otherColumns, theme, items }) {
   const place = useRef(null), plot = useRef(null), told = useRef(null);
   const mine = series(columns, chart.names);
   const second = otherColumns?.images?.length ? other : "";
   const data = second ? uPlot.join([mine, series(otherColumns, chart.names)]) : mine;
   const positive = data.slice(1).every((line) => line.every((v) => v === null || v === undefined || v > 0));
-  const key = [chart.names.join(), log, positive, second, theme, document.documentElement.lang].join("|");
+  const key = [chart.names.join(), log, positive, second, theme, items, document.documentElement.lang].join("|");
   useEffect(() => {
     const node = place.current;
-    plot.current = new uPlot(options(chart, node.clientWidth, log, marks, positive, second), data, node);
+    plot.current = new uPlot(options(chart, node.clientWidth, log, marks, positive, second, items), data, node);
     const watcher = new ResizeObserver(() => plot.current?.setSize({ width: node.clientWidth, height: 240 }));
     watcher.observe(node);
     told.current = data;

@@ -84,7 +84,7 @@ function Trial({ trial }) {
   if (trial.trouble) return html`<h3>${trial.name}</h3><p class="error">${trial.trouble}</p>`;
   return html`<article><h3>${trial.name} <span class=${`state ${trial.answer === "HELPS" ? "finished" : trial.answer === "HURTS" ? "failed" : ""}`}>${trial.answer}</span></h3>
     <ul>${trial.reasons.map((line) => html`<li>${line}</li>`)}</ul><p>${t("recommended", { what: trial.recommended })}</p>
-    <p class="muted">${t("trial_of", { classifier: trial.classifier, n: trial.trained_on, classes: trial.classes.length, tested: trial.tested_on, seeds: trial.seeds })}</p>
+    <p class="muted">${t("trial_of", { items: t(`noun_${trial.items}`), classifier: trial.classifier, n: trial.trained_on, classes: trial.classes.length, tested: trial.tested_on, seeds: trial.seeds })}</p>
     <${Table} label=${t("trial_arms", { name: trial.name })} head=${[t("arm"), ...trial.figures, t("against_real")]}
       rows=${trial.arms.map((arm) => [arm.title, ...arm.means.map((value) => value.toFixed(3)), arm.against ? `${arm.against.value.toFixed(3)} (${between(arm.against.low, arm.against.high)})` : ""])} />
     ${trial.picture ? html`<img class="plot" src=${path("trials", trial.name, "picture")} alt=${t("trial_picture", { name: trial.name })} loading="lazy" />` : null}<p class="muted break">${trial.folder}</p></article>`;

@@ -47,13 +47,13 @@ function Grid({ run, about, asked, picked, onPick }) {
         <span class="picked" style=${cell(picked)}></span></div></div>${busy ? html`<${Busy} text=${t("at_work")} />` : null}<${Line} error=${error} />`;
 }
 
-// Rows of a table: their distributions, and the first of them as they are.
-function Rows({ run, asked }) {
+// Rows of a table, or points: their distributions, and the first of them as they are.
+function Rows({ run, about, asked }) {
   const at = path("runs", run, "samples"), [canvas, wrong, busy] = usePicture(at + query({ ...asked, format: "webp", slot: `${tab}-grid` }));
   const [drawn, setDrawn] = useState(null), [error, setError] = useState(null), url = at + query({ ...asked, format: "json", slot: `${tab}-rows` }), latest = useRef(new Latest());
   useEffect(() => { latest.current.ask(url, async (answer) => setDrawn(await answer.json()), setError); }, [url]);
-  const label = t("rows_of", { n: asked.n, seed: asked.seed });
-  return html`<canvas ref=${canvas} class="picture big smooth" role="img" aria-label=${t("distributions")} width="1" height="1"></canvas>${busy ? html`<${Busy} text=${t("at_work")} />` : null}<${Line} error=${wrong || error} />
+  const items = t(`noun_${about.noun}`), label = t("rows_of", { n: asked.n, items, seed: asked.seed });
+  return html`<canvas ref=${canvas} class="picture big smooth" role="img" aria-label=${t("distributions", { items })} width="1" height="1"></canvas>${busy ? html`<${Busy} text=${t("at_work")} />` : null}<${Line} error=${wrong || error} />
     ${drawn ? html`<h3>${label}</h3><div class="wide" tabindex="0" role="region" aria-label=${label}><table><thead><tr>${drawn.columns.map((name) => html`<th>${name}</th>`)}</tr></thead>
       <tbody>${drawn.rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>` : null}`;
 }
@@ -129,7 +129,7 @@ export function PlayView({ run, checkpoints }) {
   const middle = () => about.ranges.map(([low, high]) => (about.binary ? 0 : (low + high) / 2));
   const file = (format) => path("runs", run, "samples") + query({ ...words, format });
   return html`<section><h2 class="hidden">${t("tab_play")}</h2><div class="columns play"><div>${about.kind === "image" ? html`<${Grid} run=${run} about=${about} asked=${words} picked=${Math.min(picked, asked.n - 1)} onPick=${(k) => { setPicked(k); setStart(`${asked.seed}:${k}`); }} />
-      <p class="muted">${t("pick_help")}</p>` : html`<${Rows} run=${run} asked=${words} />`}</div>
+      <p class="muted">${t("pick_help")}</p>` : html`<${Rows} run=${run} about=${about} asked=${words} />`}</div>
     <div><div class="fields"><label>${t("seed")}<input type="number" min="0" value=${asked.seed} onInput=${(e) => e.target.value !== "" && change({ seed: Math.max(0, Math.round(Number(e.target.value))) })} /></label>
         <button class="quiet" aria-label=${t("previous")} disabled=${asked.seed < 1} onClick=${() => change({ seed: asked.seed - 1 })}>‹</button>
         <button class="quiet" aria-label=${t("next")} onClick=${() => change({ seed: asked.seed + 1 })}>›</button>

@@ -38,7 +38,7 @@ function useHistory(run, version) {
   return held.current.columns;
 }
 
-function Curves({ run, marks, version }) {
+function Curves({ run, marks, version, items }) {
   const [log, setLog] = useState(false), [other, setOther] = useState(""), [names, setNames] = useState([]);
   const columns = useHistory(run, version), second = useHistory(other, version);
   useEffect(() => { get("/api/runs").then((list) => setNames(list.runs.map((one) => one.run).filter((name) => name !== run))).catch(() => {}); }, [run]);
@@ -49,11 +49,11 @@ function Curves({ run, marks, version }) {
       <label>${t("with_run")} <select value=${other} onChange=${(e) => setOther(e.target.value)}>
         <option value="">${t("nobody")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></label></div></div>
     <p class="muted">${t("zoom_help")}</p>
-    <div class="charts">${groups(Object.keys(columns)).map((chart) => html`<${Chart} key=${chart.title} chart=${chart} columns=${columns} log=${log} marks=${marks}
+    <div class="charts">${groups(Object.keys(columns), items).map((chart) => html`<${Chart} key=${chart.title} chart=${chart} columns=${columns} log=${log} marks=${marks} items=${items}
       other=${other} otherColumns=${other ? second : null} theme=${theme} />`)}</div></section>`;
 }
 
-function Samples({ run, snapshots }) {
+function Samples({ run, snapshots, items }) {
   const [chosen, setChosen] = useState(null), canvas = useRef(null), [error, setError] = useState(null);
   const at = chosen === null ? snapshots.length - 1 : Math.min(chosen, snapshots.length - 1), images = snapshots[at];
   useEffect(() => {
@@ -63,20 +63,20 @@ function Samples({ run, snapshots }) {
     return () => { ended = true; };
   }, [run, images]);
   return html`<section><h2>${t("samples_time")}</h2>${images === undefined ? html`<p class="muted">${t("no_samples_yet")}</p>` : html`
-    <canvas ref=${canvas} class="picture big" role="img" aria-label=${t("samples_of", { run, n: whole(images) })} width="1" height="1"></canvas>
-    <${Slider} label=${t("moment")} value=${at} min="0" max=${snapshots.length - 1} step="1" shown=${t("at_images", { n: whole(images) })} disabled=${snapshots.length < 2}
+    <canvas ref=${canvas} class="picture big" role="img" aria-label=${t("samples_of", { run, n: whole(images), items })} width="1" height="1"></canvas>
+    <${Slider} label=${t("moment")} value=${at} min="0" max=${snapshots.length - 1} step="1" shown=${t("after_shown", { n: whole(images), items })} disabled=${snapshots.length < 2}
       onInput=${(value) => setChosen(value === snapshots.length - 1 ? null : value)} /><${Line} error=${error} />`}</section>`;
 }
 
 function Verdicts({ run }) {
   return html`<section><h2>${t("verdicts")}</h2>${run.verdicts.length ? html`<ol class="times">${run.verdicts.slice().reverse().map((one) => html`<li key=${one.images + one.word}>
-      <b>${one.kind === "remedy" ? `${t("remedy")}: ` : ""}${one.word}</b> <span class="muted">${t("verdict_at", { n: whole(one.images) })}</span>${one.why ? html`<br />${one.why}` : null}</li>`)}</ol>` : html`<p class="muted">${t(run.state === "playing" ? "no_verdict" : "never_judged")}</p>`}
+      <b>${one.kind === "remedy" ? `${t("remedy")}: ` : ""}${one.word}</b> <span class="muted">${t("verdict_at", { n: whole(one.images), items: t(`noun_${run.noun}`) })}</span>${one.why ? html`<br />${one.why}` : null}</li>`)}</ol>` : html`<p class="muted">${t(run.state === "playing" ? "no_verdict" : "never_judged")}</p>`}
     ${run.remedies.length ? html`<h3>${t("remedies")}</h3><ul>${run.remedies.map((line) => html`<li>${line}</li>`)}</ul>` : null}</section>`;
 }
 
 function Checkpoints({ run }) {
   const is = run.checkpoints.find((one) => one.score_is)?.score_is;
-  return html`<section><h2>${t("checkpoints")}</h2>${run.checkpoints.length ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("checkpoints")}><table><thead><tr><th>${t("images")}</th><th>${t("score")}</th><th>${t("interval")}</th></tr></thead>
+  return html`<section><h2>${t("checkpoints")}</h2>${run.checkpoints.length ? html`<div class="wide" tabindex="0" role="region" aria-label=${t("checkpoints")}><table><thead><tr><th>${t(`noun_${run.noun}`)}</th><th>${t("score")}</th><th>${t("interval")}</th></tr></thead>
     <tbody>${run.checkpoints.slice().reverse().map((one) => html`<tr key=${one.images}><td>${whole(one.images)} ${one.best ? html`<span class="state finished">${t("best")}</span>` : null}</td>
       ${one.trouble ? html`<td colspan="2" class="error">${one.trouble}</td>` : html`<td>${figure(one.score)}</td><td>${one.interval[0] === null ? "–" : `${figure(one.interval[0])} – ${figure(one.interval[1])}`}</td>`}</tr>`)}</tbody></table></div>
     ${is ? html`<p class="muted">${t("score")}: ${is}</p>` : null}` : html`<p class="muted">${t("none_yet")}</p>`}</section>`;
@@ -126,9 +126,9 @@ export function RunView({ run: name, part }) {
     : part === "tools" ? html`<${ToolsView} run=${name} job=${run.job} />`
     : part === "settings" ? html`<${Settings} run=${run} />`
     : part === "report" ? html`<${JudgeView} run=${run} act=${act} />`
-    : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} />
+    : html`<div class="columns"><${Samples} run=${name} snapshots=${run.snapshots} items=${t(`noun_${run.noun}`)} /><div><${Verdicts} run=${run} /><${Checkpoints} run=${run} />
       ${run.said.length ? html`<section><details><summary>${t("said")}</summary><pre tabindex="0">${run.said.join("\n")}</pre></details></section>` : null}</div></div>
-      <${Curves} run=${name} marks=${run.verdicts} version=${`${run.changed}-${run.images}`} />`;
+      <${Curves} run=${name} marks=${run.verdicts} version=${`${run.changed}-${run.images}`} items=${t(`noun_${run.noun}`)} />`;
   return html`<div class="head"><h1>${name} <${State} state=${run.state} /></h1><${Actions} run=${run} act=${act} /></div>
     <${Line} error=${error} /><${Line} error=${failed} />${run.trouble ? html`<p class="error" role="alert">${t("trouble", { line: run.trouble })}</p>` : html`<${Progress} run=${run} />`}
     ${run.verdict ? html`<p class="verdict"><b>${run.verdict}</b>${run.why ? `: ${run.why}` : ""}</p>` : null}

@@ -14,15 +14,16 @@ export function State({ state }) {
 
 export function Progress({ run }) {
   const share = run.total ? Math.min(1, run.images / run.total) : 0;
-  return html`<div class="progress"><progress value=${share} max="1" aria-label=${t("of_images", { done: whole(run.images), total: whole(run.total) })}></progress>
-    <span>${t("of_images", { done: short(run.images), total: short(run.total) })}</span>
-    ${run.images_per_second && run.state === "playing" ? html`<span>${t("per_second", { n: short(run.images_per_second) })}</span>` : null}
+  const items = t(`noun_${run.noun}`);
+  return html`<div class="progress"><progress value=${share} max="1" aria-label=${t("shown_of", { done: whole(run.images), total: whole(run.total), items })}></progress>
+    <span>${t("shown_of", { done: short(run.images), total: short(run.total), items })}</span>
+    ${run.images_per_second && run.state === "playing" ? html`<span>${t("per_second", { n: short(run.images_per_second), items })}</span>` : null}
     ${run.left ? html`<span>${t("left", { time: duration(run.left) })}</span>` : null}</div>`;
 }
 
 function Row({ run }) {
   const picture = run.samples === null ? html`<span class="thumb none">${t("no_samples_yet")}</span>`
-    : html`<img class="thumb" src=${path("runs", run.run, "snapshots", run.samples)} alt=${t("samples_of", { run: run.run, n: whole(run.samples) })} loading="lazy" />`;
+    : html`<img class="thumb" src=${path("runs", run.run, "snapshots", run.samples)} alt=${t("samples_of", { run: run.run, n: whole(run.samples), items: t(`noun_${run.noun}`) })} loading="lazy" />`;
   return html`<li class="card run">${picture}
     <div class="what"><h2><a href=${runLink(run.run)}>${run.run}</a> <${State} state=${run.state} /></h2>
       <p class="muted">${[run.recipe, run.task, run.data].filter(Boolean).join(" · ")}</p>

@@ -21,7 +21,9 @@ from evenodds.parts.priors import Prior, Spherical
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
 
-__all__ = ["Target", "budgeted", "diffuse", "drawn_in", "langevin", "rejection", "sample", "truncated"]
+__all__ = [
+    "Target", "budgeted", "diffuse", "drawn_in", "langevin", "rejection", "require_drawable", "sample", "truncated",
+]  # fmt: skip
 
 LogRatio = Callable[[Tensor], Tensor]
 """z (N, latent) -> (N,) log p_data(x) / p_g(x) at x = G(z), up to a constant: the discriminator's logits."""
@@ -64,10 +66,7 @@ def sample(
     Returns:
         As `Session.sample`; the same seed gives the same samples, and the first of more are those of fewer.
     """
-    if not 0 < truncation <= 1:
-        raise BadInput(f"truncation lies in (0, 1], got {truncation}; 1 is plain sampling, 0.7 is usual")
-    if select is None and options:
-        raise BadInput(f"{', '.join(options)} needs a selection; add --select budgeted, rejection or langevin")
+    require_drawable(session, y, given, truncation=truncation, select=select, **options)
     if truncation == 1 and select is None:
         return session.numbers(n, seed, batch, y, given)
     prior = _plain_prior(session)
@@ -86,6 +85,36 @@ def sample(
     if told := getattr(choose, "told", ""):
         say(told)
     return np.concatenate(blocks)
+
+
+def require_drawable(
+    session: Session,
+    y: Sequence[int] | None = None,
+    given: Mapping[str, float] | None = None,
+    *,
+    truncation: float = 1.0,
+    select: str | None = None,
+    **options: Any,
+) -> None:
+    """BadInput, before any work, where `sample` refuses such samples whatever the discriminator is.
+
+    What is refused for its discriminator is not said here: `density_ratio.ratio_of` may fit one first.
+    """
+    if not 0 < truncation <= 1:
+        raise BadInput(f"truncation lies in (0, 1], got {truncation}; 1 is plain sampling, 0.7 is usual")
+    if select is None and options:
+        raise BadInput(f"{', '.join(options)} needs a selection; add --select budgeted, rejection or langevin")
+    if given is not None:
+        session.conditions.to_model(None if y is None else y[:1], given)
+    if truncation == 1 and select is None:
+        return
+    prior = _plain_prior(session)
+    _, of_z = drawn_in(session, truncation)
+    truncated(prior, session.prior(1, 0), of_z)
+    if select is not None:
+        require = getattr(_selection(select, options), "require", None)
+        if require is not None:
+            require(prior)
 
 
 def drawn_in(session: Session, truncation: float) -> tuple[Session, float]:
@@ -286,11 +315,15 @@ class langevin:  # named as people ask for it
         if self.steps < 0 or not 0 < self.step <= 1:
             raise BadInput(f"langevin needs steps >= 0 and step in (0, 1], got {self.steps} and {self.step}")
 
+    def require(self, prior: Prior) -> None:
+        """BadInput where z is not standard normal."""
+        if not getattr(prior, "normal", False):
+            name = type(prior).__name__.lower()
+            raise BadInput(f"langevin needs a normal prior, this run's is {name}; take --select budgeted")
+
     def __call__(self, z: Tensor, target: Target, c: Tensor | None = None, seed: int = 0) -> Tensor:
         """z (N, latent) at the end of its walk."""
-        if not getattr(target.prior, "normal", False):
-            name = type(target.prior).__name__.lower()
-            raise BadInput(f"langevin needs a normal prior, this run's is {name}; take --select budgeted")
+        self.require(target.prior)
         return diffuse(z, lambda at: target.log_ratio(at, c), self.steps, self.step, seed)
 
 

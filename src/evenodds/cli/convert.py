@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,15 +64,24 @@ Ensemble = Annotated[
     ),
 ]
 
+Back = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Make images like the sources of images like the targets: of a run that learned both ways (train cycle).",
+    ),
+]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Flags:
-    """The flags of a conversion of images to images, and what segmentation takes of them."""
+    """The flags of a conversion of images to images, and what segmentation takes of them, or translation alone."""
 
     mix: Mix = None
     ensemble: Ensemble = False
     looks: Annotated[Mapping[str, Any], Parameter(show=False, parse=False)] = field(default_factory=dict)
+    back: Annotated[bool, Parameter(show=False, parse=False)] = False
     against: TrueImages = None
     again: Again = False
     tile: Tile = None
@@ -97,12 +106,12 @@ def upscale(run: RunOrModel, source: Source, out: Out, *, flags: Flags = DEFAULT
 
 @app.command
 @loads
-def translate(run: RunOrModel, source: Source, out: Out, *, flags: Flags = DEFAULTS) -> int:
+def translate(run: RunOrModel, source: Source, out: Out, *, back: Back = False, flags: Flags = DEFAULTS) -> int:
     """Make an image of an image, or of all of a folder or archive, by a run that learned it (train denoise, say).
 
     Status 1 says that some files could not be done; all others were.
     """
-    return _converted("translate", run, source, out, flags)
+    return _converted("translate", run, source, out, replace(flags, back=back))
 
 
 @app.command
@@ -252,6 +261,8 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 
         if flags.mix is not None:
             raise BadInput(f"{run} holds one network, so there is nothing to mix; take the run itself for --mix")
+        if flags.back:
+            raise _one_way(run)
         maker = maker_in(run, command)
         if flags.looks:
             raise BadInput(
@@ -266,7 +277,7 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
         return 0
     status = _concluded(converted, out)
     if flags.against is not None and (converted.written or converted.there):
-        _score(session, source, out, flags.against, flags.most_pixels)
+        _score(session, source, out, flags)
     return status
 
 
@@ -290,6 +301,10 @@ def _written(maker: Maker, source: Path, out: Path, flags: Flags) -> Converted:
         return convert(maker, source, out, options, step, say)
 
 
+def _one_way(file: Path) -> BadInput:
+    return BadInput(f"{file} holds one network, which makes targets of sources; take the run itself for --back")
+
+
 def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Flags) -> tuple[Session, Converted]:
     """The run, and what became of the files."""
     from evenodds.apply.converting import beside, outputs_of
@@ -299,6 +314,8 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     from evenodds.evaluation.truth import require_apart
 
     session = run_or_model(run, flags.checkpoint, flags.device, "generator")
+    if flags.back and session.file is not None:
+        raise _one_way(run)
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
@@ -309,17 +326,18 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     zoom = getattr(session.task, "zoom", 1.0)
     if flags.looks.get("larger", 1) > zoom:
         say(f"{run} has seen nothing enlarged more than {zoom:g} times, so its maps may be worse for it")
-    return session, _written(maker_of(session, flags.mix, **flags.looks), source, out, flags)
+    return session, _written(maker_of(session, flags.mix, back=flags.back, **flags.looks), source, out, flags)
 
 
-def _score(session: Any, source: Path, out: Path, against: Path, most_pixels: int | None) -> None:
+def _score(session: Any, source: Path, out: Path, flags: Flags) -> None:
     from evenodds.apply.converting import beside, outputs_of
     from evenodds.cli.bar import Steps
     from evenodds.cli.tables import truth_table
     from evenodds.evaluation.truth import scored
 
+    assert flags.against is not None
     with Steps() as step:
-        scores = scored(session, source, out, against, step, most_pixels)
+        scores = scored(session, source, out, flags.against, step, flags.most_pixels, flags.back)
     for line in scores.report:
         say(line)
     for note in scores.notes:

@@ -75,6 +75,7 @@ def walk(
     from evenodds.runs.session import load
 
     session, path = load(run, checkpoint, device), out or run / "walk.gif"
+    session.require_samples()
     require_picture_place(session, path, "walk", (from_, to))
     if from_ is not None or to is not None:
         if (stops, seed) != (None, None):
@@ -127,6 +128,7 @@ def directions(
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
+    session.require_samples()
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
     if samples is not None and move is None:
@@ -233,6 +235,7 @@ def _encoded(
     from evenodds.files.outputs import require_owned
 
     session = run_or_model(run, flags.checkpoint, flags.device, "encoder")
+    session.require_samples()
     if command == "reconstruct":
         require_pictures(session)
         require_not_the_data(session, path.parent)

@@ -60,6 +60,7 @@ def mix(
 
     path = out if out is not None else run / "mix.png"
     session = load(run, checkpoint, device)
+    session.require_samples()
     require_styles(session)
     require_picture_place(session, path, "mix", (from_, to))
     if from_ is not None or to is not None:

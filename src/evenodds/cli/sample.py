@@ -107,10 +107,9 @@ def sample(
         wanted = _wanted(samples.session, n, seed, class_, per_class, {"grid": grid, "folder": folder, "npz": npz})
     else:
         session = run_or_model(run, checkpoint, device, "generator")
+        session.require_samples()
         wanted = _wanted(session, n, seed, class_, per_class, {"grid": grid, "folder": folder, "npz": npz})
-        if fit is not None:
-            session = _fitted(session, fit, data)
-        samples = _drawn(session, given, {"truncation": truncation, "select": select, **options})
+        samples = _drawn(session, given, wanted.y, fit, data, {"truncation": truncation, "select": select, **options})
     _write(samples, wanted)
 
 
@@ -141,8 +140,17 @@ def _drawn_without_torch(model: Alone, truncation: float) -> _Samples:
     return _Samples(cast("Session", model), draw)
 
 
-def _drawn(session: Session, given: list[str] | None, options: Mapping[str, Any]) -> _Samples:
-    from evenodds.apply.asked_rows import matching_rows
+def _drawn(
+    session: Session,
+    given: list[str] | None,
+    y: Sequence[int] | None,
+    fit: int | None,
+    data: str | None,
+    options: Mapping[str, Any],
+) -> _Samples:
+    """What draws the samples; what cannot be drawn is refused before a discriminator is fitted for them."""
+    from evenodds.apply.asked_rows import RowFilter, matching_rows
+    from evenodds.apply.selecting import require_drawable
     from evenodds.apply.selecting import sample as selected
 
     if given is not None and session.conditions.by_class:
@@ -151,7 +159,14 @@ def _drawn(session: Session, given: list[str] | None, options: Mapping[str, Any]
             f"'{session.card.classes[0]}'; --given is for runs on values, or on tables with --set task=generate"
         )
     by_row = given is not None and session.conditions.kind is None and bool(session.card.units.columns)
+    if given is not None and not by_row and session.conditions.kind is None:
+        session.conditions.to_model(given={})  # says that nothing can be asked for
     asked = None if by_row else numbers(given)
+    if by_row:
+        RowFilter.of(session.card.units.columns, assignments(given))
+    require_drawable(session, y, asked, **options)
+    if fit is not None:
+        session = _fitted(session, fit, data)
 
     def draw(n: int, seed: int, y: Sequence[int] | None) -> tuple[Any, Any]:
         def some(count: int, seed: int) -> Any:
@@ -251,6 +266,7 @@ def augment(
     from evenodds.runs.session import load
 
     session, names = load(run, checkpoint, device), listed_names(filters)
+    session.require_samples()
     with Steps() as step:
         manifest = write(
             session,

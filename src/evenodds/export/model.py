@@ -49,7 +49,8 @@ def load_model(path: str | Path) -> Session:
     player = PLAYERS[about.answers](runtime, about, task.condition_length)
     players = Players({player.role: player.eval()})
     players.missing = f"{path} answers {about.answers} alone; export its run for this too, see evenodds export --help"
-    return Session(path.parent, config, about.card, task, players, torch.device("cpu"), about.images)
+    place = torch.device("cpu")
+    return Session(path.parent, config, about.card, task, players, place, about.images, file=path)
 
 
 class Players(dict[str, nn.Module]):

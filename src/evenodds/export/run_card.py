@@ -129,7 +129,7 @@ def _memorisation(evaluation: Mapping[str, Any]) -> str:
     """What was found on copies of training items."""
     facts = evaluation.get("memorisation")
     if not isinstance(facts, dict) or not isinstance(facts.get("share"), int | float):
-        return "not measured: ask `evenodds report`"
+        return "not measured: ask `evenodds report`, where the run draws samples"
     known = [name for name in ("share", "low", "high", "expected") if isinstance(facts.get(name), int | float)]
     shares = {name: f"{100 * facts[name]:.2g} %" for name in known}
     within = f" ({shares['low']} to {shares['high']})" if {"low", "high"} <= set(shares) else ""

@@ -134,7 +134,8 @@ class Examination:
         self.card = card = read_card(self.folder)
         columns = len(card.columns) if card.units.columns else 0
         size = f"{columns} columns" if columns else " x ".join(map(str, card.shape))
-        yield Finding(FINE, "data.json", f"{card.items:,} {self.noun} of {size}, {len(card.classes)} classes")
+        classes = f", {len(card.classes)} classes" if card.classes else ""
+        yield Finding(FINE, "data.json", f"{card.items:,} {self.noun} of {size}{classes}")
         if card.fingerprint is None:
             yield Finding(NOTE, "data.json", "no fingerprint of the data, so that others cannot be told from them")
 

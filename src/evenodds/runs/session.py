@@ -50,6 +50,7 @@ class Session:
         players: with the generator's average in place of the generator, in evaluation mode.
         images: real images that these players have seen.
         allow: modules of the user's own that what is done with the run may import.
+        file: the exported file whose answers these players are; None of a run itself.
 
     Example:
         >>> import evenodds
@@ -69,6 +70,7 @@ class Session:
     device: torch.device
     images: int
     allow: tuple[str, ...] = ()
+    file: Path | None = None
 
     def sample(
         self,
@@ -128,12 +130,17 @@ class Session:
     @property
     def latent(self) -> Prior:
         """The prior of z; BadInput of a run that draws no samples."""
-        if self.task.prior is None:
+        self.require_samples()
+        assert self.task.prior is not None
+        return self.task.prior
+
+    def require_samples(self) -> None:
+        """BadInput of a run that draws no samples."""
+        if not self.draws:
             raise BadInput(
                 f"this run ({self.config.task.name}) draws no samples, it makes something of images: "
-                f"evenodds {self.task.command} {self.folder} IN OUT"
+                f"evenodds {self.task.command} {self.file or self.folder} IN OUT"
             )
-        return self.task.prior
 
     def prior(self, n: int, seed: int) -> Tensor:
         """(n, latent) draws of z."""
@@ -308,8 +315,12 @@ def chosen(folder: Path, name: str) -> tuple[Path, dict[str, State], checkpoint.
     else:
         named = best_of(folder) if name == "best" else _numbered(folder, name)
         if named is None:
-            have = ", ".join(str(checkpoint.images_of(p)) for p in checkpoint.listing(folder)) or "none"
-            raise BadInput(f"no checkpoint '{name}' in {folder}; there are last, best, {have}")
+            have = checkpoint.listing(folder)
+            if name == "best" and have:
+                raise BadInput(f"no checkpoint in {folder} has a score, so none is the best; take --checkpoint last")
+            names = ["last", *(["best"] if best_of(folder) else []), *(str(checkpoint.images_of(p)) for p in have)]
+            there = f"there are {', '.join(names)}" if have else "there is none"
+            raise BadInput(f"no checkpoint '{name}' in {folder}; {there}")
         path = named
         states, header = checkpoint.load(path, needed=PLAYED)
     if "players" not in states:

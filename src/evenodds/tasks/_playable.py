@@ -46,6 +46,7 @@ class Conversion:
         scale: how many times larger an answer is than its source.
         labels: whether an answer holds "labels" (N, H, W); otherwise it holds images "x" (N, C, H, W).
         restores: whether an answer is a better version of its source, and not another image.
+        player: who makes it.
     """
 
     inputs: int
@@ -53,6 +54,7 @@ class Conversion:
     scale: int = 1
     labels: bool = False
     restores: bool = False
+    player: str = "generator"
 
 
 class ConditionDescription(Protocol):
@@ -258,6 +260,10 @@ class Playable(Task, Protocol):
         """What is made of a "source", for items x of that shape; None of a task that takes no source images."""
         ...
 
+    def conversion_back(self, shape: Sequence[int]) -> Conversion | None:
+        """The way back: what is made of an image like x, a source; None where no player has learned it."""
+        ...
+
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
         """The players as those of plain generation: "generator" z -> x and, where one judges x, "discriminator".
 
@@ -364,6 +370,10 @@ class TaskDefaults:
 
     def conversion(self, shape: Sequence[int]) -> Conversion | None:
         """No source images are taken."""
+        return None
+
+    def conversion_back(self, shape: Sequence[int]) -> Conversion | None:
+        """No player has learned a way back."""
         return None
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:

@@ -51,6 +51,7 @@ class Cycle(DiscriminatorCosts, ImageToImage):
     crop: int | None = None
     turns: str = "mirror"
     roles: ClassVar[tuple[str, ...]] = ("generator", "backward", "discriminator", "discriminator_source")
+    averaged: ClassVar[tuple[str, ...]] = ("generator", "backward")
 
     def __post_init__(self) -> None:
         if not self.cycle > 0 or self.identity < 0:
@@ -85,6 +86,10 @@ class Cycle(DiscriminatorCosts, ImageToImage):
     def conversion(self, shape: Sequence[int]) -> Conversion:
         """An image of the other set."""
         return Conversion(self.inputs, shape[0])
+
+    def conversion_back(self, shape: Sequence[int]) -> Conversion:
+        """Of an image of the other set, one of the first."""
+        return Conversion(shape[0], self.inputs, player="backward")
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Pieces of "x" and, in an order of their own, of "source"; and the contest's draws for each of both."""

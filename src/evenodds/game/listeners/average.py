@@ -35,6 +35,8 @@ class Average:
     ramp: float = 0.05
     copies: dict[str, nn.Module] = field(init=False)
     images_before: int = field(init=False, default=0)
+    begun: tuple[str, ...] = field(init=False, default=())
+    """Of whom a checkpoint of before had no average: theirs begins where the player is."""
     order: ClassVar[Order] = Order.AVERAGE
 
     @classmethod
@@ -50,6 +52,8 @@ class Average:
         self.copies = {name: deepcopy(self.players[name]).eval().requires_grad_(False) for name in self.names}
 
     def begin(self, training: Training) -> None:
+        for name in self.begun:
+            self.copies[name].load_state_dict(self.players[name].state_dict())
         for copy in self.copies.values():
             copy.to(training.engine.device)
         self.images_before = training.progress.images
@@ -75,7 +79,9 @@ class Average:
         return PlayersState(self.copies).state()
 
     def restore(self, state: State) -> None:
-        PlayersState(self.copies).restore(state)
+        known = {key.partition("/")[0] for key in state.tensors}
+        self.begun = tuple(name for name in self.copies if name not in known)
+        PlayersState({name: copy for name, copy in self.copies.items() if name in known}).restore(state)
 
 
 def _values(player: nn.Module) -> list[Tensor]:

@@ -15,6 +15,7 @@ RUNS = {
     "few": f"train gray-28 --data few.npz --set discriminator.width=4 {SHORT}",
     "values": f"train gray-28 --data values.npz --set task=condition task.kind=values discriminator.width=4 {SHORT}",
     "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
+    "denoising": f"train denoise --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
     "filling": f"train fill-32 --data photos --set {SMALL}",
     "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
     "floats": f"train gray-28 --data floats.npz --set loss=hinge task=condition discriminator.width=4 {SHORT}",
@@ -327,6 +328,15 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out --mix 0.5",
     ),
     "and not {}; see evenodds {} --help": ("upscale model.onnx photos out", "sample --help"),
+    "has learned one way; leave --back out": ("translate denoising photos out --back", "translate denoising photos out"),
+    "take the run itself for --back": (
+        "translate model.onnx photos out --back",
+        "translate denoising photos again",
+    ),
+    "so none is the best; take --checkpoint last": (
+        "sample bare -n 2 --checkpoint best --npz a.npz",
+        "sample bare -n 2 --checkpoint last --npz a.npz",
+    ),
     "--allow takes names of modules": (
         "sample pictures -n 1 --npz a.npz --allow a/b",
         "sample pictures -n 1 --npz a.npz --allow json",

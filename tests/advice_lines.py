@@ -271,10 +271,6 @@ LINES: dict[str, tuple[str, str]] = {
         "augment floats --to new --per-class 1 --filters none",
     ),
     "(--tile {} is exact)": ("upscale enlarging photos/1.png out --tile 8", ""),
-    "so no ratio is fitted; leave --fit out": (
-        "sample filling -n 2 --fit 16 --select budgeted",
-        "sample pictures -n 2",
-    ),
     "has learned with its generator; leave --images out": (
         "encode inverse photos --images 16 --out a.npz",
         "encode inverse photos --out a.npz",
@@ -328,7 +324,10 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out --mix 0.5",
     ),
     "and not {}; see evenodds {} --help": ("upscale model.onnx photos out", "sample --help"),
-    "has learned one way; leave --back out": ("translate denoising photos out --back", "translate denoising photos out"),
+    "has learned one way; leave --back out": (
+        "translate denoising photos out --back",
+        "translate denoising photos out",
+    ),
     "take the run itself for --back": (
         "translate model.onnx photos out --back",
         "translate denoising photos again",

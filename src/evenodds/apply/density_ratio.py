@@ -200,7 +200,7 @@ def ratio_of(
         Uncalibrated: held-out items and samples look alike to it, or its logits are far from log odds.
     """
     if session.task.prior is None or not set(session.task.request_names) <= {"z", "c"}:
-        raise BadInput("this run draws no samples from z alone, so no ratio is fitted; leave --fit out")
+        raise BadInput("this run draws no samples from z alone, so no ratio can be fitted for it")
     task = cast("Playable | None", session.task.value_task())  # a task's own, under another loss
     if task is None or "discriminator" not in session.players:
         raise BadInput("this run has no discriminator that judges items alone, so none is fitted; leave --fit out")

@@ -117,7 +117,7 @@ class FinishedRun:
         self.session.conditions.require_by_class("it cannot help any", however=False)
         if card.fingerprint != data.fingerprint():
             raise BadInput(
-                f"this run was trained on other data, so it may have seen test {card.noun}; name its own with --data"
+                f"this run was trained on other data, so nothing shows that it has not seen the test {card.noun}"
             )
         trained, held_out = data.split(self.session.config.held_out, SPLIT_SEED)
         if list(card.held_out) != held_out.tolist():

@@ -185,4 +185,4 @@ def test_a_folder_that_already_holds_a_run(run: Path, capsys: pytest.CaptureFixt
 
 
 def test_no_such_checkpoint_lists_those_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one_line(main(["sample", str(run), "--checkpoint", "17"]), capsys, "there are last, ")
+    one_line(main(["sample", str(run), "--checkpoint", "17"]), capsys, "there are last, best,")

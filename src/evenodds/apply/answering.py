@@ -20,19 +20,20 @@ def conversion_of(session: Session, back: bool = False) -> Conversion:
         back: what it makes of images like those it makes otherwise.
     """
     conversion = session.task.conversion(session.card.shape)
-    if back and conversion is not None:
-        conversion = session.task.conversion_back(session.card.shape)
-        if conversion is None:
-            raise BadInput(
-                f"this run ({session.config.task.name}) has learned one way; leave --back out, or train both ways on "
-                "two folders with the recipe cycle"
-            )
     if conversion is None:
         raise BadInput(
             f"this run ({session.config.task.name}) makes nothing of images; train one that does, with the recipe "
             "upscale-x4, segment or denoise, say (see: evenodds list recipes)"
         )
-    return conversion
+    if not back:
+        return conversion
+    way_back = session.task.conversion_back(session.card.shape)
+    if way_back is None:
+        raise BadInput(
+            f"this run ({session.config.task.name}) has learned one way; leave --back out, or train both ways on two "
+            "folders with the recipe cycle"
+        )
+    return way_back
 
 
 @torch.no_grad()

@@ -109,8 +109,8 @@ def require_drawable(
     if truncation == 1 and select is None:
         return
     prior = _plain_prior(session)
-    _, of_z = drawn_in(session, truncation)
-    truncated(prior, session.prior(1, 0), of_z)
+    if not _has_styles(session):
+        truncated(prior, session.prior(1, 0), truncation)
     if select is not None:
         require = getattr(_selection(select, options), "require", None)
         if require is not None:
@@ -122,10 +122,15 @@ def drawn_in(session: Session, truncation: float) -> tuple[Session, float]:
     if truncation == 1:
         return session, truncation
     _plain_prior(session)
-    generator: Any = session.players["generator"]
-    if not hasattr(generator, "truncated"):
+    if not _has_styles(session):
         return session, truncation
+    generator: Any = session.players["generator"]
     return replace(session, players={**session.players, "generator": generator.truncated(truncation)}), 1.0
+
+
+def _has_styles(session: Session) -> bool:
+    """Whether samples are truncated in w, not in z."""
+    return hasattr(session.players["generator"], "truncated")
 
 
 def _plain_prior(session: Session) -> Prior:

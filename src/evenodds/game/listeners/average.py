@@ -79,7 +79,8 @@ class Average:
         return PlayersState(self.copies).state()
 
     def restore(self, state: State) -> None:
-        known = {key.partition("/")[0] for key in state.tensors}
+        """Of a checkpoint; the first player's average must be there, those that joined it later may be missing."""
+        known = {key.partition("/")[0] for key in state.tensors} | {*self.names[:1]}
         self.begun = tuple(name for name in self.copies if name not in known)
         PlayersState({name: copy for name, copy in self.copies.items() if name in known}).restore(state)
 

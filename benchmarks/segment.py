@@ -69,7 +69,13 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 LOOKS: dict[str, dict[str, Any]] = {"flips": {"flips": True}, "flips, larger": {"flips": True, "larger": 1.5}}
 """Ways to answer, beside that by the image alone; see evenodds.tasks.segment."""
-PAIRS = [("adversarial", "plain"), ("rare", "plain"), ("bfloat16", "rare"), ("pretrained", "bfloat16"), ("long", "pretrained")]
+PAIRS = [
+    ("adversarial", "plain"),
+    ("rare", "plain"),
+    ("bfloat16", "rare"),
+    ("pretrained", "bfloat16"),
+    ("long", "pretrained"),
+]
 
 
 def measured(session: Session, truth: Dataset, **look: Any) -> dict[str, Any]:

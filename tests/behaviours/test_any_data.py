@@ -553,11 +553,16 @@ def table(path: Path, text: str) -> Path:
         ),
         ("age;income\n20;19,014\n30;2,5\n40;7\n", [19.014, 2.5, 7], "before decimals in 1 column: income"),
         ("age;income\n20;0,125\n30;1,250\n40;7\n", [0.125, 1.25, 7], "before decimals in 1 column: income"),
+        ('age,income\n"1,5","19,014"\n"2,5","1,234"\n', [19.014, 1.234], "before decimals in 2 columns: age, income"),
+        ('age,income\n1.5,"19,014"\n2.5,"1,234"\n', [19014, 1234], "between thousands in 1 column: income"),
+        ("age;income\n20;19,014\n30;1,234\n", [19.014, 1.234], "before decimals in 1 column: income"),
+        ("age;income\n2,5;19.014\n3,5;1.234\n4,5;7\n", [19014, 1234, 7], "points to stand between thousands"),
+        ("age;id;income\n2,5;1.5;19.014\n3,5;2.5;1.234\n", [19.014, 1.234], "before decimals in 1 column: age"),
     ],
 )
 def test_commas_in_numbers_are_what_the_column_says(text: str, values: list[float], note: str, tmp_path: Path) -> None:
     data = load(table(tmp_path / "t.csv", text))
-    assert data.x[:, 1].tolist() == pytest.approx(values)
+    assert data.x[:, -1].tolist() == pytest.approx(values)
     assert any(note in line for line in data.report)
 
 

@@ -349,6 +349,21 @@ def test_tables_without_a_header_and_with_constant_columns(tmp_path: Path) -> No
     assert "Column 'column 2' is constant." in plain.report
 
 
+def test_rows_are_read_as_the_table_that_they_are_likened_to_is_written(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    (tmp_path / "data.csv").write_text("a;b\n1,5;1.234,5\n2,125;7,25\n")
+    data = load(tmp_path / "data.csv")
+    (tmp_path / "open.csv").write_text('a,b\n"5,105",1.234\n')
+    frame = pandas.DataFrame({"a": ["5,105"], "b": ["1.234"]})
+    assert [load_like(given, data, "rows").x.tolist() for given in (tmp_path / "open.csv", frame)] == [
+        [[5.105, 1234]]
+    ] * 2
+    (tmp_path / "proved.csv").write_text('a,b\n"5,105",1.25\n')
+    frame = pandas.DataFrame({"a": ["5,105"], "b": ["1,000.25"]})
+    assert load_like(tmp_path / "proved.csv", data, "rows").x.tolist() == [[5105, 1.25]]
+    assert load_like(frame, data, "rows").x.tolist() == [[5105, 1000.25]]
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [

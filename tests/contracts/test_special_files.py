@@ -30,6 +30,7 @@ from evenodds.data.pictures.picture import DecodedImage
 from evenodds.data.readers import arrays, table
 from evenodds.data.readers.arrays import read_arrays
 from evenodds.data.sources import LAYOUTS, READERS, load
+from evenodds.data.tables import delimited
 from evenodds.errors import BadInput
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files import memory, zips
@@ -343,10 +344,10 @@ def test_lines_fields_and_columns_are_bounded(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "a.csv"
     path.write_text("1,2\n" + "1" * 200_000 + ",2\n")
     assert "field larger" in refused(lambda: load(path))
-    monkeypatch.setattr(table, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(delimited, "_LONGEST_LINE", 1000)
     path.write_text("1,2\n" + "1" * 1001)
     assert "line 2 has over 1,000 characters" in refused(lambda: load(path))
-    monkeypatch.setattr(table, "_MOST_COLUMNS", 10)
+    monkeypatch.setattr(delimited, "_MOST_COLUMNS", 10)
     path.write_text(",".join("1" * 11))
     assert "row 1 has 11 cells" in refused(lambda: load(path))
     monkeypatch.setattr(table, "machine_bytes", lambda: 1 << 12)

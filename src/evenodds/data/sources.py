@@ -146,9 +146,9 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
     """A table with the columns of another, by their names, whatever their order; further columns are left out."""
     columns = units.columns
     if is_frame(source):
-        parsed = parsed_frame(source)
+        parsed = parsed_frame(source, like=columns)
     elif isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in TEXT_TABLES:
-        parsed = parsed_table(Path(source), [column.name for column in columns if column.form == "words"])
+        parsed = parsed_table(Path(source), columns)
     else:
         plain: dict[str, Any] = {"types": "plain"} if "types" in options_of(source) else {}
         rows = load(source, **plain)

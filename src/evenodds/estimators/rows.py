@@ -56,7 +56,7 @@ class Rows:
         names = [column.name for column in self.columns]
         if not is_frame(frame) or sorted(map(str, frame.columns)) != sorted(names):
             raise BadInput(f"X must be a data frame with the columns of fit: {', '.join(names[:10])}")
-        parsed = parsed_frame(frame)
+        parsed = parsed_frame(frame, like=self.columns)
         return np.stack([placed(column, parsed[column.name], missing) for column in self.columns], 1)
 
     def filled(self, frame: Any, x: Values) -> Any:

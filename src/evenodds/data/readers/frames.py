@@ -15,6 +15,7 @@ import numpy as np
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.table import from_columns, names_in, require_columns, with_labels
+from evenodds.data.tables.amounts import common_point
 from evenodds.data.tables.cells import EXACT, Parsed, WordCells
 from evenodds.data.tables.rows import Column, Values, cells_of
 from evenodds.data.tables.types import Types
@@ -104,18 +105,32 @@ def from_frame(
     return with_labels(dataset, columns, label, _spelled(frame.iloc[:, columns.index(label)]), unlabelled)
 
 
-def parsed_frame(frame: Any, types: Types | None = None) -> dict[str, Parsed]:
-    """The columns of a data frame by name."""
+def parsed_frame(frame: Any, types: Types | None = None, like: Sequence[Column] = ()) -> dict[str, Parsed]:
+    """The columns of a data frame by name.
+
+    One sign stands before decimals in all columns of words that are numbers, as in a file of text.
+
+    Args:
+        like: the columns of a table of its kind; numbers that leave it open what stands before decimals are written as
+            theirs.
+    """
     if not len(frame):
         raise BadInput("the data frame needs rows, got none")
     types = types or Types()
-    columns = {str(name): _parsed(str(name), frame.iloc[:, k], types) for k, name in enumerate(frame.columns)}
+    columns = {str(name): _read(str(name), frame.iloc[:, k], types) for k, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         raise BadInput("two columns of the data frame have one name; rename one")
-    return columns
+    proved = {column.point for column in columns.values() if isinstance(column, WordCells)} - {""}
+    points = {column.name: column.style.point for column in like if column.form == "number"}
+    return {
+        name: column.parsed(common_point(proved) if proved else points.get(name, ""))
+        if isinstance(column, WordCells)
+        else column
+        for name, column in columns.items()
+    }
 
 
-def _parsed(name: str, cells: Any, types: Types) -> Parsed:
+def _read(name: str, cells: Any, types: Types) -> Parsed | WordCells:
     kind = cells.dtype.kind if isinstance(cells.dtype, np.dtype) else getattr(cells.dtype, "kind", "O")
     if kind in "iuf" and _are_exact(cells, kind) and not types.words(name):
         values = cells.to_numpy(np.float64, na_value=np.nan)
@@ -124,10 +139,10 @@ def _parsed(name: str, cells: Any, types: Types) -> Parsed:
         return Parsed.numbers(values)
     if kind == "M":
         return _moments(cells)
-    words = WordCells(name)
-    words.add(_spelled(cells))
     levels = kind == "b" or type(cells.dtype).__name__ == "CategoricalDtype"
-    return words.parsed(as_words=levels or types.words(name))
+    words = WordCells(name, as_words=levels or types.words(name))
+    words.add(_spelled(cells))
+    return words
 
 
 def _spelled(cells: Any) -> list[str]:

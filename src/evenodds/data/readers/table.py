@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from io import TextIOWrapper
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,29 +18,25 @@ import torch
 from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.data.folders.labels import capitals, merged, negative
-from evenodds.data.tables.amounts import PLAIN, NumberStyle
+from evenodds.data.tables.amounts import PLAIN, NumberStyle, common_point
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, is_empty, is_number
-from evenodds.data.tables.encodings import OTHERS, known_encoding, wide_encoding
-from evenodds.data.tables.rows import Values
+from evenodds.data.tables.delimited import Delimited, delimited
+from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, summed, type_setting, typed
 from evenodds.data.units import LARGEST, Units
 from evenodds.data.wording import count, listed
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
-from evenodds.files.regular import open_regular
 from evenodds.files.text import from_cell
 
 __all__ = ["READS", "from_columns", "names_in", "parsed_table", "require_columns", "table", "with_labels"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
-_LONGEST_LINE = 1 << 24  # Characters.
-_MOST_COLUMNS = 100_000
-DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "space": " "}
-"""Words for signs that a shell or YAML reads in another way."""
 _STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
     "Took commas to stand between thousands": lambda style: style.group == ",",
+    "Took points to stand between thousands": lambda style: style.group == ".",
     "Took commas to stand before decimals": lambda style: style.point == ",",
     "Took numbers with signs or units around them": lambda style: bool(style.before or style.after),
 }
@@ -50,8 +44,6 @@ _STYLES: Mapping[str, Callable[[NumberStyle], bool]] = {
 _MINUS = ("-<1>", "<-1>")
 """How numbers below 0 are usually written."""
 _YEAR = re.compile(r"\s*(19|20)\d\d\s*")
-_SAID = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
-"""A first line by which Excel is told what stands between cells."""
 _AT_ONCE = 4096
 """Rows that are taken apart at once."""
 
@@ -88,7 +80,7 @@ def table(
         BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    text = _opened(path, delimiter, encoding)
+    text = delimited(path, delimiter, encoding)
     columns, skip = _header(text, header)
     given_names = names_in(given)
     require_columns(path.name, columns, label, given_names)
@@ -135,13 +127,20 @@ def with_labels(
     return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *notes))
 
 
-def parsed_table(path: Path, words: Sequence[str] = ()) -> dict[str, Parsed]:
-    """The columns of a table in a text file by name; those named are words, whatever they look like."""
-    text = _opened(path)
+def parsed_table(path: Path, like: Sequence[Column] = ()) -> dict[str, Parsed]:
+    """The columns of a table in a text file by name.
+
+    Args:
+        like: those of a table of its kind. Words of theirs are words, whatever they look like, and numbers that leave
+            it open what stands before decimals are written as theirs.
+    """
+    words = [column.name for column in like if column.form == "words"]
+    text = delimited(path)
     columns, skip = _header(text, None)
     require_columns(path.name, columns, None, ())
     types = Types(by_name={name: "words" for name in words if name in columns})
-    return _parsed(text, columns, skip, None, types)[0]
+    points = {column.name: column.style.point for column in like if column.form == "number"}
+    return _parsed(text, columns, skip, None, types, points)[0]
 
 
 def from_columns(
@@ -225,120 +224,7 @@ def require_columns(where: str, columns: Sequence[str], label: str | None, given
         raise BadInput(f"{where} has two columns of the name {shortened(counts.most_common(1)[0][0])}; rename one")
 
 
-# Text ----------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A file, how its characters are written, and what stands between its cells."""
-
-    path: Path
-    encoding: str
-    delimiter: str = ","
-    begins: int = 0
-    """Lines above the table."""
-    named: bool = False
-    """Whether the user says how its characters are written."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What users should know of it."""
-        if self.encoding == "utf-8-sig" or self.named:
-            return []
-        if self.encoding == OTHERS:
-            return [f"{self.path.name} is no UTF-8: read as Windows-1252; data.encoding=cp1251, say, names another."]
-        return [f"{self.path.name} is in {self.encoding[:6].upper()}."]
-
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows that are not blank, with their number in the file, from 1."""
-        try:
-            with self.opened() as file:
-                for row, cells in enumerate(csv.reader(self._lines(file), delimiter=self.delimiter), 1):
-                    if row <= self.begins:
-                        continue
-                    if len(cells) > _MOST_COLUMNS:
-                        raise BadInput(f"{self.path.name}: row {row} has {len(cells):,} cells, over {_MOST_COLUMNS:,}")
-                    if any(cell.strip() for cell in cells):
-                        yield row, cells
-        except UnicodeError as error:
-            raise self._unreadable(error) from error
-        except (OSError, csv.Error, TypeError) as error:
-            raise BadInput(
-                f"{self.path.name} cannot be read as text with '{self.delimiter}' between cells: {error}"
-            ) from error
-
-    def opened(self) -> TextIOWrapper:
-        """The file as text."""
-        return TextIOWrapper(open_regular(self.path), encoding=self.encoding, newline="")
-
-    def _lines(self, file: TextIOWrapper) -> Iterator[str]:
-        """The lines, none of which is longer than memory can hold."""
-        number = 0
-        while line := file.readline(_LONGEST_LINE + 1):
-            number += 1
-            if len(line) > _LONGEST_LINE:
-                raise BadInput(f"{self.path.name}: line {number} has over {_LONGEST_LINE:,} characters; is it a table?")
-            yield line
-
-    def first_lines(self, count: int) -> list[str]:
-        """The first lines that are not blank."""
-        try:
-            with self.opened() as file:
-                return list(islice((line for line in self._lines(file) if line.strip()), count))
-        except UnicodeError as error:
-            raise self._unreadable(error) from error
-        except OSError as error:
-            raise BadInput(f"{self.path.name} cannot be read as text: {error}") from error
-
-    def _unreadable(self, error: UnicodeError) -> BadInput:
-        if not self.named and self.encoding == OTHERS:
-            how = "name its code page, such as data.encoding=shift_jis, gbk, cp1251 or cp437, or save it in UTF-8"
-            return BadInput(f"{self.path.name} is neither UTF-8, UTF-16 nor Windows-1252; {how}")
-        return BadInput(f"{self.path.name} is not in {self.encoding}: {error}; name another data.encoding")
-
-
-def _opened(path: Path, delimiter: str | None = None, encoding: str | None = None) -> _Text:
-    text = _Text(path, _encoding(path) if encoding is None else known_encoding(encoding), named=encoding is not None)
-    if said := _SAID.fullmatch("".join(text.first_lines(1))):
-        text, delimiter = replace(text, begins=1), delimiter or said[1]
-    if delimiter is None:
-        return replace(text, delimiter=_sniff(text))
-    sign = DELIMITERS.get(delimiter.strip(), delimiter)
-    if len(sign) != 1:
-        raise BadInput(f"a delimiter is one sign, or one of {', '.join(DELIMITERS)}, got {shortened(delimiter)}")
-    return replace(text, delimiter=sign)
-
-
-def _encoding(path: Path) -> str:
-    """UTF-8, UTF-16 or UTF-32 where the file begins so, or Windows-1252 where it is no UTF-8 and has no null bytes."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with open_regular(path) as file:
-            while block := file.read(1 << 20):
-                if file.tell() == len(block) and (wide := wide_encoding(block)):
-                    return wide
-                if b"\0" in block:
-                    raise BadInput(f"{path.name} needs text, got null bytes; save it as text in UTF-8")
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except OSError as error:
-        raise BadInput(f"{path.name} cannot be read: {error}") from error
-    except UnicodeDecodeError:
-        return OTHERS
-    return "utf-8-sig"
-
-
-def _sniff(text: _Text) -> str:
-    outside = [re.sub('"[^"]*"', "", line) for line in text.first_lines(2)]
-    if text.path.suffix.lower() == ".tsv" and outside and "\t" in outside[0]:
-        return "\t"
-    for line in outside[::-1] if all(";" in line for line in outside) else ():
-        if any(is_number(cell) for cell in line.split(";")):
-            return ";"  # the commas stand before decimals
-    return max(",;\t", key=outside[0].count) if outside else ","
-
-
-def _header(text: _Text, header: bool | None) -> tuple[list[str], int]:
+def _header(text: Delimited, header: bool | None) -> tuple[list[str], int]:
     """The names of the columns, and the rows that hold them."""
     first, second = ([*(cells for _, cells in islice(text.rows(), 2)), [], []])[:2]
     if not first:
@@ -366,9 +252,21 @@ def _names_above(first: Sequence[str], second: Sequence[str]) -> bool:
 
 
 def _parsed(
-    text: _Text, columns: Sequence[str], skip: int, label: str | None, types: Types
+    text: Delimited,
+    columns: Sequence[str],
+    skip: int,
+    label: str | None,
+    types: Types,
+    points: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Parsed], list[str]]:
-    """The columns by name, but for the label's, and its cells."""
+    """The columns by name, but for the label's, and its cells.
+
+    One sign stands before decimals in all of a file: a column that leaves it open, as one of 1,234 and 5,105 does, is
+    read as others say, and where none does, as is usual where semicolons stand between the cells.
+
+    Args:
+        points: the sign before decimals of some columns, for where no cell says it.
+    """
     used = [k for k, name in enumerate(columns) if name != label and not types.left_out(name)]
     labels = [columns.index(label)] if label is not None else []
     numbers = {k: NumberCells(columns[k]) for k in used}
@@ -388,14 +286,28 @@ def _parsed(
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
     spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
     texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k])}
-    in_words = _words(text, columns, skip, sorted(texts), types)
-    parsed = {columns[k]: in_words[k] if k in texts else _numbers(text, skip, numbers[k]) for k in used}
+    grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or points else set()
+    cells = {k: WordCells(columns[k], types.words(columns[k])) for k in sorted(texts | grouped)}
+    for _, block in _blocks(text, columns, skip) if cells else ():
+        for k, column in cells.items():
+            column.add([from_cell(cell) for cell in block[k]])
+    proved = {(cells if k in texts else numbers)[k].point for k in used} - {""}
+    usual = "," if text.delimiter == ";" and not proved else ""
+    parsed = {}
+    for k in used:
+        point = common_point(proved) if proved else points.get(columns[k], "")
+        if k in texts:
+            parsed[columns[k]] = _of_words(text, cells[k], types, point or usual)
+        elif k in grouped and point == ",":
+            parsed[columns[k]] = cells[k].parsed(point)
+        else:
+            parsed[columns[k]] = _numbers(text, skip, numbers[k])
     if blank := last - rows - skip - text.begins:
         parsed[next(iter(parsed))].notes.append(f"Left out {blank:,} rows without a value.")
     return parsed, words
 
 
-def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
+def _numbers(text: Delimited, skip: int, cells: NumberCells) -> Parsed:
     parsed = cells.parsed()
     observed = np.nan_to_num(parsed.values)  # infinite ones become the largest there are
     if np.abs(observed).max() > LARGEST:
@@ -407,23 +319,17 @@ def _numbers(text: _Text, skip: int, cells: NumberCells) -> Parsed:
     return parsed
 
 
-def _words(text: _Text, columns: Sequence[str], skip: int, places: Sequence[int], types: Types) -> dict[int, Parsed]:
-    """The columns at these places, as words or dates: the file is read once more."""
-    cells = {k: WordCells(columns[k]) for k in places}
-    for _, block in _blocks(text, columns, skip) if places else ():
-        for k in places:
-            cells[k].add([from_cell(cell) for cell in block[k]])
+def _of_words(text: Delimited, cells: WordCells, types: Types, point: str) -> Parsed:
     try:
-        parsed = {k: cells[k].parsed(types.words(columns[k])) for k in places}
+        parsed = cells.parsed(point)
     except BadInput as error:
         raise BadInput(f"{text.path.name}: {error}") from error
-    for k in places:
-        if parsed[k].form != "number":
-            types.require_words(columns[k], text.path.name)
+    if parsed.form != "number":
+        types.require_words(cells.name, text.path.name)
     return parsed
 
 
-def _blocks(text: _Text, columns: Sequence[str], skip: int) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
+def _blocks(text: Delimited, columns: Sequence[str], skip: int) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
     """The cells, column by column, of some rows at once, behind the number of the last of them in the file."""
     for rows in _batched(islice(text.rows(), skip, None), _AT_ONCE):
         for row, cells in rows:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from evenodds.errors import BadInput
 
-__all__ = ["PLAIN", "Amounts", "NumberStyle", "amounts", "is_amount"]
+__all__ = ["PLAIN", "Amounts", "NumberStyle", "amounts", "common_point", "is_amount", "point_of"]
 
 MINUS = "-"
 _LONGEST = 8
@@ -66,6 +66,7 @@ STYLES = (("", "."), (",", "."), (".", ","), (" ", ","), (" ", "."), ("'", "."),
 where all numbers of a column may be read so."""
 SPACES = ("\u00a0", "\u202f", "\u2009")
 """Spaces that printers put between thousands, beside the usual one."""
+_ALL_STYLES = (*STYLES, *((space, sign) for space in SPACES for sign in ",."))
 _SIGN = "[+\u2212-]?"
 _AROUND = re.compile(
     rf"(?P<sign>{_SIGN})(?P<before>[^\d.,+\u2212()-]*)(?P<inner>{_SIGN})(?P<body>[.,]?\d(?:.*\d)?)(?P<after>[^\d()]*)"
@@ -83,31 +84,58 @@ class Amounts:
     style: NumberStyle
 
 
-def amounts(words: Sequence[str]) -> Amounts | None:
+def amounts(words: Sequence[str], point: str = "") -> Amounts | None:
     """Reads words as numbers of one style; None where they are not.
 
     Signs around them must be the same in all: one of currency, a percent sign or one of degrees on either side, or a
     word of up to six letters behind. Percent are left as they are: "12 %" is 12.
+
+    Args:
+        point: the sign before decimals where the words leave it open, as 1,234 does.
+
+    Example:
+        >>> amounts(["1,234", "5,105"]).numbers, amounts(["1,234", "5,105"], point=",").numbers
+        ({'1,234': 1234.0, '5,105': 5105.0}, {'1,234': 1.234, '5,105': 5.105})
     """
-    found = [_written(word) for word in words]
-    parts = [part for part in found if part is not None]
-    if not parts or len(parts) < len(found):
-        return None
-    around = {(part.before, part.after) for part in parts}
-    if len(around) > 1:
-        return None
-    before, after = around.pop()
-    if not (_is_sign(before) and (_is_sign(after) or _UNIT.fullmatch(after))):
+    parts = _of_one_kind(words)
+    if not parts:
         return None
     negatives = Counter(part.negative for part in parts if part.negative)
     negative = negatives.most_common(1)[0][0] if negatives else NEGATIVES[0]
-    for group, point in (*STYLES, *((space, sign) for space in SPACES for sign in ",.")):
-        values = _values([part.body for part in parts], group, point)
+    for group, sign in sorted(_ALL_STYLES, key=lambda style: bool(point) and style[1] != point):
+        values = _values([part.body for part in parts], group, sign)
         if values is not None:
             signed = [-value if part.negative else value for part, value in zip(parts, values, strict=True)]
-            style = NumberStyle(before, after, group, point, negative)
+            style = NumberStyle(parts[0].before, parts[0].after, group, sign, negative)
             return Amounts(dict(zip(words, signed, strict=True)), style)
     return None
+
+
+def point_of(words: Sequence[str]) -> str:
+    """The only sign that can stand before decimals in these words; empty where they leave it open or are no numbers.
+
+    Example:
+        >>> point_of(["1,234", "0,5"]), point_of(["1.234.567"]), point_of(["1,234", "5,105"])
+        (',', ',', '')
+    """
+    bodies = [part.body for part in _of_one_kind(words)]
+    fits = (point for group, point in _ALL_STYLES if bodies and _fit(bodies, group, point))
+    return common_point(fits)
+
+
+def common_point(points: Iterable[str]) -> str:
+    """The one sign before decimals that there is among some; empty where there is none, or two."""
+    there = {*points} - {""}
+    return there.pop() if len(there) == 1 else ""
+
+
+def _of_one_kind(words: Sequence[str]) -> list[_Written]:
+    """The words taken apart; none where some are no numbers, or have other signs around them than others."""
+    parts = [part for word in words if (part := _written(word)) is not None]
+    if len(parts) < len(words) or len({(part.before, part.after) for part in parts}) != 1:
+        return []
+    before, after = parts[0].before, parts[0].after
+    return parts if _is_sign(before) and (_is_sign(after) or _UNIT.fullmatch(after)) else []
 
 
 def is_amount(word: str) -> bool:
@@ -162,9 +190,15 @@ def _is_sign(text: str) -> bool:
     return all(c.isspace() or c in "%‰°" or unicodedata.category(c) == "Sc" for c in text) and len(text) <= 3
 
 
-def _values(bodies: Sequence[str], group: str, point: str) -> list[float] | None:
+def _fit(bodies: Sequence[str], group: str, point: str) -> bool:
+    if group and not any(group in body for body in bodies):
+        return False  # written back they would have signs that nobody wrote
     pattern = _pattern(group, point)
-    if not all(pattern.fullmatch(body) for body in bodies):
+    return all(pattern.fullmatch(body) for body in bodies)
+
+
+def _values(bodies: Sequence[str], group: str, point: str) -> list[float] | None:
+    if not _fit(bodies, group, point):
         return None
     return [float((body.replace(group, "") if group else body).replace(point, ".")) for body in bodies]
 

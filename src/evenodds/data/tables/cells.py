@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data.encoding import UNKNOWN
-from evenodds.data.tables.amounts import PLAIN, NumberStyle, amounts, is_amount
+from evenodds.data.tables.amounts import PLAIN, NumberStyle, amounts, is_amount, point_of
 from evenodds.data.tables.moments import moment, spelled
 from evenodds.data.tables.rows import MOST_DECIMALS, Form, Values
 from evenodds.errors import BadInput
@@ -30,6 +30,12 @@ _DAY = re.compile(r"(\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2})[-/.]\d{1,4}(\D.*)?")
 """A date, however it is spelled."""
 LEADING_ZERO = re.compile(r"^[ \t]*0\d+[ \t]*$", re.MULTILINE)
 TOO_LONG = re.compile(r"^[ \t]*[+-]?\d{16,}[ \t]*$", re.MULTILINE)
+POINT_AND_THREE = re.compile(r"^[ \t]*[+-]?[1-9]\d{0,2}\.\d{3}[ \t]*$", re.MULTILINE)
+"""A number whose point may stand before decimals or between thousands."""
+POINT = re.compile(
+    r"^[ \t]*[+-]?(?![1-9]\d{0,2}\.\d{3}[ \t]*$)(\d+\.\d*|\.\d+)(e[+-]?\d+)?[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
+"""A number whose point can only stand before decimals."""
 _LOOKED_AT = 200
 """Words that are looked at to say what a column may have been meant to hold."""
 EXACT = 2**53
@@ -72,6 +78,10 @@ class NumberCells:
         """Cells that are neither a number nor empty."""
         self.as_words = False
         """Whether some are no amounts: they begin with a 0, as postal codes do, or have more digits than floats."""
+        self.point = ""
+        """The sign before decimals that some cells prove."""
+        self.may_group = False
+        """Whether points may stand between thousands, as in 1.234."""
         self.absent: set[str] = set()
         """Words that were taken for empty cells."""
 
@@ -80,6 +90,9 @@ class NumberCells:
         column = "\n".join(cells)  # to look through all cells at once
         self.as_words |= LEADING_ZERO.search(column) is not None
         self.as_words |= any(abs(int(digits)) >= EXACT for digits in TOO_LONG.findall(column))
+        if not self.point and "." in column:
+            self.point = "." if POINT.search(column) else ""
+            self.may_group = not self.point and (self.may_group or POINT_AND_THREE.search(column) is not None)
         before = len(self.numbers)
         try:
             if "_" in column:
@@ -139,10 +152,15 @@ def _decimals(values: Values) -> int | None:
 
 
 class WordCells:
-    """Cells that are words, dates and times, or numbers with signs in or around them."""
+    """Cells that are words, dates and times, or numbers with signs in or around them.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        as_words: whether they are words, whatever they look like.
+    """
+
+    def __init__(self, name: str, as_words: bool = False) -> None:
         self.name = name
+        self.as_words = as_words
         self.places: dict[str, int] = {}
         self.codes = array("q")
 
@@ -150,25 +168,34 @@ class WordCells:
         """Takes further cells."""
         self.codes.extend(self.places.setdefault(cell.strip(), len(self.places)) for cell in cells)
 
-    def parsed(self, as_words: bool = False) -> Parsed:
+    @property
+    def point(self) -> str:
+        """The sign that can only stand before decimals; empty where the cells leave it open, or are no numbers."""
+        return "" if self.as_words else point_of(self._there())
+
+    def _there(self) -> list[str]:
+        """The words of cells that are not empty."""
+        return [word for word in self.places if not is_empty(word)]
+
+    def parsed(self, point: str = "") -> Parsed:
         """The column.
 
         Args:
-            as_words: whether they are words, whatever they look like.
+            point: the sign before decimals where the cells leave it open.
 
         Raises:
             BadInput: commas stand between thousands in some cells, and before decimals in others.
         """
         words = [word for word in self.places if word.lower() not in UNKNOWN]
-        there = [word for word in words if not is_empty(word)]
-        if not as_words and (found := spelled(there)) is not None:
+        there = self._there()
+        if not self.as_words and (found := spelled(there)) is not None:
             notes = [doubt.format(f"column '{self.name}'") for doubt in found.doubts]
             return Parsed(self._values(found.numbers), found.form, found.spelling, notes=notes)
-        if not as_words and (numbers := self._amounts(there, words)) is not None:
+        if not self.as_words and (numbers := self._amounts(there, words, point)) is not None:
             return numbers
         ordered = sorted(words, key=_order)
         values = self._values({word: float(k) for k, word in enumerate(ordered)})
-        notes = [] if as_words else [*self._differing(there), *self._doubts(there)]
+        notes = [] if self.as_words else [*self._differing(there), *self._doubts(there)]
         return Parsed(values, "words", words=tuple(ordered), notes=notes)
 
     def _differing(self, words: Sequence[str]) -> list[str]:
@@ -210,9 +237,9 @@ class WordCells:
             notes.append(f"{name} has words that differ in capitals alone, such as {one} and {other}: each is its own.")
         return notes
 
-    def _amounts(self, there: Sequence[str], words: Sequence[str]) -> Parsed | None:
+    def _amounts(self, there: Sequence[str], words: Sequence[str], point: str) -> Parsed | None:
         """The column as numbers; None where it holds others."""
-        found = amounts(there)
+        found = amounts(there, point)
         if found is None:
             if there and all(map(is_amount, there)):
                 name = shortened(self.name)

@@ -3,7 +3,7 @@
     python benchmarks/color.py equal [--images 150k] [--seeds 0 1 2]    # float32 and bfloat16, one thread each
     python benchmarks/color.py search [--seconds 150] [--seeds 100]     # ways, in processor time of one thread
     python benchmarks/color.py long [--images 1.55M] [--seeds 0 1]      # as many as two idle cores show in 20 minutes
-    python benchmarks/color.py clock [--budget 5m] [--seeds 0 1 2]      # four ways by the clock of two idle cores
+    python benchmarks/color.py clock [--budget 5m] [--seeds 0 1 2]      # five ways by the clock of two idle cores
     python benchmarks/color.py judge                                    # the scores of what `clock` drew
     python benchmarks/color.py floor                                    # training images in place of samples
 
@@ -59,6 +59,12 @@ OLD: dict[str, Any] = {
     "fused": False, "simultaneous": False, "precision": "float32",
 }  # fmt: skip
 """The settings of `gray-28` as it was, for colour, by class."""
+FIRST: dict[str, Any] = {
+    "task": {"name": "generate"}, "generator": {"name": "dcgan", "width": 64, "cap": 256},
+    "discriminator": {"name": "dcgan", "width": 64, "cap": 256, "norm": "none"}, "views": ["translation", "color"],
+    "penalty_weight": 0.1, "fused": False, "simultaneous": False, "precision": "float32",
+}  # fmt: skip
+"""The settings of `color-32` before any search, without classes."""
 EQUAL: dict[str, dict[str, Any]] = {
     "float32": PLAIN,
     "bfloat16": {**PLAIN, "precision": "bfloat16"},
@@ -68,9 +74,11 @@ EQUAL: dict[str, dict[str, Any]] = {
 PUBLISHED = ("pretrained",)
 """Features whose weights come with an extra."""
 TUTORIAL = "DCGAN tutorial"
+BEFORE = "before any search"
 CLOCK: dict[str, dict[str, Any] | None] = {
-    "recipe": {}, "projection alone": {"task.way": "projection"}, "as it was": OLD, TUTORIAL: None,
+    "recipe": {}, "projection alone": {"task.way": "projection"}, "as it was": OLD, BEFORE: FIRST, TUTORIAL: None,
 }  # fmt: skip
+WITHOUT_CLASSES = (BEFORE, TUTORIAL)
 LONG: dict[str, dict[str, Any]] = {
     "recipe": {},
     "projection alone": {"task.way": "projection"},
@@ -160,9 +168,10 @@ def configured(seed: int, settings: dict[str, Any]) -> Config:
     return with_settings(recipe("color-32"), {**usual, **settings})
 
 
-def drawn(session: Session, a_class: int) -> np.ndarray:
-    """Samples, class by class."""
-    return np.moveaxis(session.sample(10 * a_class, seed=1, y=list(np.repeat(range(10), a_class))), 1, 3)
+def drawn(session: Session, a_class: int, asked: bool = True) -> np.ndarray:
+    """Samples, class by class where classes can be asked for."""
+    by_class = {"y": list(np.repeat(range(10), a_class))} if asked else {}
+    return np.moveaxis(session.sample(10 * a_class, seed=1, **by_class), 1, 3)
 
 
 def played_tutorial(seed: int, seconds: float, n: int) -> tuple[int, np.ndarray]:
@@ -239,7 +248,7 @@ def clock(chosen: argparse.Namespace, way: str, seed: int, folder: Path) -> dict
         session = start(configured(seed, settings), out=folder / f"{way}-{seed}", budget=as_seconds(chosen.budget))
         row = {"images": session.images, "arithmetic": session.config.precision}
         row["played_seconds"] = round(time.perf_counter() - begun, 1)
-        x = drawn(session, chosen.a_class)
+        x = drawn(session, chosen.a_class, asked=way not in WITHOUT_CLASSES)
     place = _samples(chosen, way, seed)
     place.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(place, x=x)
@@ -253,7 +262,7 @@ def judge(chosen: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
             x = arrays["x"]
         if row["seed"] == chosen.seeds[0]:
             grid(x[:: len(x) // 100], RESULTS / f"color-{row['way'].replace(' ', '-').lower()}-{row['budget']}.jpg")
-        row |= judged(x, len(x) // 10, asked=CLOCK[row["way"]] is not None)
+        row |= judged(x, len(x) // 10, asked=row["way"] not in WITHOUT_CLASSES)
         print(json.dumps(row), flush=True)
         chosen.results.write_text(json.dumps(rows, indent=2) + "\n")
 

@@ -10,7 +10,7 @@ from PIL import Image
 from evenodds.data.palette import IGNORED, Palette, distinct_colours
 from evenodds.data.pictures.placing import nearest, resized
 from evenodds.data.pictures.stack import corners
-from evenodds.data.readers import images, maps, pairs
+from evenodds.data.readers import images, maps, pairs, unpaired
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.files.read import as_type
@@ -141,7 +141,7 @@ def test_colours_differ_and_leave_black_for_what_is_ignored() -> None:
 @pytest.mark.parametrize(("first", "second"), [([1] * 5, [1] * 2), ([1] * 2, [1] * 5), ([2, 3, 2], [4, 1]), ([3], [1])])
 def test_every_item_of_unpaired_sets_is_shown_and_groups_share_no_photo(first: list[int], second: list[int]) -> None:
     owners = [torch.repeat_interleave(torch.arange(len(n)), torch.tensor(n)) for n in (first, second)]
-    at, beside, groups = pairs._beside_each_other(*owners)
+    at, beside, groups = unpaired._beside_each_other(*owners)
     assert set(at.tolist()) == set(range(sum(first)))
     assert set(beside.tolist()) == set(range(sum(second)))
     if groups is None:

@@ -29,13 +29,14 @@ from evenodds.data.pictures.ranges import check_options
 from evenodds.data.pictures.stack import Items, items
 from evenodds.data.pictures.unread import on_memory
 from evenodds.data.readers.images import nothing, stack_of
-from evenodds.data.readers.pairs import Wanted, one_scale, pair_of, stacks_of
+from evenodds.data.readers.pairs import one_scale, pair_of, stacks_of
 from evenodds.data.readers.pipeline import (
     IMAGE,
     PAIR,
     FileSet,
     Form,
     Records,
+    Wanted,
     dataset,
     decoded,
     empty_in,

@@ -6,14 +6,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.folders.archives import ENDINGS as ARCHIVES
@@ -22,14 +18,13 @@ from evenodds.data.folders.files import listing as listed_in
 from evenodds.data.folders.ignored import ignored
 from evenodds.data.folders.kinds import PICTURES
 from evenodds.data.folders.kinds import decode_first as decode
-from evenodds.data.folders.matching import Chosen, Match, chosen, inside, matched, refusal
+from evenodds.data.folders.matching import Chosen, Match, chosen, matched, refusal
 from evenodds.data.folders.pair_roles import ROLES
 from evenodds.data.folders.splits import checked, lists_in, to_read
 from evenodds.data.folders.splits import splits as parted
 from evenodds.data.items import Decoded, Part
-from evenodds.data.part_names import TEST
 from evenodds.data.pictures.fitting import Again
-from evenodds.data.pictures.opening import MOST_PIXELS, File, guarded
+from evenodds.data.pictures.opening import MOST_PIXELS, guarded
 from evenodds.data.pictures.partners import Partners, aligned, cropped, in_multiples, turned
 from evenodds.data.pictures.picture import DecodedImage
 from evenodds.data.pictures.placing import Size, resized
@@ -38,11 +33,12 @@ from evenodds.data.pictures.stack import Items, Stack, Way, arrayed, items
 from evenodds.data.pictures.unread import Unread, on_memory, reads, unread
 from evenodds.data.readers.halves import SIDES, alike, halves, side_of_sources, twice_as_wide
 from evenodds.data.readers.pipeline import (
-    IMAGE,
     PAIR,
     FileSet,
     Form,
+    Listing,
     Records,
+    Wanted,
     dataset,
     decoded,
     empty_in,
@@ -50,11 +46,12 @@ from evenodds.data.readers.pipeline import (
     skipped,
     without,
 )
+from evenodds.data.readers.unpaired import unpaired
 from evenodds.data.wording import count, listed
 from evenodds.errors import BadInput, unknown
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["LAYOUTS", "READS", "Wanted", "one_scale", "pair_of", "pairs", "stacks_of"]
+__all__ = ["LAYOUTS", "READS", "one_scale", "pair_of", "pairs", "stacks_of"]
 
 READS = ("/", *ARCHIVES)
 """The file names' endings for which `load` comes here, in these layouts."""
@@ -125,32 +122,13 @@ def pairs(
         cut = beside in ("left", "right") and named == (None, None)
         sides = None if cut else chosen(root, files, ROLES, named)
         if not paired and sides is not None:
-            return _unpaired(listing, sides, form, wanted, progress)
+            return unpaired(listing, sides, form, wanted, progress)
         if sides is not None:
             return _paired(listing, sides, form, wanted, progress)
         if paired and (side := beside if cut else side_of_sources(files, beside, form)):
             return _halved(listing, side, form, wanted, progress)
         hint = twice_as_wide(files, form) if paired and beside == "auto" else ""
         raise BadInput(f"{refusal(root, files, ROLES)}{hint}")
-
-
-class Wanted(NamedTuple):
-    """What the user wants of targets and of sources."""
-
-    channels: tuple[int | None, int | None]
-    range: str | Sequence[float]
-    nodata: str | float
-    splits: str
-
-
-class Listing(NamedTuple):
-    """What a folder or an archive holds."""
-
-    root: Path
-    files: Sequence[File]
-    others: Sequence[File]
-    kept: Callable[[], Callable[[], None]]
-    """See `evenodds.data.folders.files.Listing.kept`."""
 
 
 def _paired(listing: Listing, sides: Chosen, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
@@ -344,98 +322,3 @@ def one_scale(pairs: list[Partners]) -> tuple[int, list[Partners], list[str]]:
     of_scale = [pair for pair, its in zip(pairs, scales, strict=True) if its == scale]
     others = [f"{pair.name} (x{its})" for pair, its in zip(pairs, scales, strict=True) if its != scale]
     return scale, of_scale, listed(f"Skipped {{}} not of the commonest scale x{scale}: {{}}.", others, what="pair")
-
-
-# --- sets without partners --------------------------------------------------------------------------------------------
-
-
-def _to_train_on(listing: Listing, sides: Chosen, splits: str) -> tuple[list[list[File]], list[str]]:
-    """The files of two sets without partners that are not kept for testing, and a note on the others."""
-    sets: list[list[File]] = [[], []]
-    aside = 0
-    for one in sides.sides:
-        for kept, side in zip(sets, one.both, strict=True):
-            files = inside(listing.files, [side])
-            names = ["/".join(part for part in (one.part, side.key(file.name)) if part) for file in files]
-            places = range(len(names)) if splits == "ignore" else to_read(names, "train")[0]
-            # What lies above both is a part of its own: of a single folder "test", nothing tells that it is one.
-            places = [] if splits != "ignore" and one.part in TEST else places
-            kept += [files[k] for k in places]
-            aside += len(files) - len(places)
-    note = f"Left aside {count(aside, 'image')} that are kept for testing; data.splits=ignore takes them too."
-    return sets, [note] if aside else []
-
-
-def _unpaired(listing: Listing, chosen: Chosen, form: Form, wanted: Wanted, progress: OnProgress | None) -> Dataset:
-    (of_sources, of_targets), aside = _to_train_on(listing, chosen, wanted.splits)
-    if wanted.splits != "ignore":
-        chosen = chosen._replace(sides=[side for side in chosen.sides if side.part not in TEST])
-    sets = [
-        FileSet(of_targets, "target", f" in {chosen.where(1)}"),
-        FileSet(of_sources, "source", f" in {chosen.where(0)}"),
-    ]
-
-    def decode_one(file: File) -> DecodedImage | str:
-        return decode(file, form.at_decoding, form.fit, form.most_pixels)
-
-    batches = decoded(listing.root, sets, decode_one, form, IMAGE, progress)
-    targets, sources = (len(of.records) for of in batches)
-    (x, x_items), (source, source_items) = (
-        _side(of, number, wanted, form.fit, files_of.noun)
-        for of, number, files_of in zip(batches, wanted.channels, sets, strict=True)
-    )
-    x_index, source_index, groups = _beside_each_other(x_items.owners, source_items.owners)
-    repeated = f"Repeated the {min(targets, sources):,} of the shorter set beside the longer one."
-    report = (
-        f"Read {count(targets, 'target')} from {chosen.where(1)} and {count(sources, 'source')} from "
-        f"{chosen.where(0)}, which do not belong together, as {count(len(x_index), 'item')}.",
-        f"Targets are {x.summary}; sources are {source.summary}.",
-        *x_items.notes,
-        *source_items.notes,
-        *([repeated] if sources != targets else []),
-        *skipped(IMAGE, *batches),
-        *x.notes,
-        *source.notes,
-        *aside,
-        *chosen.notes,
-        *ignored(listing.others),
-    )
-    data = Dataset(x.x, x.units, names=x_items.names).take(x_index)
-    values = Dataset(source.x, source.units).take(source_index).x
-    made = replace(data, beside={"source": Beside(values, source.units)}, groups=groups, report=report)
-    lost = torch.isin(x_index, x.empty) | torch.isin(source_index, source.empty)
-    return without(made, lost.nonzero().flatten())
-
-
-def _side(
-    batch: Records[DecodedImage], channels: int | None, wanted: Wanted, fit: str, noun: str
-) -> tuple[Stack, Items]:
-    pictures = batch.records
-    tiles = items([picture.name for picture in pictures], [one.size for one in pictures], batch.size, fit, noun)
-    return arrayed(pictures, batch.size, channels, fit, 1, noun, wanted.range, wanted.nodata).stack(), tiles
-
-
-def _beside_each_other(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Which item of either set (N,) int64 each item holds, and the groups that no photo leaves.
-
-    Photo i of the longer set comes with photo i modulo M of the M of the shorter one; of both, every item is shown.
-
-    Args:
-        first: the photo of each item of one set, in order.
-        second: of the other set.
-    """
-    sizes = [torch.bincount(owners).tolist() for owners in (first, second)]
-    starts = [[0, *accumulate(of)] for of in sizes]
-    fewer, more = sorted(len(of) for of in sizes)
-    at: list[list[int]] = [[], []]
-    groups: list[int] = []
-    for photo in range(more):
-        photos = [photo % len(of) for of in sizes]
-        n = max(sizes[side][photos[side]] for side in (0, 1))
-        for side in (0, 1):
-            start, size = starts[side][photos[side]], sizes[side][photos[side]]
-            at[side] += [start + k % size for k in range(n)]
-        groups += [photo % fewer] * n
-    # A single group could not be parted, and where each item is a group of its own nothing needs to be said.
-    needed = 1 < fewer < len(groups)
-    return torch.tensor(at[0]), torch.tensor(at[1]), torch.tensor(groups) if needed else None

@@ -19,7 +19,7 @@ from evenodds.data.dataset import Beside, Dataset
 from evenodds.data.folders.labels import NO_LABELS, Labels
 from evenodds.data.items import Decoded
 from evenodds.data.pictures.fitting import Again, fitting
-from evenodds.data.pictures.opening import MOST_PIXELS, checked_limit
+from evenodds.data.pictures.opening import MOST_PIXELS, File, checked_limit
 from evenodds.data.pictures.placing import Size
 from evenodds.data.pictures.queue import Job, Record
 from evenodds.data.pictures.stack import Items, Stack, common_size, large_enough
@@ -28,8 +28,8 @@ from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import as_bytes
 from evenodds.game.schedule import OnProgress
 
-__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Records", "dataset", "decoded", "empty_in", "form_of"]
-__all__ += ["skipped", "without"]
+__all__ = ["FITS", "IMAGE", "PAIR", "FileSet", "Form", "Kind", "Listing", "Records", "Wanted", "dataset", "decoded"]
+__all__ += ["empty_in", "form_of", "skipped", "without"]
 
 FITS = ("crop", "pad", "stretch", "tiles")
 
@@ -46,6 +46,25 @@ class Form(NamedTuple):
     def at_decoding(self) -> Size | None:
         """The size to which a picture can be brought as soon as it is decoded."""
         return None if self.fit == "tiles" else self.size
+
+
+class Wanted(NamedTuple):
+    """What the user wants of targets and of sources."""
+
+    channels: tuple[int | None, int | None]
+    range: str | Sequence[float]
+    nodata: str | float
+    splits: str
+
+
+class Listing(NamedTuple):
+    """What a folder or an archive holds."""
+
+    root: Path
+    files: Sequence[File]
+    others: Sequence[File]
+    kept: Callable[[], Callable[[], None]]
+    """See `evenodds.data.folders.files.Listing.kept`."""
 
 
 def form_of(

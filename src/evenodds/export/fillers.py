@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from evenodds.export.alone import prior_of
 from evenodds.export.computing import Computing
 from evenodds.export.draws import LEAST, Draws
 from evenodds.export.runtime import opened
-from evenodds.export.words import read_file
+from evenodds.export.words import read_file, way_of
 from evenodds.files.extras import named
 from evenodds.runs.maker import Filler
 
@@ -47,7 +46,7 @@ def filler_in(path: Path) -> Filler | None:
             raise BadInput(f"{source} is no picture that can be filled in; give an image file")
         return found
 
-    way = hashlib.sha256(content).hexdigest()[:12]
+    way = way_of(content)
 
     def draws(n: int, seed: int) -> Numbers:
         return prior(Draws(seed), n)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from evenodds.errors import BadInput
 from evenodds.export.computing import Computing
 from evenodds.export.entry import ANY_SIZE
 from evenodds.export.runtime import opened
-from evenodds.export.words import Words, part_of, read_file
+from evenodds.export.words import Words, part_of, read_file, way_of
 from evenodds.files.extras import named
 from evenodds.runs.maker import Maker
 
@@ -50,7 +49,7 @@ def maker_in(path: Path, command: str) -> Maker:
 
     return Maker(
         command=command,
-        way=hashlib.sha256(content).hexdigest()[:12],
+        way=way_of(content),
         compute=compute,
         inputs=int(channels[0]),
         outputs=int(channels[1]),

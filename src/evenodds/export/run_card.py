@@ -12,7 +12,7 @@ from evenodds.export.words import LICENCE
 from evenodds.files.read import read_json
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
-from evenodds.game.history import read_history
+from evenodds.game.history import last_verdict, read_history
 from evenodds.runs import remedy
 from evenodds.runs.origin import read_origins
 from evenodds.version import __version__
@@ -51,7 +51,7 @@ def of_folder(folder: Path, licence: str | None, noun: str) -> dict[str, Any]:
     evaluation, past = evaluation_of(folder), read_origins(folder)
     facts = {
         "made with": _environment(folder),
-        "verdict": _verdict(folder, noun),
+        "verdict": last_verdict(read_history(folder / "metrics.jsonl").values, noun),
         "remedies": {f"{k}": str(one) for k, one in enumerate(remedy.read(folder), 1)},
         "scores": _scores(folder, evaluation),
         "scores are from": _provenance(evaluation, noun),
@@ -69,13 +69,6 @@ def _environment(folder: Path) -> str:
     facts = read_json(path, dict[str, Any]) if path.is_file() else {}
     versions = [f"{name} {facts[name]}" for name in ("evenodds", "torch", "python") if name in facts]
     return ", ".join([*versions, *(str(facts[name]) for name in ("machine", "device") if name in facts)])
-
-
-def _verdict(folder: Path, noun: str) -> str:
-    """The last verdict of the watch."""
-    lines = read_history(folder / "metrics.jsonl").values
-    line = next((line for line in reversed(lines) if line.get("verdict")), None)
-    return "" if line is None else f"{line['verdict']}, at {line['images']:,} {noun}: {line.get('why') or 'unknown'}"
 
 
 def evaluation_of(folder: Path) -> dict[str, Any]:

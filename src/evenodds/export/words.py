@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from evenodds.export.inside import read_model
 from evenodds.files.read import as_type
 from evenodds.files.text import number_text
 
-__all__ = ["LICENCE", "FileCard", "FileUnits", "Words", "part_of", "read_file"]
+__all__ = ["LICENCE", "FileCard", "FileUnits", "Words", "part_of", "read_file", "way_of"]
 
 LICENCE = "not stated: ask those who trained it, and mind the licence of the data"
 
@@ -123,6 +124,11 @@ def part_of(config: Mapping[str, Any], key: str) -> tuple[str, Mapping[str, Any]
     if isinstance(value, Mapping):
         return str(value.get("name", "none")), {name: one for name, one in value.items() if name != "name"}
     return "none" if value is None else str(value), {}
+
+
+def way_of(content: bytes) -> str:
+    """The name of the way in which a file answers: twelve digits of its content's digest."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def read_file(path: Path) -> tuple[Words, bytes]:

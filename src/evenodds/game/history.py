@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from msgspec import Meta
 from evenodds.errors import BadInput
 from evenodds.files.read import Lines, as_type, read_json_lines
 
-__all__ = ["is_line", "read_history"]
+__all__ = ["is_line", "last_verdict", "read_history"]
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,13 @@ def read_history(path: Path) -> Lines[dict[str, Any]]:
         BadInput: it is no regular file, or too large.
     """
     return read_json_lines(path, dict[str, Any], "move it away, and the run goes on without it", _Figures)
+
+
+def last_verdict(lines: Sequence[Mapping[str, Any]], noun: str) -> str:
+    """The last verdict, when it was given and why; empty where there is none.
+
+    Args:
+        noun: what items are called, in the plural.
+    """
+    line = next((line for line in reversed(lines) if line.get("verdict")), None)
+    return "" if line is None else f"{line['verdict']}, at {line['images']:,} {noun}: {line.get('why') or 'unknown'}"

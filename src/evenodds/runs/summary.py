@@ -14,7 +14,7 @@ from evenodds.files.read import Lines, read_json
 from evenodds.files.text import visible
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import best_of
-from evenodds.game.history import read_history
+from evenodds.game.history import last_verdict, read_history
 from evenodds.runs import remedy
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import read
@@ -66,7 +66,7 @@ def summary(folder: Path) -> dict[str, str]:
         | _progress(folder, header.images, config.images, history.values, data.noun)
         | _processes(folder / "environment.json", data.noun)
         | _best(folder)
-        | _watched(history.values[::-1], data.noun)
+        | _watched(history.values, data.noun)
         | _damage(history)
         | {f"remedy {k}": str(one) for k, one in enumerate(remedies, 1)}
     )
@@ -115,20 +115,12 @@ def _best(folder: Path) -> dict[str, str]:
     return {"best": f"{best.name.lstrip('0') or '0'}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
 
 
-def _watched(latest: Sequence[Mapping[str, Any]], noun: str) -> dict[str, str]:
-    """The last verdict, and the updates that were left out.
-
-    Args:
-        latest: the lines of the history, the last one first.
-    """
-    lines = {}
-    verdict = next((line for line in latest if "verdict" in line), None)
-    if verdict is not None:
-        lines["verdict"] = f"{verdict['verdict']}, at {verdict['images']:,} {noun}: {verdict.get('why') or 'unknown'}"
-    left_out: dict[str, int] = next((line["left_out"] for line in latest if "left_out" in line), {})
-    if left_out:
-        lines["left out"] = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
-    return lines
+def _watched(lines: Sequence[Mapping[str, Any]], noun: str) -> dict[str, str]:
+    """The last verdict, and the updates that were left out, of the lines of the history."""
+    verdict = last_verdict(lines, noun)
+    left_out: dict[str, int] = next((line["left_out"] for line in reversed(lines) if "left_out" in line), {})
+    updates = ", ".join(f"{n:,} updates of '{name}' that were not finite" for name, n in left_out.items())
+    return ({"verdict": verdict} if verdict else {}) | ({"left out": updates} if updates else {})
 
 
 def _damage(history: Lines[dict[str, Any]]) -> dict[str, str]:

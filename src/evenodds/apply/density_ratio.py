@@ -144,9 +144,11 @@ class Calibration:
     @property
     def told(self) -> str:
         """As a sentence."""
+        found = self.error <= abs(self.slope)
+        slope = f"{self.slope:.2f} ± {self.error:.2f}" if found else f"unknown, as {self.items:,} items do not tell it"
         return (
             f"the fitted discriminator tells samples from {self.items:,} held-out items by {self.gain:.4f} nats; "
-            f"calibration slope {self.slope:.2f} ± {self.error:.2f} (1: its logits are log ratios of densities)"
+            f"calibration slope {slope} (1: its logits are log ratios of densities)"
         )
 
     @property

@@ -39,12 +39,15 @@ def features(session: Session, x: Tensor, batch: int = BATCH) -> NDArray[np.floa
     """
     discriminator = session.players.get("discriminator")
     if discriminator is None:
-        raise BadInput("features are those of a discriminator, which this run has not; name a run that has one")
+        raise BadInput(
+            "features are a discriminator's, and this run has none; name a run of a recipe that draws samples"
+        )
     if not isinstance(discriminator, Scores):
         raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
-    if not session.task.sees_x_alone:
-        remedy = "; train with --set task.way=projection" if session.conditions.kind is not None else ""
-        raise BadInput(f"this run's discriminator does not see x alone{remedy}")
+    if not (session.draws and session.task.sees_x_alone):
+        by_class = session.draws and session.conditions.kind is not None
+        remedy = "train with --set task.way=projection" if by_class else "name a run of a recipe that draws samples"
+        raise BadInput(f"this run's discriminator sees more than {session.card.noun} alone; {remedy}")
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
     return np.asarray(torch.cat([hidden if hidden.dim() == 2 else hidden.mean(1) for hidden in parts]).float())

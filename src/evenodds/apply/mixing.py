@@ -33,6 +33,8 @@ def require_styles(session: Session) -> Any:
     """The generator, which has styles; BadInput of a run whose generator has none."""
     generator = session.players.get("generator")
     if not hasattr(generator, "styles"):
+        if session.card.kind != "image" or session.config.task.name not in ("generate", "condition", "auto"):
+            raise BadInput("mixing needs a style-based generator, which draws images from z; name a run that has one")
         raise BadInput(
             f"mixing needs a style-based generator, this run has {session.config.generator.name}; "
             "train with --set generator=style"

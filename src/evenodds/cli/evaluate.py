@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
 from evenodds.cli.ranges import SEEDS, Pixels, whole
+from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
@@ -89,7 +90,7 @@ def evaluate(
     subject
         A run's folder; or samples: a folder or archive of images, an .npz with key x, .npy or .csv.
     train
-        The data that the samples' generator was trained on, to look for copies; known for runs.
+        The data that the samples' generator was trained on, or the run, to look for copies; known for runs.
     out
         Write the result as JSON to this file [default for runs: evaluation.json in the run's folder].
     """
@@ -140,6 +141,8 @@ def compare(*evaluations: Path, json: Json = False) -> None:
     from evenodds.evaluation.compare import compare as rank
     from evenodds.evaluation.evaluate import read
 
+    if twice := [path for k, path in enumerate(evaluations) if path in evaluations[:k]]:
+        raise BadInput(f"{twice[0]} is named twice; name evaluations of two runs, or of two tries")
     comparison = rank({str(path): read(path) for path in evaluations})
     if json:
         result_json(asdict(comparison))

@@ -29,7 +29,7 @@ from evenodds.data.shard_index import is_packed
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.types import placed
 from evenodds.data.units import STORED, Units
-from evenodds.data.wording import listed
+from evenodds.data.wording import count, formed, listed
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import NotRegular, refusal
@@ -138,7 +138,7 @@ def load_like(
         both = [load(source, progress, **options, layout=layout) for layout in ("nchw", "nhwc")]
         data = next((one for one in both if one.shape == like.shape), data)
     if data.shape != like.shape:
-        raise BadInput(f"{what} are {data.shape}, what is known is {like.shape}; give data of that shape")
+        raise BadInput(f"{what} are {formed(data.shape)}, where {formed(like.shape)} are known; give such data")
     return _in_units_of(data, like.units, what)
 
 
@@ -154,7 +154,8 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
         rows = load(source, **plain)
         names = rows.columns or tuple(column.name for column in columns)
         if rows.x.ndim != 2 or rows.x.shape[1] != len(names):
-            raise BadInput(f"{what} are {rows.shape}, what is known is rows of {len(columns)} columns; give such rows")
+            known = count(len(columns), "column")
+            raise BadInput(f"{what} are {formed(rows.shape)}, where rows of {known} are known; give such rows")
         parsed = {name: Parsed.numbers(rows.x[:, k].numpy()) for k, name in enumerate(names)}
     if missing := [column.name for column in columns if column.name not in parsed]:
         raise BadInput(f"{what} need the columns of the data, {shortened(missing[0])} is missing; name it so")

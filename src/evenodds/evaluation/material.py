@@ -84,6 +84,7 @@ def gather(
             into halves, always the same ones.
         run_data: where the data of the run lie now that is judged, or is named by `against`; None for where they were.
         train: what the samples' generator was trained on, where it is no run of evenodds: needed to look for copies.
+            A run's folder names what that run was trained on.
         n: at most so many samples and so many items of the reference.
         seed: of the samples of a run.
         checkpoint: of the run.
@@ -214,6 +215,11 @@ def _training(
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
+        if is_run(train):
+            run = load(train, device="cpu")
+            data = open_run_data(run.config, run.card, None, reading, "name its data with --train")
+            trained, _ = data.split(run.config.held_out, SPLIT_SEED)
+            return _taken(data, _first(trained, _most(data)))
         items = load_like(train, data, "the training data", reading, most_pixels, several=True)
         items = items if len(items) <= _most(items) else items.take(_first(torch.arange(len(items)), _most(items)))
         return items, items.names or tuple(map(str, range(len(items))))
@@ -222,8 +228,12 @@ def _training(
         rest, _ = data.split(session.config.held_out, SPLIT_SEED)
     elif home is None:
         return None, ()
-    rest = _first(rest, _most(data))
-    return data.take(rest), tuple(data.names[i] if data.names else str(i) for i in rest.tolist())
+    return _taken(data, _first(rest, _most(data)))
+
+
+def _taken(data: Dataset, rows: Tensor) -> tuple[Dataset, tuple[str, ...]]:
+    """Some items, with the name of each."""
+    return data.take(rows), tuple(data.names[i] if data.names else str(i) for i in rows.tolist())
 
 
 def _fakes(

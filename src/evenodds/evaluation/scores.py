@@ -44,6 +44,8 @@ def _needed(measure: Measure, real: Side, fake: Side) -> None:
     if min(len(real), len(fake)) < LEAST:
         raise BadInput(f"needs at least {LEAST} items on each side, got {len(real)} real, {len(fake)} generated")
     if measure.needs == "probabilities" and fake.probabilities is None:
+        if fake.x.ndim != 4:
+            raise BadInput("needs a classifier of images; these are rows of numbers")
         raise BadInput("needs a classifier; take --features classifier or inception")
     if measure.needs == "images" and fake.x.ndim != 4:
         raise BadInput("compares images; these are rows of numbers")

@@ -162,6 +162,10 @@ def _require_learning(task: Playable, config: Config, player: nn.Module) -> None
         )
 
 
+_OWN = ("norm", "noise", "minibatch_std", "outputs", "code")
+"""Options of a discriminator that its family's encoder does not share."""
+
+
 def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
     """Those of a discriminator that its family's encoder shares: neither noise nor bounded slopes suit it.
 
@@ -169,7 +173,7 @@ def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
         part: the discriminator.
         maker: its class.
     """
-    shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
+    shared = {key: value for key, value in part.options.items() if key not in _OWN}
     return {**shared, **({"norm": "none"} if "norm" in accepts(maker) else {})}
 
 

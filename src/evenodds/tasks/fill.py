@@ -49,6 +49,7 @@ class Fill(Generate):
         beside: names of further entries of the batch that the generator is called with, by name.
     """
 
+    command: ClassVar[str] = "fill"
     request_names: ClassVar[tuple[str, ...]] = ("z", "x", "mask")
     snapshot_items: ClassVar[int] = 12
 

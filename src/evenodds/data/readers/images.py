@@ -35,6 +35,8 @@ from evenodds.game.schedule import OnProgress
 
 __all__ = ["READS", "images", "stack_of"]
 
+_TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".npz", ".npy")
+"""Endings of files by which a folder without images may be meant."""
 READS = ("/", *archives.ENDINGS, *image_tables.ENDINGS, *lists.ENDINGS, *PICTURES, *video.ENDINGS)
 """The file names' endings for which `load` comes here; "/" is a folder."""
 
@@ -120,7 +122,9 @@ def images(
         tables = [file for file in others if file.name in (LABELS, above + LABELS)][:1] if labels else []
         if not files:
             found = [line.removesuffix(".") for line in ignored(others, tables)]
-            raise BadInput("; ".join([f"{place.name} holds no images", *found]))
+            single = [file.name for file in others if file.name.lower().endswith(_TABLES)]
+            advice = [f"to read a table, name it: {place / single[0]}"] if single and place.is_dir() else []
+            raise BadInput("; ".join([f"{place.name} holds no images", *found, *advice]))
         (batch,) = decoded(
             place,
             [FileSet(files, "image")],

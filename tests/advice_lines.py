@@ -91,7 +91,7 @@ LINES: dict[str, tuple[str, str]] = {
         "walk inverse --from photos/1.png --to photos/2.png --steps 3",
     ),
     "or leave --samples out": ("directions plain --samples 2", "directions plain --move 1 --samples 2"),
-    "two images are mixed here; leave --class out": (
+    "leave --seed, --with, -n and --class out": (
         "mix style --from photos/1.png --to photos/2.png --class a",
         "mix style",
     ),
@@ -406,7 +406,7 @@ LINES: dict[str, tuple[str, str]] = {
         "directions style --how weights --out a.png",
         "directions floats --how jacobian --out a.png",
     ),
-    "; train with --set task.way=projection": (
+    "train with --set task.way=projection": (
         "features sphere kinds.npz",
         "features classes kinds.npz",
     ),

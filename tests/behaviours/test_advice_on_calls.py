@@ -28,6 +28,7 @@ from evenodds.data.readers.images import images
 from evenodds.data.readers.packed import records_of
 from evenodds.data.shard_index import read_index
 from evenodds.estimators import GAN, GANClassifier, GANOverSampler
+from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.findings import findings
 from evenodds.evaluation.trial.classifiers import Small
 from evenodds.evaluation.trial.plan import TrialPlan, planned
@@ -311,3 +312,17 @@ def test_a_file_that_takes_bytes() -> None:
 
     told("own kind,", refused(lambda: put("uint8")))
     put("float32")
+
+
+@on("of before with --train")
+def test_copies_are_looked_for_among_what_another_run_was_trained_on(tmp_path: Path) -> None:
+    x, y = torch.randn(400, 4, generator=torch.Generator().manual_seed(0)).numpy(), tmp_path / "x.npy"
+    np.save(y, x[:200])
+    short = {"batch": 8, "images": 8, "watch": "off", "threads": 1, "evaluate_share": 1, "save_share": 1}
+    run = evenodds.fit(str(y), "ring", out=tmp_path / "run", **short).folder
+    judged: dict[str, Any] = {"against": x[200:], "metrics": ["memorisation"]}
+    found = evaluate(x[100:200], **judged, train=str(run))
+    assert found["memorisation"]["n_train"] == evenodds.load(run).card.trained_on
+    np.save(y, x)
+    told("of before with --train", refused(lambda: evaluate(x[100:200], **judged, train=str(run))))
+    assert evaluate(x[100:200], **judged, train=x[:200])["memorisation"]["n_train"] == 200

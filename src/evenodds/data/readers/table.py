@@ -24,7 +24,7 @@ from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, summed, type_setting, typed
 from evenodds.data.units import LARGEST, Units
-from evenodds.data.wording import count, listed
+from evenodds.data.wording import count, listed, some_names
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
@@ -164,6 +164,9 @@ def from_columns(
         dataset = replace(dataset, c=c, conditions=conditions)
     notes = [note for column in parsed.values() for note in column.notes]
     notes += summed(parsed)
+    if names := [name for name, column in parsed.items() if column.absent]:
+        words = sorted({repr(word) for column in parsed.values() for word in column.absent})
+        notes += [f"Took {some_names(words, 3)} for empty cells in {count(len(names), 'column')}: {some_names(names)}."]
     for said, of in _STYLES.items():
         names = [name for name, column in parsed.items() if of(column.style)]
         notes += listed(f"{said} in {{}}: {{}}.", names, what="column")

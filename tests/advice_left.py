@@ -19,7 +19,6 @@ NO_ADVICE = (
     "kept for testing, as",
     "does also",
     "evaluate --out",
-    "evaluate_share={} save_share={}",
     "evenodds list {}",
     "evenodds report",
     "evenodds serve",

@@ -61,13 +61,14 @@ class Bar:
         """How far, how fast, and D's mean probabilities of real and fake."""
         images, terms = training.progress.images, training.engine.read(training.terms)
         rate = (images - self.first) / max(1e-9, now - self.clock)
-        text = f"{images:,} of {training.progress.total:,} {training.noun}, {rate:,.0f}/s"
+        total = max(images, training.progress.total)  # the last batch goes beyond a length that it does not divide
+        text = f"{images:,} of {total:,} {training.noun}, {rate:,.0f}/s"
         for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
             if name in terms:
                 text += f", {label} {terms[name]:.2f}"
         text += f", {training.news}" if training.news else ""
-        left = (training.progress.total - images) / max(1e-9, rate)
-        return text + (f", {max(0.0, left):,.0f} s left" if self.plain else "")
+        left = (total - images) / max(1e-9, rate)
+        return text + (f", {left:,.0f} s left" if self.plain else "")
 
     def end(self, training: Training) -> None:
         if self.task is not None:

@@ -11,7 +11,7 @@ NO_ADVICE = (
     "Measured by",
     "Took what",
     "`evenodds {}` (process {} on {}, since {})",
-    "a recipe,",
+    "of a recipe, as",
     "any number",
     "at {} {}: threads={}; {}",
     "config.yaml`",

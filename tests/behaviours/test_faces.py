@@ -148,7 +148,9 @@ def test_a_short_budget_is_not_spent_on_evaluations(
     said: list[str] = []
     config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "data.n": 4000})
     session = start(config, out=tmp_path / "a", budget=8, say=said.append)
-    assert any(line.startswith("evaluate_share=0.5 save_share=0.5: an evaluation") and ", 2 of" in line for line in said)
+    assert any(
+        line.startswith("evaluate_share=0.5 save_share=0.5: an evaluation") and ", 2 of" in line for line in said
+    )
     assert 1 <= sum("score" in line for line in session.history()) <= 3
     assert clock.now - begun <= 8
 

@@ -31,7 +31,7 @@ from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.changes import difference, with_settings
 from evenodds.runs.config import Config, from_mapping, require_allowed
 from evenodds.runs.config_files import read
-from evenodds.runs.folder_facts import LEARNED_BESIDE
+from evenodds.runs.folder_facts import LEARNED_BESIDE, no_run
 from evenodds.runs.folders import versions
 from evenodds.runs.origin import Origin
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
@@ -62,7 +62,7 @@ def examine(
         BadInput: there is no such folder, or it holds no config.yaml.
     """
     if not (folder / "config.yaml").exists() and not is_link(folder / "config.yaml"):
-        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+        raise no_run(folder)
     return [*Examination(folder).findings(data, read_data, reading)]
 
 

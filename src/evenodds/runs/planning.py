@@ -194,8 +194,10 @@ def with_looks(
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
     share = ceil(10_000 / most) / 10_000  # as it is said, so that what is said is what is done
     evaluate, save = max(share, config.evaluate_share or 0.0), max(share, config.save_share)
-    chosen = f"evaluate_share={evaluate:.4g} save_share={save:.4g}"
-    say(f"{chosen}: an evaluation with a checkpoint takes {look:.1f} s, {most} of them fit this budget")
+    say(
+        f"evaluate_share={evaluate:.4g} save_share={save:.4g}: an evaluation with a checkpoint takes {look:.1f} s, "
+        f"{most} of them fit this budget"
+    )
     return replace(config, evaluate_share=evaluate, save_share=save), most
 
 

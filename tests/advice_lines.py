@@ -215,6 +215,10 @@ LINES: dict[str, tuple[str, str]] = {
         f"copy photos runs; train color-32 --data runs --quiet --set {SMALL}",
         f"train color-32 --data runs --out a --quiet --set {SMALL}",
     ),
+    "have the same names: if they are pairs": (
+        f"train color-32 --data seg --out a --quiet --set {SMALL}",
+        f"train segment --data seg --out b --quiet --set {MAPS}",
+    ),
     "takes the run first": ("upscale photos enlarging out", "upscale enlarging photos out"),
     "and results are no data; give --out another folder": (
         "train color-32 --data photos --out photos",
@@ -498,7 +502,7 @@ LINES: dict[str, tuple[str, str]] = {
         "copy twice a; cut a/checkpoints/000000000016/players.safetensors; sample a -n 1 --checkpoint 16",
         "sample a -n 1 --checkpoint 8 --npz a.npz",
     ),
-    "your own data: {} train": (
+    "your own data:  {} train": (
         f"train ring --out a --quiet --set discriminator.width=4 {SHORT}",
         f"train --data photos --out b --quiet --set {SMALL}",
     ),

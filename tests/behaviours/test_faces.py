@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 import evenodds
 from evenodds.cli import main
+from evenodds.cli.bar import Bar
 from evenodds.errors import BadInput
 from evenodds.game.listeners.save import Save
 from evenodds.game.listeners.watch import FIRST_GLANCES
@@ -211,3 +214,15 @@ print(sorted(p.name for p in finish(s).written), "torch._dynamo" in sys.modules)
     assert "samples.png" in said.stdout, said.stderr
     assert "history.svg" in said.stdout
     assert said.stdout.splitlines()[-1].endswith("] False")
+
+
+def test_the_bar_counts_to_its_end_and_says_what_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = SimpleNamespace(read=dict)
+    progress = SimpleNamespace(images=0, total=2045)
+    training: Any = SimpleNamespace(progress=progress, engine=engine, terms={}, noun="images", news="")
+    bar = Bar("an encoder")
+    bar.begin(training)
+    assert "an encoder learns from 2,045 samples of the run first" in capsys.readouterr().err
+    progress.images = 2048  # the last batch goes beyond the length
+    line = bar.line(training, bar.clock + 2)
+    assert line == "2,048 of 2,048 images, 1,024/s, 0 s left"

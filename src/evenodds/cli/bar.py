@@ -28,9 +28,14 @@ def _progress(console: Console, **options: bool) -> Progress:
 
 
 class Bar:
-    """A listener that draws a line on standard error; on something that is no terminal, a plain line now and then."""
+    """A listener that draws a line on standard error; on something that is no terminal, a plain line now and then.
 
-    def __init__(self) -> None:
+    Args:
+        learns: what is trained, where the command is for something else; it is said before, as it may take long.
+    """
+
+    def __init__(self, learns: str = "") -> None:
+        self.learns = learns
         console = Console(file=sys.stderr)
         self.plain = not console.is_terminal
         self.progress = _progress(console)
@@ -40,6 +45,8 @@ class Bar:
 
     def begin(self, training: Training) -> None:
         self.first, self.clock = training.progress.images, time.perf_counter()
+        if self.learns:
+            say(f"{self.learns} learns from {training.progress.total:,} samples of the run first, and is kept with it")
         if not self.plain:
             self.task = self.progress.add_task("", total=training.progress.total, completed=self.first)
             self.progress.start()

@@ -66,7 +66,7 @@ def mix(
     if from_ is not None or to is not None:
         if class_ is not None:
             raise BadInput("--class asks for samples, and two images are mixed here; leave --class out")
-        result(write_mix(session, path, mixed_images(session, from_, to, (Bar(),))))
+        result(write_mix(session, path, mixed_images(session, from_, to, (Bar("an encoder"),))))
         parts = ", ".join(PARTS)
         say(f"columns: {quoted(str(from_))} as generated again; with the {parts} levels of the other; the other")
         return

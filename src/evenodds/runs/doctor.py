@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
 from evenodds.files.finding import FAULT, FINE, NOTE, Finding
 from evenodds.files.lock import NAME as LOCK
@@ -151,7 +152,8 @@ class Examination:
 
     def _json(self, name: str, kind: type[Any]) -> Iterator[Finding]:
         if (self.folder / name).exists() or is_link(self.folder / name):
-            yield Finding(FINE, name, f"{len(read_json(self.folder / name, kind)):,} entries")
+            entries = len(read_json(self.folder / name, kind))
+            yield Finding(FINE, name, f"{entries:,} {'entry' if entries == 1 else 'entries'}")
 
     def _remedies(self) -> Iterator[Finding]:
         remedies = remedy.read(self.folder)
@@ -167,9 +169,9 @@ class Examination:
             return
         lines = read_history(self.folder / name)
         if lines.damaged:
-            yield Finding(FAULT, name, f"{lines.damaged:,} lines cannot be read and are passed over: {lines.first}")
+            yield Finding(FAULT, name, f"cannot read {count(lines.damaged, 'line')}, passed over: {lines.first}")
         yield from _inconsistent(name, lines.values, self.config, self.noun)
-        yield Finding(FINE, name, f"{len(lines.values):,} lines")
+        yield Finding(FINE, name, count(len(lines.values), "line"))
 
     def _checkpoints(self) -> Iterator[Finding]:
         home = self.folder / "checkpoints"

@@ -136,7 +136,7 @@ LINES: dict[str, tuple[str, str]] = {
         "directions coded --how codes --out a.png",
     ),
     "it makes something of images: evenodds {} {} IN OUT": ("sample enlarging -n 2", "upscale enlarging photos out"),
-    "make one with `evenodds evaluate`": (
+    "make one with `evenodds evaluate {}`": (
         "compare classes floats",
         "evaluate classes --metrics kernel --features pixels;"
         " evaluate classes --metrics kernel --features pixels --seed 1 --out b.json; compare classes b.json",
@@ -189,9 +189,37 @@ LINES: dict[str, tuple[str, str]] = {
     "name its folder: evenodds doctor RUN": ("doctor --data photos", "doctor pictures --skip-data"),
     "no run at {}: it has no config.yaml": (
         "resume photos",
-        "train --help",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}",
     ),
-    "got the file {}; evenodds opens no pickles": ("sample floats.npz -n 1", "sample floats -n 1"),
+    "config.yaml, and evenodds opens no pickles": (
+        "sample floats.npz -n 1",
+        f"train gray-28 --data floats.npz --out a --quiet --set loss=hinge discriminator.width=4 {SHORT}",
+    ),
+    "no run at {}: there is no such folder": ("show nowhere", "train --help"),
+    "no run at {}: this is the name of a recipe": (
+        "show digits",
+        f"train digits --out a --quiet --set discriminator.width=4 {SHORT}",
+    ),
+    "{} is a run, not a recipe": ("train pictures", "resume pictures"),
+    "{} is a path, not a recipe": ("train photos", f"train color-32 --data photos --out a --quiet --set {SMALL}"),
+    "is a recipe, and data are a path or a source": (
+        "train --data color-32",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}",
+    ),
+    "is a recipe, not a command": ("digits", f"train digits --out a --quiet --set discriminator.width=4 {SHORT}"),
+    "; data are named so: --data {}": (
+        "train color-32 photos",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}",
+    ),
+    "is the folder of the data, and results are no data; give --out FOLDER": (
+        f"copy photos runs; train color-32 --data runs --quiet --set {SMALL}",
+        f"train color-32 --data runs --out a --quiet --set {SMALL}",
+    ),
+    "have the same names: if they are pairs": (
+        f"train color-32 --data seg --out a --quiet --set {SMALL}",
+        f"train segment --data seg --out b --quiet --set {MAPS}",
+    ),
+    "takes the run first": ("upscale photos enlarging out", "upscale enlarging photos out"),
     "and results are no data; give --out another folder": (
         "train color-32 --data photos --out photos",
         f"train color-32 --data photos --out a --quiet --set {SMALL}",
@@ -474,7 +502,7 @@ LINES: dict[str, tuple[str, str]] = {
         "copy twice a; cut a/checkpoints/000000000016/players.safetensors; sample a -n 1 --checkpoint 16",
         "sample a -n 1 --checkpoint 8 --npz a.npz",
     ),
-    "your own data: {} train": (
+    "your own data:  {} train": (
         f"train ring --out a --quiet --set discriminator.width=4 {SHORT}",
         f"train --data photos --out b --quiet --set {SMALL}",
     ),

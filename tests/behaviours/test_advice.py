@@ -330,7 +330,7 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
 
 
 MEANT = {
-    "labels": "classes from {}; data.labels=false",
+    "labels": "Took {} from {}; data.labels=false",
     "parts": "{} of {}, none is trained on; data.splits=ignore",
     "lists": "{} that {} {}, none is trained on; data.splits=ignore",
     "unpaired": "kept for testing; data.splits=ignore",

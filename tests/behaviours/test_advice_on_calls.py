@@ -114,17 +114,17 @@ def test_a_budget_of_a_trial() -> None:
     assert plan_for(float(least[1]), arms) == ""
 
 
-@on("a checkpoint", "glance takes")
+@on("with a checkpoint takes")
 def test_looks_of_a_budget() -> None:
     base = recipe("digits")
     for fragment, settle in (
         ("a checkpoint", lambda config, look, say: with_looks(config, 20.0, look, say)),
-        ("glance takes", lambda config, look, say: with_glances(config, 20.0, look / 2, 0.0, say)),
+        ("a glance of", lambda config, look, say: with_glances(config, 20.0, look / 2, 0.0, say)),
     ):
         for look in (0.061, 0.07, 0.083, 0.1, 0.19, 0.3, 4.0):
             line = lines_of(lambda say, look=look, settle=settle: settle(base, look, say))  # type: ignore[misc]
-            told(fragment, line)
-            config = with_settings(base, setting_values(line.partition("--set ")[2].split()))
+            assert fragment in line
+            config = with_settings(base, setting_values(line.partition(":")[0].split()))
             assert lines_of(lambda say, look=look, settle=settle, config=config: settle(config, look, say)) == ""  # type: ignore[misc]
 
 
@@ -138,12 +138,12 @@ def test_values_without_classes() -> None:
     assert build_task(with_settings(open_task, {"task": "condition"}), values).condition_kind == "values"
 
 
-@on("are named", "server was")
+@on("folders are named", "server was")
 def test_places(tmp_path: Path) -> None:
     told("server was", refused(lambda: Places.of([]).allowed(str(tmp_path))))
     other = tmp_path / "other"
     other.mkdir()
-    told("are named", refused(lambda: Places.of([other]).allowed(str(tmp_path))))
+    told("folders are named", refused(lambda: Places.of([other]).allowed(str(tmp_path))))
     assert Places.of([other, tmp_path]).allowed(str(tmp_path)) == tmp_path.resolve()
 
 

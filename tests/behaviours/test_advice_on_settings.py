@@ -49,7 +49,7 @@ MEANT = {
     "penalties at once": "those without a penalty",
     "no discriminator at once": "simultaneous moves need a discriminator",
     "simultaneous": "has no simultaneous moves",
-    "views of what follows": "set views=none task.turns=all",
+    "views of what follows": "set views=none task.turns=mirror",
     "chance of no views": "view_chance={} needs views",
     "no penalty to balance by": "balance=penalty needs a penalty",
     "balance by steps": "balance by steps needs alternating",

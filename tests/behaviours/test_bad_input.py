@@ -18,7 +18,7 @@ QUICK = ["--set", "generator.width=8", "discriminator.width=8", "batch=16", "dev
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "digits"
+    folder = tmp_path_factory.mktemp("place") / "runs" / "digits"
     assert main(["train", "digits", "--images", "320", "--out", str(folder), "--quiet", *QUICK]) == 0
     return folder
 
@@ -61,6 +61,38 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
     ],
 )
 def test_words(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    one_line(main(words), capsys, expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train", "runs/digits"], "is a run, not a recipe; go on with it: `evenodds resume runs/digits`"),
+        (["train", "photos"], "photos is a path, not a recipe; data are named so: `evenodds train --data photos`"),
+        (
+            ["train", "digits", "photos"],
+            "stands behind all that `evenodds train` takes; data are named so: --data photos.",
+        ),
+        (["trial", "photos"], "takes; data are named so: --data photos."),
+        (["export", "photos", "photos"], "'photos' stands behind all that `evenodds export` takes. See"),
+        (["train", "--data", "color-32"], "'color-32' is a recipe, and data are a path or a source"),
+        (["show", "runs"], "it is a folder of runs; name one of them, such as runs/digits"),
+        (["show", "runs/digits/config.yaml"], "it lies in one; name the folder of the run, runs/digits"),
+        (["show", "runs/digits/samples"], "it lies in one; name the folder of the run, runs/digits"),
+        (["doctor", "photos"], "of data by `evenodds train --data photos`"),
+        (["sample", "photos/0.png"], "of data by `evenodds train --data photos/0.png`"),
+        (["sample", "digits"], "this is the name of a recipe; runs are made by `evenodds train digits`"),
+        (["fill", "photos", "runs/digits", "--mask", "a.png"], "`evenodds fill RUN IN` takes the run first"),
+        (["upscale", "photos", "runs/digits", "out"], "photos is no run, and runs/digits is one"),
+        (["upscale", "runs/digits", "photos"], "OUT is missing: `evenodds upscale RUN SOURCE OUT`."),
+        (["compare", "runs/digits"], "make one with `evenodds evaluate runs/digits`"),
+    ],
+)
+def test_runs_recipes_and_data_in_place_of_each_other(
+    words: list[str], expected: str, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(run.parents[1])
+    picture(Path("photos/0.png"))
     one_line(main(words), capsys, expected)
 
 

@@ -79,7 +79,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "environment": (lambda run: (run / "environment.json").write_text("[]", "utf-8"), "environment.json", "object"),
     "remedies": (lambda run: (run / "remedies.json").write_text("3", "utf-8"), "remedies.json", "list"),
     "evaluation": (lambda run: (run / "evaluation.json").write_text("{", "utf-8"), "evaluation.json", "JSON"),
-    "line": (lambda run: history(run, "{"), "metrics.jsonl", "1 lines cannot be read"),
+    "line": (lambda run: history(run, "{"), "metrics.jsonl", "cannot read 1 line"),
     "backwards": (lambda run: history(run, '{"images": 1}'), "metrics.jsonl", "runs backwards"),
     "twice": (lambda run: history(run, *(run / "metrics.jsonl").read_text("utf-8").splitlines()[-1:]), "", "more than"),
     "beyond": (lambda run: history(run, '{"images": 999999}'), "metrics.jsonl", "goes to 999,999 images"),

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 import evenodds
 from evenodds.cli import main
+from evenodds.cli.bar import Bar
 from evenodds.errors import BadInput
 from evenodds.game.listeners.save import Save
 from evenodds.game.listeners.watch import FIRST_GLANCES
@@ -148,7 +151,9 @@ def test_a_short_budget_is_not_spent_on_evaluations(
     said: list[str] = []
     config = with_settings(recipe("ring"), {"batch": 64, "device": "cpu", "data.n": 4000})
     session = start(config, out=tmp_path / "a", budget=8, say=said.append)
-    assert any("2 are made in this budget; --set evaluate_share=0.5 save_share=0.5" in line for line in said)
+    assert any(
+        line.startswith("evaluate_share=0.5 save_share=0.5: an evaluation") and ", 2 of" in line for line in said
+    )
     assert 1 <= sum("score" in line for line in session.history()) <= 3
     assert clock.now - begun <= 8
 
@@ -209,3 +214,15 @@ print(sorted(p.name for p in finish(s).written), "torch._dynamo" in sys.modules)
     assert "samples.png" in said.stdout, said.stderr
     assert "history.svg" in said.stdout
     assert said.stdout.splitlines()[-1].endswith("] False")
+
+
+def test_the_bar_counts_to_its_end_and_says_what_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = SimpleNamespace(read=dict)
+    progress = SimpleNamespace(images=0, total=2045)
+    training: Any = SimpleNamespace(progress=progress, engine=engine, terms={}, noun="images", news="")
+    bar = Bar("an encoder")
+    bar.begin(training)
+    assert "an encoder learns from 2,045 samples of the run first" in capsys.readouterr().err
+    progress.images = 2048  # the last batch goes beyond the length
+    line = bar.line(training, bar.clock + 2)
+    assert line == "2,048 of 2,048 images, 1,024/s, 0 s left"

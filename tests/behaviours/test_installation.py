@@ -1,6 +1,7 @@
 """`evenodds doctor` without a run says what is installed and what the machine has, whatever is missing or broken."""
 
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -53,6 +54,9 @@ def test_a_whole_installation_has_no_fault(capsys: pytest.CaptureFixture[str]) -
 def test_every_extra_says_what_it_brings_and_is_among_all() -> None:
     with_packages = {name for name, needed in EXTRAS.items() if any(one.package != "evenodds" for one in needed)}
     assert with_packages - {*DEVELOPMENT} == set(BRINGS)
+    page = (Path(__file__).parents[2] / "docs" / "installation.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert set(BRINGS) <= {name for row in rows for name in re.findall(r"`([a-z0-9]+)`", row)}
     covered, waiting = set[str](), ["all"]
     while waiting:
         covered |= {*waiting}

@@ -178,13 +178,14 @@ def test_tables_fold_into_cards_that_name_their_columns() -> None:
 def test_the_verdict_is_said_in_words_before_all_else(sound: bool | None) -> None:
     text = Reader(page(replace(realistic(), evaluation={**some_evaluation(), "sound": sound}))).text
     said = {
-        True: "Verdict: The scores are sound",
+        True: "Verdict: The scores can be compared",
         False: "Verdict: The scores are not sound",
         None: "Verdict: No verdict",
     }
     assert said[sound] in text
     assert [other in text for other in said.values()].count(True) == 1
     assert text.index(said[sound]) < text.index("64 samples, drawn with seed 0")
+    assert ("says nothing of how good the samples are" in text) == (sound is True)
     assert ("do not rank these scores" in text) == (sound is False)
 
 

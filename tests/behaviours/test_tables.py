@@ -85,6 +85,9 @@ def test_columns_are_what_they_hold_and_that_is_said(tmp_path: Path) -> None:
     report = " ".join(data.report)
     assert "Left out column 'id': it counts from 1 to 120, an index; data.types=id:number keeps it." in report
     assert "Empty cells are learned too: score." in report
+    assert data.report[1] == "Not learned of 9 columns: 'id' (left out)."
+    labelled = load(tmp_path / "t.csv", label="plan", given="age").report
+    assert labelled[1] == "Not learned of 9 columns: 'id' (left out), 'age' (given), 'plan' (the label)."
     assert "day (dates); city, member, plan (words)" in report
 
 
@@ -222,7 +225,8 @@ def test_samples_of_any_tool_are_held_against_the_table_by_names(tmp_path: Path)
         ("2019,2020,2021\n5,6,7\n8,9,1\n", "utf-8", ("2019", "2020", "2021"), "levels"),
         ("country,2019,2020\nNO,5,6\nSE,8,9\n", "utf-8", ("country", "2019", "2020"), "words"),
         ("code,x\n00123,1\n04711,2\n", "utf-8", ("code", "x"), "code (words)"),
-        ("a,b\n1,NA\n2,3\n", "utf-8", ("a", "b"), "Took 'NA' in column 'b' for empty cells."),
+        ("a,b\n1,NA\n2,3\n", "utf-8", ("a", "b"), "Took 'NA' for empty cells in 1 column: b."),
+        ("a;b\nn.a.;2,5\n1,5;NA\n", "utf-8", ("a", "b"), "Took 'NA', 'n.a.' for empty cells in 2 columns: a, b."),
         ("d,b\n03/04/2021,1\n05/06/2021,3\n", "utf-8", ("d", "b"), "'%d/%m/%Y', and not '%m/%d/%Y'"),
         ("d,b\n31.12.2021,1\n05.06.2021,3\n", "utf-8", ("d", "b"), "d (dates)"),
         ("d,b\n2021-12-31 10:30,1\n2021-12-31 11:00,3\n", "utf-8", ("d", "b"), "d (dates with times)"),

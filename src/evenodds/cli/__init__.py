@@ -10,7 +10,9 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cyclopts import App, CycloptsError
+    from collections.abc import Sequence
+
+    from cyclopts import App, Argument, CycloptsError
 
 __all__ = ["main", "whole_app"]
 
@@ -82,14 +84,38 @@ def _status(arguments: list[str] | None) -> int:
 
 def _misread(error: CycloptsError) -> str:
     """Why a command line cannot be read, as a sentence."""
-    from cyclopts import UnusedCliTokensError
+    from cyclopts import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
-    from evenodds.files.misfit import shortened
-
+    chain = error.command_chain or ()
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        command = " ".join(("evenodds", *(error.command_chain or ())))
-        return f"{' '.join(map(shortened, error.unused_tokens[:3]))} stands behind all that `{command}` takes."
+        return _too_much(" ".join(("evenodds", *chain)), error.unused_tokens, _arguments(chain))
+    if isinstance(error, MissingArgumentError) and error.argument is not None and error.argument.index is not None:
+        places = [one.name.strip("-").upper() for one in _arguments(chain) if one.index is not None and one.required]
+        missing = error.argument.name.strip("-").upper()
+        return f"{missing} is missing: `{' '.join(('evenodds', *chain, *places))}`."
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        from evenodds.runs.find import canonical
+
+        if recipe := canonical("recipes", error.unused_tokens[0]):
+            return f"{recipe} is a recipe, not a command; a run of it is made by `evenodds train {recipe}`."
     return " ".join(str(error).split())
+
+
+def _arguments(chain: Sequence[str]) -> Sequence[Argument]:
+    """What a command takes."""
+    return list(whole_app()[chain[0]].assemble_argument_collection()) if chain else []
+
+
+def _too_much(command: str, words: Sequence[str], takes: Sequence[Argument]) -> str:
+    """That words stand behind all that a command takes, and what to type where the first is a path of data."""
+    from evenodds.files.misfit import shortened
+    from evenodds.files.names import is_there
+    from evenodds.files.text import quoted
+
+    line = f"{' '.join(map(shortened, words[:3]))} stands behind all that `{command}` takes"
+    if is_there(words[0]) and any("--data" in one.names for one in takes):
+        return f"{line}; data are named so: --data {quoted(words[0])}."
+    return f"{line}."
 
 
 def _missing(error: ImportError) -> str:

@@ -28,9 +28,14 @@ def _progress(console: Console, **options: bool) -> Progress:
 
 
 class Bar:
-    """A listener that draws a line on standard error; on something that is no terminal, a plain line now and then."""
+    """A listener that draws a line on standard error; on something that is no terminal, a plain line now and then.
 
-    def __init__(self) -> None:
+    Args:
+        learns: what is trained, where the command is for something else; it is said before, as it may take long.
+    """
+
+    def __init__(self, learns: str = "") -> None:
+        self.learns = learns
         console = Console(file=sys.stderr)
         self.plain = not console.is_terminal
         self.progress = _progress(console)
@@ -40,6 +45,8 @@ class Bar:
 
     def begin(self, training: Training) -> None:
         self.first, self.clock = training.progress.images, time.perf_counter()
+        if self.learns:
+            say(f"{self.learns} learns from {training.progress.total:,} samples of the run first, and is kept with it")
         if not self.plain:
             self.task = self.progress.add_task("", total=training.progress.total, completed=self.first)
             self.progress.start()
@@ -61,13 +68,14 @@ class Bar:
         """How far, how fast, and D's mean probabilities of real and fake."""
         images, terms = training.progress.images, training.engine.read(training.terms)
         rate = (images - self.first) / max(1e-9, now - self.clock)
-        text = f"{images:,} of {training.progress.total:,} {training.noun}, {rate:,.0f}/s"
+        total = max(images, training.progress.total)  # the last batch goes beyond a length that it does not divide
+        text = f"{images:,} of {total:,} {training.noun}, {rate:,.0f}/s"
         for name, label in (("discriminator/real", "D(x)"), ("discriminator/fake", "D(G(z))")):
             if name in terms:
                 text += f", {label} {terms[name]:.2f}"
         text += f", {training.news}" if training.news else ""
-        left = (training.progress.total - images) / max(1e-9, rate)
-        return text + (f", {max(0.0, left):,.0f} s left" if self.plain else "")
+        left = (total - images) / max(1e-9, rate)
+        return text + (f", {left:,.0f} s left" if self.plain else "")
 
     def end(self, training: Training) -> None:
         if self.task is not None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Switch, app
-from evenodds.cli.opening import RunOrModel, is_alone, run_or_model
+from evenodds.cli.opening import RunOrModel, is_alone, require_order, run_or_model
 from evenodds.cli.ranges import Pixels, Seed, real, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
@@ -205,6 +205,7 @@ def fill(
     from evenodds.apply.folder import many
     from evenodds.data.folders.kinds import PICTURES
 
+    require_order(run, image, "fill RUN IN")
     of_pictures = many(image) or image.name.lower().endswith(PICTURES)
     filler = _filler(run, checkpoint, device, of_pictures, out)
     folder = out or filler.folder / "filled"
@@ -256,6 +257,7 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 
     Several processes share the files of a folder; the first one concludes.
     """
+    require_order(run, source, f"{command} RUN IN OUT")
     if is_alone(run, flags.checkpoint, flags.device) and flags.against is None:
         from evenodds.export.makers import maker_in
 

@@ -80,7 +80,7 @@ def walk(
     if from_ is not None or to is not None:
         if (stops, seed) != (None, None):
             raise BadInput("a walk between two images has no random points; leave --stops and --seed out")
-        result(walk_between_images(session, from_, to, path, steps, (Bar(),)))
+        result(walk_between_images(session, from_, to, path, steps, (Bar("an encoder"),)))
         return
     result(write_walk(session, path, steps, 4 if stops is None else stops, seed or 0))
 
@@ -240,7 +240,7 @@ def _encoded(
         require_pictures(session)
         require_not_the_data(session, path.parent)
     require_owned(path, command, inputs=(data,))
-    return session, *encoded(session, data, steps, flags.images, n, (Bar(),), reading, flags.most_pixels)
+    return session, *encoded(session, data, steps, flags.images, n, (Bar("an encoder"),), reading, flags.most_pixels)
 
 
 @app.command

@@ -68,7 +68,7 @@ def mix(
             raise BadInput(
                 "two images are mixed here, and no samples are drawn; leave --seed, --with, -n and --class out"
             )
-        result(write_mix(session, path, mixed_images(session, from_, to, (Bar(),))))
+        result(write_mix(session, path, mixed_images(session, from_, to, (Bar("an encoder"),))))
         parts = ", ".join(PARTS)
         say(f"columns: {quoted(str(from_))} as generated again; with the {parts} levels of the other; the other")
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evenodds.export.alone import Alone
     from evenodds.runs.session import Session
 
-__all__ = ["RunOrModel", "beside", "is_alone", "run_or_model", "without_torch"]
+__all__ = ["RunOrModel", "beside", "is_alone", "require_order", "run_or_model", "without_torch"]
 
 RunOrModel = Annotated[Path, Parameter(help="The run folder, or an .onnx file that `evenodds export` wrote.")]
 MODELS = (".onnx",)
@@ -42,6 +42,18 @@ def run_or_model(run: Path, checkpoint: str, device: str, role: str | None = Non
     if role is not None:
         _ = session.players[role]  # a file that answers something else says so
     return session
+
+
+def require_order(run: Path, source: Path, call: str) -> None:
+    """BadInput where the run and the images are named the wrong way round.
+
+    Args:
+        call: as it is meant, such as upscale RUN IN OUT.
+    """
+    from evenodds.runs.folder_facts import is_run
+
+    if is_run(source) and not is_run(run) and run.exists() and not _is_model(run):
+        raise BadInput(f"{run} is no run, and {source} is one: `evenodds {call}` takes the run first")
 
 
 def without_torch(run: Path, truncation: float, checkpoint: str, device: str) -> Alone | None:

@@ -192,12 +192,12 @@ def conclude(session: Any) -> int:
     for path in report.written:
         result(path)
     for failure in report.failures:
-        say(f"not written:   {failure}")
+        say(f"not written:    {failure}")
     if report.failures:
         say(f"the trained run is whole; make what is missing again with: {command()} resume {quoted(session.folder)}")
     verdict = next((line for line in reversed(session.history()) if "verdict" in line), None)
     if verdict is not None:
-        say(f"how it went:   {verdict['verdict']}: {verdict['why']}")
+        say(f"how it went:    {verdict['verdict']}: {verdict['why']}")
     for line in _next_steps(session):
         say(line)
     return 1 if report.failures else 0
@@ -209,25 +209,25 @@ def _next_steps(session: Any) -> list[str]:
     if session.images < session.config.images:
         return [
             f"stopped at {session.images:,} of {session.config.images:,} {noun}; everything is saved",
-            f"go on with:    {command()} resume {named}",
+            f"go on with:     {command()} resume {named}",
         ]
     lines = [
         f"done: {session.images:,} {noun}; all files are in {folder}, explained in {folder / 'README.txt'}",
-        f"its figures:   {command()} show {named}",
+        f"its figures:    {command()} show {named}",
     ]
     if not session.draws:
         return [*lines, f"put it to work: {command()} {session.task.command} {named} IN OUT"]
     judged = [f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []
     if session.card.kind == "table":
-        return [*lines, f"more rows:     {command()} sample {named} -n 1000 --folder rows", *judged]
+        return [*lines, f"more rows:      {command()} sample {named} -n 1000 --folder rows", *judged]
     from evenodds.runs.run_data import data_place
 
     own = data_place(session.config) is not None
     return [
         *lines,
-        f"more samples:  {command()} sample {named} -n 100 --grid more.png",
+        f"more samples:   {command()} sample {named} -n 100 --grid more.png",
         *judged,
-        *([] if own else [f"your own data: {command()} train --data FOLDER --budget 10m"]),
+        *([] if own else [f"your own data:  {command()} train --data FOLDER --budget 10m"]),
     ]
 
 

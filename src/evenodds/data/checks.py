@@ -96,10 +96,11 @@ def _few(data: Dataset, n: int, augmentation: str) -> list[str]:
     enough = next((least for most, least in FEW.items() if side <= most), MANY)
     if n >= enough:
         return []
-    more = f"add augmentation (--set {augmentation}), " if augmentation else ""
+    upright = "where no side of an image is up, " if "turns=all" in augmentation else ""
+    more = f"{upright}add augmentation (--set {augmentation}), " if augmentation else ""
     size = f"{data.shape[1]} x {data.shape[2]}"
     few = f"{count(n, 'training image')} {'is' if n == 1 else 'are'} few for {size}"
-    return [f"{few} (from {enough:,} on it is easier): {more}watch for copies."]
+    return [f"{few} (from {enough:,} on it is easier): {more}{'and ' if upright else ''}watch for copies."]
 
 
 def _few_rows(data: Dataset, n: int) -> list[str]:

@@ -25,6 +25,7 @@ from evenodds.evaluation.outside import outside
 from evenodds.evaluation.scores import accuracy_scores, classes, likelihood, path_length_score, scored
 from evenodds.files.misfit import shortened
 from evenodds.files.read import read_json
+from evenodds.files.text import quoted
 from evenodds.game.seeds import mix
 from evenodds.metrics.intervals import Interval
 from evenodds.runs.allowed import allowing
@@ -86,7 +87,7 @@ def read(path: Path) -> Evaluation:
     """An evaluation from a JSON file, or from the run's folder that holds one."""
     file = path / "evaluation.json" if path.is_dir() else path
     if not os.path.lexists(file):
-        raise BadInput(f"no evaluation at {file}; make one with `evenodds evaluate`")
+        raise BadInput(f"no evaluation at {file}; make one with `evenodds evaluate {quoted(path)}`")
     try:
         content = read_json(file, dict[str, Any], "", _Compared)
         if content.get("schema") != SCHEMA:

@@ -19,6 +19,7 @@ from evenodds.runs.sample_picture import column_picture, sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.show.page.content import Content, Picture
+from evenodds.show.page.numerals import count
 from evenodds.show.page.page import page
 
 __all__ = ["report", "write_evaluation", "write_report"]
@@ -62,7 +63,7 @@ def write_report(session: Session, examination: Examination, evaluation: Evaluat
     config, noun = session.config, session.card.noun
     content = Content(
         f"evenodds: {session.folder.name}",
-        f"recipe {config.recipe}, seed {config.seed}, {session.images:,} real {noun} shown",
+        f"recipe {config.recipe}, seed {config.seed}, {count(session.images)} real {noun} shown",
         evaluation.content,
         _pictures(session, examination, evaluation),
         session.history(),

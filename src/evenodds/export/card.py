@@ -58,7 +58,7 @@ def facts_of(
         "evenodds": version,
         "recipe": config.get("recipe"),
         "task": named["task"],
-        "trained on": f"{images:,} of {config.get('images', 0):,} {data.noun}, seed {config.get('seed')}",
+        "trained on": f"{images:,} of {max(images, config.get('images', 0)):,} {data.noun}, seed {config.get('seed')}",
         "data": _data(data),
         "players": f"{named['generator']} generator, {named['discriminator']} discriminator",
         "contest": f"{named['loss']}, penalty {named['penalty']}",

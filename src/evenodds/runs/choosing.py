@@ -55,7 +55,8 @@ def chosen_task(dataset: Dataset, index: Tensor, kind: str | None = None) -> Cho
     counts = torch.bincount(labels[labels >= 0], minlength=len(dataset.classes))
     figures = {"classes": int((counts > 0).sum()), "labelled": int(counts.sum())}
     if figures["classes"] < 2:
-        return Choice("task", "generate", f"the data have no classes{_other_conditions(dataset)}", figures)
+        none = "one class alone" if figures["classes"] else "no classes"
+        return Choice("task", "generate", f"the data have {none}{_other_conditions(dataset)}", figures)
     many = f"the data have {figures['classes']:,} classes"
     if figures["labelled"] < A_CLASS * len(counts):
         few = f"with {figures['labelled'] / len(counts):.1f} training items each, fewer than {A_CLASS}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.read import parse_yaml, read_yaml
-from evenodds.files.text import from_utf8
+from evenodds.files.text import from_utf8, quoted
 from evenodds.runs.config import Config, from_mapping, with_texts
 from evenodds.runs.find import canonical, find, names
+from evenodds.runs.folder_facts import is_run
 from evenodds.runs.values import Part, mapping_of
 
 __all__ = ["origin", "read", "recipe"]
@@ -23,10 +25,22 @@ def recipe(name: str, with_parts: bool = True) -> Config:
     """
     if name.endswith((".yaml", ".yml")):
         return read(Path(name), with_parts)
+    if canonical("recipes", name) is None and is_there(name):
+        raise _no_recipe(name)
     text = find("recipes", name).read_text(encoding="utf-8")
     where = f"recipe '{name}'"
     values = {**mapping_of(parse_yaml(text, where), where), "recipe": canonical("recipes", name)}
     return from_mapping(values, where, with_parts)
+
+
+def _no_recipe(name: str) -> BadInput:
+    """The error for a path where a recipe is named."""
+    if is_run(name):
+        return BadInput(
+            f"{name} is a run, not a recipe; go on with it: `evenodds resume {quoted(name)}`, or begin another from "
+            f"its weights: `evenodds train --from {quoted(name)}`"
+        )
+    return BadInput(f"{name} is a path, not a recipe; data are named so: `evenodds train --data {quoted(name)}`")
 
 
 def origin(config: Config) -> Config | None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.peek import Glimpse, peek
+from evenodds.errors import BadInput
+from evenodds.files.names import is_there
 from evenodds.game.engine import pick_device
 from evenodds.runs.find import canonical
 
@@ -55,8 +57,12 @@ def suited_recipe(data: str | Dataset | None, device: str = "auto") -> Suited:
     if isinstance(data, Dataset):
         columns = (len(data.units.columns),) if data.units.columns else data.shape
         return _for_items(Glimpse(len(data), columns), device)
-    if named := canonical("recipes", data):
+    if (named := canonical("recipes", data)) and canonical("sources", data):
         return Suited(named, f"it is the recipe for {data}")
+    if named and not is_there(data):
+        raise BadInput(
+            f"'{data}' is a recipe, and data are a path or a source; type `evenodds train {named} --data PATH`"
+        )
     seen = peek(data)
     if seen is not None:
         return _for_items(seen, device)

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
 from evenodds.files.finding import FAULT, FINE, NOTE, Finding
 from evenodds.files.lock import NAME as LOCK
@@ -31,7 +32,7 @@ from evenodds.runs.card import DataCard, read_card
 from evenodds.runs.changes import difference, with_settings
 from evenodds.runs.config import Config, from_mapping, require_allowed
 from evenodds.runs.config_files import read
-from evenodds.runs.folder_facts import LEARNED_BESIDE
+from evenodds.runs.folder_facts import LEARNED_BESIDE, no_run
 from evenodds.runs.folders import versions
 from evenodds.runs.origin import Origin
 from evenodds.runs.run_data import Elsewhere, data_place, open_run_data
@@ -62,7 +63,7 @@ def examine(
         BadInput: there is no such folder, or it holds no config.yaml.
     """
     if not (folder / "config.yaml").exists() and not is_link(folder / "config.yaml"):
-        raise BadInput(f"no run at {folder}: it has no config.yaml; runs are made by `evenodds train`")
+        raise no_run(folder)
     return [*Examination(folder).findings(data, read_data, reading)]
 
 
@@ -151,7 +152,8 @@ class Examination:
 
     def _json(self, name: str, kind: type[Any]) -> Iterator[Finding]:
         if (self.folder / name).exists() or is_link(self.folder / name):
-            yield Finding(FINE, name, f"{len(read_json(self.folder / name, kind)):,} entries")
+            entries = len(read_json(self.folder / name, kind))
+            yield Finding(FINE, name, f"{entries:,} {'entry' if entries == 1 else 'entries'}")
 
     def _remedies(self) -> Iterator[Finding]:
         remedies = remedy.read(self.folder)
@@ -167,9 +169,9 @@ class Examination:
             return
         lines = read_history(self.folder / name)
         if lines.damaged:
-            yield Finding(FAULT, name, f"{lines.damaged:,} lines cannot be read and are passed over: {lines.first}")
+            yield Finding(FAULT, name, f"cannot read {count(lines.damaged, 'line')}, passed over: {lines.first}")
         yield from _inconsistent(name, lines.values, self.config, self.noun)
-        yield Finding(FINE, name, f"{len(lines.values):,} lines")
+        yield Finding(FINE, name, count(len(lines.values), "line"))
 
     def _checkpoints(self) -> Iterator[Finding]:
         home = self.folder / "checkpoints"

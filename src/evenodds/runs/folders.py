@@ -66,6 +66,8 @@ def outside(base: Path, data: Any, say: Callable[[str], None] = lambda line: Non
         return base
     if home.parent == home or not os.access(home.parent, os.W_OK):
         raise BadInput(f"{base} would lie in the data, {home}, beside which nothing can be written; give --out FOLDER")
+    if real(home.parent / base.name) == home:
+        raise BadInput(f"{base} is the folder of the data, and results are no data; give --out FOLDER")
     beside = Path(os.path.relpath(home.parent / base.name))
     say(f"{base} would lie in the data: results are put beside it, in {beside} (--out FOLDER names another folder)")
     return beside

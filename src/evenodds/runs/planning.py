@@ -194,8 +194,10 @@ def with_looks(
     most = max(LEAST_LOOKS, int(LOOKED * seconds / look))
     share = ceil(10_000 / most) / 10_000  # as it is said, so that what is said is what is done
     evaluate, save = max(share, config.evaluate_share or 0.0), max(share, config.save_share)
-    more = f"evaluate_share={evaluate:.4g} save_share={save:.4g}"
-    say(f"an evaluation with a checkpoint takes {look:.1f} s: {most} are made in this budget; --set {more}")
+    say(
+        f"evaluate_share={evaluate:.4g} save_share={save:.4g}: an evaluation with a checkpoint takes {look:.1f} s, "
+        f"{most} of them fit this budget"
+    )
     return replace(config, evaluate_share=evaluate, save_share=save), most
 
 
@@ -224,7 +226,7 @@ def with_glances(
         return config
     most = max(LEAST_GLANCES, int(fit / glance))
     share = ceil(10_000 / (most - FIRST_GLANCES)) / 10_000
-    say(f"a glance takes {glance:.2f} s: {most} are made in this budget; --set glance_share={share:.4g}")
+    say(f"glance_share={share:.4g}: a glance of the watch takes {glance:.2f} s, {most} of them fit this budget")
     return replace(config, glance_share=share)
 
 

@@ -253,8 +253,6 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", a
     if folder.suffix == ".onnx" and folder.is_file():
         takers = "sample, fill, upscale, translate, segment, encode, features and card"
         raise BadInput(f"{folder} is an exported file, and this needs the run itself; {takers} take such a file")
-    if folder.is_file():
-        raise BadInput(f"a run is a folder with a config.yaml, got the file {folder}; evenodds opens no pickles")
     require_run(folder)
     with allowing(allow):
         return _loaded(folder, checkpoint_name, device)

@@ -91,7 +91,7 @@ def _progress(
     """Length, speed and what is kept."""
     last = history[-1] if history else {}
     return {
-        "progress": f"{images:,} of {length:,} {noun}",
+        "progress": f"{images:,} of {max(images, length):,} {noun}",
         "speed": f"{last.get('images_per_second', 0):,.0f} {noun}/s, {last.get('seconds', 0):,.0f} s so far",
         "checkpoints": ", ".join(p.name.lstrip("0") or "0" for p in checkpoint.listing(folder / "checkpoints")),
     }

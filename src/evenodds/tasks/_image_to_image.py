@@ -267,6 +267,6 @@ def without_views(contest: Contest) -> None:
     """BadInput where the discriminator would see images through views, which change them apart from their source."""
     if contest.view is not None:
         raise BadInput(
-            "views are not for images that follow from a source; set views=none task.turns=all, which gives pieces in "
-            "all turns"
+            "views are not for images that follow from a source; set views=none task.turns=mirror, which mirrors both "
+            "alike"
         )

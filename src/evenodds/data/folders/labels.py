@@ -60,7 +60,22 @@ def from_folders(names: list[str]) -> Labels:
     number = {folder: k for k, folder in enumerate(classes)}
     y = torch.tensor([number[folder] for folder, _ in paths])
     note = f"Took {len(classes)} folders as classes; data.labels=false leaves them out."
-    return Labels(y, classes, notes=(note, *capitals(classes)))
+    return Labels(y, classes, notes=(note, *_alike(paths), *capitals(classes)))
+
+
+def _alike(paths: Sequence[Sequence[str]]) -> list[str]:
+    """That two folders may hold pairs and no classes: their images have the same names, or the same beginnings."""
+    stems: dict[str, list[str]] = {}
+    for folder, name in sorted(map(tuple, paths)):
+        stems.setdefault(folder, []).append(name.rpartition(".")[0] or name)
+    if len(stems) != 2 or len({*map(len, stems.values())}) != 1:
+        return []
+    if not all(a.startswith(b) or b.startswith(a) for a, b in zip(*map(sorted, stems.values()), strict=True)):
+        return []
+    return [
+        f"Images in {' and '.join(stems)} have the same names: if they are pairs, and no classes, take "
+        "`evenodds train translate`, or for maps of labels `evenodds train segment`."
+    ]
 
 
 def from_table(
@@ -110,7 +125,7 @@ def from_table(
         words = [cells[name][of_class[0]] if name in cells else "" for name in names]
         y, classes = encode_labels(words, unlabelled)
         labels = labels._replace(y=y, classes=classes)
-        notes.insert(0, f"Took {len(classes)} classes from {LABELS}; data.labels=false leaves them out.")
+        notes.insert(0, f"Took {count(len(classes), 'class')} from {LABELS}; data.labels=false leaves them out.")
         without = int((y < 0).sum())
         notes += [f"Counted {count(without, 'image')} without a class in {LABELS} as unknown."] if without else []
         notes += [*merged(LABELS, (row[of_class[0]] for row in raw.values())), *negative(classes), *capitals(classes)]

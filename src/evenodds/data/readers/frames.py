@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from io import BytesIO
 from numbers import Number
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evenodds.data.dataset import Dataset
-from evenodds.data.readers.table import from_columns, names_in, require_columns, with_labels
+from evenodds.data.readers.table import from_columns, names_in, on_columns, require_columns, with_labels
 from evenodds.data.tables.amounts import common_point
 from evenodds.data.tables.cells import EXACT, Parsed, WordCells
 from evenodds.data.tables.rows import Column, Values, cells_of
@@ -100,6 +100,8 @@ def from_frame(
     used = [name for name in columns if name != label and not wanted.left_out(name)]
     parsed = {name: column for name, column in parsed_frame(frame, wanted).items() if name in used}
     dataset = from_columns(parsed, wanted, given_names, where)
+    report = on_columns(dataset.report, columns, dataset.columns, label, given_names)
+    dataset = replace(dataset, report=report)
     if label is None:
         return dataset
     return with_labels(dataset, columns, label, _spelled(frame.iloc[:, columns.index(label)]), unlabelled)

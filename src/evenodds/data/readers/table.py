@@ -24,13 +24,13 @@ from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, summed, type_setting, typed
 from evenodds.data.units import LARGEST, Units
-from evenodds.data.wording import count, listed
+from evenodds.data.wording import count, listed, some_names
 from evenodds.errors import BadInput, unknown
 from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "from_columns", "names_in", "parsed_table", "require_columns", "table", "with_labels"]
+__all__ = ["READS", "from_columns", "names_in", "on_columns", "parsed_table", "require_columns", "table", "with_labels"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
@@ -87,11 +87,22 @@ def table(
     wanted = Types.of(types, columns)
     parsed, words = _parsed(text, columns, skip, label, wanted)
     dataset = from_columns(parsed, wanted, given_names, path.name)
-    dataset = replace(dataset, delimiter=text.delimiter, report=(*dataset.report, *text.notes))
+    report = on_columns((*dataset.report, *text.notes), columns, dataset.columns, label, given_names)
+    dataset = replace(dataset, delimiter=text.delimiter, report=report)
     if label is None:
         return dataset
     cells = [from_cell(word.strip()) for word in words]
     return with_labels(dataset, columns, label, cells, unlabelled, merged(path.name, words))
+
+
+def on_columns(
+    report: Sequence[str], columns: Sequence[str], learned: Sequence[str], label: str | None, given: Sequence[str]
+) -> tuple[str, ...]:
+    """The report of a table, which says next to the number of columns which of all that there are it leaves out."""
+    use = {name: "given" for name in given} | ({label: "the label"} if label is not None else {})
+    others = [f"{shortened(name)} ({use.get(name, 'left out')})" for name in columns if name not in learned]
+    line = f"Not learned of {count(len(columns), 'column')}: {some_names(others)}."
+    return (*report[:1], *([line] if others else []), *report[1:])
 
 
 def names_in(given: str | Sequence[str] | None) -> list[str]:
@@ -164,6 +175,9 @@ def from_columns(
         dataset = replace(dataset, c=c, conditions=conditions)
     notes = [note for column in parsed.values() for note in column.notes]
     notes += summed(parsed)
+    if names := [name for name, column in parsed.items() if column.absent]:
+        words = sorted({repr(word) for column in parsed.values() for word in column.absent})
+        notes += [f"Took {some_names(words, 3)} for empty cells in {count(len(names), 'column')}: {some_names(names)}."]
     for said, of in _STYLES.items():
         names = [name for name, column in parsed.items() if of(column.style)]
         notes += listed(f"{said} in {{}}: {{}}.", names, what="column")

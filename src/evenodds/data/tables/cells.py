@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class Parsed:
         values: (N,), NaN where empty; of words, their places in `words`.
         decimals: that numbers are written with; None where they have more than six.
         style: of numbers.
+        absent: words that were taken for empty cells.
         notes: what else was taken for what.
     """
 
@@ -59,6 +60,7 @@ class Parsed:
     decimals: int | None = None
     words: tuple[str, ...] = ()
     style: NumberStyle = PLAIN
+    absent: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
     @staticmethod
@@ -120,13 +122,7 @@ class NumberCells:
         values = np.array(self.numbers)
         if (days := _as_days(values)) is not None:
             return Parsed(days, "date", "%Y%m%d")
-        return Parsed(values, decimals=_decimals(values), notes=_absent(self.name, self.absent))
-
-
-def _absent(name: str, words: Iterable[str]) -> list[str]:
-    """That words were taken for empty cells, if any were."""
-    shown = ", ".join(map(repr, sorted(set(words) - {""})[:3]))
-    return [f"Took {shown} in column '{name}' for empty cells."] if shown else []
+        return Parsed(values, decimals=_decimals(values), absent=tuple(sorted(self.absent - {""})))
 
 
 def _as_days(values: Values) -> Values | None:
@@ -246,8 +242,8 @@ class WordCells:
                 raise BadInput(f"column {name} has commas between thousands and before decimals; take out some")
             return None
         values = self._values(found.numbers)
-        notes = _absent(self.name, set(words) - set(there))
-        return Parsed(values, decimals=_decimals(values), style=found.style, notes=notes)
+        absent = tuple(sorted(set(words) - set(there)))
+        return Parsed(values, decimals=_decimals(values), style=found.style, absent=absent)
 
     def _values(self, numbers: Mapping[str, float]) -> Values:
         """(N,): the number of each cell's word, NaN where it has none."""

@@ -18,8 +18,12 @@ Evaluation = Mapping[str, Any]
 UNFOLDED = 12
 """Rows of a list of suspects that are seen at once; the rest unfolds."""
 
+COMPARABLE = (
+    "No copies of training items, no missing classes and no impossible values were found, so these scores may be "
+    "ranked beside others. That says nothing of how good the samples are: the sentences and the scores below do."
+)
 SOUND = {
-    True: ("sound", "M4 13l5 5L20 6", "The scores are sound", "They may be compared and ranked."),
+    True: ("sound", "M5 9h14M5 15h14", "The scores can be compared", COMPARABLE),
     False: ("unsound", "M5 5l14 14M19 5L5 19", "The scores are not sound", "They must not be compared or ranked."),
     None: ("open", "M5 12h14", "No verdict", "Whether the scores below may be ranked was not decided."),
 }

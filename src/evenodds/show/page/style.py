@@ -15,8 +15,6 @@ LIGHT = {
     "c": "#1d6b45",
     "d": "#37404d",
     "z": "#6a6d73",
-    "good": "#14602f",
-    "good-paper": "#e9f4ec",
     "bad": "#9c1420",
     "bad-paper": "#fbe9e9",
 }
@@ -31,8 +29,6 @@ DARK = {
     "c": "#7fcf9f",
     "d": "#c6ccd6",
     "z": "#9b9fa7",
-    "good": "#86d6a2",
-    "good-paper": "#16281d",
     "bad": "#ff9d98",
     "bad-paper": "#34191b",
 }
@@ -90,8 +86,6 @@ margin-top:1.5rem;background:var(--panel)}
 .verdict .meaning{font-weight:600}
 .icon{width:1.75rem;height:1.75rem;flex:none;fill:none;stroke:currentColor;stroke-width:3.5;stroke-linecap:round;
 stroke-linejoin:round}
-.sound{border-color:var(--good);background:var(--good-paper)}
-.sound h2{color:var(--good)}
 .unsound{border-color:var(--bad);background:var(--bad-paper)}
 .unsound h2{color:var(--bad)}
 .warning{border-left:6px solid var(--bad);background:var(--bad-paper);padding:.625rem 1rem;border-radius:3px;

@@ -12,6 +12,7 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.cli.opening import RunOrModel, beside, is_alone, run_or_model
 from evenodds.cli.ranges import SEEDS, EncoderImages, Pixels, Seed, real, whole
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
@@ -179,14 +180,19 @@ def encode(
             raise BadInput("an exported encoder has learned all that it will; leave --images out")
         arrays = _read_alone("encode", run, data, path, flags.most_pixels)
         if arrays is not None:
-            say(f"{len(arrays['z']):,} items")
+            say(count(len(arrays["z"]), "item"))
             return result(path)
     from evenodds.apply.inversion import write_codes
 
     session, items, codes = _encoded("encode", run, data, path, steps, flags)
     write_codes(session, data, codes, items, path)
-    say(f"{len(codes.z):,} items{_apart(codes.error)}")
+    say(f"{count(len(codes.z), 'item')}{_apart(codes.error)}")
     result(path)
+
+
+def _described(n: int, length: int) -> str:
+    """How many items there are, and of how many features."""
+    return f"{count(n, 'item')}, {count(length, 'feature')} each"
 
 
 def _apart(error: float | None) -> str:
@@ -266,7 +272,7 @@ def features(
         path = out or beside(run) / "features.npz"
         arrays = _read_alone("features", run, data, path, most_pixels)
         if arrays is not None:
-            say(f"{len(arrays['features']):,} items, {arrays['features'].shape[1]:,} features each")
+            say(_described(*arrays["features"].shape))
             return result(path)
     from evenodds.apply.features import write_features
     from evenodds.cli.bar import reading
@@ -276,7 +282,7 @@ def features(
     path = out or session.folder / "features.npz"
     require_owned(path, "features", inputs=(data,))
     n, length = write_features(session, data, path, reading, most_pixels)
-    say(f"{n:,} items, {length:,} features each")
+    say(_described(n, length))
     result(path)
 
 

@@ -21,7 +21,7 @@ class BadInput(ValueError):
         ...     evenodds.load("no/such/folder")
         ... except evenodds.BadInput as error:
         ...     print(error)
-        no run at no/such/folder: it has no config.yaml; runs are made by `evenodds train`
+        no run at no/such/folder: there is no such folder; runs are made by `evenodds train`
     """
 
     def __str__(self) -> str:

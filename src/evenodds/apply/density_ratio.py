@@ -144,10 +144,11 @@ class Calibration:
     @property
     def told(self) -> str:
         """As a sentence."""
-        return (
-            f"the fitted discriminator tells samples from {self.items:,} held-out items by {self.gain:.4f} nats; "
-            f"calibration slope {self.slope:.2f} ± {self.error:.2f} (1: its logits are log ratios of densities)"
-        )
+        slope = f"calibration slope {self.slope:.2f} ± {self.error:.2f} (1: its logits are log ratios of densities)"
+        if self.error > abs(self.slope):
+            slope = "so few that no calibration slope can be told"
+        told = f"the fitted discriminator tells samples from {self.items:,} held-out items by {self.gain:.4f} nats"
+        return f"{told}; {slope}"
 
     @property
     def doubt(self) -> str:
@@ -203,7 +204,9 @@ def ratio_of(
         raise BadInput("this run draws no samples from z alone, so no ratio can be fitted for it")
     task = cast("Playable | None", session.task.value_task())  # a task's own, under another loss
     if task is None or "discriminator" not in session.players:
-        raise BadInput("this run has no discriminator that judges items alone, so none is fitted; leave --fit out")
+        raise BadInput(
+            "this run has no discriminator that judges items alone, so none is fitted; leave --fit and --select out"
+        )
     path = session.folder / RATIO
     discriminator = deepcopy(session.players["discriminator"])
     of_run = {one.name: getattr(session, one.name) for one in fields(Session)}

@@ -33,6 +33,10 @@ def require_styles(session: Session) -> Any:
     """The generator, which has styles; BadInput of a run whose generator has none."""
     generator = session.players.get("generator")
     if not hasattr(generator, "styles"):
+        fills = {"x", "mask"} <= set(session.task.request_names)
+        if session.card.kind != "image" or fills:
+            what = "fills images in" if fills else f"makes {session.card.noun}"
+            raise BadInput(f"mixing is of images that a style-based generator draws, and this run {what}")
         raise BadInput(
             f"mixing needs a style-based generator, this run has {session.config.generator.name}; "
             "train with --set generator=style"

@@ -12,6 +12,7 @@ from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.cli.opening import RunOrModel, beside, is_alone, run_or_model
 from evenodds.cli.ranges import SEEDS, EncoderImages, Pixels, Seed, real, whole
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 
@@ -123,12 +124,19 @@ def directions(
     out
         The picture to write [default: directions.png or moved.png in the run folder].
     """
-    from evenodds.apply.direction_sheets import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.apply.direction_sheets import (
+        directions_of,
+        require_images,
+        write_code_sheet,
+        write_directions,
+        write_moved,
+    )
     from evenodds.apply.samples import require_picture_place
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     session.require_samples()
+    require_images(session)
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
     if samples is not None and move is None:
@@ -179,13 +187,13 @@ def encode(
             raise BadInput("an exported encoder has learned all that it will; leave --images out")
         arrays = _read_alone("encode", run, data, path, flags.most_pixels)
         if arrays is not None:
-            say(f"{len(arrays['z']):,} items")
+            say(count(len(arrays["z"]), "item"))
             return result(path)
     from evenodds.apply.inversion import write_codes
 
     session, items, codes = _encoded("encode", run, data, path, steps, flags)
     write_codes(session, data, codes, items, path)
-    say(f"{len(codes.z):,} items{_apart(codes.error)}")
+    say(f"{count(len(codes.z), 'item')}{_apart(codes.error)}")
     result(path)
 
 
@@ -266,7 +274,7 @@ def features(
         path = out or beside(run) / "features.npz"
         arrays = _read_alone("features", run, data, path, most_pixels)
         if arrays is not None:
-            say(f"{len(arrays['features']):,} items, {arrays['features'].shape[1]:,} features each")
+            say(f"{count(len(arrays['features']), 'item')}, {arrays['features'].shape[1]:,} features each")
             return result(path)
     from evenodds.apply.features import write_features
     from evenodds.cli.bar import reading
@@ -276,7 +284,7 @@ def features(
     path = out or session.folder / "features.npz"
     require_owned(path, "features", inputs=(data,))
     n, length = write_features(session, data, path, reading, most_pixels)
-    say(f"{n:,} items, {length:,} features each")
+    say(f"{count(n, 'item')}, {length:,} features each")
     result(path)
 
 

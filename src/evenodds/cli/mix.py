@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Run, app
-from evenodds.cli.ranges import SEEDS, Seed, whole
+from evenodds.cli.ranges import SEEDS, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result, say
 from evenodds.files.text import quoted
@@ -22,9 +22,9 @@ __all__ = ["mix"]
 def mix(
     run: Run,
     *,
-    seed: Seed = 0,
-    with_: Annotated[int, SEEDS, Parameter(name="--with")] = 1,
-    n: Annotated[int, whole(1, 256, name=["-n", "--number"])] = 8,
+    seed: Annotated[int | None, SEEDS] = None,
+    with_: Annotated[int | None, SEEDS, Parameter(name="--with")] = None,
+    n: Annotated[int | None, whole(1, 256, name=["-n", "--number"])] = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
@@ -39,15 +39,15 @@ def mix(
     Parameters
     ----------
     seed
-        Of the samples on the left.
+        Of the samples on the left [default: 0].
     with_
-        Seed of the samples on the right, whose levels are taken.
+        Seed of the samples on the right, whose levels are taken [default: 1].
     n
-        Rows.
+        Rows [default: 8].
     class_
         All samples of this class, of a run by class.
     from_
-        An image on the left, with --to; its z is found as by `evenodds encode`. Seeds and -n are not used.
+        An image on the left, with --to; its z is found as by `evenodds encode`.
     to
         An image on the right, whose levels are taken.
     out
@@ -66,9 +66,12 @@ def mix(
     if from_ is not None or to is not None:
         if class_ is not None:
             raise BadInput("--class asks for samples, and two images are mixed here; leave --class out")
+        if (seed, with_, n) != (None, None, None):
+            raise BadInput("two images are mixed here, and no samples; leave -n, --seed and --with out")
         result(write_mix(session, path, mixed_images(session, from_, to, (Bar(),))))
         parts = ", ".join(PARTS)
         say(f"columns: {quoted(str(from_))} as generated again; with the {parts} levels of the other; the other")
         return
-    result(write_mix(session, path, mixed(session, n, seed, with_, class_)))
+    seed, with_ = 0 if seed is None else seed, 1 if with_ is None else with_
+    result(write_mix(session, path, mixed(session, 8 if n is None else n, seed, with_, class_)))
     say(f"columns: seed {seed}; with the {', '.join(PARTS)} levels of seed {with_}; seed {with_}")

@@ -214,6 +214,8 @@ def _training(
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """What the generator was trained on, with the name of each item."""
     if train is not None:
+        if is_run(train):
+            raise BadInput(f"{train} is a run, and --train names data; name what it learned from, or --against {train}")
         items = load_like(train, data, "the training data", reading, most_pixels, several=True)
         items = items if len(items) <= _most(items) else items.take(_first(torch.arange(len(items)), _most(items)))
         return items, items.names or tuple(map(str, range(len(items))))

@@ -163,13 +163,14 @@ def _require_learning(task: Playable, config: Config, player: nn.Module) -> None
 
 
 def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
-    """Those of a discriminator that its family's encoder shares: neither noise nor bounded slopes suit it.
+    """Those of a discriminator that its family's encoder shares: no noise, bounded slopes or code suit it.
 
     Args:
         part: the discriminator.
         maker: its class.
     """
-    shared = {key: value for key, value in part.options.items() if key not in ("norm", "noise", "minibatch_std")}
+    left_out = ("norm", "noise", "minibatch_std", "code")
+    shared = {key: value for key, value in part.options.items() if key not in left_out}
     return {**shared, **({"norm": "none"} if "norm" in accepts(maker) else {})}
 
 

@@ -69,6 +69,10 @@ class SampleConditions:
         """How a run is made whose samples can be asked for by class."""
         if len(self.card.classes) > 1:
             return "train with --set task=condition"
+        if self.card.kind == "table":
+            return "its data have no classes: train on a table with --set data.label=COLUMN, or on an .npz with x and y"
+        if self.card.kind == "toy":
+            return f"its {self.card.noun} have no classes: train on data that have some, such as digits"
         return "its data have no classes: train on class folders, or images with a labels.csv or y"
 
     def to_model(self, y: Sequence[int] | None = None, given: Mapping[str, float] | None = None) -> Tensor:

@@ -224,7 +224,7 @@ def ratio_of(
     if steps is not None:
         return replace(fitted, steps=steps)
     with allowing(session.allow):
-        advice = "or say where the data of before lie with --data, or leave --fit out"
+        advice = "say where the data of before lie with --data, or leave --fit out"
         dataset = open_run_data(session.config, session.card, data, advice=advice)
     shown, held_out = _parted(session, dataset)
     held_out = held_out[evenly(len(held_out), MOST_HELD_OUT)]

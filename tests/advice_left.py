@@ -45,7 +45,7 @@ NO_ADVICE = (
     "simultaneous=auto",
     "task=auto",
     "that hold",
-    "that these",
+    "measures them again",
     "to decide",
     "train on:",
     "views=auto",

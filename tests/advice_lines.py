@@ -17,6 +17,7 @@ RUNS = {
     "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
     "denoising": f"train denoise --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
     "filling": f"train fill-32 --data photos --set {SMALL}",
+    "sorts": f"train table --data rows.csv --set data.label=kind task=condition discriminator.width=4 {SHORT}",
     "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
     "floats": f"train gray-28 --data floats.npz --set loss=hinge task=condition discriminator.width=4 {SHORT}",
     "style": f"train color-32 --data photos --set generator=style {SMALL}",
@@ -91,7 +92,7 @@ LINES: dict[str, tuple[str, str]] = {
         "walk inverse --from photos/1.png --to photos/2.png --steps 3",
     ),
     "or leave --samples out": ("directions plain --samples 2", "directions plain --move 1 --samples 2"),
-    "leave --seed, --with, -n and --class out": (
+    "two images are mixed here; leave --class out": (
         "mix style --from photos/1.png --to photos/2.png --class a",
         "mix style",
     ),
@@ -117,7 +118,37 @@ LINES: dict[str, tuple[str, str]] = {
         "sample classes -n 24 --folder maps",
         "sample classes -n 24 --folder new",
     ),
-    "use `evenodds sample --npz`": ("walk rows", "sample rows -n 2 --npz a.npz"),
+    "draw some: evenodds sample": ("walk rows", "sample rows -n 2"),
+    "find their z with": ("reconstruct rows", "encode rows --images 16"),
+    "draw them by class with": (
+        "augment sorts --to new --per-class 2 --filters none",
+        "sample sorts --per-class 2 --folder new",
+    ),
+    "take a run that draws samples, as of": (
+        "features filling",
+        f"train color-32 --data photos --out a --quiet --set {SMALL}; features a",
+    ),
+    "leave --truncation and --select out": (
+        "sample filling -n 2 --truncation 0.5 --npz a.npz",
+        "sample filling -n 2 --npz a.npz",
+    ),
+    "leave -n, --seed and --with out": (
+        "mix style --from photos/0.png --to photos/1.png -n 2 --out a.png",
+        "mix style -n 2 --out a.png",
+    ),
+    "take --features inception, or data with labels": (
+        "evaluate photos --against others --metrics inception_score",
+        "",
+    ),
+    "name others with --against, or leave it out": (
+        "upscale enlarging photos out --against photos",
+        "upscale enlarging photos out",
+    ),
+    "take task=generate, whose rows": (
+        f"train table --data rows.csv --out a --quiet --set task=fill discriminator.width=4 {SHORT}",
+        f"train table --data rows.csv --out a --quiet --set task=generate discriminator.width=4 {SHORT};"
+        "sample a -n 2 --given kind=a --npz a.npz",
+    ),
     "fit it first (--fit 1M), train with": (
         "sample floats -n 2 --select rejection",
         "sample floats -n 2 --select rejection --fit 16; sample floats -n 2",

@@ -116,7 +116,7 @@ def test_a_walk_goes_from_one_image_to_another(
         (["directions", "RUN", "--n", "7"], "z has 6 directions, got n=7"),
         (["directions", "RUN", "--move", "0"], "--move must be a whole number from 1"),
         (["directions", "RUN", "--how", "sefa"], "jacobian"),
-        (["features", "RUN", "ring"], "the items are rows of 2 numbers, where images of 1 x 8 x 8 are known"),
+        (["features", "RUN", "ring"], "the items are rows of 2 numbers, and images of 8 x 8 with 1 channel are needed"),
     ],
 )
 def test_what_cannot_be_done_is_said(

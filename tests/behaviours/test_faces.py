@@ -16,6 +16,8 @@ from PIL import Image
 import evenodds
 from evenodds.cli import main
 from evenodds.cli.bar import Bar
+from evenodds.data.sources import load as load_data
+from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.game.listeners.save import Save
 from evenodds.game.listeners.watch import FIRST_GLANCES
@@ -78,6 +80,16 @@ def test_tables_come_back_as_floats(tmp_path: Path) -> None:
     assert main(["sample", str(out), "-n", "5", "--folder", str(tmp_path / "s")]) == 0
     rows = (tmp_path / "s" / "samples.csv").read_text().splitlines()
     assert len(rows) == 6
+    again = load_like(tmp_path / "s", session.card, "the samples").x.numpy()
+    assert np.allclose(again, session.sample(5), rtol=1e-4)
+
+
+def test_cells_are_read_back_as_they_are_spelled(tmp_path: Path) -> None:
+    cells = [["Bonn", "1.50"], ["Rome", ""], ["Kyiv", "2.25"]] * 9
+    (tmp_path / "rows.csv").write_text("\n".join(["city,paid", *map(",".join, cells)]))
+    np.savez(tmp_path / "x.npz", x=np.array(cells))
+    data = load_data(tmp_path / "rows.csv")
+    assert torch.equal(load_like(tmp_path / "x.npz", data, "the samples").x.nan_to_num(), data.x.nan_to_num())
 
 
 def test_sample_writes_grids_folders_and_arrays(session: Session, tmp_path: Path) -> None:

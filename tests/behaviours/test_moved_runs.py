@@ -159,3 +159,5 @@ def test_a_place_of_another_system_is_asked_for(lost: Path, capsys: pytest.Captu
     path.write_text(path.read_text("utf-8").replace("../../data/t.csv", "'C:\\data\\t.csv'"), "utf-8")
     assert main(["evaluate", "runs/one", *QUICK]) == 2
     assert "not at C:\\data\\t.csv; say where they lie now with --data" in capsys.readouterr().err
+    assert main(["features", "runs/one"]) == 2
+    assert "not at C:\\data\\t.csv; name data behind the run" in capsys.readouterr().err

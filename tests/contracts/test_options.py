@@ -11,6 +11,7 @@ import torch
 from evenodds.data.sources import load
 from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
+from evenodds.runs.build import options_of_encoder
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config, from_mapping, settings
 from evenodds.runs.config_files import recipe
@@ -231,3 +232,8 @@ def test_a_run_of_networks_that_are_too_large_is_refused() -> None:
     words = {"generator": "mlp", "generator.width": 60_000, "generator.depth": 1000, "prior.size": 4}
     with pytest.raises(BadInput, match="generator 'mlp' needs"):
         Run(with_settings(recipe("ring"), {**words, "data": "ring", "data.n": 100}), load("ring", n=100))
+
+
+def test_an_encoder_has_no_code_of_a_discriminator_that_is_an_autoencoder() -> None:
+    part = Part("mlp", {"code": 16, "minibatch_std": True, "width": 8})
+    assert options_of_encoder(part, network("mlp", "Discriminator")) == {"width": 8}

@@ -107,9 +107,12 @@ def balancing(counts: Sequence[int]) -> list[int]:
 
 
 def _fits(session: Session, to: Path) -> None:
-    session.conditions.require_by_class("it cannot fill any", however=False)
     if session.card.kind != "image":
-        raise BadInput("augment writes images, this run is of a table; balance tables with GANOverSampler, in Python")
+        by_class = f"; draw them by class with evenodds sample {session.folder} --per-class 100 --folder NEW"
+        raise BadInput(
+            f"augment writes images, and this run makes {session.card.noun}{by_class * session.conditions.by_class}"
+        )
+    session.conditions.require_by_class("it cannot fill any", however=False)
     if is_link(to) or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise BadInput(f"{to} is there already and is left as it is; name a folder that is not there with --to")
     require_not_the_data(session, to)

@@ -144,12 +144,11 @@ class Calibration:
     @property
     def told(self) -> str:
         """As a sentence."""
-        found = self.error <= abs(self.slope)
-        slope = f"{self.slope:.2f} ± {self.error:.2f}" if found else f"unknown, as {self.items:,} items do not tell it"
-        return (
-            f"the fitted discriminator tells samples from {self.items:,} held-out items by {self.gain:.4f} nats; "
-            f"calibration slope {slope} (1: its logits are log ratios of densities)"
-        )
+        slope = f"calibration slope {self.slope:.2f} ± {self.error:.2f} (1: its logits are log ratios of densities)"
+        if self.error > abs(self.slope):
+            slope = "so few that no calibration slope can be told"
+        told = f"the fitted discriminator tells samples from {self.items:,} held-out items by {self.gain:.4f} nats"
+        return f"{told}; {slope}"
 
     @property
     def doubt(self) -> str:
@@ -205,7 +204,9 @@ def ratio_of(
         raise BadInput("this run draws no samples from z alone, so no ratio can be fitted for it")
     task = cast("Playable | None", session.task.value_task())  # a task's own, under another loss
     if task is None or "discriminator" not in session.players:
-        raise BadInput("this run has no discriminator that judges items alone, so none is fitted; leave --fit out")
+        raise BadInput(
+            "this run has no discriminator that judges items alone, so none is fitted; leave --fit and --select out"
+        )
     path = session.folder / RATIO
     discriminator = deepcopy(session.players["discriminator"])
     of_run = {one.name: getattr(session, one.name) for one in fields(Session)}
@@ -223,7 +224,7 @@ def ratio_of(
     if steps is not None:
         return replace(fitted, steps=steps)
     with allowing(session.allow):
-        advice = "or say where the data of before lie with --data, or leave --fit out"
+        advice = "say where the data of before lie with --data, or leave --fit out"
         dataset = open_run_data(session.config, session.card, data, advice=advice)
     shown, held_out = _parted(session, dataset)
     held_out = held_out[evenly(len(held_out), MOST_HELD_OUT)]

@@ -18,7 +18,7 @@ from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 
-__all__ = ["directions_of", "write_code_sheet", "write_directions", "write_moved"]
+__all__ = ["directions_of", "require_images", "write_code_sheet", "write_directions", "write_moved"]
 
 _OF_DIRECTIONS = partial(owned, command="directions")
 
@@ -44,7 +44,7 @@ def write_directions(
     c: Tensor | None = None,
 ) -> Path:
     """A sheet with one row for each direction (n, latent): one sample, moved by -by to by along it."""
-    _images_only(session)
+    require_images(session)
     z = session.prior(1, mix(seed, 0)).repeat(steps, 1)
     moves = torch.linspace(-by, by, steps)
     samples = session.render(torch.cat([move(z, one, moves) for one in axes]), c)
@@ -56,7 +56,7 @@ def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 
 
     Along a row nothing else changes; values go from -by to by.
     """
-    _images_only(session)
+    require_images(session)
     prior = session.latent
     if not isinstance(prior, Coded):
         raise BadInput("this run has no code; train with --set task=infogan prior=coded")
@@ -80,13 +80,14 @@ def write_moved(
     session: Session, path: Path, direction: Tensor, by: float, n: int, seed: int = 0, c: Tensor | None = None
 ) -> Path:
     """A sheet of rows in pairs: samples, above the same ones moved along a direction (latent,)."""
-    _images_only(session)
+    require_images(session)
     z = session.prior(n, mix(seed, 0))
     moved = session.answer(move(z, direction, by), c)
     return write_paired(session, session.answer(z, c), moved, path, min(n, 16), _OF_DIRECTIONS)
 
 
-def _images_only(session: Session) -> None:
+def require_images(session: Session) -> None:
+    """BadInput of a run of rows, whose directions cannot be drawn."""
     if session.card.kind != "image":
         raise BadInput(
             f"directions are drawn of images, and this run makes {session.card.noun}; take a run of images, "

@@ -37,20 +37,30 @@ def features(session: Session, x: Tensor, batch: int = BATCH) -> NDArray[np.floa
     Returns:
         (N, F).
     """
-    discriminator = session.players.get("discriminator")
-    if discriminator is None:
-        raise BadInput(
-            "features are a discriminator's, and this run has none; name a run of a recipe that draws samples"
-        )
-    if not isinstance(discriminator, Scores):
-        raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
-    if not (session.draws and session.task.sees_x_alone):
-        by_class = session.draws and session.conditions.kind is not None
-        remedy = "train with --set task.way=projection" if by_class else "name a run of a recipe that draws samples"
-        raise BadInput(f"this run's discriminator sees more than {session.card.noun} alone; {remedy}")
+    discriminator = _discriminator(session)
     parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
     return np.asarray(torch.cat([hidden if hidden.dim() == 2 else hidden.mean(1) for hidden in parts]).float())
+
+
+def _discriminator(session: Session) -> Scores:
+    """The discriminator that sees items as they are; BadInput of a run that has none."""
+    discriminator, task = session.players.get("discriminator"), session.config.task.name
+    others = "take a run that draws samples, as of `evenodds train color-32 --data FOLDER`"
+    if discriminator is None:
+        raise BadInput(f"features are those of a discriminator, which this run ({task}) has not; {others}")
+    if not isinstance(discriminator, Scores):
+        raise BadInput("this run's discriminator hands out no features; use one of `evenodds list networks`")
+    if not session.task.sees_x_alone:
+        if session.conditions.kind is not None:
+            raise BadInput("this run's discriminator does not see x alone; train with --set task.way=projection")
+        raise BadInput(f"the discriminator of this run ({task}) does not see x alone; {others}")
+    if not session.draws:
+        try:
+            discriminator(torch.zeros(1, *session.card.shape, device=session.device), features=True)
+        except BadInput as error:  # it saw pieces of images
+            raise BadInput(f"the discriminator of this run ({task}) sees pieces, no whole images; {others}") from error
+    return discriminator
 
 
 def write_features(
@@ -61,6 +71,7 @@ def write_features(
     Of the run's own data, `held_out` (N,) says which items it was not trained on. A run with a code (InfoGAN) also says
     the `category` (N,) that it reads in each, its `probabilities` (N, classes) and the `values` (N, values).
     """
+    _discriminator(session)
     data, batches = items(session, source, reading, most_pixels), []
     for part in torch.split(torch.arange(len(data)), AT_ONCE):
         for x in torch.split(data.batch(part)["x"], BATCH):

@@ -110,7 +110,10 @@ def write_codes(session: Session, source: Any, codes: Codes, data: Dataset, path
 def require_pictures(session: Session) -> None:
     """BadInput where a run's data are no images: nothing is to be drawn of them."""
     if session.card.kind != "image":
-        raise BadInput(f"reconstructions are drawn of images; this run's data is a {session.card.kind}, use encode")
+        raise BadInput(
+            f"reconstructions are drawn of images, and this run makes {session.card.noun}; find their z with "
+            f"evenodds encode {session.folder}"
+        )
 
 
 def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: Path, columns: int = 16) -> Path:
@@ -130,7 +133,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
         steps: frames, both ends among them.
     """
     if session.card.kind != "image":
-        raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}")
+        raise BadInput(f"a walk shows images, and this run makes {session.card.noun}")
     if steps < 2:
         raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
     codes, share = invert(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)

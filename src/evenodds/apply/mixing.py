@@ -33,8 +33,10 @@ def require_styles(session: Session) -> Any:
     """The generator, which has styles; BadInput of a run whose generator has none."""
     generator = session.players.get("generator")
     if not hasattr(generator, "styles"):
-        if session.card.kind != "image" or session.config.task.name not in ("generate", "condition", "auto"):
-            raise BadInput("mixing needs a style-based generator, which draws images from z; name a run that has one")
+        fills = {"x", "mask"} <= set(session.task.request_names)
+        if session.card.kind != "image" or fills:
+            what = "fills images in" if fills else f"makes {session.card.noun}"
+            raise BadInput(f"mixing is of images that a style-based generator draws, and this run {what}")
         raise BadInput(
             f"mixing needs a style-based generator, this run has {session.config.generator.name}; "
             "train with --set generator=style"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data.part_names import LABELS
+from evenodds.data.part_names import LABELS, SAMPLES
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.memory import require_room
@@ -182,7 +182,7 @@ class _Placed:
 def _in_folder(session: Session, n: int, y: Sequence[int] | None, folder: Path) -> _Placed:
     """One PNG per image, in folders by class and with a labels.csv where there are classes; or one CSV for a table."""
     outputs = Outputs(folder, "sample --folder", "name another folder with --folder, or move it away")
-    names = ["samples.csv"]
+    names = [SAMPLES]
     if session.card.kind == "image":
         folders = [f"{name}/" for name in safe_names(session.card.classes)]
         names = [f"{'' if y is None else folders[y[k]]}{k:06d}.png" for k in range(n)]
@@ -231,6 +231,8 @@ def _storable(session: Session, x: Any) -> Any:
 def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, seed: int = 0) -> Path:
     """A latent walk: an animation, or a strip where the file is a PNG."""
     if session.card.kind != "image":
-        raise BadInput(f"a walk shows images; this run's data is a {session.card.kind}, use `evenodds sample --npz`")
+        raise BadInput(
+            f"a walk shows images, and this run makes {session.card.noun}; draw some: evenodds sample {session.folder}"
+        )
     frames = session.card.eight_bit(session.walk(steps, stops, seed))
     return pictures.film(path, frames, -(-steps // stops), partial(owned, command="walk"))

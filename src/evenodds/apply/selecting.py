@@ -137,7 +137,10 @@ def _plain_prior(session: Session) -> Prior:
     """The prior of a run that draws samples from z, and c, alone; BadInput of others."""
     prior = session.task.prior
     if prior is None or not set(session.task.request_names) <= {"z", "c"}:
-        raise BadInput("this run draws no samples from z alone, so none are truncated or selected; leave both out")
+        raise BadInput(
+            "this run draws no samples from z alone, so none are truncated or selected; "
+            "leave --truncation and --select out"
+        )
     return prior
 
 

@@ -313,7 +313,7 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     from evenodds.apply.folder import many
     from evenodds.apply.making import maker_of
     from evenodds.apply.samples import require_not_the_data
-    from evenodds.evaluation.truth import require_apart
+    from evenodds.evaluation.truth import require_apart, require_sizes
 
     session = run_or_model(run, flags.checkpoint, flags.device, "generator")
     if flags.back and session.file is not None:
@@ -325,6 +325,7 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
+        require_sizes(session, source, out, flags.against, flags.most_pixels, flags.back)
     zoom = getattr(session.task, "zoom", 1.0)
     if flags.looks.get("larger", 1) > zoom:
         say(f"{run} has seen nothing enlarged more than {zoom:g} times, so its maps may be worse for it")

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, Json, Run, RunData, app, listed_names
 from evenodds.cli.ranges import SEEDS, Pixels, whole
-from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_json, result_table, say
 
 __all__ = ["compare", "evaluate", "report"]
@@ -141,8 +140,6 @@ def compare(*evaluations: Path, json: Json = False) -> None:
     from evenodds.evaluation.compare import compare as rank
     from evenodds.evaluation.evaluate import read
 
-    if twice := [path for k, path in enumerate(evaluations) if path in evaluations[:k]]:
-        raise BadInput(f"{twice[0]} is named twice; name evaluations of two runs, or of two tries")
     comparison = rank({str(path): read(path) for path in evaluations})
     if json:
         result_json(asdict(comparison))

@@ -124,12 +124,19 @@ def directions(
     out
         The picture to write [default: directions.png or moved.png in the run folder].
     """
-    from evenodds.apply.direction_sheets import directions_of, write_code_sheet, write_directions, write_moved
+    from evenodds.apply.direction_sheets import (
+        directions_of,
+        require_images,
+        write_code_sheet,
+        write_directions,
+        write_moved,
+    )
     from evenodds.apply.samples import require_picture_place
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     session.require_samples()
+    require_images(session)
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
     if samples is not None and move is None:
@@ -188,11 +195,6 @@ def encode(
     write_codes(session, data, codes, items, path)
     say(f"{count(len(codes.z), 'item')}{_apart(codes.error)}")
     result(path)
-
-
-def _described(n: int, length: int) -> str:
-    """How many items there are, and of how many features."""
-    return f"{count(n, 'item')}, {count(length, 'feature')} each"
 
 
 def _apart(error: float | None) -> str:
@@ -272,7 +274,7 @@ def features(
         path = out or beside(run) / "features.npz"
         arrays = _read_alone("features", run, data, path, most_pixels)
         if arrays is not None:
-            say(_described(*arrays["features"].shape))
+            say(f"{count(len(arrays['features']), 'item')}, {arrays['features'].shape[1]:,} features each")
             return result(path)
     from evenodds.apply.features import write_features
     from evenodds.cli.bar import reading
@@ -282,7 +284,7 @@ def features(
     path = out or session.folder / "features.npz"
     require_owned(path, "features", inputs=(data,))
     n, length = write_features(session, data, path, reading, most_pixels)
-    say(_described(n, length))
+    say(f"{count(n, 'item')}, {length:,} features each")
     result(path)
 
 

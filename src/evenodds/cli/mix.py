@@ -64,10 +64,10 @@ def mix(
     require_styles(session)
     require_picture_place(session, path, "mix", (from_, to))
     if from_ is not None or to is not None:
-        if (seed, with_, n, class_) != (None,) * 4:
-            raise BadInput(
-                "two images are mixed here, and no samples are drawn; leave --seed, --with, -n and --class out"
-            )
+        if class_ is not None:
+            raise BadInput("--class asks for samples, and two images are mixed here; leave --class out")
+        if (seed, with_, n) != (None, None, None):
+            raise BadInput("two images are mixed here, and no samples; leave -n, --seed and --with out")
         result(write_mix(session, path, mixed_images(session, from_, to, (Bar("an encoder"),))))
         parts = ", ".join(PARTS)
         say(f"columns: {quoted(str(from_))} as generated again; with the {parts} levels of the other; the other")

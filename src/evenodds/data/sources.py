@@ -14,22 +14,25 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from evenodds.data import readers
 from evenodds.data.cache import through_cache
 from evenodds.data.dataset import Dataset
 from evenodds.data.folders import image_tables
 from evenodds.data.folders.archives import is_archive
-from evenodds.data.readers.arrays import from_array
+from evenodds.data.part_names import SAMPLES
+from evenodds.data.readers.arrays import from_array, read_arrays
 from evenodds.data.readers.frames import frames, from_frame, is_frame, parsed_frame
 from evenodds.data.readers.packed import packed
 from evenodds.data.readers.table import READS as TEXT_TABLES
 from evenodds.data.readers.table import parsed_table
 from evenodds.data.shard_index import is_packed
-from evenodds.data.tables.cells import Parsed
+from evenodds.data.tables.cells import Parsed, WordCells
+from evenodds.data.tables.rows import Column
 from evenodds.data.tables.types import placed
 from evenodds.data.units import STORED, Units
-from evenodds.data.wording import count, formed, listed
+from evenodds.data.wording import listed, shape_words
 from evenodds.errors import BadInput, unknown
 from evenodds.files.misfit import shortened
 from evenodds.files.regular import NotRegular, refusal
@@ -123,8 +126,12 @@ def load_like(
     Raises:
         BadInput: the shape is another one.
     """
+    if len(like.shape) == 1:
+        source = _table_of_samples(source)
     if like.units.columns:
         return _rows_like(source, like.units, what)
+    if len(like.shape) == 1 and _is_text_table(source):
+        return _in_units_of(_points(Path(source), like.shape[0], what), like.units, what)
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
     form |= (
         AS_THEY_ARE
@@ -138,7 +145,7 @@ def load_like(
         both = [load(source, progress, **options, layout=layout) for layout in ("nchw", "nhwc")]
         data = next((one for one in both if one.shape == like.shape), data)
     if data.shape != like.shape:
-        raise BadInput(f"{what} are {formed(data.shape)}, where {formed(like.shape)} are known; give such data")
+        raise BadInput(f"{what} are {shape_words(data.shape)}, and {shape_words(like.shape)} are needed; give such")
     return _in_units_of(data, like.units, what)
 
 
@@ -147,15 +154,18 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
     columns = units.columns
     if is_frame(source):
         parsed = parsed_frame(source, like=columns)
-    elif isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in TEXT_TABLES:
+    elif _is_text_table(source):
         parsed = parsed_table(Path(source), columns)
+    elif (words := _words(source, len(columns))) is not None:
+        parsed = {column.name: _read_as(column, cells) for column, cells in zip(columns, words.T, strict=True)}
     else:
         plain: dict[str, Any] = {"types": "plain"} if "types" in options_of(source) else {}
         rows = load(source, **plain)
         names = rows.columns or tuple(column.name for column in columns)
         if rows.x.ndim != 2 or rows.x.shape[1] != len(names):
-            known = count(len(columns), "column")
-            raise BadInput(f"{what} are {formed(rows.shape)}, where rows of {known} are known; give such rows")
+            raise BadInput(
+                f"{what} are {shape_words(rows.shape)}, and rows of {len(columns)} columns are needed; give such"
+            )
         parsed = {name: Parsed.numbers(rows.x[:, k].numpy()) for k, name in enumerate(names)}
     if missing := [column.name for column in columns if column.name not in parsed]:
         raise BadInput(f"{what} need the columns of the data, {shortened(missing[0])} is missing; name it so")
@@ -165,6 +175,44 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
     notes = listed("Left out {} that the data do not have: {}.", further, what="column")
     report = (f"Read {len(x):,} rows of {len(columns)} columns.", *notes)
     return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
+
+
+def _is_text_table(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in TEXT_TABLES
+
+
+def _table_of_samples(source: Any) -> Any:
+    """The table in a folder of samples of rows, as `evenodds sample --folder` writes it; else the source itself."""
+    if not isinstance(source, str | os.PathLike):
+        return source
+    table = Path(source) / SAMPLES
+    return table if table.is_file() else source
+
+
+def _words(source: Any, columns: int) -> NDArray[np.str_] | None:
+    """(N, D) the cells in an .npz file, where they are spelled, as `evenodds sample --npz` writes them; else None."""
+    if not isinstance(source, str | os.PathLike) or Path(source).suffix.lower() != ".npz":
+        return None
+    x = read_arrays(Path(source), ["x"]).get("x")
+    return x if x is not None and x.dtype.kind == "U" and x.shape[1:] == (columns,) else None
+
+
+def _read_as(column: Column, cells: NDArray[np.str_]) -> Parsed:
+    words = WordCells(column.name, as_words=column.form == "words")
+    words.add(cells.tolist())
+    return words.parsed(column.style.point if column.form == "number" else "")
+
+
+def _points(path: Path, size: int, what: str) -> Dataset:
+    """Rows of numbers in a text file: its columns x0, x1, ..., or all where they have other names."""
+    parsed = parsed_table(path)
+    names = [f"x{k}" for k in range(size)]
+    names = names if set(names) <= set(parsed) else list(parsed)
+    if wordy := [name for name in names if parsed[name].form != "number"]:
+        raise BadInput(f"{what} are to be numbers, and column {shortened(wordy[0])} holds words or dates; leave it out")
+    if len(names) != size:
+        raise BadInput(f"{what} are {shape_words((len(names),))}, and {shape_words((size,))} are needed; give such")
+    return from_array(np.stack([parsed[name].values for name in names], 1))
 
 
 def _in_units_of(data: Dataset, units: Units, what: str) -> Dataset:
@@ -179,7 +227,7 @@ def _in_units_of(data: Dataset, units: Units, what: str) -> Dataset:
     low, high = float(data.x.min()), float(data.x.max())
     if units.dtype == "uint8" and not min(units.low) <= low <= high <= max(units.high):
         raise BadInput(
-            f"{what} are uint8 in [{low:g}, {high:g}], what is known is in [{min(units.low):g}, {max(units.high):g}]; "
+            f"{what} are uint8 in [{low:g}, {high:g}], the data in [{min(units.low):g}, {max(units.high):g}]; "
             "save them in the data's own units"
         )
     return replace(data, units=units)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["count", "formed", "items_of", "listed", "some_names"]
+__all__ = ["count", "items_of", "listed", "shape_words", "some_names"]
 
 
 def listed(sentence: str, names: Sequence[str], show: int = 5, what: str = "file") -> list[str]:
@@ -26,11 +26,11 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}{plural * (number != 1)}"
 
 
-def formed(shape: Sequence[int]) -> str:
-    """What items of a shape are, such as "images of 3 x 32 x 32" (channels, height, width)."""
-    if len(shape) == 1:
-        return f"rows of {count(shape[0], 'number')}"
-    return f"{'images' if len(shape) == 3 else 'arrays'} of {' x '.join(map(str, shape))}"
+def shape_words(shape: Sequence[int]) -> str:
+    """What items of a shape are: (C, H, W), or (D,)."""
+    if len(shape) == 3:
+        return f"images of {shape[1]} x {shape[2]} with {count(shape[0], 'channel')}"
+    return f"rows of {count(shape[0], 'number')}" if len(shape) == 1 else f"items of {tuple(shape)}"
 
 
 def items_of(kind: str) -> str:

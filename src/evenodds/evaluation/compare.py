@@ -38,7 +38,7 @@ def compare(evaluations: Mapping[str, Evaluation]) -> Comparison:
         BadInput: fewer than two, or fingerprints that differ; the message names the parts.
     """
     if len(evaluations) < 2:
-        raise BadInput(f"a comparison needs at least two evaluations, got {len(evaluations)}")
+        raise BadInput(f"a comparison needs at least two different evaluations, got {len(evaluations)}; name another")
     names = list(evaluations)
     for name in names[1:]:
         differ = differences(evaluations[names[0]], evaluations[name])

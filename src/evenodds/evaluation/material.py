@@ -94,7 +94,9 @@ def gather(
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
     session = _session(subject, checkpoint, device)
-    if session is None:
+    if session is not None:
+        session.require_samples()
+    else:
         options_of(subject)  # what cannot be read is said before anything else is opened
     if run_data is not None and session is None and not is_run(against):
         raise BadInput("--data says where the data of a run lie, and no run was named; name real data with --against")

@@ -26,7 +26,7 @@ from evenodds.data.label_maps.map_jobs import ROLES as MAPS
 from evenodds.data.label_maps.map_jobs import colours_listed
 from evenodds.data.palette import IGNORED, Colour
 from evenodds.data.pictures.opening import File, checked_limit
-from evenodds.data.pictures.picture import required
+from evenodds.data.pictures.picture import DecodedImage, required
 from evenodds.errors import BadInput
 from evenodds.evaluation.likeness import enlarged_rows, likeness, rows_of
 from evenodds.evaluation.true_maps import Labels, TrueMaps
@@ -42,7 +42,7 @@ from evenodds.metrics.segmentation import (
 )
 from evenodds.runs.session import Session
 
-__all__ = ["TruthReport", "finite", "require_apart", "scored"]
+__all__ = ["TruthReport", "finite", "require_apart", "require_sizes", "scored"]
 
 Row = dict[str, Any]
 
@@ -101,6 +101,42 @@ def require_apart(out: Path, truth: Path) -> None:
         raise BadInput(
             f"nothing can be held against {truth}: the results would lie with it, in {out}; name another folder"
         )
+
+
+def require_sizes(
+    session: Session, source: Path, out: Path, truth: Path, most_pixels: int | None = None, back: bool = False
+) -> None:
+    """BadInput, before anything is made, where no image of the truth has the name and the size of a result.
+
+    Of labels, whose maps are brought to the size of the images, nothing is said.
+    """
+    if conversion_of(session).labels:
+        return
+    scale, limit = network_of(maker_of(session, back=back), tile=1).tiling.scale, checked_limit(most_pixels)
+    wrong = ""
+    with jobs(source, out, most_pixels=limit) as todo, _truths(truth, limit) as truths:
+        names = [job.file.name for job in todo]
+        for job, partner in zip(todo, _partners(names, truths, False), strict=True):
+            if partner is None:
+                wrong = wrong or f"{job.file.name} (no truth of that name)"
+                continue
+            real, before = read(partner, limit * (scale + 1) ** 2), read(job.file, limit)
+            if not (isinstance(real, DecodedImage) and isinstance(before, DecodedImage)):
+                return  # said of each file as it is made
+            size = (before.size[0] * scale, before.size[1] * scale)
+            if _fits(real.size, size, scale):
+                return
+            wrong = wrong or f"{job.file.name} ({_sizes(size, real.size)})"
+    raise BadInput(f"nothing can be held against {truth}: {wrong}; name others with --against, or leave it out")
+
+
+def _fits(real: tuple[int, int], size: tuple[int, int], scale: int) -> bool:
+    """Whether the truth has the size of the result, or is larger by what has no source."""
+    return all(0 <= larger - smaller < scale for larger, smaller in zip(real, size, strict=True))
+
+
+def _sizes(size: tuple[int, int], real: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} is made, the truth is {real[0]} x {real[1]}"
 
 
 def scored(
@@ -181,11 +217,8 @@ def _image_comparison(session: Session, most_pixels: int, back: bool) -> Compari
         most = most_pixels * (scale + 1) ** 2
         real, result = required(read(truth, most), "the truth"), required(read(file_at(target), most), "the result")
         source_image = required(read(source, most_pixels), "the source")
-        height, width = (larger - smaller for larger, smaller in zip(real.size, result.size, strict=True))
-        if not (0 <= height < scale and 0 <= width < scale):
-            raise BadInput(
-                f"{result.size[0]} x {result.size[1]} was made, the truth is {real.size[0]} x {real.size[1]}"
-            )
+        if not _fits(real.size, result.size, scale):
+            raise BadInput(_sizes(result.size, real.size))
         channels = 3 if max(real.pixels.shape[2], result.pixels.shape[2]) >= 3 else 1
         # Sources are made of whole places: what is left of the truth at its lower and right ends has no source.
         y = rows_of(real, channels, result.size)

@@ -116,12 +116,13 @@ def _scores(session: Session, facts: Mapping[str, Any]) -> list[str]:
     head = ("score", "value", "floor", "better")
     table = [_row(head), _row(["---"] * len(head)), *(_row(map(text, row)) for row in rows)]
     resting = facts.get("scores are from")
+    again = ": `evenodds evaluate RUN --data PLACE` measures them again" if session.draws else ""
     return [
         "## Scores",
         *([words, "\n".join(table)] if rows else ["None were measured."]),
         f"They rest on: {text(resting)}." if resting else "",
         "\n".join(f"- {text(line)}" for line in facts.get("findings", {}).values()),
-        "Nothing proves that these figures were measured: `evenodds evaluate RUN --data PLACE` measures them again.",
+        f"Nothing proves that these figures were measured{again}." if rows else "",
         "## Memorisation",
         f"{text(facts.get('memorisation', 'not measured'))}.",
     ]

@@ -167,7 +167,7 @@ _OWN = ("norm", "noise", "minibatch_std", "outputs", "code")
 
 
 def options_of_encoder(part: Part, maker: Callable[..., Any]) -> dict[str, Any]:
-    """Those of a discriminator that its family's encoder shares: neither noise nor bounded slopes suit it.
+    """Those of a discriminator that its family's encoder shares: no noise, bounded slopes or code suit it.
 
     Args:
         part: the discriminator.

@@ -60,8 +60,8 @@ class SampleConditions:
     def _instead(self) -> str:
         """How samples of a run that is not conditional are asked for, or another run is made whose samples can be."""
         if self.card.units.columns and not self.card.classes:
-            return f"ask for rows by what they hold, such as --given '{self.card.columns[0]}=VALUE'"
-        if isinstance(self.task.prior, Coded):
+            return f"ask for rows by what they hold, such as --given '{self.card.units.columns[0].name}=VALUE'"
+        if isinstance(self.task.prior, Coded) and self.card.kind == "image":
             return "see what its code stands for with evenodds directions RUN --how codes"
         return self._trained_anew()
 
@@ -69,6 +69,8 @@ class SampleConditions:
         """How a run is made whose samples can be asked for by class."""
         if len(self.card.classes) > 1:
             return "train with --set task=condition"
+        if self.card.kind != "image":
+            return f"its {self.card.noun} have no classes; train on data that have some, such as digits"
         return "its data have no classes: train on class folders, or images with a labels.csv or y"
 
     def to_model(self, y: Sequence[int] | None = None, given: Mapping[str, float] | None = None) -> Tensor:

@@ -131,6 +131,11 @@ class Paired(DiscriminatorCosts, ImageToImage):
             raise BadInput("matching compares features of the discriminator, so it needs adversarial above 0")
         without_views(self.contest)
 
+    @property
+    def sees_x_alone(self) -> bool:
+        """Whether no source lies beside x."""
+        return not self.sees_source
+
     @classmethod
     def layout(cls, options: Mapping[str, Any]) -> str:
         """How the data lie in files, for these options; see evenodds.data.sources.load."""

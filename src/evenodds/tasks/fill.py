@@ -77,7 +77,8 @@ class Fill(Generate):
         """The network of each player, for images of that shape."""
         if len(shape) != 3:
             raise BadInput(
-                f"task 'fill' is for images, got items of shape {tuple(shape)}; use evenodds.apply.imputer for tables"
+                f"task 'fill' is for images, got items of shape {tuple(shape)}; take task=generate, whose rows are "
+                "asked for by what is known of them: evenodds sample RUN --given"
             )
         filler = {"generator": NetworkSpec("Filler", (self.prior.size, tuple(shape)))}
         discriminator = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}

@@ -78,6 +78,11 @@ class Segment(Paired):
     def _scenes(self) -> Scenes:
         return Scenes(self.crop, self.turns, self.zoom, self.focus, self.jitter)
 
+    @property
+    def sees_x_alone(self) -> bool:
+        """The discriminator sees maps."""
+        return False
+
     @classmethod
     def layout(cls, options: Mapping[str, Any]) -> str:
         """Images and maps of labels."""

@@ -179,7 +179,7 @@ def test_what_it_cannot_do_is_said(session: Session) -> None:
         session.conditions.to_model([1])
     with pytest.raises(BadInput, match="no discriminator to select"):
         sample(session, 3, select="rejection")
-    with pytest.raises(BadInput, match="sees more than images alone"):
+    with pytest.raises(BadInput, match="does not see x alone"):
         features(session, torch.zeros(2, 1, 8, 8))
 
 

@@ -289,7 +289,7 @@ def test_a_picture_that_fails_at_the_end_is_said_and_made_again(
         patch.setattr(assembly, "write_snapshot", damaged)
         assert main([*TRAIN, "--out", str(folder)]) == 1
     said = capsys.readouterr().err
-    assert "not written:   walk.gif (OSError: [Errno 28] No space left on device)" in said
+    assert "not written:    walk.gif (OSError: [Errno 28] No space left on device)" in said
     assert "no picture at 112 images (ValueError: cannot open font); the run goes on" in said
     assert f"resume {folder}" in said
     assert "Traceback" not in said

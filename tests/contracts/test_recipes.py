@@ -186,7 +186,7 @@ def labelled(classes: int, each: int) -> Dataset:
     ("dataset", "task", "reason"),
     [
         (labelled(3, 40), "condition", "the data have 3 classes"),
-        (labelled(1, 40), "generate", "the data have no classes"),
+        (labelled(1, 40), "generate", "the data have one class alone"),
         (labelled(3, 20), "generate", "fewer than 25"),
         (replace(labelled(3, 40), y=None, classes=()), "generate", "the data have no classes"),
     ],

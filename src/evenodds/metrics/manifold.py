@@ -166,7 +166,7 @@ def _require_enough(real: int, fake: int, k: int) -> None:
     if min(real, fake) <= k:
         raise BadInput(
             f"{k} nearest neighbours need at least {k + 1} rows in each set, got {real} real and "
-            f"{fake} fake; give more of them"
+            f"{fake} fake; give more examples"
         )
 
 

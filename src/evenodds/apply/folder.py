@@ -5,6 +5,7 @@ Several processes share the files of a folder: each writes its own, and process 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ Convert = Callable[[DecodedImage, Path, Callable[[int, int], None]], list[str]]
 """Writes what becomes of a picture; the file of that path last, as it says that the picture is done. Told (parts done,
 parts in all) as it goes. Returns what is to be said of it: clauses about {}, such images."""
 
+MOST_SAID = 10
+"""Files that are skipped, each of which is said."""
 _WHOLE = 1000  # Parts of a file that progress is counted in.
 _READING = 100  # Of these, its decoding.
 
@@ -104,7 +107,7 @@ def convert_all(
         BadInput: there is no such source, or no image in it, or an input or a file of the user's would be overwritten;
             nothing is written then.
     """
-    converted = Converted()
+    converted, say = Converted(), _first(say)
     limit = checked_limit(most_pixels)
     with jobs(source, out, results, converted, limit) as todo:
         exchange.same_on_all(f"the images in {source}", str([job.file.name for job in todo]))
@@ -124,6 +127,21 @@ def convert_all(
                 say(f"skipped {why}")
         _write_down(outputs)
     return converted
+
+
+def _first(say: Callable[[str], None] | None) -> Callable[[str], None] | None:
+    """Says the first lines, and once that more are left unsaid."""
+    if say is None:
+        return None
+    said = itertools.count()
+
+    def some(line: str) -> None:
+        if (number := next(said)) < MOST_SAID:
+            say(line)
+        elif number == MOST_SAID:
+            say("more are skipped; how many is said at the end")
+
+    return some
 
 
 def _looked_up(

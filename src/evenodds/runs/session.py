@@ -72,6 +72,12 @@ class Session:
     allow: tuple[str, ...] = ()
     file: Path | None = None
 
+    def __repr__(self) -> str:
+        """What it is, in one line."""
+        of = f"of {self.file}" if self.file is not None else f"in {str(self.folder)!r}"
+        shown = f"{self.images:,} of {self.config.images:,} {self.card.noun}"
+        return f"<Session {of}: recipe {self.config.recipe}, task {self.config.task.name}, {shown} on {self.device}>"
+
     def sample(
         self,
         n: int,

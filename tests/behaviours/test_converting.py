@@ -12,6 +12,7 @@ import evenodds
 from evenodds.apply.answering import answered
 from evenodds.apply.converting import Options, convert, network_of
 from evenodds.apply.ensemble import eightfold
+from evenodds.apply.folder import MOST_SAID
 from evenodds.apply.making import maker_of, mixed
 from evenodds.apply.photo import labels, read, through
 from evenodds.cli import main
@@ -113,6 +114,13 @@ def test_kinds_are_kept(upscaling: Session, tmp_path: Path) -> None:
         assert made.shape == ((2, 6, 4) if name == "clear" else (18, 24, 1))
 
 
+def test_a_session_shows_itself_in_a_line(upscaling: Session) -> None:
+    assert repr(upscaling) == (
+        f"<Session in '{upscaling.folder}': recipe upscale-x2, task upscale, "
+        f"{upscaling.images:,} of {upscaling.config.images:,} images on cpu>"
+    )
+
+
 def test_mixing_is_a_line_between_two_networks(upscaling: Session) -> None:
     first, last = upscaling.players[EARLIER].state_dict(), upscaling.players["generator"].state_dict()
     assert any(not torch.equal(first[name], last[name]) for name in first)
@@ -133,18 +141,21 @@ def test_a_folder_goes_on_and_says_what_it_skips(
     (source / "deep").mkdir(parents=True)
     for k, path in enumerate(sorted(photos.iterdir())[:3]):
         (source / ("deep" if k else "") / path.name).write_bytes(path.read_bytes())
-    (source / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    for k in range(MOST_SAID + 2):
+        (source / f"broken{k:02}.jpg").write_bytes(b"\xff\xd8\xff")
     assert run("upscale", upscaling.folder, source, out) == 1
     said = capsys.readouterr()
-    assert "skipped broken.jpg (" in said.err
-    assert f"3 images written to {out}; 1 skipped" in said.err
+    assert said.err.count("skipped broken") == MOST_SAID
+    assert said.err.count("more are skipped; how many is said at the end") == 1
+    assert f"3 images written to {out}; {MOST_SAID + 2} skipped" in said.err
     assert said.out.split() == [str(out)]
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png")) == [
         "0.png",
         "deep/1.png",
         "deep/2.png",
     ]
-    (source / "broken.jpg").unlink()
+    for path in source.glob("broken*.jpg"):
+        path.unlink()
     for of_another_way in (["--ensemble"], ["--mix", "0"]):
         assert run("upscale", upscaling.folder, source, out, *of_another_way) == 2
         error = capsys.readouterr().err

@@ -17,7 +17,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput, unknown
 from evenodds.files.lock import locked_beside
 from evenodds.files.names import is_link, safe_names
-from evenodds.files.text import csv_text
+from evenodds.files.text import csv_text, quoted
 from evenodds.files.write import replaced_folder, write_json, write_text
 from evenodds.metrics.features.classifier import Classifier, trained
 from evenodds.runs.allowed import allowing
@@ -108,7 +108,7 @@ def balancing(counts: Sequence[int]) -> list[int]:
 
 def _fits(session: Session, to: Path) -> None:
     if session.card.kind != "image":
-        by_class = f"; draw them by class with evenodds sample {session.folder} --per-class 100 --folder NEW"
+        by_class = f"; draw them by class with evenodds sample {quoted(session.folder)} --per-class 100 --folder NEW"
         raise BadInput(
             f"augment writes images, and this run makes {session.card.noun}{by_class * session.conditions.by_class}"
         )

@@ -17,6 +17,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.arrays import write_arrays
 from evenodds.files.outputs import owned
+from evenodds.files.text import quoted
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.tasks._conditional import one_hot
@@ -112,7 +113,7 @@ def require_pictures(session: Session) -> None:
     if session.card.kind != "image":
         raise BadInput(
             f"reconstructions are drawn of images, and this run makes {session.card.noun}; find their z with "
-            f"evenodds encode {session.folder}"
+            f"evenodds encode {quoted(session.folder)}"
         )
 
 

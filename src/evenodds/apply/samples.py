@@ -19,7 +19,7 @@ from evenodds.files.lock import locked
 from evenodds.files.memory import require_room
 from evenodds.files.names import real, safe_names
 from evenodds.files.outputs import Outputs, owned, require_owned, require_writable
-from evenodds.files.text import csv_text
+from evenodds.files.text import csv_text, quoted
 from evenodds.files.write import write_text
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.show import pictures
@@ -232,7 +232,8 @@ def write_walk(session: Session, path: Path, steps: int = 48, stops: int = 4, se
     """A latent walk: an animation, or a strip where the file is a PNG."""
     if session.card.kind != "image":
         raise BadInput(
-            f"a walk shows images, and this run makes {session.card.noun}; draw some: evenodds sample {session.folder}"
+            f"a walk shows images, and this run makes {session.card.noun}; "
+            f"draw some: evenodds sample {quoted(session.folder)}"
         )
     frames = session.card.eight_bit(session.walk(steps, stops, seed))
     return pictures.film(path, frames, -(-steps // stops), partial(owned, command="walk"))

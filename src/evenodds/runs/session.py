@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from evenodds.errors import BadInput, Remark
 from evenodds.files.memory import require_room
 from evenodds.files.misfit import shortened
-from evenodds.files.text import visible
+from evenodds.files.text import quoted, visible
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState, best_of
 from evenodds.game.engine import pick_device
@@ -145,7 +145,7 @@ class Session:
         if not self.draws:
             raise BadInput(
                 f"this run ({self.config.task.name}) draws no samples, it makes something of images: "
-                f"evenodds {self.task.command} {self.file or self.folder} IN OUT"
+                f"evenodds {self.task.command} {quoted(self.file or self.folder)} IN OUT"
             )
 
     def prior(self, n: int, seed: int) -> Tensor:

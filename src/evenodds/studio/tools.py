@@ -25,6 +25,7 @@ from evenodds.apply.photo import labels, through
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.evaluation.truth import finite, scored
+from evenodds.files.text import quoted
 from evenodds.game.arithmetic import eight_bit
 from evenodds.runs.session import Session
 from evenodds.server.loaded import Worker
@@ -154,7 +155,9 @@ async def reconstruct(request: Request, run: str, upload: Name) -> dict[str, Any
 
 def _reconstructed(session: Session, sent: Upload, worker: Worker) -> dict[str, Any]:
     if not has_encoder(session):
-        raise BadInput(f"this run has no encoder yet; learn it once, in minutes: evenodds encode {session.folder}")
+        raise BadInput(
+            f"this run has no encoder yet; learn it once, in minutes: evenodds encode {quoted(session.folder)}"
+        )
     with sent.as_image() as path:
         x = load_like(str(path), session.card, "the picture").batch(torch.arange(1))["x"]
     codes = invert(session, x, encoder_of(session), steps=100)

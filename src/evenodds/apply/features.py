@@ -24,7 +24,6 @@ BATCH = 256
 """Of them, those that a network sees at a time."""
 
 
-@torch.no_grad()
 def features(session: Session, x: Tensor, batch: int = BATCH) -> NDArray[np.float32]:
     """What the discriminator's last layer sees: inputs for a classifier where labels are few.
 
@@ -37,12 +36,17 @@ def features(session: Session, x: Tensor, batch: int = BATCH) -> NDArray[np.floa
     Returns:
         (N, F).
     """
-    discriminator = _discriminator(session)
-    parts = [discriminator(part.to(session.device), features=True)[1].cpu() for part in torch.split(x, batch)]
+    return _seen(_discriminator(session), x, session.device, batch)
+
+
+@torch.no_grad()
+def _seen(discriminator: Scores, x: Tensor, device: torch.device, batch: int = BATCH) -> NDArray[np.float32]:
+    parts = [discriminator(part.to(device), features=True)[1].cpu() for part in torch.split(x, batch)]
     # Of a discriminator of patches, (N, P, F), the mean: its mean logit is linear in it.
     return np.asarray(torch.cat([hidden if hidden.dim() == 2 else hidden.mean(1) for hidden in parts]).float())
 
 
+@torch.no_grad()
 def _discriminator(session: Session) -> Scores:
     """The discriminator that sees items as they are; BadInput of a run that has none."""
     discriminator, task = session.players.get("discriminator"), session.config.task.name
@@ -71,12 +75,13 @@ def write_features(
     Of the run's own data, `held_out` (N,) says which items it was not trained on. A run with a code (InfoGAN) also says
     the `category` (N,) that it reads in each, its `probabilities` (N, classes) and the `values` (N, values).
     """
-    _discriminator(session)
+    discriminator = _discriminator(session)
     data, batches = items(session, source, reading, most_pixels), []
     for part in torch.split(torch.arange(len(data)), AT_ONCE):
         for x in torch.split(data.batch(part)["x"], BATCH):
             read = session.task.read(session.players, x.to(session.device))
-            batches.append({"features": features(session, x), **{k: value.cpu().numpy() for k, value in read.items()}})
+            seen = _seen(discriminator, x, session.device)
+            batches.append({"features": seen, **{k: value.cpu().numpy() for k, value in read.items()}})
     arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     write_arrays(path, "features", {**arrays, **facts_beside(session, data, source)})
     return arrays["features"].shape

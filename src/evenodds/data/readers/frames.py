@@ -15,8 +15,7 @@ import numpy as np
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.readers.table import from_columns, names_in, on_columns, require_columns, with_labels
-from evenodds.data.tables.amounts import common_point
-from evenodds.data.tables.cells import EXACT, Parsed, WordCells
+from evenodds.data.tables.cells import EXACT, Parsed, WordCells, decimal_points
 from evenodds.data.tables.rows import Column, Values, cells_of
 from evenodds.data.tables.types import Types
 from evenodds.errors import BadInput
@@ -110,8 +109,6 @@ def from_frame(
 def parsed_frame(frame: Any, types: Types | None = None, like: Sequence[Column] = ()) -> dict[str, Parsed]:
     """The columns of a data frame by name.
 
-    One sign stands before decimals in all columns of words that are numbers, as in a file of text.
-
     Args:
         like: the columns of a table of its kind; numbers that leave it open what stands before decimals are written as
             theirs.
@@ -122,12 +119,10 @@ def parsed_frame(frame: Any, types: Types | None = None, like: Sequence[Column] 
     columns = {str(name): _read(str(name), frame.iloc[:, k], types) for k, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         raise BadInput("two columns of the data frame have one name; rename one")
-    proved = {column.point for column in columns.values() if isinstance(column, WordCells)} - {""}
-    points = {column.name: column.style.point for column in like if column.form == "number"}
+    proved = [column.point for column in columns.values() if isinstance(column, WordCells)]
+    points = decimal_points(proved, columns, like)
     return {
-        name: column.parsed(common_point(proved) if proved else points.get(name, ""))
-        if isinstance(column, WordCells)
-        else column
+        name: column.parsed(points[name]) if isinstance(column, WordCells) else column
         for name, column in columns.items()
     }
 

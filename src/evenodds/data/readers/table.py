@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ import torch
 from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.data.folders.labels import capitals, merged, negative
-from evenodds.data.tables.amounts import PLAIN, NumberStyle, common_point
-from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, is_empty, is_number
+from evenodds.data.tables.amounts import PLAIN, NumberStyle
+from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
 from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, summed, type_setting, typed
@@ -150,8 +149,7 @@ def parsed_table(path: Path, like: Sequence[Column] = ()) -> dict[str, Parsed]:
     columns, skip = _header(text, None)
     require_columns(path.name, columns, None, ())
     types = Types(by_name={name: "words" for name in words if name in columns})
-    points = {column.name: column.style.point for column in like if column.form == "number"}
-    return _parsed(text, columns, skip, None, types, points)[0]
+    return _parsed(text, columns, skip, None, types, like)[0]
 
 
 def from_columns(
@@ -271,15 +269,15 @@ def _parsed(
     skip: int,
     label: str | None,
     types: Types,
-    points: Mapping[str, str] = MappingProxyType({}),
+    like: Sequence[Column] = (),
 ) -> tuple[dict[str, Parsed], list[str]]:
     """The columns by name, but for the label's, and its cells.
 
-    One sign stands before decimals in all of a file: a column that leaves it open, as one of 1,234 and 5,105 does, is
-    read as others say, and where none does, as is usual where semicolons stand between the cells.
+    A column that leaves it open what stands before decimals, as one of 1,234 and 5,105 does, is read as
+    `decimal_points` says, and where nothing does, as is usual where semicolons stand between the cells.
 
     Args:
-        points: the sign before decimals of some columns, for where no cell says it.
+        like: see `parsed_table`.
     """
     used = [k for k, name in enumerate(columns) if name != label and not types.left_out(name)]
     labels = [columns.index(label)] if label is not None else []
@@ -300,16 +298,17 @@ def _parsed(
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
     spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
     texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k])}
-    grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or points else set()
+    grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or like else set()
     cells = {k: WordCells(columns[k], types.words(columns[k])) for k in sorted(texts | grouped)}
     for _, block in _blocks(text, columns, skip) if cells else ():
         for k, column in cells.items():
             column.add([from_cell(cell) for cell in block[k]])
-    proved = {(cells if k in texts else numbers)[k].point for k in used} - {""}
-    usual = "," if text.delimiter == ";" and not proved else ""
+    proved = [(cells if k in texts else numbers)[k].point for k in used]
+    points = decimal_points(proved, columns, like)
+    usual = "," if text.delimiter == ";" and not any(proved) else ""
     parsed = {}
     for k in used:
-        point = common_point(proved) if proved else points.get(columns[k], "")
+        point = points[columns[k]]
         if k in texts:
             parsed[columns[k]] = _of_words(text, cells[k], types, point or usual)
         elif k in grouped and point == ",":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evenodds.data.encoding import UNKNOWN
-from evenodds.data.tables.amounts import PLAIN, NumberStyle, amounts, is_amount, point_of
+from evenodds.data.tables.amounts import PLAIN, NumberStyle, amounts, common_point, is_amount, point_of
 from evenodds.data.tables.moments import moment, spelled
-from evenodds.data.tables.rows import MOST_DECIMALS, Form, Values
+from evenodds.data.tables.rows import MOST_DECIMALS, Column, Form, Values
 from evenodds.errors import BadInput
 from evenodds.files.misfit import shortened
 
-__all__ = ["NumberCells", "Parsed", "WordCells", "is_empty", "is_number"]
+__all__ = ["NumberCells", "Parsed", "WordCells", "decimal_points", "is_empty", "is_number"]
 
 NO_NUMBER: tuple[str, ...] = ("na", "n.a.", "none", "nil", "missing", "unknown", "-", "--", ".", "?", "#n/a", "#na")
 NO_NUMBER += ("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!")
@@ -249,6 +249,20 @@ class WordCells:
         """(N,): the number of each cell's word, NaN where it has none."""
         of_code = np.array([numbers.get(word, math.nan) for word in self.places])
         return np.asarray(of_code[np.array(self.codes, np.int64)])
+
+
+def decimal_points(proved: Iterable[str], names: Iterable[str], like: Sequence[Column]) -> dict[str, str]:
+    """The sign before decimals of each column that leaves it open; empty where nothing says it.
+
+    One sign stands before decimals in all of a table: where a column proves one, and none another, it is that of all.
+
+    Args:
+        proved: by each column; empty where it leaves it open.
+        like: the columns of a table of its kind, as which columns are written where none proves a sign.
+    """
+    said = {*proved} - {""}
+    known = {column.name: column.style.point for column in like if column.form == "number"}
+    return {name: common_point(said) if said else known.get(name, "") for name in names}
 
 
 def _order(word: str) -> tuple[bool, int, str]:

@@ -97,6 +97,12 @@ class Delimited:
 
 
 def delimited(path: Path, delimiter: str | None = None, encoding: str | None = None) -> Delimited:
+    """A text file, and what stands between its cells.
+
+    Args:
+        delimiter: a sign, or one of `DELIMITERS`; None finds out.
+        encoding: how its characters are written; None finds out.
+    """
     text = Delimited(
         path, _encoding(path) if encoding is None else known_encoding(encoding), named=encoding is not None
     )

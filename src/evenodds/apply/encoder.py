@@ -26,7 +26,7 @@ from evenodds.runs.allowed import allowing
 from evenodds.runs.build import build_engine, options_of_encoder
 from evenodds.runs.find import make, network
 from evenodds.runs.folder_facts import ENCODER
-from evenodds.runs.session import Session
+from evenodds.runs.session import Session, settle
 from evenodds.runs.values import Part
 from evenodds.tasks.infer import Infer, encoder_options
 
@@ -72,8 +72,7 @@ def encoder_of(
                 f"the encoder of {session.folder} has learned from {int(before):,} samples; leave --images "
                 f"out, or delete {path}, and it is learned anew"
             )
-        _set_encoder(encoder, weights, path)
-        return encoder.to(session.device).eval()
+        return _filled(encoder, weights, path, session)
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
     # That of a conditional run takes c behind z, as _Joint draws it.
     generator = session.players["generator"] if conditional else session.unconditional()["generator"]
@@ -117,8 +116,7 @@ def existing_encoder(session: Session) -> nn.Module:
     if weights is None:
         raise BadInput(f"{session.folder} has no encoder of its players as they are; run `evenodds encode` on it first")
     encoder = _new_encoder(session, session.latent.size + session.task.condition_length, 0)
-    _set_encoder(encoder, weights, path)
-    return encoder.to(session.device).eval()
+    return _filled(encoder, weights, path, session)
 
 
 def _weights_for(path: Path, images: int) -> tuple[dict[str, Tensor] | None, dict[str, str]]:
@@ -132,11 +130,13 @@ def _weights_for(path: Path, images: int) -> tuple[dict[str, Tensor] | None, dic
     return (weights if words.get("generator_images") == str(images) else None), words
 
 
-def _set_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Gives an encoder its weights; BadInput where they are of another network."""
+def _filled(encoder: nn.Module, weights: dict[str, Tensor], path: Path, session: Session) -> nn.Module:
+    """An encoder with the weights of a file, ready to answer; BadInput where they are of another network."""
     if reason := misfit(weights, encoder.state_dict()):
         raise BadInput(f"{path} is no encoder of this run: {reason}; {ANEW}")
     encoder.load_state_dict(weights)
+    settle({ENCODER_PLAYER: encoder}, session.config, session.device)
+    return encoder
 
 
 @dataclass(frozen=True)

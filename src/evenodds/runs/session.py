@@ -21,7 +21,7 @@ from evenodds.files.misfit import shortened
 from evenodds.files.text import quoted, visible
 from evenodds.game import checkpoint
 from evenodds.game.checkpoint import PlayersState, best_of
-from evenodds.game.engine import pick_device
+from evenodds.game.engine import Local, pick_device
 from evenodds.game.history import read_history
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.game.rules import Batch, State
@@ -38,7 +38,7 @@ from evenodds.runs.sample_conditions import SampleConditions
 from evenodds.tasks._playable import Playable
 from evenodds.tasks.contest import per_item
 
-__all__ = ["Session", "load"]
+__all__ = ["Session", "load", "settle"]
 
 
 @dataclass
@@ -278,9 +278,18 @@ def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:
     except BadInput as error:
         raise _unfit(path, error) from error
     place = pick_device(device)
-    for player in players.values():
-        player.to(place).eval()
+    settle(players, config, place)
     return Session(folder, config, card, task, players, place, header.images, tuple(sorted(allowed())))
+
+
+def settle(players: Mapping[str, nn.Module], config: Config, device: torch.device) -> None:
+    """Networks of a run ready to answer: on a device, their weights in memory as they were in training.
+
+    How weights lie decides the speed of convolutions, and their last bits: of networks that have just learned and of
+    the same ones read from a file, answers would differ.
+    """
+    for player in Local(device, channels_last=config.channels_last).adopt(players).values():
+        player.eval()
 
 
 def _set(players: dict[str, nn.Module], states: Mapping[str, State]) -> None:

@@ -50,6 +50,8 @@ LONG = (*FASTER, "prior.size=64", "average_half_life=0.03")
 SMALLER = (*LONG, "batch=128", "learning_rate=0.002")
 WAYS: dict[str, list[str]] = {
     "recipe": ["precision=bfloat16"],
+    "recipe, float32": ["precision=float32"],
+    "recipe, float32, chance 0.8": ["precision=float32", "view_chance.chance=0.8"],
     "recipe, average 0.03, 640k": ["precision=bfloat16", "average_half_life=0.03", "images=640k"],
     "recipe, average 0.03": ["precision=bfloat16", "average_half_life=0.03"],
     "recipe, 620k": ["precision=bfloat16", "images=620k"],

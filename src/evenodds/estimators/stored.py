@@ -40,6 +40,7 @@ class StoredNetwork:
             with torch.random.fork_rng():  # its initial weights are drawn, and replaced at once
                 module: nn.Module = self._class()(**self.arguments)
             module.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in self.weights.items()})
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._module = module.eval().requires_grad_(False)
         return self._module
 

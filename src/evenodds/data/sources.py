@@ -24,9 +24,11 @@ from evenodds.data.folders.archives import is_archive
 from evenodds.data.part_names import SAMPLES
 from evenodds.data.readers.arrays import from_array, read_arrays
 from evenodds.data.readers.frames import frames, from_frame, is_frame, parsed_frame
+from evenodds.data.readers.held import parts_of
 from evenodds.data.readers.packed import packed
 from evenodds.data.readers.table import READS as TEXT_TABLES
 from evenodds.data.readers.table import parsed_table
+from evenodds.data.readers.torch_datasets import from_torch, is_torch
 from evenodds.data.shard_index import is_packed
 from evenodds.data.tables.cells import Parsed, WordCells
 from evenodds.data.tables.rows import Column
@@ -54,7 +56,8 @@ def load(source: Any, progress: OnProgress | None = None, layout: str = "images"
     Args:
         source: the name of a source ("digits", "ring", ...), a path (a folder, archive, list or table of images, a
             folder of shards, an image, .npy, .npz, .h5, .csv, .tsv, .xlsx), an array or tensor (see
-            `arrays.from_array`), a data frame of pandas, or a data set, which is returned as it is.
+            `arrays.from_array`), a pair (x, y) or a mapping of x, y, c and c_names, a data set of PyTorch, a data frame
+            of pandas, or a data set, which is returned as it is.
         progress: told (files done, files in all) by sources that take long.
         layout: what the files of a path are to each other: "images", each for itself; "pairs" and "unpaired", see
             `pairs`; or "maps", see `maps`. An .npz file then holds, beside x, the array "source" or "labels". Of an
@@ -257,7 +260,7 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
         what = str(source) if isinstance(source, str | os.PathLike) else "an array"
         raise BadInput(f"{what} has nothing beside it, as '{layout}' need; give a path ({', '.join(sorted(readers))})")
     if not isinstance(source, str | os.PathLike):
-        return from_frame if is_frame(source) else from_array, (source,)
+        return _held(source)
     name = str(source).replace("-", "_")
     name = _ALIASES.get(name, name)
     if name in SOURCES:
@@ -279,6 +282,18 @@ def _chosen(source: Any, layout: str) -> tuple[Source, tuple[Any, ...]]:
     if readers is READERS and ending == ".parquet" and not image_tables.has_images(path):
         return frames, (path,)
     return readers[ending], (path,)
+
+
+def _held(source: Any) -> tuple[Source, tuple[Any, ...]]:
+    """The function for a source in memory, and its first argument."""
+    if is_frame(source):
+        return from_frame, (source,)
+    if is_torch(source):
+        return from_torch, (source,)
+    if (parts := parts_of(source)) is not None:
+        x = parts.pop("x")
+        return partial(from_array, **parts), (x,)
+    return from_array, (source,)
 
 
 def _ending(path: Path, readers: Mapping[str, Source]) -> str:

@@ -76,7 +76,8 @@ def fit(
     """Trains a generator on data.
 
     Args:
-        data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a path, or the name of a source.
+        data: an array or tensor ((N, H, W), (N, C, H, W) or (N, D)), a pair (x, y) of such and of labels (N,), a data
+            set of PyTorch, a data frame, a path, or the name of a source.
         recipe: see `evenodds list recipes`, or a YAML file; chosen by the data where None.
         out: the run folder; `runs/<recipe>-<n>` where None.
         from_run: the folder of a run whose weights the players start from, where they fit. Without a recipe, that of

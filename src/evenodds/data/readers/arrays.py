@@ -21,6 +21,7 @@ from evenodds.data.encoding import encode_conditions, encode_labels
 from evenodds.data.folders.labels import negative
 from evenodds.data.folders.splits import checked
 from evenodds.data.pictures.ranges import Ranged, check_options, in_range, in_single, on_rounding
+from evenodds.data.readers.held import as_numpy, items_as_numpy
 from evenodds.data.readers.table import from_columns
 from evenodds.data.scale import Scale
 from evenodds.data.tables.cells import Parsed
@@ -163,14 +164,14 @@ def _read(
     types: str | Mapping[str, str],
 ) -> tuple[Dataset, Array]:
     """The data set of `from_array`, and (n,) which of the items are in it."""
-    values = _as_numpy(x)
-    if values.ndim not in (2, 3, 4) or 0 in values.shape:
+    values = items_as_numpy(x)
+    if values.ndim not in (2, 3, 4):
         flat = f"; x.reshape{(-1, *values.shape[-3:])} makes one list of its images" if values.ndim > 4 else ""
         raise BadInput(f"x needs the shape (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), got {values.shape}{flat}")
     if layout not in ("auto", "nhwc", "nchw"):
         raise unknown("layout", layout, ("auto", "nhwc", "nchw"))
     _check_finite(values, str(nodata) == "nan" if values.ndim > 2 else types != "plain")
-    labels, classes = (None, ()) if y is None else encode_labels(_as_numpy(y), unlabelled)
+    labels, classes = (None, ()) if y is None else encode_labels(as_numpy(y), unlabelled)
     if labels is not None and len(labels) != len(values):
         raise BadInput(f"x and y need the same length, got {len(values)} and {len(labels)}")
     if values.ndim == 2:
@@ -179,7 +180,7 @@ def _read(
         ranged = _in_units(_channels_first(values, layout), wanted, nodata)
         dataset = Dataset(_tensor(ranged.x), Units.of(ranged.scale), labels, classes)
     if c is not None:
-        numbers, conditions = encode_conditions(_as_numpy(c), c_names)
+        numbers, conditions = encode_conditions(as_numpy(c), c_names)
         if len(numbers) != len(values):
             raise BadInput(f"x and c need the same length, got {len(values)} and {len(numbers)}")
         dataset = replace(dataset, c=numbers, conditions=conditions)
@@ -281,15 +282,6 @@ def _joined(parts: list[Array]) -> Array:
     if len({part.shape[1:] for part in parts}) > 1:
         raise BadInput(f"x_train and x_test need items of one shape, got {parts[0].shape} and {parts[1].shape}")
     return np.concatenate(parts)
-
-
-def _as_numpy(values: Any) -> Array:
-    if isinstance(values, Tensor):  # NumPy has no bfloat16
-        values = (values.float() if values.dtype == torch.bfloat16 else values).detach().cpu().numpy()
-    array: Array = np.asarray(values)
-    if array.dtype.kind not in "biufUS":
-        raise BadInput(f"arrays need plain numbers, got dtype {array.dtype}; convert them with .astype(float)")
-    return array
 
 
 def _tensor(values: Array) -> Tensor:

@@ -1,0 +1,100 @@
+"""What people hold in memory and hand over: with labels beside, as data sets of PyTorch, or as what cannot be read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import Dataset as TorchDataset
+
+from evenodds.data.sources import load
+from evenodds.errors import BadInput
+
+X = np.random.default_rng(0).integers(0, 256, (12, 6, 7, 3), dtype=np.uint8)
+Y = np.arange(12) % 3
+WORDS = [("ant", "bee", "cat")[k] for k in Y]
+
+
+class Folder(TorchDataset):  # type: ignore[type-arg]
+    """As torchvision's: a picture and the number of its class, whose name is in `classes`."""
+
+    classes = ("ant", "bee", "cat")
+    asked = 0
+
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, k: int) -> tuple[Image.Image, int]:
+        self.asked += 1
+        return Image.fromarray(X[k]), int(Y[k])
+
+
+class Stream(IterableDataset):  # type: ignore[type-arg]
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+
+@pytest.mark.parametrize("y", [Y, WORDS, torch.from_numpy(Y)], ids=["array", "words", "tensor"])
+def test_labels_stand_beside_items(y: Any) -> None:
+    for source in ((X, y), {"x": X, "y": y}, (torch.from_numpy(X), y)):
+        data = load(source)
+        assert torch.equal(data.x, load(X).x)
+        assert data.y is not None
+        assert data.y.tolist() == Y.tolist()
+        assert len(data.classes) == 3
+    assert load((X, Y), unlabelled=2).classes == ("0", "1")
+
+
+def test_values_stand_beside_items() -> None:
+    data = load({"x": X, "c": Y / 2, "c_names": ["height"]})
+    assert data.conditions is not None
+    assert data.conditions.names == ("height",)
+
+
+def test_two_arrays_of_items_are_no_items_and_labels() -> None:
+    assert load((X[0], X[1])).shape == load(X).shape
+    assert load([[1.0, 2.0], [3.0, 4.0]]).x.shape == (2, 2)
+
+
+def test_a_data_set_of_pytorch_is_asked_once_for_each_item() -> None:
+    folder = Folder()
+    data = load(folder)
+    assert folder.asked == len(X)
+    assert torch.equal(data.x, load(X).x)
+    assert data.classes == ("ant", "bee", "cat")
+    assert data.y is not None
+    assert data.y.tolist() == Y.tolist()
+    rows = load(TensorDataset(torch.rand(9, 4)))
+    assert (rows.kind, rows.x.shape, rows.y) == ("table", (9, 4), None)
+    plain = load(TensorDataset(torch.rand(9, 3, 5, 5), torch.arange(9) % 2))
+    assert (plain.shape, plain.classes) == ((3, 5, 5), ("0", "1"))
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        (None, "got NoneType; give an array"),
+        ((one for one in X), "generator can be gone through once; give an array: np.stack"),
+        (DataLoader(Folder()), "loader.dataset"),
+        (Stream(), "Stream has no items by number"),
+        (["a.png", "b.png"], "a list of 2 paths is not read; name the folder"),
+        ([X[0], X[1][:3]], r"got \(6, 7, 3\) and \(3, 7, 3\)"),
+        ([Image.fromarray(X[0]), Image.fromarray(X[1][:3])], "items need one shape"),
+        ([[1.0, 2.0], [3.0]], "parts of one shape"),
+        (np.zeros((0, 8, 8)), "there are no data"),
+        (np.zeros(8), r"np.asarray\(x\)\[:, None\] makes rows"),
+        (np.ones((8, 8), complex), "x.real, x.imag"),
+        ({"age": [1, 2]}, "pandas.DataFrame"),
+        ({"x": X, "labels": Y}, "got 'labels'"),
+        (5, "got int; give an array"),
+        (TensorDataset(torch.rand(4, 3, 5, 5), torch.rand(4, 5, 5)), "labels need to be one number or word each"),
+        (TensorDataset(*[torch.rand(4, 3, 5, 5)] * 3), "got 3 parts"),
+        (TensorDataset(torch.rand(0, 3, 5, 5)), "has no items"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_to_give(source: Any, advice: str) -> None:
+    with pytest.raises(BadInput, match=advice):
+        load(source)

@@ -138,7 +138,9 @@ def test_runs_that_cannot_are_refused(tmp_path: Path) -> None:
     plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", images=64, task="generate", **SMALL)
     with pytest.raises(BadInput, match="not conditional on classes"):
         augment(plain, tmp_path / "made", per_class=3)
-    wholly = evenodds.fit("digits", "digits", out=tmp_path / "all", images=64, held_out=0, task="condition", **SMALL)
+    wholly = evenodds.fit(
+        "digits", "digits", out=tmp_path / "all", images=64, task="condition", **{**SMALL, "held_out": 0}
+    )
     with pytest.raises(BadInput, match="needs held-out items"):
         augment(wholly, tmp_path / "made", per_class=3, filters=["copies"])
     changed = load_data("digits").take(load_data("digits").y.argsort())  # type: ignore[union-attr]

@@ -21,7 +21,14 @@ from evenodds.runs.folder_facts import ENCODER
 from evenodds.runs.session import Session, load
 from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "prior__size": 6, "device": "cpu", **AT_THE_END}
+SMALL = {
+    "generator__width": 8,
+    "discriminator__width": 8,
+    "prior__size": 6,
+    "device": "cpu",
+    **AT_THE_END,
+    "held_out": 0.2,
+}
 
 
 @pytest.fixture(scope="module")

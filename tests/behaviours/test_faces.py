@@ -31,7 +31,15 @@ from tests.advice import on, told
 from tests.clock import Clock
 from tests.short import AT_THE_END
 
-SMALL = {"generator__width": 8, "discriminator__width": 8, "batch": 16, "images": 320, "device": "cpu", **AT_THE_END}
+SMALL = {
+    "generator__width": 8,
+    "discriminator__width": 8,
+    "batch": 16,
+    "images": 320,
+    "device": "cpu",
+    **AT_THE_END,
+    "held_out": 0.2,
+}
 
 
 @pytest.fixture(scope="module")

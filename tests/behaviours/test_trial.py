@@ -203,7 +203,14 @@ def test_a_conditional_run_on_the_fold_is_a_function_of_fold_and_seed() -> None:
 
 
 def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:
-    small = {"generator__width": 8, "discriminator__width": 8, "device": "cpu", "images": 64, **AT_THE_END}
+    small = {
+        "generator__width": 8,
+        "discriminator__width": 8,
+        "device": "cpu",
+        "images": 64,
+        **AT_THE_END,
+        "held_out": 0.2,
+    }
     session = evenodds.fit("digits", "digits", out=tmp_path / "run", task="condition", **small)
     made, data = FinishedRun(session), digits()
     splitter = made.splitter(data, 5)
@@ -215,7 +222,7 @@ def test_a_finished_run_is_tested_on_what_it_held_out(tmp_path: Path) -> None:
     assert made(data, 0, 0.0)(3, 4, torch.Generator()).shape == (4, 1, 8, 8)
     with pytest.raises(BadInput, match="other data"):
         made.splitter(few(), 5)
-    everything = evenodds.fit("digits", "digits", out=tmp_path / "all", task="condition", held_out=0, **small)
+    everything = evenodds.fit("digits", "digits", out=tmp_path / "all", task="condition", **{**small, "held_out": 0})
     with pytest.raises(BadInput, match="held 0 images out"):
         FinishedRun(everything).splitter(data, 5)
     plain = evenodds.fit("digits", "digits", out=tmp_path / "plain", task="generate", **small)

@@ -70,7 +70,9 @@ def items_as_numpy(x: Any) -> Array:
         raise BadInput(f"there are no data in an array of the shape {values.shape}; {NEEDED}")
     if values.ndim == 1:
         rows = "x.to_frame()" if hasattr(x, "to_frame") else "np.asarray(x)[:, None]"
-        raise BadInput(f"x needs the shape (N, D), or that of images, got {values.shape}; {rows} makes rows of one number of it")
+        raise BadInput(
+            f"x needs the shape (N, D), or that of images, got {values.shape}; {rows} makes rows of one number of it"
+        )
     return values
 
 

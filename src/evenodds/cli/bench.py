@@ -49,10 +49,13 @@ def bench(
     from evenodds.runs.config import require_allowed
     from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import recipe_for
+    from evenodds.runs.effect import require_effect
 
     recipe = recipe or recipe_for(data)
-    config = with_settings(read_recipe(recipe), ({"data": data} if data else {}) | setting_values(settings))
+    typed = ({"data": data} if data else {}) | setting_values(settings)
+    config = with_settings(read_recipe(recipe), typed)
     require_allowed(config, recipe)
+    require_effect(config, typed)
     dataset = open_data(config, reading)
     paces = measure_paces(config, dataset, seconds, compiled, say)
     better = recommended(paces)

@@ -85,6 +85,7 @@ def train(
     from evenodds.runs.config import require_allowed
     from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import suited_recipe
+    from evenodds.runs.effect import require_effect
     from evenodds.runs.folders import as_seconds, base_of, claimed
     from evenodds.runs.following import company
     from evenodds.runs.run import start
@@ -100,8 +101,10 @@ def train(
     flags: dict[str, Any] = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
     flags["log"] = _loggers(log)
     config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
-    config = with_settings(config, _written(flags) | setting_values(settings))
+    typed = _written(flags) | setting_values(settings)
+    config = with_settings(config, typed)
     require_allowed(config, recipe or str(from_))
+    require_effect(config, typed)
     base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
     seconds = as_seconds(budget)
     with company(), caching(cache, say):

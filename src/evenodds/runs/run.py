@@ -36,6 +36,7 @@ from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.effect import require_effect
 from evenodds.runs.find import find
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import require_run
@@ -126,7 +127,8 @@ def _fitted(
         config = read_recipe(recipe or recipe_for(str(data) if dataset is None else dataset, device))
     place = {"data": str(data)} if named else {"data": Part(IN_MEMORY)}
     config = with_settings(config, {**place, **settings} if named else {**settings, **place})
-    require_allowed(config, str(recipe))
+    require_allowed(config, recipe or config.recipe)
+    require_effect(config, settings)
     return start(config, out=out, budget=seconds, dataset=dataset, source=source)
 
 
@@ -368,6 +370,7 @@ def gone_on(
     saved = agreed_config(lambda: read_swept(folder))
     config, remedies = with_settings(saved, settings), agreed_remedies(folder)
     require_allowed(config, str(folder / "config.yaml"))
+    require_effect(config, settings)
     require_loggers(config.log)
     require_allowed(remedy.applied(config, remedies), str(folder / "remedies.json"))
     on_first(lambda: remedy.discard(folder, remedies))

@@ -174,6 +174,11 @@ class Playable(Task, Protocol):
         ...
 
     @classmethod
+    def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
+        """Whether a discriminator takes part, for these options."""
+        ...
+
+    @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
         """The settings under which items x of that shape are shown in more ways, for a shell; empty where none are."""
         ...
@@ -301,6 +306,11 @@ class TaskDefaults:
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Nothing can be asked for."""
         return False
+
+    @classmethod
+    def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
+        """One does, in all rounds."""
+        return True
 
     @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:

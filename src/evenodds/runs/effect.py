@@ -25,8 +25,8 @@ OF_WATCH = ("glance_share", "patience")
 def require_effect(config: Config, keys: Iterable[str]) -> None:
     """BadInput where a setting that was typed has no effect beside the others, of which the message names one.
 
-    A setting at its default asks for nothing, nor does one that is left open. What only the data tell, such as that too few items are held out for a
-    score, is not known here.
+    A setting at its default asks for nothing, nor does one that is left open. What only the data tell, such as that too
+    few items are held out for a score, is not known here.
 
     Args:
         config: with what was typed.

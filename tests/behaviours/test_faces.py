@@ -62,6 +62,27 @@ def test_a_loaded_run_samples_the_same(session: Session) -> None:
     assert best.sample(2).shape == (2, 3, 10, 14)
 
 
+def test_a_length_and_a_budget_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="plans the number of images"):
+        evenodds.fit("ring", "ring", out=tmp_path / "run", budget="5s", images=64)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("words", [["train"], ["bench"]])
+def test_a_recipe_is_chosen_by_what_stands_after_set(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[object, object]] = []
+
+    def chosen(data: object, device: object) -> None:
+        asked.append((data, device))
+        raise BadInput("enough is known")
+
+    monkeypatch.setattr("evenodds.runs.default_recipe.suited_recipe", chosen)
+    assert main([*words, "--set", "data=rows.csv", "device=cpu"]) == 2
+    assert asked == [("rows.csv", "cpu")]
+
+
 def test_a_walk_closes_and_moves_in_small_steps(session: Session) -> None:
     frames = session.walk(steps=40, stops=2, seed=1).astype(float)
     steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).mean((1, 2, 3))

@@ -70,7 +70,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / "data" / "labels").mkdir(exist_ok=True)
         labels.save(home / "data" / "labels" / f"{k}\x1b[2J\udce9.png", "PNG")
     (home / "data" / "classes.txt").write_text(f"{TITLE}\n=1+1\n[red]x\n", encoding="utf-8")
-    options = {"generator__width": 4, "generator__depth": 2, "discriminator__width": 4, "task__adversarial": 0.0}
+    options = {"generator__width": 4, "generator__depth": 2, "task__adversarial": 0.0}
     evenodds.fit(home / "data", "segment", out=home / "run", **options, **TINY)
     return home
 

@@ -13,6 +13,7 @@ from typing import Any
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
+from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.names import below
 from evenodds.files.outputs import owned
@@ -105,6 +106,8 @@ def fit(
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
     with allowing(allow), allowing(modules_in(settings)):
         seconds = as_seconds(settings.pop("budget", None))
+        if seconds is not None and "images" in settings:
+            raise BadInput("budget= plans the number of images, so images= cannot be given with it; drop one")
         source = None if from_run is None else load(from_run, device="cpu")
         return _fitted(data, recipe, out, seconds, settings, source)
 

@@ -119,7 +119,6 @@ LINES: dict[str, tuple[str, str]] = {
         "duplicates kinds.npz --size 64 --features random",
         "duplicates kinds.npz --features random; duplicates photos --size 64 --features random",
     ),
-    "it has a flag, --{}": ("pack photos new --set data.size=8", "pack photos new --size 8"),
     "which stands after --set too": (
         "train gray-28 --data kinds.npz --seed 1 --set seed=2",
         f"train gray-28 --data kinds.npz --out a --quiet --seed 1 --set discriminator.width=4 {SHORT}",
@@ -132,7 +131,8 @@ LINES: dict[str, tuple[str, str]] = {
         "sample classes -n 2 --given age=3",
         "sample classes -n 2 --class 0; sample rows -n 2 --given age=20..60 --npz a.npz",
     ),
-    "--given takes name=value": ("sample rows -n 2 --given age", "sample rows -n 2 --given age=30..50 --npz a.npz"),
+    "takes name=value": ("sample rows -n 2 --given age", ""),
+    "--given age=30": ("sample rows -n 2 --given age", "sample rows -n 2 --given age=30..50 --npz a.npz"),
     "for example --set learning_rate=0.001": (
         "train gray-28 --data kinds.npz --set learning_rate",
         f"train gray-28 --data kinds.npz --out a --quiet --set learning_rate=0.001 discriminator.width=4 {SHORT}",
@@ -218,7 +218,7 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "so --images cannot be given with it; drop one": (
         "train gray-28 --data kinds.npz --budget 10m --images 5",
-        f"{RUNS['plain']} --images 8 --out a --quiet",
+        f"{RUNS['plain']} --out a --quiet",
     ),
     "{} ({}; see: evenodds list recipes)": (
         f"train --data photos --images 8 --out a --quiet --set {SMALL}",

@@ -47,6 +47,10 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
             ["train", "--set", "view_chance=always", "view_chance.chance=1"],
             "no option of view_chance 'always' 'chance'; there are none",
         ),
+        (
+            ["pack", "nowhere", "new", "--set", "data.size=8"],
+            "no option of the reader here; it has a flag",
+        ),
         (["pack", "nowhere", "new", "--set", "data.to=new"], "data.to is no option of the reader here; leave it out"),
         (["train", "--set", "batch=0"], "batch must be at least 1"),
         (["train", "--set", "penalty_weight=-1"], "penalty_weight must be at least 0, got -1"),

@@ -16,6 +16,7 @@ from PIL import Image
 import evenodds
 from evenodds.cli import main
 from evenodds.cli.bar import Bar
+from evenodds.data.readers.arrays import from_array
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -66,6 +67,17 @@ def test_a_length_and_a_budget_are_one_too_many(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="plans the number of images"):
         evenodds.fit("ring", "ring", out=tmp_path / "run", budget="5s", images=64)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_option_that_the_task_decides_is_refused(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    data, out = from_array(x, y), tmp_path / "run"
+    options = {**SMALL, "threads": 1, "generator__condition": 3}
+    with pytest.raises(BadInput, match=r"generator\.condition of generator 'dcgan' is decided by task 'condition'"):
+        evenodds.fit(data, "gray-28", out=out, task="condition", **options)
+    with pytest.raises(BadInput, match="is given no condition by task 'generate'; leave its condition out"):
+        evenodds.fit(data, "gray-28", out=out, task="generate", **options)
+    assert not (out / "config.yaml").exists()
 
 
 @pytest.mark.parametrize("words", [["train"], ["bench"]])

@@ -33,7 +33,7 @@ from evenodds.tasks._description import DataDescription
 from evenodds.tasks._playable import Playable
 
 __all__ = ["build_engine", "build_learner", "build_players", "build_task", "layout_of"]
-__all__ += ["open_data", "options_of_encoder"]
+__all__ += ["open_data", "options_of_encoder", "require_free_options"]
 
 ROLES = {"Encoder": "Discriminator"}
 """The class of a family that plays a kind of network for which it has no class of its own."""
@@ -95,6 +95,8 @@ def build_players(
             else:
                 what, maker = f"{name} '{part.name}'", network(part.name, role)
                 shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else dict(part.options)
+            if "condition" in shared.keys() - spec.options.keys():
+                raise BadInput(f"{what} is given no condition by task '{config.task.name}'; leave its condition out")
             options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):
                 maker = partial(maker, row_blocks=blocks)
@@ -111,6 +113,21 @@ def build_players(
     for extra in build_extras(config):
         players |= extra.players(task)
     return players | stateful_parts(task)
+
+
+def require_free_options(config: Config, task: Playable, shape: Sequence[int]) -> None:
+    """BadInput where an option of a network is one that the task decides, and which it would replace."""
+    for name, spec in task.networks(shape).items():
+        role = "discriminator" if spec.kind == "Discriminator" else "generator"
+        part = getattr(config, role)
+        if spec.maker is not None or spec.kind == "Encoder":  # of the discriminator's options it has but some
+            continue
+        for option in spec.options.keys() & part.options.keys():
+            if spec.options[option] != part.options[option]:
+                raise BadInput(
+                    f"{role}.{option} of {name} '{part.name}' is decided by task '{config.task.name}', which needs "
+                    f"{spec.options[option]!r}; leave {role}.{option} out"
+                )
 
 
 def _require_learning(task: Playable, config: Config, player: nn.Module) -> None:

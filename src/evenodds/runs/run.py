@@ -29,7 +29,7 @@ from evenodds.runs import remedy
 from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
+from evenodds.runs.build import open_data, require_free_options
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choices import FILE
@@ -279,6 +279,7 @@ def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Ca
     Such a start, from another run or fitted to the data, is a checkpoint after 0 images, so that going on with the run
     never needs the other one, nor fits again.
     """
+    require_free_options(run.config, run.task, run.dataset.shape)
     choices = [transfer(source, run)] if source is not None else []
     choices += fitted_players(run)
     for player in run.game.players.values():

@@ -6,7 +6,7 @@ SHORT = "device=cpu images=8 batch=8 watch=off threads=1 save_share=1 evaluate_s
 SMALL = f"size=8 discriminator.width=4 {SHORT}"
 LONGER = f"penalty_weight=auto discriminator.width=4 {SHORT} images=80000"
 EXTRA = f"learner=extragradient discriminator.width=4 {SHORT}"
-MAPS = f"task.crop=null discriminator.width=4 {SHORT}"
+MAPS = f"task.crop=null {SHORT}"
 RUNS = {
     "classes": f"train gray-28 --data kinds.npz --set task=condition task.way=projection discriminator.width=4 {SHORT}",
     "pictures": f"train color-32 --data photos --set held_out=0 {SMALL}",
@@ -15,7 +15,7 @@ RUNS = {
     "few": f"train gray-28 --data few.npz --set discriminator.width=4 {SHORT}",
     "values": f"train gray-28 --data values.npz --set task=condition task.kind=values discriminator.width=4 {SHORT}",
     "enlarging": f"train upscale-x4 --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
-    "denoising": f"train denoise --data photos --set size=32 task.crop=32 discriminator.width=4 {SHORT}",
+    "denoising": f"train denoise --data photos --set size=32 task.crop=32 {SHORT}",
     "filling": f"train fill-32 --data photos --set {SMALL}",
     "sorts": f"train table --data rows.csv --set data.label=kind task=condition discriminator.width=4 {SHORT}",
     "rows": f"train table --data rows.csv --set discriminator.width=4 {SHORT}",
@@ -97,15 +97,42 @@ LINES: dict[str, tuple[str, str]] = {
         "mix style",
     ),
     "leave --n, --move and --class out": ("directions coded --how codes --n 2", "directions coded --how codes"),
+    "--n is how many are drawn in a sheet": (
+        "directions plain --n 2 --move 1",
+        "directions plain --move 1; directions plain --n 2",
+    ),
+    "--per-class says how many samples there are": (
+        "sample classes -n 2 --per-class 2 --npz a.npz",
+        "sample classes --per-class 2 --npz a.npz; sample classes -n 2 --npz a.npz",
+    ),
+    "which --skip-data does not read": (
+        "doctor plain --data kinds.npz --skip-data",
+        "doctor plain --skip-data; doctor plain --data kinds.npz",
+    ),
+    "--checkpoint is of a run whose generator is taken": ("trial --data kinds.npz --checkpoint best --out a", ""),
+    "holds samples; leave --checkpoint out": (
+        "evaluate kinds.npz --against kinds.npz -n 20 --features pixels --checkpoint best",
+        "evaluate kinds.npz --against kinds.npz -n 20 --features pixels",
+    ),
+    "follow from --budget; leave images out": ("trial --data kinds.npz --set images=8 --out a", ""),
+    "--size is of images in files": (
+        "duplicates kinds.npz --size 64 --features random",
+        "duplicates kinds.npz --features random; duplicates photos --size 64 --features random",
+    ),
+    "which stands after --set too": (
+        "train gray-28 --data kinds.npz --seed 1 --set seed=2",
+        f"train gray-28 --data kinds.npz --out a --quiet --seed 1 --set discriminator.width=4 {SHORT}",
+    ),
     "--class asks for one class and --per-class for all": (
         "sample classes -n 2 --class 1 --per-class 2",
-        "sample classes -n 2 --class 1; sample classes -n 2 --per-class 2",
+        "sample classes -n 2 --class 1; sample classes --per-class 2",
     ),
     "ask for one with --class '{}'; --given": (
         "sample classes -n 2 --given age=3",
         "sample classes -n 2 --class 0; sample rows -n 2 --given age=20..60 --npz a.npz",
     ),
-    "--given takes name=value": ("sample rows -n 2 --given age", "sample rows -n 2 --given age=30..50 --npz a.npz"),
+    "takes name=value": ("sample rows -n 2 --given age", ""),
+    "--given age=30": ("sample rows -n 2 --given age", "sample rows -n 2 --given age=30..50 --npz a.npz"),
     "for example --set learning_rate=0.001": (
         "train gray-28 --data kinds.npz --set learning_rate",
         f"train gray-28 --data kinds.npz --out a --quiet --set learning_rate=0.001 discriminator.width=4 {SHORT}",
@@ -191,7 +218,7 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "so --images cannot be given with it; drop one": (
         "train gray-28 --data kinds.npz --budget 10m --images 5",
-        f"{RUNS['plain']} --images 8 --out a --quiet",
+        f"{RUNS['plain']} --out a --quiet",
     ),
     "{} ({}; see: evenodds list recipes)": (
         f"train --data photos --images 8 --out a --quiet --set {SMALL}",

@@ -41,7 +41,8 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
     choices = sorted(names)
     near = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ";"
-    return BadInput(f"no {kind} '{name}'{hint} known: {', '.join(choices)}")
+    choice = f"known: {', '.join(choices)}" if choices else "there are none; leave it out"
+    return BadInput(f"no {kind} '{name}'{hint} {choice}")
 
 
 def excerpt(text: str) -> str:

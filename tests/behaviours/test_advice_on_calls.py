@@ -38,7 +38,8 @@ from evenodds.export.entry import Entry
 from evenodds.export.model import _numbers
 from evenodds.files.lock import locked
 from evenodds.runs.bench import Pace
-from evenodds.runs.build import build_masks, build_task
+from evenodds.runs.build import build_task
+from evenodds.runs.build_contest import build_masks
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.planning import settle_task, with_glances, with_looks

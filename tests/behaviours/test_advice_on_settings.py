@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from evenodds.errors import BadInput
 from evenodds.runs.assembly import Run
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
+from evenodds.runs.effect import require_effect
 from evenodds.runs.launches import choose_graphs
 from evenodds.runs.planning import settle, settle_task
 from tests.advice import told
@@ -66,6 +68,10 @@ MEANT = {
     "no comb": "task.comb needs pieces of",
     "no grey": "luma=source makes 3 channels of 1",
     "no sources": "or a degradation, e.g. --set task.degradation=noise",
+    "nothing to weigh": "without a penalty; set penalty=r1_r2",
+    "nobody to tell": "without a discriminator; set task.adversarial=0.01",
+    "nothing watched": "with watch=off; set watch=warn",
+    "no average": "without an average; set average_half_life=0.01",
 }
 """A part of the message with the advice; of the others it is in words."""
 
@@ -120,6 +126,10 @@ CASES = {
     "seen by others": ("two channels", "color-32", "discriminator.pretrained=32"),
     "brought from others": ("two channels", "denoise", "generator=pretrained task.crop=8"),
     "columns": ("long rows", "table", "generator=copula"),
+    "nothing to weigh": ("images", "color-32", "penalty=none penalty_every=4"),
+    "nobody to tell": ("images", "fill-32", "task.adversarial=0 discriminator_steps=2"),
+    "nothing watched": ("images", "color-32", "watch=off glance_share=0.1"),
+    "no average": ("images", "color-32", "average_half_life=0 average_ramp=0.1"),
 }
 
 
@@ -127,6 +137,7 @@ def assembled(kind: str, base: str, settings: list[str]) -> str:
     """Why a run with these settings is not put together; empty where it is."""
     try:
         config = with_settings(recipe(base), setting_values([*SMALL, *settings]))
+        require_effect(config, setting_values(settings))
         config, _ = settle_task(config, data(kind))
         Run(settle(config, data(kind), None)[0], data(kind))
     except BadInput as error:
@@ -181,6 +192,47 @@ def test_lists_are_read_as_they_are_printed(written: str) -> None:
 def test_what_cannot_be_played_is_said_before_the_game(kind: str, more: str, said: str) -> None:
     base = "color-32" if kind == "images" else "table"
     assert said in assembled(kind, base, more.split())
+
+
+@pytest.mark.parametrize(
+    ("base", "more", "left_out", "said"),
+    [
+        (
+            "color-32",
+            "data=digits size=16",
+            "size=16",
+            "size has no effect on data 'digits', which are",
+        ),
+        ("color-32", "data=digits channels=3", "channels=3", "or leave channels out"),
+        ("color-32", "data=in-memory fit=pad", "fit=pad", "fit has no effect on data in memory"),
+        (
+            "denoise",
+            "prior.size=8",
+            "prior.size=8",
+            "prior.size has no effect on task 'translate', which",
+        ),
+        ("denoise", "patience=0.2", "patience=0.2", "task 'translate', which is not watched"),
+        ("color-32", "optimizer.lr=0.1", "optimizer.lr=0.1", "optimizer.lr has no effect: rates are learning_rate"),
+        ("denoise", "loss=hinge", "loss=hinge", "loss has no effect without a discriminator"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(base: str, more: str, left_out: str, said: str) -> None:
+    """What was typed is honoured or refused, never passed over."""
+    assert said in assembled("images", base, more.split())
+    kept = [one for one in more.split() if one != left_out]
+    assert assembled("images", base, kept) == ""
+
+
+def test_settings_of_the_recipe_may_have_no_effect() -> None:
+    """A recipe of photographs takes arrays, and one with a discriminator plays without it."""
+    assert assembled("images", "photos-64", ["data=digits", "generator=dcgan", "views=none"]) == ""
+
+
+def test_a_rate_in_a_recipe_of_ones_own_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("data: ring\noptimizer: {name: Adam, lr: 0.1}\n")
+    with pytest.raises(BadInput, match="learning_rate"):
+        recipe(str(path))
 
 
 def test_graphs_without_a_device_for_them_are_said() -> None:

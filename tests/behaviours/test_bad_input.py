@@ -41,6 +41,17 @@ def picture(path: Path, side: tuple[int, int] = (12, 12), seed: int = 0) -> None
         (["train", "--set", "generator=dcgn"], "did you mean 'dcgan'?"),
         (["train", "--set", "batch=many"], "batch must be a whole number, got 'many'"),
         (["train", "--set", "batch"], "--set takes key=value"),
+        (["train", "--set", " =0"], "--set takes key=value, got ' =0'"),
+        (["train", "--budget", "10s", "--set", "images=5"], "drop one"),
+        (
+            ["train", "--set", "view_chance=always", "view_chance.chance=1"],
+            "no option of view_chance 'always' 'chance'; there are none",
+        ),
+        (
+            ["pack", "nowhere", "new", "--set", "data.size=8"],
+            "no option of the reader here; it has a flag",
+        ),
+        (["pack", "nowhere", "new", "--set", "data.to=new"], "data.to is no option of the reader here; leave it out"),
         (["train", "--set", "batch=0"], "batch must be at least 1"),
         (["train", "--set", "penalty_weight=-1"], "penalty_weight must be at least 0, got -1"),
         (["train", "--set", "save_share=1e-320"], "save_share is a share of the run from 1e-09 to 1, got 9.99"),

@@ -23,7 +23,7 @@ from evenodds.game.listeners.milestone import EARLIER
 from evenodds.metrics.psnr import psnr
 from evenodds.runs.session import Session
 
-SMALL = {"device": "cpu", "batch": 4, "discriminator__width": 4, "images": 48, "evaluate_share": 1.0, "save_share": 1.0}
+SMALL = {"device": "cpu", "batch": 4, "images": 48, "evaluate_share": 1.0, "save_share": 1.0}
 RNG = np.random.default_rng(0)
 
 
@@ -45,6 +45,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def upscaling(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
     options = {**SMALL, "generator__width": 8, "generator__blocks": 1, "task__crop": 16, "size": 16}
+    options["discriminator__width"] = 4
     out = tmp_path_factory.mktemp("runs") / "run"
     return evenodds.fit(photos, "upscale-x2", out=out, task__adversarial_from=0.5, **options)
 

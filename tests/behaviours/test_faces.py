@@ -16,6 +16,7 @@ from PIL import Image
 import evenodds
 from evenodds.cli import main
 from evenodds.cli.bar import Bar
+from evenodds.data.readers.arrays import from_array
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
@@ -60,6 +61,38 @@ def test_a_loaded_run_samples_the_same(session: Session) -> None:
     assert np.array_equal(evenodds.load(session.folder).sample(5), session.sample(5))
     best = evenodds.load(session.folder, "best")
     assert best.sample(2).shape == (2, 3, 10, 14)
+
+
+def test_a_length_and_a_budget_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="plans the number of images"):
+        evenodds.fit("ring", "ring", out=tmp_path / "run", budget="5s", images=64)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_option_that_the_task_decides_is_refused(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    data, out = from_array(x, y), tmp_path / "run"
+    options = {**SMALL, "threads": 1, "generator__condition": 3}
+    with pytest.raises(BadInput, match=r"generator\.condition of generator 'dcgan' is decided by task 'condition'"):
+        evenodds.fit(data, "gray-28", out=out, task="condition", **options)
+    with pytest.raises(BadInput, match="is given no condition by task 'generate'; leave its condition out"):
+        evenodds.fit(data, "gray-28", out=out, task="generate", **options)
+    assert not (out / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("words", [["train"], ["bench"]])
+def test_a_recipe_is_chosen_by_what_stands_after_set(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[object, object]] = []
+
+    def chosen(data: object, device: object) -> None:
+        asked.append((data, device))
+        raise BadInput("enough is known")
+
+    monkeypatch.setattr("evenodds.runs.default_recipe.suited_recipe", chosen)
+    assert main([*words, "--set", "data=rows.csv", "device=cpu"]) == 2
+    assert asked == [("rows.csv", "cpu")]
 
 
 def test_a_walk_closes_and_moves_in_small_steps(session: Session) -> None:

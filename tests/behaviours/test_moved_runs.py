@@ -158,6 +158,6 @@ def test_a_place_of_another_system_is_asked_for(lost: Path, capsys: pytest.Captu
     path = lost / "runs" / "one" / "config.yaml"
     path.write_text(path.read_text("utf-8").replace("../../data/t.csv", "'C:\\data\\t.csv'"), "utf-8")
     assert main(["evaluate", "runs/one", *QUICK]) == 2
-    assert "not at C:\\data\\t.csv; say where they lie now with --data" in capsys.readouterr().err
+    assert "not at C:\\data\\t.csv; name data with --against, or say where" in capsys.readouterr().err
     assert main(["features", "runs/one"]) == 2
     assert "not at C:\\data\\t.csv; name data behind the run" in capsys.readouterr().err

@@ -162,7 +162,7 @@ def refusals(words: list[str]) -> Iterator[str]:
 @cache
 def settings() -> frozenset[str]:
     """The first parts of all settings."""
-    from evenodds.runs.config import documented
+    from evenodds.runs.settings_table import documented
 
     return frozenset(re.split(r"[.\s]", row[0])[0] for row in documented())
 

@@ -133,7 +133,7 @@ def test_classes_that_differ_in_capitals_are_said(tmp_path: Path) -> None:
 
 
 TINY = {"device": "cpu", "images": 8, "batch": 4, "size": 8, "generator__width": 4, "generator__depth": 1}
-TINY |= {"discriminator__width": 4, **AT_THE_END}
+TINY |= AT_THE_END
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from evenodds.errors import BadInput
 from evenodds.parts.degradations import Blur, Chain, Degradation, Downscale, Hide, Jpeg, Noise, Realistic
 from evenodds.parts.masks import Boxes, Halves, OneOf
-from evenodds.runs.build import build_degradation
+from evenodds.runs.build_contest import build_degradation
 from evenodds.runs.find import find, names
 
 NAMES = names("degradations")

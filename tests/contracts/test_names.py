@@ -16,7 +16,7 @@ from evenodds.export.folder_card import card_in_folder
 from evenodds.export.run_card import card_of
 from evenodds.game.dial import Chanced
 from evenodds.runs.anonymous import anonymous
-from evenodds.runs.build import build_view
+from evenodds.runs.build_contest import build_view
 from evenodds.runs.changes import difference, with_settings
 from evenodds.runs.config import Config, from_mapping, settings
 from evenodds.runs.config_files import recipe

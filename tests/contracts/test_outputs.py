@@ -82,11 +82,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         image.save(root / "scenes/images" / f"{k}.png")
         image.resize((32, 32)).save(root / "large" / f"{k}.png")
         Image.fromarray(RNG.integers(0, 2, (16, 16), dtype=np.uint8)).save(root / "scenes/labels" / f"{k}.png")
-    small = {**TINY, "discriminator__width": 4, "generator__width": 4}
-    maps = {"generator__depth": 2, "task__adversarial": 0.0}
-    evenodds.fit(root / "scenes", "segment", out=root / "segment", **small, **maps)
+    maps = {"generator__width": 4, "generator__depth": 2, "task__adversarial": 0.0}
+    evenodds.fit(root / "scenes", "segment", out=root / "segment", **TINY, **maps)
     crops = {"generator__blocks": 1, "task__crop": 16, "size": 16}
-    evenodds.fit(root / "scenes/images", "upscale-x2", out=root / "upscale", **small, **crops)
+    evenodds.fit(root / "scenes/images", "upscale-x2", out=root / "upscale", **TINY, **NETS, **crops)
     evenodds.fit(root / "scenes/images", "fill-32", out=root / "fill", size=16, **TINY, **NETS)
     mask = np.zeros((16, 16), np.uint8)
     mask[4:9, 4:9] = 255

@@ -70,7 +70,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / "data" / "labels").mkdir(exist_ok=True)
         labels.save(home / "data" / "labels" / f"{k}\x1b[2J\udce9.png", "PNG")
     (home / "data" / "classes.txt").write_text(f"{TITLE}\n=1+1\n[red]x\n", encoding="utf-8")
-    options = {"generator__width": 4, "generator__depth": 2, "discriminator__width": 4, "task__adversarial": 0.0}
+    options = {"generator__width": 4, "generator__depth": 2, "task__adversarial": 0.0}
     evenodds.fit(home / "data", "segment", out=home / "run", **options, **TINY)
     return home
 
@@ -84,11 +84,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture(home / "large" / "[red]x" / f"{k}\x1b[2J\udce9.png", (32, 32, 3))
     (home / "data" / "bad\x1b[31m.png").write_bytes(b"no image")
     Image.fromarray(np.eye(16, dtype=np.uint8) * 255).save(home / "mask\x1b[2J\udce9.png", "PNG")
-    small = {"size": 16, "generator__width": 4, "discriminator__width": 4, **TINY}
-    mappers = {"upscale": ("upscale-x2", {"generator__blocks": 1}), "translate": ("denoise", {"generator__depth": 2})}
+    small, judge = {"size": 16, "generator__width": 4, **TINY}, {"discriminator__width": 4}
+    upscaling, denoising = {"generator__blocks": 1, **judge}, {"generator__depth": 2}
+    mappers = {"upscale": ("upscale-x2", upscaling), "translate": ("denoise", denoising)}
     for name, (recipe, options) in mappers.items():
         evenodds.fit(home / "data", recipe, out=home / name, task__crop=16, **options, **small)
-    evenodds.fit(home / "data", "fill-32", out=home / "fill", **small)
+    evenodds.fit(home / "data", "fill-32", out=home / "fill", **judge, **small)
     return home
 
 

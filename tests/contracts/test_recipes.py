@@ -21,12 +21,13 @@ from evenodds.runs import default_recipe
 from evenodds.runs.assembly import Run
 from evenodds.runs.build import build_task, open_data
 from evenodds.runs.changes import with_settings
-from evenodds.runs.config import Config, documented, from_mapping
+from evenodds.runs.config import Config, from_mapping
 from evenodds.runs.config_files import read, recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.find import KINDS, describe, names
 from evenodds.runs.planning import settle_task
 from evenodds.runs.run import start
+from evenodds.runs.settings_table import documented
 from evenodds.runs.values import IN_MEMORY, Part, as_number
 from tests.stand_ins import data_for, settled
 

@@ -12,7 +12,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.runs.allowed import allowing
-from evenodds.runs.run_data import Elsewhere, open_run_data, same_data
+from evenodds.runs.run_data import open_run_data, same_data
 from evenodds.runs.session import Session
 
 __all__ = ["facts_beside", "items"]
@@ -37,12 +37,8 @@ def items(
     if source is None and session.config.data is None:
         raise BadInput("an exported file does not say where the data of its run are; name data behind it")
     if source is None:
-        try:
-            with allowing(session.allow):
-                return open_run_data(session.config, session.card, None, reading, "name data behind the run")
-        except Elsewhere as error:
-            place = session.config.data.name if session.config.data is not None else ""
-            raise BadInput(f"the data of this run are not at {place}; name data behind the run") from error
+        with allowing(session.allow):
+            return open_run_data(session.config, session.card, None, reading, "name data behind the run")
     return load_like(source, session.card, "the items", reading, most_pixels)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from cyclopts import App, CoercionError, Parameter, Token, convert
 import evenodds
 from evenodds.errors import BadInput
 
-__all__ = ["app", "listed_names", "numbers", "setting_values"]
+__all__ = ["app", "listed_names", "numbers", "setting_values", "typed_settings"]
 
 
 def _stated(kind: Any, tokens: Sequence[Token]) -> Any:
@@ -51,26 +51,34 @@ Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", cons
 
 def setting_values(settings: list[str] | None) -> dict[str, Any]:
     """The `key=value` words of --set as a mapping; of two values of a key, the later one is taken."""
-    words = [text.partition("=") for text in settings or []]
-    for key, sign, _ in words:
-        if not sign or not key:
-            raise BadInput(f"--set takes key=value, got '{key}'; for example --set learning_rate=0.001")
-    return {key.strip(): value for key, _, value in words}
+    from evenodds.files.misfit import shortened
+
+    values: dict[str, Any] = {}
+    for text in settings or []:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip():
+            raise BadInput(f"--set takes key=value, got {shortened(text)}; for example --set learning_rate=0.001")
+        values[key.strip()] = value
+    return values
+
+
+def typed_settings(flags: Mapping[str, Any], settings: list[str] | None) -> dict[str, Any]:
+    """The settings that were typed, as flags or after --set; BadInput where one was typed in both ways.
+
+    Args:
+        flags: by the key of the setting; None where a flag was not typed.
+    """
+    written, values = {key: value for key, value in flags.items() if value is not None}, setting_values(settings)
+    for key in written.keys() & values.keys():
+        raise BadInput(f"--{key} is the setting {key}, which stands after --set too; leave one of them out")
+    return written | values
 
 
 def assignments(words: list[str] | None) -> dict[str, str]:
     """The `name=value` words of --given as a mapping."""
-    from evenodds.files.misfit import shortened
+    from evenodds.runs.values import texts_by_name
 
-    parts = [word.partition("=") for word in words or ()]
-    for name, equals, value in parts:
-        if not name or not equals:
-            raise BadInput(f"--given takes name=value, got {shortened(name + equals + value)}; as in --given age=30")
-    values: dict[str, str] = {}
-    for name, _, value in parts:
-        if values.setdefault(name.strip(), value) != value:
-            raise BadInput(f"two values were given for '{name.strip()}', {values[name.strip()]} and {value}")
-    return values
+    return texts_by_name(words or [], "--given", "--given age=30")
 
 
 def numbers(words: list[str] | None) -> dict[str, float] | None:

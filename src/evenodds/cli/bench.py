@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Json, Settings, Switch, app, setting_values
+from evenodds.cli.app import Json, Settings, Switch, app, typed_settings
 from evenodds.cli.ranges import real
 from evenodds.files.terminal import result_json, result_table, say
 from evenodds.files.text import aligned, quoted
@@ -49,10 +49,13 @@ def bench(
     from evenodds.runs.config import require_allowed
     from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import recipe_for
+    from evenodds.runs.effect import require_effect
 
-    recipe = recipe or recipe_for(data)
-    config = with_settings(read_recipe(recipe), ({"data": data} if data else {}) | setting_values(settings))
+    typed = typed_settings({"data": data}, settings)
+    recipe = recipe or recipe_for(typed.get("data"), typed.get("device", "auto"))
+    config = with_settings(read_recipe(recipe), typed)
     require_allowed(config, recipe)
+    require_effect(config, typed)
     dataset = open_data(config, reading)
     paces = measure_paces(config, dataset, seconds, compiled, say)
     better = recommended(paces)

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Json, RunData, Switch, app
+from evenodds.data.wording import count
 from evenodds.errors import BadInput
-from evenodds.files.finding import Finding, sound
+from evenodds.files.finding import FAULT, Finding, sound
 from evenodds.files.terminal import result, result_json, say
 
 __all__ = ["doctor"]
@@ -45,6 +46,10 @@ def doctor(
         if data is not None or skip_data:
             raise BadInput("--data and --skip-data are for a run; name its folder: evenodds doctor RUN --skip-data")
         return _told(_of_the_machine(), None, json, PLACE)
+    if data is not None and skip_data:
+        raise BadInput(
+            "--data says where the data of the run lie, which --skip-data does not read; give one of the two"
+        )
     from evenodds.cli.bar import reading
     from evenodds.runs.doctor import examine
 
@@ -75,6 +80,6 @@ def _told(found: Iterable[Finding], run: Path | None, json: bool, width: int) ->
         place = {} if run is None else {"run": str(run)}
         result_json({**place, "sound": sound(findings), "findings": [asdict(one) for one in findings]})
     else:
-        faults = sum(one.level == "fault" for one in findings)
-        say("no fault was found" if not faults else f"{faults:,} fault{'s' if faults > 1 else ''} found")
+        faults = sum(one.level == FAULT for one in findings)
+        say(f"{count(faults, 'fault')} found" if faults else "no fault was found")
     return 0 if sound(findings) else 2

@@ -8,10 +8,13 @@ from cyclopts import Parameter
 
 from evenodds.cli.app import Json, app
 from evenodds.cli.ranges import real, whole
+from evenodds.errors import BadInput
 from evenodds.files.terminal import result, result_json, say
 
 __all__ = ["duplicates"]
 
+SIDE = 128
+"""Pixels to which images of files are brought where nothing else is said."""
 LISTED = 20
 """Files of a group that are named on its line; --json names all."""
 
@@ -27,7 +30,9 @@ def duplicates(
     features: Annotated[
         str | None, Parameter(help="pretrained or random [default: pretrained where it is installed].")
     ] = None,
-    size: Annotated[int, whole(32, 1_024, help="Side in pixels to which images are brought.")] = 128,
+    size: Annotated[
+        int | None, whole(32, 1_024, help="Side in pixels to which images of files are brought [default: 128].")
+    ] = None,
     json: Json = False,
 ) -> int:
     """List groups of near duplicates among your images: look at them before you train. Nothing is changed.
@@ -42,10 +47,12 @@ def duplicates(
     from evenodds.runs.changes import with_settings
     from evenodds.runs.config_files import recipe
 
-    config = with_settings(recipe("photos-128"), {"data": data, "size": size, "channels": 3})
-    source = config.data
-    if source is not None and "size" not in options_of(source.name, "images"):
-        config = with_settings(recipe("photos-128"), {"data": data, "size": None, "channels": None})
+    shape: dict[str, int | None] = {"size": size or SIDE, "channels": 3}
+    if "size" not in options_of(data):
+        if size is not None:
+            raise BadInput(f"--size is of images in files, and {data} is no such; leave --size out")
+        shape = {"size": None, "channels": None}
+    config = with_settings(recipe("photos-128"), {"data": data, **shape})
     dataset = open_data(config, reading)
     found = look(dataset, features, threshold)
     named = [[dataset.names[k] if dataset.names else f"item {k}" for k in group.items] for group in found.groups]

@@ -52,7 +52,7 @@ class EvaluationFlags:
     features: Features = None
     data: RunData = None
     n: Most = 10_000
-    seed: Annotated[int, SEEDS, Parameter(help="Of a run's samples.")] = 0
+    seed: Annotated[int, SEEDS, Parameter(help="Of a run's samples, and of every random choice.")] = 0
     checkpoint: Checkpoint = "last"
     device: Device = "auto"
 

@@ -25,7 +25,7 @@ def list_(kind: str = "kinds") -> None:
     if kind == "kinds":
         rows = [(plural, f"evenodds list {plural}") for plural in [*KINDS, "metrics", "settings"]]
     elif kind == "settings":
-        from evenodds.runs.config import documented
+        from evenodds.runs.settings_table import documented
 
         rows = [(key, f"{note} [{default}]") for key, default, note in documented()]
     else:

@@ -141,6 +141,8 @@ def directions(
     require_picture_place(session, path, "directions")
     if samples is not None and move is None:
         raise BadInput("--samples are moved along one direction; add --move 1, or leave --samples out")
+    if how != "codes" and move is not None and n is not None:
+        raise BadInput("--move names one direction, and --n is how many are drawn in a sheet; leave --n out")
     if how == "codes":
         if (move, n, class_) != (None, None, None):
             raise BadInput(

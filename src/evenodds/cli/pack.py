@@ -11,6 +11,9 @@ from evenodds.files.text import quoted
 
 __all__ = ["pack"]
 
+FLAGS = ("size", "shard", "layout")
+"""Options that are flags of the command."""
+
 
 @app.command
 def pack(
@@ -70,9 +73,14 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
 
 def _options(values: dict[str, object]) -> dict[str, object]:
     """The options of the reader."""
+    from evenodds.data.packing import pack
+    from evenodds.runs.options import accepts
     from evenodds.runs.values import yaml_value
 
     for key in values:
         if not key.startswith("data."):
             raise BadInput(f"--set takes options of the reader here, such as data.channels=1, got '{key}'")
+        if (name := key.removeprefix("data.")) in accepts(pack):
+            instead = f"it has a flag, --{name}" if name in FLAGS else "leave it out"
+            raise BadInput(f"{key} is no option of the reader here; {instead}")
     return {key.removeprefix("data."): yaml_value(str(value)) for key, value in values.items()}

@@ -74,7 +74,7 @@ def real(least: float, most: float, *, above: bool = False, **more: Any) -> Para
 
 SEEDS = whole(-(2**63), 2**63 - 1)
 Seed = Annotated[int, SEEDS]
-Number = Annotated[int, whole(1, 10**7, name=["-n", "--number"])]
+Number = Annotated[int | None, whole(1, 10**7, name=["-n", "--number"])]
 Pixels = Annotated[
     int | None,
     whole(

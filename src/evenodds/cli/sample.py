@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["augment", "sample"]
 
 PerClass = Annotated[int | None, whole(1, 10**6)]
+NUMBER = 64
+"""Samples where nothing says how many."""
 WIDEST = 50
 """Samples in a row of a grid by class."""
 
@@ -32,7 +34,7 @@ WIDEST = 50
 def sample(
     run: RunOrModel,
     *,
-    n: Number = 64,
+    n: Number = None,
     grid: Path | None = None,
     folder: Path | None = None,
     npz: Path | None = None,
@@ -54,7 +56,7 @@ def sample(
     Parameters
     ----------
     n
-        How many.
+        How many [default: 64].
     grid
         One picture of all samples, with --per-class 2 to 50 a row for each class [default, where nothing else is asked
         for: samples.png in the run folder].
@@ -191,7 +193,7 @@ class _Wanted:
 
 def _wanted(
     session: Session,
-    n: int,
+    n: int | None,
     seed: int,
     name: str | None,
     per_class: int | None,
@@ -208,8 +210,11 @@ def _wanted(
     if not any(places.values()):
         places = {"grid": session.folder / "samples.png"}
     require_places(session, **places)
-    y = requested_labels(session, n, name, per_class, seed)
-    return _Wanted(n if y is None else len(y), seed, y, per_class, places)
+    count = NUMBER if n is None else n
+    y = requested_labels(session, count, name, per_class, seed)
+    if n is not None and per_class is not None:
+        raise BadInput("--per-class says how many samples there are, and so does -n; give one of the two")
+    return _Wanted(count if y is None else len(y), seed, y, per_class, places)
 
 
 def _write(samples: _Samples, wanted: _Wanted) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Quiet, Run, RunData, Settings, Words, app, listed_names, setting_values
+from evenodds.cli.app import Quiet, Run, RunData, Settings, Words, app, listed_names, typed_settings
 from evenodds.cli.ranges import SEEDS, whole
 from evenodds.errors import BadInput
 from evenodds.files.process import is_follower
@@ -85,23 +85,25 @@ def train(
     from evenodds.runs.config import require_allowed
     from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import suited_recipe
+    from evenodds.runs.effect import require_effect
     from evenodds.runs.folders import as_seconds, base_of, claimed
     from evenodds.runs.following import company
     from evenodds.runs.run import start
     from evenodds.runs.session import load
     from evenodds.runs.transfer import continued
 
-    if budget is not None and images is not None:
+    flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch, "log": _loggers(log)}
+    typed = typed_settings(flags, settings)
+    if budget is not None and "images" in typed:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
     source = None if from_ is None else load(from_, device="cpu")
     if recipe is None and source is None:
-        recipe, reason = suited_recipe(data, device or "auto")
+        recipe, reason = suited_recipe(typed.get("data"), typed.get("device", "auto"))
         say(f"no recipe was named: taking {recipe} ({reason}; see: evenodds list recipes)")
-    flags: dict[str, Any] = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch}
-    flags["log"] = _loggers(log)
     config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
-    config = with_settings(config, _written(flags) | setting_values(settings))
+    config = with_settings(config, typed)
     require_allowed(config, recipe or str(from_))
+    require_effect(config, typed)
     base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
     seconds = as_seconds(budget)
     with company(), caching(cache, say):
@@ -140,7 +142,7 @@ def resume(
     from evenodds.data.cache import caching
     from evenodds.runs.following import company
 
-    changes = _written({"images": images, "watch": watch, "log": _loggers(log)}) | setting_values(settings)
+    changes = typed_settings({"images": images, "watch": watch, "log": _loggers(log)}, settings)
     with company(), caching(cache, say):
         return _gone_on(run, changes, data, quiet)
 
@@ -161,11 +163,6 @@ def restarted_run(out: Path | None) -> bool:
     if out is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
         raise BadInput("--max-restarts goes on with the run in its folder; name the folder with --out")
     return bool(again and out is not None and agreed(lambda: (out / "config.yaml").is_file()))
-
-
-def _written(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were written."""
-    return {key: value for key, value in flags.items() if value is not None}
 
 
 def _loggers(names: list[str] | None) -> list[str] | None:

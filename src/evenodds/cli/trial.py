@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
-from evenodds.cli.app import Json, Settings, Words, app, listed_names, setting_values
+from evenodds.cli.app import Json, Settings, Words, app, listed_names, typed_settings
 from evenodds.cli.ranges import real, whole
 from evenodds.errors import BadInput
 from evenodds.files.terminal import result_json, result_table, say
@@ -76,7 +76,7 @@ class Generators:
     settings: Annotated[Settings, Parameter(help="Of the generators: --set generator.width=32.")] = None
     label: Annotated[str | None, Parameter(help="Of a table: the column that names the class.")] = None
     size: Annotated[int | None, whole(1, 16_384, help="Side in pixels to which images of folders are brought.")] = None
-    checkpoint: Annotated[str, Parameter(help="Of the run.")] = "last"
+    checkpoint: Annotated[str | None, Parameter(help="Of the run [default: last].")] = None
     device: Annotated[str, Parameter(help="Of the generators: auto, cpu, cuda, mps.")] = "auto"
 
 
@@ -123,9 +123,13 @@ def trial(
     seconds, bar = as_seconds(design.budget) or 0.0, Steps()
     if run is not None:
         _of_trained_generators(generators)
-        prepared = from_run(run, data, design.seeds, generators.checkpoint, generators.device, reading)
+        checkpoint = generators.checkpoint or "last"
+        prepared = from_run(run, data, design.seeds, checkpoint, generators.device, reading)
     else:
-        values = {"device": generators.device, **setting_values(generators.settings)}
+        if generators.checkpoint is not None:
+            raise BadInput("--checkpoint is of a run whose generator is taken; add --run, or leave it out")
+        device = None if generators.device == "auto" else generators.device
+        values = {"device": "auto", **typed_settings({"device": device}, generators.settings)}
         prepared = from_data(
             data,
             generators.recipe,

@@ -94,6 +94,8 @@ def gather(
     if n < 1:
         raise BadInput(f"n must be at least 1, got {n}")
     session = _session(subject, checkpoint, device)
+    if session is None and checkpoint != "last":
+        raise BadInput(f"--checkpoint is of a run, and {_path(subject)} holds samples; leave --checkpoint out")
     if session is not None:
         session.require_samples()
     else:

@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
 from evenodds.data.sources import options_of, reader_of
 from evenodds.errors import BadInput, unknown
 from evenodds.game import processes
-from evenodds.game.dial import Chanced, View
 from evenodds.game.engine import Distributed, Local, pick_device, reseed
 from evenodds.game.learners import Gradient
 from evenodds.game.learners.graphs import is_recordable
@@ -22,24 +21,20 @@ from evenodds.game.learners.sharded import Sharded
 from evenodds.game.optimizers import eager
 from evenodds.game.schedule import Schedule
 from evenodds.game.seeds import mix
-from evenodds.parts import views
 from evenodds.parts.choosing import Block, ChoosingGenerator, choices_in
-from evenodds.parts.degradations import Chain, Degradation
-from evenodds.parts.masks import Masks, OneOf
+from evenodds.runs.build_contest import build_contest, build_degradation, build_masks, require_sizes
 from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.extras import build_extras
-from evenodds.runs.find import accepts, canonical, describe, find, make, network
+from evenodds.runs.find import accepts, canonical, find, make, network
 from evenodds.runs.memory import require_memory
 from evenodds.runs.options import require_options
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
-from evenodds.tasks._playable import DataDescription, Playable
-from evenodds.tasks.contest import Adversarial, Contest, Penalty
+from evenodds.tasks._description import DataDescription
+from evenodds.tasks._playable import Playable
 
 __all__ = ["build_engine", "build_learner", "build_players", "build_task", "layout_of"]
-__all__ += ["open_data", "options_of_encoder"]
+__all__ += ["open_data", "options_of_encoder", "require_free_options"]
 
-LARGEST = 1e6
-"""Size of a number among the options of a task, a loss or a penalty: weights, powers, ends."""
 ROLES = {"Encoder": "Discriminator"}
 """The class of a family that plays a kind of network for which it has no class of its own."""
 
@@ -64,16 +59,9 @@ def build_task(config: Config, data: DataDescription) -> Playable:
         raise unknown(f"option of {what}", name, [option for option in accepts(maker) if option not in settings])
     accepted = {name: value for name, value in settings.items() if name in accepts(maker)}
     from_data = {name: value for name, value in maker.suits(data, options).items() if name not in options}
-    _require_sizes(what, options)
+    require_sizes(what, options)
     task: Playable = make(what, partial(maker, **accepted, **from_data), options)
     return task
-
-
-def _require_sizes(what: str, options: Mapping[str, Any]) -> None:
-    """BadInput where a number drowns whatever else is computed."""
-    for name, value in options.items():
-        if isinstance(value, int | float) and not abs(value) <= LARGEST:
-            raise BadInput(f"option '{name}' of {what} must lie within {-LARGEST:g} and {LARGEST:g}, got {value:g}")
 
 
 def _task_options(config: Config) -> dict[str, Any]:
@@ -84,28 +72,6 @@ def _task_options(config: Config) -> dict[str, Any]:
     if options.get("degradation") is not None:
         options["degradation"] = build_degradation(options["degradation"])
     return options
-
-
-def build_contest(config: Config) -> Contest:
-    """Loss, penalty and views."""
-    contest = Contest(
-        loss=build_loss(config),
-        penalty=build_penalty(config),
-        weight=settled(config.penalty_weight),
-        every=config.penalty_every,
-        share=config.penalty_share,
-        view=build_view(config),
-        view_dice=(4 + (config.view_chance.name != "always")) * len(config.views),
-        fused=config.fused,
-    )
-    if config.view_chance.name == "adaptive" and not contest.oriented:
-        raise BadInput(
-            f"view_chance=adaptive follows which items the discriminator takes for real, which loss "
-            f"'{config.loss.name}' does not say; set view_chance=fixed"
-        )
-    for extra in build_extras(config):
-        contest = extra.contest(contest)
-    return contest
 
 
 def build_players(
@@ -129,6 +95,8 @@ def build_players(
             else:
                 what, maker = f"{name} '{part.name}'", network(part.name, role)
                 shared = options_of_encoder(part, maker) if spec.kind == "Encoder" else dict(part.options)
+            if "condition" in shared.keys() - spec.options.keys():
+                raise BadInput(f"{what} is given no condition by task '{config.task.name}'; leave its condition out")
             options = {**shared, **spec.options}
             if "row_blocks" in accepts(maker):
                 maker = partial(maker, row_blocks=blocks)
@@ -145,6 +113,21 @@ def build_players(
     for extra in build_extras(config):
         players |= extra.players(task)
     return players | stateful_parts(task)
+
+
+def require_free_options(config: Config, task: Playable, shape: Sequence[int]) -> None:
+    """BadInput where an option of a network is one that the task decides, and which it would replace."""
+    for name, spec in task.networks(shape).items():
+        role = "discriminator" if spec.kind == "Discriminator" else "generator"
+        part = getattr(config, role)
+        if spec.maker is not None or spec.kind == "Encoder":  # of the discriminator's options it has but some
+            continue
+        for option in spec.options.keys() & part.options.keys():
+            if spec.options[option] != part.options[option]:
+                raise BadInput(
+                    f"{role}.{option} of {name} '{part.name}' is decided by task '{config.task.name}', which needs "
+                    f"{spec.options[option]!r}; leave {role}.{option} out"
+                )
 
 
 def _require_learning(task: Playable, config: Config, player: nn.Module) -> None:
@@ -185,63 +168,6 @@ def stateful_parts(task: Playable) -> dict[str, nn.Module]:
     return {name: part for name, part in parts.items() if isinstance(part, nn.Module)} | task.fixtures()
 
 
-def settled(weight: float | None) -> float:
-    """The weight of the penalty; BadInput where it was left open."""
-    if weight is None:
-        raise BadInput("penalty_weight=auto is found when a run starts; give a number to build a game by hand")
-    return weight
-
-
-def build_view(config: Config) -> View | None:
-    """What the discriminator sees items through."""
-    if "auto" in config.views:
-        raise BadInput("views=auto are chosen when a run starts; name them to build a game by hand")
-    chance = find("chances", config.view_chance.name)  # an unknown name is an error with or without views
-    members = [find("views", name) for name in config.views]
-    if not members:
-        if config.view_chance.name != "always":
-            raise BadInput(f"view_chance={config.view_chance.name} needs views; name some, or set view_chance=always")
-        return None
-    if chance is views.compose:
-        whole: View = views.compose(members)
-        return whole
-    options = config.view_chance.options if config.view_chance.name == "fixed" else {}
-    view: Chanced = make(f"view_chance '{config.view_chance.name}'", Chanced, options, members)
-    return view
-
-
-def build_masks(names: str | Sequence[str] | None) -> Masks:
-    """A mixture of masks by their names, in a list or with commas between them; all that there are where None."""
-    if names is None:
-        names = [name for name, _ in describe("masks")]
-    names = names.split(",") if isinstance(names, str) else names
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise BadInput(f"masks need names, as in 'boxes,strokes', got {names!r}; evenodds list masks shows them")
-    return OneOf(tuple(find("masks", name.strip())() for name in names))
-
-
-def build_degradation(value: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> Degradation:
-    """How sources are made of images.
-
-    Args:
-        value: a name, a mapping of the name and its options, {name: noise, low: 10, high: 50}, or several of these, one
-            after another, in a list or as names with commas between them.
-    """
-    if isinstance(value, str) and "," in value:
-        value = [name.strip() for name in value.split(",")]
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return Chain(tuple(build_degradation(part) for part in value))
-    named = {"name": value} if isinstance(value, str) else value
-    options: dict[str, Any] = dict(named) if isinstance(named, Mapping) else {}
-    name = options.pop("name", None)
-    if not isinstance(name, str):
-        raise BadInput(f"a degradation needs a name, as in {{name: noise, low: 10, high: 50}}, got {value!r}")
-    if "masks" in options:
-        options["masks"] = build_masks(options["masks"])
-    degradation: Degradation = make(f"degradation '{name}'", find("degradations", name), options)
-    return degradation
-
-
 def build_prior(config: Config, shape: Sequence[int] = (), blocks: Sequence[Block] = ()) -> Any:
     """The prior of z, with the noise that a generator of such rows makes its choices by.
 
@@ -260,38 +186,6 @@ def _missing(generator: str, size: int, shape: Sequence[int], blocks: Sequence[B
         return 0
     numbers = getattr(network(generator, "Generator"), "numbers", None)
     return 0 if numbers is None else max(0, numbers(shape, blocks) - size)
-
-
-def build_loss(config: Config) -> Adversarial:
-    """The loss as a function of (real, fake) logits."""
-    maker, what = find("losses", config.loss.name), f"loss '{config.loss.name}'"
-    _require_sizes(what, config.loss.options)
-    made = make if isinstance(maker, type) else partial(_bound, fixed=2)
-    loss: Adversarial = made(what, maker, config.loss.options)
-    return loss
-
-
-def build_penalty(config: Config) -> Penalty | None:
-    """The penalty as a function of (score, real, fake) and its draws."""
-    if config.penalty is None:
-        return None
-    maker = find("penalties", config.penalty.name)
-    what = f"penalty '{config.penalty.name}'"
-    _require_sizes(what, config.penalty.options)
-    if isinstance(maker, type):
-        penalty: Penalty = make(what, maker, config.penalty.options)
-        return penalty
-    bound: Penalty = _bound(what, maker, config.penalty.options, 3)
-    if "view" in accepts(maker):
-        return partial(bound, view=_mirrored_and_moved)
-    return bound
-
-
-def _mirrored_and_moved(x: Tensor, uniform: Tensor) -> Tensor:
-    """The views of Zhang et al. (2020), from different columns of the same (N, 4) numbers; vectors are jittered."""
-    if x.dim() == 2:
-        return views.jitter(x, uniform)
-    return views.translation(views.flip(x, uniform.flip(1)), uniform)
 
 
 def build_learner(
@@ -388,12 +282,6 @@ def layout_of(task: Part) -> str:
     """How the data of a task lie in files. A task that is left open is generate or condition: both read images."""
     layout: str = find("tasks", "generate" if task.name == AUTO_TASK else task.name).layout(task.options)
     return layout
-
-
-def _bound(what: str, function: Any, options: Mapping[str, Any], fixed: int) -> Any:
-    """The function with its options fixed."""
-    require_options(what, function, options, fixed)
-    return partial(function, **options) if options else function
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -20,7 +20,7 @@ from evenodds.runs.setting import Setting, setting
 from evenodds.runs.values import Part, plain, typed
 
 __all__ = [
-    "Config", "documented", "from_mapping", "parts_of", "require_allowed", "schema", "settings", "typed_setting",
+    "Config", "from_mapping", "parts_of", "plain_setting", "require_allowed", "settings", "typed_setting",
     "with_texts",
 ]  # fmt: skip
 
@@ -255,7 +255,7 @@ class Config:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, fit for YAML and JSON; read back by from_mapping."""
-        return {key: _plain(key, getattr(self, key)) for key in settings()}
+        return {key: plain_setting(key, getattr(self, key)) for key in settings()}
 
     def to_yaml(self) -> str:
         """The complete configuration."""
@@ -296,33 +296,9 @@ def _hints() -> dict[str, Any]:
     return get_type_hints(Config)
 
 
-def documented() -> list[tuple[str, str, str]]:
-    """Each key with its default and what it means."""
-    return [(f.name, str(_plain(f.name, _default(f))), settings()[f.name].note) for f in fields(Config)]
-
-
-def schema(config: Config) -> list[dict[str, Any]]:
-    """Each setting as plain values: its key and value in a configuration, what it means, and what it takes.
-
-    `words` are the names that it takes, empty where it takes others; `least` and `most` bound numbers.
-    """
-    rows = []
-    for f in fields(Config):
-        about = settings()[f.name]
-        words = [*about.words, *(name for kind in about.kinds for name in names(kind)), *(["auto"] * about.auto)]
-        value = _plain(f.name, getattr(config, f.name))
-        row = {"key": f.name, "value": value, "note": about.note, "words": list(dict.fromkeys(words))}
-        rows.append({**row, "least": about.least, "most": about.most})
-    return rows
-
-
-def _plain(key: str, value: Any) -> Any:
+def plain_setting(key: str, value: Any) -> Any:
     """The value of a setting as YAML and JSON have it."""
     return "auto" if value is None and settings()[key].auto else plain(value)
-
-
-def _default(one: Field[Any]) -> Any:
-    return one.default if one.default_factory is MISSING else one.default_factory()
 
 
 def with_texts(value: Any, change: Callable[[str], str]) -> Any:

@@ -12,6 +12,7 @@ from evenodds.files.text import from_utf8, quoted
 from evenodds.runs.config import Config, from_mapping, with_texts
 from evenodds.runs.find import canonical, find, names
 from evenodds.runs.folder_facts import is_run
+from evenodds.runs.part_options import require_no_rate
 from evenodds.runs.values import Part, mapping_of
 
 __all__ = ["origin", "read", "recipe"]
@@ -24,7 +25,9 @@ def recipe(name: str, with_parts: bool = True) -> Config:
         with_parts: see `read`.
     """
     if name.endswith((".yaml", ".yml")):
-        return read(Path(name), with_parts)
+        config = read(Path(name), with_parts)
+        require_no_rate(config.optimizer)
+        return config
     if canonical("recipes", name) is None and is_there(name):
         raise _no_recipe(name)
     text = find("recipes", name).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from evenodds.runs.find import KINDS, canonical, find, names
 from evenodds.runs.options import require_options
 from evenodds.runs.values import Part
 
-__all__ = ["require_part"]
+__all__ = ["require_no_rate", "require_part"]
 
 PASSED = {"losses": 2, "penalties": 3, "optimizers": 1, "chances": 1, "learners": 2}
 """Arguments of the members of a kind that come before the options."""
@@ -40,6 +40,12 @@ def require_part(key: str, kinds: Sequence[str], part: Part) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def require_no_rate(optimizer: Part) -> None:
+    """BadInput where an optimizer is given a rate of its own, which the settings for it would replace."""
+    if "lr" in optimizer.options:
+        raise BadInput("optimizer.lr has no effect: rates are learning_rate and discriminator_learning_rate; set these")
 
 
 def _error(what: str, maker: Callable[..., Any], options: Mapping[str, Any], passed: int) -> BadInput | None:

@@ -13,6 +13,7 @@ from typing import Any
 from evenodds.data.checks import check
 from evenodds.data.dataset import Dataset
 from evenodds.data.sources import load as load_data
+from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.names import below
 from evenodds.files.outputs import owned
@@ -28,7 +29,7 @@ from evenodds.runs import remedy
 from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
-from evenodds.runs.build import open_data
+from evenodds.runs.build import open_data, require_free_options
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choices import FILE
@@ -36,6 +37,7 @@ from evenodds.runs.choosing import Choice
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.effect import require_effect
 from evenodds.runs.find import find
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.folder_facts import require_run
@@ -104,6 +106,8 @@ def fit(
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
     with allowing(allow), allowing(modules_in(settings)):
         seconds = as_seconds(settings.pop("budget", None))
+        if seconds is not None and "images" in settings:
+            raise BadInput("budget= plans the number of images, so images= cannot be given with it; drop one")
         source = None if from_run is None else load(from_run, device="cpu")
         return _fitted(data, recipe, out, seconds, settings, source)
 
@@ -126,7 +130,8 @@ def _fitted(
         config = read_recipe(recipe or recipe_for(str(data) if dataset is None else dataset, device))
     place = {"data": str(data)} if named else {"data": Part(IN_MEMORY)}
     config = with_settings(config, {**place, **settings} if named else {**settings, **place})
-    require_allowed(config, str(recipe))
+    require_allowed(config, recipe or config.recipe)
+    require_effect(config, settings)
     return start(config, out=out, budget=seconds, dataset=dataset, source=source)
 
 
@@ -274,6 +279,7 @@ def begin(run: Run, folder: Path, plan: RunPlan, source: Session | None, say: Ca
     Such a start, from another run or fitted to the data, is a checkpoint after 0 images, so that going on with the run
     never needs the other one, nor fits again.
     """
+    require_free_options(run.config, run.task, run.dataset.shape)
     choices = [transfer(source, run)] if source is not None else []
     choices += fitted_players(run)
     for player in run.game.players.values():
@@ -368,6 +374,7 @@ def gone_on(
     saved = agreed_config(lambda: read_swept(folder))
     config, remedies = with_settings(saved, settings), agreed_remedies(folder)
     require_allowed(config, str(folder / "config.yaml"))
+    require_effect(config, settings)
     require_loggers(config.log)
     require_allowed(remedy.applied(config, remedies), str(folder / "remedies.json"))
     on_first(lambda: remedy.discard(folder, remedies))

@@ -72,24 +72,23 @@ def open_run_data(
         card: what the run knows of its data; None where it has written nothing yet.
         data: where they lie now, or an array or data set; None for the place in the configuration.
         reading: told (files done, files in all).
-        advice: what else helps where the data are others.
+        advice: what helps where the data are not there, or are others, in place of naming them with --data.
 
     Raises:
         BadInput: they are not there, or are others; the message says in what they differ.
     """
-    dataset = _opened(config, card, data, reading)
+    at = _at(config, card, data, advice)
+    dataset = _opened(at, data, reading)
     if card is None:
         return dataset
     if same_data(card, dataset):
         return _as_held_out(card, dataset)
-    for options in _BEFORE if len(dataset) == card.items else ():
-        before = _read_as(config, card, data, reading, options)
-        if before is not None and same_data(card, before):
-            return _as_held_out(card, before)
-    for options in _ONE_PART if dataset.apart is not None and len(dataset) > (card.items or 0) else ():
-        before = _read_as(config, card, data, reading, options)
-        if before is not None and same_data(card, before):
-            return _as_held_out(card, before)
+    before = _BEFORE if len(dataset) == card.items else ()
+    one_part = _ONE_PART if dataset.apart is not None and len(dataset) > (card.items or 0) else ()
+    for options in (*before, *one_part):
+        otherwise = _read_as(at, data, reading, options)
+        if otherwise is not None and same_data(card, otherwise):
+            return _as_held_out(card, otherwise)
     raise _others(config, card, dataset, data, advice)
 
 
@@ -112,13 +111,10 @@ def _as_held_out(card: DataCard, dataset: Dataset) -> Dataset:
     return replace(dataset, apart=apart)
 
 
-def _opened(
-    config: Config, card: DataCard | None, data: Any, reading: Reading | None, options: Mapping[str, Any] | None = None
-) -> Dataset:
+def _opened(at: Config, data: Any, reading: Reading | None, options: Mapping[str, Any] | None = None) -> Dataset:
     """The data of a run, or those that are said to be it; with further options, of which those count that it takes."""
     if data is not None and not isinstance(data, str | os.PathLike):
         return load_data(data, **_taken(data, "images", options))
-    at = _at(config, card, data)
     if options and at.data is not None and at.data.name != IN_MEMORY:
         taken = {**at.data.options, **_taken(at.data.name, layout_of(at.task), options)}
         at = replace(at, data=replace(at.data, options=taken))
@@ -129,29 +125,27 @@ def _taken(source: Any, layout: str, options: Mapping[str, Any] | None) -> dict[
     return {key: value for key, value in (options or {}).items() if key in options_of(source, layout)}
 
 
-def _read_as(
-    config: Config, card: DataCard, data: Any, reading: Reading | None, options: Mapping[str, Any]
-) -> Dataset | None:
+def _read_as(at: Config, data: Any, reading: Reading | None, options: Mapping[str, Any]) -> Dataset | None:
     """The data read with these options; None where they cannot be."""
     try:
-        return _opened(config, card, data, reading, options)
+        return _opened(at, data, reading, options)
     except BadInput:
         return None
 
 
-def _at(config: Config, card: DataCard | None, place: str | os.PathLike[str] | None) -> Config:
-    """The configuration with the place at which the data lie."""
-    if place is not None:
+def _at(config: Config, card: DataCard | None, data: Any, advice: str = "") -> Config:
+    """The configuration with the place at which the data lie; as it is for data that were handed over."""
+    if data is not None:
         part = config.data if config.data is not None else Part("")
-        return replace(config, data=replace(part, name=os.fspath(place)))
+        there = isinstance(data, str | os.PathLike)
+        return replace(config, data=replace(part, name=os.fspath(data))) if there else config
     if config.data is None or config.data.name in (IN_MEMORY, ELSEWHERE) or _there(config.data.name):
         return config
     before = card.place if card is not None else None
     if before is not None and Path(before).is_absolute() and is_there(before):
         return replace(config, data=replace(config.data, name=before))
-    raise Elsewhere(
-        f"the data of this run are not at {config.data.name}; say where they lie now with --data (in Python: data=)"
-    )
+    instead = advice or "say where they lie now with --data (in Python: data=)"
+    raise Elsewhere(f"the data of this run are not at {config.data.name}; {instead}")
 
 
 def _there(name: str) -> bool:

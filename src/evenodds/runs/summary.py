@@ -93,7 +93,7 @@ def _progress(
     return {
         "progress": f"{images:,} of {max(images, length):,} {noun}",
         "speed": f"{last.get('images_per_second', 0):,.0f} {noun}/s, {last.get('seconds', 0):,.0f} s so far",
-        "checkpoints": ", ".join(p.name.lstrip("0") or "0" for p in checkpoint.listing(folder / "checkpoints")),
+        "checkpoints": ", ".join(str(checkpoint.images_of(p)) for p in checkpoint.listing(folder / "checkpoints")),
     }
 
 
@@ -112,7 +112,7 @@ def _best(folder: Path) -> dict[str, str]:
     header = checkpoint.read_header(best)
     low, high = header.score_interval or (None, None)
     within = f" ({low:.4f} to {high:.4f})" if low is not None and high is not None else ""
-    return {"best": f"{best.name.lstrip('0') or '0'}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
+    return {"best": f"{checkpoint.images_of(best)}, score {header.score:.4f}{within}: {header.score_is or 'unknown'}"}
 
 
 def _watched(lines: Sequence[Mapping[str, Any]], noun: str) -> dict[str, str]:

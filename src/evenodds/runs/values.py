@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, excerpt
 from evenodds.files.misfit import shortened
 from evenodds.files.read import as_type, parse_yaml
+from evenodds.files.text import number_text
 from evenodds.runs.options import is_plain, require_plain
 
 __all__ = ["ELSEWHERE", "IN_MEMORY", "Part", "as_number", "mapping_of", "numbers_by_name", "part_of", "plain"]
-__all__ += ["typed", "yaml_value"]
+__all__ += ["texts_by_name", "typed", "yaml_value"]
+
+T = TypeVar("T")
 
 IN_MEMORY = "in-memory"
 """The name of data that were handed over as an array."""
@@ -86,11 +89,27 @@ def numbers_by_name(words: Sequence[str], what: str, example: str) -> dict[str, 
     for text in words:
         name, _, value = text.rpartition("=")
         number = as_number(value)
-        if not name or number is None or not math.isfinite(number):
+        if not name.strip() or number is None or not math.isfinite(number):
             raise BadInput(f"{what} takes name=number, got {shortened(text)}; for example {example}")
-        if values.setdefault(name.strip(), float(number)) != number:
-            raise BadInput(f"two values were given for '{name.strip()}', {values[name.strip()]:g} and {number:g}")
+        _put(values, name.strip(), float(number), number_text)
     return values
+
+
+def texts_by_name(words: Sequence[str], what: str, example: str) -> dict[str, str]:
+    """`name=value` words as a mapping; see `numbers_by_name`."""
+    values: dict[str, str] = {}
+    for text in words:
+        name, sign, value = text.partition("=")
+        if not name.strip() or not sign:
+            raise BadInput(f"{what} takes name=value, got {shortened(text)}; for example {example}")
+        _put(values, name.strip(), value, excerpt)
+    return values
+
+
+def _put(values: dict[str, T], name: str, value: T, shown: Callable[[T], str]) -> None:
+    """Adds a value; BadInput where the name has another one."""
+    if values.setdefault(name, value) != value:
+        raise BadInput(f"two values were given for '{name}', {shown(values[name])} and {shown(value)}; give one")
 
 
 def as_number(text: str) -> int | float | None:

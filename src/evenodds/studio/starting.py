@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from evenodds.errors import BadInput, unknown
 from evenodds.runs.allowed import modules_in
 from evenodds.runs.changes import with_settings
-from evenodds.runs.config import schema
 from evenodds.runs.config_files import recipe as read_recipe
 from evenodds.runs.default_recipe import suited_recipe
+from evenodds.runs.effect import require_effect
 from evenodds.runs.find import describe, names
 from evenodds.runs.folders import as_seconds
 from evenodds.runs.launching import discard, launch, launched, new_folder, stop
+from evenodds.runs.settings_table import schema
 from evenodds.server.loaded import Loaded
 from evenodds.studio.runs import studio_of
 from evenodds.studio.state import Studio
@@ -96,7 +97,8 @@ def _train_words(studio: Studio, asked: Start) -> list[str]:
     data = studio.data(asked.data) if asked.data else None
     _require_plain(asked.settings)
     config = read_recipe(asked.recipe)
-    with_settings(config, {**({"data": data} if data else {}), **asked.settings})
+    config = with_settings(config, {**({"data": data} if data else {}), **asked.settings})
+    require_effect(config, asked.settings)
     if config.data is None and data is None:
         raise BadInput(f"recipe '{asked.recipe}' needs data: name a folder")
     if asked.budget:

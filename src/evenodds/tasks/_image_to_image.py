@@ -141,6 +141,11 @@ class Paired(DiscriminatorCosts, ImageToImage):
         """How the data lie in files, for these options; see evenodds.data.sources.load."""
         return "pairs"
 
+    @classmethod
+    def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
+        """Where the weight of the adversarial cost is not 0."""
+        return bool(options.get("adversarial", cls.adversarial))
+
     @property
     def roles(self) -> tuple[str, ...]:
         """The generator, and the discriminator where the weight of the adversarial cost is not 0."""

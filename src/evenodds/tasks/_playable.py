@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from evenodds.game.rules import Batch, Players, Task
 from evenodds.game.schedule import Schedule
-from evenodds.parts.choosing import Block
 from evenodds.parts.priors import Prior
+from evenodds.tasks._description import DataDescription
 from evenodds.tasks.contest import Contest
 
-__all__ = ["Conversion", "DataDescription", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
+__all__ = ["Conversion", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
 
 
 @dataclass(frozen=True)
@@ -55,58 +55,6 @@ class Conversion:
     labels: bool = False
     restores: bool = False
     player: str = "generator"
-
-
-class ConditionDescription(Protocol):
-    """Attributes or values beside the classes of items; see evenodds.data.conditions.Conditions."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the attributes or values."""
-        ...
-
-    @property
-    def binary(self) -> bool:
-        """Whether they are attributes, 0 or 1."""
-        ...
-
-
-class BesideDescription(Protocol):
-    """Something that lies beside x; see evenodds.data.dataset.Beside."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one item."""
-        ...
-
-
-class DataDescription(Protocol):
-    """Data, or what a run has kept of them."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Their names."""
-        ...
-
-    @property
-    def conditions(self) -> ConditionDescription | None:
-        """Attributes or values of each item."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one item x."""
-        ...
-
-    @property
-    def beside(self) -> Mapping[str, BesideDescription]:
-        """What lies beside x, by name."""
-        ...
-
-    @property
-    def row_blocks(self) -> tuple[Block, ...]:
-        """The amounts and choices that make up an item of a table; empty of other items."""
-        ...
 
 
 class Scoring(Protocol):
@@ -223,6 +171,11 @@ class Playable(Task, Protocol):
     @classmethod
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Whether samples are asked for by class, so that the training items need more than one."""
+        ...
+
+    @classmethod
+    def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
+        """Whether a discriminator takes part, for these options."""
         ...
 
     @classmethod
@@ -353,6 +306,11 @@ class TaskDefaults:
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Nothing can be asked for."""
         return False
+
+    @classmethod
+    def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
+        """One does, in all rounds."""
+        return True
 
     @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:

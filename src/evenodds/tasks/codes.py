@@ -16,7 +16,8 @@ from evenodds.game.schedule import Schedule, both, from_share, until_share
 from evenodds.game.slices import items_of_all, summed
 from evenodds.parts.priors import Coded
 from evenodds.tasks._coded import CodedTask, view_agreement
-from evenodds.tasks._playable import DataDescription, NetworkSpec
+from evenodds.tasks._description import DataDescription
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks._reader import Reader
 
 __all__ = ["Codes"]

@@ -25,7 +25,8 @@ from evenodds.tasks._conditional import (
     discriminator_options,
     one_hot,
 )
-from evenodds.tasks._playable import DataDescription, NetworkSpec
+from evenodds.tasks._description import DataDescription
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.generate import Generate
 
 __all__ = ["Condition", "discriminator_options"]

@@ -13,9 +13,10 @@ from torch import Tensor
 from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Costs, Move, Players
 from evenodds.tasks._crops import deal_piece, piece_size
+from evenodds.tasks._description import DataDescription
 from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._image_to_image import ImageToImage, without_views
-from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
+from evenodds.tasks._playable import Conversion, NetworkSpec
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Cycle"]

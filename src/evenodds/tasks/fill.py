@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,11 @@ class Fill(Generate):
             raise BadInput("filling needs a cost: raise adversarial, joint, marginal or mean above 0")
         if self.simultaneous and not self.adversarial:
             raise BadInput("simultaneous moves need a discriminator; set task.adversarial=1, or simultaneous=false")
+
+    @classmethod
+    def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
+        """Where the weight of the adversarial cost is not 0."""
+        return bool(options.get("adversarial", cls.adversarial))
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images of that shape."""

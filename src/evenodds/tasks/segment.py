@@ -17,8 +17,9 @@ from evenodds.game.slices import addend, summed
 from evenodds.game.wide import wide
 from evenodds.metrics.segmentation import boundary_scores, confusions, mean_overlap, pixel_accuracy
 from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
+from evenodds.tasks._description import DataDescription
 from evenodds.tasks._image_to_image import Paired
-from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
+from evenodds.tasks._playable import Conversion, NetworkSpec
 from evenodds.tasks._scenes import Scenes
 
 __all__ = ["MOST_LARGER", "Segment"]

@@ -16,8 +16,9 @@ from evenodds.parts.degradations import Degradation
 from evenodds.parts.losses.perceptual import Perceptual
 from evenodds.pretrained.efficientnet_lite import NEEDED, is_here
 from evenodds.tasks._crops import Piece, deal_piece, piece_size
+from evenodds.tasks._description import DataDescription
 from evenodds.tasks._image_to_image import Paired
-from evenodds.tasks._playable import Conversion, DataDescription, NetworkSpec
+from evenodds.tasks._playable import Conversion, NetworkSpec
 
 __all__ = ["Translate"]
 

@@ -13,7 +13,8 @@ from evenodds.errors import BadInput
 from evenodds.game.rules import Batch, Players
 from evenodds.parts.degradations import Degradation, Downscale, Realistic
 from evenodds.tasks._crops import piece_size
-from evenodds.tasks._playable import DataDescription, NetworkSpec
+from evenodds.tasks._description import DataDescription
+from evenodds.tasks._playable import NetworkSpec
 from evenodds.tasks.translate import Translate
 
 __all__ = ["Upscale", "combed"]

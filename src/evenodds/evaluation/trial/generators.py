@@ -23,6 +23,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import recipe
 from evenodds.runs.default_recipe import recipe_for
+from evenodds.runs.effect import require_effect
 from evenodds.runs.fitting import fitted_players
 from evenodds.runs.planning import TooShort, plan, settle
 from evenodds.runs.session import Session
@@ -84,6 +85,7 @@ class ConditionalRun:
             usual["views"] = ("translation", "cutout")
         config = with_settings(chosen, {**usual, **self.settings})
         require_allowed(config, f"recipe {chosen.recipe}")
+        require_effect(config, self.settings)
         return settle(config, fold, None)[0]
 
 

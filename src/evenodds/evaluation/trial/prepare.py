@@ -60,6 +60,8 @@ def from_data(
     """
     if source is None:
         raise BadInput("a trial needs --data: class folders, a zip of them, an .npz with x and y, or a table")
+    if "images" in settings:
+        raise BadInput("the images of each generator follow from --budget; leave images out of --set")
     takes = options_of(source)
     if label is not None and "label" not in takes:
         raise BadInput(f"--label names a column of a table, and {source} is none; leave it out")

@@ -1,7 +1,7 @@
 """What evenodds says when the input cannot be used: one line with what was needed, what came, what to change."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from evenodds.files.text import visible
 
@@ -10,6 +10,8 @@ __all__ = ["BadInput", "Diverged", "Lost", "Remark", "excerpt", "unknown"]
 
 LONGEST = 80
 """Characters of a name that are shown."""
+WHOLE, NEAREST = 40, 6
+"""A choice of so many names is shown in full; of a larger one, such as the columns of a table, so many."""
 
 
 class BadInput(ValueError):
@@ -30,19 +32,37 @@ class BadInput(ValueError):
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
-    """The error for a name that nobody has, with the nearest match and the whole choice.
+    """The error for a name that nobody has, with the nearest match and the choice: of more than 40, the 6 nearest.
 
     Args:
         kind: what the name should name, in the singular, e.g. "penalty".
         name: the name that came.
-        names: those that exist.
+        names: those that exist, in the order in which equally near ones are shown where they are many.
+
+    Example:
+        >>> print(unknown("column", "colour 7", [f"Colour {k}" for k in range(1, 60)]))
+        no column 'colour 7'; did you mean 'Colour 7'? known: Colour 7, Colour 17, Colour 27, Colour 37, Colour 47, \
+Colour 57 and 53 more
     """
     name = excerpt(name)
-    choices = sorted(names)
-    near = get_close_matches(name, choices, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ";"
-    choice = f"known: {', '.join(choices)}" if choices else "there are none; leave it out"
+    choices = list(names)
+    if len(choices) <= WHOLE:
+        choices, more = sorted(choices), ""
+    else:
+        nearness = SequenceMatcher(None, b=name.lower(), autojunk=False)
+        choices.sort(key=lambda choice: -_ratio(nearness, choice))
+        choices, more = choices[:NEAREST], f" and {len(choices) - NEAREST:,} more"
+    lower = {choice.lower(): choice for choice in reversed(choices)}
+    near = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    hint = f"; did you mean '{lower[near[0]]}'?" if near else ";"
+    choice = f"known: {', '.join(choices)}{more}" if choices else "there are none; leave it out"
     return BadInput(f"no {kind} '{name}'{hint} {choice}")
+
+
+def _ratio(nearness: SequenceMatcher[str], choice: str) -> float:
+    """How near a name comes to the one that was asked for, in [0, 1], whatever its capitals."""
+    nearness.set_seq1(choice.lower())
+    return nearness.ratio()
 
 
 def excerpt(text: str) -> str:

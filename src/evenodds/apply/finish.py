@@ -18,7 +18,7 @@ from evenodds.show import history
 __all__ = ["FinishReport", "finish", "readme"]
 
 NOTES = {
-    "samples.png": "64 samples of the generator (its moving average), from seed 0",
+    "samples.png": "{pictured:,} samples of the generator (its moving average), from seed 0",
     "answers.png": "items that were held out, by columns: the source, what was made of it, the truth",
     "walk.gif": "a closed walk through the latent space: neighbouring z give neighbouring pictures",
     "walk.png": "a shorter walk as a sheet, row by row",
@@ -81,7 +81,7 @@ def _writers(session: Session) -> dict[str, _Writer]:
     """The writer of each file, by name."""
     image, writers = session.card.kind == "image", dict[str, _Writer]()
     if session.draws:
-        writers["samples.png"] = _Writer("sample", partial(_samples, session, 64 if image else 10_000))
+        writers["samples.png"] = _Writer("sample", partial(_samples, session))
     else:
         writers["answers.png"] = _Writer(_COMMAND, partial(_answers, session))
     if session.draws and image:
@@ -92,8 +92,8 @@ def _writers(session: Session) -> dict[str, _Writer]:
     return writers
 
 
-def _samples(session: Session, n: int, path: Path) -> Path:
-    return write_samples(session, session.numbers(n), grid=path)[0]
+def _samples(session: Session, path: Path) -> Path:
+    return write_samples(session, session.numbers(session.card.pictured), grid=path)[0]
 
 
 def _answers(session: Session, path: Path) -> Path | None:
@@ -113,7 +113,11 @@ def _readme(session: Session, path: Path) -> Path:
 
 def readme(session: Session) -> str:
     """What each file of a run folder is."""
-    notes = {name: note for name, note in NOTES.items() if (session.folder / name).exists()}
+    notes = {
+        name: note.format(pictured=session.card.pictured)
+        for name, note in NOTES.items()
+        if (session.folder / name).exists()
+    }
     width = max(map(len, notes))
     recipe = visible(session.config.recipe)
     shown = f"{session.images:,} {session.card.noun}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from evenodds.data.encoding import label_column
 from evenodds.data.part_names import LABELS, SAMPLES
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
@@ -210,7 +211,7 @@ def table_rows(session: Session, x: Any, y: Sequence[int] | None, c: NDArray[Any
         names += card.conditions.names
         columns += card.conditions.texts(c)
     if y is not None:
-        names.append(next((name for name in card.header if name not in names), "label"))
+        names.append(label_column(card.header, names))
         columns.append(tuple(card.classes[k] for k in y))
     order = sorted(range(len(names)), key=lambda k: card.header.index(names[k]) if names[k] in card.header else k)
     return [[names[k] for k in order], *zip(*(columns[k] for k in order), strict=True)]

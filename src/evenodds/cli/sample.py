@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["augment", "sample"]
 
 PerClass = Annotated[int | None, whole(1, 10**6)]
-NUMBER = 64
-"""Samples where nothing says how many."""
+IN_FILES = 64
+"""Samples in a folder or an array, where their number was left open."""
 WIDEST = 50
 """Samples in a row of a grid by class."""
 
@@ -56,7 +56,7 @@ def sample(
     Parameters
     ----------
     n
-        How many [default: 64].
+        How many [default: 64; of points and rows in a picture alone, which shows their density, 10,000].
     grid
         One picture of all samples, with --per-class 2 to 50 a row for each class [default, where nothing else is asked
         for: samples.png in the run folder].
@@ -102,15 +102,16 @@ def sample(
         for name in options:
             if name not in takes:
                 raise BadInput(f"--select {select} takes no --{name}; leave --{name} out")
+    places = {"grid": grid, "folder": folder, "npz": npz}
     plain = given is None and select is None and not options
     model = without_torch(run, truncation, checkpoint, device) if plain else None
     if model is not None:
         samples = _drawn_without_torch(model, truncation)
-        wanted = _wanted(samples.session, n, seed, class_, per_class, {"grid": grid, "folder": folder, "npz": npz})
+        wanted = _wanted(samples.session, n, seed, class_, per_class, places)
     else:
         session = run_or_model(run, checkpoint, device, "generator")
         session.require_samples()
-        wanted = _wanted(session, n, seed, class_, per_class, {"grid": grid, "folder": folder, "npz": npz})
+        wanted = _wanted(session, n, seed, class_, per_class, places, given is not None)
         samples = _drawn(session, given, wanted.y, fit, data, {"truncation": truncation, "select": select, **options})
     _write(samples, wanted)
 
@@ -198,10 +199,13 @@ def _wanted(
     name: str | None,
     per_class: int | None,
     places: Mapping[str, Path | None],
+    asked: bool = False,
 ) -> _Wanted:
     """BadInput, before any work, where it cannot be drawn or written.
 
     Args:
+        n: None where it was left open: as many as a picture shows, in files 64.
+        asked: whether samples have to hold what was given, so that many may be drawn for each.
         name: of the only class.
         per_class: how many of each.
     """
@@ -210,7 +214,8 @@ def _wanted(
     if not any(places.values()):
         places = {"grid": session.folder / "samples.png"}
     require_places(session, **places)
-    count = NUMBER if n is None else n
+    in_files = asked or places.get("folder") or places.get("npz")
+    count = n if n is not None else IN_FILES if in_files else session.card.pictured
     y = requested_labels(session, count, name, per_class, seed)
     if n is not None and per_class is not None:
         raise BadInput("--per-class says how many samples there are, and so does -n; give one of the two")

@@ -86,22 +86,31 @@ def train(
     from evenodds.runs.config_files import recipe as read_recipe
     from evenodds.runs.default_recipe import suited_recipe
     from evenodds.runs.effect import require_effect
+    from evenodds.runs.folder_facts import is_run
     from evenodds.runs.folders import as_seconds, base_of, claimed
     from evenodds.runs.following import company
     from evenodds.runs.run import start
     from evenodds.runs.session import load
-    from evenodds.runs.transfer import continued
+    from evenodds.runs.transfer import continued, require_data
 
     flags = {"data": data, "images": images, "seed": seed, "device": device, "watch": watch, "log": _loggers(log)}
     typed = typed_settings(flags, settings)
     if budget is not None and "images" in typed:
         raise BadInput("--budget plans the number of images, so --images cannot be given with it; drop one")
+    place = typed.get("data")
+    if place is not None and is_run(place):
+        raise BadInput(
+            f"{place} is a run, whose pictures are no data; name a folder of images, or start from the run's weights "
+            f"(--from {quoted(place)}), or go on with it: evenodds resume {quoted(place)}"
+        )
     source = None if from_ is None else load(from_, device="cpu")
     if recipe is None and source is None:
-        recipe, reason = suited_recipe(typed.get("data"), typed.get("device", "auto"))
+        recipe, reason = suited_recipe(place, typed.get("device", "auto"))
         say(f"no recipe was named: taking {recipe} ({reason}; see: evenodds list recipes)")
     config = continued(source) if source is not None and recipe is None else read_recipe(recipe or "")
     config = with_settings(config, typed)
+    if source is not None:
+        require_data(config, source)
     require_allowed(config, recipe or str(from_))
     require_effect(config, typed)
     base = base_of(Path("runs"), None if config.data is None else config.data.name, out, say)
@@ -220,9 +229,10 @@ def _next_steps(session: Any) -> list[str]:
     from evenodds.runs.run_data import data_place
 
     own = data_place(session.config) is not None
+    n = 100 if session.card.kind == "image" else session.card.pictured
     return [
         *lines,
-        f"more samples:   {command()} sample {named} -n 100 --grid more.png",
+        f"more samples:   {command()} sample {named} -n {n} --grid more.png",
         *judged,
         *([] if own else [f"your own data:  {command()} train --data FOLDER --budget 10m"]),
     ]

@@ -41,7 +41,8 @@ def check(
         raise BadInput(f"all {len(sums):,} items are the same: there is nothing to learn; check how they were read")
     return [
         *_labels(data, train, by_class),
-        *_repeated(sums, train, held_out),
+        # Points of a source are drawn anew each: two are equal where their floats are, which tells nothing.
+        *(_repeated(sums, train, held_out) if data.kind != "toy" else []),
         *_constant(data),
         *_few(data, len(train), augmentation),
         *_few_rows(data, len(train)),

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from evenodds.data import readers
 from evenodds.data.cache import through_cache
+from evenodds.data.conditions import Conditions
 from evenodds.data.dataset import Dataset
+from evenodds.data.encoding import encode_labels, label_column
 from evenodds.data.folders import image_tables
 from evenodds.data.folders.archives import is_archive
 from evenodds.data.part_names import SAMPLES
@@ -32,7 +34,7 @@ from evenodds.data.readers.torch_datasets import from_torch, is_torch
 from evenodds.data.shard_index import is_packed
 from evenodds.data.tables.cells import Parsed, WordCells
 from evenodds.data.tables.rows import Column
-from evenodds.data.tables.types import placed
+from evenodds.data.tables.types import Types, placed
 from evenodds.data.units import STORED, Units
 from evenodds.data.wording import listed, shape_words
 from evenodds.errors import BadInput, unknown
@@ -104,6 +106,26 @@ class Like(Protocol):
         """Of their numbers."""
         ...
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a table, those that are learned."""
+        ...
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Of a table, those of its file."""
+        ...
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """What is known of each beside its class."""
+        ...
+
 
 def load_like(
     source: Any,
@@ -114,6 +136,8 @@ def load_like(
     several: bool = False,
 ) -> Dataset:
     """The data set that `source` names, in the shape and the units of others: files of images are brought to it.
+
+    Of a table, the column with the class of the others holds that of each row, where there is one.
 
     Numbers are taken as they are, also those outside of the others' range. Where they are of another depth, 8 bits in
     place of 16 say, and in files of 8 bits, the range is that of their depth.
@@ -132,7 +156,7 @@ def load_like(
     if len(like.shape) == 1:
         source = _table_of_samples(source)
     if like.units.columns:
-        return _rows_like(source, like.units, what)
+        return _rows_like(source, like, what)
     if len(like.shape) == 1 and _is_text_table(source):
         return _in_units_of(_points(Path(source), like.shape[0], what), like.units, what)
     form: dict[str, Any] = {"size": like.shape[1:], "channels": like.shape[0]} if like.kind == "image" else {}
@@ -152,15 +176,17 @@ def load_like(
     return _in_units_of(data, like.units, what)
 
 
-def _rows_like(source: Any, units: Units, what: str) -> Dataset:
+def _rows_like(source: Any, like: Like, what: str) -> Dataset:
     """A table with the columns of another, by their names, whatever their order; further columns are left out."""
-    columns = units.columns
+    units, columns, label = like.units, like.units.columns, _label_of(like)
+    labels: Any = None
     if is_frame(source):
-        parsed = parsed_frame(source, like=columns)
+        parsed = parsed_frame(source, Types(by_name={label: "words"}), columns)
     elif _is_text_table(source):
-        parsed = parsed_table(Path(source), columns)
+        parsed = parsed_table(Path(source), columns, [label] if label else [])
     elif (words := _words(source, len(columns))) is not None:
         parsed = {column.name: _read_as(column, cells) for column, cells in zip(columns, words.T, strict=True)}
+        labels = read_arrays(Path(source), ["y"]).get("y")
     else:
         plain: dict[str, Any] = {"types": "plain"} if "types" in options_of(source) else {}
         rows = load(source, **plain)
@@ -170,6 +196,10 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
                 f"{what} are {shape_words(rows.shape)}, and rows of {len(columns)} columns are needed; give such"
             )
         parsed = {name: Parsed.numbers(rows.x[:, k].numpy()) for k, name in enumerate(names)}
+        labels = None if rows.y is None else np.array([*rows.classes, ""])[rows.y.numpy()]
+    if label in parsed:
+        cells = parsed.pop(label)
+        labels = np.array([*cells.words, ""])[np.nan_to_num(cells.values, nan=-1).astype(int)]
     if missing := [column.name for column in columns if column.name not in parsed]:
         raise BadInput(f"{what} need the columns of the data, {shortened(missing[0])} is missing; name it so")
     x = np.stack([placed(column, parsed[column.name]) for column in columns], 1)
@@ -177,7 +207,14 @@ def _rows_like(source: Any, units: Units, what: str) -> Dataset:
     further = sorted(set(parsed) - set(names))
     notes = listed("Left out {} that the data do not have: {}.", further, what="column")
     report = (f"Read {len(x):,} rows of {len(columns)} columns.", *notes)
-    return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
+    y, classes = encode_labels(labels) if labels is not None and like.classes else (None, ())
+    return Dataset(torch.from_numpy(x), units, y, classes, columns=names, kind="table", report=report)
+
+
+def _label_of(like: Like) -> str:
+    """The column with the class of the rows; empty where they have none."""
+    given = like.conditions.names if like.conditions is not None else ()
+    return label_column(like.header, [*like.columns, *given]) if like.classes else ""
 
 
 def _is_text_table(source: Any) -> bool:

@@ -15,7 +15,7 @@ from evenodds.files.lock import locked_beside
 from evenodds.files.outputs import owned, require_owned, unwritable
 from evenodds.files.read import read_json
 from evenodds.files.write import write_json, write_text
-from evenodds.runs.sample_picture import column_picture, sample_picture
+from evenodds.runs.sample_picture import column_picture, points_picture, sample_picture
 from evenodds.runs.session import Session
 from evenodds.show import pictures
 from evenodds.show.page.content import Content, Picture
@@ -97,11 +97,20 @@ def _pictures(session: Session, examination: Examination, evaluation: Evaluation
 
 
 def _samples(session: Session, examination: Examination) -> Picture:
-    """A grid of samples; of a table, how its columns are distributed."""
-    material, columns = examination.material, session.card.units.columns
+    """A grid of samples; of a table, how its columns are distributed; of points, where they lie."""
+    material, columns, card = examination.material, session.card.units.columns, session.card
+    if card.kind == "toy":
+        real = material.real.x[: card.pictured].numpy()
+        of = f"{len(real):,} held-out points"
+        caption = (
+            f"Left: {of}. Right: as many samples, seed 0."
+            if card.shape[0] > 1
+            else f"{len(real):,} samples, as bars, and {of}, as a line."
+        )
+        return Picture.of(points_picture(card, session.numbers(len(real)), real), caption, caption)
     if material.rows is None or not columns:
-        grid = sample_picture(session.card, session.numbers(64))
-        return Picture.of(grid, "64 samples, seed 0.", "A grid of samples.")
+        grid = sample_picture(card, session.numbers(card.pictured))
+        return Picture.of(grid, f"{card.pictured:,} samples, seed 0.", "A grid of samples.")
     caption = f"Columns of {len(material.rows):,} samples, as bars, and of held-out rows, as a line."
     pixels = column_picture(columns, material.rows.numpy(), material.real.x.numpy())
     return Picture.of(pixels, caption, f"A panel for each column. {caption}")

@@ -124,6 +124,11 @@ class DataCard:
         return items_of(self.kind)
 
     @property
+    def pictured(self) -> int:
+        """How many samples a picture shows: 64 images; of points and rows, whose density is drawn, 10,000."""
+        return 64 if self.kind == "image" else 10_000
+
+    @property
     def row_blocks(self) -> tuple[Block, ...]:
         """The amounts and choices that make up a row of a table with columns; empty of other data."""
         return self.units.blocks

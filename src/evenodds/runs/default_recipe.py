@@ -59,6 +59,8 @@ def suited_recipe(data: str | Dataset | None, device: str = "auto") -> Suited:
         return _for_items(Glimpse(len(data), columns), device)
     if (named := canonical("recipes", data)) and canonical("sources", data):
         return Suited(named, f"it is the recipe for {data}")
+    if canonical("sources", data) and not is_there(data):
+        return Suited("ring", f"for points of the plane, as {data} draws them")
     if named and not is_there(data):
         raise BadInput(
             f"'{data}' is a recipe, and data are a path or a source; type `evenodds train {named} --data PATH`"

@@ -11,6 +11,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
+from evenodds.files.text import quoted
 from evenodds.files.write import sweep, write_json
 from evenodds.game import checkpoint
 from evenodds.runs.assembly import Run
@@ -54,6 +55,11 @@ def looked_up(
             say(line)
         require_fit(config, dataset, header)
         say(f"resuming at {header.images:,} of {config.images:,} {dataset.noun}")
+        if header.images >= config.images:
+            say(
+                "the run has its whole length, and what it leaves is written again; a longer one: "
+                f"`evenodds resume {quoted(folder)} --images {2 * config.images}`"
+            )
         return False
     if remedies:  # a remedy may have gone back to the very beginning
         return False

@@ -32,8 +32,8 @@ def write_snapshot(session: Session, dataset: Dataset, held_out_index: Tensor) -
         items = held_out_index[evenly(len(held_out_index), task.snapshot_items)]
         pictures.write(path, compared(session, dataset.batch(items)))
     elif session.draws:
-        n = 64 if dataset.kind == "image" else 4096
-        pictures.write(path, sample_picture(session.card, session.numbers(n, seed=session.config.seed)))
+        numbers = session.numbers(session.card.pictured, seed=session.config.seed)
+        pictures.write(path, sample_picture(session.card, numbers))
 
 
 def compared(session: Session, real: Batch, least: int = 384) -> NDArray[np.uint8]:

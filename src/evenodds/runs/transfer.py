@@ -23,10 +23,10 @@ from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.find import find
 from evenodds.runs.peak import on_meta
 from evenodds.runs.session import Session
-from evenodds.runs.values import Part
+from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 from evenodds.tasks._playable import Playable
 
-__all__ = ["continued", "require_kind", "transfer"]
+__all__ = ["continued", "require_data", "require_kind", "transfer"]
 
 OPEN = ("generate", "condition")
 """Tasks between which a run with other classes may change."""
@@ -44,6 +44,18 @@ def continued(source: Session) -> Config:
         task = Part(AUTO_TASK, task.options) if by_class else Part(task.name, {**task.options, "kind": kind})
     square = source.card.kind == "image" and shape[1] == shape[2]
     return replace(config, data=None, task=task, size=config.size or (shape[1] if square else None))
+
+
+def require_data(config: Config, source: Session) -> None:
+    """BadInput where a run that starts from the weights of another has no data: it says which that one learned from."""
+    if config.data is not None:
+        return
+    before = source.config.data.name if source.config.data is not None else IN_MEMORY
+    again = "" if before in (IN_MEMORY, ELSEWHERE) else f"; that run learned from --data {quoted(before)}"
+    raise BadInput(
+        f"--from takes the weights of {quoted(source.folder)}, not its data: name what is to be learned with --data"
+        f"{again}"
+    )
 
 
 def require_kind(source: Session, dataset: Dataset) -> None:

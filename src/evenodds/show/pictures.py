@@ -14,7 +14,7 @@ from evenodds.errors import BadInput
 from evenodds.files.text import visible
 from evenodds.files.write import Place, replaced
 
-__all__ = ["animation", "bars", "cloud", "enlarge", "film", "grid", "legend", "to_image", "write"]
+__all__ = ["animation", "bars", "cloud", "enlarge", "film", "grid", "legend", "parts_of", "to_image", "write"]
 
 Pixels = NDArray[np.uint8]
 
@@ -108,9 +108,15 @@ def bars(
     return np.moveaxis(np.asarray(sheet), 2, 0)
 
 
+def parts_of(n: int, most: int = 80) -> int:
+    """Into how many parts the range of n numbers is cut for a histogram: 2 n^(1/3) (Rice), from 4 to `most`."""
+    return max(4, min(most, round(2 * n ** (1 / 3))))
+
+
 def _bars(values: NDArray[np.floating], low: float, high: float, side: int) -> Pixels:
-    counts, _ = np.histogram(values, bins=side // 4, range=(low, high))
-    heights = np.repeat(counts / max(1, counts.max()) * (side - 2), 4)
+    counts, _ = np.histogram(values, bins=parts_of(len(values), side // 4), range=(low, high))
+    bar = np.arange(side) * len(counts) // side
+    heights = (counts / max(1, counts.max()) * (side - 2))[bar]
     rows = np.arange(side)[::-1][:, None]
     bars: Pixels = np.where(rows < heights[None, :side], 60, 255).astype(np.uint8)
     return bars[None]

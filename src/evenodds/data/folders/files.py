@@ -20,7 +20,6 @@ from evenodds.data.pictures.opening import MOST_PIXELS, File, Unusable
 from evenodds.errors import BadInput
 from evenodds.files.outputs import RECORD
 from evenodds.files.regular import NotRegular, open_regular, read_regular, refusal
-from evenodds.files.text import quoted
 
 __all__ = ["ENDINGS", "Listing", "Said", "content", "file_at", "listing", "opened", "walked"]
 
@@ -118,10 +117,7 @@ def _found(root: Path, most_pixels: int, said: Said, stack: ExitStack) -> Listin
 def _require_no_run(folder: Path) -> None:
     """BadInput where a folder is a run of evenodds."""
     if set(os.listdir(folder)) >= RUN_FILES:
-        raise BadInput(
-            f"{folder} is a run, whose pictures are no data; name a folder of images, or start from the run's weights "
-            f"(--from {quoted(folder)}), or go on with it: evenodds resume {quoted(folder)}"
-        )
+        raise BadInput(f"{folder} is a run, whose pictures are no data; name a folder of images instead")
 
 
 def _in_one(root: Path, name: str, most_pixels: int, said: Said, stack: ExitStack) -> Listing:

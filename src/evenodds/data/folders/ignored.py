@@ -10,10 +10,11 @@ from evenodds.data.pictures.opening import File
 from evenodds.data.wording import count, listed
 from evenodds.files.extras import EXTRAS, installed
 
-__all__ = ["ignored"]
+__all__ = ["described", "ignored"]
 
 _SHOWN = 3  # Names of each kind.
 _KINDS = 8  # That are named.
+_OF_ALL = ("annotation", "coco", "instances")  # In names of files of JSON that describe all images.
 _RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2")
 _ITSELF = "{} {} read where one is named itself, in place of the folder."
 _ADVICE: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -46,6 +47,19 @@ def ignored(files: Sequence[File], used: Sequence[File] = ()) -> list[str]:
     parts += [f"{rest:,} of other kinds"] if rest else []
     said = [f"Ignored {count(len(others), 'file')} hidden or not images: {', '.join(parts)}."] if others else []
     return [*said, *_advice(set(kinds)), *listed("Left out {} of evenodds: {}.", runs, what="run folder")]
+
+
+def described(files: Sequence[File], others: Sequence[File]) -> list[str]:
+    """That files of JSON beside images may say what their pixels show, which another recipe learns."""
+    stems = {_stem(file.name) for file in files}
+    names = [file.name for file in others if _kind(file.name) == ".json"]
+    if not any(_stem(name) in stems or any(word in name.lower() for word in _OF_ALL) for name in names):
+        return []
+    return ["Where the .json files describe regions, as labelme and COCO do, `evenodds train segment` learns these."]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[0]
 
 
 def _kind(name: str) -> str:

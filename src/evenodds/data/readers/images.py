@@ -16,7 +16,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_labels
 from evenodds.data.folders import archives, image_tables, lists
 from evenodds.data.folders.files import Said, content, listing
-from evenodds.data.folders.ignored import ignored
+from evenodds.data.folders.ignored import described, ignored
 from evenodds.data.folders.kinds import PICTURES, decode_any
 from evenodds.data.folders.labels import LABELS, NO_LABELS, Labels, from_folders, from_table, negative, untrained
 from evenodds.data.folders.splits import checked, lists_in, to_read
@@ -161,6 +161,7 @@ def images(
         *tiles.notes,
         *skipped(IMAGE, replace(batch, skipped=[*batch.skipped, *unusable])),
         *ignored(others, [*tables, *parts.lists]),
+        *described(files, others),
         *stack.notes,
         *on_memory(batch.again, form.memory, stack.x),
         *parts.notes,

@@ -137,14 +137,15 @@ def with_labels(
     return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *notes))
 
 
-def parsed_table(path: Path, like: Sequence[Column] = ()) -> dict[str, Parsed]:
+def parsed_table(path: Path, like: Sequence[Column] = (), words: Sequence[str] = ()) -> dict[str, Parsed]:
     """The columns of a table in a text file by name.
 
     Args:
+        words: names of columns whose cells are words, whatever they look like.
         like: those of a table of its kind. Words of theirs are words, whatever they look like, and numbers that leave
             it open what stands before decimals are written as theirs.
     """
-    words = [column.name for column in like if column.form == "words"]
+    words = [*words, *(column.name for column in like if column.form == "words")]
     text = delimited(path)
     columns, skip = _header(text, None)
     require_columns(path.name, columns, None, ())

@@ -244,22 +244,22 @@ class SwissRoll(_Curves):
 
 
 def ring(n: int = 100_000, seed: int = 0, count: int = 8, radius: float = 2.0, sigma: float = 0.02) -> Dataset:
-    """n samples of `Ring`."""
+    """Eight Gaussians on a circle: points of the plane; see `Ring`."""
     return _drawn(Ring(count, radius, sigma), n, seed)
 
 
 def grid(n: int = 100_000, seed: int = 0, side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> Dataset:
-    """n samples of `Grid`."""
+    """Twenty-five Gaussians on a grid: points of the plane; see `Grid`."""
     return _drawn(Grid(side, spacing, sigma), n, seed)
 
 
 def two_moons(n: int = 100_000, seed: int = 0, sigma: float = 0.1) -> Dataset:
-    """n samples of `TwoMoons`."""
+    """Two half circles that interlock: points of the plane; see `TwoMoons`."""
     return _drawn(TwoMoons(sigma), n, seed)
 
 
 def swiss_roll(n: int = 100_000, seed: int = 0, sigma: float = 0.05) -> Dataset:
-    """n samples of `SwissRoll`."""
+    """A spiral: points of the plane; see `SwissRoll`."""
     return _drawn(SwissRoll(sigma), n, seed)
 
 
@@ -270,7 +270,7 @@ def mixture(
     means: tuple[float, ...] = Mixture1D.means,
     sigmas: tuple[float, ...] = Mixture1D.sigmas,
 ) -> Dataset:
-    """n samples of `Mixture1D`."""
+    """Three Gaussians on a line: single numbers; see `Mixture1D`."""
     return _drawn(Mixture1D(tuple(weights), tuple(means), tuple(sigmas)), n, seed)
 
 

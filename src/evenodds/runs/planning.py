@@ -42,7 +42,15 @@ LEAST = 10
 
 
 class TooShort(BadInput):
-    """A budget of time in which too little fits."""
+    """A budget of time in which too little fits.
+
+    Args:
+        least: seconds that would do.
+    """
+
+    def __init__(self, message: str, least: float) -> None:
+        super().__init__(message)
+        self.least = least
 
 
 def plan(
@@ -80,7 +88,8 @@ def plan(
         least = ceil(max(needed, spent + seconds + 1))
         raise TooShort(
             f"a budget of {spent + seconds:.0f} s leaves {max(0, images)} {noun} at {rate:.0f} {noun}/s, fewer than "
-            f"ten batches; give at least {least} s, a smaller network or a smaller batch"
+            f"ten batches; give at least {least} s, a smaller network or a smaller batch",
+            least,
         )
     say(f"measured {rate:,.0f} {noun}/s: {images:,} {noun} fit the budget; --images {images} repeats this run")
     return replace(config, images=images), look, paces

@@ -25,7 +25,7 @@ from evenodds.runs.config_files import recipe
 from evenodds.runs.default_recipe import recipe_for
 from evenodds.runs.effect import require_effect
 from evenodds.runs.fitting import fitted_players
-from evenodds.runs.planning import TooShort, plan, settle
+from evenodds.runs.planning import plan, settle
 from evenodds.runs.session import Session
 from evenodds.runs.values import IN_MEMORY, Part
 
@@ -60,10 +60,7 @@ class ConditionalRun:
         config = self.config(fold, 0)
         if fold.kind == "table" and fitted_players(Run(config, fold)):
             return 0.0
-        try:
-            return plan(config, fold, seconds)[0].images
-        except TooShort as error:
-            raise BadInput(f"too little time for each generator: {error}") from error
+        return plan(config, fold, seconds)[0].images
 
     def __call__(self, fold: Dataset, seed: int, budget: float) -> Draw:
         config = replace(self.config(fold, seed), images=max(1, int(budget)))

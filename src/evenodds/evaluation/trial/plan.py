@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from evenodds.evaluation.trial.arms import SYNTHETIC
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
 from evenodds.evaluation.trial.inputs import Maker, laid_out
 from evenodds.evaluation.trial.share import CANDIDATES, INNER_BUDGET
+from evenodds.runs.planning import TooShort
 
 __all__ = ["TrialPlan", "planned"]
 
@@ -22,6 +24,8 @@ CHOICE = 2 * 5 / 3
 """Choosing the changes takes so many fits of the small classifier: 2 halves, 5 fits each, a third as long."""
 SHARES = sum(1 + len(shares) for shares in CANDIDATES.values()) / 2
 """Choosing the synthetic shares takes so many fits of the classifier: one for each and for none, half as long."""
+FEWEST, SPARE = 2, 30
+"""Seeds that a trial has at least, and seconds for all that is no fit."""
 LEAST, USUAL = 120, 400
 """Steps of the small classifier: fewer would not teach it, more are hardly better where images are few."""
 
@@ -65,17 +69,12 @@ def planned(
     per_step = _lap(fold, Small(steps=30)) / 30
     small = isinstance(tested, Small)
     fit = 0.0 if small else _lap(fold, tested)
+    fits, small_fits = _fits(arms, small)
     synthetic = bool(set(arms) & set(SYNTHETIC))
-    fits = len(arms) + SHARES * synthetic
-    small_fits = fits * small + CHOICE * ("classical" in arms or synthetic) + ("smote" in arms)
     room = 0.5 * seconds / seeds - fits * fit
     steps = min(USUAL, int(room / (per_step * small_fits))) if small_fits else USUAL
-    if steps < LEAST:
-        needed = 2 * seeds * (LEAST * per_step * small_fits + fits * fit)
-        raise BadInput(
-            f"a budget of {seconds:.0f} s is too short for {len(arms) * seeds} classifiers on these data; give at "
-            f"least {needed + 30:.0f} s, or fewer --arms"
-        )
+    if room < 0 or steps < LEAST:
+        raise _too_short(seconds, seeds, arms, lambda some: _least(_fits(some, small), per_step, fit))
     plan = TrialPlan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0)
     if not synthetic:
         return plan
@@ -83,11 +82,44 @@ def planned(
     # A machine is seldom as fast for minutes as for seconds; a tenth is kept back.
     left = 0.9 * (seconds - spent - (time.perf_counter() - begun)) / seeds
     measure_budget: Any = getattr(maker, "planned", None)
-    return replace(
-        plan,
-        budget=float(measure_budget(fold, left / (1 + INNER_BUDGET))) if measure_budget is not None else left,
-        generator_seconds=left,
+    each = left / (1 + INNER_BUDGET)
+    try:
+        budget = float(measure_budget(fold, each)) if measure_budget is not None else left
+    except TooShort as error:
+        more = 2.5 * seeds * (1 + INNER_BUDGET) * (error.least - each)  # as classifiers take up to half of it
+        raise BadInput(
+            f"a budget of {seconds:.0f} s leaves {max(0, each):.0f} s to each of {seeds} generators, which needs "
+            f"{error.least:.0f}; give at least {_minutes(seconds + more)}, or fewer --seeds"
+        ) from error
+    return replace(plan, budget=budget, generator_seconds=left)
+
+
+def _fits(arms: Sequence[str], small: bool) -> tuple[float, float]:
+    """How many fits of the classifier that is tested, and of the small one, a seed takes."""
+    synthetic = bool(set(arms) & set(SYNTHETIC))
+    fits = len(arms) + SHARES * synthetic
+    return fits, fits * small + CHOICE * ("classical" in arms or synthetic) + ("smote" in arms)
+
+
+def _least(fits: tuple[float, float], per_step: float, fit: float) -> float:
+    """Seconds of a budget that a seed needs at least; half of it is for generators."""
+    return 2 * (LEAST * per_step * fits[1] + fits[0] * fit)
+
+
+def _too_short(seconds: float, seeds: int, arms: Sequence[str], least: Callable[[Sequence[str]], float]) -> BadInput:
+    """The error for a budget in which the classifiers have no place, with the least that does, and of fewer of them."""
+    few = [arms[0], next((arm for arm in arms if arm in SYNTHETIC), arms[-1])]
+    needed, smallest = seeds * least(arms) + SPARE, FEWEST * least(few) + SPARE
+    fewer = f"; or {_minutes(smallest)} with --seeds {FEWEST} --arms {few[1]}" if smallest < 0.9 * needed else ""
+    return BadInput(
+        f"a budget of {seconds:.0f} s is too short for {len(arms) * seeds} classifiers on these data; give at least "
+        f"{_minutes(needed)}{fewer}"
     )
+
+
+def _minutes(seconds: float) -> str:
+    """A length of time as --budget takes it, rounded up to whole minutes."""
+    return f"{ceil(seconds / 60)}m"
 
 
 def _lap(fold: Dataset, tested: Classifier) -> float:

@@ -98,13 +98,14 @@ def evaluate(
     from evenodds.evaluation.evaluate import evaluate as evaluation_of
     from evenodds.evaluation.examination import missing_extra
     from evenodds.evaluation.report import write_evaluation
+    from evenodds.evaluation.threads import fastest_threads
     from evenodds.files.outputs import require_owned
     from evenodds.runs.folder_facts import is_run
 
     target = out if out is not None else subject / "evaluation.json" if is_run(subject) else None
     if target is not None:
         require_owned(target, "evaluate", inputs=(subject, flags.against, train))
-    with Steps() as step:
+    with fastest_threads(flags.device, say), Steps() as step:
         evaluation = evaluation_of(
             str(subject),
             train=train,
@@ -164,10 +165,11 @@ def report(
     """
     from evenodds.cli.bar import Steps
     from evenodds.evaluation.report import report as write
+    from evenodds.evaluation.threads import fastest_threads
     from evenodds.runs.session import load
 
     session = load(run, flags.checkpoint, flags.device)
-    with Steps() as step:
+    with fastest_threads(flags.device, say), Steps() as step:
         written = write(session, out, step=step, **flags.scores())
     for path in written:
         result(path)

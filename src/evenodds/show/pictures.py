@@ -110,7 +110,7 @@ def bars(
 
 def parts_of(n: int, most: int = 80) -> int:
     """Into how many parts the range of n numbers is cut for a histogram: 2 n^(1/3) (Rice), from 4 to `most`."""
-    return max(4, min(most, round(2 * n ** (1 / 3))))
+    return max(4, min(most, round(2 * math.cbrt(n))))
 
 
 def _bars(values: NDArray[np.floating], low: float, high: float, side: int) -> Pixels:

@@ -12,6 +12,7 @@ import torch
 
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
+from evenodds.evaluation.threads import measured_threads
 from evenodds.evaluation.trial.arms import SYNTHETIC
 from evenodds.evaluation.trial.classifiers import Classifier, Examples, Small
 from evenodds.evaluation.trial.inputs import Maker, laid_out
@@ -40,6 +41,7 @@ class TrialPlan:
         fit_seconds: of one fit of the classifier that is tested, as measured.
         small_seconds: of one fit of the small one.
         generator_seconds: of making a seed's generators and their samples.
+        threads: that were the fastest; 0: as many as there are.
     """
 
     steps: int = USUAL
@@ -47,6 +49,7 @@ class TrialPlan:
     fit_seconds: float = 1.0
     small_seconds: float = 1.0
     generator_seconds: float = 1.0
+    threads: int = 0
 
     def seconds(self, arm: str, first: bool) -> float:
         """What a cell will take; the first synthetic one of a seed makes the generator."""
@@ -61,11 +64,15 @@ def planned(
 ) -> TrialPlan:
     """Shares seconds over the cells: at most half to classifiers, the rest to generators.
 
+    The number of threads is measured first, and set.
+
     Args:
         fold: the training items of a seed, on which a short lap is measured.
     """
     begun = time.perf_counter()
     _lap(fold, Small(steps=3))  # the first steps of a process load what later ones find
+    threads = measured_threads(lambda rounds: _lap(fold, Small(steps=3 * rounds)))
+    torch.set_num_threads(threads)
     per_step = _lap(fold, Small(steps=30)) / 30
     small = isinstance(tested, Small)
     fit = 0.0 if small else _lap(fold, tested)
@@ -75,7 +82,7 @@ def planned(
     steps = min(USUAL, int(room / (per_step * small_fits))) if small_fits else USUAL
     if room < 0 or steps < LEAST:
         raise _too_short(seconds, seeds, arms, lambda some: _least(_fits(some, small), per_step, fit))
-    plan = TrialPlan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0)
+    plan = TrialPlan(steps, 0.0, fit or steps * per_step, steps * per_step, 0.0, threads)
     if not synthetic:
         return plan
     spent = seeds * (sum(plan.seconds(arm, False) for arm in arms) + SHARES * plan.fit_seconds)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
 from evenodds.evaluation.trial.answer import compared, decided
@@ -33,6 +35,7 @@ from evenodds.files.outputs import Outputs
 from evenodds.files.read import read_json
 from evenodds.files.text import quoted
 from evenodds.files.write import write_json
+from evenodds.game.threads import allowed_threads, kept_threads
 from evenodds.version import __version__
 
 __all__ = ["SCHEMA", "trial"]
@@ -87,7 +90,7 @@ def trial(
         Busy: another process or thread writes to the folder; see evenodds.files.lock.
     """
     folder, tested = Path(out), classifier or Small()
-    with locked(folder, "trial", hint=", or name another folder with --out"):
+    with locked(folder, "trial", hint=", or name another folder with --out"), kept_threads():
         _possible(data, seeds, ratio, share)
         share = USUAL_SHARE if share is None and not getattr(maker, "trains", True) else share
         names, item_hashes = checked(arms), hashes(data)
@@ -106,6 +109,8 @@ def trial(
         fixed = _fixed(
             folder, facts, lambda: plan or planned(data.take(folds[0].train), tested, maker, budget, seeds, names)
         )
+        if fixed.threads:
+            torch.set_num_threads(allowed_threads(fixed.threads))
         say(f"cells are kept in {folder}; the same command with --out {quoted(folder)} goes on with them")
         if moved := sum(len(fold.moved) for fold in folds):
             what = data.noun

@@ -48,7 +48,7 @@ def points_picture(card: DataCard, made: NDArray[Any], real: NDArray[Any]) -> pi
     if card.shape[0] > 1:
         return pictures.grid(np.stack([pictures.cloud(x, low, high) for x in (real, made)]), 2)
     counts = [np.histogram(x[:, 0], pictures.parts_of(len(x)), (low[0], high[0]))[0] / len(x) for x in (made, real)]
-    return pictures.bars([f"{low[0]:.3g} to {high[0]:.3g}"], counts[:1], counts[1:])
+    return pictures.bars([f"{low[0]:.3g} to {high[0]:.3g}"], counts[:1], counts[1:], size=(640, 320))
 
 
 def _bounds(card: DataCard) -> tuple[list[float], list[float]]:

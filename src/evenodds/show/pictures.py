@@ -76,6 +76,7 @@ def bars(
     made: Sequence[NDArray[np.floating]],
     real: Sequence[NDArray[np.floating]] | None = None,
     columns: int | None = None,
+    size: tuple[int, int] = (200, 120),
 ) -> Pixels:
     """A panel for each distribution: shares as bars, and those of real data as a line over them.
 
@@ -84,11 +85,12 @@ def bars(
         made: the shares of each, (K,) of any length.
         real: of the same parts.
         columns: panels in a row; about the square root of their number where None.
+        size: width and height of a panel in pixels.
 
     Returns:
         (3, H, W) uint8.
     """
-    width, height, head = 200, 120, 20
+    (width, height), head = size, 20
     columns = columns or max(1, min(len(names), math.ceil(math.sqrt(len(names)))))
     sheet = Image.new("RGB", (columns * width, math.ceil(len(names) / columns) * height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)

@@ -17,7 +17,7 @@ from evenodds.data.folders.label_table import LABELS, label_table
 from evenodds.data.part_names import TEST, TRAIN
 from evenodds.data.wording import count, listed
 from evenodds.errors import BadInput, unknown
-from evenodds.files.text import from_cell
+from evenodds.files.text import from_cell, quoted
 
 __all__ = ["LABELS", "NO_LABELS", "Labels", "capitals", "from_folders", "from_table", "merged", "untrained"]
 
@@ -45,8 +45,15 @@ class Labels(NamedTuple):
 NO_LABELS = Labels()
 
 
-def from_folders(names: list[str]) -> Labels:
-    """The folders as classes, if every image lies one folder deep below what all have in common."""
+_WITHOUT = ("unlabelled", "unlabeled", "no_label", "nolabel", "unknown")  # Names of folders, whatever their capitals.
+
+
+def from_folders(names: list[str], unlabelled: str | float | None = None) -> Labels:
+    """The folders as classes, if every image lies one folder deep below what all have in common.
+
+    Args:
+        unlabelled: the folder of images whose class is unknown.
+    """
     paths = [name.split("/") for name in names]
     while all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1:
         paths = [path[1:] for path in paths]
@@ -56,11 +63,19 @@ def from_folders(names: list[str]) -> Labels:
         return Labels(notes=("The folders are not one level deep, so they name no classes.",))
     if {folder.lower() for folder, _ in paths} <= {*TRAIN, *TEST}:
         return Labels(notes=("The folders name splits, not classes; all of them were read.",))
-    classes = tuple(sorted({folder for folder, _ in paths}))
+    none = str(unlabelled)
+    classes = tuple(sorted({folder for folder, _ in paths} - {none}))
     number = {folder: k for k, folder in enumerate(classes)}
-    y = torch.tensor([number[folder] for folder, _ in paths])
-    note = f"Took {len(classes)} folders as classes; data.labels=false leaves them out."
-    return Labels(y, classes, notes=(note, *_alike(paths), *capitals(classes)))
+    y = torch.tensor([number.get(folder, -1) for folder, _ in paths])
+    note = f"Took {count(len(classes), 'folder')} as classes; data.labels=false leaves them out."
+    without = int((y < 0).sum())
+    notes = [f"Took the {count(without, 'image')} in {none} as unlabelled."] if without else []
+    notes += [
+        f"{name} is a class, too; data.unlabelled={quoted(name)} takes its images as unlabelled."
+        for name in classes
+        if name.casefold() in _WITHOUT
+    ]
+    return Labels(y, classes, notes=(note, *notes, *_alike(paths), *capitals(classes)))
 
 
 def _alike(paths: Sequence[Sequence[str]]) -> list[str]:

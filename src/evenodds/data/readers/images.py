@@ -263,4 +263,4 @@ def _labels(
         return from_table(names, content(tables[0]), unlabelled, files, label)
     if label is not None:
         raise BadInput(f"data.label={label} names a column of {LABELS}, and none is there; leave it out")
-    return from_folders(without_splits)
+    return from_folders(without_splits, unlabelled)

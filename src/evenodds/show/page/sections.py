@@ -29,6 +29,10 @@ SOUND = {
 }
 
 
+KINDS = {"image": "images of", "table": "rows of", "toy": "points of"}
+"""What the shape of an item is that of."""
+
+
 def measured(evaluation: Evaluation, noun: str) -> Html | None:
     """What was measured, in a sentence."""
     subject, reference = part(evaluation, "subject"), part(evaluation, "reference")
@@ -54,7 +58,9 @@ def _reference(reference: Mapping[str, Any]) -> str:
     named = f"{count(items)} {role}" if finite(items) is not None else role
     shape = reference.get("shape")
     size = " × ".join(map(text, shape)) if isinstance(shape, Sequence) and not isinstance(shape, str) else ""
-    inside = ", ".join(filter(None, (text(reference.get("path")), f"{text(reference.get('kind'))} {size}".strip())))
+    kind = text(reference.get("kind"))
+    what = f"{KINDS.get(kind, kind)} {size}".strip()
+    inside = ", ".join(filter(None, (text(reference.get("path")), what)))
     return f"{named} ({inside})" if inside else named
 
 
@@ -194,7 +200,7 @@ def suspects(evaluation: Evaluation) -> Html | None:
 
 
 def _suspects(rows: Sequence[Mapping[str, Any]]) -> Html:
-    heads = ["Sample", "Training example", "File", "Distance", "To held-out data", "Ratio"]
+    heads = ["Sample", "Training example", "File or position", "Distance", "To held-out data", "Ratio"]
     return table(heads, [_suspect(row) for row in rows], "suspects", "Samples that look copied")
 
 
@@ -206,7 +212,7 @@ def _suspect(row: Mapping[str, Any]) -> Html:
             "th", element("span", "Sample ", class_="narrow"), count(row.get("sample")), scope="row", role="rowheader"
         ),
         cell("Training example", count(row.get("training"))),
-        cell("File", file),
+        cell("File or position", file),
         cell("Distance", number(row.get("distance"))),
         cell("To held-out data", number(row.get("held_out_distance"))),
         cell("Ratio", number(row.get("ratio"))),

@@ -30,12 +30,21 @@ function bands(names, first, other) {
   return [first, ...(other ? [first + names.length] : [])].map((from) => ({ series: [from + high, from + low], fill: `${colour("--line-1")}22` }));
 }
 
+// A line of one value has no length: it is a dot.
+const alone = (plot, k) => plot.data[k].filter((value) => value !== null && value !== undefined).length === 1;
+
+// Where no pointer is, the legend says the latest value of each line.
+function latest(plot) {
+  if (plot.cursor.left >= 0) return;
+  plot.setLegend({ idxs: plot.data.map((line) => line.findLastIndex((value) => value !== null && value !== undefined)).map((at) => (at < 0 ? null : at)) });
+}
+
 function options(chart, width, log, marks, positive, other, items) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui" };
   const label = (name) => name.split("/").pop().replace(/^images_/, `${items} `).replaceAll("_", " ");
   const of = (names, name) => COLOURS[names.filter((one) => !END.test(one)).indexOf(name.replace(END, "")) % COLOURS.length] ?? COLOURS[0];
   const lines = (names, dash, suffix) => names.map((name) => ({
-    label: label(name) + suffix, stroke: colour(of(names, name)), spanGaps: true, points: { show: false },
+    label: label(name) + suffix, stroke: colour(of(names, name)), spanGaps: true, points: { show: alone, size: 7 },
     width: END.test(name) ? 1 : 1.8, dash: dash || (END.test(name) ? [3, 3] : undefined),
     value: (_, value) => figure(value),
   }));
@@ -45,7 +54,7 @@ function options(chart, width, log, marks, positive, other, items) {
     axes: [{ ...axis, values: (_, values) => values.map(short) }, { ...axis, size: 64, values: (_, values) => values.map((v) => (v === null ? "" : figure(v))) }],
     series: [{ label: items, value: (_, value) => (value === null ? "–" : short(value)) }, ...lines(chart.names, null, ""), ...(other ? lines(chart.names, [6, 4], ` (${other})`) : [])],
     bands: bands(chart.names, 1, other),
-    hooks: { draw: [(plot) => {
+    hooks: { ready: [latest], setData: [latest], setCursor: [latest], draw: [(plot) => {
       const { ctx, bbox } = plot;
       ctx.save();
       ctx.strokeStyle = colour("--accent"); ctx.globalAlpha = 0.45; ctx.setLineDash([2, 4]);

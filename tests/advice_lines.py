@@ -41,6 +41,22 @@ LINES: dict[str, tuple[str, str]] = {
         "augment classes --to new --per-class 2 --filters none",
     ),
     "is a run, whose pictures are no data": ("train --data pictures", "resume pictures"),
+    "its data: name what is to be learned with --data": (
+        "train --from plain --quiet --out new",
+        "train --from plain --data few.npz --quiet --out new --images 8",
+    ),
+    "that run learned from --data": (
+        "train --from plain --quiet --out new",
+        "train --from plain --data kinds.npz --quiet --out new --images 8",
+    ),
+    "a longer one: `evenodds resume": (
+        f"train gray-28 --data kinds.npz --out new --quiet --set {SMALL}; resume new --quiet",
+        "resume new --quiet --images 16",
+    ),
+    "describe regions, as labelme and COCO": (
+        f"train color-32 --data described --out new --quiet --set {SMALL}",
+        f"train segment --data described --out new --quiet --set {MAPS}",
+    ),
     "say how many: --per-class 500": (
         "augment classes --to new --filters none",
         "augment classes --to new --filters none --per-class 5; augment classes --to newer --filters none --balance",
@@ -375,7 +391,7 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     " See --help.": ("sample pictures --nothing", ""),
     "and under which --licence, such as": ("push pictures", "push pictures --to handed --licence cc-by-4.0"),
-    "sample {} -n 100 --grid more.png": (
+    "sample {} -n {} --grid more.png": (
         f"train gray-28 --data kinds.npz --out a --quiet --set discriminator.width=4 {SHORT}",
         "sample a -n 100 --grid b.png",
     ),

@@ -200,6 +200,7 @@ def holes(root: Path) -> None:
 
 CASES: dict[str, tuple[Folder, str, str, str]] = {
     "folders": (images("a/{k}.png", "b/{k}.png"), "color-32", "", "folders as classes"),
+    "unlabelled": (images("a/{k}.png", "b/{k}.png", "Unlabelled/{k}.png"), "color-32", "", "is a class, too"),
     "labels": (text("labels.csv", LABELS, images("{k}.png")), "color-32", "", "classes from labels.csv"),
     "parts": (images(*PARTS), "color-32", "", "Held out are"),
     "lists": (text("test.txt", "1\n2\n", images("{k}.png")), "color-32", "", "Held out are"),
@@ -330,6 +331,8 @@ CASES: dict[str, tuple[Folder, str, str, str]] = {
 
 
 MEANT = {
+    "folders": "Took {} as classes; data.labels=false",
+    "unlabelled": "takes its images as unlabelled",
     "labels": "Took {} from {}; data.labels=false",
     "parts": "{} of {}, none is trained on; data.splits=ignore",
     "lists": "{} that {} {}, none is trained on; data.splits=ignore",

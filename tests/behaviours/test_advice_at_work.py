@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -71,6 +72,12 @@ def at_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{k}.png")
         (folder / "deep").mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 65536, (12, 16), dtype=np.uint16)).save(folder / "deep" / f"{k}.png")
+    (folder / "described").mkdir()
+    for k in range(8):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / "described" / f"{k}.png")
+        shape = {"label": "ab"[k % 2], "points": [[2, 2], [9, 2], [9, 9]], "shape_type": "polygon"}
+        words = {"shapes": [shape], "imagePath": f"{k}.png", "imageHeight": 16, "imageWidth": 16}
+        (folder / "described" / f"{k}.json").write_text(json.dumps(words))
     (folder / "own.py").write_text(OWN)
     (folder / "broken.onnx").write_bytes(b"nothing")
     small_model(folder / "model.onnx")

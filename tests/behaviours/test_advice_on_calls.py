@@ -22,6 +22,7 @@ from evenodds.apply.density_ratio import calibration
 from evenodds.cli import main
 from evenodds.cli.app import setting_values
 from evenodds.data import cache
+from evenodds.data.dataset import Dataset
 from evenodds.data.packing import pack
 from evenodds.data.readers.arrays import arrays, from_array
 from evenodds.data.readers.images import images
@@ -30,7 +31,9 @@ from evenodds.data.shard_index import read_index
 from evenodds.estimators import GAN, GANClassifier, GANOverSampler
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.evaluation.findings import findings
-from evenodds.evaluation.trial.classifiers import Small
+from evenodds.evaluation.trial import plan
+from evenodds.evaluation.trial.arms import ARMS
+from evenodds.evaluation.trial.classifiers import Estimator, Small
 from evenodds.evaluation.trial.plan import TrialPlan, planned
 from evenodds.evaluation.trial.play import _fixed, trial
 from evenodds.export.computing import Computing
@@ -42,7 +45,8 @@ from evenodds.runs.build import build_task
 from evenodds.runs.build_contest import build_masks
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
-from evenodds.runs.planning import settle_task, with_glances, with_looks
+from evenodds.runs.folders import as_seconds
+from evenodds.runs.planning import TooShort, settle_task, with_glances, with_looks
 from evenodds.server.listening import Door
 from evenodds.server.places import Places
 from evenodds.studio import tools
@@ -100,19 +104,45 @@ def test_a_trial_that_is_at_work_or_another(tmp_path: Path) -> None:
     _fixed(tmp_path / "d", {"seeds": 2}, TrialPlan)
 
 
-@on("classifiers")
-def test_a_budget_of_a_trial() -> None:
+class Hungry:
+    """A maker of generators that need a hundred seconds each."""
+
+    def planned(self, fold: Dataset, seconds: float) -> float:
+        if seconds < 100:
+            raise TooShort("too short", 100)
+        return seconds
+
+
+@on("or {} with --seeds", "or fewer --seeds")
+def test_a_budget_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_lap", lambda fold, tested: 1.5)  # 50 ms for a step
     data = from_array(np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2)
-    arms = ["real", "weights", "oversampling"]
 
-    def plan_for(seconds: float, arms: list[str]) -> str:
-        return refused(lambda: planned(data, Small(), cast(Any, None), seconds, 2, arms))
+    def plan_for(budget: str, seeds: int, arms: list[str], maker: Any = None) -> str:
+        return refused(lambda: planned(data, Small(), maker, as_seconds(budget) or 0, seeds, arms))
 
-    message = plan_for(0.01, arms)
-    told("classifiers", message)
-    least = re.search(r"least (\d+) s", message)
+    message = plan_for("60s", 5, [*ARMS])
+    told("or {} with --seeds", message)
+    least = re.search(r"least (\d+m); or (\d+m) with --seeds 2 --arms gan$", message)
     assert least is not None
-    assert plan_for(float(least[1]), arms) == ""
+    assert plan_for(least[1], 5, [*ARMS]) == ""
+    assert plan_for(least[2], 2, ["real", "gan"]) == ""
+    assert "--seeds" not in plan_for("60s", 2, ["real", "gan"])
+
+    message = plan_for(least[2], 2, ["real", "gan"], Hungry())
+    told("or fewer --seeds", message)
+    enough = re.search(r"least (\d+m), or fewer", message)
+    assert enough is not None
+    assert plan_for(enough[1], 2, ["real", "gan"], Hungry()) == ""
+
+
+def test_a_budget_without_steps_of_the_small_network_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of classifiers of one's own and arms that need no network, all time is that of their fits."""
+    monkeypatch.setattr(plan, "_lap", lambda fold, tested: 1.5)
+    data = from_array(np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2)
+    forest = Estimator("forest", cast(Any, None))
+    refusal = refused(lambda: planned(data, forest, cast(Any, None), 5.0, 2, ["real", "weights"]))
+    assert "give at least 1m" in refusal
 
 
 @on("with a checkpoint takes")

@@ -106,7 +106,8 @@ function Actions({ run, act }) {
     <button class="danger" onClick=${() => (asked === 1 ? setAsked(2) : act("DELETE", "", { sure: run.run }))}>${asked === 1 ? t("discard_yes") : t("discard_sure")}</button>
     <button onClick=${() => setAsked(0)}>${t("cancel")}</button></div>`;
   const busy = run.state === "playing" || run.state === "working" || run.job !== null;
-  return html`<div class="actions">${busy ? html`<button onClick=${() => act("POST", "stop")} title=${t("stop_why")}>${t("stop")}</button>` : null}
+  const other = run.state === "finished" && run.job !== null; // a run that is done is not stopped: what is made of it is
+  return html`<div class="actions">${busy ? html`<button onClick=${() => act("POST", "stop")} title=${other ? "" : t("stop_why")}>${other ? t("stop_work", { name: run.job.command }) : t("stop")}</button>` : null}
     ${run.state === "stopped" && !busy && !run.trouble ? html`<button onClick=${() => act("POST", "resume")}>${t("resume")}</button>` : null}
     ${busy ? null : html`<button class="quiet" onClick=${() => setAsked(1)}>${t("discard")}</button>`}</div>`;
 }

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from evenodds.cli import main
-from evenodds.data.checks import checked
+from evenodds.data.checks import check
 from evenodds.data.folders.labels import from_folders
 from evenodds.data.readers.toys import mixture
 from evenodds.data.sources import load, load_like
@@ -28,9 +28,7 @@ def test_of_a_long_choice_the_nearest_are_named() -> None:
     said = str(unknown("column", "cont7", columns))
     assert "did you mean 'Cont 7'? known: Cont 7, " in said
     assert said.endswith(" and 51 more")
-    assert str(unknown("column", "Y", columns)).endswith(
-        "known: Cont 1, Cont 2, Cont 3, Cont 4, Cont 5, Cont 6 and 51 more"
-    )
+    assert "known: Cont 1, Cont 2, Cont 3, Cont 4, Cont 5, Cont 6 and 51 more" in str(unknown("column", "Y", columns))
     assert str(unknown("loss", "b", ["c", "a"])) == "no loss 'b'; known: a, c"
 
 
@@ -43,7 +41,7 @@ def test_points_that_are_equal_by_chance_are_no_duplicates() -> None:
     data = mixture(20_000)
     train, held_out = data.split(0.1, 0)
     assert len(torch.unique(data.x)) < len(data)
-    assert not [line for line in checked(data, train, held_out) if "repeat" in line or "too good" in line]
+    assert not [line for line in check(data, train, held_out) if "repeat" in line or "too good" in line]
 
 
 def test_a_picture_of_few_points_has_few_bars() -> None:
@@ -103,7 +101,7 @@ def test_regions_beside_images_are_named(tmp_path: Path) -> None:
 
 
 def test_a_run_as_a_source_says_nothing_of_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("config.yaml", "data.json", "metrics.jsonl"):
+    for name in ("config.yaml", "data.json", "checkpoints"):
         (tmp_path / name).write_text("{}")
     assert main(["duplicates", str(tmp_path)]) == 2
     said = capsys.readouterr().err

@@ -55,7 +55,7 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "describe regions, as labelme and COCO": (
         f"train color-32 --data described --out new --quiet --set {SMALL}",
-        f"train segment --data described --out new --quiet --set {MAPS}",
+        f"train segment --data described --out newer --quiet --set {MAPS}",
     ),
     "say how many: --per-class 500": (
         "augment classes --to new --filters none",

@@ -13,27 +13,15 @@ from evenodds.tasks._playable import Conversion
 __all__ = ["answered", "conversion_of"]
 
 
-def conversion_of(session: Session, back: bool = False) -> Conversion:
-    """What a run makes of images; BadInput of a run that takes none.
-
-    Args:
-        back: what it makes of images like those it makes otherwise.
-    """
+def conversion_of(session: Session) -> Conversion:
+    """What a run makes of images; BadInput of a run that takes none."""
     conversion = session.task.conversion(session.card.shape)
     if conversion is None:
         raise BadInput(
             f"this run ({session.config.task.name}) makes nothing of images; train one that does, with the recipe "
             "upscale-x4, segment or denoise, say (see: evenodds list recipes)"
         )
-    if not back:
-        return conversion
-    way_back = session.task.conversion_back(session.card.shape)
-    if way_back is None:
-        raise BadInput(
-            f"this run ({session.config.task.name}) has learned one way; leave --back out, or train both ways on two "
-            "folders with the recipe cycle"
-        )
-    return way_back
+    return conversion
 
 
 @torch.no_grad()

@@ -27,26 +27,23 @@ from evenodds.runs.session import Session
 __all__ = ["filler_of", "has_symmetric_noise", "maker_of", "mixed", "palette_of", "pictures_of"]
 
 
-def maker_of(
-    session: Session, mix: float | None = None, flips: bool = False, larger: float = 1.0, back: bool = False
-) -> Maker:
+def maker_of(session: Session, mix: float | None = None, flips: bool = False, larger: float = 1.0) -> Maker:
     """The run's network.
 
     Args:
         mix: share of the network that an adversary taught, see `mixed`; None: the run's final network.
         flips: whether labels are those of the mean over each image and its mirror image; see evenodds.tasks.segment.
         larger: how many times as large images are looked at as well; 1 for no more than as they are.
-        back: of images like those that the run makes otherwise, make images like its sources.
 
     Raises:
-        BadInput: the run makes nothing of images, has no way back, or does not say what its classes are in files.
+        BadInput: the run makes nothing of images, or does not say what its classes are in files.
     """
-    task, conversion = session.task, conversion_of(session, back)
+    task, conversion = session.task, conversion_of(session)
     if flips:
         task = replace(task, flips=True)  # type: ignore[type-var]
     if larger != 1:
         task = replace(task, larger=larger)  # type: ignore[type-var]
-    generator = session.players[conversion.player] if mix is None else mixed(session, mix)
+    generator = session.players["generator"] if mix is None else mixed(session, mix)
 
     @torch.no_grad()
     def compute(x: NDArray[Any]) -> NDArray[Any]:
@@ -54,7 +51,7 @@ def maker_of(
         answer = task.answer({"generator": generator}, {"source": source})
         return np.asarray((answer["x"] if "x" in answer else answer["labels"][:, None]).cpu())
 
-    source = None if back else session.card.beside.get("source")
+    source = session.card.beside.get("source")
     units = session.card.units if source is None or source.units is None else source.units
     multiple = int(getattr(generator, "multiple", 1))
     return Maker(

@@ -263,9 +263,9 @@ def _converted(command: str, run: Path, source: Path, out: Path, flags: Flags) -
 
         if flags.mix is not None:
             raise BadInput(f"{run} holds one network, so there is nothing to mix; take the run itself for --mix")
+        maker = maker_in(run, command)
         if flags.back:
             raise _one_way(run)
-        maker = maker_in(run, command)
         if flags.looks:
             raise BadInput(
                 f"{run} answers with labels, which have no mean; take the run itself for --flips and --larger"
@@ -304,7 +304,15 @@ def _written(maker: Maker, source: Path, out: Path, flags: Flags) -> Converted:
 
 
 def _one_way(file: Path) -> BadInput:
-    return BadInput(f"{file} holds one network, which makes targets of sources; take the run itself for --back")
+    from evenodds.export.words import read_file
+
+    words, _ = read_file(file)
+    if words.back:
+        return BadInput(f"{file} holds the way back, and takes no other; leave --back out")
+    return BadInput(
+        f"{file} makes targets of sources alone; take the run itself for --back, or its way back as a file, which "
+        "`evenodds export RUN --back` writes"
+    )
 
 
 def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Flags) -> tuple[Session, Converted]:
@@ -314,6 +322,7 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     from evenodds.apply.making import maker_of
     from evenodds.apply.samples import require_not_the_data
     from evenodds.evaluation.truth import require_apart, require_sizes
+    from evenodds.runs.way_back import way_back
 
     session = run_or_model(run, flags.checkpoint, flags.device, "generator")
     if flags.back and session.file is not None:
@@ -321,15 +330,17 @@ def _written_by_all(command: str, run: Path, source: Path, out: Path, flags: Fla
     if session.task.command != command:
         task, right = session.config.task.name, session.task.command
         raise BadInput(f"{run} is a run of the task {task}; put it to work with `evenodds {right}`")
+    if flags.back:
+        session = way_back(session)
     require_not_the_data(session, out if many(source) else out.parent)
     if flags.against is not None:
         require_apart(out, flags.against)
         outputs_of(command, out).require([beside(out, "scores.json")], [source, flags.against])
-        require_sizes(session, source, out, flags.against, flags.most_pixels, flags.back)
+        require_sizes(session, source, out, flags.against, flags.most_pixels)
     zoom = getattr(session.task, "zoom", 1.0)
     if flags.looks.get("larger", 1) > zoom:
         say(f"{run} has seen nothing enlarged more than {zoom:g} times, so its maps may be worse for it")
-    return session, _written(maker_of(session, flags.mix, back=flags.back, **flags.looks), source, out, flags)
+    return session, _written(maker_of(session, flags.mix, **flags.looks), source, out, flags)
 
 
 def _score(session: Any, source: Path, out: Path, flags: Flags) -> None:
@@ -340,7 +351,7 @@ def _score(session: Any, source: Path, out: Path, flags: Flags) -> None:
 
     assert flags.against is not None
     with Steps() as step:
-        scores = scored(session, source, out, flags.against, step, flags.most_pixels, flags.back)
+        scores = scored(session, source, out, flags.against, step, flags.most_pixels)
     for line in scores.report:
         say(line)
     for note in scores.notes:

@@ -23,6 +23,7 @@ def export(
     uint8: Switch = False,
     fp16: Switch = False,
     one_hot: Switch = False,
+    back: Switch = False,
     licence: str | None = None,
     checkpoint: Checkpoint = "last",
 ) -> None:
@@ -33,7 +34,7 @@ def export(
     to
         onnx, for onnxruntime and all that reads ONNX; or pt2, for torch.export.load.
     out
-        The file to write [default: ANSWERS.onnx or ANSWERS.pt2 in the run folder].
+        The file to write [default: ANSWERS.onnx or ANSWERS.pt2 in the run folder, ANSWERS-back of --back].
     answers
         What the file does: sample, fill, upscale, translate or segment; encode (z of items, by the encoder that
         `evenodds encode` learned); features (what the discriminator sees) [default: what the run is for].
@@ -43,6 +44,9 @@ def export(
         The networks compute in float16: half the size, and less exact.
     one_hot
         Classes are asked for by a row of shares, which may mix them [default: by their number].
+    back
+        Of a run that learned both ways, as one of cycle: the way back, which makes images like the sources of images
+        like the targets. Its file takes `source` and gives `x`, as that of the way there does.
     licence
         Of the file, written into it.
     """
@@ -52,7 +56,7 @@ def export(
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, "cpu")
-    options = Options(answers, uint8, fp16, one_hot)
+    options = Options(answers, uint8, fp16, one_hot, back)
     exported = write(session, to, out, options, licence=licence, encoder=lambda: existing_encoder(session))
     for line in exported.lines():
         say(line)

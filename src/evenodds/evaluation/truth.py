@@ -103,16 +103,14 @@ def require_apart(out: Path, truth: Path) -> None:
         )
 
 
-def require_sizes(
-    session: Session, source: Path, out: Path, truth: Path, most_pixels: int | None = None, back: bool = False
-) -> None:
+def require_sizes(session: Session, source: Path, out: Path, truth: Path, most_pixels: int | None = None) -> None:
     """BadInput, before anything is made, where no image of the truth has the name and the size of a result.
 
     Of labels, whose maps are brought to the size of the images, nothing is said.
     """
     if conversion_of(session).labels:
         return
-    scale, limit = network_of(maker_of(session, back=back), tile=1).tiling.scale, checked_limit(most_pixels)
+    scale, limit = network_of(maker_of(session), tile=1).tiling.scale, checked_limit(most_pixels)
     wrong = ""
     with jobs(source, out, most_pixels=limit) as todo, _truths(truth, limit) as truths:
         names = [job.file.name for job in todo]
@@ -146,7 +144,6 @@ def scored(
     truth: Path,
     step: Callable[[str, int, int], None] | None = None,
     most_pixels: int | None = None,
-    back: bool = False,
 ) -> TruthReport:
     """Holds what `convert` has written against the truth.
 
@@ -155,7 +152,6 @@ def scored(
         truth: a folder or archive whose images have the names of the inputs, but for their endings; or one image. Of
             labels, several masks of an image, as `maps` reads them, are one map.
         most_pixels: of an input, as for `convert`.
-        back: whether the way back was taken, see `evenodds.apply.making.maker_of`.
 
     Returns:
         Of images, PSNR on Y and SSIM of Y, both without a border as wide as the scale as is the custom, beside those of
@@ -177,7 +173,7 @@ def scored(
             maps = TrueMaps(session, truths.by_colour, limit)
             partners, compare = _true_labels(maps, names, truth, truths, partners), _label_comparison(session, limit)
         else:
-            maps, compare = None, _image_comparison(session, limit, back)
+            maps, compare = None, _image_comparison(session, limit)
         for k, job in enumerate(todo):
             if job.target.is_file():
                 row = _row(job, partners[k], compare)
@@ -208,8 +204,8 @@ def _row(job: Job, truth: Any, compare: Comparison) -> Row | str:
         return f"{job.file.name} ({error})"
 
 
-def _image_comparison(session: Session, most_pixels: int, back: bool) -> Comparison:
-    network = network_of(maker_of(session, back=back), tile=1)
+def _image_comparison(session: Session, most_pixels: int) -> Comparison:
+    network = network_of(maker_of(session), tile=1)
     scale, baseline = network.tiling.scale, "input" if network.tiling.scale == 1 else "bicubic"
 
     def compare(source: File, truth: File, target: Path) -> Row:

@@ -15,6 +15,7 @@ from evenodds.runs.card import DataCard
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.origin import read_origins
 from evenodds.runs.session import Session
+from evenodds.runs.way_back import way_back
 from evenodds.version import __version__
 
 __all__ = ["About", "about_run", "read_words", "run_id"]
@@ -35,6 +36,7 @@ class About:
         margin: reach of the network in pixels; None where it depends on all of the image.
         numbers_per_pixel: of a network of images, see evenodds.runs.layers.
         settings: those that are not the recipe's, as they are shown; None in files from before.
+        back: whether it is the way back of a run that learned both; its card is that of `evenodds.runs.way_back`.
     """
 
     answers: str
@@ -51,6 +53,7 @@ class About:
     numbers_per_pixel: float = 0.0
     licence: str = LICENCE
     settings: Mapping[str, str] | None = None
+    back: bool = False
 
     @property
     def uint8(self) -> bool:
@@ -73,6 +76,8 @@ class About:
             "units": card.units.line(),
             "licence": self.licence,
         }
+        if self.back:
+            plain["back"] = True
         if self.multiple > 1:
             plain["sides_are_multiples_of"] = self.multiple
         if card.classes:
@@ -100,8 +105,15 @@ def run_id(session: Session) -> str:
     return identity(session.config, session.card.fingerprint, weights)
 
 
-def about_run(session: Session, licence: str | None) -> dict[str, Any]:
-    """What a file says of the run, as arguments of About."""
+def about_run(session: Session, licence: str | None, back: bool = False) -> dict[str, Any]:
+    """What a file says of the run, as arguments of About.
+
+    Args:
+        back: whether the file is of its way back; its run is the same.
+    """
+    run = run_id(session)
+    if back:
+        session = way_back(session)
     generator = session.players.get("generator")
     conversion = session.task.conversion(session.card.shape)
     per_pixel = 0.0
@@ -110,13 +122,14 @@ def about_run(session: Session, licence: str | None) -> dict[str, Any]:
         per_pixel = numbers_per_pixel(generator, conversion.inputs, multiple, session.device)
     return {
         "version": __version__,
-        "run": run_id(session),
+        "run": run,
         "images": session.images,
         "card": shared_card(session.card),
         "config": placeless(session.config),
         "margin": getattr(generator, "margin", None),
         "numbers_per_pixel": per_pixel,
         "settings": changed_settings(session.config),
+        "back": back,
         "licence": licence or next((one.licence for one in read_origins(session.folder)[-1:]), LICENCE),
     }
 

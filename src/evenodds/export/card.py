@@ -32,7 +32,8 @@ def told(about: About | Words, config: Mapping[str, Any], settings: Mapping[str,
     """What a file says of itself, as plain values by name."""
     inputs, outputs = (", ".join(map(str, part)) for part in (about.inputs, about.outputs))
     facts = facts_of(about.run, about.version, config, settings, about.images, about.card)
-    return facts | {"answers": about.answers, "takes": inputs, "gives": outputs, "licence": about.licence}
+    way = {"direction": "back: images like the sources of the run, of images like its targets"} if about.back else {}
+    return facts | {"answers": about.answers, **way, "takes": inputs, "gives": outputs, "licence": about.licence}
 
 
 def facts_of(

@@ -16,6 +16,7 @@ from evenodds.export.entry import ANY_SIZE, BATCH, Entry
 from evenodds.export.units import FromModel, ToModel
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.session import Session
+from evenodds.runs.way_back import way_back
 from evenodds.tasks._conditional import one_hot
 from evenodds.tasks.fill import complete
 
@@ -31,12 +32,14 @@ class Options:
         uint8: images go in and come out as bytes in the data's own units; otherwise as float32 in [-1, 1].
         half: the networks compute in float16.
         one_hot: classes are asked for by c (N, K), which may mix them; otherwise by their numbers y (N,).
+        back: of a run that learned both ways, the way back; see `evenodds.runs.way_back`.
     """
 
     answers: str | None = None
     uint8: bool = False
     half: bool = False
     one_hot: bool = False
+    back: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,11 @@ def graph_of(session: Session, options: Options, encoder: Callable[[], nn.Module
         encoder: gives the run's encoder, where `answers` is encode.
 
     Raises:
-        BadInput: the run answers nothing of that name, its data are not bytes, or it is asked for no classes.
+        BadInput: the run answers nothing of that name, its data are not bytes, it is asked for no classes, or it has no
+            way back.
     """
+    if options.back:
+        session = way_back(session)
     choices = possible(session)
     answers = choices[0] if options.answers is None else options.answers
     if answers not in choices:

@@ -116,6 +116,7 @@ class Words:
     numbers_per_pixel: float = 0.0
     licence: str = LICENCE
     settings: Mapping[str, str] | None = None
+    back: bool = False
 
 
 def part_of(config: Mapping[str, Any], key: str) -> tuple[str, Mapping[str, Any]]:

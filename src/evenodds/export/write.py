@@ -78,7 +78,7 @@ def export(
         require_owned(path, "export")
     session = replace(session, players={k: player.cpu() for k, player in session.players.items()}, device=_CPU)
     graph = graph_of(session, options, encoder)
-    path = session.folder / f"{graph.answers}.{to}" if path is None else path
+    path = session.folder / f"{graph.answers}{'-back' * options.back}.{to}" if path is None else path
     require_owned(path, "export")
     full = graph if not options.half else graph_of(session, replace(options, half=False), encoder)
     about = About(
@@ -87,7 +87,7 @@ def export(
         outputs=graph.outputs,
         half=options.half,
         multiple=graph.multiple,
-        **about_run(session, licence),
+        **about_run(session, licence, options.back),
     )
     with _needed(), _quiet():
         least = 1 if to == "onnx" else LEAST_UNITS

@@ -147,11 +147,13 @@ def _hidden(session: Session, received: Received, bounds: Bounds) -> tuple[Pictu
         return data, hidden(marks, (height, width), path).mask
 
 
-async def converted(service: Service, content: bytes, form: str, overlay: bool = False) -> Response:
+async def converted(service: Service, content: bytes, form: str, overlay: bool = False, back: bool = False) -> Response:
     """What the run makes of a picture, as `evenodds upscale`, `translate` or `segment` makes it."""
-    bounds, scale = service.line.bounds, service.offers.scale
+    bounds = service.line.bounds
 
     def work(aside: Aside) -> Response:
+        network = service.offers.converter(aside.ask, back)
+        scale = network.tiling.scale
         height, width = (scale * side for side in size_of(content, "the image"))
         if scale > 1 and height * width > bounds.pixels:
             raise TooMuch(
@@ -159,7 +161,6 @@ async def converted(service: Service, content: bytes, form: str, overlay: bool =
                 f"smaller image, or use `evenodds {service.offers.session.task.command}`"
             )
         picture = decoded(content, "the image", bounds.pixels)
-        network = service.offers.converter(aside.ask)
         if network.outputs == 1 and service.offers.names[0] == "segment":
             return _labelled(service.offers.session, network, picture, form, overlay)
         return _image(network, picture, form)

@@ -84,6 +84,15 @@ class Convert(Asked):
     files = ("image",)
 
 
+class Translate(Convert):
+    """A picture as `image`."""
+
+    back: Annotated[
+        bool,
+        Field(description="A picture like the sources, of one like the targets: of a run that learned both ways."),
+    ] = False
+
+
 class Segment(Convert):
     """A picture as `image`."""
 
@@ -175,8 +184,12 @@ def _conversion(name: str, model: type[Convert], summary: str) -> Callable[[Requ
         service = _service(request, name)
         sent = await _with_files(service, request)
         asked = sent.as_model(model)
+        back = isinstance(asked, Translate) and asked.back
+        if back:
+            service.offers.require_back()
         form = form_of(request, asked.form, FORMS["image"])
-        work = answers.converted(service, sent.one("image"), form, getattr(asked, "overlay", False))
+        overlay = isinstance(asked, Segment) and asked.overlay
+        work = answers.converted(service, sent.one("image"), form, overlay, back)
         return await service.answer(request, work)
 
     convert.__doc__ = f"As `evenodds {name}` of one file: a PNG, an array (npz), or JSON."
@@ -186,7 +199,7 @@ def _conversion(name: str, model: type[Convert], summary: str) -> Callable[[Requ
 
 
 _conversion("upscale", Convert, "A picture, enlarged")
-_conversion("translate", Convert, "A picture, made into another")
+_conversion("translate", Translate, "A picture, made into another")
 _conversion("segment", Segment, "What each pixel of a picture shows")
 
 

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from evenodds.apply.answering import conversion_of
 from evenodds.apply.converting import network_of
 from evenodds.apply.encoder import existing_encoder, has_encoder
 from evenodds.apply.inversion import estimated
@@ -23,6 +22,7 @@ from evenodds.errors import BadInput
 from evenodds.export.model import Player
 from evenodds.game.threads import allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs.session import Session
+from evenodds.runs.way_back import has_way_back, way_back
 from evenodds.server.passes import Kind, Rows
 
 __all__ = ["Offers", "chosen_threads"]
@@ -47,6 +47,7 @@ class Offers:
         rows: of a pass; None: by the size of the images.
         encoder: of the run, where it has one.
         network: of a run that makes images of images.
+        back: the network of its way back, where it learned both.
     """
 
     session: Session
@@ -54,6 +55,7 @@ class Offers:
     rows: int | None = None
     encoder: nn.Module | None = None
     network: Network | None = None
+    back: Network | None = None
 
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
@@ -63,7 +65,8 @@ class Offers:
             raise BadInput(f"{session.folder} answers none of {', '.join(WORDS)}; serve a run, or another file of it")
         encoder = existing_encoder(session) if "encode" in answers else None
         network = None if task.conversion(session.card.shape) is None else network_of(maker_of(session))
-        return Offers(session, tuple(answers), rows, encoder, network)
+        back = network_of(maker_of(way_back(session))) if has_way_back(session) else None
+        return Offers(session, tuple(answers), rows, encoder, network, back)
 
     def require(self, name: str) -> None:
         """BadInput, which says what there is, where the run does not answer it."""
@@ -107,18 +110,25 @@ class Offers:
 
         return Kind("fill", compute, self.size(self.session.card.shape))
 
-    def converter(self, ask: Callable[[Kind, Rows], Rows]) -> Network:
+    def require_back(self) -> None:
+        """BadInput where there is no way back, or where it is all there is."""
+        if self.back is None:
+            what = self.session.file or f"the run of this server ({self.session.config.task.name})"
+            raise BadInput(f"{what} has one way alone, which is taken as it is; leave `back` out")
+
+    def converter(self, ask: Callable[[Kind, Rows], Rows], back: bool = False) -> Network:
         """The network of a run that makes images of images, each of whose windows is a row of a pass.
 
         Args:
             ask: waits for what is made of rows.
+            back: that of the way back.
         """
-        network = self.network
+        network = self.back if back else self.network
         assert network is not None
 
         def apply(windows: NDArray[Any]) -> NDArray[Any]:
             size = self.size((network.tiling.scale**2 * windows.shape[1], *windows.shape[2:]))
-            kind = Kind(("convert", *windows.shape[1:]), _through(network), size)
+            kind = Kind(("convert", back, *windows.shape[1:]), _through(network), size)
             return ask(kind, {"source": np.ascontiguousarray(windows)})["x"]
 
         return replace(network, apply=apply)
@@ -130,20 +140,18 @@ class Offers:
         rows = NUMBERS.get(self.session.device.type, ON_DEVICE) // math.prod(shape)
         return 1 << max(1, min(MOST_ROWS, rows)).bit_length() - 1
 
-    @property
-    def scale(self) -> int:
-        """How many times larger an image is than its source."""
-        return conversion_of(self.session).scale
+    def trials(self) -> list[Callable[[], Any]]:
+        """A pass with zeros in it of what the run answers first; of its way back too."""
+        networks = [network for network in (self.network, self.back) if network is not None]
+        return [self._conversion_of_zeros(network) for network in networks] or [self._answer_to_zeros()]
 
-    def trial(self) -> Callable[[], Any]:
-        """A pass of what the run answers first, with zeros in it."""
+    def _conversion_of_zeros(self, network: Network) -> Callable[[], Any]:
+        side = max(32, network.tiling.multiple)
+        source = np.zeros((self.size((network.inputs, side, side)), network.inputs, side, side), np.float32)
+        return lambda: _through(network)({"source": source})
+
+    def _answer_to_zeros(self) -> Callable[[], Any]:
         session, name = self.session, self.names[0]
-        if self.network is not None:
-            side = max(32, self.network.tiling.multiple)
-            source = np.zeros(
-                (self.size((self.network.inputs, side, side)), self.network.inputs, side, side), np.float32
-            )
-            return lambda: _through(self.network or network_of(maker_of(session)))({"source": source})
         kind = {"sample": lambda: self.sampling(1.0), "encode": self.encoding, "fill": self.filling}[name]()
         shape, x = session.card.shape, np.zeros((kind.size, *session.card.shape), np.float32)
         z = np.zeros((kind.size, 1 if session.task.prior is None else session.latent.size), np.float32)
@@ -185,5 +193,5 @@ def chosen_threads(offers: Offers, asked: int | None) -> int:
     most = torch.get_num_threads()
     if offers.session.device.type != "cpu" or most == 1 or fixed_by_user():
         return most
-    play = offers.trial()
+    play = offers.trials()[0]
     return fastest(rates_by_threads(lambda rounds: [play() for _ in range(rounds)], candidates(most)))

@@ -17,6 +17,7 @@ from evenodds.errors import BadInput
 from evenodds.runs.sample_picture import sample_picture
 from evenodds.runs.session import Session
 from evenodds.runs.values import numbers_by_name
+from evenodds.runs.way_back import has_way_back
 from evenodds.server.loaded import Loaded, Worker
 from evenodds.server.pictures import as_response
 from evenodds.show import pictures
@@ -91,7 +92,12 @@ def _about(session: Session) -> dict[str, Any]:
         and (hasattr(session.latent, "truncated") or hasattr(session.players["generator"], "truncated")),
         "converts": None
         if conversion is None
-        else {"scale": conversion.scale, "labels": conversion.labels, "restores": conversion.restores},
+        else {
+            "scale": conversion.scale,
+            "labels": conversion.labels,
+            "restores": conversion.restores,
+            "back": has_way_back(session),
+        },
     }
 
 

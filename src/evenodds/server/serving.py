@@ -51,7 +51,8 @@ def serving(
     """
     offers, line = Offers.of(session, rows), Line(bounds)
     meter, number = Meter(line), chosen_threads(offers, threads)
-    offers.trial()()  # what fails with every request fails now
+    for trial in offers.trials():  # what fails with every request fails now
+        trial()
     passes = Passes(lambda: torch.set_num_threads(number), meter.of_pass)
     service = Service(offers, line, passes, meter, _about(offers, bounds, number))
     limits = Limits(
@@ -90,6 +91,7 @@ def _about(offers: Offers, bounds: Bounds, threads: int) -> dict[str, Any]:
         asked_by = {"given": {name: ranges.get(name) for name in conditions.names}}
     return {
         "answers": list(offers.names),
+        **({"back": offers.back is not None} if "translate" in offers.names else {}),
         "kind": card.kind,
         "shape": list(card.shape),
         **asked_by,

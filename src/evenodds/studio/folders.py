@@ -25,7 +25,7 @@ from evenodds.server.sampling import worker_of
 from evenodds.server.uploads import Uploads
 from evenodds.studio.runs import studio_of
 from evenodds.studio.state import Studio
-from evenodds.studio.tools import uploads_of
+from evenodds.studio.tools import turned, uploads_of
 
 __all__ = ["router"]
 
@@ -52,6 +52,7 @@ class Work(BaseModel):
     ] = ""
     painted: Annotated[str, Field(max_length=64, description="In place of `mask`: an upload, for all pictures.")] = ""
     n: Annotated[int, Field(ge=1, le=16, description="Fillings of each picture.")] = 4
+    back: Annotated[bool, Field(description="The way back, of a run that learned both ways.")] = False
 
 
 @router.post("", summary="Put a folder of pictures through the run", status_code=202)
@@ -59,7 +60,7 @@ async def begin(request: Request, run: str, asked: Work) -> dict[str, Any]:
     """As `evenodds upscale`, `translate`, `segment` or `fill` of a folder or an archive."""
     studio = studio_of(request)
     source = await asyncio.to_thread(studio.data_at, asked.place)
-    command = await worker_of(request, run).ask(_command)
+    command = await worker_of(request, run).ask(lambda session: _command(turned(session, asked.back)))
     out = await asyncio.to_thread(_begun, studio, studio.folder(run), source, command, asked, uploads_of(request))
     return {"name": out.name}
 
@@ -73,6 +74,7 @@ def _begun(studio: Studio, folder: Path, source: str, command: str, asked: Work,
         if command == "fill":
             mask = _mask(studio, uploads, asked, out)
             words = [str(folder), source, "--mask", mask, "-n", str(asked.n), "--out", str(out)]
+        words += ["--back"] if asked.back else []
         launch([command, *words], out, studio.base)
     return out
 

@@ -28,12 +28,13 @@ from evenodds.evaluation.truth import finite, scored
 from evenodds.files.text import quoted
 from evenodds.game.arithmetic import eight_bit
 from evenodds.runs.session import Session
+from evenodds.runs.way_back import has_way_back, way_back
 from evenodds.server.loaded import Worker
 from evenodds.server.pictures import as_response, in_text
 from evenodds.server.sampling import worker_of
 from evenodds.server.uploads import MOST_PIXELS, Upload, Uploads
 
-__all__ = ["router"]
+__all__ = ["router", "turned", "uploads_of"]
 
 router = APIRouter(prefix="/api/runs/{run}", tags=["tools"])
 
@@ -41,6 +42,7 @@ MOST_RESULT = 64_000_000
 """Pixels of a result."""
 
 Name = Annotated[str, Query(max_length=64, description="As POST /api/uploads named it.")]
+Back = Annotated[bool, Query(description="The way back, of a run that learned both ways.")]
 
 
 def uploads_of(request: Request) -> Uploads:
@@ -54,12 +56,20 @@ async def convert(
     request: Request,
     run: str,
     upload: Name,
+    back: Back = False,
     form: Annotated[Literal["webp", "png"], Query(alias="format")] = "webp",
     slot: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """As `evenodds upscale`, `translate` or `segment` of one file; of labels, an overlay."""
     sent = uploads_of(request)[upload]
-    return await worker_of(request, run).ask(lambda session: _converted(session, sent, form), slot)
+    return await worker_of(request, run).ask(lambda session: _converted(turned(session, back), sent, form), slot)
+
+
+def turned(session: Session, back: bool) -> Session:
+    """The run, or its way back; BadInput where it has none."""
+    if back and not has_way_back(session):
+        raise BadInput(f"this run ({session.config.task.name}) has learned one way alone; leave `back` out")
+    return way_back(session) if back else session
 
 
 def _converted(session: Session, sent: Upload, form: str) -> Response:
@@ -83,11 +93,11 @@ def _converted(session: Session, sent: Upload, form: str) -> Response:
 
 
 @router.get("/scores", summary="What the run makes of a picture, held against the truth")
-async def scores(request: Request, run: str, upload: Name, truth: Name) -> dict[str, Any]:
+async def scores(request: Request, run: str, upload: Name, truth: Name, back: Back = False) -> dict[str, Any]:
     """As `--against` of one file: intersection over union of labels, PSNR and SSIM of images."""
     uploads = uploads_of(request)
     sent, true = uploads[upload], uploads[truth]
-    return await worker_of(request, run).ask(lambda session: _scored(session, sent, true))
+    return await worker_of(request, run).ask(lambda session: _scored(turned(session, back), sent, true))
 
 
 def _scored(session: Session, sent: Upload, true: Upload) -> dict[str, Any]:

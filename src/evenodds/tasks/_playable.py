@@ -46,7 +46,6 @@ class Conversion:
         scale: how many times larger an answer is than its source.
         labels: whether an answer holds "labels" (N, H, W); otherwise it holds images "x" (N, C, H, W).
         restores: whether an answer is a better version of its source, and not another image.
-        player: who makes it.
     """
 
     inputs: int
@@ -54,7 +53,19 @@ class Conversion:
     scale: int = 1
     labels: bool = False
     restores: bool = False
-    player: str = "generator"
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """A task that learns both ways, the other way round: sources are made of items x.
+
+    Args:
+        task: whose items are the sources of this one, and whose sources are its items.
+        players: the name that each of its players has in this one.
+    """
+
+    task: Playable
+    players: Mapping[str, str]
 
 
 class Scoring(Protocol):
@@ -213,8 +224,8 @@ class Playable(Task, Protocol):
         """What is made of a "source", for items x of that shape; None of a task that takes no source images."""
         ...
 
-    def conversion_back(self, shape: Sequence[int]) -> Conversion | None:
-        """The way back: what is made of an image like x, a source; None where no player has learned it."""
+    def way_back(self, shape: Sequence[int]) -> WayBack | None:
+        """The task the other way round, for items x of that shape; None where no player has learned that."""
         ...
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:
@@ -330,8 +341,8 @@ class TaskDefaults:
         """No source images are taken."""
         return None
 
-    def conversion_back(self, shape: Sequence[int]) -> Conversion | None:
-        """No player has learned a way back."""
+    def way_back(self, shape: Sequence[int]) -> WayBack | None:
+        """No player has learned it."""
         return None
 
     def unconditional(self, players: Players, shape: Sequence[int], c: Tensor | None = None) -> dict[str, nn.Module]:

@@ -16,13 +16,20 @@ from evenodds.tasks._crops import deal_piece, piece_size
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks._discriminator import DiscriminatorCosts
 from evenodds.tasks._image_to_image import ImageToImage, without_views
-from evenodds.tasks._playable import Conversion, NetworkSpec
+from evenodds.tasks._playable import Conversion, NetworkSpec, WayBack
 from evenodds.tasks.contest import Contest
 
 __all__ = ["Cycle"]
 
 _SIDES = {"discriminator": "x", "discriminator_source": "source"}
 """What each discriminator judges."""
+_OPPOSITES = {
+    "generator": "backward",
+    "backward": "generator",
+    "discriminator": "discriminator_source",
+    "discriminator_source": "discriminator",
+}
+"""The player that does the same for the other set."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,9 @@ class Cycle(DiscriminatorCosts, ImageToImage):
         """An image of the other set."""
         return Conversion(self.inputs, shape[0])
 
-    def conversion_back(self, shape: Sequence[int]) -> Conversion:
-        """Of an image of the other set, one of the first."""
-        return Conversion(shape[0], self.inputs, player="backward")
+    def way_back(self, shape: Sequence[int]) -> WayBack:
+        """The same game: either set may be called that of the sources."""
+        return WayBack(replace(self, inputs=shape[0]), _OPPOSITES)
 
     def deal(self, real: Batch, rng: torch.Generator) -> Batch:
         """Pieces of "x" and, in an order of their own, of "source"; and the contest's draws for each of both."""

@@ -38,6 +38,7 @@ export const en = {
   pin: "Pin", pins: "Pinned", pin_name: "Name of the pin", unpin: "Remove {name}", chosen: "Chosen: {point}", which: "Checkpoint", last: "last",
   no_tools: "There are no tools for this run: it draws samples. See Play.", drop: "Drop a picture here, or choose one", drop_limit: "PNG, JPEG, WebP, TIFF and more; at most 64 MiB and 24 million pixels.",
   sending: "Sending …", at_work: "At work …", before: "before", after: "after", divider: "Divider between before and after", actual_size: "Actual size (1:1)",
+  way_back: "The way back: images like the sources, of images like the targets",
   result_of: "The picture before, and after {command}", legend: "Legend",
   paint_help: "Paint what is to be filled in. With the keyboard: arrow keys move the brush, the space bar paints.", brush: "Brush size", eraser: "Eraser", undo: "Undo", clear: "Clear",
   fill: "Fill in", fillings: "Fillings", filling: "Filling {n}", mask_area: "The picture, with the painted mask", another: "Another seed",

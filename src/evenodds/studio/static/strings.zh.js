@@ -34,6 +34,7 @@ export const zh = {
   pin: "收藏", pins: "已收藏", pin_name: "收藏名称", unpin: "移除 {name}", chosen: "已选：{point}", which: "检查点", last: "最新",
   no_tools: "此训练用于生成样本，没有工具，请看“探索”。", drop: "将图片拖到此处，或点击选择", drop_limit: "PNG、JPEG、WebP、TIFF 等；最大 64 MiB、2400 万像素。",
   sending: "发送中……", at_work: "处理中……", before: "之前", after: "之后", divider: "前后分界线", actual_size: "实际大小 (1:1)",
+  way_back: "反方向：用类似目标的图像生成类似来源的图像",
   result_of: "图片在 {command} 之前与之后", legend: "图例",
   paint_help: "涂抹要填补的部分。键盘：方向键移动画笔，空格键涂抹。", brush: "画笔大小", eraser: "橡皮", undo: "撤销", clear: "清除",
   fill: "填补", fillings: "填补结果", filling: "结果 {n}", mask_area: "图片与涂抹的遮罩", another: "换一个种子",

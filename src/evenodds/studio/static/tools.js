@@ -54,15 +54,16 @@ function Place({ label, value, onInput }) {
       ${seen.items ? html`<li class="muted">${t("items", { n: seen.items, shape: seen.shape.join(" × ") })}</li>` : null}</ul>` : null}</div>`;
 }
 
-// Whole folders, each a process of its own. `painted`: a mask for all pictures, of runs that fill in; else null.
-function Folders({ run, fills, painted }) {
+// Whole folders, each a process of its own. `painted`: a mask for all pictures, of runs that fill in; else null. `back`:
+// whether the way back is taken.
+function Folders({ run, fills, painted, back }) {
   const [list, setList] = useState([]), [place, setPlace] = useState(""), [masks, setMasks] = useState(""), [number, setNumber] = useState(4), [error, setError] = useState(null), at = path("runs", run, "folders");
   useEffect(() => poll(at, 1.5, setList, setError), [run]);
   const begin = async (event) => {
     event.preventDefault();
     try {
       const mask = fills && painted && !masks ? { painted: (await send("POST", "/api/uploads", painted)).upload } : fills ? { mask: masks } : {};
-      await send("POST", at, { place, ...mask, ...(fills ? { n: number } : {}) });
+      await send("POST", at, { place, ...mask, ...(fills ? { n: number } : {}), ...(back ? { back } : {}) });
       setError(null); setList(await get(at));
     } catch (wrong) { setError(wrong); }
   };
@@ -79,12 +80,14 @@ function Folders({ run, fills, painted }) {
 }
 
 // The truth of a picture: the result is held against it.
-function Truth({ run, sent }) {
+function Truth({ run, sent, back }) {
   const [true_, take, busy, error] = useUpload(), [scores, setScores] = useState(null), [failed, setFailed] = useState(null);
   useEffect(() => {
     setScores(null); setFailed(null);
-    if (true_) get(path("runs", run, "scores") + query({ upload: sent.upload, truth: true_.upload })).then(setScores).catch(setFailed);
-  }, [true_, sent]);
+    let ended = false;
+    if (true_) get(path("runs", run, "scores") + query({ upload: sent.upload, truth: true_.upload, back })).then((found) => ended || setScores(found)).catch((wrong) => ended || setFailed(wrong));
+    return () => { ended = true; };
+  }, [true_, sent, back]);
   const rows = scores ? Object.entries(scores.total).filter(([, value]) => typeof value === "number") : [];
   return html`<h3>${t("truth")}</h3><p class="muted">${t("truth_why")}</p><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${true_ && !scores && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
@@ -93,18 +96,21 @@ function Truth({ run, sent }) {
 }
 
 function Convert({ run, about }) {
-  const [sent, take, busy, error] = useUpload(), [after, setAfter] = useState(null), [failed, setFailed] = useState(null), [legend, setLegend] = useState([]);
+  const [back, setBack] = useState(false), [sent, take, busy, error] = useUpload(), [after, setAfter] = useState(null), [failed, setFailed] = useState(null), [legend, setLegend] = useState([]);
   useEffect(() => { if (about.converts.labels) get(path("runs", run, "legend")).then(setLegend).catch(setFailed); }, [run]);
   useEffect(() => {
     if (!sent) return;
     setAfter(null); setFailed(null);
-    ask(path("runs", run, "convert") + query({ upload: sent.upload, slot: `${tab}-convert` })).then((answer) => answer.blob()).then((blob) => setAfter({ blob, of: sent })).catch(setFailed);
-  }, [sent]);
-  return html`<section><h2>${about.command}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
+    let ended = false;
+    ask(path("runs", run, "convert") + query({ upload: sent.upload, back, slot: `${tab}-convert` })).then((answer) => answer.blob()).then((blob) => ended || setAfter({ blob, of: sent, back })).catch((wrong) => ended || setFailed(wrong));
+    return () => { ended = true; };
+  }, [sent, back]);
+  return html`<section><h2>${about.command}</h2>${about.converts.back ? html`<div class="fields"><label><input type="checkbox" checked=${back} onChange=${(e) => setBack(e.target.checked)} /> ${t("way_back")}</label></div>` : null}<${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${sent && !after && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
     ${after ? html`<${Compare} before=${after.of.file} after=${after.blob} command=${about.command} />
-      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${after.of} />` : null}
-    ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>`;
+      <div class="actions"><a class="button quiet" href=${path("runs", run, "convert") + query({ upload: after.of.upload, back: after.back, format: "png" })} download=${`${about.command}.png`}>${t("download")} PNG</a></div><${Truth} run=${run} sent=${after.of} back=${after.back} />` : null}
+    ${legend.length ? html`<h3>${t("legend")}</h3><ul class="tags">${legend.map((one) => html`<li key=${one.name}><span class="swatch" style=${{ background: one.colour }}></span>${one.name}</li>`)}</ul>` : null}</section>
+    <${Folders} run=${run} fills=${false} painted=${null} back=${back} />`;
 }
 
 // Two colours in turn, far apart in hue and lightness: one of them is seen on any picture.
@@ -210,7 +216,7 @@ function Fill({ run }) {
       <button class="quiet" disabled=${working || !done} onClick=${() => fill(seed + 1)}>${t("another")}</button></div>` : null}
     <${Line} error=${failed} />${working ? html`<${Busy} text=${t("at_work")} />` : null}
     ${done ? html`<h3>${t("fillings")}</h3><p class="muted">${done.note}</p><div class="fillings">${done.fillings.map((blob, k) => html`<a key=${k} class="saved" href=${done.links[k]} download=${`filling-${k + 1}.png`} title=${t("download")}><${Shown} blob=${blob} class="big" label=${t("filling", { n: k + 1 })} /></a>`)}</div>` : null}</section>
-    <${Folders} run=${run} fills=${true} painted=${mask} />`;
+    <${Folders} run=${run} fills=${true} painted=${mask} back=${false} />`;
 }
 
 function Reconstruct({ run, about, job }) {
@@ -235,6 +241,6 @@ export function ToolsView({ run, job }) {
   useEffect(() => { get(path("runs", run, "about")).then(setAbout).catch(setError); }, [run, job?.command]);
   if (!about) return html`<${Line} error=${error} />${error ? null : html`<${Busy} text=${t("loading")} />`}`;
   const images = about.kind === "image";
-  return html`${about.converts ? html`<${Convert} run=${run} about=${about} /><${Folders} run=${run} fills=${false} painted=${null} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
+  return html`${about.converts ? html`<${Convert} run=${run} about=${about} />` : null}${about.fills ? html`<${Fill} run=${run} />` : null}
     ${about.draws && images ? html`<${Reconstruct} run=${run} about=${about} job=${job} />` : null}${about.converts || about.fills || (about.draws && images) ? null : html`<p class="empty">${t("no_tools")}</p>`}`;
 }

@@ -431,8 +431,12 @@ LINES: dict[str, tuple[str, str]] = {
         "translate denoising photos out",
     ),
     "take the run itself for --back": (
-        "translate model.onnx photos out --back",
-        "translate denoising photos again",
+        "translate translate.onnx photos out --back",
+        "translate translate-back.onnx photos out",
+    ),
+    "holds the way back, and takes no other": (
+        "translate translate-back.onnx photos out --back",
+        "translate translate-back.onnx photos out",
     ),
     "so none is the best; take --checkpoint last": (
         "sample bare -n 2 --checkpoint best --npz a.npz",

@@ -81,7 +81,8 @@ def at_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "own.py").write_text(OWN)
     (folder / "broken.onnx").write_bytes(b"nothing")
     small_model(folder / "model.onnx")
-    stand_in("segment", folder)
+    for kind in ("segment", "way there", "way back"):
+        stand_in(kind, folder)
     (folder / "model.pt2").write_bytes(b"PK")
     np.savez(
         folder / "kinds.npz", x=(rng.integers(0, 90, (120, 8, 8)) + 60 * kinds[:, None, None]).astype(np.uint8), y=kinds

@@ -455,7 +455,7 @@ def test_pictures_are_enlarged_as_the_command_does(tmp_path: Path, monkeypatch: 
     assert main(["upscale", str(tmp_path / "runs" / "up"), str(tmp_path / "in.png"), str(tmp_path / "out.png")]) == 0
     with opened(base, [tmp_path]) as client:
         about = client.get("/api/runs/up/about").json()
-        assert about["converts"] == {"scale": 2, "labels": False, "restores": True}
+        assert about["converts"] == {"scale": 2, "labels": False, "restores": True, "back": False}
         sent = client.post("/api/uploads", content=(tmp_path / "in.png").read_bytes()).json()
         assert (sent["height"], sent["width"]) == (16, 16)
         shown = picture(client.get(f"/api/uploads/{sent['upload']}"))

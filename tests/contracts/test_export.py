@@ -36,6 +36,7 @@ from evenodds.runs.changes import with_settings
 from evenodds.runs.config_files import recipe
 from evenodds.runs.find import find, make
 from evenodds.runs.session import Session
+from evenodds.runs.way_back import way_back
 from tests.exported import Steps, write_graph
 from tests.serving import asked
 from tests.stand_ins import data_for, settled
@@ -47,6 +48,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "denoise": {"size": 16, "task.crop": 16, "generator.width": 4, "generator.blocks": 1, "discriminator.width": 4},
     "segment": {"size": 32, "task.crop": None, "generator.width": 4, "discriminator.width": 4},
     "fill-32": {"size": 8, "generator.width": 4, "discriminator.width": 4},
+    "cycle": {"size": 16, "generator.width": 2, "generator.depth": 1, "discriminator.width": 4},
 }
 """The smallest players of each kind of run."""
 KINDS = {
@@ -58,6 +60,8 @@ KINDS = {
     "upscale": ("upscale-x2", Options()),
     "segment": ("segment", Options()),
     "fill": ("fill-32", Options(uint8=True)),
+    "way there": ("cycle", Options()),
+    "way back": ("cycle", Options(back=True)),
 }
 
 
@@ -106,10 +110,11 @@ def test_a_graph_in_place_of_the_players_gives_what_they_give(kind: str, tmp_pat
     session = session_of(name, tmp_path)
     graph = graph_of(session, options, lambda: encoder_for(session))
     assert graph.answers in possible(session)
-    about = About(graph.answers, inputs=graph.inputs, outputs=graph.outputs, **about_run(session, None))
+    about = About(graph.answers, inputs=graph.inputs, outputs=graph.outputs, **about_run(session, None, options.back))
     words = read_words(about.words(), "the words")  # what is written is what is read
     assert (words.inputs, words.card.units, words.answers) == (about.inputs, about.card.units, about.answers)
     player = PLAYERS[graph.answers](cast(Runtime, InTorch(graph)), words, session.task.condition_length)
+    session = way_back(session) if options.back else session
     model = replace(session, players={player.role: player})
     if graph.answers == "encode":
         session = replace(session, players={"encoder": encoder_for(session)})
@@ -192,8 +197,8 @@ def stand_in(kind: str, folder: Path) -> Path:
     name, options = KINDS[kind]
     session = session_of(name, folder)
     graph = graph_of(session, replace(options, uint8=False), lambda: encoder_for(session))
-    about = About(graph.answers, inputs=graph.inputs, outputs=graph.outputs, **about_run(session, None))
-    path = folder / f"{graph.answers}.onnx"
+    about = About(graph.answers, inputs=graph.inputs, outputs=graph.outputs, **about_run(session, None, options.back))
+    path = folder / f"{graph.answers}{'-back' * options.back}.onnx"
     write_graph(path, *STEPS[graph.answers](graph), graph.inputs, graph.outputs, about.words())
     return path
 
@@ -223,7 +228,12 @@ def _labelled(_: Graph) -> Steps:
     return [*steps, ("Cast", ["above"], "labels", {"to": 2})], {"zero": np.int64(0), "one": np.int64(1)}
 
 
-STEPS = {"encode": _flat, "features": _flat, "fill": _filled, "segment": _labelled}
+def _negative(_: Graph) -> Steps:
+    """The negative of each image."""
+    return [("Neg", ["source"], "x")], {}
+
+
+STEPS = {"encode": _flat, "features": _flat, "fill": _filled, "segment": _labelled, "translate": _negative}
 
 
 def test_files_are_put_to_work_without_torch_as_with_it(
@@ -339,7 +349,8 @@ def answers_of(session: Session, answers: str) -> Batch:
         x, z = to_model(bytes_), session.prior(8, 1)
         filled = session.reply({"x": x, "mask": (bytes_[:, :1] > 8).float(), "z": z})["x"]
         return {"x": session.card.units.to_data(filled)}
-    return session.reply({"source": 2 * torch.rand(3, 3, 64, 96, generator=rng) - 1})
+    answer = session.reply({"source": 2 * torch.rand(3, 3, 64, 96, generator=rng) - 1})
+    return {name: value for name, value in answer.items() if name != "back"}  # the way there and back, for scores
 
 
 def test_a_file_says_what_it_is(files: dict[str, tuple[Session, Exported]]) -> None:

@@ -187,8 +187,13 @@ LINES: dict[str, tuple[str, str]] = {
         "upscale enlarging photos out --against photos",
         "upscale enlarging photos out",
     ),
-    "take task=generate, whose rows": (
+    "with task=generate, and then evenodds sample": (
         f"train table --data rows.csv --out a --quiet --set task=fill discriminator.width=4 {SHORT}",
+        f"train table --data rows.csv --out a --quiet --set task=generate discriminator.width=4 {SHORT};"
+        "sample a -n 2 --given kind=a --npz a.npz",
+    ),
+    "take task=generate, whose rows": (
+        f"train table --data rows.csv --out a --quiet --set task=fill generator=images discriminator.width=4 {SHORT}",
         f"train table --data rows.csv --out a --quiet --set task=generate discriminator.width=4 {SHORT};"
         "sample a -n 2 --given kind=a --npz a.npz",
     ),

@@ -200,7 +200,7 @@ def ratio_of(
     Warns:
         Uncalibrated: held-out items and samples look alike to it, or its logits are far from log odds.
     """
-    if session.task.prior is None or not set(session.task.request_names) <= {"z", "c"}:
+    if not session.draws_of_z_alone:
         raise BadInput("this run draws no samples from z alone, so no ratio can be fitted for it")
     task = cast("Playable | None", session.task.value_task())  # a task's own, under another loss
     if task is None or "discriminator" not in session.players:

@@ -59,7 +59,10 @@ def write_code_sheet(session: Session, path: Path, by: float = 1.5, rows: int = 
     require_images(session)
     prior = session.latent
     if not isinstance(prior, Coded):
-        raise BadInput("this run has no code; train with --set task=infogan prior=coded")
+        raise BadInput(
+            f"this run ({session.config.task.name}) has no code, no categories and values that its z holds; leave "
+            "--how codes out for the directions of z, or train with --set task=infogan prior=coded"
+        )
     columns, ends = prior.classes or 9, (prior.noise, prior.noise + prior.classes)
     z = session.prior(rows, mix(seed, 0))
     z[:, ends[1] :] = 0

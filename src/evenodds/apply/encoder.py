@@ -30,7 +30,7 @@ from evenodds.runs.session import Session, settle
 from evenodds.runs.values import Part
 from evenodds.tasks.infer import Infer, encoder_options
 
-__all__ = ["encoder_of", "existing_encoder", "has_encoder"]
+__all__ = ["encoder_of", "existing_encoder", "has_encoder", "require_encoder"]
 
 ENCODER_PLAYER = "encoder"
 """Where an encoder is among the players of a session: one that was exported, or that the run's own task has."""
@@ -57,22 +57,11 @@ def encoder_of(
     Raises:
         BadInput: it has learned already, from another number of samples than is asked for.
     """
-    if ENCODER_PLAYER in session.players:
-        if samples is not None:
-            raise BadInput(f"the encoder of {session.folder} has learned with its generator; leave --images out")
-        return session.players[ENCODER_PLAYER]
-    conditional = session.conditions.kind is not None
+    encoder, has_learned = _encoder(session, samples, seed)
+    if has_learned:
+        return encoder
+    conditional, path = session.conditions.kind is not None, session.folder / ENCODER
     prior = _Joint(session) if conditional else session.latent
-    path, encoder = session.folder / ENCODER, _new_encoder(session, prior.size, seed)
-    weights, words = _weights_for(path, session.images)
-    if weights is not None:
-        before = words.get("samples", "")
-        if samples is not None and before.isdecimal() and int(before) != samples:
-            raise BadInput(
-                f"the encoder of {session.folder} has learned from {int(before):,} samples; leave --images "
-                f"out, or delete {path}, and it is learned anew"
-            )
-        return _filled(encoder, weights, path, session)
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
     # That of a conditional run takes c behind z, as _Joint draws it.
     generator = session.players["generator"] if conditional else session.unconditional()["generator"]
@@ -100,6 +89,31 @@ def encoder_of(
     except OSError as error:
         warn(f"the encoder is not kept in {path.parent}: {error.strerror}", Remark, stacklevel=2)
     return encoder.eval()
+
+
+def require_encoder(session: Session, samples: int | None = None) -> None:
+    """BadInput, before any data are read, where `encoder_of` would refuse."""
+    _encoder(session, samples, 0)
+
+
+def _encoder(session: Session, samples: int | None, seed: int) -> tuple[nn.Module, bool]:
+    """The encoder of a run, and whether it has learned; see `encoder_of`."""
+    if ENCODER_PLAYER in session.players:
+        if samples is not None:
+            raise BadInput(f"the encoder of {session.folder} has learned with its generator; leave --images out")
+        return session.players[ENCODER_PLAYER], True
+    path = session.folder / ENCODER
+    encoder = _new_encoder(session, session.latent.size + session.task.condition_length, seed)
+    weights, words = _weights_for(path, session.images)
+    if weights is None:
+        return encoder, False
+    before = words.get("samples", "")
+    if samples is not None and before.isdecimal() and int(before) != samples:
+        raise BadInput(
+            f"the encoder of {session.folder} has learned from {int(before):,} samples; leave --images "
+            f"out, or delete {path}, and it is learned anew"
+        )
+    return _filled(encoder, weights, path, session), True
 
 
 def has_encoder(session: Session) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from evenodds.apply.encoder import encoder_of
-from evenodds.apply.inversion import Codes, conditions_of, invert, walk_between
+from evenodds.apply.encoder import encoder_of, require_encoder
+from evenodds.apply.inversion import Codes, conditions_of, invert, require_walk, walk_between
 from evenodds.apply.items import items
 from evenodds.data.dataset import Dataset
 from evenodds.errors import BadInput
@@ -41,6 +41,7 @@ def encoded(
         reading: told (files done, files in all) while the source is read.
         most_pixels: of a picture of the source; larger ones are not decoded. None: 89,478,485.
     """
+    require_encoder(session, images)
     data = items(session, source, reading, most_pixels)
     if n is not None and n < len(data):
         data = data.take(evenly(len(data), n))
@@ -56,9 +57,12 @@ def walk_between_images(
     """Writes a walk from the z of one image file to that of another.
 
     Raises:
-        BadInput: one of the two is missing.
+        BadInput: one of the two is missing, or such a walk cannot be shown.
     """
-    ends = [items(session, name).batch(torch.arange(1))["x"] for name in both_ends("walk", first, last)]
+    names = both_ends("walk", first, last)
+    require_walk(session, steps)
+    require_encoder(session)
+    ends = [items(session, name).batch(torch.arange(1))["x"] for name in names]
     return walk_between(session, ends[0], ends[1], path, steps, encoder_of(session, listeners=listeners))
 
 

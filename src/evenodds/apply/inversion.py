@@ -28,6 +28,7 @@ __all__ = [
     "estimated",
     "invert",
     "require_pictures",
+    "require_walk",
     "walk_between",
     "write_codes",
     "write_reconstructions",
@@ -126,6 +127,14 @@ def write_reconstructions(session: Session, data: Dataset, codes: Codes, path: P
     return write_paired(session, data.batch(torch.arange(len(data)))["x"], codes.x, path, columns, place)
 
 
+def require_walk(session: Session, steps: int) -> None:
+    """BadInput where `walk_between` cannot show a walk, of whichever images."""
+    if session.card.kind != "image":
+        raise BadInput(f"a walk shows images, and this run makes {session.card.noun}")
+    if steps < 2:
+        raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
+
+
 def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, steps: int, encoder: nn.Module) -> Path:
     """A walk from the z of one image to that of another: an animation, or a strip where the file is a PNG.
 
@@ -133,10 +142,7 @@ def walk_between(session: Session, first: Tensor, last: Tensor, path: Path, step
         first, last: (1, C, H, W) in [-1, 1].
         steps: frames, both ends among them.
     """
-    if session.card.kind != "image":
-        raise BadInput(f"a walk shows images, and this run makes {session.card.noun}")
-    if steps < 2:
-        raise BadInput(f"a walk between two images needs steps >= 2, got {steps}")
+    require_walk(session, steps)
     codes, share = invert(session, torch.cat([first, last]), encoder, steps=200), torch.linspace(0, 1, steps)
     between = session.latent.between(codes.z[0], codes.z[1], share)
     c = None if codes.c is None else torch.lerp(codes.c[0], codes.c[1], share[:, None])

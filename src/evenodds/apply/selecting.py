@@ -135,13 +135,12 @@ def _has_styles(session: Session) -> bool:
 
 def _plain_prior(session: Session) -> Prior:
     """The prior of a run that draws samples from z, and c, alone; BadInput of others."""
-    prior = session.task.prior
-    if prior is None or not set(session.task.request_names) <= {"z", "c"}:
+    if not session.draws_of_z_alone:
         raise BadInput(
             "this run draws no samples from z alone, so none are truncated or selected; "
             "leave --truncation and --select out"
         )
-    return prior
+    return session.latent
 
 
 def _selection(name: str, options: dict[str, Any]) -> Callable[..., Tensor]:

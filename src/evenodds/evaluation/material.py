@@ -20,7 +20,7 @@ from evenodds.game.engine import pick_device
 from evenodds.game.seeds import mix
 from evenodds.runs.card import LEAST_HELD_OUT, LEAST_OTHERS, SPLIT_SEED
 from evenodds.runs.folder_facts import is_run
-from evenodds.runs.run_data import open_run_data
+from evenodds.runs.run_data import RunSettings, open_run_data, read_settings
 from evenodds.runs.session import Session, load
 
 __all__ = ["Material", "gather"]
@@ -102,7 +102,7 @@ def gather(
         options_of(subject)  # what cannot be read is said before anything else is opened
     if run_data is not None and session is None and not is_run(against):
         raise BadInput("--data says where the data of a run lie, and no run was named; name real data with --against")
-    home, data = _data(session, against, run_data, device, reading, most_pixels)
+    home, data = _data(session, against, run_data, reading, most_pixels)
     if home is not None:
         rest, held_out = data.split(home.config.held_out, SPLIT_SEED)
         held_out = held_out[_parted(len(held_out), 0, SPLIT_SEED)[0]]
@@ -164,12 +164,11 @@ def _data(
     session: Session | None,
     against: Any,
     run_data: Any,
-    device: str,
     reading: Reading | None,
     most_pixels: int | None,
-) -> tuple[Session | None, Dataset]:
+) -> tuple[Session | RunSettings | None, Dataset]:
     """The real data, and the run whose split of them holds: the one named, or the one that was trained on them."""
-    home = session if against is None else load(against, device=device) if is_run(against) else None
+    home = session if against is None else read_settings(against) if is_run(against) else None
     if home is None and against is None:
         raise BadInput("samples are judged against real data; name them with --against: a folder, an array, or a run")
     if home is None:
@@ -209,7 +208,7 @@ def _first(index: Tensor, n: int) -> Tensor:
 
 def _training(
     session: Session | None,
-    home: Session | None,
+    home: Session | RunSettings | None,
     data: Dataset,
     rest: Tensor,
     train: Any,
@@ -220,7 +219,7 @@ def _training(
     """What the generator was trained on, with the name of each item."""
     if train is not None:
         if is_run(train):
-            run = load(train, device="cpu")
+            run = read_settings(train)
             try:
                 data = open_run_data(run.config, run.card, reading=reading)
             except BadInput as error:

@@ -29,6 +29,7 @@ from evenodds.runs import remedy
 from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
+from evenodds.runs.before_data import require_settings
 from evenodds.runs.build import open_data, require_free_options
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
@@ -179,6 +180,7 @@ def begun(
 ) -> Session:
     """Plans and plays a run in a folder that this process holds; `clock`: when the budget began. See `start`."""
     require_loggers(config.log)
+    require_settings(config)
     config = replace(config, data=placed(config.data))
     dataset = opened(config, dataset, say, reading)
     if source is not None:

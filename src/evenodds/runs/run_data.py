@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,23 @@ from evenodds.errors import BadInput
 from evenodds.files.names import is_there, real
 from evenodds.files.write import write_text
 from evenodds.runs.build import layout_of, open_data
-from evenodds.runs.card import SPLIT_SEED, DataCard
-from evenodds.runs.config import Config
+from evenodds.runs.card import SPLIT_SEED, DataCard, read_card
+from evenodds.runs.config import Config, require_allowed
 from evenodds.runs.config_files import read
+from evenodds.runs.folder_facts import require_run
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY, Part
 
-__all__ = ["Elsewhere", "block_sums", "data_place", "differences", "open_run_data", "same_data", "write_config"]
+__all__ = [
+    "Elsewhere",
+    "RunSettings",
+    "block_sums",
+    "data_place",
+    "differences",
+    "open_run_data",
+    "read_settings",
+    "same_data",
+    "write_config",
+]
 
 Reading = Callable[[int, int], None]
 
@@ -34,6 +45,26 @@ class Elsewhere(BadInput):
 
 LISTED = 3
 """Names that are shown of a longer list."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run was trained on and how, without its networks."""
+
+    config: Config
+    card: DataCard
+
+
+def read_settings(run: str | Path) -> RunSettings:
+    """Those of a run's folder; it needs no checkpoint.
+
+    Raises:
+        BadInput: there is no run, its files cannot be read, or it names code of a module that is not allowed.
+    """
+    folder = require_run(run)
+    config = read(folder / "config.yaml")
+    require_allowed(config, str(folder / "config.yaml"))
+    return RunSettings(config, read_card(folder))
 
 
 def write_config(folder: Path, config: Config) -> None:

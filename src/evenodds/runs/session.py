@@ -134,6 +134,11 @@ class Session:
         return self.task.prior is not None
 
     @property
+    def draws_of_z_alone(self) -> bool:
+        """Whether samples are drawn of z, and c, alone; others are drawn for an image and a mask."""
+        return self.draws and set(self.task.request_names) <= {"z", "c"}
+
+    @property
     def latent(self) -> Prior:
         """The prior of z; BadInput of a run that draws no samples."""
         self.require_samples()

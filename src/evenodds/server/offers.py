@@ -175,7 +175,7 @@ def _has(session: Session, name: str) -> bool:
     if name == "fill":
         return "mask" in session.task.request_names
     if name == "sample":
-        return session.draws and set(session.task.request_names) <= {"z", "c"}
+        return session.draws_of_z_alone
     return session.task.command == name and session.task.conversion(session.card.shape) is not None
 
 

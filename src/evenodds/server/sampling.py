@@ -70,7 +70,6 @@ def _about(session: Session) -> dict[str, Any]:
     card, task = session.card, session.task
     conversion = task.conversion(card.shape)
     conditions = card.conditions
-    plain = set(task.request_names) <= {"z", "c"}
     return {
         "task": session.config.task.name,
         "command": task.command,
@@ -79,7 +78,7 @@ def _about(session: Session) -> dict[str, Any]:
         "noun": card.noun,
         "shape": list(card.shape),
         "classes": list(card.classes),
-        "draws": session.draws and plain,
+        "draws": session.draws_of_z_alone,
         "fills": "mask" in task.request_names,
         "asked_by": session.conditions.kind,
         "conditions": [] if conditions is None else list(conditions.names),
@@ -87,8 +86,7 @@ def _about(session: Session) -> dict[str, Any]:
         "ranges": [] if conditions is None else _ranges(session),
         "encoder": has_encoder(session),
         "latent": session.latent.size if session.draws else 0,
-        "truncates": session.draws
-        and plain
+        "truncates": session.draws_of_z_alone
         and (hasattr(session.latent, "truncated") or hasattr(session.players["generator"], "truncated")),
         "converts": None
         if conversion is None

@@ -28,6 +28,7 @@ class ImageToImage(TaskDefaults, ABC):
     """A task whose answers are made of a source, an image, and can be held against the truth."""
 
     command: ClassVar[str] = "translate"
+    generator_kind: ClassVar[str] = "Mapper"
     request_names: ClassVar[tuple[str, ...]] = ("source",)
     snapshot_items: ClassVar[int] = 6
     prior: ClassVar[None] = None

@@ -256,6 +256,10 @@ class TaskDefaults:
 
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     command: ClassVar[str] = "sample"
+    generator_kind: ClassVar[str] = "Generator"
+    """Of `NetworkSpec`, of the generator whatever the data are."""
+    instead: ClassVar[str] = ""
+    """Behind the error for a generator of another kind: what else may have been meant."""
     request_names: ClassVar[tuple[str, ...]] = ("z",)
     snapshot_items: ClassVar[int] = 0
 

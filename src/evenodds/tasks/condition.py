@@ -128,7 +128,7 @@ class Condition(Generate):
         """The networks of both players; the generator takes c behind z."""
         options = discriminator_options(str(self.way), shape, self.length)
         return {
-            "generator": NetworkSpec("Generator", (self.prior.size, tuple(shape)), {"condition": self.length}),
+            "generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)), {"condition": self.length}),
             "discriminator": NetworkSpec("Discriminator", (options.pop("shape"),), options),
         }
 

@@ -85,8 +85,8 @@ class Cycle(DiscriminatorCosts, ImageToImage):
         """The network of each player, for items x of that shape."""
         size = piece_size(shape, self.crop)
         return {
-            "generator": NetworkSpec("Mapper", (self.inputs, shape[0])),
-            "backward": NetworkSpec("Mapper", (shape[0], self.inputs)),
+            "generator": NetworkSpec(self.generator_kind, (self.inputs, shape[0])),
+            "backward": NetworkSpec(self.generator_kind, (shape[0], self.inputs)),
             "discriminator": NetworkSpec("Discriminator", ((shape[0], *size),)),
             "discriminator_source": NetworkSpec("Discriminator", ((self.inputs, *size),)),
         }

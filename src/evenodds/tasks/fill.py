@@ -50,6 +50,10 @@ class Fill(Generate):
     """
 
     command: ClassVar[str] = "fill"
+    generator_kind: ClassVar[str] = "Filler"
+    instead: ClassVar[str] = (
+        "; rows are asked for by what is known of them with task=generate, and then evenodds sample RUN --given"
+    )
     request_names: ClassVar[tuple[str, ...]] = ("z", "x", "mask")
     snapshot_items: ClassVar[int] = 12
 
@@ -85,7 +89,7 @@ class Fill(Generate):
                 f"task 'fill' is for images, got items of shape {tuple(shape)}; take task=generate, whose rows are "
                 "asked for by what is known of them: evenodds sample RUN --given"
             )
-        filler = {"generator": NetworkSpec("Filler", (self.prior.size, tuple(shape)))}
+        filler = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
         discriminator = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}
         return {**filler, **(discriminator if self.adversarial else {})}
 

@@ -45,7 +45,7 @@ class Generate(DiscriminatorCosts, TaskDefaults):
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players, for items x of that shape."""
         return {
-            "generator": NetworkSpec("Generator", (self.prior.size, tuple(shape))),
+            "generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape))),
             "discriminator": NetworkSpec("Discriminator", (tuple(shape),)),
         }
 

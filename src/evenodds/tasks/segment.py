@@ -115,7 +115,7 @@ class Segment(Paired):
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images x of that shape."""
-        mapper = {"generator": NetworkSpec("Mapper", (shape[0], self.classes))}
+        mapper = {"generator": NetworkSpec(self.generator_kind, (shape[0], self.classes))}
         return mapper | self.discriminator_spec(self.classes + shape[0] * self.sees_source, shape)
 
     def conversion(self, shape: Sequence[int]) -> Conversion:

@@ -95,7 +95,7 @@ class Translate(Paired):
         if self.perceptual:
             _require_seen(shape[0], piece_size(shape, self.crop))
         options = {"scale": self.scale} if self.scale > 1 else {}
-        mapper = {"generator": NetworkSpec("Mapper", (self.inputs, shape[0]), options)}
+        mapper = {"generator": NetworkSpec(self.generator_kind, (self.inputs, shape[0]), options)}
         return mapper | self.discriminator_spec(shape[0] + self.inputs * self.sees_source, shape)
 
     def conversion(self, shape: Sequence[int]) -> Conversion:

@@ -64,7 +64,7 @@ def test_an_encoder_learns_stays_and_gives_way_to_a_newer_generator(session: Ses
     assert not torch.equal(invert(session, x, encoder_of(earlier, 64)).z, late.z)
 
 
-def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path) -> None:
+def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is averaged as the generator is, and answers after the run is loaded again."""
     options = {**SMALL, "task": "invertible", "batch": 16, "average_half_life": 0.05}
     session = load(evenodds.fit("digits", "digits", out=tmp_path / "run", images=320, **options).folder, device="cpu")
@@ -74,6 +74,26 @@ def test_a_run_that_has_an_encoder_needs_no_other(tmp_path: Path) -> None:
     assert not (session.folder / ENCODER).exists()
     kept = read_tensors(listing(session.folder / "checkpoints")[-1] / "average.safetensors")
     assert {name.split("/")[0] for name in kept} == {"generator", "encoder"}
+    assert main(["directions", str(session.folder), "--how", "codes"]) == 2
+    assert "this run (invertible) has no code, no categories and values" in capsys.readouterr().err
+    (tmp_path / "gone.png").mkdir()  # nothing of it is read
+    for command in ("encode", "reconstruct"):
+        assert main([command, str(session.folder), str(tmp_path / "gone.png"), "--images", "64"]) == 2
+        assert "has learned with its generator; leave --images out" in capsys.readouterr().err
+
+
+def test_an_encoder_that_has_learned_is_said_before_data_are_read(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (session.folder / ENCODER).unlink(missing_ok=True)
+    encoder_of(session, 64)
+    monkeypatch.setattr("evenodds.apply.encoding.items", lambda *_: pytest.fail("data were read"))
+    assert main(["encode", str(session.folder), "--images", "63"]) == 2
+    assert "leave --images out, or delete" in capsys.readouterr().err
+    one = str(tmp_path / "a.png")
+    words = ["walk", str(session.folder), "--from", one, "--to", one, "--steps", "1", "--out", str(tmp_path / "b.png")]
+    assert main(words) == 2
+    assert "needs steps >= 2" in capsys.readouterr().err
 
 
 def test_the_commands_leave_their_files(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +142,7 @@ def test_a_walk_goes_from_one_image_to_another(
         (["encode", "RUN", "--images", "six"], "--images must be a whole number"),
         (["directions", "RUN", "--n", "7"], "z has 6 directions, got n=7"),
         (["directions", "RUN", "--move", "0"], "--move must be a whole number from 1"),
-        (["directions", "RUN", "--how", "sefa"], "jacobian"),
+        (["directions", "RUN", "--how", "sefa"], "no value of --how 'sefa'; known: codes, jacobian, weights"),
         (["features", "RUN", "ring"], "the items are rows of 2 numbers, and images of 8 x 8 with 1 channel are needed"),
     ],
 )

@@ -229,3 +229,26 @@ def test_a_folder_that_already_holds_a_run(run: Path, capsys: pytest.CaptureFixt
 
 def test_no_such_checkpoint_lists_those_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one_line(main(["sample", str(run), "--checkpoint", "17"]), capsys, "there are last, best,")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "said"),
+    [
+        ("table", ["task=fill"], "no filler 'mlp'; known: images, rows; rows are asked for by what is known of them"),
+        ("upscale-x4", ["generator=dcgan"], "no mapper 'dcgan'"),
+        ("color-32", ["generator=unet"], "no network 'unet'"),
+        ("gray-28", ["loss=cramer", "view_chance=adaptive", "views=flip"], "set view_chance=fixed"),
+    ],
+)
+def test_settings_that_play_no_data_are_refused_before_any_are_read(
+    recipe: str,
+    settings: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evenodds.runs.run.open_data", lambda *_: pytest.fail("data were read"))
+    place = str(tmp_path / "run")
+    assert main(["train", recipe, "--data", str(tmp_path), "--out", place, "--set", "device=cpu", *settings]) == 2
+    assert said in capsys.readouterr().err

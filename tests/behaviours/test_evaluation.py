@@ -1,6 +1,7 @@
 """Evaluate, compare and report as a user meets them: runs, folders, zips and arrays in; tables, JSON, a page out."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ def test_arrays_folders_and_zips_of_the_same_samples_score_the_same(
     own = evaluate(session, metrics=["kernel"], features="pixels", n=300, seed=5)
     again = evaluate(samples / "x.npz", session.folder, metrics=["kernel"], features="pixels", n=300, seed=5)
     assert own["scores"] == again["scores"]
+    # ... of whose settings and data alone is asked where it is named beside them
+    bare = session.folder.with_name("bare")
+    shutil.copytree(session.folder, bare, ignore=shutil.ignore_patterns("checkpoints"))
+    usual: dict[str, Any] = {"features": "pixels", "n": 300, "seed": 5}
+    by_name = evaluate(samples / "x.npz", bare, train=bare, metrics=["kernel", "memorisation"], **usual)
+    assert by_name["scores"][0] == again["scores"][0]
+    assert by_name["memorisation"]["n_train"] == session.card.trained_on
 
 
 def test_the_table_says_what_was_compared(session: Session, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from evenodds.game.modes import at_rest
 from evenodds.game.optimizers import eager
 from evenodds.parts.priors import Prior
 
-__all__ = ["directions", "move", "refine"]
+__all__ = ["HOWS", "directions", "move", "refine"]
 
 
 def refine(
@@ -73,8 +73,8 @@ def directions(
     """
     if not 1 <= n <= prior.size:
         raise BadInput(f"z has {prior.size} directions, got n={n}; ask for 1 to {prior.size}")
-    if how not in _GRAMS:
-        raise unknown("how of directions", how, _GRAMS)
+    if how not in HOWS:
+        raise unknown("how of directions", how, HOWS)
     gram = _of_jacobian(generator, prior, draws, seed) if how == "jacobian" else _of_weights(generator, prior.size)
     vectors: Tensor = torch.linalg.eigh(gram).eigenvectors.T.flip(0)[:n]  # eigh puts the least first
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
@@ -89,7 +89,7 @@ def move(z: Tensor, direction: Tensor, by: float | Tensor) -> Tensor:
     return z + step * direction
 
 
-_GRAMS = ("jacobian", "weights")
+HOWS = ("jacobian", "weights")
 
 
 def _of_jacobian(generator: nn.Module, prior: Prior, draws: int, seed: int) -> Tensor:

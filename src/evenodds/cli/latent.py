@@ -13,7 +13,7 @@ from evenodds.cli.app import Checkpoint, Device, Run, app
 from evenodds.cli.opening import RunOrModel, beside, is_alone, run_or_model
 from evenodds.cli.ranges import SEEDS, EncoderImages, Pixels, Seed, real, whole
 from evenodds.data.wording import count
-from evenodds.errors import BadInput
+from evenodds.errors import BadInput, unknown
 from evenodds.files.terminal import result, say
 
 __all__ = ["directions", "encode", "features", "reconstruct", "walk"]
@@ -131,12 +131,15 @@ def directions(
         write_directions,
         write_moved,
     )
+    from evenodds.apply.latent import HOWS
     from evenodds.apply.samples import require_picture_place
     from evenodds.runs.session import load
 
     session = load(run, checkpoint, device)
     session.require_samples()
     require_images(session)
+    if how not in (*HOWS, "codes"):
+        raise unknown("value of --how", how, (*HOWS, "codes"))
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
     if samples is not None and move is None:

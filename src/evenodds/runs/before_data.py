@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evenodds.errors import BadInput
-from evenodds.runs.build import build_contest
+from evenodds.runs.build_contest import build_contest
 from evenodds.runs.config import AUTO_TASK, Config
 from evenodds.runs.find import find, network
 

@@ -50,7 +50,7 @@ LINES: dict[str, tuple[str, str]] = {
         "train --from plain --data kinds.npz --quiet --out new --images 8",
     ),
     "a longer one: `evenodds resume": (
-        f"train gray-28 --data kinds.npz --out new --quiet --set {SMALL}; resume new --quiet",
+        f"train gray-28 --data kinds.npz --out new --quiet --set discriminator.width=4 {SHORT}; resume new --quiet",
         "resume new --quiet --images 16",
     ),
     "describe regions, as labelme and COCO": (
@@ -242,7 +242,7 @@ LINES: dict[str, tuple[str, str]] = {
         f"{RUNS['plain']} --out a --quiet",
     ),
     "{} ({}; see: evenodds list recipes)": (
-        f"train --data photos --images 8 --out a --quiet --set {SMALL}",
+        f"train --data photos --out a --quiet --set {SMALL}",
         "list recipes",
     ),
     "start without --from": (

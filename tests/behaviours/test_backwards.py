@@ -142,7 +142,7 @@ def test_a_walk_goes_from_one_image_to_another(
         (["encode", "RUN", "--images", "six"], "--images must be a whole number"),
         (["directions", "RUN", "--n", "7"], "z has 6 directions, got n=7"),
         (["directions", "RUN", "--move", "0"], "--move must be a whole number from 1"),
-        (["directions", "RUN", "--how", "sefa"], "no value of --how 'sefa'; known: codes, jacobian, weights"),
+        (["directions", "RUN", "--how", "sefa"], "no way to find directions 'sefa'; known: codes, jacobian, weights"),
         (["features", "RUN", "ring"], "the items are rows of 2 numbers, and images of 8 x 8 with 1 channel are needed"),
     ],
 )

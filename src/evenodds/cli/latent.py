@@ -139,7 +139,7 @@ def directions(
     session.require_samples()
     require_images(session)
     if how not in (*HOWS, "codes"):
-        raise unknown("value of --how", how, (*HOWS, "codes"))
+        raise unknown("way to find directions", how, (*HOWS, "codes"))
     path = out or run / ("directions.png" if move is None else "moved.png")
     require_picture_place(session, path, "directions")
     if samples is not None and move is None:

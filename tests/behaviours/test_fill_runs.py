@@ -175,7 +175,7 @@ def test_masks_that_cannot_be_are_refused(
 
 
 def test_tables_and_unknown_masks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="is for images"):
+    with pytest.raises(BadInput, match="no filler 'mlp'; known: images, rows"):
         evenodds.fit(np.random.default_rng(0).normal(size=(40, 3)), "table", out=tmp_path / "a", task="fill")
     with pytest.raises(BadInput, match="did you mean 'boxes'"):
         evenodds.fit("digits", "fill-32", out=tmp_path / "b", images=64, **SMALL, task__masks="boxs")

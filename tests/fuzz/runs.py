@@ -14,18 +14,41 @@ from evenodds.cli import main
 
 __all__ = ["FAMILIES", "train_runs"]
 
-SMALL = ("generator.width=8", "discriminator.width=8", "batch=8", "device=cpu")
+SMALL = ("generator.width=8", "batch=8", "device=cpu")
+JUDGED = ("discriminator.width=8",)
+"""Of families with a discriminator."""
 FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # recipe, data, settings
-    "generate": ("table", "rows.csv", ("generator.depth=1", "discriminator.depth=1")),
-    "condition": ("digits", "classes.npz", ("task=condition",)),
-    "infogan": ("digits", "classes.npz", ("task=infogan", "prior=coded")),
-    "fill": ("fill-32", "pictures", ("size=8",)),
-    "upscale": ("upscale-x2", "pictures", ("size=16", "task.crop=16", "generator.blocks=1")),
+    "generate": ("table", "rows.csv", (*JUDGED, "generator.depth=1", "discriminator.depth=1")),
+    "condition": (
+        "digits",
+        "classes.npz",
+        (
+            *JUDGED,
+            "task=condition",
+        ),
+    ),
+    "infogan": ("digits", "classes.npz", (*JUDGED, "task=infogan", "prior=coded")),
+    "fill": (
+        "fill-32",
+        "pictures",
+        (
+            *JUDGED,
+            "size=8",
+        ),
+    ),
+    "upscale": ("upscale-x2", "pictures", (*JUDGED, "size=16", "task.crop=16", "generator.blocks=1")),
     "translate": ("denoise", "pictures", ("size=16", "task.crop=16", "generator.depth=1")),
     "segment": ("segment", "scenes", ("generator.depth=1",)),
-    "cycle": ("cycle", "unpaired", ("size=16", "task.crop=16", "generator.depth=1")),
-    "logan": ("digits", "classes.npz", ("task=logan",)),
+    "cycle": ("cycle", "unpaired", (*JUDGED, "size=16", "task.crop=16", "generator.depth=1")),
+    "logan": (
+        "digits",
+        "classes.npz",
+        (
+            *JUDGED,
+            "task=logan",
+        ),
+    ),
 }
 """How each run is trained."""
 PICTURES = {

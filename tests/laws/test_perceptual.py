@@ -22,7 +22,7 @@ from evenodds.tasks.translate import SHIFTS, Translate
 from tests.stand_ins import frozen_features
 
 SIDE = 32 + SHIFTS - 1
-TINY = {"task.degradation": "grey", "task.crop": SIDE, "size": SIDE, "generator.width": 4, "generator.depth": 1}
+TINY = {"task.degradation": "grey", "task.crop": SIDE, "generator.width": 4, "generator.depth": 1}
 TINY |= {"discriminator.width": 4, "batch": 4, "images": 8, "held_out": 0.0, "save_share": 0.5, "threads": 1}
 TINY |= {"average_half_life": 0.1, "task.perceptual": 0.5, "device": "cpu", "penalty_weight": 0.1, "watch": "off"}
 

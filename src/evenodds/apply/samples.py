@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evenodds.data.encoding import label_column
-from evenodds.data.part_names import LABELS, SAMPLES
+from evenodds.data.part_names import LABELS, SAMPLES, label_column
 from evenodds.errors import BadInput
 from evenodds.files.lock import locked
 from evenodds.files.memory import require_room

@@ -24,11 +24,6 @@ def whole_columns(rows: NDArray[Any]) -> tuple[bool, ...]:
     return tuple(bool(one) for one in exact)
 
 
-def label_column(header: Sequence[str], others: Sequence[str]) -> str:
-    """The name of the column with the class in a table: of a header, that which is none of the others."""
-    return next((name for name in header if name not in others), "label")
-
-
 def encode_labels(
     values: Sequence[Any] | NDArray[Any], unlabelled: str | float | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:

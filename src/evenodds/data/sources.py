@@ -20,10 +20,10 @@ from evenodds.data import readers
 from evenodds.data.cache import through_cache
 from evenodds.data.conditions import Conditions
 from evenodds.data.dataset import Dataset
-from evenodds.data.encoding import encode_labels, label_column
+from evenodds.data.encoding import encode_labels
 from evenodds.data.folders import image_tables
 from evenodds.data.folders.archives import is_archive
-from evenodds.data.part_names import SAMPLES
+from evenodds.data.part_names import SAMPLES, label_column
 from evenodds.data.readers.arrays import from_array, read_arrays
 from evenodds.data.readers.frames import frames, from_frame, is_frame, parsed_frame
 from evenodds.data.readers.held import parts_of

@@ -30,7 +30,9 @@ EARLIER = (
     *("view_chance=always", "penalty_weight=0.1", "penalty_every=4", "learning_rate=0.001", "batch=64"),
     *("average_half_life=0.02", "images=250k"),
 )
-"""The recipe before the search; the settings of all ways but "recipe" are changes to it."""
+"""The recipe before the search; the settings of all ways without "recipe" in their names are changes to it."""
+FORMER = "view_chance.chance=0.7"
+"""What the recipe had after the search."""
 
 
 def earlier(*settings: str) -> list[str]:
@@ -49,33 +51,45 @@ FASTER = (*BATCHES, "learning_rate=0.003", "penalty_every=8")
 LONG = (*FASTER, "prior.size=64", "average_half_life=0.03")
 SMALLER = (*LONG, "batch=128", "learning_rate=0.002")
 WAYS: dict[str, list[str]] = {
-    "recipe": ["precision=bfloat16"],
     "recipe, float32": ["precision=float32"],
-    "recipe, float32, chance 0.8": ["precision=float32", "view_chance.chance=0.8"],
-    "recipe, average 0.03, 640k": ["precision=bfloat16", "average_half_life=0.03", "images=640k"],
-    "recipe, average 0.03": ["precision=bfloat16", "average_half_life=0.03"],
-    "recipe, 620k": ["precision=bfloat16", "images=620k"],
-    "recipe, 540k": ["precision=bfloat16", "images=540k"],
-    "recipe, penalty 1.75, chance 0.75": ["precision=bfloat16", "penalty_weight=1.75", "view_chance.chance=0.75"],
-    "recipe, float32, average 0.03, 620k": ["precision=float32", "average_half_life=0.03", "images=620k"],
-    "recipe, float32, average 0.03, width 48, 640k": [
+    "former recipe": ["precision=bfloat16", FORMER],
+    "former recipe, float32": ["precision=float32", FORMER],
+    "former recipe, average 0.03, 640k": ["precision=bfloat16", "average_half_life=0.03", "images=640k", FORMER],
+    "former recipe, average 0.03": ["precision=bfloat16", "average_half_life=0.03", FORMER],
+    "former recipe, 620k": ["precision=bfloat16", "images=620k", FORMER],
+    "former recipe, 540k": ["precision=bfloat16", "images=540k", FORMER],
+    "former recipe, penalty 1.75, chance 0.75": [
+        "precision=bfloat16",
+        "penalty_weight=1.75",
+        "view_chance.chance=0.75",
+    ],
+    "former recipe, float32, average 0.03, 620k": [
+        "precision=float32",
+        "average_half_life=0.03",
+        "images=620k",
+        FORMER,
+    ],
+    "former recipe, float32, average 0.03, width 48, 640k": [
         "precision=float32",
         "average_half_life=0.03",
         "generator.width=48",
         "discriminator.width=48",
         "images=640k",
+        FORMER,
     ],
-    "recipe, float32, average 0.03, D of width 48, 640k": [
+    "former recipe, float32, average 0.03, D of width 48, 640k": [
         "precision=float32",
         "average_half_life=0.03",
         "discriminator.width=48",
         "images=640k",
+        FORMER,
     ],
-    "recipe, float32, average 0.03, G of width 48, 640k": [
+    "former recipe, float32, average 0.03, G of width 48, 640k": [
         "precision=float32",
         "average_half_life=0.03",
         "generator.width=48",
         "images=640k",
+        FORMER,
     ],
     "earlier recipe": earlier(),
     "100k": earlier("images=100k"),

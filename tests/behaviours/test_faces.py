@@ -57,8 +57,14 @@ def test_samples_are_in_the_datas_own_units(session: Session) -> None:
     assert not np.array_equal(x, session.sample(10, seed=4))
 
 
+def test_samples_are_drawn_at_least_one_at_a_time(session: Session) -> None:
+    with pytest.raises(BadInput, match="batch must be at least 1, got 0"):
+        session.sample(5, batch=0)
+
+
 def test_a_loaded_run_samples_the_same(session: Session) -> None:
     assert np.array_equal(evenodds.load(session.folder).sample(5), session.sample(5))
+    assert np.array_equal(evenodds.load(session.folder, session.images).sample(5), session.sample(5))
     best = evenodds.load(session.folder, "best")
     assert best.sample(2).shape == (2, 3, 10, 14)
 

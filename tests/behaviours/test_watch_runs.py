@@ -161,6 +161,8 @@ def test_a_remedy_goes_back_to_the_recipe_before_it_goes_slower() -> None:
     assert changed() == {"learning_rate": pytest.approx(0.2 * base.learning_rate)}
     assert changed(learning_rate=0.06, optimizer="SGD") == {"learning_rate": pytest.approx(0.012)}
     assert changed(learning_rate=0.06, recipe="mine") == {"learning_rate": pytest.approx(0.012)}
+    alone = with_settings(recipe("denoise"), {"penalty": None, "discriminator_learning_rate": 0.06, "learning_rate": 1})
+    assert {*remedy.prescribe(alone, verdict, 100, 0).settings} == {"learning_rate"}, "nothing of a player it lacks"
 
 
 def test_what_cannot_be_helped_is_given_up_after_three_tries(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput, excerpt
@@ -12,7 +13,7 @@ from evenodds.runs.find import accepts, find
 from evenodds.runs.part_options import require_no_rate
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
-__all__ = ["require_effect"]
+__all__ = ["has_discriminator", "require_effect"]
 
 SHAPES = ("size", "channels", "fit")
 PENALTIES = ("penalty_weight", "penalty_every", "penalty_share")
@@ -43,11 +44,20 @@ def require_effect(config: Config, keys: Iterable[str]) -> None:
             raise BadInput(f"{excerpt(key)} has no effect {why}, or leave {excerpt(key)} out")
 
 
+def has_discriminator(config: Config) -> bool:
+    """Whether a discriminator takes part in the game."""
+    return bool(_task(config).has_discriminator(config.task.options))
+
+
+def _task(config: Config) -> Any:
+    """The class of the task; of an open one that of plain generation."""
+    return find("tasks", "generate" if config.task.name == AUTO_TASK else config.task.name)
+
+
 def _idle(config: Config, name: str) -> str:
     """Beside what a setting has no effect, and what to type so that it has; empty where it has one."""
-    task = find("tasks", "generate" if config.task.name == AUTO_TASK else config.task.name)
-    of_task, draws = f"on task '{config.task.name}'", "prior" in accepts(task)
-    if name in OF_DISCRIMINATOR and not task.has_discriminator(config.task.options):
+    of_task, draws = f"on task '{config.task.name}'", "prior" in accepts(_task(config))
+    if name in OF_DISCRIMINATOR and not has_discriminator(config):
         return "without a discriminator; set task.adversarial=0.01"
     if name in PENALTIES and config.penalty is None:
         return "without a penalty; set penalty=r1_r2"

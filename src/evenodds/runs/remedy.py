@@ -17,6 +17,7 @@ from evenodds.game.watch.verdict import Verdict
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import origin
+from evenodds.runs.effect import has_discriminator
 
 __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
 
@@ -54,15 +55,15 @@ class Remedy:
 def prescribe(config: Config, verdict: Verdict, at: int, back_to: int, noun: str = "images") -> Remedy:
     """The one thing to change next: first back to what the recipe has, which is known to play well, then slower.
 
-    A game without a penalty gets one: its recipe's, or R1 + R2, without which the equilibrium need not even attract
+    A contest without a penalty gets one: its recipe's, or R1 + R2, without which the equilibrium need not even attract
     (Mescheder et al. 2018). Learning rates above those of the recipe return to them. Otherwise all fall to a fifth.
     """
-    recipe = origin(config)
-    if config.penalty is None:
+    recipe, contested = origin(config), has_discriminator(config)
+    if config.penalty is None and contested:
         name = recipe.penalty.name if recipe is not None and recipe.penalty is not None else "r1_r2"
         return Remedy(at, back_to, verdict.word, verdict.why, {"penalty": name}, noun)
     rates: dict[str, float] = {"learning_rate": config.learning_rate}
-    if config.discriminator_learning_rate is not None:
+    if config.discriminator_learning_rate is not None and contested:
         rates["discriminator_learning_rate"] = config.discriminator_learning_rate
     settings = {name: SLOWER * rate for name, rate in rates.items()}
     if recipe is not None and recipe.optimizer.name == config.optimizer.name:

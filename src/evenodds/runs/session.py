@@ -89,6 +89,7 @@ class Session:
         """Draws n samples in the data's own units.
 
         Args:
+            batch: of so many at a time; another number gives other samples.
             y: of a run that is conditional on classes, the number of the class of each sample.
             given: of one that is conditional on attributes or values, a number for each of them, in its own units. None
                 for both: as they occur in the training items.
@@ -112,6 +113,8 @@ class Session:
         """`sample`, with words, dates and times of a table as the numbers that stand for them."""
         if n < 1:
             raise BadInput(f"n must be at least 1, got {n}")
+        if batch < 1:
+            raise BadInput(f"batch must be at least 1, got {batch}")
         needed = 2 * n * prod(self.card.shape) * np.dtype(self.card.units.dtype).itemsize  # blocks, and all of them
         require_room(f"{n:,} samples", needed, "draw fewer at a time, each time with another seed")
         if y is not None and len(y) != n:
@@ -239,7 +242,9 @@ class Session:
         return list(history.values)
 
 
-def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", allow: Sequence[str] = ()) -> Session:
+def load(
+    run: str | Path, checkpoint_name: str | int = "last", device: str = "auto", allow: Sequence[str] = ()
+) -> Session:
     """A trained run, ready to be sampled from. Needs neither the data nor the script that trained it.
 
     Nothing in the folder is executed: names in it are those of evenodds.
@@ -266,7 +271,7 @@ def load(run: str | Path, checkpoint_name: str = "last", device: str = "auto", a
         raise BadInput(f"{folder} is an exported file, and this needs the run itself; {takers} take such a file")
     require_run(folder)
     with allowing(allow):
-        return _loaded(folder, checkpoint_name, device)
+        return _loaded(folder, str(checkpoint_name), device)
 
 
 def _loaded(folder: Path, checkpoint_name: str, device: str) -> Session:

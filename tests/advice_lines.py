@@ -53,6 +53,10 @@ LINES: dict[str, tuple[str, str]] = {
         f"train gray-28 --data kinds.npz --out new --quiet --set discriminator.width=4 {SHORT}; resume new --quiet",
         "resume new --quiet --images 16",
     ),
+    "ask for more with --images, or leave it out": (
+        "copy twice new; resume new --quiet --images 9",
+        "resume new --quiet",
+    ),
     "describe regions, as labelme and COCO": (
         f"train color-32 --data described --out new --quiet --set {SMALL}",
         f"train segment --data described --out newer --quiet --set {MAPS}",

@@ -54,6 +54,11 @@ def looked_up(
         for line in complaints:
             say(line)
         require_fit(config, dataset, header)
+        if config.images != saved.images and config.images < header.images:
+            raise BadInput(
+                f"{folder} has shown {header.images:,} {dataset.noun}, so {config.images:,} cannot be its length; "
+                "ask for more with --images, or leave it out"
+            )
         say(f"resuming at {header.images:,} of {config.images:,} {dataset.noun}")
         if header.images >= config.images:
             say(

@@ -220,10 +220,8 @@ def _training(
     if train is not None:
         if is_run(train):
             run = read_settings(train)
-            try:
-                data = open_run_data(run.config, run.card, reading=reading)
-            except BadInput as error:
-                raise BadInput(f"the data of {train} are gone or changed; name those of before with --train") from error
+            advice = "name those of before with --train"
+            data = open_run_data(run.config, run.card, reading=reading, advice=advice)
             trained, _ = data.split(run.config.held_out, SPLIT_SEED)
             return _taken(data, _first(trained, _most(data)))
         items = load_like(train, data, "the training data", reading, most_pixels, several=True)

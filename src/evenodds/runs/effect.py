@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from evenodds.data.sources import options_of
 from evenodds.errors import BadInput, excerpt
 from evenodds.runs.build import layout_of
-from evenodds.runs.config import AUTO_TASK, Config, settings
-from evenodds.runs.find import accepts, find
+from evenodds.runs.config import Config, settings
+from evenodds.runs.find import accepts
 from evenodds.runs.part_options import require_no_rate
+from evenodds.runs.task_class import has_discriminator, task_class
 from evenodds.runs.values import ELSEWHERE, IN_MEMORY
 
-__all__ = ["has_discriminator", "require_effect"]
+__all__ = ["require_effect"]
 
 SHAPES = ("size", "channels", "fit")
 PENALTIES = ("penalty_weight", "penalty_every", "penalty_share")
@@ -44,19 +44,9 @@ def require_effect(config: Config, keys: Iterable[str]) -> None:
             raise BadInput(f"{excerpt(key)} has no effect {why}, or leave {excerpt(key)} out")
 
 
-def has_discriminator(config: Config) -> bool:
-    """Whether a discriminator takes part in the game."""
-    return bool(_task(config).has_discriminator(config.task.options))
-
-
-def _task(config: Config) -> Any:
-    """The class of the task; of an open one that of plain generation."""
-    return find("tasks", "generate" if config.task.name == AUTO_TASK else config.task.name)
-
-
 def _idle(config: Config, name: str) -> str:
     """Beside what a setting has no effect, and what to type so that it has; empty where it has one."""
-    of_task, draws = f"on task '{config.task.name}'", "prior" in accepts(_task(config))
+    of_task, draws = f"on task '{config.task.name}'", "prior" in accepts(task_class(config))
     if name in OF_DISCRIMINATOR and not has_discriminator(config):
         return "without a discriminator; set task.adversarial=0.01"
     if name in PENALTIES and config.penalty is None:

@@ -17,7 +17,7 @@ from evenodds.game.watch.verdict import Verdict
 from evenodds.runs.changes import with_settings
 from evenodds.runs.config import Config
 from evenodds.runs.config_files import origin
-from evenodds.runs.effect import has_discriminator
+from evenodds.runs.task_class import has_discriminator
 
 __all__ = ["MOST", "Remedy", "applied", "back_to", "discard", "give_up", "prescribe", "read", "record"]
 

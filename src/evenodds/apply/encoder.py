@@ -57,9 +57,9 @@ def encoder_of(
     Raises:
         BadInput: it has learned already, from another number of samples than is asked for.
     """
-    encoder, has_learned = _encoder(session, samples, seed)
-    if has_learned:
-        return encoder
+    if (kept := _kept(session, samples)) is not None:
+        return kept
+    encoder = _new_encoder(session, seed)
     conditional, path = session.conditions.kind is not None, session.folder / ENCODER
     prior = _Joint(session) if conditional else session.latent
     engine = build_engine(replace(session.config, device=str(session.device), compile=False))
@@ -93,27 +93,32 @@ def encoder_of(
 
 def require_encoder(session: Session, samples: int | None = None) -> None:
     """BadInput, before any data are read, where `encoder_of` would refuse."""
-    _encoder(session, samples, 0)
+    if _kept(session, samples) is None:
+        _new_encoder(session, 0)
 
 
-def _encoder(session: Session, samples: int | None, seed: int) -> tuple[nn.Module, bool]:
-    """The encoder of a run, and whether it has learned; see `encoder_of`."""
+def _kept(session: Session, samples: int | None = None) -> nn.Module | None:
+    """The encoder that a run has learned, of these samples where a number is given; None where it has learned none."""
     if ENCODER_PLAYER in session.players:
         if samples is not None:
             raise BadInput(f"the encoder of {session.folder} has learned with its generator; leave --images out")
-        return session.players[ENCODER_PLAYER], True
+        return session.players[ENCODER_PLAYER]
     path = session.folder / ENCODER
-    encoder = _new_encoder(session, session.latent.size + session.task.condition_length, seed)
     weights, words = _weights_for(path, session.images)
     if weights is None:
-        return encoder, False
+        return None
     before = words.get("samples", "")
     if samples is not None and before.isdecimal() and int(before) != samples:
         raise BadInput(
             f"the encoder of {session.folder} has learned from {int(before):,} samples; leave --images "
             f"out, or delete {path}, and it is learned anew"
         )
-    return _filled(encoder, weights, path, session), True
+    encoder = _new_encoder(session, 0)
+    if reason := misfit(weights, encoder.state_dict()):
+        raise BadInput(f"{path} is no encoder of this run: {reason}; {ANEW}")
+    encoder.load_state_dict(weights)
+    settle({ENCODER_PLAYER: encoder}, session.config, session.device)
+    return encoder
 
 
 def has_encoder(session: Session) -> bool:
@@ -123,14 +128,9 @@ def has_encoder(session: Session) -> bool:
 
 def existing_encoder(session: Session) -> nn.Module:
     """The encoder of a run that has one, or has learned one since; BadInput where there is none for these players."""
-    if ENCODER_PLAYER in session.players:
-        return session.players[ENCODER_PLAYER]
-    path = session.folder / ENCODER
-    weights, _ = _weights_for(path, session.images)
-    if weights is None:
+    if (kept := _kept(session)) is None:
         raise BadInput(f"{session.folder} has no encoder of its players as they are; run `evenodds encode` on it first")
-    encoder = _new_encoder(session, session.latent.size + session.task.condition_length, 0)
-    return _filled(encoder, weights, path, session)
+    return kept
 
 
 def _weights_for(path: Path, images: int) -> tuple[dict[str, Tensor] | None, dict[str, str]]:
@@ -142,15 +142,6 @@ def _weights_for(path: Path, images: int) -> tuple[dict[str, Tensor] | None, dic
         return None, {}
     weights, words = read_tensors_and_words(path, ANEW)
     return (weights if words.get("generator_images") == str(images) else None), words
-
-
-def _filled(encoder: nn.Module, weights: dict[str, Tensor], path: Path, session: Session) -> nn.Module:
-    """An encoder with the weights of a file, ready to answer; BadInput where they are of another network."""
-    if reason := misfit(weights, encoder.state_dict()):
-        raise BadInput(f"{path} is no encoder of this run: {reason}; {ANEW}")
-    encoder.load_state_dict(weights)
-    settle({ENCODER_PLAYER: encoder}, session.config, session.device)
-    return encoder
 
 
 @dataclass(frozen=True)
@@ -173,9 +164,10 @@ class _Joint:
         raise NotImplementedError  # an encoder only needs draws
 
 
-def _new_encoder(session: Session, outputs: int, seed: int) -> nn.Module:
-    """A network of the discriminator's family with so many outputs: one for each entry of z, and of c."""
+def _new_encoder(session: Session, seed: int) -> nn.Module:
+    """A network of the discriminator's family with an output for each entry of z, and of c."""
     part: Part = session.config.discriminator
+    outputs = session.latent.size + session.task.condition_length
     with torch.random.fork_rng():
         reseed(torch.get_default_device(), mix(seed, -3))
         with allowing(session.allow):

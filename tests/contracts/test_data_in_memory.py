@@ -1,6 +1,7 @@
 """What people hold in memory and hand over: with labels beside, as data sets of PyTorch, or as what cannot be read."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,18 @@ def test_a_data_set_of_pytorch_is_asked_once_for_each_item() -> None:
         (TensorDataset(torch.rand(4, 3, 5, 5), torch.rand(4, 5, 5)), "labels need to be one number or word each"),
         (TensorDataset(*[torch.rand(4, 3, 5, 5)] * 3), "got 3 parts"),
         (TensorDataset(torch.rand(0, 3, 5, 5)), "has no items"),
+        ((X, np.array(3)), "items need one shape"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_to_give(source: Any, advice: str) -> None:
     with pytest.raises(BadInput, match=advice):
         load(source)
+
+
+def test_a_folder_called_none_is_a_class_like_others(tmp_path: Path) -> None:
+    for name in ("None", "some"):
+        (tmp_path / name).mkdir()
+        for k in range(3):
+            Image.fromarray(X[k]).save(tmp_path / name / f"{k}.png")
+    assert load(tmp_path).classes == ("None", "some")
+    assert load(tmp_path, unlabelled="None").classes == ("some",)

@@ -46,9 +46,9 @@ def parts_of(source: Any) -> dict[str, Any] | None:
 
 def _are_labels(y: Any, x: Any) -> bool:
     """Whether these are labels of items: one number or word for each."""
-    if not all(isinstance(one, Sized) for one in (x, y)) or len(x) != len(y):
+    if getattr(y, "ndim", 1) != 1 or not all(isinstance(one, Sized) for one in (x, y)) or len(x) != len(y):
         return False
-    return bool(y.ndim == 1) if hasattr(y, "ndim") else all(map(np.isscalar, y)) and not all(map(np.isscalar, x))
+    return hasattr(y, "ndim") or (all(map(np.isscalar, y)) and not all(map(np.isscalar, x)))
 
 
 def items_as_numpy(x: Any) -> Array:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from evenodds.errors import BadInput
 from evenodds.runs.build_contest import build_contest
-from evenodds.runs.config import AUTO_TASK, Config
-from evenodds.runs.find import find, network
+from evenodds.runs.config import Config
+from evenodds.runs.find import network
+from evenodds.runs.task_class import task_class
 
 __all__ = ["require_settings"]
 
@@ -21,8 +22,8 @@ def _require_generator(config: Config) -> None:
     """BadInput where the generator is of none of the families that the task plays."""
     if ":" in config.generator.name:
         return
-    task = None if config.task.name == AUTO_TASK else find("tasks", config.task.name)  # an open one draws samples
+    task = task_class(config)
     try:
-        network(config.generator.name, getattr(task, "generator_kind", "Generator"))
+        network(config.generator.name, task.generator_kind)
     except BadInput as error:
-        raise BadInput(f"{error}{getattr(task, 'instead', '')}") from error
+        raise BadInput(f"{error}{task.instead}") from error

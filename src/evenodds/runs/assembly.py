@@ -38,6 +38,7 @@ from evenodds.runs.extras import Extra, build_extras
 from evenodds.runs.find import find, make, names
 from evenodds.runs.held_out import LEAST_TIMES, HeldOut, held_out, looks
 from evenodds.runs.memory import require_round
+from evenodds.runs.remembering import remember
 from evenodds.runs.run_data import block_sums, data_place
 from evenodds.runs.session import Session
 from evenodds.runs.snapshot import write_snapshot
@@ -100,6 +101,7 @@ class Run:
         self.learner = build_learner(config, players, self.task.rates)
         self.extras = build_extras(config)
         self._split()
+        remember(players.values(), self.dataset, self.train_index, config.seed)
         self._listen()
 
     def _require_memory(self) -> None:
@@ -316,7 +318,7 @@ class Run:
     def evidence(self) -> Evidence | None:
         """What the watch looks at; None where no samples are drawn or too few items are held out."""
         config = self.config
-        if self.task.prior is None or len(self.held_out_index) < 4:
+        if self.task.prior is None or not self.task.draws or len(self.held_out_index) < 4:
             return None
         drawn = config.data.name if config.data is not None and not config.data.options else ""
         toy = drawn if self.dataset.kind == "toy" and drawn in DENSITIES else None

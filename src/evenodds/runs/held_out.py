@@ -266,7 +266,8 @@ def held_out(
     if len(index) < 4:
         return None
     if task.scoring is not None:
-        return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task.scoring)
+        most, at_once = (128, 8) if dataset.kind == "image" else (JUDGED, 256)
+        return Answers(_Items(task, dataset, index, seed, engine, most=most, at_once=at_once), task.scoring)
     return Samples(_Items(task, dataset, index, seed, engine, most=JUDGED, at_once=256), dataset.kind, learned)
 
 

@@ -133,8 +133,8 @@ class Session:
 
     @property
     def draws(self) -> bool:
-        """Whether the run draws samples from noise; others make something of images."""
-        return self.task.prior is not None
+        """Whether the run draws samples from noise; others make something of what they are given."""
+        return self.task.draws and self.task.prior is not None
 
     @property
     def draws_of_z_alone(self) -> bool:
@@ -151,9 +151,10 @@ class Session:
     def require_samples(self) -> None:
         """BadInput of a run that draws no samples."""
         if not self.draws:
+            words = ("evenodds", self.task.command, quoted(self.file or self.folder), self.task.operands)
             raise BadInput(
-                f"this run ({self.config.task.name}) draws no samples, it makes something of images: "
-                f"evenodds {self.task.command} {quoted(self.file or self.folder)} IN OUT"
+                f"this run ({self.config.task.name}) draws no samples, it {self.task.makes}: "
+                f"{' '.join(word for word in words if word)}"
             )
 
     def prior(self, n: int, seed: int) -> Tensor:

@@ -32,6 +32,7 @@ class ImageToImage(TaskDefaults, ABC):
     request_names: ClassVar[tuple[str, ...]] = ("source",)
     snapshot_items: ClassVar[int] = 6
     prior: ClassVar[None] = None
+    draws: ClassVar[bool] = False
 
     @property
     def scoring(self) -> Scoring | None:

@@ -109,6 +109,16 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def families(self) -> tuple[str, ...]:
+        """The families of the generator that suit the task, by name; empty where all do that there are of its kind."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of data that suit the task: image, table, toy."""
+        ...
+
+    @property
     def stages(self) -> tuple[float, ...]:
         """The shares of the run at which its rounds become others, beside 0."""
         ...
@@ -124,8 +134,23 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def draws(self) -> bool:
+        """Whether samples are drawn of z; others make something of what they are given."""
+        ...
+
+    @property
     def command(self) -> str:
         """The command that puts a trained run to work."""
+        ...
+
+    @property
+    def operands(self) -> str:
+        """What is typed behind the command and the run, of a task that draws no samples; empty where nothing must be."""
+        ...
+
+    @property
+    def makes(self) -> str:
+        """What a run of a task that draws no samples does, as the end of a sentence."""
         ...
 
     @property
@@ -255,11 +280,16 @@ class TaskDefaults:
     """What most tasks that draw samples answer alike. A task overrides what differs."""
 
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    draws: ClassVar[bool] = True
     command: ClassVar[str] = "sample"
+    operands: ClassVar[str] = "IN OUT"
+    makes: ClassVar[str] = "makes something of images"
     generator_kind: ClassVar[str] = "Generator"
     """Of `NetworkSpec`, of the generator whatever the data are."""
+    families: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[tuple[str, ...]] = ("image", "table", "toy")
     instead: ClassVar[str] = ""
-    """Behind the error for a generator of another kind: what else may have been meant."""
+    """Behind the error for a generator or data of another kind: what else may have been meant."""
     request_names: ClassVar[tuple[str, ...]] = ("z",)
     snapshot_items: ClassVar[int] = 0
 

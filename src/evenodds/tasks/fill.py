@@ -51,9 +51,9 @@ class Fill(Generate):
 
     command: ClassVar[str] = "fill"
     generator_kind: ClassVar[str] = "Filler"
-    instead: ClassVar[str] = (
-        "; rows are asked for by what is known of them with task=generate, and then evenodds sample RUN --given"
-    )
+    families: ClassVar[tuple[str, ...]] = ("images",)
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    instead: ClassVar[str] = "; tables are filled by the recipe fill-table (task=impute)"
     request_names: ClassVar[tuple[str, ...]] = ("z", "x", "mask")
     snapshot_items: ClassVar[int] = 12
 
@@ -86,8 +86,7 @@ class Fill(Generate):
         """The network of each player, for images of that shape."""
         if len(shape) != 3:
             raise BadInput(
-                f"task 'fill' is for images, got items of shape {tuple(shape)}; take task=generate, whose rows are "
-                "asked for by what is known of them: evenodds sample RUN --given"
+                f"task 'fill' is for images, got items of shape {tuple(shape)}{self.instead}"
             )
         filler = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
         discriminator = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.data.folders.labels import capitals, merged, negative
 from evenodds.data.tables.amounts import PLAIN, NumberStyle
+from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
 from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values
@@ -29,7 +30,7 @@ from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "from_columns", "names_in", "on_columns", "parsed_table", "require_columns", "table", "with_labels"]
+__all__ = ["READS", "Opened", "from_columns", "names_in", "on_columns", "open_table", "parsed_cells", "parsed_table", "require_columns", "table", "with_labels"]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
@@ -79,12 +80,11 @@ def table(
         BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    text = delimited(path, delimiter, encoding)
-    columns, skip = _header(text, header)
+    text, columns, skip = opened = open_table(path, delimiter, header, encoding)
     given_names = names_in(given)
     require_columns(path.name, columns, label, given_names)
     wanted = Types.of(types, columns)
-    parsed, words = _parsed(text, columns, skip, label, wanted)
+    parsed, words = parsed_cells(opened, wanted, label)
     dataset = from_columns(parsed, wanted, given_names, path.name)
     report = on_columns((*dataset.report, *text.notes), columns, dataset.columns, label, given_names)
     dataset = replace(dataset, delimiter=text.delimiter, report=report)
@@ -137,6 +137,22 @@ def with_labels(
     return replace(dataset, y=y, classes=classes, header=header, report=(*dataset.report, *notes))
 
 
+class Opened(NamedTuple):
+    """A table in a text file: how its cells are parted, its columns, and the rows that hold their names."""
+
+    text: Delimited
+    columns: list[str]
+    header: int
+
+
+def open_table(
+    path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str | None = None
+) -> Opened:
+    """What is found out of a table before its cells are read; see `table` for the arguments."""
+    text = delimited(path, delimiter, encoding)
+    return Opened(text, *_header(text, header))
+
+
 def parsed_table(path: Path, like: Sequence[Column] = (), words: Sequence[str] = ()) -> dict[str, Parsed]:
     """The columns of a table in a text file by name.
 
@@ -146,11 +162,10 @@ def parsed_table(path: Path, like: Sequence[Column] = (), words: Sequence[str] =
             it open what stands before decimals are written as theirs.
     """
     words = [*words, *(column.name for column in like if column.form == "words")]
-    text = delimited(path)
-    columns, skip = _header(text, None)
-    require_columns(path.name, columns, None, ())
-    types = Types(by_name={name: "words" for name in words if name in columns})
-    return _parsed(text, columns, skip, None, types, like)[0]
+    opened = open_table(path)
+    require_columns(path.name, opened.columns, None, ())
+    types = Types(by_name={name: "words" for name in words if name in opened.columns})
+    return parsed_cells(opened, types, like=like)[0]
 
 
 def from_columns(
@@ -191,7 +206,9 @@ def from_columns(
 def _mixed(parsed: Mapping[str, Parsed], types: Types, where: str) -> Dataset:
     columns, x, notes = typed(parsed, types, where)
     ends = [column.ends for column in columns]
-    units = Units(tuple(low for low, _ in ends), tuple(high for _, high in ends), "float64", columns=tuple(columns))
+    low, high = (tuple(side) for side in zip(*ends, strict=True))
+    knots = () if types.scale is None else Columns.of(x, types.scale).lines
+    units = Units(low, high, "float64", columns=tuple(columns), knots=knots)
     report = (f"Read {count(len(x), 'row')} of {count(len(columns), 'column')}.", *notes)
     names = tuple(column.name for column in columns)
     return Dataset(torch.from_numpy(x), units, columns=names, kind="table", report=report)
@@ -264,13 +281,8 @@ def _names_above(first: Sequence[str], second: Sequence[str]) -> bool:
 # Cells ---------------------------------------------------------------------------------------------------------------
 
 
-def _parsed(
-    text: Delimited,
-    columns: Sequence[str],
-    skip: int,
-    label: str | None,
-    types: Types,
-    like: Sequence[Column] = (),
+def parsed_cells(
+    opened: Opened, types: Types, label: str | None = None, like: Sequence[Column] = ()
 ) -> tuple[dict[str, Parsed], list[str]]:
     """The columns by name, but for the label's, and its cells.
 
@@ -280,6 +292,7 @@ def _parsed(
     Args:
         like: see `parsed_table`.
     """
+    text, columns, skip = opened
     used = [k for k, name in enumerate(columns) if name != label and not types.left_out(name)]
     labels = [columns.index(label)] if label is not None else []
     numbers = {k: NumberCells(columns[k]) for k in used}

@@ -78,7 +78,7 @@ class Generator(nn.Module):
             )
         assert self.neighbours is not None
         rows = torch.arange(len(x)) if rows is None else rows
-        self.neighbours.remember(torch.where(observed > 0, x, 0.0), observed, rows)
+        self.neighbours.replace(torch.where(observed > 0, x, 0.0), observed, rows)
 
     def forward(self, x: Tensor, mask: Tensor, z: Tensor, row: Tensor | None = None) -> Tensor:
         inputs = [squashed(x), mask]
@@ -119,7 +119,7 @@ class Neighbours(nn.Module):
         self.register_buffer("known", torch.zeros(rows, columns))
         self.register_buffer("rows", torch.arange(rows))
 
-    def remember(self, table: Tensor, known: Tensor, rows: Tensor) -> None:
+    def replace(self, table: Tensor, known: Tensor, rows: Tensor) -> None:
         """Sets the rows that are looked up; their number may be another one than before."""
         self.table, self.known, self.rows = (
             new.to(old) for new, old in ((table, self.table), (known, self.known), (rows, self.rows))
@@ -132,7 +132,7 @@ class Neighbours(nn.Module):
             numbers = state_dict.setdefault(prefix + "rows", torch.full((len(table),), -2))
             known = state_dict.get(prefix + "known", table)
             if len(known) == len(numbers) == len(table):
-                self.remember(*(torch.empty_like(one) for one in (table, known, numbers)))
+                self.replace(*(torch.empty_like(one) for one in (table, known, numbers)))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, x: Tensor, mask: Tensor, row: Tensor | None) -> tuple[Tensor, Tensor]:

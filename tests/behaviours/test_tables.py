@@ -25,7 +25,7 @@ from evenodds.data.sources import load
 from evenodds.data.tables.amounts import NumberStyle
 from evenodds.data.tables.rows import fitted, shares_of
 from evenodds.errors import BadInput
-from evenodds.estimators.rows import commonest
+from evenodds.apply.imputer import commonest
 from evenodds.evaluation.equilibrium import duality_gap
 from evenodds.evaluation.evaluate import evaluate
 from evenodds.files.read import read_json

@@ -311,9 +311,11 @@ def parsed_cells(
     if not rows:
         raise BadInput(f"{text.path.name} needs rows, got a header alone")
     spelled = {k for k in used if numbers[k].as_words and not types.numbers(columns[k])}
-    texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k])}
+    moments = {column.name: column for column in like if column.spelling}
+    texts = spelled | {k for k in used if numbers[k].others or types.words(columns[k]) or columns[k] in moments}
     grouped = {k for k in used if k not in texts and numbers[k].may_group} if texts or like else set()
-    cells = {k: WordCells(columns[k], types.words(columns[k])) for k in sorted(texts | grouped)}
+    of = {k: (columns[k], types.words(columns[k]), moments.get(columns[k])) for k in sorted(texts | grouped)}
+    cells = {k: WordCells(*known) for k, known in of.items()}
     for _, block in _blocks(text, columns, skip) if cells else ():
         for k, column in cells.items():
             column.add([from_cell(cell) for cell in block[k]])

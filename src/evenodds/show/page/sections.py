@@ -40,7 +40,9 @@ def measured(evaluation: Evaluation, noun: str) -> Html | None:
         return None
     items, images_seen, seed = (subject.get(name) for name in ("items", "images_seen", "seed"))
     parts = [
-        f"{count(items)} samples" if finite(items) is not None else "Samples",
+        f"{count(items)} {'hidden cells' if records(evaluation, 'hidden') else 'samples'}"
+        if finite(items) is not None
+        else "Samples",
         f" of {text(subject.get('path'))}" if subject.get("path") else "",
         f" after {count(images_seen)} real {noun}" if finite(images_seen) is not None else "",
         f", seed {text(seed)}" if seed is not None else "",

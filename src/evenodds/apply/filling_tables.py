@@ -78,7 +78,7 @@ def fill_table(
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
         table = _Table.read(path, session)
-        say(table.said(len(session.card.header)))
+        say(table.said(_HOW[strategy]))
         made = table.written(_cells(table, imputer, n, strategy, seed))
         for name, content in zip(names, made, strict=True):
             with outputs.replaced(folder / name) as temporary:
@@ -88,6 +88,7 @@ def fill_table(
     return [folder / name for name in names]
 
 
+_HOW = {"mean": f"the mean of {DRAWS} draws (words: the commonest)", "draw": "draws"}
 _ADVICE = "name a table with the same columns: evenodds fill RUN TABLE.csv"
 
 
@@ -96,7 +97,9 @@ def _places(source: Path, out: Path, n: int) -> tuple[Path, list[str], re.Patter
     ending = source.suffix if source.suffix.lower() in TEXTS else ".csv"
     if out.suffix.lower() in READS and not out.is_dir():
         if n > 1:
-            raise BadInput(f"{n} fillings need a folder, got --out {out}; name one, such as --out {out.with_suffix('')}")
+            raise BadInput(
+                f"{n} fillings need a folder, got --out {out}; name one, such as --out {out.with_suffix('')}"
+            )
         if out.suffix.lower() not in TEXTS:
             raise BadInput(f"filled tables are written as text, got --out {out}; name {out.with_suffix('.csv')}")
         return out.parent, [out.name], re.compile("(?!)")
@@ -127,7 +130,10 @@ class _Table:
     @staticmethod
     def read(path: Path, session: Session) -> _Table:
         """Reads a table with the columns of a run, in any order, and perhaps others."""
-        columns, options = session.card.units.columns, {} if session.config.data is None else session.config.data.options
+        columns, options = (
+            session.card.units.columns,
+            {} if session.config.data is None else session.config.data.options,
+        )
         wordy = [column.name for column in columns if column.form == "words"]
         _require_table(path)
         opened, cells = None, list[list[str]]()
@@ -158,17 +164,24 @@ class _Table:
         empty = np.isnan(self.x)
         return empty & ~empty.all(1, keepdims=True)
 
-    def said(self, header: int) -> str:
-        """What is filled and what stays; BadInput where nothing can be."""
+    def said(self, how: str) -> str:
+        """What is filled and what stays; BadInput where nothing can be.
+
+        Args:
+            how: it is filled.
+        """
         empty, filled = np.isnan(self.x), self.to_fill
         if not empty.any():
             raise BadInput(
-                f"{self.path.name} has no empty cell in the columns that the run fills ({self._named(self.x.T == self.x.T)})"
-                "; nothing is written"
+                f"{self.path.name} has no empty cell in the {count(len(self.columns), 'column')} that the run fills, and "
+                "stays as it is; name a table that has some"
             )
         if not filled.any():
-            raise BadInput(f"{self.path.name} has empty cells in empty rows alone, of which nothing is known to fill them")
-        parts = [f"Filled {count(int(filled.sum()), 'empty cell')} of {count(len(self.x), 'row')}: {self._named(filled.T)}."]
+            raise BadInput(f"{self.path.name} has empty cells in empty rows alone, of which nothing is known")
+        parts = [
+            f"Filled {count(int(filled.sum()), 'empty cell')} of {count(len(self.x), 'row')} by {how}: "
+            f"{self._named(filled.T)}."
+        ]
         if whole := int(empty.all(1).sum()):
             parts.append(f"{count(whole, 'row')} without any value {'stays' if whole == 1 else 'stay'} as written.")
         if self.left_out:
@@ -195,7 +208,9 @@ class _Table:
 def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: int) -> list[Cells]:
     """The text of the cells that are filled, for each filling."""
     words = [k for k, column in enumerate(table.columns) if column.form == "words"]
-    fillings = imputer.impute(table.x, n, seed) if strategy == "draw" else imputer.mean(table.x, DRAWS, seed, words)[None]
+    fillings = (
+        imputer.impute(table.x, n, seed) if strategy == "draw" else imputer.mean(table.x, DRAWS, seed, words)[None]
+    )
     many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
     for k, column in enumerate(table.columns):
         rows = table.to_fill[:, k].nonzero()[0]
@@ -206,9 +221,7 @@ def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: in
     return list(many)
 
 
-def _texts(
-    frame: Any, names: Sequence[str], columns: Sequence[Column], parsed: dict[str, Parsed]
-) -> list[list[str]]:
+def _texts(frame: Any, names: Sequence[str], columns: Sequence[Column], parsed: dict[str, Parsed]) -> list[list[str]]:
     """The names and the cells of a data frame as text, numbers and dates as their columns spell them."""
     of = {column.name: column for column in columns}
     texts = []
@@ -239,4 +252,3 @@ def _require_columns(path: Path, columns: Sequence[Column], names: Sequence[str]
             f"{path.name} has other columns than the run has learned: {some_names(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing; name columns as in its table"
         )
-

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, app
 from evenodds.cli.convert import Again
@@ -34,7 +32,7 @@ def fill(
     source: Path | None = None,
     *,
     mask: Path | None = None,
-    n: Annotated[int | None, whole(1, 10_000), Parameter(name=["-n", "--number"])] = None,
+    n: Annotated[int | None, whole(1, 10_000, name=["-n", "--number"])] = None,
     strategy: Strategy | None = None,
     seed: Seed = 0,
     out: Path | None = None,
@@ -87,7 +85,9 @@ def fill(
         lacking = "leave --strategy out" if strategy is not None else "name an image and its mask"
         raise BadInput(f"{run} fills images; {lacking}: evenodds fill {quoted(run)} IMAGE --mask MASK")
     if many(source):
-        return _filled_folder(filler, source, mask, out or filler.folder / "filled", n or IMAGES, seed, most_pixels, again)
+        return _filled_folder(
+            filler, source, mask, out or filler.folder / "filled", n or IMAGES, seed, most_pixels, again
+        )
     return _filled_image(filler, source, mask, out or filler.folder / "filled", n or IMAGES, seed, most_pixels)
 
 

@@ -46,10 +46,18 @@ def _hidden(e: Mapping[str, Any]) -> list[str]:
     """Of a run that fills tables: the verdict, the scores, and a line for each column."""
     subject, reference = e["subject"], e["reference"]
     head = f"{subject['path']}: {subject['items']:,} hidden cells of {reference['items']:,} {reference['role']}"
-    scores = [
-        (s["title"], f"{s['value']:.4g}", f"{s['low']:.4g} to {s['high']:.4g}", s["note"]) for s in e["scores"]
-    ]
-    names = ("column", "kind", "cells", "error", "of the mean", "absolute", "of the median", "right", "of the commonest")
+    scores = [(s["title"], f"{s['value']:.4g}", f"{s['low']:.4g} to {s['high']:.4g}", s["note"]) for s in e["scores"]]
+    names = (
+        "column",
+        "kind",
+        "cells",
+        "error",
+        "of the mean",
+        "absolute",
+        "of the median",
+        "right",
+        "of the commonest",
+    )
     return [
         head, "", *e["verdict"], "", *aligned([("", "value", "95 % interval", ""), *scores]), "",
         "error: root mean squared error in the column's own units, dates in days and times in seconds; absolute: mean "
@@ -59,7 +67,9 @@ def _hidden(e: Mapping[str, Any]) -> list[str]:
 
 
 def _column(row: Mapping[str, Any]) -> tuple[str, ...]:
-    errors = ("-" if row[name] is None else f"{row[name]:.4g}" for name in ("error", "of_mean", "absolute", "of_median"))
+    errors = (
+        "-" if row[name] is None else f"{row[name]:.4g}" for name in ("error", "of_mean", "absolute", "of_median")
+    )
     shares = ("-" if row[name] is None else f"{row[name]:.0%}" for name in ("right", "of_commonest"))
     return row["name"], row["kind"], f"{row['cells']:,}", *errors, *shares
 

@@ -45,8 +45,9 @@ class Units:
     columns: tuple[Column, ...] = ()
     """Of a table whose columns are amounts and choices, each with a map of its own in place of the linear one."""
     knots: tuple[Knots, ...] = ()
-    """Of a table whose empty cells are to be filled: for each column, increasing numbers and where they lie for players,
-    which see one number for each column, NaN of an empty cell. Between them, and beyond the ends, the map is linear."""
+    """Of a table whose empty cells are to be filled: for each column, increasing numbers and where they lie for
+    players, which see one number for each column, NaN of an empty cell. Between them, and beyond the ends, the map is
+    linear."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", tuple(float(value) for value in self.low))
@@ -133,8 +134,8 @@ class Units:
     def to_json(self) -> dict[str, Any]:
         """Plain values, as fields by name."""
         columns = {"columns": [asdict(column) for column in self.columns]} if self.columns else {}
-        columns |= {"knots": [list(map(list, one)) for one in self.knots]} if self.knots else {}
-        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns
+        knots = {"knots": [list(map(list, one)) for one in self.knots]} if self.knots else {}
+        return self.line() | ({"whole": list(self.whole)} if self.whole else {}) | columns | knots
 
     def line(self) -> dict[str, Any]:
         """Plain values of what maps numbers to [-1, 1]."""

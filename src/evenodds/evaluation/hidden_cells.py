@@ -1,7 +1,7 @@
 """A run that fills tables, judged by cells that are observed and were hidden: errors beside simple ways to fill.
 
-Of the rows that the run held out every fifth observed cell is hidden; where rows are few, another fifth, until each cell
-was hidden once. What the run fills in is held against them, beside the mean, the median and the commonest value that
+Of the rows that the run held out every fifth observed cell is hidden; where rows are few, another fifth, until each
+cell was hidden once. What the run fills in is held against them, beside the mean, the median and the commonest value that
 the column has among the rows that were learned from.
 """
 
@@ -82,8 +82,9 @@ def judged(
             "shape": list(every.x.shape[1:]), "items": len(cells.truth), "role": "held-out rows of the run",
         },
         "fingerprint": {
-            "features": "hidden cells", "hidden": f"1/{PARTS}", "seed": seed, "reference": every.take(held_out[:n]).fingerprint(),
-            "n_real": len(cells.truth), "n_fake": len(cells.truth), "evenodds": __version__,
+            "features": "hidden cells", "hidden": f"1/{PARTS}", "seed": seed,
+            "reference": every.take(held_out[:n]).fingerprint(), "n_real": len(cells.truth), "n_fake": len(cells.truth),
+            "evenodds": __version__,
         },
         "comparable": None,
         "features_seen": False,
@@ -232,7 +233,7 @@ def _verdict(rows: Sequence[dict[str, Any]], scores: dict[str, dict[str, Any]], 
 def _of_commonest(rows: Sequence[dict[str, Any]]) -> float:
     """The share of hidden words that are the commonest of their column."""
     of = [(row["of_commonest"], row["cells"]) for row in rows if row["of_commonest"] is not None]
-    return sum(share * cells for share, cells in of) / max(1, sum(cells for _, cells in of))
+    return float(sum(share * cells for share, cells in of) / max(1, sum(cells for _, cells in of)))
 
 
 def _commonest(values: Values) -> float:

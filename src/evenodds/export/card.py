@@ -84,6 +84,10 @@ def _data(data: DataCard | FileCard) -> dict[str, Any]:
         facts["columns"] = ", ".join(data.columns)
     if data.conditions is not None:
         facts["conditions"] = ", ".join(data.conditions.names)
+    if getattr(data.units, "knots", ()):
+        facts["kept"] = (
+            "rows of the data are in the checkpoints, as the filler looks them up: hand it on as you would them"
+        )
     return facts
 
 

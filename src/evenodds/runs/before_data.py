@@ -7,8 +7,8 @@ from pathlib import Path
 from evenodds.data.readers.frames import READS as SHEETS
 from evenodds.data.readers.table import READS as TEXTS
 from evenodds.data.readers.toys import DENSITIES
-from evenodds.errors import BadInput
 from evenodds.data.wording import items_of
+from evenodds.errors import BadInput
 from evenodds.runs.build_contest import build_contest
 from evenodds.runs.config import Config
 from evenodds.runs.find import canonical, network
@@ -42,10 +42,11 @@ def _require_generator(config: Config) -> None:
 
 def _require_kind(config: Config) -> None:
     """BadInput where the name of the data says that they are of none of the kinds that the task is for."""
-    task, kind = task_class(config), None if config.data is None else _kind_named(config.data.name)
-    if kind is not None and kind not in task.kinds:
+    task, data = task_class(config), config.data
+    kind = None if data is None else _kind_named(data.name)
+    if data is not None and kind is not None and kind not in task.kinds:
         raise BadInput(
-            f"task '{config.task.name}' is for {' and '.join(map(items_of, task.kinds))}, and {config.data.name} holds "
+            f"task '{config.task.name}' is for {' and '.join(map(items_of, task.kinds))}, and {data.name} holds "
             f"{items_of(kind)}{task.instead}"
         )
 

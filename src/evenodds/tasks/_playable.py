@@ -145,7 +145,7 @@ class Playable(Task, Protocol):
 
     @property
     def operands(self) -> str:
-        """What is typed behind the command and the run, of a task that draws no samples; empty where nothing must be."""
+        """What is typed behind the command and the run, of a task that draws no samples; perhaps nothing."""
         ...
 
     @property

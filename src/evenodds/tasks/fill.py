@@ -85,9 +85,7 @@ class Fill(Generate):
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The network of each player, for images of that shape."""
         if len(shape) != 3:
-            raise BadInput(
-                f"task 'fill' is for images, got items of shape {tuple(shape)}{self.instead}"
-            )
+            raise BadInput(f"task 'fill' is for images, got items of shape {tuple(shape)}{self.instead}")
         filler = {"generator": NetworkSpec(self.generator_kind, (self.prior.size, tuple(shape)))}
         discriminator = {"discriminator": NetworkSpec("Discriminator", ((shape[0] + 2, *shape[1:]),))}
         return {**filler, **(discriminator if self.adversarial else {})}

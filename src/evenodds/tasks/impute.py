@@ -87,7 +87,7 @@ class Impute(Fill):
         """A request for several fillings of each row, of which a part of the observed cells is hidden."""
         x = real["x"]
         mask = (~x.isnan()).float() * self.masks(x.shape, rng).to(x.device)
-        z = self.prior(FILLINGS * len(x), rng).unflatten(0, (len(x), FILLINGS))
+        z = self.prior(FILLINGS * len(x), rng).view(len(x), FILLINGS, -1)
         return {"x": x, "mask": mask, "z": z, "row": real["row"]}
 
     def answer(self, players: Players, request: Batch) -> Batch:
@@ -102,7 +102,7 @@ class Impute(Fill):
         """
         z = request["z"].transpose(0, 1).flatten(0, 1)
         filled = super().answer(players, {**request, "z": z})["x"]
-        return {"x": filled.unflatten(0, (-1, len(request["x"]))).transpose(0, 1), "mask": request["mask"]}
+        return {"x": filled.view(-1, *request["x"].shape).transpose(0, 1), "mask": request["mask"]}
 
     def snapshot(self, real: Batch, answer: Callable[[Batch], Batch]) -> list[Tensor]:
         """No picture shows rows."""

@@ -18,8 +18,8 @@ from evenodds.data.dataset import Dataset
 from evenodds.data.encoding import encode_conditions, encode_labels, whole_columns
 from evenodds.data.folders.labels import capitals, merged, negative
 from evenodds.data.tables.amounts import PLAIN, NumberStyle
-from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.cells import NumberCells, Parsed, WordCells, decimal_points, is_empty, is_number
+from evenodds.data.tables.columns import Columns
 from evenodds.data.tables.delimited import Delimited, delimited
 from evenodds.data.tables.rows import Column, Values
 from evenodds.data.tables.types import Types, summed, type_setting, typed
@@ -30,7 +30,19 @@ from evenodds.files.memory import machine_bytes
 from evenodds.files.misfit import shortened
 from evenodds.files.text import from_cell
 
-__all__ = ["READS", "Opened", "from_columns", "names_in", "on_columns", "open_table", "parsed_cells", "parsed_table", "require_columns", "table", "with_labels"]
+__all__ = [
+    "READS",
+    "Opened",
+    "from_columns",
+    "names_in",
+    "on_columns",
+    "open_table",
+    "parsed_cells",
+    "parsed_table",
+    "require_columns",
+    "table",
+    "with_labels",
+]
 
 READS = (".csv", ".tsv")
 """The file names' endings for which `load` comes here."""
@@ -80,7 +92,8 @@ def table(
         BadInput: a row of another length, or a column that cannot be of the type that is asked for.
     """
     path = Path(path)
-    text, columns, skip = opened = open_table(path, delimiter, header, encoding)
+    opened = open_table(path, delimiter, header, encoding)
+    text, columns = opened.text, opened.columns
     given_names = names_in(given)
     require_columns(path.name, columns, label, given_names)
     wanted = Types.of(types, columns)

@@ -207,7 +207,9 @@ def _empty(columns: Sequence[Column], x: Values) -> list[str]:
     absent = np.isnan(x)
     if not absent.any():
         return ["No cell is empty: it is learned to fill the empty cells of other tables with these columns."]
-    counts = [f"{column.name[:LONGEST]} {count:,}" for column, count in zip(columns, absent.sum(0), strict=True) if count]
+    counts = [
+        f"{column.name[:LONGEST]} {count:,}" for column, count in zip(columns, absent.sum(0), strict=True) if count
+    ]
     whole = int(absent.all(1).sum())
     more = f" {_rows(whole)} no observed cell and can be neither learned nor filled." if whole else ""
     share = f"{absent.mean():.1%} of the cells"

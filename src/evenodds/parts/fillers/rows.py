@@ -127,7 +127,7 @@ class Neighbours(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         table = state_dict.get(prefix + "table")
-        if table is not None and table.shape[1:] == self.table.shape[1:]:  # the number of rows is part of what is loaded
+        if table is not None and table.shape[1:] == self.table.shape[1:]:  # how many is part of it
             # What was stored before rows had numbers is at work only, where none is its own neighbour.
             numbers = state_dict.setdefault(prefix + "rows", torch.full((len(table),), -2))
             known = state_dict.get(prefix + "known", table)

@@ -48,9 +48,7 @@ def hidden(evaluation: Mapping[str, Any]) -> Html | None:
 
 
 def _row(row: Mapping[str, Any]) -> Html:
-    figures = {
-        name: percent(finite(row.get(name))) if name in _SHARES else number(row.get(name)) for name in _FIGURES
-    }
+    figures = {name: percent(finite(row.get(name))) if name in _SHARES else number(row.get(name)) for name in _FIGURES}
     return element(
         "tr",
         element("th", element("bdi", text(row.get("name"))), scope="row", role="rowheader"),

@@ -72,6 +72,8 @@ def verdict(evaluation: Evaluation) -> Html:
     name, icon, title, meaning = SOUND[sound if isinstance(sound, bool) else None]
     if not evaluation:
         meaning = "This run has not been evaluated: there are no scores to show. “evenodds evaluate” makes them."
+    if records(evaluation, "hidden"):
+        meaning = "Judged by cells that were observed and hidden. Runs that hid the same cells may be ranked by them."
     sentences = evaluation.get("verdict")
     lines = [sentences] if isinstance(sentences, str) else sentences if isinstance(sentences, Sequence) else []
     drawing = element("svg", element("path", d=icon), viewBox="0 0 24 24", aria_hidden="true", class_="icon")

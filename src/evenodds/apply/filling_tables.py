@@ -173,8 +173,8 @@ class _Table:
         empty, filled = np.isnan(self.x), self.to_fill
         if not empty.any():
             raise BadInput(
-                f"{self.path.name} has no empty cell in the {count(len(self.columns), 'column')} that the run fills, and "
-                "stays as it is; name a table that has some"
+                f"{self.path.name} has no empty cell in the {count(len(self.columns), 'column')} that the run fills; "
+                "name a table that has some"
             )
         if not filled.any():
             raise BadInput(f"{self.path.name} has empty cells in empty rows alone, of which nothing is known")

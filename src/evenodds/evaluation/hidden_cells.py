@@ -1,8 +1,8 @@
 """A run that fills tables, judged by cells that are observed and were hidden: errors beside simple ways to fill.
 
-Of the rows that the run held out every fifth observed cell is hidden; where rows are few, another fifth, until each
-cell was hidden once. What the run fills in is held against them, beside the mean, the median and the commonest value that
-the column has among the rows that were learned from.
+Of the rows that the run held out every fifth observed cell is hidden; where rows are few another fifth, until each was
+hidden once. What the run fills in is held against them, beside the mean, the median and the commonest value of the
+column among the rows that were learned from.
 """
 
 from __future__ import annotations

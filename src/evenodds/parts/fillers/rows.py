@@ -74,7 +74,8 @@ class Generator(nn.Module):
         if not 1 <= len(x) <= most or x.shape[1:] != self.shape:
             columns = self.shape[0]
             raise BadInput(
-                f"this filler remembers at most {most:,} rows of {columns:,} columns, got {tuple(x.shape)}; set `memory`"
+                f"this filler remembers at most {most:,} rows of {columns:,} columns, got {tuple(x.shape)}; raise "
+                "`memory`"
             )
         assert self.neighbours is not None
         rows = torch.arange(len(x)) if rows is None else rows

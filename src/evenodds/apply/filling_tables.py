@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from evenodds.data.readers.table import READS as TEXTS
 from evenodds.data.readers.table import Opened, open_table, parsed_cells, require_columns
 from evenodds.data.tables.cells import Parsed
 from evenodds.data.tables.rewriting import Cells, with_cells
-from evenodds.data.tables.rows import Column, Values
+from evenodds.data.tables.rows import MOST_DECIMALS, Column, Values
 from evenodds.data.tables.types import Types, placed
 from evenodds.data.wording import count, some_names
 from evenodds.errors import BadInput
@@ -158,6 +158,17 @@ class _Table:
         others = [name for name in names if name not in session.card.columns]
         return _Table(path, columns, [names.index(column.name) for column in columns], x, opened, cells, others)
 
+    def spelled(self) -> list[Column]:
+        """The columns, which spell numbers with as many decimals as all of their cells have here."""
+        rows = self.cells[1:]
+        if self.opened is not None:
+            rows = [cells for _, cells in self.opened.text.rows()][self.opened.header :]
+        there = ~np.isnan(self.x)
+        return [
+            _as_written(column, (rows[row][at] for row in of.nonzero()[0].tolist()))
+            for column, at, of in zip(self.columns, self.places, there.T, strict=True)
+        ]
+
     @property
     def to_fill(self) -> NDArray[np.bool_]:
         """(N, D) which cells are filled: empty ones of rows that have a value."""
@@ -212,7 +223,7 @@ def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: in
         imputer.impute(table.x, n, seed) if strategy == "draw" else imputer.mean(table.x, DRAWS, seed, words)[None]
     )
     many: list[dict[tuple[int, int], str]] = [{} for _ in fillings]
-    for k, column in enumerate(table.columns):
+    for k, column in enumerate(table.spelled()):
         rows = table.to_fill[:, k].nonzero()[0]
         for cells, filling in zip(many, fillings, strict=True):
             values = filling[rows, k] if column.form not in ("number", "words") else column.rounded(filling[rows, k])
@@ -221,17 +232,29 @@ def _cells(table: _Table, imputer: Imputer, n: int, strategy: Strategy, seed: in
     return list(many)
 
 
-def _texts(frame: Any, names: Sequence[str], columns: Sequence[Column], parsed: dict[str, Parsed]) -> list[list[str]]:
-    """The names and the cells of a data frame as text, numbers and dates as their columns spell them."""
+def _texts(
+    frame: Any, names: Sequence[str], columns: Sequence[Column], parsed: Mapping[str, Parsed]
+) -> list[list[str]]:
+    """The names and the cells of a data frame as text: text as it is, numbers and dates as their columns spell them."""
     of = {column.name: column for column in columns}
     texts = []
     for k, name in enumerate(names):
         cells, column = frame.iloc[:, k], of.get(name)
-        if column is not None and column.form == parsed[name].form != "words":
+        if column is not None and column.form == parsed[name].form and getattr(cells.dtype, "kind", "O") in "iufM":
             texts.append([column.text(value) for value in parsed[name].values.tolist()])
         else:
             texts.append(["" if empty else str(cell) for cell, empty in zip(cells, cells.isna(), strict=True)])
     return [list(names), *(list(row) for row in zip(*texts, strict=True))]
+
+
+def _as_written(column: Column, cells: Iterable[str]) -> Column:
+    """The column with as many decimals as all of the cells are written with; as it is where they differ."""
+    if column.form != "number" or column.decimals is None:
+        return column
+    behind = re.compile(rf"{re.escape(column.style.point)}(\d+)\D*$")
+    digits = {len(found[1]) if (found := behind.search(cell)) else 0 for cell in cells}
+    same = digits.pop() if len(digits) == 1 else 0
+    return replace(column, decimals=same) if column.decimals < same <= MOST_DECIMALS else column
 
 
 def _require_table(path: Path) -> None:

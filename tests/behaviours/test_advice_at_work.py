@@ -89,6 +89,8 @@ def at_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     rows = [f"{rng.integers(20, 70)},{rng.normal():.3f},{'ab'[k % 2]}" for k in range(80)]
     (folder / "rows.csv").write_text("\n".join(["age,income,kind", *rows]))
+    gaps = [row if k % 5 else f"{row[: row.index(',')]},,{row[-1]}" for k, row in enumerate(rows)]
+    (folder / "gaps.csv").write_text("\n".join(["age,income,kind", *gaps]))
     return folder
 
 

@@ -74,7 +74,7 @@ def fill_table(
     path = data_of(session.config, session.card, _ADVICE) if source is None else source
     folder, names, stale = _places(path, session.folder / "filled" if out is None else out, n)
     with locked(folder, "fill"):
-        outputs = Outputs(folder, "fill", "name another place with --out, or move it away")
+        outputs = Outputs(folder, "fill", "name another folder with --out, or move it away")
         before = [one for one in outputs.earlier() if stale.fullmatch(one.name) and one.name not in names]
         outputs.require([*(folder / name for name in names), *before], [path])
         table = _Table.read(path, session)

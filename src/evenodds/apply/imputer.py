@@ -179,7 +179,7 @@ def fit(
 def imputer_of(session: Session) -> Imputer:
     """The filler of a run; BadInput of a run that fills no tables."""
     if not isinstance(session.task, Impute):
-        raise BadInput("this run fills no tables; train one with `evenodds train fill-table --data TABLE.csv`")
+        raise BadInput("this run fills no tables; one of the recipe fill-table does")
     return Imputer(session.card.units.common, session.task, session.players["generator"])
 
 

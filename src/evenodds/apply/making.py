@@ -19,13 +19,12 @@ from evenodds.data.scale import Numbers
 from evenodds.data.sources import load_like
 from evenodds.errors import BadInput
 from evenodds.files.tensors import digest_of
-from evenodds.files.text import quoted
 from evenodds.game.listeners.milestone import EARLIER
 from evenodds.runs.layers import numbers_per_pixel
 from evenodds.runs.maker import Filler, Maker
 from evenodds.runs.session import Session
 
-__all__ = ["filler_of", "has_symmetric_noise", "maker_of", "mixed", "palette_of", "pictures_of", "require_images"]
+__all__ = ["filler_of", "has_symmetric_noise", "maker_of", "mixed", "palette_of", "pictures_of"]
 
 
 def maker_of(session: Session, mix: float | None = None, flips: bool = False, larger: float = 1.0) -> Maker:
@@ -104,7 +103,7 @@ def filler_of(session: Session) -> Filler:
     """A run that fills in; BadInput of another one."""
     if "mask" not in session.task.request_names:
         raise BadInput("this run fills nothing in; train one with `evenodds train fill-32 --data FOLDER`")
-    require_images(session)
+    session.require_no_tables()
 
     def fill(x: Numbers, mask: Numbers, z: Numbers) -> Numbers:
         request = {"x": torch.from_numpy(x), "mask": torch.from_numpy(mask), "z": torch.from_numpy(z)}
@@ -121,12 +120,6 @@ def filler_of(session: Session) -> Filler:
 
     way, symmetric = _digest(session.players["generator"]), has_symmetric_noise(session)
     return Filler(session.folder, way, session.card.shape, fill, prior, read, symmetric)
-
-
-def require_images(session: Session) -> None:
-    """BadInput of a run that fills tables."""
-    if session.card.has_gaps:
-        raise BadInput(f"this run fills tables: evenodds fill {quoted(session.folder)} TABLE.csv")
 
 
 def has_symmetric_noise(session: Session) -> bool:

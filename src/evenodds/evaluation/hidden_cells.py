@@ -122,7 +122,7 @@ class _Cells:
         times = min(PARTS, -(-ENOUGH // len(truth)))
         hidden = (part < times) & ~np.isnan(truth)
         if not hidden.any():
-            raise BadInput("no cell of the rows that were held out can be hidden; train with held_out=0.3")
+            raise BadInput("the rows that were held out have no observed cell that could be hidden")
         imputer, means, draws = imputer_of(session), truth.copy(), np.repeat(truth[None], RANGE, 0)
         words = [k for k, column in enumerate(columns) if column.form == "words"]
         for k in range(times):

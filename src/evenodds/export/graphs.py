@@ -14,7 +14,6 @@ from evenodds.data.units import Units
 from evenodds.errors import BadInput, unknown
 from evenodds.export.entry import ANY_SIZE, BATCH, Entry
 from evenodds.export.units import FromModel, ToModel
-from evenodds.files.text import quoted
 from evenodds.parts.networks._roles import Scores
 from evenodds.runs.session import Session
 from evenodds.runs.way_back import way_back
@@ -62,11 +61,7 @@ class Graph:
 def possible(session: Session) -> tuple[str, ...]:
     """What a run can be exported for, what it is mainly for first."""
     task = session.task
-    if session.card.has_gaps:
-        raise BadInput(
-            f"a run that fills tables is put to work as it is, and no file is made of it: evenodds fill "
-            f"{quoted(session.folder)} TABLE.csv"
-        )
+    session.require_no_tables()
     if task.conversion(session.card.shape) is not None:
         return (task.command,)
     seen = isinstance(session.players.get("discriminator"), Scores) and task.sees_x_alone

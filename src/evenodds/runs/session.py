@@ -151,10 +151,18 @@ class Session:
     def require_samples(self) -> None:
         """BadInput of a run that draws no samples."""
         if not self.draws:
-            words = ("evenodds", self.task.command, quoted(self.file or self.folder), self.task.operands)
+            task, place = self.task, quoted(self.file or self.folder)
             raise BadInput(
-                f"this run ({self.config.task.name}) draws no samples, it {self.task.makes}: "
-                f"{' '.join(word for word in words if word)}"
+                f"this run ({self.config.task.name}) draws no samples, it {task.makes}: "
+                f"evenodds {task.command} {place} {task.operands}".rstrip()
+            )
+
+    def require_no_tables(self) -> None:
+        """BadInput of a run that fills tables, where it is to be served, exported or put to work on images."""
+        if self.card.has_gaps:
+            raise BadInput(
+                f"a run that fills tables is put to work by its own command alone: evenodds fill {quoted(self.folder)} "
+                "TABLE.csv"
             )
 
     def prior(self, n: int, seed: int) -> Tensor:

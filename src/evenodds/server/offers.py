@@ -20,7 +20,6 @@ from evenodds.apply.photo import Network
 from evenodds.apply.selecting import drawn_in
 from evenodds.errors import BadInput
 from evenodds.export.model import Player
-from evenodds.files.text import quoted
 from evenodds.game.threads import allowed_threads, candidates, fastest, fixed_by_user, rates_by_threads
 from evenodds.runs.session import Session
 from evenodds.runs.way_back import has_way_back, way_back
@@ -61,11 +60,7 @@ class Offers:
     @staticmethod
     def of(session: Session, rows: int | None = None) -> Offers:
         """Those of a run; BadInput where it answers nothing that is served."""
-        if session.card.has_gaps:
-            raise BadInput(
-                f"{session.folder} fills tables, which no server does; fill them with evenodds fill "
-                f"{quoted(session.folder)} TABLE.csv"
-            )
+        session.require_no_tables()
         task, answers = session.task, [name for name in WORDS if _has(session, name)]
         if not answers:
             raise BadInput(f"{session.folder} answers none of {', '.join(WORDS)}; serve a run, or another file of it")

@@ -17,7 +17,6 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from evenodds.apply.answering import conversion_of
-from evenodds.apply.making import require_images
 from evenodds.errors import BadInput
 from evenodds.files.write import replaced
 from evenodds.runs.launching import HOME, Launched, launch, launched, new_folder, stop
@@ -82,7 +81,7 @@ def _begun(studio: Studio, folder: Path, source: str, command: str, asked: Work,
 
 def _command(session: Session) -> str:
     """What the run does with a folder, as typed after `evenodds`; BadInput of runs that make nothing of pictures."""
-    require_images(session)
+    session.require_no_tables()
     if "mask" in session.task.request_names:
         return "fill"
     conversion_of(session)

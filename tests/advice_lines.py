@@ -218,8 +218,9 @@ LINES: dict[str, tuple[str, str]] = {
         f"train fill-table --data gaps.csv --out a --quiet --set discriminator.width=4 {SHORT}",
     ),
     "train on more rows, or with held_out=0.2": (
-        f"train fill-table --data gaps.csv --out a --quiet --set held_out=0.01 discriminator.width=4 {SHORT}; evaluate a",
-        f"train fill-table --data gaps.csv --out b --quiet --set held_out=0.2 discriminator.width=4 {SHORT}; evaluate b",
+        f"train fill-table --data gaps.csv --out a --quiet --set held_out=0.01 discriminator.width=4 {SHORT};"
+        "evaluate a",
+        f"train fill-table --data gaps.csv --out b --quiet --set held_out=0.2 discriminator.width=4 {SHORT};evaluate b",
     ),
     "add --with rows to hand these rows on": (
         "push gaps --to handed --licence other",

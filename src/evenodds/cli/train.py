@@ -222,7 +222,7 @@ def _next_steps(session: Any) -> list[str]:
         f"its figures:    {command()} show {named}",
     ]
     if not session.draws:
-        return [*lines, f"put it to work: {command()} {session.task.command} {named} IN OUT"]
+        return [*lines, f"put it to work: {command()} {session.at_work}"]
     judged = [f"how good it is: {command()} report {named}"] if session.card.can_be_judged else []
     if session.card.kind == "table":
         return [*lines, f"more rows:      {command()} sample {named} -n 1000 --folder rows", *judged]

@@ -74,7 +74,7 @@ class Pseudo(Extra):
 
     def players(self, task: Playable) -> dict[str, nn.Module]:
         """The dial."""
-        if task.prior is None:
+        if not task.draws:
             raise BadInput("pseudo shows samples as reals, and this task draws none; leave it out")
         return {"pseudo": _dial(task)}
 

@@ -76,7 +76,11 @@ def _use(session: Session, name: str) -> list[str]:
     here = f"runs/{name.rpartition('/')[2]}"
     data = anonymous(session.config).data
     place = " --data PLACE" if data is not None and data.name in (ELSEWHERE, IN_MEMORY) else ""
-    verb = f"sample {here} -n 64 --grid samples.png" if session.draws else f"{session.task.command} {here} IN OUT"
+    verb = (
+        f"sample {here} -n 64 --grid samples.png"
+        if session.draws
+        else f"{session.task.command} {here} {session.task.usage}".rstrip()
+    )
     lines = [
         "pip install 'evenodds[hub]'",
         f"evenodds pull {name}                 # every file is checked by its sum, nothing is executed",

@@ -46,12 +46,13 @@ def require_effect(config: Config, keys: Iterable[str]) -> None:
 
 def _idle(config: Config, name: str) -> str:
     """Beside what a setting has no effect, and what to type so that it has; empty where it has one."""
-    of_task, draws = f"on task '{config.task.name}'", "prior" in accepts(task_class(config))
+    task = task_class(config)
+    of_task, draws = f"on task '{config.task.name}'", task.draws
     if name in OF_DISCRIMINATOR and not has_discriminator(config):
         return "without a discriminator; set task.adversarial=0.01"
     if name in PENALTIES and config.penalty is None:
         return "without a penalty; set penalty=r1_r2"
-    if name == "prior" and not draws:
+    if name == "prior" and "prior" not in accepts(task):
         return f"{of_task}, which draws nothing from a prior; take another task"
     if name in OF_WATCH and not draws:
         return f"{of_task}, which is not watched; take another task"

@@ -263,10 +263,13 @@ def held_out(
     Args:
         learned: the items that are trained on.
     """
+    if task.learns_labels and dataset.y is not None:
+        index = index[dataset.y[index] >= 0]
     if len(index) < 4:
         return None
     if task.scoring is not None:
-        return Answers(_Items(task, dataset, index, seed, engine, most=128, at_once=8), task.scoring)
+        most, at_once = (JUDGED, 256) if task.learns_labels else (128, 8)
+        return Answers(_Items(task, dataset, index, seed, engine, most, at_once), task.scoring)
     return Samples(_Items(task, dataset, index, seed, engine, most=JUDGED, at_once=256), dataset.kind, learned)
 
 

@@ -217,9 +217,16 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
     train_index, held_out_index = dataset.split(config.held_out, SPLIT_SEED)
     task, options = find("tasks", config.task.name), config.task.options
     augmentation = "" if config.views else task.augmentation(dataset.shape, options)
-    by_class = task.by_class(dataset, options)
+    if task.learns_labels and dataset.y is not None:  # others tell nothing of how well it learns
+        held_out_index = held_out_index[dataset.y[held_out_index] >= 0]
     troubles = check(
-        dataset, train_index, held_out_index, by_class=by_class, augmentation=augmentation, batch=config.batch
+        dataset,
+        train_index,
+        held_out_index,
+        by_class=task.by_class(dataset, options),
+        draws=task.draws,
+        augmentation=augmentation,
+        batch=config.batch,
     )
     for line in troubles:
         say(f"data: {line}")

@@ -134,7 +134,7 @@ class Session:
     @property
     def draws(self) -> bool:
         """Whether the run draws samples from noise; others make something of images."""
-        return self.task.prior is not None
+        return self.task.draws
 
     @property
     def draws_of_z_alone(self) -> bool:
@@ -148,12 +148,16 @@ class Session:
         assert self.task.prior is not None
         return self.task.prior
 
+    @property
+    def at_work(self) -> str:
+        """What is typed behind the program's name to put it to work."""
+        return f"{self.task.command} {quoted(self.file or self.folder)} {self.task.usage}".rstrip()
+
     def require_samples(self) -> None:
         """BadInput of a run that draws no samples."""
         if not self.draws:
             raise BadInput(
-                f"this run ({self.config.task.name}) draws no samples, it makes something of images: "
-                f"evenodds {self.task.command} {quoted(self.file or self.folder)} IN OUT"
+                f"this run ({self.config.task.name}) draws no samples; put it to work: evenodds {self.at_work}"
             )
 
     def prior(self, n: int, seed: int) -> Tensor:

@@ -154,7 +154,7 @@ class Offers:
         session, name = self.session, self.names[0]
         kind = {"sample": lambda: self.sampling(1.0), "encode": self.encoding, "fill": self.filling}[name]()
         shape, x = session.card.shape, np.zeros((kind.size, *session.card.shape), np.float32)
-        z = np.zeros((kind.size, 1 if session.task.prior is None else session.latent.size), np.float32)
+        z = np.zeros((kind.size, session.latent.size if session.draws else 1), np.float32)
         c = session.task.default_condition
         given = {} if c is None else {"c": c.expand(kind.size, -1).numpy()}
         rows: Mapping[str, Rows] = {

@@ -31,6 +31,7 @@ class ImageToImage(TaskDefaults, ABC):
     generator_kind: ClassVar[str] = "Mapper"
     request_names: ClassVar[tuple[str, ...]] = ("source",)
     snapshot_items: ClassVar[int] = 6
+    draws: ClassVar[bool] = False
     prior: ClassVar[None] = None
 
     @property

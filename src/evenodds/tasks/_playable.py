@@ -104,8 +104,13 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def draws(self) -> bool:
+        """Whether "x" answers a request with "z" of the prior: samples are what a run is for."""
+        ...
+
+    @property
     def prior(self) -> Prior | None:
-        """Of z, where "x" answers a request "z"; None of a task that draws no samples."""
+        """Of z; None of a task without one."""
         ...
 
     @property
@@ -124,8 +129,18 @@ class Playable(Task, Protocol):
         ...
 
     @property
+    def learns_labels(self) -> bool:
+        """Whether it learns the class of items, of which some or most may be unknown."""
+        ...
+
+    @property
     def command(self) -> str:
         """The command that puts a trained run to work."""
+        ...
+
+    @property
+    def usage(self) -> str:
+        """What is typed behind that command and the run."""
         ...
 
     @property
@@ -254,8 +269,11 @@ class Playable(Task, Protocol):
 class TaskDefaults:
     """What most tasks that draw samples answer alike. A task overrides what differs."""
 
+    draws: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    learns_labels: ClassVar[bool] = False
     command: ClassVar[str] = "sample"
+    usage: ClassVar[str] = "IN OUT"
     generator_kind: ClassVar[str] = "Generator"
     """Of `NetworkSpec`, of the generator whatever the data are."""
     instead: ClassVar[str] = ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,78 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evenodds.apply.classified import COMMAND, Classified
 from evenodds.apply.items import facts_beside, items
 from evenodds.errors import BadInput
-from evenodds.files.outputs import owned
-from evenodds.files.text import csv_text
-from evenodds.files.write import write_text
-from evenodds.metrics.intervals import Interval
 from evenodds.runs.session import Session
 
-__all__ = ["Classified", "classify", "probabilities", "require_classifier", "write_classes"]
+__all__ = ["classify", "probabilities", "require_classifier"]
 
 AT_ONCE = 2048
 """Items that are in memory at a time as a network sees them."""
 BATCH = 256
 """Of them, those that a network sees at a time."""
-COMMAND = "classify"
-
-
-@dataclass(frozen=True)
-class Classified:
-    """What a run says of the class of each item, beside what is known.
-
-    Args:
-        classes: their names.
-        probabilities: (N, K) float32 of each class.
-        names: of the items; empty where they have none.
-        known: (N,) int64, the class that the data name; -1 where they name none.
-        held_out: (N,) bool, which of the run's own items it has not learned from; None of other data.
-        strange: classes that the data name and the run does not know.
-    """
-
-    classes: tuple[str, ...]
-    probabilities: NDArray[np.float32]
-    names: tuple[str, ...]
-    known: NDArray[np.int64]
-    held_out: NDArray[np.bool_] | None
-    strange: tuple[str, ...]
-
-    @property
-    def answers(self) -> NDArray[np.int64]:
-        """(N,) the likeliest class of each item."""
-        return np.asarray(self.probabilities.argmax(1))
-
-    @property
-    def tested(self) -> NDArray[np.bool_]:
-        """(N,) the items that show how often answers are right: of a known class, and none that was learned from."""
-        known: NDArray[np.bool_] = self.known >= 0
-        return known if self.held_out is None else known & self.held_out
-
-    @property
-    def accuracy(self) -> Interval | None:
-        """The share of right answers with its 95 % interval; None where no item shows it."""
-        tested = self.tested
-        if not tested.any():
-            return None
-        return Interval.of_share(int((self.answers == self.known)[tested].sum()), int(tested.sum()))
-
-    @property
-    def rows(self) -> list[list[object]]:
-        """A head, and a row for each item: its name or number, class, probability, what is known, each probability."""
-        told = [*self.classes, ""]
-        head = ["name" if self.names else "item", "class", "probability", "known", "held_out"]
-        head += [f"p({name})" for name in self.classes]
-        held_out = [""] * len(self.known) if self.held_out is None else self.held_out.astype(int).tolist()
-        names = self.names or range(1, len(self.known) + 1)
-        rounded = np.round(self.probabilities.astype(np.float64), 4)
-        body = [
-            [name, told[k], row[k], told[known], apart, *row]
-            for name, k, row, known, apart in zip(
-                names, self.answers.tolist(), rounded.tolist(), self.known.tolist(), held_out, strict=True
-            )
-        ]
-        return [head, *body]
 
 
 def require_classifier(session: Session) -> None:
@@ -136,10 +73,3 @@ def classify(
     strange = sorted({names[k] for k in told.tolist()} - {*classes, ""})
     held_out = facts_beside(session, data, source).get("held_out")
     return Classified(classes, found, data.names, known, held_out, tuple(strange))
-
-
-def write_classes(path: Path, classified: Classified) -> Path:
-    """Writes the rows as CSV, under exactly this name; what others wrote is not replaced."""
-    with owned(path, COMMAND) as temporary:
-        write_text(temporary, csv_text(classified.rows))
-    return path

@@ -9,14 +9,14 @@ from cyclopts import Parameter
 
 from evenodds.cli.allow import loads
 from evenodds.cli.app import Checkpoint, Device, app
-from evenodds.cli.opening import RunOrModel, beside, require_order, run_or_model
+from evenodds.cli.opening import RunOrModel, beside, is_alone, require_order, run_or_model
 from evenodds.cli.ranges import Pixels
 from evenodds.data.wording import count, listed
 from evenodds.files.terminal import result, result_table, say
 from evenodds.files.text import aligned
 
 if TYPE_CHECKING:
-    from evenodds.apply.classifying import Classified
+    from evenodds.apply.classified import Classified
 
 __all__ = ["classify"]
 
@@ -50,18 +50,16 @@ def classify(
         The .csv to write, with a row for each item: class, probability, what is known, and the probability of each
         class [default: classes.csv in the run folder; of a single item, nothing is written].
     """
-    from evenodds.apply.classifying import classify as classified_by
-    from evenodds.apply.classifying import require_classifier, write_classes
-    from evenodds.cli.bar import reading
+    from evenodds.apply.classified import write_classes
     from evenodds.files.outputs import require_owned
 
     if data is not None:
         require_order(run, Path(data), "classify RUN DATA")
-    session = run_or_model(run, checkpoint, device, "discriminator")
-    require_classifier(session)
     path = out or beside(run) / "classes.csv"
     require_owned(path, "classify", inputs=(data,))
-    classified = classified_by(session, data, reading, most_pixels)
+    classified = _alone(run, data, most_pixels) if is_alone(run, checkpoint, device) else None
+    if classified is None:
+        classified = _by_torch(run, data, most_pixels, checkpoint, device)
     if len(classified.known) == 1:
         result(_answer(classified))
         if out is None:
@@ -71,6 +69,31 @@ def classify(
             say(line)
         result_table(_by_class(classified))
     result(write_classes(path, classified))
+
+
+def _alone(run: Path, data: str | None, most_pixels: int | None) -> Classified | None:
+    """What an exported file says of pictures; None where it needs torch."""
+    from evenodds.apply.classified import Classified
+    from evenodds.cli.bar import reading
+    from evenodds.export.readers import read_pictures
+
+    arrays = read_pictures(run, "classify", data, most_pixels, reading)
+    if arrays is None:
+        return None
+    import numpy as np
+
+    names = tuple(arrays["names"].tolist())
+    return Classified(tuple(arrays["classes"].tolist()), arrays["probabilities"], names, np.full(len(names), -1))
+
+
+def _by_torch(run: Path, data: str | None, most_pixels: int | None, checkpoint: str, device: str) -> Classified:
+    from evenodds.apply.classifying import classify as classified_by
+    from evenodds.apply.classifying import require_classifier
+    from evenodds.cli.bar import reading
+
+    session = run_or_model(run, checkpoint, device, "discriminator")
+    require_classifier(session)
+    return classified_by(session, data, reading, most_pixels)
 
 
 def _answer(classified: Classified) -> str:
@@ -91,7 +114,7 @@ def _accuracy(classified: Classified) -> list[str]:
     which = "held-out " if classified.held_out is not None else ""
     if right is None:
         return [f"No {which}item has a label, so how often this is right is not known."]
-    sure = f"{right.value:.1%} right ({right.low:.1%} to {right.high:.1%})"
+    sure = "{:.1%} right ({:.1%} to {:.1%})".format(*right)
     return [f"{sure} of {count(tested, f'{which}item')} with a label."]
 
 

@@ -27,7 +27,12 @@ LICENCES = (
     "openrail", "openrail++", "osl-3.0", "other", "pddl", "postgresql", "unknown", "unlicense", "wtfpl", "zlib",
 )  # fmt: skip
 """Identifiers that hubs take, in lower case."""
-PIPELINES = {"segment": "image-segmentation", "upscale": "image-to-image", "translate": "image-to-image"}
+PIPELINES = {
+    "segment": "image-segmentation",
+    "upscale": "image-to-image",
+    "translate": "image-to-image",
+    "classify": "image-classification",
+}
 _MARKUP = re.compile(r"([\\`*_\[\]|~#])")
 
 

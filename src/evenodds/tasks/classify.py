@@ -48,8 +48,8 @@ class Classify(TaskDefaults):
     gaps between the classes moves the borders into these gaps (Dai et al. 2017, section 3).
 
     Batches have the labels "y" (N,) int64, -1 unknown, which do not enter. Where labels are rare, a batch of the data
-    holds next to none: a feed may then add "labelled_x" (M, ...) and "labelled_y" (M,), see evenodds.data.labelled, and "y" is
-    not looked at. The discriminator is built with `outputs=classes`.
+    holds next to none: a feed may then add "labelled_x" (M, ...) and "labelled_y" (M,), see evenodds.data.labelled, and
+    "y" is not looked at. The discriminator is built with `outputs=classes`.
 
     Args:
         prior: of z.

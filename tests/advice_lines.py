@@ -29,6 +29,7 @@ RUNS = {
     f"discriminator.width=4 {SHORT}",
     "own": f"train gray-28 --data kinds.npz --set task=generate discriminator=own:Judge {SHORT}",
     "twice": f"train gray-28 --data kinds.npz --set discriminator.width=4 {SHORT} images=16 save_share=0.5",
+    "naming": f"train classify --data kinds.npz --set {SMALL}",
     "segments": f"train segment --data seg --set {MAPS}",
     "coded": f"train color-32 --data photos --set task=infogan prior=coded {SMALL}",
 }
@@ -218,7 +219,12 @@ LINES: dict[str, tuple[str, str]] = {
         "directions pictures --how codes --out a.png",
         "directions coded --how codes --out a.png",
     ),
-    "it makes something of images: evenodds {} {} IN OUT": ("sample enlarging -n 2", "upscale enlarging photos out"),
+    "draws no samples; put it to work: evenodds {}": ("sample enlarging -n 2", "upscale enlarging photos out"),
+    "train one that does with `evenodds train classify": ("classify pictures photos", "classify naming photos"),
+    "or the column of a table, with --set data.label=COLUMN": (
+        f"train classify-table --data rows.csv --out a --quiet --set discriminator.width=4 {SHORT}",
+        f"train classify-table --data rows.csv --out a --quiet --set data.label=kind discriminator.width=4 {SHORT}",
+    ),
     "make one with `evenodds evaluate {}`": (
         "compare classes floats",
         "evaluate classes --metrics kernel --features pixels;"

@@ -122,8 +122,8 @@ class Classify(TaskDefaults):
         """How many classes there are."""
         if len(data.classes) < 2:
             raise BadInput(
-                f"task 'classify' needs data with at least 2 classes: class folders, a labels.csv, a y; got "
-                f"{len(data.classes)}; of a table, name the column with --set data.label=COLUMN"
+                f"a classifier learns from at least 2 classes, got {len(data.classes)}: give folders named as the "
+                "classes, a labels.csv, a y; or the column of a table, with --set data.label=COLUMN"
             )
         return {"classes": len(data.classes)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -233,7 +233,8 @@ class Answers:
         side, seed = Side(tallies, tallies), self.items.seed
         figures = intervals(lambda _, tally: self.scoring.figures(tally.features), side, side, pairs=8, seed=seed)
         if not self.scoring.by_appearance:
-            return _figures(figures)
+            score = figures["score"]  # an error, of which there is none below 0
+            return _figures({**figures, "score": replace(score, low=max(0.0, score.low))})
         figures["error"] = figures.pop("score")
         return _figures(figures | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
 

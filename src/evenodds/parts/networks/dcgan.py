@@ -147,7 +147,8 @@ class Discriminator(Scores):
         check_batch(x, self.shape)
         features: Tensor = self.layers(x)
         features = (beside_spread(features) if self.minibatch_std else features).flatten(1)
-        return self.drop(features if self.beside is None else torch.cat([features, self.beside(x)], 1))
+        seen: Tensor = self.drop(features if self.beside is None else torch.cat([features, self.beside(x)], 1))
+        return seen
 
 
 def _steps(size: Size, bottom: int) -> list[tuple[Size, Size]]:

@@ -271,7 +271,7 @@ def load(
     """
     folder = Path(run)
     if folder.suffix == ".onnx" and folder.is_file():
-        takers = "sample, fill, upscale, translate, segment, encode, features and card"
+        takers = "sample, fill, upscale, translate, segment, classify, encode, features and card"
         raise BadInput(f"{folder} is an exported file, and this needs the run itself; {takers} take such a file")
     require_run(folder)
     with allowing(allow):

@@ -132,6 +132,11 @@ class Classify(TaskDefaults):
         """Classes are told apart."""
         return True
 
+    @classmethod
+    def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
+        """Moved images keep their class; mirrored ones need not."""
+        return "views=translation"
+
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players, for items x of that shape."""
         return {

@@ -534,6 +534,15 @@ LINES: dict[str, tuple[str, str]] = {
         "sample own -n 2",
         "sample own -n 2 --npz a.npz --allow own",
     ),
+    "the data of a run are read as they were": (
+        "evaluate plain --most-pixels 9999 --metrics kernel --features pixels -n 20 --device cpu --out a.json",
+        "evaluate plain --metrics kernel --features pixels -n 20 --device cpu --out a.json",
+    ),
+    "judges an item by its": (
+        "evaluate classes --against values.npz --metrics equilibrium --features pixels -n 20 --device cpu --out a.json",
+        "evaluate classes --metrics equilibrium --features pixels -n 20 --device cpu --out a.json;"
+        "evaluate classes --against others.npz --metrics equilibrium --features pixels -n 20 --device cpu --out a.json",
+    ),
     "penalty_weight=auto judges by held-out": (
         f"train gray-28 --data kinds.npz --out a --quiet --set {LONGER}",
         "",

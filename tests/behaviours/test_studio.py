@@ -55,6 +55,7 @@ KINDS = {
     "tab": PARTS,
     "better": ("lower", "higher", "middle"),
     "noun": ("images", "rows", "points", "items"),
+    "term": ("score_low", "score_high", "spread", "distance", "apart", "d_fake", "d_memory", "real", "fake"),
 }
 """Words of the page whose names are put together."""
 
@@ -583,6 +584,13 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_
         assert main(["studio", runs, "--no-browser", *words]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_a_glance_finds_has_words_beside_its_curve() -> None:
+    """The keys of the history, "apart" and "d fake", stood there."""
+    named = re.search(r"const TERMS = new Set\((.*?)\)", (STATIC / "charts.js").read_text(encoding="utf-8"))
+    assert named is not None
+    assert json.loads(named[1]) == [*KINDS["term"]]
 
 
 def test_every_word_of_the_page_is_in_both_languages() -> None:

@@ -30,7 +30,7 @@ from evenodds.runs.accelerator import on_accelerator
 from evenodds.runs.allowed import allowing, modules_in
 from evenodds.runs.assembly import Run
 from evenodds.runs.before_data import require_settings
-from evenodds.runs.build import open_data, require_free_options
+from evenodds.runs.build import open_data, require_free_options, require_options_of_data
 from evenodds.runs.card import SPLIT_SEED
 from evenodds.runs.changes import with_settings
 from evenodds.runs.choices import FILE
@@ -232,6 +232,7 @@ def checked(config: Config, dataset: Dataset, say: Callable[[str], None]) -> Dat
         say(f"data: {line}")
     if better := task.better_generator(config.generator.name, dataset.shape):
         say(better)
+    require_options_of_data(config, dataset)
     return dataset.told(*troubles)
 
 

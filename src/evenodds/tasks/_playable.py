@@ -15,7 +15,10 @@ from evenodds.parts.priors import Prior
 from evenodds.tasks._description import DataDescription
 from evenodds.tasks.contest import Contest
 
-__all__ = ["Conversion", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
+__all__ = ["WITHOUT_DISCRIMINATOR", "Conversion", "NetworkSpec", "Playable", "Scoring", "TaskDefaults"]
+
+WITHOUT_DISCRIMINATOR = "without a discriminator; set task.adversarial=0.01"
+"""Why what is of a discriminator changes nothing, and what to type so that it does; see `Playable.idle`."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,16 @@ class Playable(Task, Protocol):
         ...
 
     @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> Mapping[str, str]:
+        """The options that would change nothing beside these: of each, beside what, and after a semicolon what to type
+        so that it does.
+
+        Args:
+            prior: of z; None of a task that takes none.
+        """
+        ...
+
+    @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
         """The settings under which items x of that shape are shown in more ways, for a shell; empty where none are."""
         ...
@@ -344,6 +357,11 @@ class TaskDefaults:
     def has_discriminator(cls, options: Mapping[str, Any]) -> bool:
         """One does, in all rounds."""
         return True
+
+    @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> Mapping[str, str]:
+        """None: all change the game."""
+        return {}
 
     @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:

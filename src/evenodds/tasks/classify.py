@@ -128,6 +128,13 @@ class Classify(TaskDefaults):
         return {"classes": len(data.classes)}
 
     @classmethod
+    def idle(cls, options: Mapping[str, Any], prior: Prior | None) -> dict[str, str]:
+        """What is of consistency, where its weight is 0."""
+        if options.get("consistency", cls.consistency):
+            return {}
+        return dict.fromkeys(("temperature", "threshold", "shares"), "without consistency; set task.consistency=1")
+
+    @classmethod
     def by_class(cls, data: DataDescription, options: Mapping[str, Any]) -> bool:
         """Classes are told apart."""
         return True

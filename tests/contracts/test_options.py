@@ -249,7 +249,11 @@ def test_an_encoder_has_no_code_of_a_discriminator_that_is_an_autoencoder() -> N
         ("penalty.view", "flip", "no option of penalty 'gradient_penalty' 'view'; there are none; leave it out"),
         ("generator.latent", "3", "no option of generator 'dcgan' 'latent'; known: bottom, cap, condition,"),
         ("discriminator.self_modulation", "true", "no option of discriminator 'dcgan' 'self_modulation'; "),
-        ("discriminator.shape", "3", "known: bottom, cap, growth, minibatch_std, norm, outputs, pretrained, width"),
+        (
+            "discriminator.shape",
+            "3",
+            "known: bottom, cap, dropout, growth, minibatch_std, norm, outputs, pretrained, width",
+        ),
         ("task.prior", "normal", "no option of task 'generate' 'prior'; there are none; leave it out"),
         ("task.discriminator_steps", "2", "no option of task 'generate' 'discriminator_steps'; there are none"),
     ],

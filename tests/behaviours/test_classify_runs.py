@@ -135,7 +135,7 @@ def test_where_few_have_a_label_each_batch_has_labelled_ones_beside_it(home: Pat
     assert ("labelled_y" in batch) == few
     if few:
         assert (batch["labelled_y"] >= 0).all()
-        assert len(batch["labelled_x"]) == 16
+        assert len(batch["labelled_x"]) == 4
 
 
 @pytest.mark.parametrize(

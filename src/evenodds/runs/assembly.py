@@ -47,7 +47,9 @@ from evenodds.tasks._playable import Playable
 __all__ = ["Record", "Run"]
 
 FEW_LABELS = 0.5
-"""The share of items with a label up to which each batch gets as many labelled ones beside it."""
+"""The share of items with a label up to which each batch gets labelled ones beside it."""
+LABELLED = 4
+"""Items of a batch for each labelled one beside it."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,8 @@ class Run:
         labelled = self.train_index[self.dataset.y[self.train_index] >= 0]
         if len(labelled) > FEW_LABELS * len(self.train_index):
             return batches
-        return WithLabels(batches, self.dataset, labelled, config.batch, config.seed, engine.device)
+        size = -(-config.batch // LABELLED)
+        return WithLabels(batches, self.dataset, labelled, size, config.seed, engine.device)
 
     @property
     def parts(self) -> dict[str, Stateful]:

@@ -141,8 +141,8 @@ class Classify(TaskDefaults):
 
     @classmethod
     def augmentation(cls, shape: Sequence[int], options: Mapping[str, Any]) -> str:
-        """Moved images keep their class; mirrored ones need not."""
-        return "views=translation"
+        """Images that are moved, turned and scaled a little keep their class; mirrored ones need not."""
+        return "views=deformation"
 
     def networks(self, shape: Sequence[int]) -> dict[str, NetworkSpec]:
         """The networks of both players, for items x of that shape."""

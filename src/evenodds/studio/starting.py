@@ -33,7 +33,7 @@ MAIN = ("images", "size", "channels", "batch", "learning_rate", "task", "watch",
 _KEY = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _WITHOUT = ("data", "recipe", "seed")
 """Settings that the form asks for by themselves."""
-_OF_DATA = ("data.label", "data.column", "data.dataset", "data.splits")
+_OF_DATA = ("data.label", "data.unlabelled", "data.column", "data.dataset", "data.splits")
 """Options of data that name no file, but what is inside."""
 
 

@@ -7,7 +7,6 @@ export { html };
 
 export const whole = (n) => new Intl.NumberFormat(language()).format(Math.round(n));
 export const short = (n) => new Intl.NumberFormat(language(), { notation: "compact", maximumFractionDigits: 1 }).format(n);
-export const percent = (share) => new Intl.NumberFormat(language(), { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(share);
 export const figure = (n) => (n === null || n === undefined ? "–" : String(Number(Number(n).toPrecision(4))));
 
 export function duration(seconds) {

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { ask, get, path, poll, query, send, tab } from "./api.js";
-import { Busy, Drop, figure, fromText, html, Line, paint, percent, Shown, Slider, Working } from "./parts.js";
+import { Busy, Drop, figure, fromText, html, Line, paint, Shown, Slider, Working } from "./parts.js";
 import { OneSample } from "./play.js";
 import { t } from "./strings.js";
 
@@ -128,8 +128,8 @@ function Classify({ run }) {
   return html`<section><h2>${t("classify")}</h2><${Drop} onFile=${take} busy=${busy && t("sending")} /><${Line} error=${error || failed} />
     ${sent && !found && !failed ? html`<${Busy} text=${t("at_work")} />` : null}
     ${found ? html`<div class="classified" role="status"><${Shown} blob=${sent.file} class="big" label=${t("your_picture")} /><table aria-label=${t("classify")}><tbody>${likeliest.slice(0, SHOWN).map(([name, value]) => html`<tr key=${name}><th scope="row">${name}</th>
-      <td><progress value=${value} max="1" aria-label=${name}></progress></td><td>${percent(value)}</td></tr>`)}</tbody></table></div>
-      ${more > 0 ? html`<p class="muted">${t("more_classes", { n: more })}</p>` : null}` : null}</section>`;
+      <td><progress value=${value} max="1" aria-label=${name}></progress></td><td>${(100 * value).toFixed(1)} %</td></tr>`)}
+      ${more > 0 ? html`<tr><td colspan="3" class="muted">${t("more_classes", { n: more })}</td></tr>` : null}</tbody></table></div>` : null}</section>`;
 }
 
 // Two colours in turn, far apart in hue and lightness: one of them is seen on any picture.

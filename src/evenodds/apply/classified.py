@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,11 @@ from evenodds.files.text import csv_text
 from evenodds.files.write import write_text
 from evenodds.game.arithmetic import wilson
 
-__all__ = ["COMMAND", "Classified", "write_classes"]
+__all__ = ["COMMAND", "FILE", "Classified", "told", "write_classes"]
 
 COMMAND = "classify"
+FILE = "classes.csv"
+"""What is written where no other name is given."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,19 @@ class Classified:
             )
         ]
         return [head, *body]
+
+
+def told(classes: Sequence[str], probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """What is said of each item: its class, the probability of that, and those of all classes by name.
+
+    Args:
+        classes: K names.
+        probabilities: (N, K).
+    """
+    return [
+        {"class": classes[k], "probability": row[k], "probabilities": dict(zip(classes, row, strict=True))}
+        for k, row in zip(probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True)
+    ]
 
 
 def write_classes(path: Path, classified: Classified) -> Path:

@@ -50,12 +50,12 @@ def classify(
         The .csv to write, with a row for each item: class, probability, what is known, and the probability of each
         class [default: classes.csv in the run folder; of a single item, nothing is written].
     """
-    from evenodds.apply.classified import write_classes
+    from evenodds.apply.classified import FILE, write_classes
     from evenodds.files.outputs import require_owned
 
     if data is not None:
         require_order(run, Path(data), "classify RUN DATA")
-    path = out or beside(run) / "classes.csv"
+    path = out or beside(run) / FILE
     require_owned(path, "classify", inputs=(data,))
     classified = _alone(run, data, most_pixels) if is_alone(run, checkpoint, device) else None
     if classified is None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from evenodds.apply import drawing
+from evenodds.apply.classified import COMMAND as CLASSIFY
 from evenodds.apply.direction_sheets import directions_of
 from evenodds.apply.encoder import has_encoder
 from evenodds.errors import BadInput
@@ -80,6 +81,7 @@ def _about(session: Session) -> dict[str, Any]:
         "classes": list(card.classes),
         "draws": session.draws_of_z_alone,
         "fills": "mask" in task.request_names,
+        "classifies": task.command == CLASSIFY,
         "asked_by": session.conditions.kind,
         "conditions": [] if conditions is None else list(conditions.names),
         "binary": conditions is not None and conditions.binary,

@@ -45,7 +45,7 @@ ARMS: dict[str, dict[str, Any] | None] = {
     "labels alone": {"task__unsupervised": 0.0, "task__consistency": 0.0},
     "logistic regression": None,
 }
-IMAGES = {"classify": 100_000, "classify-table": 60_000}
+IMAGES = {"classify": 64_000, "classify-table": 60_000}
 """Items that each run shows."""
 
 

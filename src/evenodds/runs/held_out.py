@@ -234,7 +234,8 @@ class Answers:
         figures = intervals(lambda _, tally: self.scoring.figures(tally.features), side, side, pairs=8, seed=seed)
         if not self.scoring.by_appearance:
             score = figures["score"]  # an error, of which there is none below 0
-            return _figures({**figures, "score": replace(score, low=max(0.0, score.low))})
+            ends = {"low": max(0.0, score.low), "high": min(self.scoring.worst, score.high)}
+            return _figures({**figures, "score": replace(score, **ends)})
         figures["error"] = figures.pop("score")
         return _figures(figures | intervals(_distance, self._truth, self._side(answers["x"]), pairs=4, seed=seed))
 

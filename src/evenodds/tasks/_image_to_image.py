@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -34,6 +35,7 @@ class ImageToImage(TaskDefaults, ABC):
     snapshot_items: ClassVar[int] = 6
     draws: ClassVar[bool] = False
     prior: ClassVar[None] = None
+    worst: ClassVar[float] = math.inf
 
     @property
     def scoring(self) -> Scoring | None:

@@ -80,6 +80,11 @@ class Scoring(Protocol):
         ...
 
     @property
+    def worst(self) -> float:
+        """The largest score that there may be."""
+        ...
+
+    @property
     def by_appearance(self) -> bool:
         """Whether answers are images that are to look like true ones, so that the least error is not the best."""
         ...

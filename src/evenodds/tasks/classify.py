@@ -98,6 +98,7 @@ class Classify(TaskDefaults):
     averaged: ClassVar[tuple[str, ...]] = ("discriminator",)
     command: ClassVar[str] = "classify"
     usage: ClassVar[str] = ""
+    worst: ClassVar[float] = 1.0
     request_names: ClassVar[tuple[str, ...]] = ("x",)
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ RUNS = {
     f"discriminator.width=4 {SHORT}",
     "own": f"train gray-28 --data kinds.npz --set task=generate discriminator=own:Judge {SHORT}",
     "twice": f"train gray-28 --data kinds.npz --set discriminator.width=4 {SHORT} images=16 save_share=0.5",
-    "naming": f"train classify --data kinds.npz --set {SMALL}",
+    "naming": f"train classify --data kinds.npz --set discriminator.width=4 {SHORT}",
     "segments": f"train segment --data seg --set {MAPS}",
     "coded": f"train color-32 --data photos --set task=infogan prior=coded {SMALL}",
 }
@@ -221,7 +221,10 @@ LINES: dict[str, tuple[str, str]] = {
         "directions coded --how codes --out a.png",
     ),
     "draws no samples; put it to work: evenodds {}": ("sample enlarging -n 2", "upscale enlarging photos out"),
-    "train one that does with `evenodds train classify": ("classify pictures photos", "classify naming photos"),
+    "train one that does with `evenodds train classify": (
+        "classify pictures photos",
+        "classify naming kinds.npz --out a.csv",
+    ),
     "or the column of a table, with --set data.label=COLUMN": (
         f"train classify-table --data rows.csv --out a --quiet --set discriminator.width=4 {SHORT}",
         f"train classify-table --data rows.csv --out a --quiet --set data.label=kind discriminator.width=4 {SHORT}",

@@ -168,7 +168,7 @@ class Classifier(Player):
 
     def forward(self, x: Tensor, features: bool = False) -> Tensor:
         if features:
-            raise BadInput("this model tells classes, and hands out no features; export its run --answers features")
+            raise BadInput("this model tells classes, and hands out no features; take the run itself")
         return self.computed(x=x)[0].clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
